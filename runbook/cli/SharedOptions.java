@@ -1,0 +1,160 @@
+package runbook.cli;
+
+import java.io.IOException;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import picocli.CommandLine.Option;
+import runbook.Endpoint;
+import runbook.Key;
+import runbook.Problem;
+import runbook.Revision;
+import runbook.Settings;
+import runbook.Text;
+import runbook.incident.Incident;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Scenario;
+
+/** The options that all five scripts share, and the settings that they add up to. */
+public final class SharedOptions {
+    @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 10,
+            description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
+    String apiUrl;
+
+    @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 11,
+            description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
+    String statusUrl;
+
+    @Option(names = "--app-url", paramLabel = "URL", order = 12,
+            description = "our application's health endpoint (KLAVIYO_APP_URL)")
+    String appUrl;
+
+    @Option(names = "--webhook-url", paramLabel = "URL", order = 13,
+            description = "where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)")
+    String webhookUrl;
+
+    @Option(names = "--prometheus", paramLabel = "URL", order = 14,
+            description = "anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)")
+    String prometheusUrl;
+
+    @Option(names = "--revision", paramLabel = "DATE", order = 15,
+            description = "API revision to ask for (KLAVIYO_REVISION; 2026-07-15)")
+    String revision;
+
+    @Option(names = "--key-file", paramLabel = "FILE", order = 16,
+            description = "private key from a file, - for standard input (else KLAVIYO_PRIVATE_KEY)")
+    String keyFile;
+
+    @Option(names = "--key-command", paramLabel = "CMD", order = 17,
+            description = "private key from a command's output")
+    String keyCommand;
+
+    @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 18,
+            description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
+    Duration timeout;
+
+    @Option(names = "--incident", paramLabel = "DIR", order = 19,
+            description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
+    Path incident;
+
+    @Option(names = "--json", order = 20, description = "machine-readable on standard output, text on standard error")
+    boolean json;
+
+    @Option(names = "--drill", paramLabel = "SCENARIO", order = 21,
+            description = "run against the embedded sandbox; 'list' names the scenarios")
+    String drill;
+
+    @Option(names = "--no-color", order = 22, description = "no colours (NO_COLOR does the same)")
+    boolean noColor;
+
+    private Sandbox sandbox;
+
+    /** Whether machine-readable output was asked for. */
+    public boolean json() {
+        return json;
+    }
+
+    /** The drill's scenario; empty in earnest. */
+    public Optional<String> drill() {
+        return Optional.ofNullable(drill);
+    }
+
+    /** The time allowed for each check. */
+    public Duration timeout() {
+        return timeout;
+    }
+
+    /** The sandbox behind {@code --drill}; empty in earnest. Started once, by whoever asks first. */
+    public Optional<Sandbox> sandbox() {
+        if (drill != null && sandbox == null) {
+            sandbox = Sandbox.start(Scenario.of(drill).orElseThrow(() -> new Problem(
+                    "--drill " + Text.safe(drill, 40) + ": no such scenario. There are: "
+                            + Stream.of(Scenario.values()).map(Scenario::id).collect(Collectors.joining(", ")))));
+        }
+        return Optional.ofNullable(sandbox);
+    }
+
+    /** A screen on standard output, or on standard error under {@code --json}. */
+    public Screen screen() {
+        return json ? Screen.onError(noColor) : Screen.onOutput(noColor);
+    }
+
+    /**
+     * Where to look and with which key; in a drill, the sandbox's.
+     *
+     * @throws Problem when an address, the key's source or the scenario is no such thing
+     */
+    public Settings settings() {
+        Optional<Sandbox> drilled = sandbox();
+        return new Settings(
+                drilled.map(SharedOptions::targetOf).orElseGet(this::target),
+                drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of) : KeySource.read("--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY"),
+                Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.toString()),
+                new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
+                new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))", "status"),
+                drill(),
+                drilled.isPresent() ? Map.of() : System.getenv());
+    }
+
+    private static Settings.Target targetOf(Sandbox sandbox) {
+        return new Settings.Target(sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl());
+    }
+
+    private Settings.Target target() {
+        return new Settings.Target(address("--api-url", apiUrl), address("--status-url", statusUrl),
+                address("--app-url", appUrl), address("--webhook-url", webhookUrl), address("--prometheus", prometheusUrl));
+    }
+
+    /**
+     * An http or https address without a trailing slash.
+     *
+     * @return null for null
+     * @throws Problem that names the option, when the text is no such address
+     */
+    public static URI address(String option, String text) {
+        if (text == null || text.isBlank()) {
+            return null;
+        }
+        try {
+            URI uri = new URI(text.strip().replaceFirst("/+$", ""));
+            if (uri.getHost() != null && List.of("http", "https").contains(String.valueOf(uri.getScheme()).toLowerCase())) {
+                return uri;
+            }
+        } catch (URISyntaxException e) {
+            // Said below, with what would be right.
+        }
+        throw new Problem(option + " " + Text.safe(text, 80) + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+    }
+
+    /** The incident named by {@code --incident}, else the newest open one here; drills and real ones apart. */
+    public Optional<Incident> incident() throws IOException {
+        return incident != null ? Optional.of(Incident.at(incident))
+                : Incident.newestOpen(Path.of(Incident.BASE), drill != null);
+    }
+}

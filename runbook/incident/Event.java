@@ -1,0 +1,76 @@
+package runbook.incident;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.format.DateTimeParseException;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
+import runbook.Json;
+
+/**
+ * One line of the journal.
+ *
+ * @param at      when it happened, to the millisecond
+ * @param step    which script wrote it: {@code triage}, {@code rotate-key}, {@code watch}, …
+ * @param event   what it is, one of the names below or any other word
+ * @param summary one line for people
+ * @param data    more, for the other scripts; an object, possibly empty
+ */
+public record Event(Instant at, String step, String event, String summary, JsonNode data) {
+    /** An alert fired, or a check failed for the first time. */
+    public static final String DETECTED = "detected";
+    /** Somebody took it. */
+    public static final String ACKNOWLEDGED = "acknowledged";
+    /** Triage (or a person) named what is broken. */
+    public static final String DIAGNOSED = "diagnosed";
+    /** Something was done against its effects. */
+    public static final String MITIGATED = "mitigated";
+    /** The private key was replaced. */
+    public static final String ROTATED = "rotated";
+    /** One step of a rotation. */
+    public static final String ROTATION_STEP = "rotation-step";
+    /** Watch saw it get worse. */
+    public static final String DEGRADED = "degraded";
+    /** Watch saw it recover. */
+    public static final String RECOVERED = "recovered";
+    /** Evidence was collected. */
+    public static final String BUNDLED = "bundled";
+    /** People were told. */
+    public static final String ANNOUNCED = "announced";
+    /** Anything else worth a line. */
+    public static final String NOTE = "note";
+    /** The incident is over and written up. */
+    public static final String CLOSED = "closed";
+
+    /** An event that happens now. */
+    public static Event now(String step, String event, String summary, Map<String, ?> data) {
+        return new Event(Instant.now().truncatedTo(ChronoUnit.MILLIS), step, event, summary, Json.of(data));
+    }
+
+    /** The scenario when this was written in a drill, else empty. */
+    public String drill() {
+        return data.path("drill").asText("");
+    }
+
+    ObjectNode json() {
+        return Json.object().put("at", at.toString()).put("step", step).put("event", event)
+                .put("summary", summary).set("data", data);
+    }
+
+    /** Reads one line's object; unknown fields are left where they are. */
+    static Event of(JsonNode line) {
+        JsonNode data = line.path("data");
+        return new Event(instant(line.path("at").asText()), line.path("step").asText(), line.path("event").asText(),
+                line.path("summary").asText(), data.isObject() ? data : Json.object());
+    }
+
+    private static Instant instant(String text) {
+        try {
+            return OffsetDateTime.parse(text).toInstant();
+        } catch (DateTimeParseException e) {
+            throw new IllegalArgumentException("its time is not ISO 8601");
+        }
+    }
+}

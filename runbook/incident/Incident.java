@@ -1,0 +1,158 @@
+package runbook.incident;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/** One incident's folder (0700) with its journal and what each step leaves (0600). */
+public final class Incident {
+    /** Where incidents are kept when none is named, relative to the current folder. */
+    public static final String BASE = "klaviyo-incidents";
+
+    static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
+    private static final DateTimeFormatter NAME = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+
+    private final Path folder;
+
+    private Incident(Path folder) {
+        this.folder = folder;
+    }
+
+    /** The incident in that folder, which need not exist yet. */
+    public static Incident at(Path folder) {
+        return new Incident(folder);
+    }
+
+    /** A new incident's folder under {@code base}, named by the time; two within one second share it. */
+    public static Incident named(Path base, Instant at) {
+        return new Incident(base.resolve(NAME.format(at)));
+    }
+
+    /**
+     * The newest incident under {@code base} that nobody closed. Drills and real incidents never mix.
+     *
+     * @param drill whether to look among drills, or among real incidents
+     * @throws IOException when the folder or a journal in it cannot be read
+     */
+    public static Optional<Incident> newestOpen(Path base, boolean drill) throws IOException {
+        if (!Files.isDirectory(base)) {
+            return Optional.empty();
+        }
+        List<Path> folders;
+        try (Stream<Path> children = Files.list(base)) {
+            folders = children.filter(child -> Files.exists(child.resolve("journal.jsonl")))
+                    .sorted(Comparator.comparing((Path child) -> child.getFileName().toString()).reversed()).toList();
+        }
+        for (Path child : folders) {
+            Incident incident = new Incident(child);
+            List<Event> events = incident.journal().read().events();
+            if (open(events) && drill(events).isEmpty() != drill) {
+                return Optional.of(incident);
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** The folder. */
+    public Path folder() {
+        return folder;
+    }
+
+    /** Its journal. */
+    public Journal journal() {
+        return new Journal(folder.resolve("journal.jsonl"));
+    }
+
+    /** Whether these events are of an incident that nobody has closed. */
+    public static boolean open(List<Event> events) {
+        return events.stream().noneMatch(event -> event.event().equals(Event.CLOSED));
+    }
+
+    /** The scenario when these events are a drill's, else empty. */
+    public static String drill(List<Event> events) {
+        return events.stream().map(Event::drill).filter(name -> !name.isEmpty()).findFirst().orElse("");
+    }
+
+    /**
+     * Appends to its journal, making the folder first where it is missing.
+     *
+     * @throws IOException when folder or journal cannot be written
+     */
+    public void append(Event event) throws IOException {
+        create();
+        journal().append(event);
+    }
+
+    /**
+     * Leaves a file in the folder (0600): whole or, on failure, not at all.
+     *
+     * @return where it is
+     * @throws IOException when it cannot be written
+     */
+    public Path write(String name, byte[] content) throws IOException {
+        create();
+        Path target = folder.resolve(name);
+        Path half = Files.createTempFile(folder, "." + name, ".part", mode("rw-------"));
+        try {
+            try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE)) {
+                ByteBuffer bytes = ByteBuffer.wrap(content);
+                while (bytes.hasRemaining()) {
+                    channel.write(bytes);
+                }
+                channel.force(true);
+            }
+            return Files.move(half, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } finally {
+            Files.deleteIfExists(half);
+        }
+    }
+
+    private void create() throws IOException {
+        if (!Files.isDirectory(folder)) {
+            Path base = folder.toAbsolutePath().getParent();
+            if (base != null && Files.notExists(base)) {
+                Files.createDirectories(base, mode("rwx------"));
+            }
+            Files.createDirectories(folder, mode("rwx------"));
+        }
+    }
+
+    private static FileAttribute<?>[] mode(String permissions) {
+        Set<PosixFilePermission> set = PosixFilePermissions.fromString(permissions);
+        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(set)} : new FileAttribute<?>[0];
+    }
+
+    /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
+    public static String why(IOException e) {
+        if (e instanceof AccessDeniedException) {
+            return "no permission: " + e.getMessage();
+        }
+        if (e instanceof NoSuchFileException) {
+            return "no such file or folder: " + e.getMessage();
+        }
+        return String.valueOf(e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
+    }
+
+    @Override
+    public String toString() {
+        return folder.toString();
+    }
+}

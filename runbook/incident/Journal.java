@@ -1,0 +1,120 @@
+package runbook.incident;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import runbook.Json;
+import runbook.Key;
+
+/**
+ * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear
+ * nothing; a line torn by a power cut is reported and skipped, and the next append starts on a line of its own.
+ */
+public final class Journal {
+    /** What reading gave: the events in the order of the file, and a sentence for each line that could not be used. */
+    public record Reading(List<Event> events, List<String> problems) { }
+
+    private final Path file;
+
+    Journal(Path file) {
+        this.file = file;
+    }
+
+    /** Where it is. */
+    public Path file() {
+        return file;
+    }
+
+    /**
+     * Appends one event, forced to the disk. A write that fails half-way (a full disk) is taken back, so that the
+     * journal stays valid.
+     *
+     * @throws IOException when it cannot be written; nothing of the event remains then
+     */
+    public void append(Event event) throws IOException {
+        byte[] line = (Key.mask(Json.line(event.json())) + "\n").getBytes(StandardCharsets.UTF_8);
+        // A file lock belongs to the whole process: threads of one process have to take turns first.
+        synchronized (Journal.class) {
+            try (FileChannel channel = open(); FileLock ignored = channel.lock()) {
+                long end = channel.size();
+                try {
+                    ByteBuffer bytes = endsTorn(channel, end) ? withLineEndBefore(line) : ByteBuffer.wrap(line);
+                    channel.position(end);
+                    while (bytes.hasRemaining()) {
+                        channel.write(bytes);
+                    }
+                    channel.force(false);
+                } catch (IOException e) {
+                    channel.truncate(end);
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private FileChannel open() throws IOException {
+        var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        return Incident.POSIX
+                ? FileChannel.open(file, options, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
+                : FileChannel.open(file, options);
+    }
+
+    private static boolean endsTorn(FileChannel channel, long end) throws IOException {
+        ByteBuffer last = ByteBuffer.allocate(1);
+        return end > 0 && channel.read(last, end - 1) == 1 && last.get(0) != '\n';
+    }
+
+    private static ByteBuffer withLineEndBefore(byte[] line) {
+        return ByteBuffer.allocate(line.length + 1).put((byte) '\n').put(line).flip();
+    }
+
+    /**
+     * Reads it all. A missing journal is an empty one.
+     *
+     * @throws IOException when it is there and cannot be read
+     */
+    public Reading read() throws IOException {
+        List<Event> events = new ArrayList<>();
+        List<String> problems = new ArrayList<>();
+        if (Files.notExists(file)) {
+            return new Reading(events, problems);
+        }
+        // An InputStreamReader replaces bytes that are no UTF-8, where Files.lines would give up on the whole file.
+        try (BufferedReader lines = new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
+            int number = 0;
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                number++;
+                if (!line.isBlank()) {
+                    readLine(line, number, events, problems);
+                }
+            }
+        }
+        return new Reading(events, problems);
+    }
+
+    private void readLine(String line, int number, List<Event> events, List<String> problems) {
+        try {
+            JsonNode node = Json.read(line);
+            if (!node.isObject()) {
+                throw new IllegalArgumentException("it is no JSON object");
+            }
+            events.add(Event.of(node));
+        } catch (IOException e) {
+            problems.add(file + " line " + number + " skipped: it is torn or no JSON");
+        } catch (IllegalArgumentException e) {
+            problems.add(file + " line " + number + " skipped: " + e.getMessage());
+        }
+    }
+}

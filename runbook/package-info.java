@@ -1,0 +1,19 @@
+/**
+ * What two or more runbook steps need: settings, the private key, Klaviyo's published facts, a bounded HTTP client,
+ * and text that is safe to print. It knows no command line and never ends the process.
+ */
+//SOURCES Durations.java
+//SOURCES Json.java
+//SOURCES Text.java
+//SOURCES Problem.java
+//SOURCES Key.java
+//SOURCES Revision.java
+//SOURCES Endpoint.java
+//SOURCES Settings.java
+//SOURCES Answer.java
+//SOURCES TlsFault.java
+//SOURCES EnvironmentProxy.java
+//SOURCES Http.java
+//SOURCES ApiError.java
+//DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
+package runbook;
