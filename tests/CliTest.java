@@ -1,0 +1,60 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The helper that other tests stand on: what it hides from a child and what it reports of it. */
+class CliTest {
+    @TempDir Path folder;
+
+    @Test
+    void aScriptGetsArgumentsInputFolderAndAnEmptyHome() throws Exception {
+        Path script = Files.writeString(folder.resolve("echo.java"), """
+            //JAVA 17+
+            class EchoScript {
+                public static void main(String... args) throws Exception {
+                    System.out.println(java.util.List.of(args));
+                    System.out.println(new String(System.in.readAllBytes()));
+                    System.out.println(java.nio.file.Path.of("").toAbsolutePath());
+                    System.out.println(new java.io.File(System.getProperty("user.home")).getName().startsWith("klaviyo-cli-"));
+                    System.err.println(Runtime.version().feature());
+                    System.exit(args.length == 1 ? 0 : 7);
+                }
+            }
+            """);
+        Cli.Result result = Cli.script(script.toString()).args("a b", "").stdin("typed").cwd(folder.toRealPath()).run();
+        assertEquals("[a b, ]\ntyped\n" + folder.toRealPath() + "\ntrue\n", result.out());
+        assertEquals(Runtime.version().feature() + "\n", result.err());
+        assertEquals(7, result.exit());
+    }
+
+    @Test
+    void nothingOfOurEnvironmentLeaks() {
+        Cli.Result result = Cli.command("env").env("KLAVIYO_TIMEOUT", "1s").env("LANG", null).run();
+        assertEquals("HOME JAVA_HOME KLAVIYO_TIMEOUT PATH TERM", String.join(" ",
+            result.out().lines().map(line -> line.replaceFirst("=.*", "")).sorted().toList()));
+    }
+
+    @Test
+    void whatTakesTooLongIsKilledAndItsOutputShown() {
+        Cli.Running slow = Cli.command("sh", "-c", "echo started; echo oops >&2; sleep 30; echo done")
+            .timeout(Duration.ofMillis(300)).start();
+        AssertionError error = assertThrows(AssertionError.class, slow::await);
+        assertTrue(error.getMessage().contains("started") && error.getMessage().contains("oops"), error.getMessage());
+        assertFalse(slow.process().toHandle().descendants().anyMatch(ProcessHandle::isAlive));
+    }
+
+    @Test
+    void aRunningProcessIsWatchedAndKilled() {
+        try (Cli.Running running = Cli.command("sh", "-c", "echo ready; exec sleep 30").start()) {
+            running.awaitOut("rea.y");
+            assertEquals(128 + 9, running.kill().exit());
+        }
+    }
+}

@@ -1,0 +1,24 @@
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+
+/** Where the files under test are. */
+final class Repository {
+    /** Absolute path of the repository's root folder. */
+    static final Path ROOT = find();
+
+    private Repository() {}
+
+    static Path file(String relative) {
+        return ROOT.resolve(relative);
+    }
+
+    /** The wrapper says where it is; a plain {@code jbang tests/all.java} has to be started inside the repository. */
+    private static Path find() {
+        Path here = Path.of("").toAbsolutePath();
+        String told = System.getenv("KLAVIYO_RUNBOOK_HOME");
+        Stream<Path> candidates = told != null ? Stream.of(Path.of(told)) : Stream.iterate(here, p -> p != null, Path::getParent);
+        return candidates.filter(folder -> Files.exists(folder.resolve("tests/all.java"))).findFirst()
+            .orElseThrow(() -> new IllegalStateException("Start the tests with ./jbang test, or inside the repository"));
+    }
+}

@@ -1,0 +1,86 @@
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.TestPlan;
+
+/** What the screen shows of a test run: a line a class, failures with their traces, what was skipped and why, the totals. */
+public final class TestReport implements TestExecutionListener {
+    private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+    private static final AtomicLong PASSED = new AtomicLong();
+    private static final List<String> FAILED = Collections.synchronizedList(new ArrayList<>());
+    private static final List<String> SKIPPED = Collections.synchronizedList(new ArrayList<>());
+
+    private final Map<String, Instant> started = new ConcurrentHashMap<>();
+    private TestPlan plan;
+
+    /** Prints skipped tests with their reasons, then the totals; call it last. */
+    static void printSummary() {
+        OUT.println();
+        SKIPPED.forEach(line -> OUT.println("skipped: " + line));
+        FAILED.forEach(line -> OUT.println("failed:  " + line));
+        OUT.printf("%d passed, %d failed, %d skipped%n", PASSED.get(), FAILED.size(), SKIPPED.size());
+    }
+
+    @Override
+    public void testPlanExecutionStarted(TestPlan testPlan) {
+        plan = testPlan;
+    }
+
+    @Override
+    public void executionStarted(TestIdentifier id) {
+        started.put(id.getUniqueId(), Instant.now());
+    }
+
+    @Override
+    public void executionSkipped(TestIdentifier id, String reason) {
+        SKIPPED.add(name(id) + ": " + reason);
+    }
+
+    @Override
+    public void executionFinished(TestIdentifier id, TestExecutionResult result) {
+        switch (result.getStatus()) {
+            case SUCCESSFUL -> PASSED.addAndGet(id.isTest() ? 1 : 0);
+            case ABORTED -> SKIPPED.add(name(id) + ": " + result.getThrowable().map(Throwable::getMessage).orElse("aborted"));
+            case FAILED -> reportFailure(id, result.getThrowable().orElseThrow());
+        }
+        if (isClass(id)) {
+            Duration took = Duration.between(started.get(id.getUniqueId()), Instant.now());
+            OUT.printf("%-28s %3d tests %6.1f s%n", name(id), countTests(id), took.toMillis() / 1000.0);
+        }
+    }
+
+    private void reportFailure(TestIdentifier id, Throwable why) {
+        FAILED.add(name(id));
+        StringWriter trace = new StringWriter();
+        why.printStackTrace(new PrintWriter(trace));
+        OUT.printf("%nFAILED %s%n%s%n", name(id), trace.toString().lines()
+            .filter(line -> !line.matches("\\s+at (org\\.junit|java\\.base/|jdk\\.)\\S*.*"))
+            .limit(200).reduce("", (all, line) -> all + "    " + line + "\n"));
+    }
+
+    private boolean isClass(TestIdentifier id) {
+        return !id.isTest() && plan.getParent(id).flatMap(plan::getParent).isEmpty() && plan.getParent(id).isPresent();
+    }
+
+    private long countTests(TestIdentifier id) {
+        return plan.getDescendants(id).stream().filter(TestIdentifier::isTest).count();
+    }
+
+    /** The names from the test class downwards, as in {@code WrapperTest > arguments arrive unchanged}. */
+    private String name(TestIdentifier id) {
+        return plan.getParent(id).filter(parent -> plan.getParent(parent).isPresent())
+            .map(parent -> name(parent) + " > ").orElse("") + id.getDisplayName();
+    }
+}

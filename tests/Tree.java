@@ -1,0 +1,35 @@
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** Folders of files that come and go with a test. */
+final class Tree {
+    private Tree() {}
+
+    /** A new empty folder, deleted when this process ends. */
+    static Path temporary(String prefix) {
+        try {
+            Path folder = Files.createTempDirectory("klaviyo-" + prefix + "-").toRealPath();
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> delete(folder)));
+            return folder;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Deletes what it can: a child that is still writing must not turn a passed run into a failed one. */
+    static void delete(Path folder) {
+        try (Stream<Path> files = Files.walk(folder)) {
+            List<Path> deepestFirst = files.sorted(Comparator.reverseOrder()).toList();
+            for (Path file : deepestFirst) {
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException | UncheckedIOException ignored) {
+            // it is below the temporary folder of the machine, which gets cleaned anyway
+        }
+    }
+}
