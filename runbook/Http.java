@@ -1,0 +1,263 @@
+package runbook;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.ConnectException;
+import java.net.ProtocolException;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.net.http.HttpClient;
+import java.net.http.HttpConnectTimeoutException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.nio.channels.UnresolvedAddressException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipException;
+import runbook.Answer.Fault;
+import runbook.Answer.Kind;
+import runbook.Answer.Reply;
+
+/**
+ * An HTTP client for hostile networks: every request ends by its deadline, reads at most {@link #LARGEST_BODY}, and
+ * gives an {@link Answer}, never an exception. The key goes to the API alone, and a redirect never carries it on.
+ */
+public final class Http {
+    /** The most that is read of one body, in bytes, before and after decompression. */
+    public static final int LARGEST_BODY = 1 << 20;
+    private static final int MOST_REDIRECTS = 5;
+    private static final String USER_AGENT = "klaviyo-runbook";
+
+    private final Settings settings;
+    private final HttpClient client;
+
+    private Http(Settings settings) {
+        this.settings = settings;
+        EnvironmentProxy proxy = new EnvironmentProxy(settings.proxies());
+        if (proxy.proxyFor(settings.target().api()).flatMap(EnvironmentProxy::credentials).isPresent()) {
+            // The JDK refuses to send Basic credentials to a proxy for https unless this is emptied before first use.
+            System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
+        }
+        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample.
+        client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
+                .authenticator(proxy.authenticator()).build();
+    }
+
+    /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
+    public static Http of(Settings settings) {
+        return new Http(settings);
+    }
+
+    /** GET from Klaviyo's API with key and revision; {@code target} is path and query. Redirects are not followed. */
+    public Answer api(String target, Duration deadline) {
+        return api("GET", target, settings.revision(), null, deadline);
+    }
+
+    /**
+     * A request to Klaviyo's API with the key, as JSON:API.
+     *
+     * @param target   path and query
+     * @param revision the {@code revision} header
+     * @param body     JSON, or null for none
+     */
+    public Answer api(String method, String target, String revision, byte[] body, Duration deadline) {
+        Map<String, String> headers = new TreeMap<>(Map.of("revision", revision, "Accept", "application/vnd.api+json"));
+        settings.key().ifPresent(key -> headers.put("Authorization", "Klaviyo-API-Key " + key.cleaned().reveal()));
+        if (body != null) {
+            headers.put("Content-Type", "application/vnd.api+json");
+        }
+        return once(method, URI.create(settings.target().api() + target), headers, body, deadline);
+    }
+
+    /** GET from anywhere else, up to five redirects followed. */
+    public Answer get(URI uri, Map<String, String> headers, Duration deadline) {
+        long end = System.nanoTime() + deadline.toNanos();
+        URI next = uri;
+        for (int hops = 0; hops <= MOST_REDIRECTS; hops++) {
+            Answer answer = once("GET", next, headers, null, Duration.ofNanos(end - System.nanoTime()));
+            if (!(answer instanceof Reply reply) || reply.status() / 100 != 3 || reply.header("location").isEmpty()) {
+                return answer;
+            }
+            try {
+                next = next.resolve(reply.header("location").get());
+            } catch (IllegalArgumentException e) {
+                return new Fault(Kind.MALFORMED, "a redirect to something that is no address", reply.millis());
+            }
+        }
+        return new Fault(Kind.REDIRECT_LOOP, "redirected more than " + MOST_REDIRECTS + " times, last to " + Text.safe(next.toString(), 80),
+                deadline.toMillis() - Duration.ofNanos(end - System.nanoTime()).toMillis());
+    }
+
+    /** One request, redirects not followed. {@code body} may be null. */
+    public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
+        long start = System.nanoTime();
+        HttpRequest request;
+        try {
+            HttpRequest.Builder builder = HttpRequest.newBuilder(uri).header("User-Agent", USER_AGENT)
+                    .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
+            headers.forEach(builder::header);
+            request = builder.build();
+        } catch (IllegalArgumentException e) {
+            // The message would quote the header, and with it the key.
+            return new Fault(Kind.BAD_REQUEST, "the request cannot be made: address or header has characters that HTTP does not allow", 0);
+        }
+        BoundedBody received = new BoundedBody();
+        CompletableFuture<HttpResponse<byte[]>> response = client.sendAsync(request, info -> received.begin(info));
+        try {
+            HttpResponse<byte[]> got = response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS);
+            return reply(got, start);
+        } catch (TimeoutException e) {
+            response.cancel(true);
+            return new Fault(received.status == 0 ? Kind.TIMEOUT : Kind.SLOW_BODY, received.tooSlow(deadline), since(start));
+        } catch (ExecutionException e) {
+            return fault(e.getCause(), uri, received, since(start));
+        } catch (InterruptedException e) {
+            response.cancel(true);
+            Thread.currentThread().interrupt();
+            return new Fault(Kind.TIMEOUT, "interrupted", since(start));
+        }
+    }
+
+    private static Answer reply(HttpResponse<byte[]> response, long start) {
+        Map<String, List<String>> headers = new TreeMap<>();
+        response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
+        if (response.statusCode() == 407) {
+            return new Fault(Kind.PROXY, "the proxy wants a login (407): put user:password into the proxy's address", since(start));
+        }
+        String encoding = headers.getOrDefault("content-encoding", List.of("identity")).get(0).toLowerCase(Locale.ROOT);
+        try {
+            byte[] body = encoding.contains("gzip") ? unzip(response.body()) : response.body();
+            return new Reply(response.uri(), response.statusCode(), headers, body, since(start));
+        } catch (TooLarge e) {
+            return new Fault(Kind.TOO_LARGE, "HTTP " + response.statusCode() + " with a gzip body that expands beyond 1 MiB", since(start));
+        } catch (EOFException | ZipException e) {
+            return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with a body that says gzip and is not", since(start));
+        } catch (IOException e) {
+            return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with an unreadable body", since(start));
+        }
+    }
+
+    private static byte[] unzip(byte[] body) throws IOException {
+        try (InputStream plain = new GZIPInputStream(new ByteArrayInputStream(body))) {
+            byte[] bytes = plain.readNBytes(LARGEST_BODY + 1);
+            if (bytes.length > LARGEST_BODY) {
+                throw new TooLarge();
+            }
+            return bytes;
+        }
+    }
+
+    private static Fault fault(Throwable thrown, URI uri, BoundedBody received, long millis) {
+        String host = Text.safe(uri.getHost(), 80);
+        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
+            if (cause instanceof TooLarge) {
+                return new Fault(Kind.TOO_LARGE, "HTTP " + received.status + " with a body larger than 1 MiB", millis);
+            } else if (cause instanceof UnresolvedAddressException || cause instanceof UnknownHostException) {
+                return new Fault(Kind.DNS, "DNS: no address for " + host, millis);
+            } else if (cause instanceof HttpConnectTimeoutException) {
+                return new Fault(Kind.CONNECT_TIMEOUT, "no connection to " + host + " within the timeout", millis);
+            } else if (cause instanceof ProtocolException) {
+                return new Fault(Kind.MALFORMED, "an answer that is not valid HTTP", millis);
+            }
+        }
+        return TlsFault.of(thrown).map(kind -> new Fault(kind, TlsFault.words(kind, thrown.getMessage()), millis))
+                .orElseGet(() -> broken(thrown, host, received, millis));
+    }
+
+    // What is left has no exception type of its own: the JDK's messages tell.
+    private static Fault broken(Throwable thrown, String host, BoundedBody received, long millis) {
+        String message = String.valueOf(thrown.getMessage());
+        if (message.contains("Tunnel failed") || message.contains("proxy")) {
+            return new Fault(Kind.PROXY, "the proxy refused: " + Text.safe(message, 100), millis);
+        } else if (message.contains("refused")) {
+            return new Fault(Kind.REFUSED, host + " refuses connections", millis);
+        } else if (message.contains("unreachable") || message.contains("No route")) {
+            return new Fault(Kind.UNREACHABLE, host + " cannot be reached: " + Text.safe(message, 60), millis);
+        } else if (received.status != 0) {
+            return new Fault(Kind.RESET, "HTTP " + received.status + ", then the connection broke after " + received.size() + " bytes of the body", millis);
+        } else if (message.contains("received no bytes") || message.contains("reset") || message.contains("EOF") || message.contains("closed")) {
+            return new Fault(Kind.RESET, host + " closed the connection without an answer", millis);
+        } else if (thrown instanceof ConnectException) {
+            return new Fault(Kind.UNREACHABLE, "no connection to " + host + ": " + Text.safe(message, 60), millis);
+        }
+        return new Fault(Kind.MALFORMED, "no usable answer: " + Text.safe(message, 100), millis);
+    }
+
+    private static long since(long start) {
+        return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    }
+
+    /** A body beyond the bound. */
+    private static final class TooLarge extends IOException { }
+
+    /** Collects a body up to the bound, and knows how far it came when the deadline strikes. */
+    private static final class BoundedBody implements HttpResponse.BodySubscriber<byte[]> {
+        private final CompletableFuture<byte[]> whole = new CompletableFuture<>();
+        private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        private volatile int status;
+        private Flow.Subscription subscription;
+
+        HttpResponse.BodySubscriber<byte[]> begin(HttpResponse.ResponseInfo info) {
+            status = info.statusCode();
+            return this;
+        }
+
+        synchronized int size() {
+            return bytes.size();
+        }
+
+        String tooSlow(Duration deadline) {
+            String within = " within " + Durations.words(deadline);
+            return status == 0 ? "no answer" + within : "HTTP " + status + ", but its body did not end" + within + " (" + size() + " bytes came)";
+        }
+
+        @Override
+        public CompletionStage<byte[]> getBody() {
+            return whole;
+        }
+
+        @Override
+        public void onSubscribe(Flow.Subscription started) {
+            subscription = started;
+            started.request(Long.MAX_VALUE);
+        }
+
+        @Override
+        public synchronized void onNext(List<ByteBuffer> buffers) {
+            for (ByteBuffer buffer : buffers) {
+                byte[] chunk = new byte[buffer.remaining()];
+                buffer.get(chunk);
+                bytes.writeBytes(chunk);
+            }
+            if (bytes.size() > LARGEST_BODY) {
+                subscription.cancel();
+                whole.completeExceptionally(new TooLarge());
+            }
+        }
+
+        @Override
+        public void onError(Throwable thrown) {
+            whole.completeExceptionally(thrown);
+        }
+
+        @Override
+        public synchronized void onComplete() {
+            whole.complete(bytes.toByteArray());
+        }
+    }
+}
