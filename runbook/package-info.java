@@ -2,6 +2,7 @@
  * What two or more runbook steps need: settings, the private key, Klaviyo's published facts, a bounded HTTP client,
  * and text that is safe to print. It knows no command line and never ends the process.
  */
+//SOURCES Deadline.java
 //SOURCES Durations.java
 //SOURCES Json.java
 //SOURCES Text.java

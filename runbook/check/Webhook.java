@@ -1,0 +1,95 @@
+package runbook.check;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URI;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.StreamSupport;
+import runbook.Answer;
+import runbook.Answer.Fault;
+import runbook.Answer.Reply;
+import runbook.Deadline;
+import runbook.Http;
+import runbook.Json;
+import runbook.Settings;
+import runbook.check.Check.Outcome;
+
+/**
+ * The route that Klaviyo delivers to: its certificate, whether it answers, and whether Klaviyo has it enabled.
+ *
+ * @param check as one line
+ * @param state what is wrong with it
+ */
+public record Webhook(Check check, State state) {
+    /** What can be wrong with a webhook route. */
+    public enum State { NOT_ASKED, LIVE, CERTIFICATE_EXPIRES_SOON, CERTIFICATE, DOWN, DISABLED }
+
+    static Webhook look(Settings settings, Http http, Deadline deadline) {
+        URI route = settings.target().webhook();
+        if (route == null) {
+            return new Webhook(Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"), State.NOT_ASKED);
+        }
+        long start = System.nanoTime();
+        Path path = Path.to(route, settings.proxies(), deadline);
+        Optional<Fault> broken = path.fault();
+        if (broken.isPresent()) {
+            State state = broken.get().kind().tls() ? State.CERTIFICATE : State.DOWN;
+            return of(state, broken.get().words() + Network.expiry(path), start, null, path);
+        }
+        Answer answer = ask(route, http, deadline);
+        if (answer instanceof Fault fault) {
+            return of(State.DOWN, fault.words(), start, null, path);
+        }
+        int status = ((Reply) answer).status();
+        if (status == 404 || status == 410 || status >= 500) {
+            return of(State.DOWN, "HTTP " + status + ": the route is not there or fails", start, status, path);
+        }
+        return of(Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE,
+                "HTTP " + status + " to an unsigned request: the route is live" + Network.expiry(path), start, status, path);
+    }
+
+    // GET first, since it changes nothing anywhere. Only where GET has no route is an empty POST worth it.
+    private static Answer ask(URI route, Http http, Deadline deadline) {
+        Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
+        return answer instanceof Reply reply && reply.status() == 404
+                ? http.once("POST", route, Map.of("Content-Type", "application/json"), new byte[0], deadline.left()) : answer;
+    }
+
+    private static Webhook of(State state, String summary, long start, Integer status, Path path) {
+        Outcome outcome = switch (state) {
+            case NOT_ASKED, LIVE -> Outcome.OK;
+            case CERTIFICATE_EXPIRES_SOON -> Outcome.WARN;
+            case CERTIFICATE, DOWN, DISABLED -> Outcome.FAIL;
+        };
+        return new Webhook(new Check("webhook", outcome, summary, Duration.ofNanos(System.nanoTime() - start).toMillis(), status,
+                Json.of(Network.detail(path))), state);
+    }
+
+    /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
+    Webhook with(Optional<Reply> listing, URI route) {
+        if (state == State.NOT_ASKED || listing.isEmpty()) {
+            return this;
+        }
+        List<JsonNode> ours = StreamSupport.stream(listing.get().json().path("data").spliterator(), false)
+                .map(webhook -> webhook.path("attributes")).filter(webhook -> sameHost(webhook.path("endpoint_url").asText(), route)).toList();
+        boolean enabled = ours.stream().anyMatch(webhook -> webhook.path("enabled").asBoolean());
+        String said = ours.isEmpty() ? "Klaviyo lists no webhook of this host" : enabled ? "enabled at Klaviyo" : "disabled at Klaviyo";
+        boolean disabled = !ours.isEmpty() && !enabled && state == State.LIVE;
+        Outcome outcome = disabled ? Outcome.FAIL : ours.isEmpty() && check.outcome() == Outcome.OK ? Outcome.WARN : check.outcome();
+        Map<String, Object> detail = new LinkedHashMap<>(Map.of("listed", !ours.isEmpty(), "enabled", enabled));
+        check.detail().properties().forEach(field -> detail.put(field.getKey(), field.getValue()));
+        return new Webhook(new Check(check.name(), outcome, check.summary() + "; " + said, check.millis(), check.http(), Json.of(detail)),
+                disabled ? State.DISABLED : state);
+    }
+
+    private static boolean sameHost(String address, URI route) {
+        try {
+            return route.getHost().equalsIgnoreCase(URI.create(address).getHost());
+        } catch (IllegalArgumentException e) {
+            return false;
+        }
+    }
+}
