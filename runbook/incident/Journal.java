@@ -3,6 +3,7 @@ package runbook.incident;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -15,6 +16,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Consumer;
 import runbook.Json;
 import runbook.Key;
 
@@ -87,34 +89,45 @@ public final class Journal {
      */
     public Reading read() throws IOException {
         List<Event> events = new ArrayList<>();
+        List<String> problems = Files.notExists(file) ? List.of() : each(Files.newInputStream(file), file.toString(), events::add);
+        return new Reading(events, problems);
+    }
+
+    /**
+     * Reads a journal without keeping it: for those that grew long, and for copies inside a bundle.
+     *
+     * @param journal closed at the end
+     * @param name    what to call it in the problems
+     * @param use     given each event, in the order of the file
+     * @return a sentence for each line that could not be used
+     * @throws IOException when it cannot be read
+     */
+    public static List<String> each(InputStream journal, String name, Consumer<Event> use) throws IOException {
         List<String> problems = new ArrayList<>();
-        if (Files.notExists(file)) {
-            return new Reading(events, problems);
-        }
         // An InputStreamReader replaces bytes that are no UTF-8, where Files.lines would give up on the whole file.
-        try (BufferedReader lines = new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
+        try (BufferedReader lines = new BufferedReader(new InputStreamReader(journal, StandardCharsets.UTF_8))) {
             int number = 0;
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 number++;
                 if (!line.isBlank()) {
-                    readLine(line, number, events, problems);
+                    readLine(line, name + " line " + number, use, problems);
                 }
             }
         }
-        return new Reading(events, problems);
+        return problems;
     }
 
-    private void readLine(String line, int number, List<Event> events, List<String> problems) {
+    private static void readLine(String line, String place, Consumer<Event> use, List<String> problems) {
         try {
             JsonNode node = Json.read(line);
             if (!node.isObject()) {
                 throw new IllegalArgumentException("it is no JSON object");
             }
-            events.add(Event.of(node));
+            use.accept(Event.of(node));
         } catch (IOException e) {
-            problems.add(file + " line " + number + " skipped: it is torn or no JSON");
+            problems.add(place + " skipped: it is torn or no JSON");
         } catch (IllegalArgumentException e) {
-            problems.add(file + " line " + number + " skipped: " + e.getMessage());
+            problems.add(place + " skipped: " + e.getMessage());
         }
     }
 }
