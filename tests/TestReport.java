@@ -1,6 +1,4 @@
 import java.io.PrintStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -15,7 +13,7 @@ import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
 import org.junit.platform.launcher.TestPlan;
 
-/** What the screen shows of a test run: a line a class, failures with their traces, what was skipped and why, the totals. */
+/** What the screen shows of a test run: a line a class, failures as they happen, what was skipped and why, the totals. */
 public final class TestReport implements TestExecutionListener {
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private static final AtomicLong PASSED = new AtomicLong();
@@ -61,13 +59,10 @@ public final class TestReport implements TestExecutionListener {
         }
     }
 
+    /** Says so at once; the trace comes from the console launcher at the end. */
     private void reportFailure(TestIdentifier id, Throwable why) {
         FAILED.add(name(id));
-        StringWriter trace = new StringWriter();
-        why.printStackTrace(new PrintWriter(trace));
-        OUT.printf("%nFAILED %s%n%s%n", name(id), trace.toString().lines()
-            .filter(line -> !line.matches("\\s+at (org\\.junit|java\\.base/|jdk\\.)\\S*.*"))
-            .limit(200).reduce("", (all, line) -> all + "    " + line + "\n"));
+        OUT.println("FAILED " + name(id) + ": " + String.valueOf(why.getMessage()).lines().findFirst().orElse(""));
     }
 
     private boolean isClass(TestIdentifier id) {

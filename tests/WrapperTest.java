@@ -1,19 +1,364 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.File;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@code ./jbang} as somebody meets it who just cloned the repository. */
+/**
+ * {@code ./jbang} as somebody meets it who just cloned the repository: here into a folder with a space in its name, with a
+ * catalog of one alias, {@code echo}, whose script prints what reached it.
+ */
 class WrapperTest {
-    @TempDir Path folder;
+    private static final String ECHO = """
+        //JAVA 17+
+        //CDS
+        //RUNTIME_OPTIONS -Xlog:disable
+        class Echo {
+            public static void main(String... args) throws Exception {
+                System.out.println(java.nio.file.Path.of("").toAbsolutePath());
+                for (String arg : args) System.out.println("<" + arg + ">");
+                System.out.print(new String(System.in.readAllBytes()));
+                System.out.flush();
+                System.exit(args.length > 1 && args[0].equals("exit") ? Integer.parseInt(args[1]) : 0);
+            }
+        }
+        """;
+    private static final String CATALOG = """
+        {
+          "aliases": {
+            "echo": {
+              "script-ref": "echo.java"
+            }
+          }
+        }
+        """;
+    private static final Path JAR_NAME = Path.of("klaviyo-runbook", "jbang-cli-0.132.1-all.jar");
+
+    /** A JBang folder that has been used before. */
+    private static final Path WARM = Tree.temporary("jbang-warm");
+    private static final Path CLONE = Tree.temporary("clone").resolve("my clone");
+
+    private final Path folder = Tree.temporary("wrapper");
+
+    @BeforeAll
+    static void cloneIt() throws IOException {
+        Files.createDirectories(CLONE);
+        Files.copy(Repository.file("jbang"), CLONE.resolve("jbang"));
+        Files.writeString(CLONE.resolve("jbang-catalog.json"), CATALOG);
+        Files.writeString(CLONE.resolve("echo.java"), ECHO);
+        if (find("mvn") != null) {
+            wrapper(WARM, "echo").run();
+        }
+    }
+
+    // ---- starting scripts
 
     @Test
-    void anExitStatusComesThrough() throws Exception {
-        Path script = Files.writeString(folder.resolve("Seven.java"), """
-            class Seven { public static void main(String... args) { System.exit(7); } }
-            """);
-        assertEquals(7, Cli.wrapper(script.toString()).run().exit());
+    void anAliasRunsWhereTheUserIsWithEveryArgumentUnchanged() {
+        String[] args = {"", "b  c", "it's", "\"q\"", "*", "$HOME `id` \\", "two\nlines", "--json", "échec"};
+        Cli.Result result = warm("echo").args(args).cwd(folder).stdin("typed\n").run();
+        assertEquals(folder + "\n" + Stream.of(args).map(arg -> "<" + arg + ">\n").reduce("", String::concat) + "typed\n", result.out());
+        assertEquals(0, result.exit());
+    }
+
+    @Test
+    void exitStatusesComeThrough() {
+        assertEquals(13, warm("echo", "exit", "13").run().exit());
+        assertEquals(255, warm("run", "echo", "exit", "255").run().exit());
+        assertEquals(2, warm("--no-such-option").run().exit());
+    }
+
+    @Test
+    void theProcessBecomesTheScript() throws IOException {
+        try (Cli.Running running = warm("echo").openStdin().start()) {
+            running.awaitOut("(?m)^/");
+            assertTrue(running.process().info().command().orElseThrow().endsWith("/java"), "a kill would not reach the script");
+        }
+    }
+
+    @Test
+    void symbolicLinksToItAreFollowed() throws IOException {
+        Path bin = Files.createDirectories(folder.resolve("bin"));
+        Files.createSymbolicLink(bin.resolve("kj"), CLONE.resolve("jbang"));
+        Files.createSymbolicLink(folder.resolve("relative"), Path.of("bin/kj"));
+        assertEquals(folder + "\n<x>\n", run(Cli.command("../relative", "echo", "x").cwd(bin).env("JBANG_DIR", WARM.toString()),
+            folder.resolve("bin")).replace("/bin\n", "\n"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"--quiet echo x", "run echo x", "--fresh run echo x"})
+    void optionsForJBangComeBeforeTheAlias(String line) {
+        assertEquals(folder + "\n<x>\n", run(warm(line.split(" ")), folder));
+    }
+
+    @Test
+    void otherCommandsOfJBangKnowTheAliases() {
+        assertTrue(run(warm("info", "tools", "echo"), folder).contains("\"mainClass\": \"Echo\""));
+        assertEquals("0.132.1\n", warm("--version").run().err());
+    }
+
+    @Test
+    void anAliasAmongTheArgumentsOfAScriptIsLeftAlone() throws IOException {
+        Path script = Files.writeString(folder.resolve("Other.java"), ECHO.replace("class Echo", "class Other"));
+        assertEquals(folder + "\n<echo>\n", run(warm(script.toString(), "echo"), folder));
+    }
+
+    // ---- the remembered command
+
+    @Test
+    void aChangedScriptIsNoticedEvenWhenItsDateIsOld() throws IOException {
+        Path clone = cloneInto(folder.resolve("clone"));
+        for (int i = 0; i < 3; i++) {
+            assertEquals(folder + "\n<x>\n", run(wrapperIn(clone, WARM, "echo", "x"), folder));
+        }
+        Path script = clone.resolve("echo.java");
+        var date = Files.getLastModifiedTime(script);
+        Files.writeString(script, ECHO.replace("\"<\"", "\"[\""));
+        Files.setLastModifiedTime(script, date);
+        assertEquals(folder + "\n[x>\n", run(wrapperIn(clone, WARM, "echo", "x"), folder));
+    }
+
+    @Test
+    void anEmptiedJBangCacheIsFilledAgain() throws IOException {
+        Path jbangDir = warmCopy();
+        for (int i = 0; i < 3; i++) {
+            run(wrapper(jbangDir, "echo"), folder);
+        }
+        assertTrue(list(jbangDir.resolve("klaviyo-runbook")).anyMatch(name -> name.startsWith("command-echo-")));
+        Tree.delete(jbangDir.resolve("cache"));
+        assertEquals(folder + "\n<x>\n", run(wrapper(jbangDir, "echo", "x"), folder));
+    }
+
+    @Test
+    void anArchiveThatDoesNotFitIsIgnoredSilently() throws IOException {
+        Path jbangDir = warmCopy();
+        List<Path> archives = list(jbangDir.resolve("klaviyo-runbook")).filter(name -> name.endsWith(".jsa"))
+            .map(jbangDir.resolve("klaviyo-runbook")::resolve).toList();
+        assertEquals(1, archives.size());
+        archives.get(0).toFile().setWritable(true);
+        Files.writeString(archives.get(0), "not an archive");
+        Cli.Result result = wrapper(jbangDir, "--quiet", "echo").cwd(folder).run();
+        assertEquals(folder + "\n", result.out());
+        assertFalse(result.err().contains("archive"), result.err());
+    }
+
+    // ---- which JBang
+
+    @Test
+    void aJBangOnThePathComesFirst() throws IOException {
+        Path bin = stub("jbang", "echo stub; for arg; do echo \"<$arg>\"; done; exit 3");
+        Cli.Result result = warm("--verbose", "echo", "a  b", "").env("PATH", bin + ":" + path()).run();
+        assertEquals("stub\n<--verbose>\n<" + CLONE.resolve("echo.java") + ">\n<a  b>\n<>\n", result.out());
+        assertEquals(3, result.exit());
+    }
+
+    @Test
+    void itAndItsCopiesOnThePathAreNoJBang() throws IOException {
+        Path copy = cloneInto(folder.resolve("copy"));
+        assertEquals(folder + "\n<x>\n", run(warm("echo", "x").env("PATH", CLONE + ":" + copy + ":" + path()), folder));
+    }
+
+    @Test
+    void anEmptyJBangFolderIsFilledOnceByTwoAtOnce() {
+        assumeTrue(find("mvn") != null, "needs Maven");
+        Path jbangDir = folder.resolve("new jbang");
+        Cli.Running one = wrapper(jbangDir, "echo", "1").cwd(folder).start();
+        Cli.Running two = wrapper(jbangDir, "echo", "2").cwd(folder).start();
+        assertEquals(folder + "\n<1>\n", one.await().out(), one.err());
+        assertEquals(folder + "\n<2>\n", two.await().out(), two.err());
+        assertTrue(list(jbangDir.resolve("klaviyo-runbook")).noneMatch(name -> name.startsWith("fetch")));
+    }
+
+    @Test
+    void anEmptyJBangDirVariableMeansTheHome() throws IOException {
+        Path home = Files.createDirectories(folder.resolve("home"));
+        Files.createSymbolicLink(home.resolve(".jbang"), warmCopy());
+        assertEquals(folder + "\n", run(warm("echo").env("JBANG_DIR", "").env("HOME", home.toString()), folder));
+        assertEquals(List.of(), list(folder).filter(name -> name.equals("cache")).toList());
+    }
+
+    @Test
+    void aBrokenJavaHomeFallsBackToThePath() {
+        assertEquals(folder + "\n", run(warm("echo").env("JAVA_HOME", "/nowhere"), folder));
+    }
+
+    // ---- getting JBang, and when that fails
+
+    @Test
+    void aWrongChecksumIsNeverRun() throws IOException {
+        Path bin = stub("mvn", DELIVER.formatted("echo not JBang"));
+        Cli.Result result = fresh(bin, java()).run();
+        assertEquals(1, result.exit());
+        assertTrue(result.err().contains("SHA-256 is ") && result.err().contains("not run"), result.err());
+        assertEquals("", result.out());
+        assertEquals(List.of(), list(folder.resolve("jb/klaviyo-runbook")).toList());
+    }
+
+    @Test
+    void mavenIsQuietUnlessItFailsAndThePomAtHandIsNotItsBusiness() throws IOException {
+        Files.writeString(folder.resolve("pom.xml"), "<broken");
+        Path jar = WARM.resolve(JAR_NAME);
+        assumeTrue(Files.exists(jar), "needs Maven");
+        Path bin = stub("mvn", "[ ! -e pom.xml ] || exit 1; echo noise; " + DELIVER.formatted("cat '" + jar + "'"));
+        Cli.Result result = fresh(bin, java()).run();
+        assertEquals(folder + "\n<x>\n", result.out(), result.err());
+        assertFalse(result.err().contains("noise"));
+
+        Tree.delete(folder.resolve("jb"));
+        stub("mvn", "echo 'Could not transfer artifact'; exit 1");
+        Cli.Result failed = fresh(bin, java()).run();
+        assertEquals(1, failed.exit());
+        assertTrue(failed.err().contains("Could not transfer artifact") && failed.err().contains("settings.xml"), failed.err());
+        assertEquals("", failed.out());
+    }
+
+    @Test
+    void withNothingAtHandThreeLinesSayWhatToDo() throws IOException {
+        Cli.Result result = fresh(stub("unrelated", "true"), null).run();
+        assertEquals(1, result.exit());
+        assertEquals(3, result.err().lines().count(), result.err());
+        assertTrue(result.err().contains("JDK") && result.err().contains("jbang.dev/download"), result.err());
+    }
+
+    @Test
+    void aJdkThatIsTooOldIsNamed() throws IOException {
+        Path bin = stub("java", "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2");
+        stub("javac", "true");
+        stub("mvn", "echo must not run >&2; exit 9");
+        Cli.Result result = fresh(bin, null).run();
+        assertEquals(1, result.exit());
+        assertTrue(result.err().contains("version 11"), result.err());
+        assertFalse(result.err().contains("must not run"), result.err());
+    }
+
+    @Test
+    void withoutMavenItsOwnInstallerIsRunWithTheVersionPinned() throws IOException {
+        Path bin = stub("curl", "while [ \"$1\" != -o ]; do shift; done; echo \"$3\" >&2; "
+            + "echo 'echo installer $JBANG_DOWNLOAD_VERSION \"$@\"; cat; exit 4' >\"$2\"");
+        link(bin, "bash");
+        Cli.Result result = fresh(bin, null).stdin("typed").run();
+        assertEquals("installer 0.132.1 " + CLONE.resolve("echo.java") + " x\ntyped", result.out(), result.err());
+        assertTrue(result.err().contains("https://sh.jbang.dev"), result.err());
+        assertEquals(4, result.exit());
+    }
+
+    @Test
+    void aTornDownloadIsNeverRun() throws IOException {
+        Path bin = stub("curl", "while [ \"$1\" != -o ]; do shift; done; echo 'echo ran; rm -r' >\"$2\"; exit 18");
+        link(bin, "bash");
+        Cli.Result result = fresh(bin, null).run();
+        assertEquals("", result.out());
+        assertEquals(1, result.exit());
+        assertEquals(List.of(), list(folder.resolve("jb/klaviyo-runbook")).toList());
+    }
+
+    @Test
+    void aFolderThatCannotBeWrittenIsNamed() throws IOException {
+        Path file = Files.writeString(folder.resolve("file"), "");
+        Cli.Result result = fresh(stub("mvn", "true"), java()).env("JBANG_DIR", file.toString()).run();
+        assertEquals(1, result.exit());
+        assertTrue(result.err().contains("Set JBANG_DIR"), result.err());
+    }
+
+    // ---- helpers
+
+    /** A stand-in for Maven that writes what a command prints to where the jar should go. */
+    private static final String DELIVER = """
+        for arg; do
+          case $arg in -DoutputDirectory=*) %s >"${arg#*=}/jbang-cli-0.132.1-all.jar" ;; esac
+        done""";
+
+    private static Cli warm(String... args) {
+        assumeTrue(Files.exists(WARM.resolve(JAR_NAME)), "needs Maven");
+        return wrapper(WARM, args);
+    }
+
+    private static Cli wrapper(Path jbangDir, String... args) {
+        return wrapperIn(CLONE, jbangDir, args);
+    }
+
+    private static Cli wrapperIn(Path clone, Path jbangDir, String... args) {
+        return Cli.command(clone.resolve("jbang").toString()).args(args).env("PATH", path()).env("JBANG_DIR", jbangDir.toString());
+    }
+
+    /** With an empty JBang folder, on a machine that has but a few commands, those in bin, and perhaps a JDK. */
+    private Cli fresh(Path bin, Path javaHome) throws IOException {
+        for (String tool : List.of("basename", "cat", "cksum", "dirname", "find", "mkdir", "mktemp", "mv", "readlink", "rm", "sed",
+                "sha256sum", "shasum")) {
+            link(bin, tool);
+        }
+        return wrapper(folder.resolve("jb"), "echo", "x").cwd(folder).env("PATH", bin.toString())
+            .env("JAVA_HOME", javaHome == null ? null : javaHome.toString());
+    }
+
+    private static Path java() {
+        return Cli.JAVA_HOME;
+    }
+
+    private static String run(Cli cli, Path folder) {
+        Cli.Result result = cli.cwd(folder).run();
+        assertEquals(0, result.exit(), result.toString());
+        return result.out();
+    }
+
+    private Path stub(String name, String script) throws IOException {
+        Path bin = Files.createDirectories(folder.resolve("stubs"));
+        Path file = Files.writeString(bin.resolve(name), "#!/bin/sh\n" + script + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+        return bin;
+    }
+
+    private static void link(Path bin, String tool) throws IOException {
+        Path there = find(tool);
+        if (there != null && Files.notExists(bin.resolve(tool))) {
+            Files.createSymbolicLink(bin.resolve(tool), there);
+        }
+    }
+
+    private static Path find(String tool) {
+        return Stream.of(path().split(File.pathSeparator)).map(folder -> Path.of(folder, tool))
+            .filter(Files::isExecutable).findFirst().orElse(null);
+    }
+
+    /** This machine's PATH without any other JBang. */
+    private static String path() {
+        return String.join(File.pathSeparator, Stream.of(System.getenv("PATH").split(File.pathSeparator))
+            .filter(folder -> Files.notExists(Path.of(folder, "jbang"))).toList());
+    }
+
+    private static Path cloneInto(Path clone) throws IOException {
+        Files.createDirectories(clone);
+        for (String name : List.of("jbang", "jbang-catalog.json", "echo.java")) {
+            Files.copy(CLONE.resolve(name), clone.resolve(name));
+        }
+        return clone;
+    }
+
+    /** A JBang folder of one's own with the jar and its archive, to be spoilt. */
+    private Path warmCopy() throws IOException {
+        assumeTrue(Files.exists(WARM.resolve(JAR_NAME)), "needs Maven");
+        Path copy = folder.resolve("warm copy");
+        Path from = WARM.resolve("klaviyo-runbook");
+        Files.createDirectories(copy.resolve("klaviyo-runbook"));
+        for (String name : list(from).filter(name -> name.matches(".*\\.(jar|jsa)")).toList()) {
+            Files.copy(from.resolve(name), copy.resolve("klaviyo-runbook").resolve(name));
+        }
+        return copy;
+    }
+
+    private static Stream<String> list(Path folder) {
+        String[] names = folder.toFile().list();
+        return names == null ? Stream.empty() : Stream.of(names).sorted();
     }
 }
