@@ -1,0 +1,36 @@
+package runbook.redact;
+
+import java.util.List;
+import java.util.regex.Pattern;
+
+/**
+ * One kind of thing that must not leave.
+ *
+ * @param id       names it in pseudonyms ({@code email-3f9a2c}), counts and {@code --keep}
+ * @param personal personal data, which {@code --keep} may let through; a secret it may not
+ * @param triggers what every match contains, in the notation of {@link Trigger#parse}
+ * @param lead     how far left of the trigger a match may begin
+ * @param form     what a match looks like from there; what is replaced is its group {@code v…}, else group 1, else all
+ * @param same     which differently written values are the same one
+ * @param matches  a sample that must match
+ * @param spares   a sample that must not
+ */
+record Rule(String id, boolean personal, List<String> triggers, Lead lead, String form, Same same, String matches, String spares) {
+    /** How far left of its trigger a match may begin. */
+    enum Lead {
+        /** It begins at the trigger. */
+        NONE,
+        /** It begins with the local part of an address, which the trigger ends. */
+        LOCAL_PART,
+        /** It begins with letters, digits, dots, dashes or underscores before the trigger. */
+        WORD
+    }
+
+    /** Which differently written values get the same pseudonym. */
+    enum Same { AS_WRITTEN, ANY_CASE, DIGITS }
+
+    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
+    Pattern compile() {
+        return Pattern.compile("(?d)" + form);
+    }
+}
