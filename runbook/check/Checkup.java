@@ -52,7 +52,7 @@ public final class Checkup implements AutoCloseable {
     /**
      * The chosen checks, once.
      *
-     * @param names some of {@link #CHOICES}; the others end as skipped
+     * @param names some of {@link #CHOICES}, or single endpoints as {@code endpoint:profiles}; the others end as skipped
      */
     public Findings run(Set<String> names) {
         Instant at = Instant.now();
@@ -87,7 +87,8 @@ public final class Checkup implements AutoCloseable {
                 kept(names, "app-errors", all.prometheus()));
         Settings.Probing probing = settings.probing();
         return new Settings(some, settings.key(), settings.revision(),
-                names.contains("endpoints") ? probing : new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), List.of()),
+                new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), probing.endpoints().stream()
+                        .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList()),
                 settings.app(), settings.drill(), settings.proxies());
     }
 
