@@ -9,6 +9,7 @@
 
 // Helpers that the tests share
 //SOURCES Cli.java
+//SOURCES FileServer.java
 //SOURCES Repository.java
 //SOURCES ScriptCommand.java
 //SOURCES TestReport.java
