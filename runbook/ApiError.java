@@ -56,6 +56,6 @@ public record ApiError(String code, String detail, String source) {
 
     @Override
     public String toString() {
-        return code + (detail.isEmpty() ? "" : ": " + detail) + (source.isEmpty() ? "" : " (" + source + ")");
+        return code + (detail.isEmpty() ? "" : ": " + detail) + (source.isEmpty() || source.matches("/data/?") ? "" : " (" + source + ")");
     }
 }

@@ -1,13 +1,13 @@
 package runbook;
 
 import java.io.IOException;
-import java.net.Authenticator;
 import java.net.InetSocketAddress;
-import java.net.PasswordAuthentication;
 import java.net.Proxy;
 import java.net.ProxySelector;
 import java.net.SocketAddress;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -58,26 +58,10 @@ public final class EnvironmentProxy extends ProxySelector {
         return proxy.getPort() != -1 ? proxy.getPort() : "https".equals(proxy.getScheme()) ? 443 : 80;
     }
 
-    /** {@code user:password} of a proxy, as its address gives them. */
-    public static Optional<String> credentials(URI proxy) {
-        return Optional.ofNullable(proxy.getUserInfo());
-    }
-
-    /** Answers a proxy's challenge with what the variables say, and nobody else's. */
-    Authenticator authenticator() {
-        return new Authenticator() {
-            @Override
-            protected PasswordAuthentication getPasswordAuthentication() {
-                return getRequestorType() != RequestorType.PROXY ? null
-                        : Stream.of("https", "http").map(scheme -> URI.create(scheme + "://" + getRequestingURL().getHost()))
-                                .flatMap(destination -> proxyFor(destination).stream())
-                                .filter(proxy -> proxy.getHost().equalsIgnoreCase(getRequestingHost()))
-                                .flatMap(proxy -> credentials(proxy).stream())
-                                .map(info -> info.split(":", 2))
-                                .map(parts -> new PasswordAuthentication(parts[0], (parts.length > 1 ? parts[1] : "").toCharArray()))
-                                .findFirst().orElse(null);
-            }
-        };
+    /** The {@code Proxy-Authorization} header for a proxy whose address holds user and password. */
+    public static Optional<String> authorization(URI proxy) {
+        return Optional.ofNullable(proxy.getUserInfo())
+                .map(info -> "Basic " + Base64.getEncoder().encodeToString(info.getBytes(StandardCharsets.UTF_8)));
     }
 
     @Override

@@ -44,18 +44,19 @@ public final class Http {
     private static final String USER_AGENT = "klaviyo-runbook";
 
     private final Settings settings;
+    private final EnvironmentProxy proxy;
     private final HttpClient client;
 
     private Http(Settings settings) {
         this.settings = settings;
-        EnvironmentProxy proxy = new EnvironmentProxy(settings.proxies());
-        if (proxy.proxyFor(settings.target().api()).flatMap(EnvironmentProxy::credentials).isPresent()) {
+        this.proxy = new EnvironmentProxy(settings.proxies());
+        if (proxy.proxyFor(settings.target().api()).flatMap(EnvironmentProxy::authorization).isPresent()) {
             // The JDK refuses to send Basic credentials to a proxy for https unless this is emptied before first use.
             System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
         }
-        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample.
-        client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
-                .authenticator(proxy.authenticator()).build();
+        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
+        // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
+        client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy).build();
     }
 
     /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
@@ -111,6 +112,7 @@ public final class Http {
             HttpRequest.Builder builder = HttpRequest.newBuilder(uri).header("User-Agent", USER_AGENT)
                     .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
             headers.forEach(builder::header);
+            proxy.proxyFor(uri).flatMap(EnvironmentProxy::authorization).ifPresent(login -> builder.header("Proxy-Authorization", login));
             request = builder.build();
         } catch (IllegalArgumentException e) {
             // The message would quote the header, and with it the key.

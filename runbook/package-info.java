@@ -8,6 +8,7 @@
 //SOURCES Text.java
 //SOURCES Problem.java
 //SOURCES Key.java
+//SOURCES Launcher.java
 //SOURCES Revision.java
 //SOURCES Endpoint.java
 //SOURCES Settings.java

@@ -49,7 +49,7 @@ public record AppHealth(Check check, State state) {
         String status = status(reply.json());
         State said = WORDS.stream().filter(word -> word.pattern.matcher(status).matches()).map(Word::means).findFirst().orElse(State.HEALTHY);
         State state = reply.status() / 100 != 2 ? State.DOWN : reply.json().isMissingNode() && reply.html() ? State.DEGRADED : said;
-        String body = Redactor.text(Text.safe(reply.text(), 120));
+        String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         Outcome outcome = state == State.HEALTHY ? Outcome.OK : state == State.DEGRADED ? Outcome.WARN : Outcome.FAIL;
         String summary = "HTTP " + reply.status() + " in " + reply.millis() + " ms" + (reply.json().isMissingNode() && reply.html() ? ", " + reply.notJson() : body.isEmpty() ? "" : ": " + body);
         return new AppHealth(new Check("app", outcome, summary, reply.millis(), reply.status(), Json.of(Map.of("state", state.name().toLowerCase(), "status", Text.safe(status, 40), "body", body))), state);

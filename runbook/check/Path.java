@@ -14,7 +14,6 @@ import java.security.KeyStore;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.time.Instant;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -184,8 +183,7 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
         }
 
         private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
-            String login = EnvironmentProxy.credentials(through).map(info -> "Proxy-Authorization: Basic "
-                    + Base64.getEncoder().encodeToString(info.getBytes(StandardCharsets.UTF_8)) + "\r\n").orElse("");
+            String login = EnvironmentProxy.authorization(through).map(header -> "Proxy-Authorization: " + header + "\r\n").orElse("");
             String target = uri.getHost() + ":" + port();
             socket.getOutputStream().write(("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n")
                     .getBytes(StandardCharsets.ISO_8859_1));

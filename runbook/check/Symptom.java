@@ -30,6 +30,8 @@ public enum Symptom {
     CDN_BLOCK("CDN block"),
     /** No connection came about. */
     UNREACHED("not reached"),
+    /** There was not even an address or a proxy to connect through. */
+    NO_ROUTE("DNS or proxy failure"),
     /** The TLS handshake failed. */
     TLS("TLS failure"),
     /** Connected, and then no whole answer. */
@@ -64,6 +66,9 @@ public enum Symptom {
         Kind kind = ((Fault) answer).kind();
         if (kind.tls()) {
             return TLS;
+        }
+        if (kind == Kind.DNS || kind == Kind.PROXY) {
+            return NO_ROUTE;
         }
         if (kind.unreached()) {
             return UNREACHED;

@@ -129,6 +129,11 @@ public final class Screen {
         entry(Mark.NONE, " ".repeat(columns), text, columns, "0");
     }
 
+    /** A list's entry: its lead, then text wrapped beside it. */
+    public void item(String lead, String text) {
+        entry(Mark.NONE, lead, text, lead.length(), "0");
+    }
+
     /** A line with a symbol: {@code ✓ auth      Acme (AbC123)}; the label padded to {@code labelWidth}. */
     public void marked(Mark mark, String label, int labelWidth, String text) {
         String symbol = unicode ? mark.symbol : mark.ascii;

@@ -8,11 +8,14 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
 import runbook.Endpoint;
 import runbook.Key;
+import runbook.Launcher;
 import runbook.Problem;
 import runbook.Revision;
 import runbook.Settings;
@@ -23,6 +26,9 @@ import runbook.sandbox.Scenario;
 
 /** The options that all five scripts share, and the settings that they add up to. */
 public final class SharedOptions {
+    private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url", "--prometheus",
+            "--revision", "--key-file", "--key-command", "--timeout", "--incident", "--drill");
+
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 10,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
     String apiUrl;
@@ -150,6 +156,19 @@ public final class SharedOptions {
             // Said below, with what would be right.
         }
         throw new Problem(option + " " + Text.safe(text, 80) + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+    }
+
+    /** How to paste the next script: started as this one was, with what was given here about where things are. */
+    public Launcher launcher(ParseResult parsed) {
+        String wrapper = System.getenv("KLAVIYO_RUNBOOK_COMMAND");
+        String catalog = System.getenv().getOrDefault("KLAVIYO_RUNBOOK_CATALOG", "CATALOG");
+        String options = parsed.matchedOptions().stream().filter(option -> CARRIED.contains(option.longestName()))
+                .map(option -> option.longestName() + " " + quoted(option.originalStringValues().get(0))).collect(Collectors.joining(" "));
+        return new Launcher(script -> wrapper == null ? "jbang " + script + "@" + catalog : quoted(wrapper) + " " + script, options);
+    }
+
+    private static String quoted(String word) {
+        return word.matches("[A-Za-z0-9_@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 
     /** The incident named by {@code --incident}, else the newest open one here; drills and real ones apart. */

@@ -1,0 +1,346 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION Klaviyo is broken: tells what is broken, how bad it is, and what to do next
+//SOURCES runbook/cli/package-info.java
+//SOURCES runbook/verdict/package-info.java
+//SOURCES runbook/message/package-info.java
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
+//CDS
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import runbook.Durations;
+import runbook.Endpoint;
+import runbook.Http;
+import runbook.Json;
+import runbook.Launcher;
+import runbook.Problem;
+import runbook.Settings;
+import runbook.Text;
+import runbook.check.Check;
+import runbook.check.Checkup;
+import runbook.check.Findings;
+import runbook.cli.Launch;
+import runbook.cli.Screen;
+import runbook.cli.Screen.Mark;
+import runbook.cli.SharedOptions;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+import runbook.message.Announcement;
+import runbook.message.Messages;
+import runbook.message.Slack;
+import runbook.message.State;
+import runbook.verdict.Action;
+import runbook.verdict.Verdict;
+
+@Command(name = "triage", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+        header = "Tells what is broken between us and Klaviyo, how bad it is, and what to do next.",
+        footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footer = {"  jbang triage --drill revoked-key",
+                  "  jbang triage --app-url https://shop.example/health --observed 400,429"})
+class Triage implements Callable<Integer> {
+    public static void main(String... args) {
+        System.exit(Launch.run(new Triage(), args));
+    }
+
+    enum Audience { internal, external, both }
+
+    @Mixin
+    SharedOptions shared;
+
+    @Option(names = "--endpoint", paramLabel = "NAME", split = ",", order = 40,
+            description = "probe this endpoint: profiles, lists, metrics, events, webhooks or a path such as /api/segments; repeatable (all five)")
+    List<String> endpoints = List.of();
+
+    @Option(names = "--samples", paramLabel = "N", defaultValue = "3", order = 41,
+            description = "requests per endpoint, within its rate limits (${DEFAULT-VALUE})")
+    int samples;
+
+    @Option(names = "--slow", paramLabel = "DURATION", defaultValue = "2s", order = 42,
+            description = "a median latency that counts as slow (${DEFAULT-VALUE})")
+    Duration slow;
+
+    @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 43,
+            description = "statuses that the application gets from Klaviyo: 400,429")
+    List<Integer> observed = List.of();
+
+    @Option(names = "--errors-query", paramLabel = "PROMQL", order = 44,
+            description = "the application's errors by status (increase of klaviyo_api_errors_total over 15 minutes)")
+    String errorsQuery;
+
+    @Option(names = "--errors-label", paramLabel = "LABEL", defaultValue = "status", order = 45,
+            description = "the label that holds the status (${DEFAULT-VALUE})")
+    String errorsLabel;
+
+    @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
+    boolean explain;
+
+    @Option(names = "--curl", order = 51, description = "print the checks as curl commands, and make none")
+    boolean curl;
+
+    @Option(names = "--announce", paramLabel = "WHOM", order = 52, description = "write messages: internal, external or both")
+    Audience announce;
+
+    @Option(names = "--lead", paramLabel = "NAME", order = 53, description = "who leads the incident")
+    String lead;
+
+    @Option(names = "--post", order = 54, description = "post the internal message to Slack (SLACK_WEBHOOK_URL)")
+    boolean post;
+
+    @Spec
+    CommandSpec spec;
+
+    private Screen screen;
+    private Launcher launcher;
+
+    @Override
+    public Integer call() throws IOException {
+        Settings settings = settings();
+        screen = shared.screen();
+        launcher = shared.launcher(spec.commandLine().getParseResult());
+        if (curl) {
+            curlCommands(settings).forEach(line -> screen.command(0, line));
+            return 0;
+        }
+        drillBanner();
+        screen.line("Klaviyo triage at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + ", at most " + Durations.words(shared.timeout()) + " ...");
+
+        Verdict verdict;
+        try (Checkup checkup = new Checkup(settings)) {
+            verdict = Verdict.of(checkup.run(Checkup.CHOICES));
+        }
+        Optional<Incident> incident = record(verdict);
+        show(verdict, incident);
+        if (announce != null || post) {
+            announce(verdict, incident);
+        }
+        showVerdict(verdict);
+        if (shared.json()) {
+            System.out.println(Json.pretty(json(verdict, incident)));
+        }
+        return verdict.exitCode();
+    }
+
+    // ---- what to look at
+
+    private Settings settings() {
+        if (samples < 1 || samples > 100) {
+            throw new Problem("--samples " + samples + ": give 1 to 100");
+        }
+        observed.stream().filter(status -> status < 100 || status > 599).findFirst().ifPresent(status -> {
+            throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
+        });
+        Settings settings = shared.settings();
+        List<Endpoint> chosen = endpoints.isEmpty() ? Endpoint.KNOWN : endpoints.stream().map(Triage::endpoint).toList();
+        String query = errorsQuery == null ? settings.app().query() : errorsQuery;
+        return new Settings(settings.target(), settings.key(), settings.revision(), new Settings.Probing(shared.timeout(), samples, slow, chosen),
+                new Settings.AppErrors(observed, query, errorsLabel), settings.drill(), settings.proxies());
+    }
+
+    private static Endpoint endpoint(String name) {
+        if (name.matches("/api/[A-Za-z0-9/_-]+")) {
+            // Its limits are not known here: as few requests as for the smallest tier.
+            return new Endpoint(name.substring("/api/".length()), name, "", "", 1, 15);
+        }
+        return Endpoint.named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40) + ": give a path such as /api/segments, or one of "
+                + Endpoint.KNOWN.stream().map(Endpoint::name).collect(Collectors.joining(", "))));
+    }
+
+    // ---- what is left behind
+
+    /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
+    private Optional<Incident> record(Verdict verdict) {
+        try {
+            Optional<Incident> open = shared.incident();
+            boolean wrong = verdict.severity().isPresent();
+            if (!wrong && (open.isEmpty() || !Files.isDirectory(open.get().folder()))) {
+                return Optional.empty();
+            }
+            Incident incident = open.orElseGet(() -> Incident.named(Path.of(Incident.BASE), verdict.findings().at()));
+            Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
+            Map<String, Object> data = verdict.journalData();
+            if (wrong && !Files.exists(incident.journal().file())) {
+                incident.append(new Event(at, "triage", Event.DETECTED, "triage found " + verdict.diagnosis().id(), Json.of(data)));
+            }
+            if (lead != null) {
+                incident.append(Event.now("triage", Event.ACKNOWLEDGED, Text.safe(lead, 60) + " leads the incident", withDrill(Map.of("by", Text.safe(lead, 60)))));
+            }
+            incident.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
+            String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
+            incident.write("triage-" + stamp + ".json", Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
+            return Optional.of(incident);
+        } catch (IOException e) {
+            System.err.println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200) + "): name another with --incident. The diagnosis below holds.");
+            return Optional.empty();
+        }
+    }
+
+    private Map<String, Object> withDrill(Map<String, Object> data) {
+        Map<String, Object> all = new LinkedHashMap<>(data);
+        shared.drill().ifPresent(scenario -> all.put("drill", scenario));
+        return all;
+    }
+
+    private JsonNode json(Verdict verdict, Optional<Incident> incident) {
+        return verdict.json(launcher, incident.map(Incident::toString).orElse(null));
+    }
+
+    // ---- what people see
+
+    private void drillBanner() {
+        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is the embedded sandbox, nothing is broken"));
+    }
+
+    private void show(Verdict verdict, Optional<Incident> incident) {
+        screen.line();
+        showVerdict(verdict);
+        screen.line();
+        showChecks(verdict.findings());
+        screen.line();
+        screen.heading("Path");
+        verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " " + step.answer()));
+        if (explain) {
+            screen.line();
+            screen.heading("Decision tree");
+            verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
+        }
+        if (!verdict.also().isEmpty()) {
+            screen.line();
+            screen.heading("Also");
+            for (int i = 0; i < verdict.also().size(); i++) {
+                screen.marked(Mark.WARN, verdict.also().get(i).id(), 0, verdict.others().get(i));
+            }
+        }
+        screen.line();
+        screen.heading("Next");
+        List<Action> actions = verdict.actions(launcher);
+        for (int i = 0; i < actions.size(); i++) {
+            screen.item("  " + (i + 1) + ". ", actions.get(i).text());
+            Optional.ofNullable(actions.get(i).command()).ifPresent(command -> screen.command(6, command));
+        }
+        screen.line();
+        showSpent(verdict.findings());
+        incident.ifPresent(folder -> screen.line("Incident folder: " + folder));
+    }
+
+    private void showVerdict(Verdict verdict) {
+        Mark mark = verdict.healthy() ? Mark.OK : verdict.severity().isEmpty() ? Mark.SKIP : verdict.severity().get().ordinal() < 3 ? Mark.FAIL : Mark.WARN;
+        screen.verdict(mark, headline(verdict));
+        screen.indented(2, verdict.reason());
+        verdict.respondBy().ifPresent(by -> screen.indented(2, "Respond by " + by + " (" + verdict.severity().get().responseTime() + "; "
+                + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
+        shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
+    }
+
+    private static String headline(Verdict verdict) {
+        return verdict.severity().map(severity -> severity + " ").orElse("") + verdict.diagnosis().id() + ": " + verdict.title();
+    }
+
+    private void showChecks(Findings findings) {
+        screen.heading("Checks");
+        int width = findings.checks().stream().mapToInt(check -> check.name().length()).max().orElse(0);
+        for (Check check : findings.checks()) {
+            screen.marked(mark(check.outcome()), check.name(), width, check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : ""));
+        }
+    }
+
+    private static Mark mark(Check.Outcome outcome) {
+        return switch (outcome) {
+            case OK -> Mark.OK;
+            case WARN -> Mark.WARN;
+            case FAIL -> Mark.FAIL;
+            case SKIPPED -> Mark.SKIP;
+        };
+    }
+
+    private void showSpent(Findings findings) {
+        List<String> skipped = findings.checks().stream().filter(check -> check.outcome() == Check.Outcome.SKIPPED).map(Check::name).toList();
+        if (!skipped.isEmpty()) {
+            screen.line("Not checked: " + String.join(", ", skipped));
+        }
+        screen.line("Spent " + Text.count(findings.requestsSpent(), "request") + " of the account's quota"
+                + (findings.requestsSpent() == 0 ? "" : " (" + findings.requests().entrySet().stream()
+                        .map(entry -> entry.getKey() + " " + entry.getValue()).collect(Collectors.joining(", ")) + ")"));
+    }
+
+    // ---- telling people
+
+    private void announce(Verdict verdict, Optional<Incident> incident) {
+        Announcement message = Announcement.of(verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""), State.INVESTIGATING,
+                Instant.now().truncatedTo(ChronoUnit.SECONDS)).withLead(lead).withDrill(shared.drill());
+        if (announce == Audience.internal || announce == Audience.both) {
+            screen.line();
+            screen.heading("Internal message");
+            screen.verbatim(Messages.internal(message));
+        }
+        if (announce == Audience.external || announce == Audience.both) {
+            screen.line();
+            screen.heading("External message");
+            screen.verbatim(Messages.external(message));
+        }
+        screen.line();
+        if (post) {
+            post(verdict, message, incident);
+        }
+    }
+
+    private void post(Verdict verdict, Announcement message, Optional<Incident> incident) {
+        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(System.getenv()));
+        if (webhook.isEmpty()) {
+            screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
+            return;
+        }
+        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), Messages.forSlack(message), shared.timeout());
+        screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0, posted.accepted() ? "posted" : "not posted: " + posted.why());
+        if (posted.accepted() && incident.isPresent()) {
+            try {
+                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + message.state().word(),
+                        withDrill(Map.of("audience", "internal", "state", message.state().word(), "text", Messages.internal(message)))));
+            } catch (IOException e) {
+                System.err.println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
+            }
+        }
+    }
+
+    // ---- the checks as curl commands
+
+    private List<String> curlCommands(Settings settings) {
+        List<String> lines = new ArrayList<>();
+        Settings.Target target = settings.target();
+        String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
+        // -H @- reads the header from standard input: the key never stands in curl's argv, where ps would show it.
+        String api = plain + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";
+        String key = " <<< \"Authorization: Klaviyo-API-Key $KLAVIYO_PRIVATE_KEY\"";
+        lines.addAll(List.of("# status-page", plain + "'" + target.status() + "/api/v2/summary.json'"));
+        lines.addAll(List.of("# network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS %{time_appconnect} s\\n' '" + target.api() + "'"));
+        lines.addAll(List.of("# auth", api + "'" + target.api() + Endpoint.ACCOUNTS.target() + "'" + key));
+        for (Endpoint endpoint : settings.probing().endpoints()) {
+            lines.addAll(List.of("# endpoint:" + endpoint.name() + ", and rate-limit from its headers", api + "'" + target.api() + endpoint.target() + "'" + key));
+        }
+        Optional.ofNullable(target.app()).ifPresent(app -> lines.addAll(List.of("# app", plain + "'" + app + "'")));
+        Optional.ofNullable(target.prometheus()).ifPresent(prometheus -> lines.addAll(List.of("# app-errors",
+                plain + "--data-urlencode 'query=" + settings.app().query() + "' -G '" + prometheus + "/api/v1/query'")));
+        Optional.ofNullable(target.webhook()).ifPresent(webhook -> lines.addAll(List.of("# webhook", plain + "'" + webhook + "'")));
+        return lines;
+    }
+}
