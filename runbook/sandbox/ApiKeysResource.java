@@ -22,7 +22,7 @@ final class ApiKeysResource {
     Object answer(Route route, Request request, ApiKey caller, Map<String, List<String>> parameters) {
         String address = world.apiUrl + "/api/api-keys/";
         if (route.id(request.path()).isEmpty()) {
-            return Map.of("data", world.keyring.of(caller.account).stream().map(key -> shown(key, parameters)).toList(),
+            return KlaviyoData.map("data", world.keyring.of(caller.account).stream().map(key -> shown(key, parameters)).toList(),
                     "links", Map.of("self", address));
         }
         String id = route.id(request.path()).orElseThrow();
@@ -31,7 +31,7 @@ final class ApiKeysResource {
         if (route.method().equals("PATCH")) {
             change(key, document(request));
         }
-        return Map.of("data", shown(key, parameters), "links", Map.of("self", address + id + "/"));
+        return KlaviyoData.map("data", shown(key, parameters), "links", Map.of("self", address + id + "/"));
     }
 
     private static JsonNode document(Request request) {

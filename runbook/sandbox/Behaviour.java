@@ -8,7 +8,7 @@ import runbook.Revision;
  * @param key       what the responder's private key is worth
  * @param appStale  whether the application still holds a key that was disabled
  * @param appDown   whether the application answers 503
- * @param appStatus a status that the application alone sees (400 for a bad payload); 0 for none
+ * @param appStatus a status that the application alone sees (400 for a bad payload, 410 for a retired revision); 0 for none
  * @param api       how Klaviyo's API behaves over time
  * @param incident  what Klaviyo's status page says; null when it is green
  * @param webhook   the state of our webhook route

@@ -8,7 +8,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
-import java.util.UUID;
 import runbook.Revision;
 import runbook.sandbox.Keyring.ApiKey;
 import runbook.sandbox.KlaviyoErrors.Refusal;
@@ -154,7 +153,7 @@ final class KlaviyoApi {
     }
 
     private static Reply dressed(Reply reply, Map<String, String> extra) {
-        Reply dressed = reply.with("server", "cloudflare").with("x-request-id", UUID.randomUUID().toString());
+        Reply dressed = reply.with("server", "cloudflare").with("x-request-id", KlaviyoErrors.uniqueId());
         if (!reply.headers().containsKey("cf-ray")) {
             dressed = dressed.with("cf-ray", String.format("%016x-AMS", ThreadLocalRandom.current().nextLong()));
         }

@@ -8,8 +8,10 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -89,7 +91,7 @@ final class KlaviyoData {
     private Map<String, Object> metric(Account account, int index) {
         String shop = index < 7 ? "Shopify" : "Klaviyo";
         return resource("metric", id(account, "metric", index), map("name", METRICS.get(index), "created", daysAgo(300),
-                "updated", daysAgo(30), "integration", map("object", "integration", "id", shop.toLowerCase(java.util.Locale.ROOT),
+                "updated", daysAgo(30), "integration", map("object", "integration", "id", shop.toLowerCase(Locale.ROOT),
                         "name", shop, "category", index < 7 ? "eCommerce" : "Internal")));
     }
 
@@ -107,7 +109,7 @@ final class KlaviyoData {
     private Map<String, Object> webhook(Account account) {
         URI endpoint = world.webhookUrl == null ? URI.create("https://www.example.com/") : world.webhookUrl;
         // Klaviyo shows the address cut down to its origin.
-        return resource("webhook", "01HF7AYTK76RHR4F17G6" + account.id().toUpperCase(java.util.Locale.ROOT), map(
+        return resource("webhook", "01HF7AYTK76RHR4F17G6" + account.id().toUpperCase(Locale.ROOT), map(
                 "name", "Drill deliveries", "description", "SMS and e-mail events",
                 "endpoint_url", endpoint.getScheme() + "://" + endpoint.getAuthority(), "enabled", true,
                 "created_at", daysAgo(100), "updated_at", daysAgo(10)));
@@ -133,13 +135,17 @@ final class KlaviyoData {
     }
 
     private static String id(Account account, String type, int index) {
-        String digits = uuid(account, type, index).toString().replace("-", "");
-        return type.equals("profile") ? "01" + digits.substring(0, 24).toUpperCase(java.util.Locale.ROOT)
-                : type.equals("event") ? digits.substring(0, 11) : digits.substring(0, 6);
+        String seed = account.id() + type + index;
+        return switch (type) {
+            case "profile" -> "01" + Ids.hex(seed, 24).toUpperCase(Locale.ROOT);
+            case "event" -> Ids.hex(seed, 11);
+            default -> Ids.hex(seed, 6);
+        };
     }
 
     private static UUID uuid(Account account, String type, int index) {
-        return UUID.nameUUIDFromBytes((account.id() + type + index).getBytes(java.nio.charset.StandardCharsets.UTF_8));
+        SplittableRandom random = new SplittableRandom((account.id() + type + index).hashCode());
+        return new UUID(random.nextLong(), random.nextLong());
     }
 
     private Instant now() {

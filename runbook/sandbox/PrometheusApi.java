@@ -1,5 +1,7 @@
 package runbook.sandbox;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.math.BigDecimal;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
@@ -14,7 +16,7 @@ import java.util.stream.Stream;
 
 /** The two query routes of Prometheus' HTTP API, over what the application's {@link Traffic} came to. */
 final class PrometheusApi {
-    private static final List<Integer> STATUSES = List.of(400, 401, 403, 429, 503, 504);
+    private static final List<Integer> STATUSES = List.of(400, 401, 403, 410, 429, 503, 504);
     private static final Map<String, String> TARGET = Map.of("job", "shop", "instance", "10.0.0.7:9102");
     private static final long COUNTER_BEGAN = Traffic.ONSET - 6 * 3_600_000L;
     private static final int MAX_STEPS = 11_000;
@@ -104,7 +106,7 @@ final class PrometheusApi {
                 .mapToDouble(one -> valueAt(query, one, at));
         double value = query.aggregate().equals("max") ? values.max().orElse(0) : values.sum();
         List<Object> sample = new ArrayList<>();
-        sample.add(world.clock.wall(at).toEpochMilli() / 1000.0);
+        sample.add(JsonNodeFactory.instance.numberNode(BigDecimal.valueOf(world.clock.wall(at).toEpochMilli(), 3)));
         sample.add(value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value));
         return sample;
     }

@@ -56,7 +56,7 @@ public enum Scenario {
     BAD_PAYLOAD("bad-payload", "The application sends events that Klaviyo refuses with a 400", WELL.appSees(400)),
     /** The pinned revision is over two years old. */
     RETIRED_REVISION("retired-revision", "The pinned API revision has been retired: every call with it is refused",
-            WELL.pins(Revision.Phase.RETIRED)),
+            WELL.pins(Revision.Phase.RETIRED).appSees(410)),
     /** The pinned revision is over a year old. */
     DEPRECATED_REVISION("deprecated-revision", "The pinned API revision is deprecated: it works, for now",
             WELL.pins(Revision.Phase.DEPRECATED)),

@@ -9,7 +9,6 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.function.Supplier;
 
 /** Klaviyo's status page, in the shape of Statuspage's API v2 (status.io of Atlassian: {@code /api/v2/summary.json} and its parts). */
@@ -157,6 +156,6 @@ final class StatusPageSite {
     }
 
     private static String id(String name) {
-        return UUID.nameUUIDFromBytes(name.getBytes(java.nio.charset.StandardCharsets.UTF_8)).toString().replace("-", "").substring(0, 12);
+        return Ids.hex(name, 12);
     }
 }

@@ -38,7 +38,19 @@ final class WebServer implements AutoCloseable {
         this.scheme = scheme;
         server.setExecutor(executor);
         server.createContext("/", exchange -> serve(exchange, site));
-        server.start();
+        startAsDaemon(server);
+    }
+
+    /** The server's dispatcher inherits being a daemon from the thread that starts it: else it would keep the process alive. */
+    private static void startAsDaemon(HttpServer server) {
+        Thread starter = new Thread(server::start, "sandbox-start");
+        starter.setDaemon(true);
+        starter.start();
+        try {
+            starter.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     static WebServer start(Executor executor, Function<Request, Reply> site) {

@@ -2,10 +2,11 @@ package runbook.sandbox;
 
 import java.net.URI;
 import java.time.Duration;
-import java.util.Map;
-import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.stream.Collectors;
 import runbook.sandbox.Behaviour.KeyCase;
 import runbook.sandbox.Keyring.Account;
 import runbook.sandbox.Keyring.ApiKey;
@@ -14,7 +15,7 @@ import runbook.sandbox.Traffic.Outcome;
 /** What all sites share: the time, the scenario, the keys, the application's traffic. Safe for many threads. */
 final class World {
     private static final Set<String> WITHOUT_EVENTS = Keyring.USUAL_SCOPES.stream()
-            .filter(scope -> !scope.startsWith("events:")).collect(java.util.stream.Collectors.toUnmodifiableSet());
+            .filter(scope -> !scope.startsWith("events:")).collect(Collectors.toUnmodifiableSet());
 
     final SandboxClock clock;
     final Keyring keyring;
@@ -89,7 +90,12 @@ final class World {
         } else if (fault != ApiFault.NONE) {
             return faulty;
         }
-        return behaviour().appStatus() == 0 ? Outcome.WELL : new Outcome(behaviour().appStatus(), 0.2);
+        return switch (behaviour().appStatus()) {
+            case 0 -> Outcome.WELL;
+            // Only some payloads are bad; a retired revision fails them all.
+            case 400 -> new Outcome(400, 0.2);
+            default -> new Outcome(behaviour().appStatus(), 1);
+        };
     }
 
     Scenario scenario() {

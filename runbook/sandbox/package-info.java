@@ -15,6 +15,7 @@
 //SOURCES World.java
 //SOURCES SandboxClock.java
 //SOURCES Keyring.java
+//SOURCES Ids.java
 //SOURCES WebServer.java
 //SOURCES Request.java
 //SOURCES Reply.java
