@@ -1,10 +1,18 @@
 package runbook.cli;
 
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import picocli.AutoComplete;
 import picocli.CommandLine;
+import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.UnmatchedArgumentException;
 import runbook.Durations;
 import runbook.Problem;
@@ -29,7 +37,10 @@ public final class Launch {
 
     /** The command line that {@link #run} executes: what tests of the documentation look at. */
     public static CommandLine commandLine(Object command) {
-        CommandLine line = new CommandLine(command)
+        CommandLine line = new CommandLine(command);
+        line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
+        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, Launch::optionsByHeading);
+        line.setExecutionStrategy(Launch::runOrComplete)
                 .setDefaultValueProvider(new Defaults())
                 .setUsageHelpWidth(80)
                 .setUsageHelpLongOptionsMaxWidth(28)
@@ -38,30 +49,67 @@ public final class Launch {
                 .setParameterExceptionHandler((e, ignored) -> usage(e))
                 .setExecutionExceptionHandler((e, ignored, parsed) -> failure(e));
         if (System.getenv("NO_COLOR") != null) {
-            line.setColorScheme(CommandLine.Help.defaultColorScheme(Ansi.OFF));
+            line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
         }
         return line;
+    }
+
+    private static int runOrComplete(ParseResult parsed) {
+        if (!parsed.hasMatchedOption("--completion")) {
+            return new CommandLine.RunLast().execute(parsed);
+        }
+        String shell = parsed.matchedOptionValue("--completion", "");
+        if (!List.of("bash", "zsh").contains(shell)) {
+            throw new Problem("--completion " + shell + ": there is bash, and zsh");
+        }
+        CommandLine line = parsed.commandSpec().commandLine();
+        // picocli's script serves both: it turns on bash completion when it finds itself in zsh.
+        System.out.println(AutoComplete.bash(line.getCommandName(), line));
+        return 0;
+    }
+
+    /** The shared options are numbered by tens ({@link SharedOptions}); all others are the script's own. */
+    private static final Map<Integer, String> HEADINGS = new TreeMap<>(Map.of(
+            0, "This step:", 1010, "Where things are:", 1020, "The private key:", 1030, "This run:", 1040, "Output:"));
+
+    private static String optionsByHeading(Help help) {
+        StringBuilder text = new StringBuilder();
+        HEADINGS.forEach((from, heading) -> {
+            List<OptionSpec> options = help.commandSpec().options().stream().filter(option -> !option.hidden() && headingOf(option) == from)
+                    .sorted(Comparator.comparingInt(OptionSpec::order)).toList();
+            if (!options.isEmpty()) {
+                Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
+                layout.addAllOptions(options, help.parameterLabelRenderer());
+                text.append(String.format("%n%s%n", heading)).append(layout);
+            }
+        });
+        return text.toString();
+    }
+
+    private static int headingOf(OptionSpec option) {
+        return option.usageHelp() || option.versionHelp() ? 1040 : Math.max(0, option.order() < 1010 ? 0 : option.order() / 10 * 10);
     }
 
     private static int usage(ParameterException e) {
         CommandLine line = e.getCommandLine();
         say(message(e));
-        if (e instanceof UnmatchedArgumentException unmatched) {
-            List<String> near = unmatched.getSuggestions();
-            if (!near.isEmpty()) {
-                System.err.println("Did you mean " + String.join(" or ", near) + "?");
-            }
+        if (e instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
+            System.err.println("Did you mean " + String.join(" or ", unmatched.getSuggestions()) + "?");
         }
-        System.err.print(line.getHelp().synopsisHeading(Ansi.OFF) + line.getHelp().synopsis(0).stripTrailing() + System.lineSeparator());
-        System.err.println("All options: " + line.getCommandSpec().qualifiedName() + " --help");
+        if (e.getArgSpec() instanceof OptionSpec option) {
+            Help help = line.getHelp();
+            Help.Layout layout = help.createDefaultLayout(List.of(option), List.of(), Help.defaultColorScheme(Ansi.OFF));
+            layout.addOption(option, help.parameterLabelRenderer());
+            System.err.print(layout);
+        }
+        System.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   (" + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return Problem.USAGE;
     }
 
     // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
     private static String message(ParameterException e) {
         String cause = e.getCause() instanceof IllegalArgumentException ? ": " + e.getCause().getMessage() : "";
-        return e.getArgSpec() != null && !cause.isEmpty() && e.getArgSpec().isOption()
-                ? ((CommandLine.Model.OptionSpec) e.getArgSpec()).longestName() + cause : e.getMessage();
+        return e.getArgSpec() instanceof OptionSpec option && !cause.isEmpty() ? option.longestName() + cause : e.getMessage();
     }
 
     private static int failure(Exception e) {

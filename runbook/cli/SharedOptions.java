@@ -5,6 +5,7 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -29,57 +30,69 @@ public final class SharedOptions {
     private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url", "--prometheus",
             "--revision", "--key-file", "--key-command", "--timeout", "--incident", "--drill");
 
-    @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 10,
+    @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
     String apiUrl;
 
-    @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 11,
+    @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 1011,
             description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
     String statusUrl;
 
-    @Option(names = "--app-url", paramLabel = "URL", order = 12,
+    @Option(names = "--app-url", paramLabel = "URL", order = 1012,
             description = "our application's health endpoint (KLAVIYO_APP_URL)")
     String appUrl;
 
-    @Option(names = "--webhook-url", paramLabel = "URL", order = 13,
+    @Option(names = "--webhook-url", paramLabel = "URL", order = 1013,
             description = "where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)")
     String webhookUrl;
 
-    @Option(names = "--prometheus", paramLabel = "URL", order = 14,
+    @Option(names = "--prometheus", paramLabel = "URL", order = 1014,
             description = "anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)")
     String prometheusUrl;
 
-    @Option(names = "--revision", paramLabel = "DATE", order = 15,
+    @Option(names = "--revision", paramLabel = "DATE", order = 1015,
             description = "API revision to ask for (KLAVIYO_REVISION; 2026-07-15)")
     String revision;
 
-    @Option(names = "--key-file", paramLabel = "FILE", order = 16,
+    @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
             description = "private key from a file, - for standard input (else KLAVIYO_PRIVATE_KEY)")
     String keyFile;
 
-    @Option(names = "--key-command", paramLabel = "CMD", order = 17,
+    @Option(names = "--key-command", paramLabel = "CMD", order = 1021,
             description = "private key from a command's output")
     String keyCommand;
 
-    @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 18,
+    @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 1030,
             description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
     Duration timeout;
 
-    @Option(names = "--incident", paramLabel = "DIR", order = 19,
+    @Option(names = "--incident", paramLabel = "DIR", order = 1031,
             description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
     Path incident;
 
-    @Option(names = "--json", order = 20, description = "machine-readable on standard output, text on standard error")
+    @Option(names = "--json", order = 1040, description = "machine-readable on standard output, text on standard error")
     boolean json;
 
-    @Option(names = "--drill", paramLabel = "SCENARIO", order = 21,
-            description = "run against the embedded sandbox; 'list' names the scenarios")
+    @Option(names = "--drill", paramLabel = "SCENARIO", order = 1032, completionCandidates = Scenarios.class,
+            description = "run against the embedded sandbox: ${COMPLETION-CANDIDATES}")
     String drill;
 
-    @Option(names = "--no-color", order = 22, description = "no colours (NO_COLOR does the same)")
+    @Option(names = "--no-color", order = 1041, description = "no colours (NO_COLOR does the same)")
     boolean noColor;
 
+    @Option(names = "--completion", paramLabel = "SHELL", order = 1042, help = true,
+            description = "print a completion script, for bash or zsh, and do nothing else")
+    String completion;
+
     private Sandbox sandbox;
+
+    /** The scenarios' names, for help and completion. */
+    static final class Scenarios implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return Stream.of(Scenario.values()).map(Scenario::id).iterator();
+        }
+    }
 
     /** Whether machine-readable output was asked for. */
     public boolean json() {
@@ -101,7 +114,7 @@ public final class SharedOptions {
         if (drill != null && sandbox == null) {
             sandbox = Sandbox.start(Scenario.of(drill).orElseThrow(() -> new Problem(
                     "--drill " + Text.safe(drill, 40) + ": no such scenario. There are: "
-                            + Stream.of(Scenario.values()).map(Scenario::id).collect(Collectors.joining(", ")))));
+                            + String.join(", ", new Scenarios()))));
         }
         return Optional.ofNullable(sandbox);
     }

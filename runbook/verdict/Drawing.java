@@ -25,7 +25,7 @@ final class Drawing {
 
     private void draw(Tree tree, String indent, int depth, boolean walked) {
         if (tree instanceof Tree.Leaf leaf) {
-            lines.add(mark(walked && depth == path.size()) + indent + arrow() + leaf.diagnosis().id() + ": " + leaf.advice());
+            lines.add(mark(walked && depth == path.size()) + indent + words(leaf));
         } else if (tree instanceof Tree.All all) {
             if (!all.name().isEmpty() && !drawn.add(tree)) {
                 lines.add(mark(false) + indent + "(" + all.name() + ", as above)");
@@ -39,8 +39,14 @@ final class Drawing {
             for (int i = 0; i < branches.size(); i++) {
                 boolean last = i == branches.size() - 1;
                 boolean taken = asked && path.get(depth).answer().equals(branches.get(i).getKey());
-                lines.add(mark(taken) + indent + (last ? corner() : fork()) + branches.get(i).getKey());
-                draw(branches.get(i).getValue(), indent + (last ? "    " : bar()), depth + 1, taken);
+                Tree branch = branches.get(i).getValue();
+                String line = mark(taken) + indent + (last ? corner() : fork()) + branches.get(i).getKey();
+                if (branch instanceof Tree.Leaf leaf) {
+                    lines.add(line + " " + words(leaf));
+                } else {
+                    lines.add(line);
+                    draw(branch, indent + (last ? "    " : bar()), depth + 1, taken);
+                }
             }
         }
     }
@@ -53,8 +59,8 @@ final class Drawing {
         return walked ? "> " : "  ";
     }
 
-    private String arrow() {
-        return ascii ? "-> " : "→ ";
+    private String words(Tree.Leaf leaf) {
+        return (ascii ? "-> " : "→ ") + leaf.diagnosis().id() + ": " + leaf.advice();
     }
 
     private String corner() {

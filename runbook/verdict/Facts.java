@@ -114,7 +114,11 @@ final class Facts {
             answers.add(findings.auth().answer() == null ? "401, and there is no key here"
                     : findings.symptoms().containsKey(Symptom.UNAUTHORIZED) ? "401, and the key is refused here too" : "401, and the key is fine here");
         }
-        Stream.of("403", "429", "400", "410").filter(errors::sees).forEach(answers::add);
+        Stream.of("429", "400", "410").filter(errors::sees).forEach(answers::add);
+        // A 403 tells the application nothing about who sent it: where the CDN stops our probes, it stops the application.
+        if (errors.sees("403") && !findings.symptoms().containsKey(Symptom.CDN_BLOCK)) {
+            answers.add("403");
+        }
         // Where the probes fail as well, the application's 5xx are no news.
         if (errors.seesServerErrors() && failures(findings.symptoms()) == 0 && !findings.status().admitsTrouble()) {
             answers.add("5xx");
