@@ -1,0 +1,113 @@
+package runbook.report;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import runbook.incident.Event;
+
+/**
+ * The moments that count. Each is empty when nothing recorded it.
+ *
+ * @param began        the first sign of trouble that anything recorded
+ * @param beganBy      which record that was
+ * @param detected     the first alert or failed check of ours
+ * @param acknowledged somebody took it
+ * @param diagnosed    the cause was named
+ * @param mitigated    something was done against it
+ * @param restored     it worked again, for good
+ * @param stable       the recovery held
+ * @param closed       the incident was closed
+ * @param vendorPosted the vendor first wrote about it
+ */
+record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> detected, Optional<Instant> acknowledged, Optional<Instant> diagnosed,
+                  Optional<Instant> mitigated, Optional<Instant> restored, Optional<Instant> stable, Optional<Instant> closed,
+                  Optional<Instant> vendorPosted) {
+    private static final List<String> OUR_SIGNS = List.of(Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED);
+
+    /**
+     * The moments in these entries.
+     *
+     * @param onset  when the errors began, by metrics or logs
+     * @param vendor the vendor's incidents that go with this one
+     */
+    static Milestones of(List<Entry> entries, Optional<Entry> onset, List<VendorIncident> vendor) {
+        Optional<Entry> detected = first(entries, OUR_SIGNS);
+        Optional<Entry> trouble = onset.filter(sign -> detected.isEmpty() || sign.at().isBefore(detected.get().at()));
+        Optional<Entry> began = trouble.or(() -> detected);
+        Optional<Entry> recovered = lasting(entries);
+        return new Milestones(began.map(Entry::at), began.map(Entry::source).orElse(""), at(detected),
+                at(first(entries, List.of(Event.ACKNOWLEDGED))), at(first(entries, List.of(Event.DIAGNOSED))),
+                at(first(entries, List.of(Event.MITIGATED, Event.ROTATED))),
+                recovered.map(Milestones::goodSince), at(recovered.filter(entry -> entry.source().equals("watch")))
+                        .or(() -> at(first(entries, List.of(Entry.STABLE)))),
+                at(first(entries, List.of(Event.CLOSED))),
+                vendor.stream().map(VendorIncident::posted).min(Instant::compareTo));
+    }
+
+    private static Optional<Entry> first(List<Entry> entries, List<String> kinds) {
+        return entries.stream().filter(entry -> kinds.contains(entry.kind()) && !entry.healthy()).findFirst();
+    }
+
+    /** The recovery after which it never got worse again. */
+    private static Optional<Entry> lasting(List<Entry> entries) {
+        Entry recovered = null;
+        for (Entry entry : entries) {
+            if (entry.kind().equals(Event.RECOVERED)) {
+                recovered = recovered == null ? entry : recovered;
+            } else if (entry.kind().equals(Event.DEGRADED) || entry.kind().equals(Event.DETECTED)) {
+                recovered = null;
+            }
+        }
+        return Optional.ofNullable(recovered);
+    }
+
+    // Watch proves a recovery before it tells of one, and says since when it had been good.
+    static Instant goodSince(Entry recovered) {
+        try {
+            Instant since = Instant.parse(recovered.data().path("goodSince").asText());
+            return since.isBefore(recovered.at()) ? since : recovered.at();
+        } catch (java.time.DateTimeException e) {
+            return recovered.at();
+        }
+    }
+
+    private static Optional<Instant> at(Optional<Entry> entry) {
+        return entry.map(Entry::at);
+    }
+
+    /** From the first sign until it worked again; empty while it lasts, or when either is not known. */
+    Optional<Duration> lasted() {
+        return between(began, restored);
+    }
+
+    /** From one moment to another; empty when either is not known, nothing when they are the wrong way round. */
+    static Optional<Duration> between(Optional<Instant> from, Optional<Instant> to) {
+        return from.flatMap(start -> to.map(end -> end.isBefore(start) ? Duration.ZERO : Duration.between(start, end)));
+    }
+
+    /** The changes of state, oldest first, each until the next: what the picture's bands show. */
+    List<Band> bands(List<Entry> entries, Instant until) {
+        List<Band> bands = new ArrayList<>();
+        Optional<Instant> noticed = detected.or(() -> began);
+        began.filter(start -> noticed.isPresent() && start.isBefore(noticed.get()))
+                .ifPresent(start -> bands.add(new Band(Band.Kind.UNNOTICED, start, noticed.get())));
+        Band.Kind kind = null;
+        Instant since = null;
+        for (Entry entry : entries) {
+            Band.Kind next = Band.Kind.after(kind, entry);
+            if (next != kind) {
+                if (kind != null) {
+                    bands.add(new Band(kind, since, entry.at()));
+                }
+                kind = next;
+                since = entry.at();
+            }
+        }
+        if (kind != null && since.isBefore(until)) {
+            bands.add(new Band(kind, since, until));
+        }
+        return bands.stream().filter(band -> band.to().isAfter(band.from())).toList();
+    }
+}

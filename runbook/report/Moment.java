@@ -1,0 +1,116 @@
+package runbook.report;
+
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.LocalDate;
+import java.time.LocalDateTime;
+import java.time.LocalTime;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import runbook.Durations;
+import runbook.Problem;
+import runbook.Text;
+
+/**
+ * Times as people say them: {@code 10:12}, {@code 10 min ago}, {@code 2026-11-23 10:12}, ISO 8601. What has no offset is
+ * UTC, like everything in an incident.
+ */
+public final class Moment {
+    private static final Pattern AGO = Pattern.compile("(?i)(\\d{1,5})\\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)\\s+ago");
+    private static final Pattern DURATION_AGO = Pattern.compile("(?i)([0-9dhms]+)\\s+ago");
+    private static final Pattern CLOCK = Pattern.compile("(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
+    private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
+    private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
+    private static final String FORMS = "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
+    private static final List<DateTimeFormatter> LOCAL = List.of(
+            DateTimeFormatter.ofPattern("uuuu-MM-dd H:mm[:ss]"), DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm[:ss]['Z']"));
+
+    private Moment() { }
+
+    /**
+     * Reads a time that somebody gave.
+     *
+     * @param option what to name in the error
+     * @param now    no later time is taken
+     * @param began  when the incident began, where that is known: a bare {@code 23:50} said after midnight is yesterday's
+     * @throws Problem when it is no time, in the future, or before Klaviyo existed
+     */
+    public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
+        Instant at;
+        try {
+            at = read(text.strip(), now, began);
+        } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
+            at = null;
+        }
+        if (at == null) {
+            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is no time: " + FORMS);
+        }
+        if (at.isAfter(now)) {
+            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is in the future: it is " + now.toString().substring(0, 16) + "Z now (times are UTC)");
+        }
+        if (at.isBefore(EARLIEST)) {
+            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is before Klaviyo existed: " + FORMS);
+        }
+        return at;
+    }
+
+    private static Instant read(String text, Instant now, Optional<Instant> began) {
+        if (text.equalsIgnoreCase("now")) {
+            return now;
+        }
+        Matcher ago = AGO.matcher(text);
+        if (ago.matches()) {
+            return now.minus(unit(ago.group(2)).multipliedBy(Long.parseLong(ago.group(1))));
+        }
+        Matcher duration = DURATION_AGO.matcher(text);
+        if (duration.matches()) {
+            return now.minus(Durations.parse(duration.group(1)));
+        }
+        Matcher clock = CLOCK.matcher(text);
+        return clock.matches() ? onClock(clock.group(1), clock.group(2), now, began) : dated(text);
+    }
+
+    private static Duration unit(String word) {
+        return switch (Character.toLowerCase(word.charAt(0))) {
+            case 's' -> Duration.ofSeconds(1);
+            case 'm' -> Duration.ofMinutes(1);
+            case 'h' -> Duration.ofHours(1);
+            default -> Duration.ofDays(1);
+        };
+    }
+
+    private static Instant onClock(String day, String time, Instant now, Optional<Instant> began) {
+        LocalDate today = LocalDate.ofInstant(now, ZoneOffset.UTC);
+        LocalTime clock = LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time);
+        Instant todays = today.atTime(clock).toInstant(ZoneOffset.UTC);
+        Instant yesterdays = todays.minus(Duration.ofDays(1));
+        if (day != null) {
+            return day.equalsIgnoreCase("today") ? todays : yesterdays;
+        }
+        boolean overMidnight = todays.isAfter(now)
+                && began.isPresent() && yesterdays.isAfter(began.get().minus(BEFORE_THE_INCIDENT));
+        return overMidnight ? yesterdays : todays;
+    }
+
+    private static Instant dated(String text) {
+        try {
+            return OffsetDateTime.parse(text).toInstant();
+        } catch (DateTimeException e) {
+            // Not with an offset: UTC then, in one of the forms below.
+        }
+        for (DateTimeFormatter form : LOCAL) {
+            try {
+                return LocalDateTime.parse(text.replaceFirst("\\s*UTC$", ""), form).toInstant(ZoneOffset.UTC);
+            } catch (DateTimeException e) {
+                // Perhaps the next form.
+            }
+        }
+        return null;
+    }
+}

@@ -1,0 +1,119 @@
+package runbook.report;
+
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import runbook.Http;
+import runbook.incident.Incident;
+import runbook.message.Template;
+
+/** A postmortem made from what was recorded, and kept up to date without touching what people wrote into it. */
+public final class Report {
+    private final Evidence evidence;
+    private final Story story;
+
+    /**
+     * What came of writing.
+     *
+     * @param text     the Markdown
+     * @param kept     generated parts that somebody edited; left alone, newer text offered beside them
+     * @param left     generated parts that somebody removed; not put back
+     */
+    public record Written(String text, List<String> kept, List<String> left) { }
+
+    private Report(Evidence evidence, Instant now) {
+        this.evidence = evidence;
+        this.story = new Story(evidence, now);
+    }
+
+    /**
+     * Gathers the evidence.
+     *
+     * @param incident   the folder; empty when there is none
+     * @param bundle     a debug bundle
+     * @param http       for status page and Prometheus
+     * @param status     the vendor's status page; null not to ask it
+     * @param prometheus Prometheus; null not to ask it
+     * @param queries    what to ask it
+     * @param timeout    for each request
+     * @param now        the time of writing
+     * @throws runbook.Problem when the bundle is none
+     */
+    public static Report of(Optional<Incident> incident, Optional<Path> bundle, Http http, URI status, URI prometheus,
+                            Prometheus.Queries queries, Duration timeout, Instant now) {
+        return new Report(Evidence.gather(new Evidence.Sources(incident, bundle, http, status, prometheus, queries, timeout, now)), now);
+    }
+
+    /**
+     * The Markdown by a template: new, or the existing text with its generated parts brought up to date.
+     *
+     * @throws runbook.Problem when the template uses a field that does not exist
+     */
+    public Written markdown(Template template, Optional<String> existing) {
+        String fresh = Regions.stamped(template.fill(story.values()));
+        if (existing.isEmpty()) {
+            return new Written(fresh, List.of(), List.of());
+        }
+        Regions.Merged merged = Regions.merge(existing.get(), fresh);
+        return new Written(merged.text(), merged.kept(), merged.gone());
+    }
+
+    /** The page for that Markdown, with the timeline drawn to scale. */
+    public String html(String markdown) {
+        return Page.html(markdown, Picture.of(story, evidence.metrics()), (story.drill().isEmpty() ? "" : "DRILL: ") + "Incident: " + story.title());
+    }
+
+    /** Whether a text was generated here, so that it can be written again. */
+    public static boolean ours(String document) {
+        return Regions.any(document);
+    }
+
+    /** {@code Klaviyo 401 Authentication Failure}. */
+    public String title() {
+        return story.title();
+    }
+
+    /** As triage names it; {@code unknown} when nothing was diagnosed. */
+    public String diagnosis() {
+        return story.diagnosis();
+    }
+
+    /** {@code P1} to {@code P4} at its worst; empty when nothing said. */
+    public String severity() {
+        return story.severity();
+    }
+
+    /** Whoever leads; empty when nobody is recorded. */
+    public String lead() {
+        return story.lead();
+    }
+
+    /** The drill's scenario, empty in earnest. */
+    public String drill() {
+        return story.drill();
+    }
+
+    /** The first sign of trouble. */
+    public Optional<Instant> began() {
+        return story.moments().began();
+    }
+
+    /** When it worked again. */
+    public Optional<Instant> restored() {
+        return story.moments().restored();
+    }
+
+    /** How many entries its timeline has. */
+    public int entries() {
+        return story.entries().size();
+    }
+
+    /** What was not to be had, or not as it should be: a sentence each. */
+    public List<String> missing() {
+        return new ArrayList<>(evidence.missing());
+    }
+}
