@@ -54,7 +54,7 @@ import runbook.verdict.Action;
 import runbook.verdict.Verdict;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
-        header = "Tells what is broken between us and Klaviyo, how bad it is, and what to do next.",
+        description = "Tells what is broken between us and Klaviyo, how bad it is, and what to do next.",
         footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
         footer = {"  jbang triage --drill revoked-key",
                   "  jbang triage --app-url https://shop.example/health --observed 400,429"})

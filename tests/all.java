@@ -7,6 +7,12 @@
 //FILES META-INF/services/org.junit.platform.launcher.TestExecutionListener=listener.txt
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
+// What the tests reach into
+//SOURCES ../runbook/cli/package-info.java
+//SOURCES ../runbook/verdict/package-info.java
+//SOURCES ../runbook/message/package-info.java
+//SOURCES ../runbook/sandbox/package-info.java
+
 // Helpers that the tests share
 //SOURCES Cli.java
 //SOURCES FileServer.java
@@ -18,6 +24,7 @@
 // The tests, one line each (CatalogTest fails when one is missing here)
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
+//SOURCES TriageTest.java
 //SOURCES WrapperTest.java
 
 import java.io.PrintWriter;

@@ -1,0 +1,200 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import runbook.Json;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Scenario;
+
+/** What the person who was paged gets from triage, scenario by scenario, through the real process. */
+class TriageTest {
+    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:lists", "endpoint:metrics",
+            "endpoint:events", "endpoint:webhooks", "rate-limit", "revision", "app", "app-errors", "webhook");
+
+    @ParameterizedTest(name = "{0}: exit {1}, {2} {3}")
+    @CsvSource(delimiter = '|', value = {
+        "healthy              |  0 |    | healthy             | no; yes",
+        "outage               | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; yes",
+        "degraded             | 12 | P2 | klaviyo-degraded    | no; yes",
+        "event-delay          | 12 | P2 | klaviyo-degraded    | no; yes",
+        "maintenance          |  0 |    | healthy             | no; yes",
+        "silent-outage        | 11 | P1 | silent-outage       | yes; yes; 5xx or no answer; no; yes",
+        "intermittent-5xx     | 12 | P2 | server-error        | yes; yes; 5xx or no answer; no; no; no",
+        "partial              | 13 | P3 | partial             | yes; yes; 5xx or no answer; no; no; yes",
+        "rate-limited         | 12 | P2 | rate-limited        | yes; yes; 429",
+        "cdn-block            | 11 | P1 | cdn-blocked         | yes; yes; 403 from the CDN",
+        "no-network           | 11 | P1 | network             | yes; no",
+        "revoked-key          | 11 | P1 | key-invalid         | yes; yes; 401; yes",
+        "missing-key          | 20 |    | key-missing         | not asked: no key",
+        "malformed-key        | 11 | P1 | key-malformed       | yes; yes; 401; no",
+        "missing-scope        | 13 | P3 | scope-missing       | yes; yes; 403",
+        "stale-app-key        | 11 | P1 | stale-app-key       | no; 401, and the key is fine here",
+        "bad-payload          | 13 | P3 | payload-invalid     | no; 400",
+        "retired-revision     | 11 | P1 | revision-retired    | yes; yes; revision refused",
+        "deprecated-revision  | 14 | P4 | revision-deprecated | no; no: deprecated",
+        "app-down             | 11 | P1 | app-unhealthy       | no; no",
+        "webhook-down         | 13 | P3 | webhook-down        | no; no: route",
+        "webhook-cert-expired | 13 | P3 | webhook-certificate | no; no: certificate",
+        "monitoring-gap       | 14 | P4 | monitoring-gap      | no; no",
+        "recovering           | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; yes",
+        "flapping             | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; yes"})
+    void aDrillIsDiagnosed(String scenario, int exit, String severity, String diagnosis, String path) throws IOException {
+        Path folder = Tree.temporary("triage");
+        Cli.Result result = Cli.script("triage").args("--drill", scenario, "--json").cwd(folder).run();
+        JsonNode json = Json.read(result.out());
+        assertAll(result.toString(),
+                () -> assertEquals(diagnosis, json.path("diagnosis").asText()),
+                () -> assertEquals(exit, result.exit()),
+                () -> assertEquals(severity, json.path("severity").textValue()),
+                () -> assertEquals(exit == 0, json.path("healthy").asBoolean()),
+                () -> assertEquals(path, texts(json.path("path"), "answer").collect(Collectors.joining("; "))),
+                () -> assertEquals(scenario, json.path("drill").asText()),
+                () -> assertEquals(CHECKS, texts(json.path("checks"), "name").toList()),
+                () -> assertFalse(json.path("actions").isEmpty(), "says what to do next"),
+                () -> assertEquals(severity == null, json.path("respondBy").isNull()),
+                () -> assertTrue(json.path("requestsSpent").asInt() <= 14, "spends little"),
+                () -> assertTrue(result.err().contains("DRILL " + scenario), "says DRILL"),
+                () -> assertEquals(severity == null ? Set.of() : Set.of("klaviyo-incidents"), names(folder)));
+    }
+
+    @Test
+    void everyScenarioOfTheSandboxIsInTheTableAbove() throws NoSuchMethodException {
+        CsvSource table = TriageTest.class.getDeclaredMethod("aDrillIsDiagnosed", String.class, int.class, String.class, String.class, String.class)
+                .getAnnotation(CsvSource.class);
+        Set<String> tested = Stream.of(table.value()).map(row -> row.split("\\|")[0].strip()).collect(Collectors.toSet());
+        assertEquals(Stream.of(Scenario.values()).map(Scenario::id).collect(Collectors.toSet()), tested);
+    }
+
+    @Test
+    void whatIsObservedInTheApplicationLeadsWhereTheApiIsFine() throws IOException {
+        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
+            Cli triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key());
+            assertEquals("payload-invalid", diagnosis(triage.args("--observed", "400").run()));
+        }
+    }
+
+    @Test
+    void withoutAKeyThePageStillLeads() throws IOException {
+        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
+            Cli.Result result = against(sandbox).run();
+            assertEquals("klaviyo-outage", diagnosis(result));
+            assertEquals(11, result.exit());
+            assertEquals(0, Json.read(result.out()).path("requestsSpent").asInt(), "asks the API nothing");
+        }
+    }
+
+    @Test
+    void aSecondTriageJoinsTheOpenIncident() throws IOException {
+        Path folder = Tree.temporary("triage");
+        for (int i = 0; i < 2; i++) {
+            Cli.script("triage").args("--drill", "outage", "--lead", "Sam").cwd(folder).run();
+        }
+        try (Stream<Path> incidents = Files.list(folder.resolve("klaviyo-incidents"))) {
+            Path incident = incidents.reduce((one, other) -> {
+                throw new AssertionError("two incidents");
+            }).orElseThrow();
+            List<String> events = Files.readAllLines(incident.resolve("journal.jsonl")).stream().map(TriageTest::event).toList();
+            assertEquals(List.of("detected", "acknowledged", "diagnosed", "acknowledged", "diagnosed"), events);
+        }
+    }
+
+    @Test
+    void theInternalMessageIsPostedAndTheAnswerChecked() throws IOException {
+        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
+            Path incident = Tree.temporary("triage");
+            Cli triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
+            Cli.Result result = triage.args("--post", "--lead", "Sam", "--incident", incident.toString()).run();
+            assertEquals(1, sandbox.control().slackPosts().size(), result.toString());
+            assertTrue(sandbox.control().slackPosts().get(0).contains("Sam"), "names the lead");
+            assertTrue(Files.readString(incident.resolve("journal.jsonl")).contains("\"announced\""), "is journalled");
+            assertFalse((result.out() + result.err()).contains(sandbox.slackUrl().toString()), "the webhook's address is a secret");
+        }
+    }
+
+    @Test
+    void aRefusedPostIsSaid() throws IOException {
+        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
+            sandbox.control().failSlack(5);
+            Cli.Result result = against(sandbox).env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString()).args("--post").run();
+            assertEquals(11, result.exit(), "the verdict stands");
+            assertTrue(result.err().contains("not posted"), result.toString());
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {
+        "--timeout 5x            | no duration",
+        "--samples 0             | --samples",
+        "--samples many          | --samples",
+        "--observed 99           | --observed",
+        "--endpoint nosuch       | --endpoint",
+        "--drill nosuch          | no such scenario",
+        "--api-url ftp://x       | --api-url",
+        "--key-file /nowhere     | --key-file",
+        "--key-command false     | --key-command",
+        "--announce everybody    | --announce",
+        "--nosuch                | --nosuch"})
+    void wrongUsageIsOneLineThatNamesTheOption(String arguments, String expected) {
+        Cli.Result result = Cli.run("triage", arguments.strip().split(" "));
+        assertEquals(2, result.exit(), result.toString());
+        assertTrue(result.err().lines().findFirst().orElse("").contains(expected.strip()), result.toString());
+        assertEquals("", result.out());
+    }
+
+    @Test
+    void curlCommandsAreReadyToPasteAndHoldNoKey() {
+        Cli.Result result = Cli.script("triage").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17)).args("--curl").run();
+        List<String> commands = result.out().lines().filter(line -> line.startsWith("curl ")).toList();
+        assertEquals(0, result.exit());
+        assertEquals(8, commands.size(), result.out());
+        commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
+        assertFalse(result.out().contains("0f0f"), result.out());
+    }
+
+    @Test
+    void aCharacterSetWithoutSymbolsGetsAscii() {
+        Cli.Result result = Cli.script("triage").env("LANG", "C").env("LC_ALL", "C").args("--drill", "outage", "--explain").cwd(Tree.temporary("triage")).run();
+        assertTrue(result.out().chars().allMatch(c -> c < 128), result.out());
+        assertTrue(result.out().contains("x P1 klaviyo-outage"), result.out());
+    }
+
+    private static Cli against(Sandbox sandbox) {
+        return Cli.script("triage").args("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(), "--json")
+                .cwd(Tree.temporary("triage"));
+    }
+
+    private static String diagnosis(Cli.Result result) throws IOException {
+        return Json.read(result.out()).path("diagnosis").asText();
+    }
+
+    private static String event(String line) {
+        try {
+            return Json.read(line).path("event").asText();
+        } catch (IOException e) {
+            throw new AssertionError(line, e);
+        }
+    }
+
+    private static Stream<String> texts(JsonNode array, String field) {
+        return StreamSupport.stream(array.spliterator(), false).map(node -> node.path(field).asText());
+    }
+
+    private static Set<String> names(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
+        }
+    }
+}

@@ -1,0 +1,44 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION Measures the toolkit on this machine, as ratios within one run
+//SOURCES ../runbook/cli/package-info.java
+//SOURCES ../runbook/verdict/package-info.java
+//SOURCES Cli.java
+//SOURCES Repository.java
+//SOURCES ScriptCommand.java
+//SOURCES Tree.java
+//SOURCES TriageBench.java
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** {@code ./jbang bench [SUBJECT [OPTIONS]]}: one subject, or each in turn. */
+class Bench {
+    private interface Subject {
+        void measure(List<String> options) throws Exception;
+    }
+
+    private static final Map<String, Subject> SUBJECTS = new LinkedHashMap<>();
+
+    static {
+        SUBJECTS.put("triage", TriageBench::measure);
+    }
+
+    public static void main(String... args) throws Exception {
+        List<String> options = Arrays.asList(args);
+        if (options.isEmpty()) {
+            for (Map.Entry<String, Subject> subject : SUBJECTS.entrySet()) {
+                System.out.println("== " + subject.getKey());
+                subject.getValue().measure(List.of());
+            }
+        } else if (SUBJECTS.containsKey(options.get(0))) {
+            SUBJECTS.get(options.get(0)).measure(options.subList(1, options.size()));
+        } else {
+            System.err.println("Usage: bench [" + String.join("|", SUBJECTS.keySet()) + " [OPTIONS]]");
+            System.exit(2);
+        }
+        System.exit(0);
+    }
+}
