@@ -29,7 +29,7 @@ record PromQuery(String aggregate, List<String> by, String function, String metr
 
     private static final String LABELS = "by\\s*\\(([\\w\\s,]*)\\)";
     private static final Pattern AGGREGATE = Pattern.compile(
-            "(sum|max)\\s*(?:" + LABELS + "\\s*)?\\((.*)\\)\\s*(?:" + LABELS + ")?");
+            "(sum|max)\\s*(?:" + LABELS + "\\s*)?\\((.*?)\\)\\s*(?:" + LABELS + ")?");
     private static final Pattern FUNCTION = Pattern.compile("(increase|rate)\\s*\\((.*)\\)");
     private static final Pattern SELECTOR = Pattern.compile("([a-zA-Z_:][\\w:]*)\\s*(?:\\{(.*)})?\\s*(?:\\[(\\d{1,6})(ms|s|m|h|d)])?");
     private static final Pattern MATCHER = Pattern.compile("\\s*(\\w+)\\s*(=~|!~|!=|=)\\s*\"([^\"]*)\"\\s*(,|$)");

@@ -63,7 +63,10 @@ public final class Sandbox implements AutoCloseable {
         return start(scenario, latency, 1);
     }
 
-    /** Starts one whose schedules and rate windows run so many times as fast. */
+    /**
+     * Starts one whose schedules and rate windows run so many times as fast; at 0 its time stands still until
+     * {@link Control#advance} moves it.
+     */
     public static Sandbox start(Scenario scenario, Duration latency, double speed) {
         return new Sandbox(scenario, latency, speed);
     }
