@@ -25,6 +25,7 @@
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
 //SOURCES TriageTest.java
+//SOURCES SandboxTest.java
 //SOURCES WrapperTest.java
 
 import java.io.PrintWriter;
