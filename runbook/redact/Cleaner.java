@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
 public final class Cleaner {
     private static final int DEEPEST = 2;
     private static final int QUOTED = 16;
+    private static final int LONGEST_ADDRESS = 48;
     private static final int LONGEST_LOCAL_PART = 128;
     private static final Pattern LOGIN = Pattern.compile("[\\w.@+-]{2,64}:(?!//)(?=[^\\s]*[A-Za-z])[\\x21-\\x7e]{3,128}\\x00*");
 
@@ -172,13 +173,13 @@ public final class Cleaner {
     private boolean match(int rule, byte[] data, int trigger, int floor) {
         Redactor.Form form = redactor.form(rule);
         Matcher matcher = matcher(rule, form);
-        Rule.Lead lead = redactor.rules().get(rule).lead();
-        boolean found = switch (lead) {
-            case NONE -> matcher.region(Math.max(trigger, 0), text.length()).lookingAt();
-            case LOCAL_PART -> matcher.region(localPart(data, trigger, floor), text.length()).lookingAt();
-            case WORD -> matcher.region(word(data, trigger, floor), Math.min(text.length(), trigger + 64)).find() && matcher.start() <= trigger + 5;
+        int from = switch (redactor.rules().get(rule).lead()) {
+            case NONE -> Math.max(trigger, 0);
+            case LOCAL_PART -> localPart(data, trigger, floor);
+            case DIGITS -> back(data, trigger, floor, 10, '.');
+            case HEX_GROUPS -> back(data, trigger, floor, 16, ':');
         };
-        if (!found) {
+        if (!matcher.region(from, text.length()).lookingAt()) {
             return false;
         }
         if (form.values().isEmpty()) {
@@ -219,9 +220,9 @@ public final class Cleaner {
         return end > 0 && text.charAt(end - 1) == '"' ? end - matcher.start("kq") : 0;
     }
 
-    private static int word(byte[] data, int trigger, int floor) {
+    private static int back(byte[] data, int trigger, int floor, int radix, char between) {
         int start = trigger;
-        while (start > floor && trigger - start < 48 && (Character.digit(data[start - 1], 16) >= 0 || data[start - 1] == '.' || data[start - 1] == ':')) {
+        while (start > floor && trigger - start < LONGEST_ADDRESS && (data[start - 1] == between || Character.digit(data[start - 1], radix) >= 0)) {
             start--;
         }
         return start;

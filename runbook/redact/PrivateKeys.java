@@ -46,7 +46,7 @@ final class PrivateKeys {
     }
 
     private static int end(byte[] data, int from, int length) {
-        int mark = MARK.find(data, from, Math.min(length, from + 16_384));
+        int mark = MARK.find(data, from, Math.min(length, from + Pieces.MARGIN));
         return mark < 0 ? -1 : before(data, mark, "-----END ");
     }
 

@@ -12,7 +12,7 @@ import javax.crypto.spec.SecretKeySpec;
  * share one with a probability of 3 %. Not for use by several threads.
  */
 final class Pseudonyms {
-    private static final int CACHED = 4096;
+    private static final int CACHED = 16_384;
     private static final char[] HEX = "0123456789abcdef".toCharArray();
 
     private final Mac mac;
@@ -66,8 +66,18 @@ final class Pseudonyms {
         return switch (same) {
             case AS_WRITTEN -> value;
             case ANY_CASE -> decoded(value).toLowerCase(Locale.ROOT);
-            case DIGITS -> decoded(value).replaceAll("\\D", "");
+            case DIGITS -> digits(decoded(value));
         };
+    }
+
+    private static String digits(String value) {
+        StringBuilder digits = new StringBuilder();
+        for (int i = 0; i < value.length(); i++) {
+            if (value.charAt(i) >= '0' && value.charAt(i) <= '9') {
+                digits.append(value.charAt(i));
+            }
+        }
+        return digits.toString();
     }
 
     private static String decoded(String value) {

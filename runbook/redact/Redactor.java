@@ -19,7 +19,7 @@ public final class Redactor {
     private final Form[] forms;
     private final Set<String> ids;
 
-    private static final List<String> VALUES = List.of("v1", "v2", "v3", "v4", "v5");
+    private static final List<String> VALUES = List.of("v1", "v2", "v3", "v4", "v5", "v6");
 
     /**
      * A rule's pattern and where in it the value is.

@@ -22,8 +22,10 @@ record Rule(String id, boolean personal, List<String> triggers, Lead lead, Strin
         NONE,
         /** It begins with the local part of an address, which the trigger ends. */
         LOCAL_PART,
-        /** It begins with letters, digits, dots, dashes or underscores before the trigger. */
-        WORD
+        /** It begins with the digits and dots before the trigger. */
+        DIGITS,
+        /** It begins with the hexadecimal digits and colons before the trigger. */
+        HEX_GROUPS
     }
 
     /** Which differently written values get the same pseudonym. */
@@ -31,6 +33,6 @@ record Rule(String id, boolean personal, List<String> triggers, Lead lead, Strin
 
     // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
     Pattern compile() {
-        return Pattern.compile("(?d)" + form);
+        return Pattern.compile("(?d)" + FlatSets.of(form));
     }
 }

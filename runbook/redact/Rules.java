@@ -21,6 +21,7 @@ import runbook.redact.Rule.Same;
  * has to stand after a token, and a token cut short by a log's line limit still counts.
  */
 final class Rules {
+    private static final String OCTET = "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)";
     private static final String PERCENT = "%(?:25)*+";
 
     static final List<Rule> ALL = List.of(
@@ -54,10 +55,11 @@ final class Rules {
             token("openai", List.of("sk-"), "(?<![A-Za-z])sk-(?=[\\w-]*\\d)[\\w-]{20,}", "sk-proj-aB3dE5gH7jK9mN1pQ3sT5v,", "risk-assessment-of-everything-2"),
             token("fcm-token", List.of(":apa91b"), "(?i::APA91b)[\\w-]{20,}", "cXyZ:APA91bHPRgkFexample1234567890abcd", "map:APA91b"),
             // Addresses with a login inside
-            token("userinfo", List.of("://", ":%2f%2f", "%3a%2f%2f", "jdbc:oracle"),
-                    "(?i:jdbc:oracle:[a-z]+:([^\\s/@:]+/[^\\s@]+)@|(?:://|" + PERCENT + "3a" + PERCENT + "2f" + PERCENT + "2f|:" + PERCENT + "2f" + PERCENT + "2f)"
-                            + "(?<v1>[^\\s/:@\"'<>?#\\\\]*+:(?!\\d++(?:[/?#\\s\"']|\\z))[^\\s\"'<>?#\\\\@]+(?:@[^\\s\"'<>?#\\\\@/]+(?=@))?|[^\\s/:@\"'<>?#\\\\]++)(?:@|" + PERCENT + "40))",
+            token("userinfo", List.of("://", ":%2f%2f", "%3a%2f%2f"),
+                    "(?:://|" + PERCENT + "3[aA]" + PERCENT + "2[fF]" + PERCENT + "2[fF]|:" + PERCENT + "2[fF]" + PERCENT + "2[fF])"
+                            + "([^\\s/:@\"'<>?#\\\\]*+(?::(?!\\d++(?:[/?#\\s\"']|\\z))[^\\s\"'<>?#\\\\@]+(?:@[^\\s\"'<>?#\\\\@/]+(?=@))?)?)(?:@|" + PERCENT + "40)",
                     "amqp://jo:p%40ss/w@mq.internal:5672/", "https://a.klaviyo.com:443/api/events?to=x"),
+            token("jdbc-login", List.of("jdbc:oracle"), "(?i:jdbc:oracle:[a-z]+:)([^\\s/@:]+/[^\\s@]+)@", "jdbc:oracle:thin:scott/tiger@db:1521", "jdbc:oracle:thin:@db:1521"),
             // Secrets by name
             token("oauth-code", List.of("?code=", "&code=", "&?code=", "_code", "code_verifier", "%26code%3d"),
                     "(?i:(?:[?&]|&amp;|%26)code(?:=|%3D)|(?:authorization|device)_code[\"'\\\\]*\\s*[:=]\\s*[\"'\\\\]*+|code_verifier[\"'\\\\]*\\s*[:=]\\s*[\"'\\\\]*+)([\\w.~%/+-]{6,})",
@@ -65,8 +67,8 @@ final class Rules {
             token("option", List.of("--"), "--[a-z-]{0,24}(?:password|passwd|token|secret|secret-string|api-?key)(?:[ \\t]+|=)[\"']?([^\\s\"'-][^\\s\"']*+)",
                     "mysql --password hunter2", "aws --secret-id klaviyo-key --token-file x"),
             secret("signature", List.of("signature"), "(?i:(?:x-amz-|klaviyo[-_])?signature)", "Klaviyo-Signature: 5f2a9c0e", "signature verification failed"),
-            secret("secret", List.of("password", "passwd", "passphrase", "^pwd", "secret", "token", "api_key", "apikey", "api-key", "api%5fkey", "access_key", "access-key", "accesskey",
-                            "private_key", "private-key", "privatekey", "account_key", "accountkey", "auth_key", "authkey", "session_id", "sessionid", "credential", "^sig", "^jwt", "^csrf", "^auth"),
+            secret("secret", List.of("password", "passwd", "passphrase", "^pwd^", "secret", "token", "api_key", "apikey", "api-key", "api%5fkey", "access_key", "access-key", "accesskey",
+                            "private_key", "private-key", "privatekey", "account_key", "accountkey", "auth_key", "authkey", "session_id", "sessionid", "credential", "^sig^", "^jwt^", "^csrf", "^auth^"),
                     "(?i:[^A-Za-z]?+(?:pwd|sig|jwt|csrf|auth)|password|passwd|passphrase|secret|token|(?:api|access|private|account|auth)(?:[_-]|%5f)?key|session_?id|credential)(?i:[_-]?(?:access|string|value)?[_-]?(?:key|string|value))?",
                     "client_secret=s3cr3t,x&grant=1", "\"token_type\": \"bearer\", tokens=512, scope credentials:read"),
             // Personal data that its form gives away
@@ -77,24 +79,27 @@ final class Rules {
             shown("phone", List.of("+#", "+(#", "%2b#", "u002b#", "&?43;#"), Lead.NONE,
                     "(?:(?:(?<![0-9A-Za-z+/])|(?<=\\\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-fA-F]{2}))\\+|" + PERCENT + "2[bB]|\\\\*u002[bB]|&#43;)\\(?[1-9](?:(?:[ .()-]|%20){0,2}\\d){6,14}(?!\\d)",
                     Same.DIGITS, "tel:+1 (555) 010-9999,", "2026-11-23T03:04:05+01:00 or +1500"),
-            shown("ip", List.of(".#.#", ".##.#", ".###.#", "::", ":~~~~:", ":~~~:", "%3a%3a"), Lead.WORD,
-                    "(?<![\\w.-])(?<!(?<!/)/)(?<![vV]ersion[ =:]{1,3})(?<![vV]ersion\"[ :]{1,3}\")(?!127\\.|0\\.0\\.0\\.0|255\\.255\\.255)(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)(?:\\.(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)){3}(?![\\w]|\\.\\d|-[a-zA-Z])"
-                            + "|(?<![\\w:.])(?=[a-fA-F:]*+\\d)(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}|(?:[0-9a-fA-F]{1,4}:){2,7}:|::(?:[fF]{4}:)?(?:\\d{1,3}\\.){3}\\d{1,3}|::(?!1\\b)[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)(?![\\w:])",
-                    Same.ANY_CASE, "client 203.0.113.9:443", "Chrome/120.0.0.0 v1.2.3.4 at 12:34:56 on 127.0.0.1"),
+            shown("ip", List.of(".#.#", ".##.#", ".###.#"), Lead.DIGITS,
+                    "(?<![\\w.-])(?<!(?<!/)/)" + OCTET + "\\." + OCTET + "\\." + OCTET + "\\." + OCTET + "(?![\\w]|\\.\\d|-[a-zA-Z])(?<!127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[^0-9]0\\.0\\.0\\.0|255\\.255\\.255\\.\\d{1,3})"
+                            + "(?<![vV]ersion[ =:\"]{1,4}[0-9.]{7,15})",
+                    Same.ANY_CASE, "client 203.0.113.9:443", "Chrome/120.0.0.0 v1.2.3.4 version=1.2.3.4 at 12:34:56 on 127.0.0.1"),
+            shown("ip", List.of("::", ":~~~~:", ":~~~:", "%3a%3a"), Lead.HEX_GROUPS,
+                    "(?<![\\w:.])(?=[a-fA-F:]*+\\d)(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}|(?:[0-9a-fA-F]{1,4}:){2,7}:|::(?:[fF]{4}:)?(?:\\d{1,3}\\.){3}\\d{1,3}|::(?!1\\b)[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)(?![\\w:])",
+                    Same.ANY_CASE, "from 2001:db8::ff00:42:8329,", "std::add 12:34:56 00:1b:44:11:3a:b7 ::1"),
             // Personal data by the names of Klaviyo's profile fields
             name("first-name", List.of("first_name", "firstname", "first-name", "given_name", "givenname"), "first_name=Mary Ann, x", "the first name is missing"),
             name("last-name", List.of("last_name", "lastname", "last-name", "surname", "family_name", "familyname"), "\\\"last_name\\\":\\\"O'Neil\\\"", "last_named"),
             name("full-name", List.of("full_name", "fullname", "full-name", "customer_name", "customername", "contact_name"), "fullName='Jo Doe'", "full names: 3"),
             address("address", List.of("address1", "address2", "address_1", "address_2", "address_line", "street", "addressline"), "Profile{address1=12 Main St, x=1}", "address book"),
-            name("city", List.of("^city", "_city"), "\"city\": \"Boston\"", "capacity=10"),
-            field("zip", List.of("^zip", "zip_code", "zipcode", "postal_code", "postalcode", "postcode"), "zip%22%3A%2202111%22", "gzip=on"),
-            phone( List.of("phone_number", "phonenumber", "phone-number", "^phone", "mobile_number", "mobilephone", "^mobile"), "\"phone_number\": 15550109999", "phone is down"),
-            field("latitude", List.of("latitude", "^lat"), "\"latitude\": 42.3601", "latency=10"),
-            field("longitude", List.of("longitude", "^lng", "^lon"), "longitude=-71.0589", "along: x"),
+            name("city", List.of("^city^", "_city^"), "\"city\": \"Boston\"", "capacity=10"),
+            field("zip", List.of("^zip^", "zip_code", "zipcode", "postal_code", "postalcode", "postcode"), "zip%22%3A%2202111%22", "gzip=on"),
+            phone( List.of("phone_number", "phonenumber", "phone-number", "^phone^", "mobile_number", "mobilephone", "^mobile^"), "\"phone_number\": 15550109999", "phone is down"),
+            field("latitude", List.of("latitude", "^lat^"), "\"latitude\": 42.3601", "latency=10"),
+            field("longitude", List.of("longitude", "^lng^", "^lon^"), "longitude=-71.0589", "along: x"),
             field("external-id", List.of("external_id", "externalid", "external-id"), "external_id=cust-20991", "external identity"),
             field("anonymous-id", List.of("anonymous_id", "anonymousid", "anonymous-id"), "anonymousId: a-b-c", "anonymous ids"),
             field("kx", List.of("_kx", "exchange_id"), "?_kx=h8ZkQ2.AbC123&", "_kxyz"),
-            field("birthday", List.of("birthday", "date_of_birth", "birth_date", "^dob"), "\"birthday\":\"1980-02-29\"", "birthday flow"));
+            field("birthday", List.of("birthday", "date_of_birth", "birth_date", "^dob^"), "\"birthday\":\"1980-02-29\"", "birthday flow"));
 
     /** Encodings, found by decoding (see {@link EncodedRuns}). */
     static final Rule ENCODED = token("encoded", List.of(), "", "blob=eyBrZXk6IHBrX0FiMTJDZF8wMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxIH0", "sha384-oqVuAfXRKap7fdgcCY5uykM6R9GqQ8K8uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC");

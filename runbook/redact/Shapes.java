@@ -17,8 +17,8 @@ final class Shapes {
     private static final String OPENS = "(?:[\\[({][ \\t]*+)?+(?:[ubU](?=[\"']))?+";
     private static final String NAMED = CLOSES + ASSIGNS + OPENS;
 
-    // A quoted value ends at a quote with as many backslashes as its first had, or at the line's end.
-    private static final String QUOTED = "(?<b>\\\\*+)(?<q>[\"'])(?<v1>[^\\n]*?)(?:(?<!\\\\)\\k<b>\\k<q>|(?=\\r?\\n|\\z))"
+    // The plain case comes first, for speed. Else a quoted value ends at a quote with as many backslashes as its first had, or at the line's end.
+    private static final String QUOTED = "\"(?<v1>[^\"\\\\\\n]*+)\"|(?<b>\\\\*+)(?<q>[\"'])(?<v6>[^\\n]*?)(?:(?<!\\\\)\\k<b>\\k<q>|(?=\\r?\\n|\\z))"
             + "|%(?:25)*+2[27](?<v2>[^\\n&\\s\"]*?)(?:%(?:25)*+2[27]|(?=[&\\s\"]|\\z))"
             + "|(?:&quot;|&#34;)(?<v3>[^\\n]*?)(?:&quot;|&#34;|(?=\\n|\\z))"
             + "|\\\\++u0022(?<v4>[^\\n]*?)(?:\\\\++u0022|(?=\\n|\\z))";
@@ -52,7 +52,7 @@ final class Shapes {
         return new Rule(id, false, triggers, Lead.NONE, form, Same.AS_WRITTEN, matches, spares);
     }
 
-    /** One word of personal data by the names of its field, which are also its triggers. */
+    /** One word of personal data by the names of its field, which are also its triggers ({@code ^}: no letter there). */
     static Rule field(String id, List<String> names, String matches, String spares) {
         return personal(id, names, WORD, matches, spares);
     }
@@ -81,7 +81,7 @@ final class Shapes {
     private static Rule personal(String id, List<String> names, String unquoted, String matches, String spares) {
         List<String> patterns = new ArrayList<>();
         for (String name : names) {
-            patterns.add(name.startsWith("^") ? "[^A-Za-z]?+" + name.substring(1) : name.replace("$", "\\$"));
+            patterns.add(name.startsWith("^") ? "[^A-Za-z]?+" + name.substring(1).replace("^", "") : name.replace("^", ""));
         }
         return new Rule(id, true, names, Lead.NONE, "(?i:" + String.join("|", patterns) + ")" + NAMED + value(unquoted), Same.ANY_CASE, matches, spares);
     }

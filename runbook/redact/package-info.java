@@ -7,6 +7,7 @@
 //SOURCES Trigger.java
 //SOURCES Triggers.java
 //SOURCES Rule.java
+//SOURCES FlatSets.java
 //SOURCES Shapes.java
 //SOURCES Rules.java
 //SOURCES KnownValue.java
@@ -18,5 +19,8 @@
 //SOURCES Tally.java
 //SOURCES Policy.java
 //SOURCES Redactor.java
+//SOURCES Piece.java
+//SOURCES Pieces.java
+//SOURCES PlainInput.java
 //SOURCES Cleaner.java
 package runbook.redact;
