@@ -103,6 +103,11 @@ public final class Screen {
         }
     }
 
+    /** Whether colours are shown. */
+    public boolean colored() {
+        return color;
+    }
+
     /** Columns to fit into. */
     public int width() {
         return width;
