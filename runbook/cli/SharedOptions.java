@@ -104,6 +104,11 @@ public final class SharedOptions {
         return Optional.ofNullable(drill);
     }
 
+    /** What follows the drill's scenario after a colon ({@code revoked-key:restart}), for scripts that have such variants. */
+    public Optional<String> variant() {
+        return drill().filter(name -> name.contains(":")).map(name -> name.substring(name.indexOf(':') + 1));
+    }
+
     /** The time allowed for each check. */
     public Duration timeout() {
         return timeout;
@@ -112,7 +117,7 @@ public final class SharedOptions {
     /** The sandbox behind {@code --drill}; empty in earnest. Started once, by whoever asks first. */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            sandbox = Sandbox.start(Scenario.of(drill).orElseThrow(() -> new Problem(
+            sandbox = Sandbox.start(Scenario.of(drill.replaceFirst(":.*", "")).orElseThrow(() -> new Problem(
                     "--drill " + Text.safe(drill, 40) + ": no such scenario. There are: "
                             + String.join(", ", new Scenarios()))));
         }

@@ -125,7 +125,12 @@ public final class Incident {
         }
     }
 
-    private void create() throws IOException {
+    /**
+     * Makes the folder (0700) where it is missing.
+     *
+     * @throws IOException when it cannot be made
+     */
+    public void create() throws IOException {
         if (!Files.isDirectory(folder)) {
             Path base = folder.toAbsolutePath().getParent();
             if (base != null && Files.notExists(base)) {

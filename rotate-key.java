@@ -1,0 +1,413 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION The Klaviyo key is dead: replaces it everywhere, verified at every step, and rolls back if anything fails
+//SOURCES runbook/cli/package-info.java
+//SOURCES runbook/rotation/package-info.java
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
+//CDS
+
+import java.io.Console;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import runbook.Durations;
+import runbook.Json;
+import runbook.Key;
+import runbook.Problem;
+import runbook.Settings;
+import runbook.Text;
+import runbook.cli.KeySource;
+import runbook.cli.Launch;
+import runbook.cli.Screen;
+import runbook.cli.Screen.Mark;
+import runbook.cli.SharedOptions;
+import runbook.incident.Incident;
+import runbook.rotation.Drill;
+import runbook.rotation.HandStep;
+import runbook.rotation.Listener;
+import runbook.rotation.Places;
+import runbook.rotation.Plan;
+import runbook.rotation.RestartTarget;
+import runbook.rotation.Rotation;
+import runbook.rotation.RotationLock;
+import runbook.rotation.SecretStore;
+import runbook.rotation.Step;
+import runbook.rotation.Tool;
+import runbook.rotation.Trouble;
+import runbook.rotation.Wishes;
+
+@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if anything fails.", "",
+            "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",
+            "  azure:VAULT/SECRET  k8s:NAMESPACE/SECRET/FIELD  vault:PATH#FIELD",
+            "  github:OWNER/REPO/NAME  heroku:APP/VAR  file:PATH#VAR  exec:COMMAND",
+            "Restart targets: k8s:NAMESPACE/deployment/NAME  cloudrun:SERVICE@REGION",
+            "  ecs:CLUSTER/SERVICE  systemd:UNIT  heroku:APP  exec:COMMAND", "",
+            "Steps: 1 preflight, 2 test the new key, 3 store, 4 read back, 5 restart,",
+            "  6 verify, 7 the old key. A run after a kill goes on where that one was.",
+            "Drills that break a step, to see the roll-back: revoked-key:read-back (4),",
+            "  revoked-key:restart (5), revoked-key:verify (6)."},
+        footerHeading = "%nExit codes: 0 rotated; 21 refused before anything changed; 22 failed, all rolled%n  back; 23 failed and not rolled back: the hand-steps are printed; 1 unexpected%n  failure; 2 wrong usage; 130 interrupted: run it again.%n%nExamples:%n",
+        footer = {"  jbang rotate-key --drill revoked-key",
+                  "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
+class RotateKey implements Callable<Integer>, Listener {
+    private static final int REFUSED = 21;
+    private static final int ROLLED_BACK = 22;
+    private static final int STUCK = 23;
+
+    public static void main(String... args) {
+        System.exit(Launch.run(new RotateKey(), args));
+    }
+
+    @Mixin
+    SharedOptions shared;
+
+    @Option(names = "--to", paramLabel = "STORE", order = 40, description = "where the key is kept; repeatable, written in this order")
+    List<String> to = List.of();
+
+    @Option(names = "--restart", paramLabel = "TARGET", order = 41, description = "what to restart so that it reads the key anew; repeatable")
+    List<String> restart = List.of();
+
+    @Option(names = "--new-key-file", paramLabel = "FILE", order = 42, description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
+    String newKeyFile;
+
+    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43, description = "the new key from a command's output")
+    String newKeyCommand;
+
+    @Option(names = "--account", paramLabel = "ID", order = 44, description = "the account the new key must belong to (that of the old key)")
+    String account;
+
+    @Option(names = "--needs", paramLabel = "SCOPE", split = ",", order = 45, description = "scopes the application needs: events:write,profiles:read (those of the old key)")
+    Set<String> needs = Set.of();
+
+    @Option(names = "--disable-old", order = 46, description = "disable the old key at the end, by Klaviyo's beta API")
+    boolean disableOld;
+
+    @Option(names = "--grace", paramLabel = "DURATION", order = 47, description = "how long the old key stays enabled then (5m; 2s in a drill)")
+    Duration grace;
+
+    @Option(names = "--verify-for", paramLabel = "DURATION", order = 48, description = "how long the application may take to be well again (2m; 10s in a drill)")
+    Duration verifyFor;
+
+    @Option(names = "--restart-within", paramLabel = "DURATION", defaultValue = "5m", order = 49, description = "how long one restart may take (${DEFAULT-VALUE})")
+    Duration restartWithin;
+
+    @Option(names = "--tool-timeout", paramLabel = "DURATION", defaultValue = "60s", order = 50, description = "how long any other command may take (${DEFAULT-VALUE})")
+    Duration toolTimeout;
+
+    @Option(names = "--dry-run", order = 51, description = "make every read and check, show what would be run, change nothing")
+    boolean dryRun;
+
+    @Option(names = "--roll-back", order = 52, description = "undo an unfinished rotation instead of finishing it")
+    boolean rollBack;
+
+    @Option(names = {"-y", "--yes"}, order = 53, description = "do not ask; needed where there is no terminal")
+    boolean yes;
+
+    private Screen screen;
+    private Tool tool;
+    private Optional<Drill> drill = Optional.empty();
+    private boolean changing;
+    private String heading = "";
+    private String waitedFor = "";
+
+    @Override
+    public Integer call() throws IOException {
+        refuseWrongUsage();
+        Settings settings = shared.settings();
+        screen = shared.screen();
+        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is the embedded sandbox, no key of yours is touched"));
+        tool = new Tool(System.getenv(), toolTimeout);
+        Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
+        drill = beginDrill();
+        try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {
+            return dryRun ? rehearse(rotation) : rotate(rotation);
+        } finally {
+            if (drill.isPresent()) {
+                drill.get().close();
+            }
+        }
+    }
+
+    // ---- the step of the runbook
+
+    private int rotate(Rotation rotation) throws IOException {
+        Incident incident = incident();
+        try (RotationLock lock = locked(incident)) {
+            rotation.recordIn(incident);
+            try {
+                resume(rotation, incident);
+                rotation.preflight();
+                if (rollBack) {
+                    return wayBack(rotation, "asked for");
+                }
+                Optional<Key> fresh = newKey(rotation);
+                if (fresh.isEmpty()) {
+                    return wayBack(rotation, "no new key was given, and no store holds the one of the run before");
+                }
+                rotation.test(fresh.get());
+                if (!agreed(rotation.plan())) {
+                    return end(rotation, "refused", REFUSED);
+                }
+            } catch (Trouble e) {
+                return refuse(rotation, e);
+            }
+            return change(rotation);
+        }
+    }
+
+    private int change(Rotation rotation) throws IOException {
+        changing = true;
+        try {
+            rotation.store();
+            rotation.readBack();
+            rotation.restart();
+            rotation.verify();
+            rotation.retireOld();
+        } catch (Trouble | RuntimeException e) {
+            return rotation.untouched() ? end(rotation, "refused", REFUSED) : wayBack(rotation, Text.safe(e.getMessage(), 300));
+        }
+        rotation.finish();
+        return end(rotation, "rotated", 0);
+    }
+
+    private int wayBack(Rotation rotation, String why) {
+        changing = true;
+        screen.line();
+        screen.verdict(Mark.FAIL, "Rolling back: " + why);
+        List<HandStep> byHand = rotation.rollBack();
+        if (byHand.isEmpty()) {
+            return end(rotation, "rolled-back", ROLLED_BACK);
+        }
+        screen.line();
+        screen.heading("By hand, now");
+        for (int i = 0; i < byHand.size(); i++) {
+            screen.item("  " + (i + 1) + ". ", byHand.get(i).text());
+            if (!byHand.get(i).command().isEmpty()) {
+                screen.command(6, byHand.get(i).command());
+            }
+        }
+        return end(rotation, "stuck", STUCK);
+    }
+
+    // A key that went bad between two runs must not leave the stores half changed: then the way is back.
+    private int refuse(Rotation rotation, Trouble trouble) {
+        if (rotation.resumed() && rotation.tested()) {
+            return wayBack(rotation, trouble.getMessage());
+        }
+        return end(rotation, "refused", REFUSED);
+    }
+
+    private int rehearse(Rotation rotation) throws IOException {
+        try {
+            Optional<Incident> open = shared.incident();
+            if (open.isPresent()) {
+                resume(rotation, open.get());
+            }
+            rotation.preflight();
+            Optional<Key> fresh = givenKey(rotation);
+            if (fresh.isPresent()) {
+                rotation.test(fresh.get());
+            } else {
+                screen.line("No new key was given: step 2 tests it when there is one.");
+            }
+            show(rotation.plan());
+        } catch (Trouble e) {
+            return end(rotation, "refused", REFUSED);
+        }
+        return end(rotation, "planned", 0);
+    }
+
+    // ---- what it is asked to do
+
+    private void refuseWrongUsage() {
+        String variant = shared.variant().orElse("");
+        if (!Drill.VARIANTS.contains(variant)) {
+            throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are " + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
+        }
+        if (shared.drill().isEmpty() && to.isEmpty()) {
+            throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
+        }
+        if (shared.drill().isPresent() && !restart.isEmpty()) {
+            throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
+        }
+        if (!dryRun && !yes && !Screen.terminal()) {
+            throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
+        }
+    }
+
+    private Optional<Drill> beginDrill() throws IOException {
+        if (shared.sandbox().isEmpty()) {
+            return Optional.empty();
+        }
+        if (to.size() > 1) {
+            throw new Problem("--to: a drill has one store");
+        }
+        return Optional.of(Drill.begin(shared.sandbox().get(), shared.variant().orElse(""), to.stream().map(Places::store).findFirst()));
+    }
+
+    private Wishes wishes(Settings settings) {
+        boolean drilled = drill.isPresent();
+        List<SecretStore> stores = drilled ? List.of(drill.get().store()) : distinct("--to", to).stream().map(Places::store).toList();
+        List<RestartTarget> targets = drilled ? List.of(drill.get().target()) : distinct("--restart", restart).stream().map(Places::target).toList();
+        return new Wishes(settings, stores, targets, Optional.ofNullable(account), new TreeSet<>(needs), restartWithin,
+                verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 10 : 120), grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
+    }
+
+    private static List<String> distinct(String option, List<String> given) {
+        if (new HashSet<>(given).size() != given.size()) {
+            throw new Problem(option + ": the same one is given twice");
+        }
+        return given;
+    }
+
+    private Incident incident() throws IOException {
+        return shared.incident().orElseGet(() -> Incident.named(Path.of(Incident.BASE), Instant.now()));
+    }
+
+    private RotationLock locked(Incident incident) {
+        try {
+            return RotationLock.take(incident).orElseThrow(() -> new Problem(REFUSED, "another rotation is running on " + incident + ": wait for it, or end it; this one has changed nothing"));
+        } catch (IOException e) {
+            throw new Problem(REFUSED, "--incident " + incident + " cannot be written, and without it a killed rotation could not go on: " + Incident.why(e));
+        }
+    }
+
+    // In a drill the sandbox of the run before is gone, and its keys with it: there is nothing to go on with.
+    private void resume(Rotation rotation, Incident incident) throws IOException, Trouble {
+        if (drill.isEmpty()) {
+            rotation.resume(incident);
+        }
+        if (rotation.resumed()) {
+            screen.verdict(Mark.WARN, "Going on with the rotation begun at " + rotation.begunAt());
+        } else if (rollBack) {
+            throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
+        }
+    }
+
+    // ---- the new key
+
+    private Optional<Key> newKey(Rotation rotation) {
+        Optional<Key> given = givenKey(rotation);
+        return given.isPresent() || rotation.resumed() && !Screen.terminal() ? given : Optional.of(askedFor(rotation));
+    }
+
+    private Optional<Key> givenKey(Rotation rotation) {
+        if (newKeyFile == null && newKeyCommand == null && drill.isPresent()) {
+            return drill.map(Drill::newKey);
+        }
+        return KeySource.read("--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
+    }
+
+    private Key askedFor(Rotation rotation) {
+        screen.line();
+        screen.heading("A new key is needed");
+        screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create Private API Key");
+        screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes().orElse(needs.isEmpty()
+                ? "those of the old key (shown beside it in that list)" : String.join(", ", needs)));
+        screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
+        Console console = Screen.terminal() ? System.console() : null;
+        if (console == null) {
+            throw new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY");
+        }
+        char[] typed = console.readPassword("New private key: ");
+        if (typed == null || typed.length == 0) {
+            throw new Problem(REFUSED, "no new key was given: nothing has changed");
+        }
+        return Key.of(new String(typed).strip());
+    }
+
+    // ---- what people see and say
+
+    private boolean agreed(Plan plan) {
+        show(plan);
+        if (yes) {
+            return true;
+        }
+        screen.line();
+        String answer = System.console().readLine("Go ahead? Type yes: ");
+        return "yes".equalsIgnoreCase(String.valueOf(answer).strip());
+    }
+
+    private void show(Plan plan) {
+        screen.line();
+        screen.heading("Plan");
+        for (Plan.Line line : plan.lines()) {
+            screen.item("  " + line.step() + "  ", line.place());
+            if (!line.command().isEmpty()) {
+                screen.command(6, line.command());
+            }
+            line.notes().forEach(note -> screen.indented(6, note));
+        }
+    }
+
+    private static final Map<String, String> HEADINGS = new LinkedHashMap<>(Map.of("preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store",
+            "read-back", "4 Read back", "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back"));
+
+    private static final Map<Step.Outcome, Mark> MARKS = Map.of(Step.Outcome.OK, Mark.OK, Step.Outcome.WARN, Mark.WARN,
+            Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP);
+
+    @Override
+    public void ended(Step step) {
+        if (!heading.equals(step.name())) {
+            heading = step.name();
+            screen.line();
+            screen.heading(HEADINGS.getOrDefault(step.name(), step.name()));
+        }
+        screen.marked(MARKS.get(step.outcome()), "", 0, step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
+        if (!step.command().isEmpty()) {
+            screen.command(4, step.command());
+        }
+        if (!step.mend().isEmpty()) {
+            screen.indented(4, "To mend:");
+            screen.command(6, step.mend());
+        }
+    }
+
+    @Override
+    public void waiting(String words) {
+        if (!words.isEmpty() && !words.equals(waitedFor)) {
+            waitedFor = words;
+            screen.indented(4, words);
+        }
+    }
+
+    private static final Map<String, String> VERDICTS = Map.of(
+            "rotated", "Rotated: the application runs with the new key",
+            "refused", "Refused: nothing has changed",
+            "planned", "Dry run: nothing has changed, and nothing seen stands in the way",
+            "rolled-back", "Failed, and rolled back: everything is as it was",
+            "stuck", "Failed, and not rolled back: do the steps above by hand, or run this again to finish");
+
+    private int end(Rotation rotation, String outcome, int exit) {
+        changing = false;
+        screen.line();
+        screen.verdict(exit == 0 ? Mark.OK : Mark.FAIL, outcome.equals("refused") && rotation.resumed()
+                ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : VERDICTS.get(outcome));
+        shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
+        if (shared.json()) {
+            System.out.println(Json.pretty(rotation.json(outcome)));
+        }
+        return exit;
+    }
+
+    // Called as this process ends, however it ends short of kill -9.
+    private void interrupted() {
+        if (changing) {
+            tool.stop();
+            System.err.println("interrupted: run the same command again, and it finishes or rolls back");
+        }
+    }
+}

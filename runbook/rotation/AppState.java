@@ -1,0 +1,33 @@
+package runbook.rotation;
+
+import java.util.Optional;
+import runbook.check.AppHealth;
+
+/**
+ * How our application does.
+ *
+ * @param health      what its health endpoint says
+ * @param words       the same for one line
+ * @param fingerprint of the key it says it uses ({@code keyFingerprint} in its health body); empty where it does not say
+ * @param errors      errors it got from Klaviyo within the last minute; -1 where nobody counts
+ */
+record AppState(AppHealth.State health, String words, Optional<String> fingerprint, long errors) {
+    static final long UNCOUNTED = -1;
+
+    boolean asked() {
+        return health != AppHealth.State.NOT_ASKED;
+    }
+
+    boolean healthy() {
+        return !asked() || health == AppHealth.State.HEALTHY;
+    }
+
+    boolean noWorseThan(AppState before) {
+        return healthy() || health.compareTo(before.health) <= 0;
+    }
+
+    /** Whether it still uses a key other than this one. */
+    boolean uses(String expected) {
+        return fingerprint.map(expected::equals).orElse(true);
+    }
+}

@@ -1,0 +1,100 @@
+package runbook.rotation;
+
+import java.util.List;
+import java.util.Optional;
+import runbook.Key;
+import runbook.rotation.Trouble.Kind;
+
+/** Step 2: whether the new key is fit to be shipped. Nobody ships a staging key to production past this. */
+final class KeyTest {
+    private static final String ANOTHER = "make another in Klaviyo, Settings > API keys";
+
+    private final Wishes wishes;
+    private final Klaviyo klaviyo;
+    private final Ledger ledger;
+    private final List<Holding> holdings;
+    private final Optional<Key> old;
+    private Standing oldStanding = new Standing(Standing.State.UNKNOWN, Optional.empty(), "");
+    private Optional<String> account = Optional.empty();
+
+    KeyTest(Wishes wishes, Klaviyo klaviyo, Ledger ledger, List<Holding> holdings, Optional<Key> old) {
+        this.wishes = wishes;
+        this.klaviyo = klaviyo;
+        this.ledger = ledger;
+        this.holdings = holdings;
+        this.old = old;
+    }
+
+    void run(Key fresh, boolean resumed) throws Trouble {
+        ledger.run("test", "form", "", () -> form(fresh, resumed));
+        ledger.run("test", "authenticates", "", () -> authenticates(fresh));
+        ledger.run("test", "account", "", () -> sameAccount(fresh));
+        ledger.run("test", "scopes", "", () -> new Scopes(klaviyo, fresh, old, oldStanding.valid()).compare(wishes.needs()));
+    }
+
+    /** The account that both keys belong to; empty before {@link #run} found it. */
+    Optional<String> account() {
+        return account;
+    }
+
+    /** What the old key is worth; unknown before {@link #run} asked. */
+    Standing oldStanding() {
+        return oldStanding;
+    }
+
+    private Done form(Key fresh, boolean resumed) throws Trouble {
+        if (!fresh.faults().isEmpty()) {
+            throw new Trouble(Kind.UNFIT, "the new key is unfit: " + fresh.faults().get(0), "copy it again from Klaviyo, only the part that starts with pk_");
+        }
+        if (!resumed && isTheOldOne(fresh)) {
+            throw new Trouble(Kind.UNFIT, "the new key is the old one", "make a new one in Klaviyo, Settings > API keys");
+        }
+        return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe() + ": no form known to this toolkit");
+    }
+
+    // A run repeated after a good end finds the new key in every store: that is fine. The responder's own key is a slip.
+    private boolean isTheOldOne(Key fresh) {
+        boolean everywhere = holdings.stream().allMatch(holding -> holding.now.holds(fresh.fingerprint()));
+        return old.filter(fresh::equals).isPresent() && (!everywhere || wishes.settings().key().filter(fresh::equals).isPresent());
+    }
+
+    private Done authenticates(Key fresh) throws Trouble {
+        Standing standing = klaviyo.standing(fresh);
+        if (standing.state() == Standing.State.INVALID) {
+            throw new Trouble(Kind.UNFIT, "Klaviyo refuses the new key: " + standing.words(), ANOTHER);
+        }
+        if (!standing.valid()) {
+            throw new Trouble(Kind.UNFIT, "the new key could not be tested: " + standing.words(), "run triage, and this again once Klaviyo answers");
+        }
+        account = standing.account();
+        return Done.ok(standing.words());
+    }
+
+    private Done sameAccount(Key fresh) throws Trouble {
+        if (old.isPresent() && !old.get().equals(fresh)) {
+            oldStanding = klaviyo.standing(old.get());
+        }
+        Optional<String> wanted = wishes.account().or(oldStanding::account).or(() -> old.flatMap(Klaviyo::site));
+        if (wanted.isEmpty()) {
+            throw new Trouble(Kind.UNFIT, "nothing tells which account the old key belongs to", "give --account ID, the site id in Klaviyo, Settings > Account");
+        }
+        if (account.isEmpty()) {
+            throw new Trouble(Kind.UNFIT, "nothing tells which account the new key belongs to", "make a key that has accounts:read as well");
+        }
+        if (!account.equals(wanted)) {
+            throw new Trouble(Kind.UNFIT, "the new key belongs to account " + account.get() + ", not to " + wanted.get(), "make the key while logged in to account " + wanted.get());
+        }
+        refuseStrangers();
+        return Done.ok(account.get() + (wishes.account().isPresent() ? ", as asked for" : ", as the old key's")
+                + (oldStanding.state() == Standing.State.INVALID ? "; the old key is dead: " + oldStanding.words() : ""));
+    }
+
+    private void refuseStrangers() throws Trouble {
+        for (Holding holding : holdings) {
+            Optional<String> site = holding.old.flatMap(Klaviyo::site).filter(one -> !account.get().equals(one));
+            if (site.isPresent()) {
+                throw new Trouble(Kind.UNFIT, holding.name() + " holds a key of another account, " + site.get(), "leave it out of --to");
+            }
+        }
+    }
+}
