@@ -1,0 +1,34 @@
+package runbook.watching;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.function.Supplier;
+
+/** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
+public interface Face extends AutoCloseable {
+    /**
+     * Something happened.
+     *
+     * @param kind  {@code degraded}, {@code blip}, {@code posted}, …
+     * @param words for one line, safe to print
+     * @param data  more, as the journal has it
+     */
+    void event(Instant at, String kind, String words, JsonNode data);
+
+    /** The state is another one than before. */
+    void state(State state);
+
+    /** A round is over. */
+    void round(Supplier<JsonNode> json);
+
+    /**
+     * Passes the time, and shows what is to be seen meanwhile.
+     *
+     * @return whether the person wants to leave
+     */
+    boolean idle(Duration most, Supplier<Snapshot> shot) throws InterruptedException;
+
+    @Override
+    void close();
+}

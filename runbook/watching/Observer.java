@@ -1,0 +1,141 @@
+package runbook.watching;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import runbook.Answer;
+import runbook.Answer.Reply;
+import runbook.ApiError;
+import runbook.Http;
+import runbook.Settings;
+import runbook.Text;
+import runbook.check.Check;
+import runbook.check.Check.Outcome;
+import runbook.check.Checkup;
+import runbook.check.EndpointProbe;
+import runbook.check.Findings;
+import runbook.check.Symptom;
+import runbook.watching.Reading.Result;
+
+/** Makes the rounds: triage's own checks, one request each, as many of them as the {@link Pace} allows. */
+public final class Observer implements AutoCloseable {
+    private static final Duration WITHOUT_RETRY_AFTER = Duration.ofMinutes(1);
+    private static final int LONGEST_WORDS = 160;
+
+    /**
+     * What a round gave.
+     *
+     * @param round    for the state machine
+     * @param updates  the vendor's updates that are new, oldest first
+     * @param requests what it sent to Klaviyo's API
+     * @param findings the checks as triage knows them
+     */
+    public record Look(Round round, List<Update> updates, int requests, Findings findings) { }
+
+    private final Checkup checkup;
+    private final Settings settings;
+    private final Set<String> checks;
+    private final Pace pace;
+    private final boolean withPage;
+    private final VendorLog vendor;
+    private final Optional<RetryQueue> backlog;
+    private final Map<String, Reading> known = new LinkedHashMap<>();
+    private Page page;
+
+    /**
+     * An observer of what these settings point at.
+     *
+     * @param checks  by triage's names, endpoints one by one; {@code status-page} among them when recovery depends on it
+     * @param told    ids of the vendor's updates that were told before
+     * @param backlog the query for the retry queue; empty when nobody asks
+     * @param began   when the incident began
+     */
+    public Observer(Settings settings, Set<String> checks, Pace pace, Set<String> told, Optional<String> backlog, Instant began) {
+        Settings.Probing wide = settings.probing();
+        this.settings = settings.withProbing(new Settings.Probing(wide.timeout(), 1, wide.slow(), wide.endpoints()));
+        this.checks = checks;
+        this.pace = pace;
+        this.withPage = checks.contains("status-page");
+        this.checkup = new Checkup(this.settings);
+        this.vendor = new VendorLog(checkup.http(), settings.target().status(), wide.timeout(), told);
+        this.backlog = backlog.filter(query -> settings.target().prometheus() != null)
+                .map(query -> new RetryQueue(checkup.http(), settings.target().prometheus(), query, began, wide.timeout()));
+    }
+
+    /** The HTTP client of its checks, for whoever else has something to send. */
+    public Http http() {
+        return checkup.http();
+    }
+
+    /** Makes one round with what is due at a moment. */
+    public Look look(long now) {
+        Set<String> due = pace.due(now);
+        due.retainAll(checks);
+        pace.made(due, now);
+        Findings findings = checkup.run(due);
+        findings.checks().stream().filter(check -> checks.contains(check.name())).forEach(check -> remember(check, due.contains(check.name()), findings));
+        heed(findings, now);
+        List<Update> updates = List.of();
+        if (due.contains("status-page")) {
+            page = Page.of(findings.status());
+            updates = vendor.read(findings.status());
+        }
+        Round round = new Round(now, known.values().stream().filter(reading -> !reading.check().equals("status-page")).toList(),
+                withPage ? page : null, backlog.map(RetryQueue::look).orElse(null));
+        return new Look(round, updates, findings.requestsSpent(), findings);
+    }
+
+    private void remember(Check check, boolean made, Findings findings) {
+        if (made) {
+            Result result = result(check, findings);
+            known.put(check.name(), new Reading(check.name(), result, true, check.millis(), Text.safe(check.summary(), LONGEST_WORDS)));
+        } else {
+            known.computeIfPresent(check.name(), (name, last) -> last.stale());
+            known.computeIfAbsent(check.name(), name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at"));
+        }
+    }
+
+    // A warning is bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.
+    private static Result result(Check check, Findings findings) {
+        if (check.outcome() == Outcome.SKIPPED) {
+            return Result.UNKNOWN;
+        } else if (check.outcome() != Outcome.WARN) {
+            return check.outcome() == Outcome.OK ? Result.GOOD : Result.BAD;
+        } else if (check.name().startsWith("endpoint:")) {
+            return findings.endpoints().stream().filter(probe -> probe.check() == check).anyMatch(EndpointProbe::slow) ? Result.BAD : Result.UNKNOWN;
+        }
+        return switch (check.name()) {
+            case "app" -> Result.BAD;
+            case "app-errors" -> Result.UNKNOWN;
+            case "auth" -> findings.auth().symptom() == Symptom.THROTTLED ? Result.UNKNOWN : Result.GOOD;
+            default -> Result.GOOD;
+        };
+    }
+
+    private void heed(Findings findings, long now) {
+        findings.limits().windows().forEach((endpoint, window) -> pace.limit(endpoint, window.limit()));
+        heed("accounts", findings.auth().answer(), now);
+        findings.endpoints().forEach(probe -> probe.samples().forEach(answer -> heed(probe.endpoint().name(), answer, now)));
+    }
+
+    private void heed(String endpoint, Answer answer, long now) {
+        if (answer instanceof Reply reply && reply.status() == 429) {
+            // From the answer's moment, not the round's: an answer may be late.
+            pace.hold(endpoint, now + reply.millis(), ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER));
+        }
+    }
+
+    /** The last readings, the status page's among them, in the order in which people read checks. */
+    public List<Reading> readings() {
+        return List.copyOf(known.values());
+    }
+
+    @Override
+    public void close() {
+        checkup.close();
+    }
+}

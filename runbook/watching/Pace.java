@@ -1,0 +1,130 @@
+package runbook.watching;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.DoubleSupplier;
+import runbook.Durations;
+import runbook.Endpoint;
+
+/**
+ * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
+ * window allows in any minute: all keys of an account share one quota, and the application needs it more than we do.
+ * Times are milliseconds since the watch began.
+ */
+public final class Pace {
+    private static final double SHARE = 0.1;
+    private static final double JITTER = 0.1;
+    private static final double MARGIN = 1.01;
+    private static final long MINUTE = 60_000;
+    // Statuspage publishes no limit; its pages are cached for some seconds, so asking more often tells nothing new.
+    private static final long STATUS_PAGE_APART = 5_000;
+
+    private final long interval;
+    private final double speed;
+    private final DoubleSupplier random;
+    private final Map<String, Optional<String>> bucketOf = new LinkedHashMap<>();
+    private final Map<String, Long> apart = new HashMap<>();
+    private final Map<String, Integer> allowed = new HashMap<>();
+    private final Map<String, Long> ready = new HashMap<>();
+    private long begun;
+
+    /**
+     * A pace for these checks.
+     *
+     * @param interval between rounds, as somebody wishes
+     * @param speed    how many times as fast as real time a drill runs, quotas included; 1 in earnest
+     * @param random   from 0 to 1, for the jitter
+     */
+    public Pace(Collection<String> checks, Duration interval, double speed, DoubleSupplier random) {
+        this.interval = interval.toMillis();
+        this.speed = speed;
+        this.random = random;
+        for (String check : checks) {
+            Optional<Endpoint> endpoint = endpoint(check);
+            bucketOf.put(check, endpoint.map(Endpoint::name).or(() -> check.equals("status-page") ? Optional.of(check) : Optional.empty()));
+            endpoint.ifPresent(known -> limit(known.name(), known.steady()));
+        }
+        apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
+    }
+
+    private static Optional<Endpoint> endpoint(String check) {
+        return check.equals("auth") ? Optional.of(Endpoint.ACCOUNTS)
+                : check.startsWith("endpoint:") ? Endpoint.named(check.substring("endpoint:".length())) : Optional.empty();
+    }
+
+    /** Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts. */
+    public void limit(String endpoint, long steady) {
+        if (steady <= 0 || steady >= allowed.getOrDefault(endpoint, Integer.MAX_VALUE)) {
+            return;
+        }
+        allowed.put(endpoint, (int) steady);
+        long perMinute = (long) Math.floor(steady * SHARE + 1e-9);
+        // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than evenly, since
+        // requests leave some milliseconds after their round begins.
+        double spacing = perMinute > 0 ? (double) MINUTE / perMinute : MINUTE / (steady * SHARE);
+        apart.put(endpoint, (long) Math.ceil(spacing * MARGIN / speed));
+    }
+
+    /** The checks that may be made at a moment. */
+    public Set<String> due(long now) {
+        Set<String> due = new TreeSet<>();
+        bucketOf.forEach((check, bucket) -> {
+            if (bucket.map(name -> readyAt(name) <= now).orElse(true)) {
+                due.add(check);
+            }
+        });
+        return due;
+    }
+
+    private long readyAt(String bucket) {
+        return ready.getOrDefault(bucket, Long.MIN_VALUE);
+    }
+
+    /** Counts the checks that a round made. */
+    public void made(Set<String> checks, long now) {
+        begun = now;
+        checks.forEach(check -> bucketOf.getOrDefault(check, Optional.empty()).ifPresent(bucket -> spend(bucket, now)));
+    }
+
+    /** Counts one request to an endpoint, also one that an earlier watch sent. */
+    public void spend(String bucket, long now) {
+        ready.merge(bucket, now + apart.getOrDefault(bucket, 0L), Math::max);
+    }
+
+    /** Leaves an endpoint alone for as long as its 429 asked, and a little longer, so that not everybody is back at once. */
+    public void hold(String endpoint, long now, Duration retryAfter) {
+        long wait = (long) (Math.max(1_000, retryAfter.toMillis()) * (1 + JITTER * random.getAsDouble()));
+        ready.merge(endpoint, now + wait, Math::max);
+    }
+
+    /** When the next round begins: an interval after the last, give or take the jitter, or later when every quota is spent. */
+    public long next() {
+        long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
+        return bucketOf.entrySet().stream().filter(entry -> !entry.getKey().equals("status-page")).map(Map.Entry::getValue)
+                .flatMap(Optional::stream).mapToLong(this::readyAt).min().stream().map(earliest -> Math.max(wished, earliest)).findFirst().orElse(wished);
+    }
+
+    /** When a check may be made again; empty when it may now. */
+    public Optional<Duration> wait(String check, long now) {
+        return bucketOf.getOrDefault(check, Optional.empty()).map(bucket -> readyAt(bucket) - now).filter(left -> left > 0).map(Duration::ofMillis);
+    }
+
+    /** Says which checks are made less often than every interval, and why; one line for each pace. */
+    public List<String> slowed() {
+        Map<Long, List<String>> byPace = new LinkedHashMap<>();
+        bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey).map(apart::get).filter(spacing -> spacing > interval)
+                .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
+        return byPace.entrySet().stream().map(entry -> String.join(", ", entry.getValue()) + " only every "
+                + Durations.words(Duration.ofSeconds(Math.round(entry.getKey() / 1000.0))) + ", not every " + Durations.words(Duration.ofMillis(interval))
+                + ": Klaviyo allows " + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
+                + " a minute, and watch takes a tenth at most").toList();
+    }
+}

@@ -1,0 +1,180 @@
+package runbook.watching;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.LongFunction;
+import runbook.Json;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+
+/**
+ * Writes into the incident folder what a watch notices. A second watch on the same folder only looks, or everything
+ * would be there twice. Whatever cannot be written is complained of once, and the watch goes on.
+ */
+public final class Scribe implements AutoCloseable {
+    private static final String LOCK = "watch.lock";
+
+    private final Path base;
+    private final Optional<String> drill;
+    private final Consumer<String> complain;
+    private Optional<Incident> incident;
+    private FileChannel lock;
+    private boolean leading = true;
+    private String complained = "";
+
+    /**
+     * A scribe.
+     *
+     * @param incident the incident that is open; empty when there is none: the first failure opens one
+     * @param base     where a new one is made
+     * @param drill    the drill's scenario
+     * @param complain told in one line what cannot be written
+     */
+    public Scribe(Optional<Incident> incident, Path base, Optional<String> drill, Consumer<String> complain) {
+        this.incident = incident;
+        this.base = base;
+        this.drill = drill;
+        this.complain = complain;
+        incident.ifPresent(this::lead);
+    }
+
+    /** The incident, if one is open by now. */
+    public Optional<Incident> incident() {
+        return incident;
+    }
+
+    /** Whether this is the one watch that writes and tells people. */
+    public boolean leading() {
+        return leading;
+    }
+
+    private void lead(Incident open) {
+        try {
+            open.write(LOCK, new byte[0]);
+            lock = FileChannel.open(open.folder().resolve(LOCK), StandardOpenOption.WRITE);
+            FileLock held = lock.tryLock();
+            leading = held != null;
+        } catch (OverlappingFileLockException e) {
+            leading = false;
+        } catch (IOException e) {
+            complain(e);
+        }
+    }
+
+    /** The journal as it stands; empty when there is none or it cannot be read. */
+    public List<Event> journal() {
+        try {
+            return incident.isEmpty() ? List.of() : incident.get().journal().read().events();
+        } catch (IOException e) {
+            complain(e);
+            return List.of();
+        }
+    }
+
+    /**
+     * Puts a happening into the journal. The first failure opens an incident; anything else without one stays out.
+     *
+     * @param clock turns milliseconds since the watch began into a time
+     * @param tell  the ways by which people are to be told of it
+     * @param more  what else is known of it
+     * @return the event, with the time by which it is known; empty when it is not in the journal
+     */
+    public Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String, ?> more) {
+        if (incident.isEmpty() && happening instanceof Happening.Degraded degraded) {
+            open(degraded, clock);
+        }
+        Map<String, Object> data = new LinkedHashMap<>();
+        data.put("kind", happening.kind());
+        if (State.of(happening.kind()) != State.STARTING) {
+            data.put("state", happening.kind());
+        }
+        data.putAll(happening.details(clock));
+        data.putAll(more);
+        if (!tell.isEmpty()) {
+            data.put("tell", tell);
+        }
+        return append(name(happening), happening.words(), data);
+    }
+
+    private static String name(Happening happening) {
+        return happening instanceof Happening.Degraded ? Event.DEGRADED : happening instanceof Happening.Recovered ? Event.RECOVERED : Event.NOTE;
+    }
+
+    private void open(Happening.Degraded first, LongFunction<Instant> clock) {
+        Incident made = Incident.named(base, Instant.now());
+        incident = Optional.of(made);
+        append(Event.DETECTED, first.words(), Map.of("since", clock.apply(first.at())));
+        lead(made);
+    }
+
+    /** Puts something else into the journal, if there is one; gives the event where that worked. */
+    public Optional<Event> append(String name, String summary, Map<String, ?> data) {
+        if (incident.isEmpty() || !leading) {
+            return Optional.empty();
+        }
+        ObjectNode all = (ObjectNode) Json.of(data);
+        drill.ifPresent(scenario -> all.put("drill", scenario));
+        Event event = new Event(Instant.now().truncatedTo(ChronoUnit.MILLIS), Past.STEP, name, summary, all);
+        return attempt(open -> open.append(event)) ? Optional.of(event) : Optional.empty();
+    }
+
+    /** Notes a round, so that a watch that is started again knows of it. */
+    public void round(Instant at, Round round) {
+        if (leading) {
+            attempt(open -> RoundLog.append(open, at, round));
+        }
+    }
+
+    /** Leaves a file in the incident folder. */
+    public boolean leave(String name, byte[] content) {
+        return leading && attempt(open -> open.write(name, content));
+    }
+
+    private interface Writing {
+        void on(Incident open) throws IOException;
+    }
+
+    private boolean attempt(Writing writing) {
+        try {
+            if (incident.isPresent()) {
+                writing.on(incident.get());
+                return true;
+            }
+        } catch (IOException e) {
+            complain(e);
+        }
+        return false;
+    }
+
+    private void complain(IOException e) {
+        String why = Incident.why(e);
+        if (!why.equals(complained)) {
+            complained = why;
+            complain.accept("the incident folder cannot be used (" + why + "); the watch goes on without it");
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            if (lock != null) {
+                lock.close();
+            }
+        } catch (IOException e) {
+            complain(e);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+package runbook.watching;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import runbook.Durations;
+import runbook.Json;
+import runbook.Settings;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+import runbook.verdict.Verdict;
+
+/** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */
+public final class Watching {
+    /** Exit code when {@code --max} ran out. */
+    public static final int NOT_RECOVERED = 31;
+    /** Exit code when somebody left. */
+    public static final int INTERRUPTED = 130;
+    private static final Duration LAST_WORDS = Duration.ofSeconds(20);
+    private static final long NO_GAP_BELOW = 2_000;
+    private static final long SLICE = 1_000;
+
+    /**
+     * What to watch.
+     *
+     * @param settings where to look
+     * @param checks   which checks, by triage's names
+     * @param goal     what counts as recovered
+     * @param interval between rounds
+     * @param max      when to give up
+     * @param speed    how many times as fast as real time a drill is; 1 in earnest
+     * @param backlog  the query for the retry queue
+     * @param incident the incident that is open
+     * @param base     where a new one is made
+     */
+    public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed, Optional<String> backlog,
+                       Optional<Incident> incident, Path base) { }
+
+    private final Plan plan;
+    private final Face face;
+    private final Ticker ticker = Ticker.start();
+    private final Instant start = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+    private final History history = new History();
+    private final Pace pace;
+    private final Scribe scribe;
+    private final Past past;
+    private final Instant began;
+    private final Observer observer;
+    private final Telling telling;
+    private final Watchkeeper keeper;
+    private volatile boolean leaving;
+    private long requests;
+    private long rounds;
+    private long lastLook = Long.MIN_VALUE;
+    private long messageDue;
+    private Observer.Look last;
+
+    /** A watch that is about to begin, with what the journal tells of the ones before it. */
+    public Watching(Plan plan, Telling.Choice choice, Face face) {
+        this.plan = plan;
+        this.face = face;
+        Optional<String> drill = plan.settings().drill();
+        pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
+        scribe = new Scribe(plan.incident(), plan.base(), drill, words -> say("trouble", words));
+        past = Past.of(scribe.journal());
+        began = past.began().filter(start::isAfter).orElse(start);
+        observer = new Observer(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began);
+        telling = new Telling(choice, observer.http(), scribe, drill, this::say);
+        keeper = new Watchkeeper(plan.goal(), resumed(), millis(past.since()), past.troubled(), past.falls().stream().map(this::millis).toList());
+        messageDue = millis(past.announced().map(at -> at.plus(choice.remind())).orElse(began.plus(choice.remind())));
+    }
+
+    // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about now.
+    private State resumed() {
+        return past.troubled() && past.state() != State.RECOVERED && past.state() != State.HEALTHY ? past.state() : State.STARTING;
+    }
+
+    private long millis(Instant at) {
+        return Duration.between(start, at).toMillis();
+    }
+
+    private Instant clock(long millis) {
+        return start.plusMillis(millis).truncatedTo(ChronoUnit.MILLIS);
+    }
+
+    /** Watches until it has recovered (0), time is up ({@link #NOT_RECOVERED}) or somebody leaves ({@link #INTERRUPTED}). */
+    public int run() throws InterruptedException {
+        CountDownLatch ended = new CountDownLatch(1);
+        Thread hook = leaveOnSignal(Thread.currentThread(), ended);
+        try {
+            begin();
+            int exit = rounds();
+            if (exit != INTERRUPTED) {
+                telling.settle(LAST_WORDS);
+            }
+            return exit;
+        } catch (InterruptedException e) {
+            return INTERRUPTED;
+        } finally {
+            telling.close();
+            observer.close();
+            scribe.close();
+            ended.countDown();
+            if (!leaving) {
+                Runtime.getRuntime().removeShutdownHook(hook);
+            }
+        }
+    }
+
+    // A signal ends the rounds, and what comes after them (a chart) still has a moment.
+    private Thread leaveOnSignal(Thread watcher, CountDownLatch ended) {
+        Thread hook = new Thread(() -> {
+            leaving = true;
+            watcher.interrupt();
+            try {
+                if (ended.await(2, TimeUnit.SECONDS)) {
+                    watcher.join(2_000);
+                }
+            } catch (InterruptedException e) {
+                // The process ends all the same.
+            }
+        }, "leave");
+        Runtime.getRuntime().addShutdownHook(hook);
+        return hook;
+    }
+
+    private void begin() {
+        say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until " + plan.goal().rounds()
+                + " good rounds in a row over " + Durations.words(plan.goal().lasting()));
+        pace.slowed().forEach(words -> say("slowed", words));
+        if (!scribe.leading()) {
+            say("second", "another watch keeps this incident's journal and tells people; this one only looks");
+        }
+        goOn();
+        face.state(keeper.state());
+        telling.catchUp(past.untold());
+    }
+
+    /** Takes up what earlier watches on this incident saw. */
+    private void goOn() {
+        long[] newest = {past.watched().map(this::millis).orElse(Long.MIN_VALUE)};
+        scribe.incident().ifPresent(incident -> {
+            try {
+                RoundLog.read(incident, look -> {
+                    long at = Math.min(0, millis(look.at()));
+                    history.add(look.check(), new Series.Look(at, look.good(), look.millis()));
+                    pace.made(Set.of(look.check()), at);
+                    newest[0] = Math.max(newest[0], at);
+                });
+            } catch (IOException e) {
+                say("trouble", "what earlier watches saw cannot be read: " + Incident.why(e));
+            }
+        });
+        if (newest[0] != Long.MIN_VALUE && past.state() != State.STARTING && past.state() != State.RECOVERED) {
+            say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
+            if (-newest[0] > allowed()) {
+                gap(newest[0], 0, "no watch was running");
+            }
+        }
+    }
+
+    private long allowed() {
+        return plan.interval().toMillis() + Math.max(NO_GAP_BELOW, plan.interval().toMillis()) + plan.settings().probing().timeout().toMillis();
+    }
+
+    private int rounds() throws InterruptedException {
+        long planned = 0;
+        while (true) {
+            long now = ticker.millis();
+            if (lastLook != Long.MIN_VALUE && now - planned > allowed()) {
+                gap(lastLook, now, "the machine slept or the process stood still");
+            }
+            Optional<Observer.Look> look = look();
+            if (look.isEmpty()) {
+                return INTERRUPTED;
+            }
+            take(look.get(), now);
+            if (keeper.state() == State.RECOVERED) {
+                return 0;
+            }
+            planned = Math.min(pace.next(), plan.max().toMillis());
+            if (ticker.millis() >= plan.max().toMillis()) {
+                giveUp();
+                return NOT_RECOVERED;
+            }
+            if (passTime(planned)) {
+                return INTERRUPTED;
+            }
+        }
+    }
+
+    /** Makes a round on another thread, so that the view stays alive; empty when somebody leaves. */
+    private Optional<Observer.Look> look() throws InterruptedException {
+        CompletableFuture<Observer.Look> looking = CompletableFuture.supplyAsync(() -> observer.look(ticker.millis()));
+        while (!looking.isDone()) {
+            if (face.idle(Duration.ofMillis(20), () -> snapshot(Optional.empty())) || leaving) {
+                return Optional.empty();
+            }
+        }
+        return Optional.of(looking.join());
+    }
+
+    private boolean passTime(long until) throws InterruptedException {
+        for (long left = until - ticker.millis(); left > 0; left = until - ticker.millis()) {
+            Duration shown = Duration.ofMillis(left);
+            if (face.idle(Duration.ofMillis(Math.min(left, SLICE)), () -> snapshot(Optional.of(shown))) || leaving) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void take(Observer.Look look, long began) {
+        last = look;
+        rounds++;
+        requests += look.requests();
+        lastLook = look.round().at();
+        history.add(look.round());
+        look.updates().forEach(update -> happen(new Happening.Posted(lastLook, update)));
+        long took = ticker.millis() - began;
+        if (took > 4 * allowed()) {
+            // Asleep in the middle of a round: what it says is neither of before nor of after.
+            gap(began, began + took, "the machine slept or the process stood still");
+            return;
+        }
+        keeper.observe(look.round()).forEach(this::happen);
+        scribe.round(clock(lastLook), look.round());
+        face.round(this::roundJson);
+        remind();
+    }
+
+    private void gap(long from, long to, String why) {
+        history.hole(from, to);
+        keeper.gap(from, to, why).forEach(this::happen);
+    }
+
+    private State told = State.STARTING;
+
+    private void happen(Happening happening) {
+        State before = told;
+        Optional<Event> event = worthWriting(happening)
+                ? scribe.write(happening, this::clock, happening.changesState() ? telling.channels() : Set.of(), diagnosis(happening)) : Optional.empty();
+        face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(), happening.words(),
+                event.map(Event::data).orElseGet(() -> Json.of(happening.details(this::clock))));
+        if (happening.changesState()) {
+            told = keeper.state();
+            face.state(told);
+            telling.change(event, told, before, happening.words());
+            messageDue = ticker.millis() + telling.remind().toMillis();
+        }
+    }
+
+    // "Recovered" is once: not again by whoever looks after it was already said.
+    private boolean worthWriting(Happening happening) {
+        boolean again = happening instanceof Happening.Recovered && !past.troubled() && past.state() == State.RECOVERED && told != State.DEGRADED
+                && told != State.RECOVERING && told != State.FLAPPING;
+        return !again;
+    }
+
+    /** What triage would call it, for an incident that no triage has looked at. */
+    private Map<String, Object> diagnosis(Happening happening) {
+        if (!(happening instanceof Happening.Degraded) || last == null || !past.severity().isEmpty()) {
+            return Map.of();
+        }
+        Verdict verdict = Verdict.of(last.findings());
+        Map<String, Object> data = new HashMap<>(Map.of("diagnosis", verdict.diagnosis().id()));
+        verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
+        return data;
+    }
+
+    private void remind() {
+        if (lasting() && ticker.millis() >= messageDue && telling.channels().contains(Messenger.SLACK)) {
+            messageDue = ticker.millis() + telling.remind().toMillis();
+            telling.remind(keeper.state());
+        }
+    }
+
+    private boolean lasting() {
+        return keeper.state() == State.DEGRADED || keeper.state() == State.FLAPPING || keeper.state() == State.RECOVERING;
+    }
+
+    private void giveUp() {
+        String words = "not recovered within " + Durations.words(plan.max());
+        scribe.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", open()));
+        say("not-recovered", words);
+    }
+
+    private void say(String kind, String words) {
+        face.event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
+    }
+
+    // ---- what can be asked of it
+
+    /** How it ended, in one line. */
+    public String verdict(int exit) {
+        String after = " after " + Durations.words(Duration.ofMillis(Math.max(1_000, ticker.millis() / 1_000 * 1_000)));
+        return exit == 0 ? "recovered: every condition holds" + after
+                : exit == NOT_RECOVERED ? "not recovered" + after + ": " + keeper.state().word() : "left" + after + ": " + keeper.state().word() + ", not called recovered";
+    }
+
+    /** The conditions that do not hold, in words. */
+    public List<String> open() {
+        return keeper.state() == State.RECOVERED ? List.of()
+                : keeper.conditions(ticker.millis()).stream().filter(condition -> !condition.met()).map(Condition::words).toList();
+    }
+
+    /** The incident, by now. */
+    public Optional<Incident> incident() {
+        return scribe.incident();
+    }
+
+    /** How many messages nobody has accepted yet. */
+    public int untold() {
+        return telling.pending();
+    }
+
+    /** All of it as a picture. */
+    public Chart chart() {
+        return new Chart(history, start, began, clock(ticker.millis()), scribe.journal(), plan.settings().drill());
+    }
+
+    private Snapshot snapshot(Optional<Duration> next) {
+        long now = ticker.millis();
+        Map<String, Duration> waits = new HashMap<>();
+        plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
+        Page page = last == null ? null : last.round().page();
+        return new Snapshot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
+                Duration.ofMillis(now - millis(began)), observer.readings(), history.series(), waits, keeper.conditions(now),
+                page == null ? Optional.empty() : page.newest(), requests, next,
+                lasting() ? Optional.of(Duration.ofMillis(messageDue - now)) : Optional.empty(), telling.pending(), List.of());
+    }
+
+    private JsonNode roundJson() {
+        ObjectNode json = Json.object().put("schema", 1).put("type", "round").put("at", clock(lastLook).toString())
+                .put("drill", plan.settings().drill().orElse(null)).put("round", rounds).put("state", keeper.state().word()).put("good", last.round().good());
+        ArrayNode checks = json.putArray("checks");
+        observer.readings().forEach(reading -> checks.addObject().put("name", reading.check()).put("result", reading.result().name().toLowerCase())
+                .put("fresh", reading.fresh()).put("millis", reading.millis()).put("summary", reading.words()));
+        ArrayNode conditions = json.putArray("conditions");
+        keeper.conditions(lastLook).forEach(condition -> conditions.addObject().put("name", condition.name()).put("met", condition.met()).put("words", condition.words()));
+        return json.put("requestsSpent", requests).put("nextRoundMillis", Math.max(0, pace.next() - ticker.millis()))
+                .put("incident", scribe.incident().map(Incident::toString).orElse(null));
+    }
+}

@@ -1,0 +1,293 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION Watches Klaviyo recover, and tells people the moment it has, not before
+//SOURCES runbook/cli/package-info.java
+//SOURCES runbook/watching/package-info.java
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -Xlog:disable
+//CDS
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import runbook.Durations;
+import runbook.Json;
+import runbook.Problem;
+import runbook.Settings;
+import runbook.Text;
+import runbook.cli.Launch;
+import runbook.cli.Screen;
+import runbook.cli.SharedOptions;
+import runbook.incident.Incident;
+import runbook.message.Slack;
+import runbook.watching.Face;
+import runbook.watching.Goal;
+import runbook.watching.LiveFace;
+import runbook.watching.LiveTerminal;
+import runbook.watching.Snapshot;
+import runbook.watching.State;
+import runbook.watching.Telling;
+import runbook.watching.Watching;
+
+@Command(name = "watch", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+        description = "Watches until Klaviyo works again for us: tells the moment it has recovered, and not before.",
+        footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footer = {"  jbang watch --drill recovering",
+                  "  jbang watch --post --exec './fallback.sh off' --chart recovery.svg"})
+class Watch implements Callable<Integer> {
+    private static final String DEFAULT_ERRORS_WINDOW = "[15m]";
+    private static final Duration SHORTEST = Duration.ofMillis(100);
+
+    public static void main(String... args) {
+        System.exit(Launch.run(new Watch(), args));
+    }
+
+    enum Audience { internal, external, both }
+
+    @Option(names = "--interval", paramLabel = "DURATION", order = 40,
+            description = "between rounds, give or take a tenth (30s; 2s in a drill); slowed down where quotas ask for it")
+    Duration interval;
+
+    @Option(names = "--until", paramLabel = "N", defaultValue = "3", order = 41,
+            description = "recovered takes this many good rounds in a row (${DEFAULT-VALUE}) ...")
+    int until;
+
+    @Option(names = "--for", paramLabel = "DURATION", order = 42, description = "... over at least this long (2m; 8s in a drill)")
+    Duration lasting;
+
+    @Option(names = "--fail-after", paramLabel = "N", defaultValue = "2", order = 43,
+            description = "failed rounds in a row before it is more than a blip (${DEFAULT-VALUE})")
+    int failAfter;
+
+    @Option(names = "--max", paramLabel = "DURATION", order = 44, description = "give up after this long (4h; 3m in a drill)")
+    Duration max;
+
+    @Option(names = "--check", paramLabel = "NAME", split = ",", order = 45,
+            description = "watch only this check; repeatable: network, auth, endpoints, endpoint:profiles, ..., app, app-errors, webhook (all that apply)")
+    List<String> chosen = List.of();
+
+    @Option(names = "--no-status-page", order = 46, description = "neither ask the status page nor wait for it")
+    boolean noStatusPage;
+
+    @Option(names = "--backlog", paramLabel = "PROMQL", defaultValue = "klaviyo_retry_queue_depth", order = 47,
+            description = "with --prometheus: the retry queue, which has to be back to its level from before (${DEFAULT-VALUE})")
+    String backlog;
+
+    @Option(names = "--exec", paramLabel = "COMMAND", order = 50,
+            description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, _AT, _INCIDENT and _DRILL tell it what happened")
+    String exec;
+
+    @Option(names = "--post", order = 51, description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change of state, until it is accepted")
+    boolean post;
+
+    @Option(names = "--remind", paramLabel = "DURATION", order = 52, description = "with --post: again this often while it lasts (20m; 20s in a drill)")
+    Duration remind;
+
+    @Option(names = "--announce", paramLabel = "WHOM", arity = "0..1", fallbackValue = "both", order = 53,
+            description = "leave drafts of messages in the incident folder on every change: internal, external or both (both)")
+    Audience announce;
+
+    @Option(names = "--lead", paramLabel = "NAME", order = 54, description = "who leads the incident")
+    String lead;
+
+    @Option(names = "--chart", paramLabel = "FILE", order = 55, description = "at the end, draw it all into this .svg or .html file")
+    Path chart;
+
+    @Mixin
+    SharedOptions shared;
+
+    private Screen screen;
+
+    @Override
+    public Integer call() throws Exception {
+        Goal goal = goal();
+        Duration pause = orDefault(interval, 30_000, 2_000);
+        if (pause.compareTo(SHORTEST) < 0) {
+            throw new Problem("--interval " + Durations.words(pause) + ": give at least 100ms");
+        }
+        if (chart != null && !chart.toString().matches("(?i).*\\.(svg|html?)")) {
+            throw new Problem("--chart " + Text.safe(chart.toString(), 80) + ": give a file that ends in .svg or .html");
+        }
+        Settings settings = settings(goal);
+        screen = shared.screen();
+        Watching.Plan plan = new Watching.Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000), drill() ? 15 : 1,
+                Optional.of(backlog), shared.incident(), Path.of(Incident.BASE));
+        Telling.Choice telling = telling();
+        Watching watching;
+        int exit;
+        // The terminal is given back before the end is told, or it would go with the view.
+        try (Face face = face()) {
+            watching = new Watching(plan, telling, face);
+            exit = watching.run();
+        }
+        end(watching, exit);
+        return exit;
+    }
+
+    // ---- what to watch, and until when
+
+    private boolean drill() {
+        return shared.drill().isPresent();
+    }
+
+    private Duration orDefault(Duration given, long millis, long inADrill) {
+        return given != null ? given : Duration.ofMillis(drill() ? inADrill : millis);
+    }
+
+    private Goal goal() {
+        if (until < 1 || failAfter < 1) {
+            throw new Problem((until < 1 ? "--until " + until : "--fail-after " + failAfter) + ": give 1 or more");
+        }
+        return new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
+    }
+
+    /** The application's errors are counted over as long as it has to be good, or old ones would hold recovery back. */
+    private Settings settings(Goal goal) {
+        Settings settings = shared.settings();
+        long window = drill() ? goal.lasting().toSeconds() : Math.max(120, goal.lasting().toSeconds());
+        Settings.AppErrors app = settings.app();
+        String query = app.query().replace(DEFAULT_ERRORS_WINDOW, "[" + Math.max(1, window) + "s]");
+        return new Settings(settings.target(), settings.key(), settings.revision(), settings.probing(),
+                new Settings.AppErrors(app.observed(), query, app.label()), settings.drill(), settings.proxies());
+    }
+
+    private Set<String> checks(Settings settings) {
+        List<String> endpoints = settings.probing().endpoints().stream().map(endpoint -> "endpoint:" + endpoint.name()).toList();
+        Settings.Target target = settings.target();
+        List<String> all = new ArrayList<>(List.of("network", "auth"));
+        all.addAll(endpoints);
+        Optional.ofNullable(target.app()).ifPresent(app -> all.add("app"));
+        Optional.ofNullable(target.prometheus()).ifPresent(prometheus -> all.add("app-errors"));
+        Optional.ofNullable(target.webhook()).ifPresent(webhook -> all.add("webhook"));
+        Set<String> checks = new LinkedHashSet<>(noStatusPage ? List.of() : List.of("status-page"));
+        for (String name : chosen.isEmpty() ? all : chosen) {
+            checks.addAll(name.equals("endpoints") ? endpoints : List.of(known(name, all)));
+        }
+        boolean keyed = checks.stream().anyMatch(name -> name.equals("auth") || name.startsWith("endpoint:"));
+        if (keyed && settings.key().isEmpty()) {
+            throw new Problem("watch cannot see whether Klaviyo works for us without a private key: set KLAVIYO_PRIVATE_KEY, or give --key-file or "
+                    + "--key-command, or choose what needs none: --check network" + (target.app() == null ? "" : ",app"));
+        }
+        if (checks.equals(Set.of("status-page"))) {
+            throw new Problem("--check status-page alone proves nothing: what the vendor says is a condition, and something has to be looked at");
+        }
+        return checks;
+    }
+
+    private static String known(String name, List<String> all) {
+        if (all.contains(name) || name.equals("status-page")) {
+            return name;
+        }
+        Map<String, String> wants = Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook", "--webhook-url");
+        throw new Problem("--check " + Text.safe(name, 40) + (wants.containsKey(name) ? " needs " + wants.get(name)
+                : ": there is no such check. There are: " + String.join(", ", all) + ", status-page"));
+    }
+
+    // ---- who is told
+
+    private Telling.Choice telling() {
+        Optional<URI> webhook = !post ? Optional.empty()
+                : shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(System.getenv()));
+        if (post && webhook.isEmpty()) {
+            throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
+        }
+        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> runbook.watching.Command.of("--exec", line)),
+                orDefault(remind, 1_200_000, 20_000), announce != null && announce != Audience.external,
+                announce != null && announce != Audience.internal, Optional.ofNullable(lead));
+    }
+
+    // ---- what people see
+
+    private Face face() throws IOException {
+        boolean live = !shared.json() && Screen.terminal() && LiveTerminal.capable(System.getenv("TERM"));
+        return live ? new LiveFace(LiveTerminal.open(screen.either("u", "a").equals("u"), screen.colored())) : new LineFace(screen, shared.json(), shared.drill());
+    }
+
+    private void end(Watching watching, int exit) throws IOException {
+        Screen.Mark mark = exit == 0 ? Screen.Mark.OK : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL : Screen.Mark.SKIP;
+        if (!shared.json()) {
+            screen.verdict(mark, (drill() ? "DRILL " + shared.drill().get() + ": " : "") + watching.verdict(exit));
+            watching.open().forEach(words -> screen.marked(Screen.Mark.WARN, "", 0, words));
+        }
+        watching.incident().ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
+        if (watching.untold() > 0) {
+            screen.line(Text.count(watching.untold(), "message") + " not accepted yet: watch with --post on this incident sends what is left");
+        }
+        if (chart != null) {
+            draw(watching);
+        }
+    }
+
+    private void draw(Watching watching) {
+        try {
+            String picture = chart.toString().toLowerCase().endsWith(".svg") ? watching.chart().svg() : watching.chart().html();
+            Files.writeString(chart, picture, StandardCharsets.UTF_8);
+            screen.line("Chart: " + chart);
+        } catch (IOException e) {
+            System.err.println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
+        }
+    }
+
+    /** One line an event; with {@code --json}, one object a round and an event as well. */
+    private static final class LineFace implements Face {
+        private final Screen screen;
+        private final boolean json;
+        private final Optional<String> drill;
+
+        private LineFace(Screen screen, boolean json, Optional<String> drill) {
+            this.screen = screen;
+            this.json = json;
+            this.drill = drill;
+        }
+
+        @Override
+        public synchronized void event(Instant at, String kind, String words, JsonNode data) {
+            screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + drill.map(scenario -> " DRILL").orElse("") + String.format("  %-13s  ", kind) + words);
+            if (json) {
+                ObjectNode line = Json.object().put("schema", 1).put("type", "event").put("at", at.toString()).put("drill", drill.orElse(null))
+                        .put("event", kind).put("summary", words);
+                print(line.set("data", data));
+            }
+        }
+
+        @Override
+        public void state(State state) { }
+
+        @Override
+        public synchronized void round(Supplier<JsonNode> round) {
+            if (json) {
+                print(round.get());
+            }
+        }
+
+        private static void print(JsonNode line) {
+            System.out.println(Json.line(line));
+        }
+
+        @Override
+        public boolean idle(Duration most, Supplier<Snapshot> shot) throws InterruptedException {
+            Thread.sleep(most.toMillis());
+            return false;
+        }
+
+        @Override
+        public void close() { }
+    }
+}
