@@ -62,10 +62,12 @@ public sealed interface Answer {
 
         /** What is wrong with a body that should have been JSON, in words. */
         public String notJson() {
-            if (body.length == 0) {
-                return "an empty body where JSON should be";
-            }
-            return (html() ? "HTML" : "no valid JSON") + " where JSON should be: " + Text.safe(text(), 60);
+            return wrongForm() + (body.length == 0 ? "" : ": " + Text.safe(text(), 60));
+        }
+
+        /** The same without the beginning of the body: {@code HTML where JSON should be}. */
+        public String wrongForm() {
+            return (body.length == 0 ? "an empty body" : html() ? "HTML" : "no valid JSON") + " where JSON should be";
         }
     }
 
@@ -94,6 +96,11 @@ public sealed interface Answer {
         /** No connection came about at all: our network, a proxy or DNS rather than the service. */
         public boolean unreached() {
             return unreached;
+        }
+
+        /** The certificate itself is refused: expired, for another name, or from an unknown authority. */
+        public boolean certificate() {
+            return tls() && this != TLS;
         }
 
         /** The certificate or the handshake was refused. */

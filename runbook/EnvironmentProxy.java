@@ -15,7 +15,8 @@ import java.util.stream.Stream;
 
 /**
  * The proxy that curl and the cloud CLIs would use: {@code HTTPS_PROXY}, {@code HTTP_PROXY}, {@code ALL_PROXY} and
- * {@code NO_PROXY}, in either case. As in curl, upper-case {@code HTTP_PROXY} is ignored (a CGI request could set it).
+ * {@code NO_PROXY}, in either case; lower case wins, as in curl. Upper-case {@code HTTP_PROXY} is ignored inside a CGI
+ * program, where a request's {@code Proxy} header could set it (https://httpoxy.org).
  */
 public final class EnvironmentProxy extends ProxySelector {
     private final Map<String, String> environment;
@@ -29,8 +30,16 @@ public final class EnvironmentProxy extends ProxySelector {
     public Optional<URI> proxyFor(URI destination) {
         String scheme = String.valueOf(destination.getScheme()).toLowerCase();
         Optional<String> value = scheme.equals("https")
-                ? first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY") : first("http_proxy", "all_proxy", "ALL_PROXY");
+                ? first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+                : first("http_proxy", environment.containsKey("REQUEST_METHOD") ? "http_proxy" : "HTTP_PROXY", "all_proxy", "ALL_PROXY");
         return value.filter(ignored -> !excluded(destination)).flatMap(EnvironmentProxy::address);
+    }
+
+    /** Whether any proxy's address holds user and password. */
+    boolean hasLogin() {
+        return Stream.of("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+                .map(environment::get).filter(value -> value != null && !value.isBlank())
+                .flatMap(value -> address(value).stream()).anyMatch(proxy -> proxy.getUserInfo() != null);
     }
 
     private Optional<String> first(String... names) {

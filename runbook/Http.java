@@ -1,30 +1,21 @@
 package runbook;
 
 import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.ConnectException;
-import java.net.ProtocolException;
 import java.net.URI;
-import java.net.UnknownHostException;
 import java.net.http.HttpClient;
-import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
-import java.nio.ByteBuffer;
-import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.zip.GZIPInputStream;
@@ -50,13 +41,15 @@ public final class Http {
     private Http(Settings settings) {
         this.settings = settings;
         this.proxy = new EnvironmentProxy(settings.proxies());
-        if (proxy.proxyFor(settings.target().api()).flatMap(EnvironmentProxy::authorization).isPresent()) {
+        if (proxy.hasLogin()) {
             // The JDK refuses to send Basic credentials to a proxy for https unless this is emptied before first use.
             System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
         }
         // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
         // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
-        client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy).build();
+        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
+        client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
+                .connectTimeout(settings.probing().timeout().multipliedBy(3).dividedBy(4)).build();
     }
 
     /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
@@ -125,9 +118,9 @@ public final class Http {
             return reply(got, start);
         } catch (TimeoutException e) {
             response.cancel(true);
-            return new Fault(received.status == 0 ? Kind.TIMEOUT : Kind.SLOW_BODY, received.tooSlow(deadline), since(start));
+            return HttpFaults.late(received, deadline, since(start));
         } catch (ExecutionException e) {
-            return fault(e.getCause(), uri, received, since(start));
+            return HttpFaults.of(e.getCause(), uri, received, since(start));
         } catch (InterruptedException e) {
             response.cancel(true);
             Thread.currentThread().interrupt();
@@ -145,7 +138,7 @@ public final class Http {
         try {
             byte[] body = encoding.contains("gzip") ? unzip(response.body()) : response.body();
             return new Reply(response.uri(), response.statusCode(), headers, body, since(start));
-        } catch (TooLarge e) {
+        } catch (BoundedBody.TooLarge e) {
             return new Fault(Kind.TOO_LARGE, "HTTP " + response.statusCode() + " with a gzip body that expands beyond 1 MiB", since(start));
         } catch (EOFException | ZipException e) {
             return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with a body that says gzip and is not", since(start));
@@ -158,108 +151,13 @@ public final class Http {
         try (InputStream plain = new GZIPInputStream(new ByteArrayInputStream(body))) {
             byte[] bytes = plain.readNBytes(LARGEST_BODY + 1);
             if (bytes.length > LARGEST_BODY) {
-                throw new TooLarge();
+                throw new BoundedBody.TooLarge();
             }
             return bytes;
         }
     }
 
-    private static Fault fault(Throwable thrown, URI uri, BoundedBody received, long millis) {
-        String host = Text.safe(uri.getHost(), 80);
-        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
-            if (cause instanceof TooLarge) {
-                return new Fault(Kind.TOO_LARGE, "HTTP " + received.status + " with a body larger than 1 MiB", millis);
-            } else if (cause instanceof UnresolvedAddressException || cause instanceof UnknownHostException) {
-                return new Fault(Kind.DNS, "DNS: no address for " + host, millis);
-            } else if (cause instanceof HttpConnectTimeoutException) {
-                return new Fault(Kind.CONNECT_TIMEOUT, "no connection to " + host + " within the timeout", millis);
-            } else if (cause instanceof ProtocolException) {
-                return new Fault(Kind.MALFORMED, "an answer that is not valid HTTP", millis);
-            }
-        }
-        return TlsFault.of(thrown).map(kind -> new Fault(kind, TlsFault.words(kind, thrown.getMessage()), millis))
-                .orElseGet(() -> broken(thrown, host, received, millis));
-    }
-
-    // What is left has no exception type of its own: the JDK's messages tell.
-    private static Fault broken(Throwable thrown, String host, BoundedBody received, long millis) {
-        String message = String.valueOf(thrown.getMessage());
-        if (message.contains("Tunnel failed") || message.contains("proxy")) {
-            return new Fault(Kind.PROXY, "the proxy refused: " + Text.safe(message, 100), millis);
-        } else if (message.contains("refused")) {
-            return new Fault(Kind.REFUSED, host + " refuses connections", millis);
-        } else if (message.contains("unreachable") || message.contains("No route")) {
-            return new Fault(Kind.UNREACHABLE, host + " cannot be reached: " + Text.safe(message, 60), millis);
-        } else if (received.status != 0) {
-            return new Fault(Kind.RESET, "HTTP " + received.status + ", then the connection broke after " + received.size() + " bytes of the body", millis);
-        } else if (message.contains("received no bytes") || message.contains("reset") || message.contains("EOF") || message.contains("closed")) {
-            return new Fault(Kind.RESET, host + " closed the connection without an answer", millis);
-        } else if (thrown instanceof ConnectException) {
-            return new Fault(Kind.UNREACHABLE, "no connection to " + host + ": " + Text.safe(message, 60), millis);
-        }
-        return new Fault(Kind.MALFORMED, "no usable answer: " + Text.safe(message, 100), millis);
-    }
-
     private static long since(long start) {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-    }
-
-    /** A body beyond the bound. */
-    private static final class TooLarge extends IOException { }
-
-    /** Collects a body up to the bound, and knows how far it came when the deadline strikes. */
-    private static final class BoundedBody implements HttpResponse.BodySubscriber<byte[]> {
-        private final CompletableFuture<byte[]> whole = new CompletableFuture<>();
-        private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        private volatile int status;
-        private Flow.Subscription subscription;
-
-        HttpResponse.BodySubscriber<byte[]> begin(HttpResponse.ResponseInfo info) {
-            status = info.statusCode();
-            return this;
-        }
-
-        synchronized int size() {
-            return bytes.size();
-        }
-
-        String tooSlow(Duration deadline) {
-            String within = " within " + Durations.words(deadline);
-            return status == 0 ? "no answer" + within : "HTTP " + status + ", but its body did not end" + within + " (" + size() + " bytes came)";
-        }
-
-        @Override
-        public CompletionStage<byte[]> getBody() {
-            return whole;
-        }
-
-        @Override
-        public void onSubscribe(Flow.Subscription started) {
-            subscription = started;
-            started.request(Long.MAX_VALUE);
-        }
-
-        @Override
-        public synchronized void onNext(List<ByteBuffer> buffers) {
-            for (ByteBuffer buffer : buffers) {
-                byte[] chunk = new byte[buffer.remaining()];
-                buffer.get(chunk);
-                bytes.writeBytes(chunk);
-            }
-            if (bytes.size() > LARGEST_BODY) {
-                subscription.cancel();
-                whole.completeExceptionally(new TooLarge());
-            }
-        }
-
-        @Override
-        public void onError(Throwable thrown) {
-            whole.completeExceptionally(thrown);
-        }
-
-        @Override
-        public synchronized void onComplete() {
-            whole.complete(bytes.toByteArray());
-        }
     }
 }

@@ -15,6 +15,8 @@
 //SOURCES Answer.java
 //SOURCES TlsFault.java
 //SOURCES EnvironmentProxy.java
+//SOURCES BoundedBody.java
+//SOURCES HttpFaults.java
 //SOURCES Http.java
 //SOURCES ApiError.java
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4

@@ -2,6 +2,7 @@ package runbook.check;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -48,11 +49,18 @@ public record AppHealth(Check check, State state) {
     private static AppHealth of(Reply reply) {
         String status = status(reply.json());
         State said = WORDS.stream().filter(word -> word.pattern.matcher(status).matches()).map(Word::means).findFirst().orElse(State.HEALTHY);
-        State state = reply.status() / 100 != 2 ? State.DOWN : reply.json().isMissingNode() && reply.html() ? State.DEGRADED : said;
+        State state = reply.status() / 100 != 2 ? State.DOWN : garbled(reply) ? State.DEGRADED : said;
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         Outcome outcome = state == State.HEALTHY ? Outcome.OK : state == State.DEGRADED ? Outcome.WARN : Outcome.FAIL;
-        String summary = "HTTP " + reply.status() + " in " + reply.millis() + " ms" + (reply.json().isMissingNode() && reply.html() ? ", " + reply.notJson() : body.isEmpty() ? "" : ": " + body);
-        return new AppHealth(new Check("app", outcome, summary, reply.millis(), reply.status(), Json.of(Map.of("state", state.name().toLowerCase(), "status", Text.safe(status, 40), "body", body))), state);
+        String summary = "HTTP " + reply.status() + " in " + reply.millis() + " ms"
+                + (garbled(reply) ? ", " + reply.wrongForm() + ": " + body : body.isEmpty() ? "" : ": " + body);
+        return new AppHealth(new Check("app", outcome, summary, reply.millis(), reply.status(), Json.of(Map.of("state", state.name().toLowerCase(Locale.ROOT), "status", Text.safe(status, 40), "body", body))), state);
+    }
+
+    // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be JSON.
+    private static boolean garbled(Reply reply) {
+        return reply.json().isMissingNode() && (reply.html() || reply.header("content-type").orElse("").contains("json") && reply.body().length > 0
+                || reply.text().stripLeading().startsWith("{"));
     }
 
     private static String status(JsonNode body) {

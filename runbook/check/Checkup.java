@@ -64,7 +64,7 @@ public final class Checkup implements AutoCloseable {
         for (Endpoint endpoint : chosen.probing().endpoints()) {
             endpoints.add(later(() -> EndpointProbe.look(endpoint, chosen, http, pool, deadline)));
         }
-        CompletableFuture<StatusPage> status = later(() -> names.contains("status-page") ? StatusPage.read(chosen, http, deadline) : StatusPage.skipped());
+        CompletableFuture<StatusPage> status = later(() -> names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
         CompletableFuture<Network> network = later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
         CompletableFuture<AppHealth> app = later(() -> AppHealth.look(chosen, http, deadline));
         CompletableFuture<AppErrors> errors = later(() -> AppErrors.look(chosen, http, deadline));

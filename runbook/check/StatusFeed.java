@@ -18,7 +18,6 @@ import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 import org.jsoup.parser.Parser;
 import runbook.Answer;
-import runbook.Answer.Fault;
 import runbook.Answer.Reply;
 import runbook.Deadline;
 import runbook.Http;
@@ -33,11 +32,8 @@ final class StatusFeed {
 
     private StatusFeed() { }
 
-    /** Empty when neither answers, or when the JSON failed because nothing can be reached at all. */
-    static Optional<StatusPage> read(URI page, Http http, Deadline deadline, Answer json) {
-        if (json instanceof Fault fault && fault.kind().unreached()) {
-            return Optional.empty();
-        }
+    /** Empty when neither answers. */
+    static Optional<StatusPage> read(URI page, Http http, Deadline deadline) {
         return fetch(page + "/history.rss", http, deadline, StatusFeed::fromRss)
                 .or(() -> fetch(page + "/", http, deadline, StatusFeed::fromHtml));
     }

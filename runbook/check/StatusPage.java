@@ -3,6 +3,7 @@ package runbook.check;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.net.URI;
 import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
@@ -10,6 +11,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 import java.util.stream.StreamSupport;
 import runbook.Answer;
@@ -63,10 +69,36 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     private static final Pattern OVER = Pattern.compile("(?i)resolved|postmortem|completed");
     private static final String ADVICE = "try another network (mobile) or @klaviyo";
 
-    static StatusPage read(Settings settings, Http http, Deadline deadline) {
-        Answer json = http.get(URI.create(settings.target().status() + "/api/v2/summary.json"), Map.of(), deadline.left());
-        Optional<StatusPage> read = json instanceof Reply reply ? fromJson(reply) : Optional.empty();
-        return read.or(() -> StatusFeed.read(settings.target().status(), http, deadline, json)).orElseGet(() -> unreachable(json));
+    static StatusPage read(Settings settings, Http http, Executor pool, Deadline deadline) {
+        CompletableFuture<Answer> json = CompletableFuture.supplyAsync(() ->
+                http.get(URI.create(settings.target().status() + "/api/v2/summary.json"), Map.of(), deadline.left()), pool);
+        if (comesBy(json, deadline.left().dividedBy(2)) && (fromJson(json.join()).isPresent() || unreached(json.join()))) {
+            return fromJson(json.join()).orElseGet(() -> unreachable(json.join()));
+        }
+        // JSON that hangs must not cost the feed its chance; should it come after all, it tells more.
+        Optional<StatusPage> feed = StatusFeed.read(settings.target().status(), http, deadline);
+        Optional<StatusPage> late = feed.isPresent() && !json.isDone() ? Optional.empty() : fromJson(json.join());
+        return late.or(() -> feed).orElseGet(() -> unreachable(json.join()));
+    }
+
+    private static boolean comesBy(CompletableFuture<Answer> answer, Duration time) {
+        try {
+            answer.get(time.toNanos(), TimeUnit.NANOSECONDS);
+            return true;
+        } catch (TimeoutException | ExecutionException e) {
+            return false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    private static boolean unreached(Answer answer) {
+        return answer instanceof Answer.Fault fault && fault.kind().unreached();
+    }
+
+    private static Optional<StatusPage> fromJson(Answer answer) {
+        return answer instanceof Reply reply ? fromJson(reply) : Optional.empty();
     }
 
     static StatusPage skipped() {

@@ -36,25 +36,39 @@ public record Webhook(Check check, State state) {
         Path path = Path.to(route, settings.proxies(), deadline);
         Optional<Fault> broken = path.fault();
         if (broken.isPresent()) {
-            State state = broken.get().kind().tls() ? State.CERTIFICATE : State.DOWN;
-            return of(state, broken.get().words() + Network.expiry(path), start, null, path);
+            return of(broken.get().kind().certificate() ? State.CERTIFICATE : State.DOWN, broken.get().words() + Network.expiry(path), start, null, path);
         }
         Answer answer = ask(route, http, deadline);
         if (answer instanceof Fault fault) {
             return of(State.DOWN, fault.words(), start, null, path);
         }
-        int status = ((Reply) answer).status();
-        if (status == 404 || status == 410 || status >= 500) {
-            return of(State.DOWN, "HTTP " + status + ": the route is not there or fails", start, status, path);
-        }
-        return of(Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE,
-                "HTTP " + status + " to an unsigned request: the route is live" + Network.expiry(path), start, status, path);
+        Reply reply = (Reply) answer;
+        State state = isLive(reply) ? Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE : State.DOWN;
+        Webhook webhook = of(state, "HTTP " + reply.status() + says(reply) + Network.expiry(path), start, reply.status(), path);
+        return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN) : webhook;
     }
 
-    // GET first, since it changes nothing anywhere. Only where GET has no route is an empty POST worth it.
+    // A redirect is no delivery: nothing says that Klaviyo would follow one.
+    private static boolean isLive(Reply reply) {
+        return reply.status() < 500 && reply.status() / 100 != 3 && reply.status() != 404 && reply.status() != 410;
+    }
+
+    private static String says(Reply reply) {
+        if (reply.status() / 100 == 3) {
+            return ", a redirect, which no delivery is known to follow";
+        }
+        return !isLive(reply) ? ": the route is not there or fails"
+                : aWebPage(reply) ? " with a web page: is that the route, or the site's page for everything?" : " to an unsigned request: the route is live";
+    }
+
+    private static boolean aWebPage(Reply reply) {
+        return reply.status() == 200 && reply.html();
+    }
+
+    // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST worth it.
     private static Answer ask(URI route, Http http, Deadline deadline) {
         Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
-        return answer instanceof Reply reply && reply.status() == 404
+        return answer instanceof Reply reply && (reply.status() == 404 || reply.status() / 100 == 3)
                 ? http.once("POST", route, Map.of("Content-Type", "application/json"), new byte[0], deadline.left()) : answer;
     }
 
@@ -66,6 +80,10 @@ public record Webhook(Check check, State state) {
         };
         return new Webhook(new Check("webhook", outcome, summary, Duration.ofNanos(System.nanoTime() - start).toMillis(), status,
                 Json.of(Network.detail(path))), state);
+    }
+
+    private Webhook with(Outcome outcome) {
+        return new Webhook(new Check(check.name(), outcome, check.summary(), check.millis(), check.http(), check.detail()), state);
     }
 
     /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
