@@ -98,7 +98,7 @@ class RotateKey implements Callable<Integer>, Listener {
     @Option(names = "--grace", paramLabel = "DURATION", order = 47, description = "how long the old key stays enabled then (5m; 2s in a drill)")
     Duration grace;
 
-    @Option(names = "--verify-for", paramLabel = "DURATION", order = 48, description = "how long the application may take to be well again (2m; 10s in a drill)")
+    @Option(names = "--verify-for", paramLabel = "DURATION", order = 48, description = "how long the application may take to be well again (2m; 5s in a drill)")
     Duration verifyFor;
 
     @Option(names = "--restart-within", paramLabel = "DURATION", defaultValue = "5m", order = 49, description = "how long one restart may take (${DEFAULT-VALUE})")
@@ -263,7 +263,7 @@ class RotateKey implements Callable<Integer>, Listener {
         List<SecretStore> stores = drilled ? List.of(drill.get().store()) : distinct("--to", to).stream().map(Places::store).toList();
         List<RestartTarget> targets = drilled ? List.of(drill.get().target()) : distinct("--restart", restart).stream().map(Places::target).toList();
         return new Wishes(settings, stores, targets, Optional.ofNullable(account), new TreeSet<>(needs), restartWithin,
-                verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 10 : 120), grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
+                verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 5 : 120), grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
     }
 
     private static List<String> distinct(String option, List<String> given) {
@@ -378,8 +378,10 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Override
     public void waiting(String words) {
-        if (!words.isEmpty() && !words.equals(waitedFor)) {
-            waitedFor = words;
+        // The same fault with another number of milliseconds in it is no news.
+        String news = words.replaceAll("\\d", "");
+        if (!words.isEmpty() && !news.equals(waitedFor)) {
+            waitedFor = news;
             screen.indented(4, words);
         }
     }

@@ -4,8 +4,12 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
+import java.util.Set;
 import runbook.incident.Incident;
 
 /**
@@ -26,7 +30,8 @@ public final class RotationLock implements AutoCloseable {
      */
     public static Optional<RotationLock> take(Incident incident) throws IOException {
         incident.create();
-        FileChannel channel = FileChannel.open(incident.folder().resolve("rotation.lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        Path file = incident.folder().resolve("rotation.lock");
+        FileChannel channel = FileChannel.open(file, Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode(file));
         try {
             FileLock lock = channel.tryLock();
             if (lock != null) {
@@ -37,6 +42,11 @@ public final class RotationLock implements AutoCloseable {
         }
         channel.close();
         return Optional.empty();
+    }
+
+    private static FileAttribute<?>[] mode(Path file) {
+        return file.getFileSystem().supportedFileAttributeViews().contains("posix")
+                ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))} : new FileAttribute<?>[0];
     }
 
     @Override

@@ -1,0 +1,180 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArraySet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import runbook.Json;
+
+/** A Kubernetes API server on loopback with secrets and deployments, as strict as the real one about what a rotation sends. */
+final class FakeKubernetes implements AutoCloseable {
+    private static final Pattern OBJECT = Pattern.compile("(?:/api/v1|/apis/apps/v1)/namespaces/([^/]+)/(secrets|deployments)(?:/([^/]+))?");
+    private static final String DISCOVERY = "/api /apis /api/v1 /apis/apps/v1 /apis/authorization.k8s.io/v1";
+
+    private final Map<String, ObjectNode> objects = new HashMap<>();
+    /** {@code patch secrets}, …: answered with Forbidden, and with "no" when asked. */
+    final Set<String> forbidden = new CopyOnWriteArraySet<>();
+    /** Run at each rollout: the pods start anew. */
+    volatile Runnable onRollout = () -> { };
+    final LoopbackServer server = new LoopbackServer(this::answer);
+
+    synchronized void secret(String namespace, String name, Map<String, String> fields) {
+        ObjectNode secret = Json.object().put("apiVersion", "v1").put("kind", "Secret").put("type", "Opaque");
+        secret.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1").put("uid", "u-" + name);
+        ObjectNode data = secret.putObject("data");
+        fields.forEach((field, value) -> data.put(field, Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8))));
+        objects.put(namespace + "/secrets/" + name, secret);
+    }
+
+    synchronized void deployment(String namespace, String name) {
+        ObjectNode deployment = Json.object().put("apiVersion", "apps/v1").put("kind", "Deployment");
+        deployment.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1").put("generation", 1).put("uid", "u-" + name);
+        ObjectNode spec = deployment.putObject("spec").put("replicas", 1);
+        spec.putObject("selector").putObject("matchLabels").put("app", name);
+        ObjectNode template = spec.putObject("template");
+        template.putObject("metadata").putObject("labels").put("app", name);
+        template.putObject("spec").putArray("containers").addObject().put("name", "web").put("image", "web");
+        deployment.putObject("status").put("observedGeneration", 1).put("replicas", 1).put("updatedReplicas", 1).put("readyReplicas", 1).put("availableReplicas", 1);
+        objects.put(namespace + "/deployments/" + name, deployment);
+    }
+
+    synchronized String field(String namespace, String secret, String field) {
+        return new String(Base64.getDecoder().decode(objects.get(namespace + "/secrets/" + secret).path("data").path(field).asText()), StandardCharsets.UTF_8);
+    }
+
+    synchronized long generation(String namespace, String deployment) {
+        return objects.get(namespace + "/deployments/" + deployment).path("metadata").path("generation").asLong();
+    }
+
+    Cli environment(Cli cli, Path scratch) {
+        String config = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + server.url() + "'}}]\n"
+                + "users: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n";
+        try {
+            return cli.env("KUBECONFIG", Files.writeString(scratch.resolve("kubeconfig"), config).toString());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) throws IOException {
+        if (List.of(DISCOVERY.split(" ")).contains(request.path())) {
+            return discovery(request.path());
+        }
+        if (request.path().equals("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")) {
+            return review(Json.read(request.body()));
+        }
+        Matcher object = OBJECT.matcher(request.path());
+        if (!object.matches()) {
+            return status(404, "NotFound", "the server could not find the requested resource");
+        }
+        String kind = object.group(2);
+        if (forbidden.contains(request.method().toLowerCase() + " " + kind)) {
+            return status(403, "Forbidden", kind + " \"" + object.group(3) + "\" is forbidden: User \"oncall\" cannot " + request.method().toLowerCase() + " resource \"" + kind + "\"");
+        }
+        return object.group(3) == null ? list(object.group(1), kind, request.query()) : one(request, object.group(1) + "/" + kind + "/" + object.group(3), object.group(3));
+    }
+
+    private LoopbackServer.Response one(LoopbackServer.Request request, String path, String name) throws IOException {
+        ObjectNode object = objects.get(path);
+        if (object == null) {
+            return status(404, "NotFound", path.replaceFirst("[^/]+/", "").replaceFirst("/.*", "") + " \"" + name + "\" not found");
+        }
+        if (request.method().equals("PATCH")) {
+            boolean strategic = request.header("Content-Type").equals("application/strategic-merge-patch+json");
+            if (!strategic && !request.header("Content-Type").equals("application/merge-patch+json")) {
+                return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
+            }
+            return patch(object, Json.read(request.body()));
+        }
+        return new LoopbackServer.Response(200, Json.line(object));
+    }
+
+    private LoopbackServer.Response patch(ObjectNode object, JsonNode patch) {
+        for (JsonNode value : patch.path("data")) {
+            if (!value.asText().matches("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")) {
+                return status(400, "BadRequest", "illegal base64 data at input byte 0");
+            }
+        }
+        merge(object, patch);
+        ObjectNode metadata = (ObjectNode) object.path("metadata");
+        metadata.put("resourceVersion", Integer.toString(metadata.path("resourceVersion").asInt() + 1));
+        if (patch.has("spec")) {
+            metadata.put("generation", metadata.path("generation").asLong() + 1);
+            ((ObjectNode) object.path("status")).put("observedGeneration", metadata.path("generation").asLong());
+            onRollout.run();
+        }
+        return new LoopbackServer.Response(200, Json.line(object));
+    }
+
+    private static void merge(ObjectNode into, JsonNode patch) {
+        patch.fields().forEachRemaining(entry -> {
+            if (entry.getValue().isObject()) {
+                merge(into.path(entry.getKey()).isObject() ? (ObjectNode) into.path(entry.getKey()) : into.putObject(entry.getKey()), entry.getValue());
+            } else {
+                into.set(entry.getKey(), entry.getValue());
+            }
+        });
+    }
+
+    private LoopbackServer.Response list(String namespace, String kind, String query) {
+        ObjectNode list = Json.object().put("apiVersion", kind.equals("secrets") ? "v1" : "apps/v1").put("kind", kind.equals("secrets") ? "SecretList" : "DeploymentList");
+        list.putObject("metadata").put("resourceVersion", "9");
+        var items = list.putArray("items");
+        objects.forEach((path, object) -> {
+            String name = object.path("metadata").path("name").asText();
+            if (path.startsWith(namespace + "/" + kind + "/") && (!query.contains("metadata.name") || query.contains("metadata.name%3D" + name))) {
+                items.add(object);
+            }
+        });
+        // A watch is answered as one that has nothing new to tell.
+        return new LoopbackServer.Response(200, query.contains("watch=") ? "" : Json.line(list));
+    }
+
+    private LoopbackServer.Response review(JsonNode review) {
+        JsonNode asked = review.path("spec").path("resourceAttributes");
+        boolean allowed = !forbidden.contains(asked.path("verb").asText() + " " + asked.path("resource").asText());
+        ObjectNode answer = ((ObjectNode) review).deepCopy();
+        answer.putObject("status").put("allowed", allowed);
+        return new LoopbackServer.Response(201, Json.line(answer));
+    }
+
+    private static LoopbackServer.Response discovery(String path) {
+        Object body = switch (path) {
+            case "/api" -> Map.of("kind", "APIVersions", "versions", List.of("v1"), "serverAddressByClientCIDRs", List.of());
+            case "/apis" -> Map.of("kind", "APIGroupList", "apiVersion", "v1", "groups", List.of(group("apps"), group("authorization.k8s.io")));
+            case "/api/v1" -> resources("v1", "secrets", "Secret", true);
+            case "/apis/apps/v1" -> resources("apps/v1", "deployments", "Deployment", true);
+            default -> resources("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false);
+        };
+        return new LoopbackServer.Response(200, Json.line(Json.of(body)));
+    }
+
+    private static Map<String, Object> group(String name) {
+        Map<String, Object> version = Map.of("groupVersion", name + "/v1", "version", "v1");
+        return Map.of("name", name, "versions", List.of(version), "preferredVersion", version);
+    }
+
+    private static Map<String, Object> resources(String version, String name, String kind, boolean namespaced) {
+        return Map.of("kind", "APIResourceList", "apiVersion", "v1", "groupVersion", version, "resources", List.of(Map.of("name", name, "singularName", kind.toLowerCase(),
+                "namespaced", namespaced, "kind", kind, "verbs", List.of("create", "get", "list", "patch", "update", "watch"))));
+    }
+
+    private static LoopbackServer.Response status(int code, String reason, String message) {
+        return new LoopbackServer.Response(code, Json.line(Json.of(Map.of("kind", "Status", "apiVersion", "v1", "status", "Failure",
+                "message", message, "reason", reason, "code", code))));
+    }
+
+    @Override
+    public void close() {
+        server.close();
+    }
+}

@@ -1,0 +1,73 @@
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/** A server on loopback that answers JSON, and remembers what it was asked. */
+final class LoopbackServer implements AutoCloseable {
+    /** What came in; {@code query} is empty where there is none. */
+    record Request(String method, String path, String query, Map<String, List<String>> headers, String body) {
+        String header(String name) {
+            return headers.entrySet().stream().filter(entry -> entry.getKey().equalsIgnoreCase(name)).map(entry -> entry.getValue().get(0)).findFirst().orElse("");
+        }
+    }
+
+    /** What goes out; a body is JSON text. */
+    record Response(int status, String body) { }
+
+    interface Handler {
+        Response handle(Request request) throws IOException;
+    }
+
+    private final HttpServer server;
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+    private final List<String> asked = new CopyOnWriteArrayList<>();
+
+    LoopbackServer(Handler handler) {
+        try {
+            server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 64);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        server.setExecutor(threads);
+        server.createContext("/", exchange -> serve(exchange, handler));
+        server.start();
+    }
+
+    private void serve(HttpExchange exchange, Handler handler) throws IOException {
+        try (exchange) {
+            String query = exchange.getRequestURI().getRawQuery();
+            Request request = new Request(exchange.getRequestMethod(), exchange.getRequestURI().getPath(), query == null ? "" : query,
+                    exchange.getRequestHeaders(), new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
+            asked.add(request.method() + " " + request.path());
+            Response response = handler.handle(request);
+            byte[] body = response.body().getBytes(StandardCharsets.UTF_8);
+            exchange.getResponseHeaders().set("Content-Type", "application/json");
+            exchange.sendResponseHeaders(response.status(), body.length == 0 ? -1 : body.length);
+            exchange.getResponseBody().write(body);
+        }
+    }
+
+    String url() {
+        return "http://127.0.0.1:" + server.getAddress().getPort();
+    }
+
+    /** Method and path of every request so far. */
+    List<String> asked() {
+        return List.copyOf(asked);
+    }
+
+    @Override
+    public void close() {
+        server.stop(0);
+        threads.shutdownNow();
+    }
+}
