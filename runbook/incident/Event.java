@@ -2,11 +2,14 @@ package runbook.incident;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.DateTimeException;
 import java.time.Instant;
+import java.time.LocalDate;
+import java.time.LocalTime;
 import java.time.OffsetDateTime;
-import java.time.format.DateTimeParseException;
 import java.time.temporal.ChronoUnit;
 import java.util.Map;
+import java.util.regex.Pattern;
 import runbook.Json;
 
 /**
@@ -44,6 +47,8 @@ public record Event(Instant at, String step, String event, String summary, JsonN
     /** The incident is over and written up. */
     public static final String CLOSED = "closed";
 
+    private static final Pattern OURS = Pattern.compile("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z");
+
     /** An event that happens now. */
     public static Event now(String step, String event, String summary, Map<String, ?> data) {
         return new Event(Instant.now().truncatedTo(ChronoUnit.MILLIS), step, event, summary, Json.of(data));
@@ -68,9 +73,20 @@ public record Event(Instant at, String step, String event, String summary, JsonN
 
     private static Instant instant(String text) {
         try {
-            return OffsetDateTime.parse(text).toInstant();
-        } catch (DateTimeParseException e) {
+            return OURS.matcher(text).matches() ? ours(text) : OffsetDateTime.parse(text).toInstant();
+        } catch (DateTimeException e) {
             throw new IllegalArgumentException("its time is not ISO 8601");
         }
+    }
+
+    // A general parser takes half of the time that reading a long journal takes.
+    private static Instant ours(String text) {
+        long day = LocalDate.of(number(text, 0, 4), number(text, 5, 7), number(text, 8, 10)).toEpochDay();
+        LocalTime time = LocalTime.of(number(text, 11, 13), number(text, 14, 16), number(text, 17, 19));
+        return Instant.ofEpochSecond(day * 86_400 + time.toSecondOfDay(), number(text, 20, 23) * 1_000_000L);
+    }
+
+    private static int number(String text, int from, int to) {
+        return Integer.parseInt(text, from, to, 10);
     }
 }

@@ -15,8 +15,10 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import runbook.Json;
 import runbook.Key;
 
@@ -27,6 +29,8 @@ import runbook.Key;
 public final class Journal {
     /** What reading gave: the events in the order of the file, and a sentence for each line that could not be used. */
     public record Reading(List<Event> events, List<String> problems) { }
+
+    private static final int BATCH = 4_096;
 
     private final Path file;
 
@@ -107,27 +111,50 @@ public final class Journal {
         // An InputStreamReader replaces bytes that are no UTF-8, where Files.lines would give up on the whole file.
         try (BufferedReader lines = new BufferedReader(new InputStreamReader(journal, StandardCharsets.UTF_8))) {
             int number = 0;
-            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                number++;
-                if (!line.isBlank()) {
-                    readLine(line, name + " line " + number, use, problems);
+            List<String> batch = batch(lines);
+            while (!batch.isEmpty()) {
+                for (Line line : parsed(batch, number)) {
+                    line.event.ifPresent(use);
+                    line.problem.ifPresent(problem -> problems.add(name + " line " + problem));
                 }
+                number += batch.size();
+                batch = batch(lines);
             }
         }
         return problems;
     }
 
-    private static void readLine(String line, String place, Consumer<Event> use, List<String> problems) {
+    private static List<String> batch(BufferedReader lines) throws IOException {
+        List<String> batch = new ArrayList<>();
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            batch.add(line);
+            if (batch.size() == BATCH) {
+                break;
+            }
+        }
+        return batch;
+    }
+
+    /** A line's event, or what is wrong with it; neither for a blank one. */
+    private record Line(Optional<Event> event, Optional<String> problem) { }
+
+    // All processors parse a long journal; a short one is done before another thread could begin.
+    private static List<Line> parsed(List<String> batch, int before) {
+        IntStream numbers = IntStream.range(0, batch.size());
+        return (batch.size() < BATCH ? numbers : numbers.parallel()).mapToObj(i -> parse(batch.get(i), before + i + 1)).toList();
+    }
+
+    private static Line parse(String line, int number) {
         try {
-            JsonNode node = Json.read(line);
-            if (!node.isObject()) {
+            JsonNode node = line.isBlank() ? null : Json.read(line);
+            if (node != null && !node.isObject()) {
                 throw new IllegalArgumentException("it is no JSON object");
             }
-            use.accept(Event.of(node));
+            return new Line(Optional.ofNullable(node).map(Event::of), Optional.empty());
         } catch (IOException e) {
-            problems.add(place + " skipped: it is torn or no JSON");
+            return new Line(Optional.empty(), Optional.of(number + " skipped: it is torn or no JSON"));
         } catch (IllegalArgumentException e) {
-            problems.add(place + " skipped: " + e.getMessage());
+            return new Line(Optional.empty(), Optional.of(number + " skipped: " + e.getMessage()));
         }
     }
 }

@@ -25,7 +25,12 @@ public final class Messages {
 
     /** The internal text for {@link Slack#post}: what stands in its values cannot become a link or a mention. */
     public static String forSlack(Announcement announcement) {
-        return Template.bundled("slack.md").fill(internalValues(announcement, Slack::escape));
+        return forSlack(announcement, Template.bundled("slack.md"));
+    }
+
+    /** The same by a team's own template, whose own mentions and links work. */
+    public static String forSlack(Announcement announcement, Template template) {
+        return template.fill(internalValues(announcement, Slack::escape));
     }
 
     /** The external text: it names no host, no account, no person and no cause, whatever the announcement holds. */

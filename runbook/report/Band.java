@@ -1,6 +1,9 @@
 package runbook.report;
 
+import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import runbook.incident.Event;
 
 /** How things stood from one moment to another. */
@@ -28,9 +31,29 @@ record Band(Kind kind, Instant from, Instant to) {
                 case Event.DETECTED, Event.ACKNOWLEDGED -> before == null || before == RESOLVED ? INVESTIGATING : before;
                 case Event.DEGRADED -> before == null || over ? INVESTIGATING : before;
                 case Event.MITIGATED, Event.ROTATED -> before == RESOLVED ? before : MITIGATING;
-                case Event.RECOVERED, Event.CLOSED, Entry.STABLE -> RESOLVED;
-                default -> before != null && before != RESOLVED && entry.source().equals("watch") ? WATCHING : before;
+                case Event.RECOVERED -> entry.provesLater() ? WATCHING : RESOLVED;
+                case Event.CLOSED, Entry.STABLE -> RESOLVED;
+                default -> before == MITIGATING && entry.source().equals("watch") ? WATCHING : before;
             };
         }
+    }
+
+    /** At most about {@code most} bands: one too short to be seen goes with the one before it. */
+    static List<Band> visible(List<Band> bands, int most) {
+        if (bands.isEmpty()) {
+            return bands;
+        }
+        Duration shortest = Duration.between(bands.get(0).from, bands.get(bands.size() - 1).to).dividedBy(most);
+        List<Band> visible = new ArrayList<>();
+        for (Band band : bands) {
+            Band last = visible.isEmpty() ? null : visible.get(visible.size() - 1);
+            boolean same = last != null && (last.kind == band.kind || Duration.between(band.from, band.to).compareTo(shortest) < 0);
+            if (same) {
+                visible.set(visible.size() - 1, new Band(last.kind, last.from, band.to));
+            } else {
+                visible.add(band);
+            }
+        }
+        return visible;
     }
 }

@@ -73,7 +73,7 @@ final class BundleFile {
             if (entry.isDirectory()) {
                 return;
             } else if (name.endsWith("journal.jsonl")) {
-                recorded = recorded.and(Recorded.read(content, file.getFileName() + ": " + Text.safe(name, 80), now));
+                recorded = Recorded.read(content, file.getFileName() + ": " + Text.safe(name, 80), now);
             } else if (name.endsWith(".json")) {
                 json(content.readNBytes((int) LARGEST_JSON), name);
             } else if (name.matches("(?i)(application|logs?)/.*|.*\\.(log|txt|jsonl)(\\.\\d+)?")) {

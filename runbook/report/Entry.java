@@ -25,6 +25,9 @@ record Entry(Instant at, String kind, String source, String text, JsonNode data)
     /** The recovery held. */
     static final String STABLE = "stable";
 
+    /** The text of a recovery that has begun and is yet to be confirmed. */
+    static final String BEGINS = "first good round of an unbroken run";
+
     private static final Set<String> MILESTONES = Set.of(Event.DETECTED, Event.ACKNOWLEDGED, Event.DIAGNOSED, Event.MITIGATED,
             Event.ROTATED, Event.DEGRADED, Event.RECOVERED, Event.CLOSED, SYMPTOM, VENDOR, STABLE);
 
@@ -45,6 +48,11 @@ record Entry(Instant at, String kind, String source, String text, JsonNode data)
     /** Whether it is a check that found nothing wrong. */
     boolean healthy() {
         return kind.equals(Event.DIAGNOSED) && data.path("diagnosis").asText().equals("healthy");
+    }
+
+    /** Whether it is the beginning of a recovery that was confirmed later. */
+    boolean provesLater() {
+        return kind.equals(Event.RECOVERED) && text.equals(BEGINS);
     }
 
     /** Whether it says the same as another, at the same time. */

@@ -135,7 +135,7 @@ public final class EventsFile {
                 try {
                     JsonNode node = Json.read(line);
                     Map<String, String> fields = new HashMap<>();
-                    node.fields().forEachRemaining(field -> fields.put(field.getKey().toLowerCase(Locale.ROOT), field.getValue().asText()));
+                    node.properties().forEach(field -> fields.put(field.getKey().toLowerCase(Locale.ROOT), field.getValue().asText()));
                     fields.putIfAbsent("by", node.path("data").path("by").asText());
                     row("line " + number, fields);
                 } catch (IOException e) {

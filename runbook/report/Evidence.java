@@ -16,6 +16,7 @@ import runbook.Answer;
 import runbook.Http;
 import runbook.Json;
 import runbook.Text;
+import runbook.incident.Event;
 import runbook.incident.Incident;
 
 /**
@@ -58,7 +59,8 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         if (bundle.isPresent()) {
             asked.add("debug bundle " + from.bundle.get().getFileName());
             missing.addAll(bundle.get().problems());
-            recorded = recorded.and(bundle.get().recorded());
+            // The bundle's copy is redacted, so that its lines would stand beside the journal's own.
+            recorded = recorded.entries().isEmpty() ? bundle.get().recorded() : recorded;
         }
         missing.addAll(recorded.problems());
         Optional<Instant> noticed = recorded.entries().stream().map(Entry::at).findFirst()
@@ -121,7 +123,9 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         Map<String, VendorIncident> known = new TreeMap<>();
         fromTriage(from).forEach(incident -> keep(known, incident));
         bundle.ifPresent(file -> file.vendor().forEach(incident -> keep(known, incident)));
-        if (from.status != null && !recorded.entries().isEmpty()) {
+        if (!recorded.drill().isEmpty() && from.status != null && "status.klaviyo.com".equals(from.status.getHost())) {
+            missing.add("a drill: the real status page was not asked");
+        } else if (from.status != null && !recorded.entries().isEmpty()) {
             Answer answer = from.http.get(URI.create(from.status + "/api/v2/incidents.json"), Map.of(), from.timeout);
             if (answer instanceof Answer.Reply reply && reply.json().path("incidents").isArray()) {
                 asked.add("status page");
@@ -180,9 +184,8 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
     private static List<Entry> withStable(List<Entry> entries) {
         List<Entry> all = new ArrayList<>();
         for (Entry entry : entries) {
-            Instant since = Milestones.goodSince(entry);
-            if (entry.kind().equals(runbook.incident.Event.RECOVERED) && since.isBefore(entry.at())) {
-                all.add(new Entry(since, entry.kind(), entry.source(), "first good round of an unbroken run", entry.data()));
+            if (entry.kind().equals(Event.RECOVERED) && Milestones.goodSince(entry).isBefore(entry.at())) {
+                all.add(new Entry(Milestones.goodSince(entry), entry.kind(), entry.source(), Entry.BEGINS, entry.data()));
                 all.add(new Entry(entry.at(), Entry.STABLE, entry.source(), entry.text(), entry.data()));
             } else {
                 all.add(entry);

@@ -7,7 +7,7 @@ import runbook.Text;
 final class Markdown {
     private static final Pattern MARKUP = Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
     // GitHub and GitLab notify whoever is mentioned and link whatever looks like an issue; Markdown itself knows neither.
-    private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%&~])(?=[\\p{Alnum}])");
+    private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%])(?=[\\p{Alnum}])");
     private static final String NOTHING = "&#8203;";
 
     private Markdown() { }

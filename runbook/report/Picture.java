@@ -16,6 +16,7 @@ import org.jsoup.nodes.Entities;
  */
 final class Picture {
     private static final int MOST_EVENTS = 40;
+    private static final int MOST_BANDS = 480;
     private static final double BAND = 30;
     private static final double LANE = 24;
     private static final double PLOT = 120;
@@ -28,7 +29,7 @@ final class Picture {
 
     Picture(List<Entry> entries, List<Band> bands, Metrics metrics) {
         this.entries = entries;
-        this.bands = bands;
+        this.bands = Band.visible(bands, MOST_BANDS);
         this.metrics = metrics;
         this.events = chosen(entries);
     }
@@ -220,10 +221,11 @@ final class Picture {
     }
 
     private String list() {
+        boolean overDays = !Texts.date(entries.get(0).at()).equals(Texts.date(entries.get(entries.size() - 1).at()));
         StringBuilder list = new StringBuilder("<ol class=\"events\">");
         for (int i = 0; i < events.size(); i++) {
             Entry event = events.get(i);
-            list.append("<li id=\"event-").append(i + 1).append("\"><time datetime=\"").append(event.at()).append("\">").append(Texts.full(event.at()))
+            list.append("<li id=\"event-").append(i + 1).append("\"><time datetime=\"").append(event.at()).append("\">").append(overDays ? Texts.full(event.at()) : Texts.clock(event.at()))
                     .append("</time> ").append(escaped(Timeline.plain(event), 220)).append(" <small>").append(escaped(event.source(), 40)).append("</small></li>");
         }
         long more = entries.stream().filter(Entry::milestone).count() - events.size();

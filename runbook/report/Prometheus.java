@@ -1,6 +1,7 @@
 package runbook.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -57,16 +58,17 @@ public final class Prometheus {
         return problems;
     }
 
-    /** The numbers from {@code from} to {@code to}; {@link Metrics#NONE} when it does not answer. */
-    Metrics read(Queries queries, Instant began, Instant from, Instant to) {
+    /** The numbers from {@code from} to {@code to} about what was noticed in between; {@link Metrics#NONE} when it does not answer. */
+    Metrics read(Queries queries, Instant noticed, Instant from, Instant to) {
         long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / POINTS);
+        List<Series> errors = range(queries.rate, from, to, step);
+        // Failed calls are counted from when they began, which is often before anybody noticed.
+        Instant began = new Metrics("", Map.of(), OptionalLong.empty(), errors, Optional.empty(), Optional.empty()).onset(noticed).orElse(noticed);
         String window = Math.max(60, Duration.between(began, to).toSeconds()) + "s";
         Map<String, Long> failed = new TreeMap<>();
         ask("query", Map.of("query", queries.failed.replace("$window", window), "time", to.toString())).forEach(series ->
                 failed.merge(status(series), Math.round(value(series.path("value"))), Long::sum));
         failed.values().removeIf(count -> count <= 0);
-        List<Series> errors = range(queries.rate, from, to, step);
-        // Where counting over the window gave nothing the other queries are not worth a timeout each.
         OptionalLong calls = one(queries.calls.replace("$window", window), to);
         Optional<Series> latency = range(queries.latency, from, to, step).stream().findFirst();
         Optional<Series> queue = range(queries.queue, from, to, step).stream().findFirst();
@@ -115,7 +117,7 @@ public final class Prometheus {
     }
 
     private JsonNode ask(String route, Map<String, String> parameters) {
-        JsonNode nothing = com.fasterxml.jackson.databind.node.MissingNode.getInstance();
+        JsonNode nothing = MissingNode.getInstance();
         if (dead) {
             return nothing;
         }

@@ -50,15 +50,6 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
         return reader.result(torn);
     }
 
-    /** These and others, as one. */
-    Recorded and(Recorded other) {
-        List<Entry> all = new ArrayList<>(entries);
-        all.addAll(other.entries);
-        List<String> said = new ArrayList<>(problems);
-        said.addAll(other.problems);
-        return new Recorded(inOrder(all), said, drill.isEmpty() ? other.drill : drill);
-    }
-
     /** By time, those of one moment in the order they came, what is there twice once. */
     static List<Entry> inOrder(List<Entry> entries) {
         List<Entry> sorted = new ArrayList<>(entries);

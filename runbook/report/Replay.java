@@ -3,6 +3,7 @@ package runbook.report;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -49,7 +50,7 @@ final class Replay {
         lines.add("| --- | --- | --- | --- |");
         for (String call : calls) {
             Rule rule = RULES.stream().filter(one -> one.call.matcher(call).matches()).findFirst().orElse(OTHERWISE);
-            lines.add("| `" + call + "` | " + (failed.containsKey(call) ? String.format("%,d", failed.get(call)) : "unknown") + " | "
+            lines.add("| `" + call + "` | " + (failed.containsKey(call) ? String.format(Locale.ROOT, "%,d", failed.get(call)) : "unknown") + " | "
                     + rule.repeat + " | " + rule.mind + " |");
         }
         lines.add("");

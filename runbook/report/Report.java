@@ -25,9 +25,9 @@ public final class Report {
      */
     public record Written(String text, List<String> kept, List<String> left) { }
 
-    private Report(Evidence evidence, Instant now) {
+    private Report(Evidence evidence, Instant now, String lead) {
         this.evidence = evidence;
-        this.story = new Story(evidence, now);
+        this.story = new Story(evidence, now, lead);
     }
 
     /**
@@ -41,11 +41,17 @@ public final class Report {
      * @param queries    what to ask it
      * @param timeout    for each request
      * @param now        the time of writing
+     * @param lead       who leads; null for whom the journal names
      * @throws runbook.Problem when the bundle is none
      */
     public static Report of(Optional<Incident> incident, Optional<Path> bundle, Http http, URI status, URI prometheus,
-                            Prometheus.Queries queries, Duration timeout, Instant now) {
-        return new Report(Evidence.gather(new Evidence.Sources(incident, bundle, http, status, prometheus, queries, timeout, now)), now);
+                            Prometheus.Queries queries, Duration timeout, Instant now, String lead) {
+        return new Report(Evidence.gather(new Evidence.Sources(incident, bundle, http, status, prometheus, queries, timeout, now)), now, lead);
+    }
+
+    /** What the incident's folder alone has: no request is made. */
+    public static Report recorded(Incident incident, Instant now) {
+        return of(Optional.of(incident), Optional.empty(), null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, now, null);
     }
 
     /**

@@ -18,16 +18,23 @@ final class Story {
 
     private final Evidence evidence;
     private final Instant now;
+    private final String named;
     private final List<Entry> entries;
     private final Milestones moments;
     private final Optional<JsonNode> diagnosed;
     private final Lessons lessons;
     private final Impact impact;
 
-    /** @param now the time of writing */
-    Story(Evidence evidence, Instant now) {
+    /**
+     * The story of the evidence.
+     *
+     * @param now   the time of writing
+     * @param named who leads; null for whom the journal names
+     */
+    Story(Evidence evidence, Instant now, String named) {
         this.evidence = evidence;
         this.now = now;
+        this.named = named;
         this.entries = evidence.entries();
         this.moments = Milestones.of(entries, evidence.onset().stream().filter(entry -> entry.kind().equals(Entry.SYMPTOM)).findFirst(), evidence.vendor());
         this.diagnosed = worst();
@@ -73,6 +80,9 @@ final class Story {
     /** Whoever leads, last word counts; empty when nobody is recorded. */
     String lead() {
         String lead = "";
+        if (named != null && !named.isBlank()) {
+            return named;
+        }
         for (Entry entry : entries) {
             String named = entry.data().path("lead").asText(entry.kind().equals(Event.ACKNOWLEDGED) && lead.isEmpty() ? entry.by() : "");
             lead = named.isBlank() ? lead : named;
@@ -128,11 +138,13 @@ final class Story {
     }
 
     private String severityWords() {
+        Map<String, String> byMinute = new LinkedHashMap<>();
+        severities().forEach(change -> byMinute.put(Texts.full(change.getKey()), change.getValue()));
         List<String> changes = new ArrayList<>();
         String last = "";
-        for (Map.Entry<Instant, String> change : severities().toList()) {
+        for (Map.Entry<String, String> change : byMinute.entrySet()) {
             if (!change.getValue().equals(last)) {
-                changes.add(change.getValue() + " at " + Texts.clock(change.getKey()));
+                changes.add(change.getValue() + " at " + change.getKey().substring("yyyy-MM-dd ".length()));
             }
             last = change.getValue();
         }

@@ -3,11 +3,13 @@ package runbook.report;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import runbook.incident.Event;
 
@@ -20,7 +22,7 @@ final class Timeline {
     private static final int MOST_MILESTONES = 200;
     private static final int MOST_TEXTS = 4;
     private static final List<Duration> STEPS = List.of(Duration.ofMinutes(1), Duration.ofMinutes(5), Duration.ofMinutes(15),
-            Duration.ofHours(1), Duration.ofHours(6), Duration.ofDays(1), Duration.ofDays(30));
+            Duration.ofHours(1), Duration.ofHours(6), Duration.ofDays(1), Duration.ofDays(30), Duration.ofDays(365));
 
     /** What the runbook's template calls each kind of event. */
     private static final Map<String, String> LABELS = Map.ofEntries(
@@ -35,7 +37,7 @@ final class Timeline {
             Map.entry(Event.RECOVERED, "Service restored"),
             Map.entry(Entry.STABLE, "Monitoring confirmed stable"),
             Map.entry(Event.BUNDLED, "Evidence collected"),
-            Map.entry(Event.ANNOUNCED, "Told"),
+            Map.entry(Event.ANNOUNCED, "People told"),
             Map.entry(Event.CLOSED, "Incident closed"));
 
     /** What one source recorded in one step of time. */
@@ -44,9 +46,6 @@ final class Timeline {
             return entries.get(entries.size() - 1).at();
         }
     }
-
-    /** A row's key: what has the same one is folded together. */
-    private record Place(Instant step, String source, String milestone) { }
 
     private final List<Entry> entries;
     private final boolean manyMilestones;
@@ -61,15 +60,27 @@ final class Timeline {
         if (entries.isEmpty()) {
             return placeholders();
         }
-        Duration step = STEPS.stream().filter(length -> places(length) <= MOST_ROWS).findFirst().orElse(STEPS.get(STEPS.size() - 1));
-        boolean dated = !Texts.date(entries.get(0).at()).equals(Texts.date(entries.get(entries.size() - 1).at()));
-        StringBuilder table = new StringBuilder();
-        if (step.toMinutes() > 1) {
-            table.append("_").append(String.format("%,d", entries.size())).append(" entries, folded to steps of ")
-                    .append(Texts.duration(step)).append("; the journal has each._\n\n");
+        for (Duration step : STEPS) {
+            Optional<List<Row>> rows = rows(step);
+            if (rows.isPresent()) {
+                return (step.toMinutes() > 1 ? folded(step) : "") + table(rows.get());
+            }
         }
-        table.append("| Time | What happened | Recorded by |\n| --- | --- | --- |\n");
-        rows(step).forEach(row -> table.append("| ").append(time(row, dated)).append(" | ").append(what(row)).append(" | ")
+        return "_" + count() + " entries from too many sources to show; the journal has each._";
+    }
+
+    private String folded(Duration step) {
+        return "_" + count() + " entries, folded to steps of " + Texts.duration(step) + "; the journal has each._\n\n";
+    }
+
+    private String count() {
+        return String.format(Locale.ROOT, "%,d", entries.size());
+    }
+
+    private String table(List<Row> rows) {
+        boolean dated = !Texts.date(entries.get(0).at()).equals(Texts.date(entries.get(entries.size() - 1).at()));
+        StringBuilder table = new StringBuilder("| Time | What happened | Recorded by |\n| --- | --- | --- |\n");
+        rows.forEach(row -> table.append("| ").append(time(row, dated)).append(" | ").append(what(row)).append(" | ")
                 .append(Markdown.text(row.source(), 60)).append(" |\n"));
         return table.toString().stripTrailing();
     }
@@ -84,30 +95,31 @@ final class Timeline {
                 - HH:MM - Monitoring confirmed stable""";
     }
 
-    private int places(Duration step) {
-        Set<Place> places = new HashSet<>();
+    /** The rows at a length of step; empty when they are too many. */
+    private Optional<List<Row>> rows(Duration step) {
+        List<Row> rows = new ArrayList<>();
+        Map<String, Row> open = new LinkedHashMap<>();
+        long current = Long.MIN_VALUE;
         for (Entry entry : entries) {
-            places.add(place(entry, step));
-            if (places.size() > MOST_ROWS) {
-                break;
+            long index = Math.floorDiv(entry.at().getEpochSecond(), step.toSeconds());
+            if (index != current) {
+                rows.addAll(open.values());
+                open.clear();
+                current = index;
+            }
+            open.computeIfAbsent(place(entry), key -> new Row(entry.at(), entry.source(), new ArrayList<>())).entries().add(entry);
+            if (rows.size() + open.size() > MOST_ROWS) {
+                return Optional.empty();
             }
         }
-        return places.size();
+        rows.addAll(open.values());
+        rows.sort(Comparator.comparing(Row::from));
+        return Optional.of(rows);
     }
 
-    private Place place(Entry entry, Duration step) {
-        boolean alone = entry.milestone() && !manyMilestones;
-        long seconds = alone ? 60 : step.toSeconds();
-        Instant start = Instant.ofEpochSecond(Math.floorDiv(entry.at().getEpochSecond(), seconds) * seconds);
-        return new Place(start, entry.source(), alone ? entry.kind() : "");
-    }
-
-    private List<Row> rows(Duration step) {
-        Map<Place, Row> rows = new LinkedHashMap<>();
-        for (Entry entry : entries) {
-            rows.computeIfAbsent(place(entry, step), place -> new Row(entry.at(), entry.source(), new ArrayList<>())).entries().add(entry);
-        }
-        return new ArrayList<>(rows.values());
+    /** What is folded together within a step: one source's entries, but each minute's milestones apart. */
+    private String place(Entry entry) {
+        return entry.milestone() && !manyMilestones ? entry.source() + entry.kind() + entry.at().getEpochSecond() / 60 : entry.source();
     }
 
     private static String time(Row row, boolean dated) {
@@ -119,12 +131,21 @@ final class Timeline {
     }
 
     private static String what(Row row) {
-        Map<String, Integer> texts = new LinkedHashMap<>();
-        row.entries().forEach(entry -> texts.merge(sentence(entry), 1, Integer::sum));
-        String shown = texts.entrySet().stream().limit(MOST_TEXTS)
-                .map(text -> text.getKey() + (text.getValue() > 1 ? " (" + text.getValue() + " times)" : "")).collect(Collectors.joining("<br>"));
-        int more = texts.size() - MOST_TEXTS;
-        return more > 0 ? shown + "<br>… and " + more + " more" : shown;
+        Map<String, Integer> times = new HashMap<>();
+        List<Entry> distinct = new ArrayList<>();
+        for (Entry entry : row.entries()) {
+            if (times.merge(entry.kind() + entry.text(), 1, Integer::sum) == 1) {
+                distinct.add(entry);
+            }
+        }
+        String shown = distinct.stream().limit(MOST_TEXTS).map(entry -> sentence(entry) + times(times.get(entry.kind() + entry.text())))
+                .collect(Collectors.joining("<br>"));
+        int more = distinct.size() - MOST_TEXTS;
+        return more > 0 ? shown + String.format(Locale.ROOT, "<br>… and %,d more", more) : shown;
+    }
+
+    private static String times(int number) {
+        return number > 1 ? String.format(Locale.ROOT, " (%,d times)", number) : "";
     }
 
     /** One entry in the runbook's words. */

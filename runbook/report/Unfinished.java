@@ -76,7 +76,7 @@ public final class Unfinished {
             String text = line.replaceAll("`[^`]*`", "``");
             if (ACTION.matcher(text).matches()) {
                 action(i + 1, text);
-                text = OWNER.matcher(text).replaceAll("").replaceAll("(?i)due:\\s*\\[[^\\]]*\\]", "");
+                text = text.replaceAll("(?i)\\b(owner|due):\\s*\\[[^\\]]*\\]", "");
             }
             for (Rule rule : RULES) {
                 Matcher found = rule.pattern.matcher(comment(text) && !rule.name.equals("offer") ? "" : text);
