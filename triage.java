@@ -4,6 +4,7 @@
 //SOURCES runbook/cli/package-info.java
 //SOURCES runbook/verdict/package-info.java
 //SOURCES runbook/message/package-info.java
+//COMPILE_OPTIONS -XDstringConcat=inline
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 //CDS
 
@@ -60,6 +61,7 @@ import runbook.verdict.Verdict;
                   "  jbang triage --app-url https://shop.example/health --observed 400,429"})
 class Triage implements Callable<Integer> {
     public static void main(String... args) {
+        Http.prepare();
         System.exit(Launch.run(new Triage(), args));
     }
 

@@ -52,6 +52,16 @@ public final class Http {
                 .connectTimeout(settings.probing().timeout().multipliedBy(3).dividedBy(4)).build();
     }
 
+    /**
+     * Starts loading what the first client needs (a tenth of a second, for TLS mostly) on another thread, while the command
+     * line is still being read. Nothing comes of it but time.
+     */
+    public static void prepare() {
+        Thread thread = new Thread(HttpClient::newHttpClient, "prepare");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
     /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
     public static Http of(Settings settings) {
         return new Http(settings);

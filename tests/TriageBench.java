@@ -21,7 +21,7 @@ final class TriageBench {
 
     static void measure(List<String> options) {
         int runs = Integer.parseInt(option(options, "--runs", "7"));
-        Path baseline = Path.of(option(options, "--baseline", ""));
+        Path baseline = Path.of(option(options, "--baseline", "")).toAbsolutePath();
         boolean compared = Files.isRegularFile(baseline);
         if (!compared) {
             System.out.println("no --baseline FILE: ratios to the runbook's script are skipped");
