@@ -4,8 +4,9 @@
 //SOURCES runbook/cli/package-info.java
 //SOURCES runbook/verdict/package-info.java
 //SOURCES runbook/message/package-info.java
+//SOURCES runbook/fleet/package-info.java
 //COMPILE_OPTIONS -XDstringConcat=inline
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -34,6 +35,7 @@ import runbook.Durations;
 import runbook.Endpoint;
 import runbook.Http;
 import runbook.Json;
+import runbook.Key;
 import runbook.Launcher;
 import runbook.Problem;
 import runbook.Settings;
@@ -41,10 +43,14 @@ import runbook.Text;
 import runbook.check.Check;
 import runbook.check.Checkup;
 import runbook.check.Findings;
+import runbook.cli.KeySource;
 import runbook.cli.Launch;
 import runbook.cli.Screen;
 import runbook.cli.Screen.Mark;
 import runbook.cli.SharedOptions;
+import runbook.fleet.Account;
+import runbook.fleet.AccountsFile;
+import runbook.fleet.Fleet;
 import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.message.Announcement;
@@ -94,6 +100,10 @@ class Triage implements Callable<Integer> {
             description = "the label that holds the status (${DEFAULT-VALUE})")
     String errorsLabel;
 
+    @Option(names = "--accounts", paramLabel = "FILE", order = 46,
+            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command")
+    Path accounts;
+
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
     boolean explain;
 
@@ -123,6 +133,9 @@ class Triage implements Callable<Integer> {
         if (curl) {
             curlCommands(settings).forEach(line -> screen.command(0, line));
             return 0;
+        }
+        if (accounts != null) {
+            return fleet(settings);
         }
         drillBanner();
         screen.line("Klaviyo triage at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + ", at most " + Durations.words(shared.timeout()) + " ...");
@@ -322,6 +335,40 @@ class Triage implements Callable<Integer> {
                 System.err.println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
         }
+    }
+
+    // ---- many accounts
+
+    private int fleet(Settings settings) {
+        shared.drill().ifPresent(scenario -> {
+            throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
+        });
+        List<Account> all = AccountsFile.read(accounts);
+        screen.line("Klaviyo triage of " + Text.count(all.size(), "account") + " at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + " ...");
+        List<Fleet.Result> results = new Fleet(settings, launcher, Triage::keyOf).run(all);
+        screen.line();
+        int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
+        for (Fleet.Result result : results) {
+            screen.marked(fleetMark(result.exitCode()), result.headline(), width, result.name() + (result.exitCode() == 0 ? "" : ": " + result.reason()));
+        }
+        long wrong = results.stream().filter(result -> result.exitCode() != 0).count();
+        screen.line();
+        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + results.size() + " not healthy, the worst first. One alone, with what to do: "
+                + launcher.line("triage", "--key-file FILE"));
+        if (shared.json()) {
+            System.out.println(Json.pretty(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                    "accounts", results.stream().map(Fleet.Result::json).toList()))));
+        }
+        return Fleet.worst(results);
+    }
+
+    private static Optional<Key> keyOf(Account account) {
+        return account.env() != null ? Optional.ofNullable(System.getenv(account.env())).map(Key::of)
+                : KeySource.read("--accounts, " + account.name() + ", key", account.file(), account.command(), "");
+    }
+
+    private static Mark fleetMark(int exitCode) {
+        return exitCode == 0 ? Mark.OK : exitCode == Verdict.UNDECIDED ? Mark.SKIP : exitCode == 14 ? Mark.WARN : Mark.FAIL;
     }
 
     // ---- the checks as curl commands

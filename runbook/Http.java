@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -38,9 +39,15 @@ public final class Http {
     private final EnvironmentProxy proxy;
     private final HttpClient client;
 
-    private Http(Settings settings) {
+    private Http(Settings settings, EnvironmentProxy proxy, HttpClient client) {
         this.settings = settings;
-        this.proxy = new EnvironmentProxy(settings.proxies());
+        this.proxy = proxy;
+        this.client = client;
+    }
+
+    /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
+    public static Http of(Settings settings) {
+        EnvironmentProxy proxy = new EnvironmentProxy(settings.proxies());
         if (proxy.hasLogin()) {
             // The JDK refuses to send Basic credentials to a proxy for https unless this is emptied before first use.
             System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
@@ -48,8 +55,14 @@ public final class Http {
         // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
         // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
         // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
-        client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
+        HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
                 .connectTimeout(settings.probing().timeout().multipliedBy(3).dividedBy(4)).build();
+        return new Http(settings, proxy, client);
+    }
+
+    /** This client with another key. */
+    public Http withKey(Optional<Key> key) {
+        return new Http(settings.withKey(key), proxy, client);
     }
 
     /**
@@ -60,11 +73,6 @@ public final class Http {
         Thread thread = new Thread(HttpClient::newHttpClient, "prepare");
         thread.setDaemon(true);
         thread.start();
-    }
-
-    /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
-    public static Http of(Settings settings) {
-        return new Http(settings);
     }
 
     /** GET from Klaviyo's API with key and revision; {@code target} is path and query. Redirects are not followed. */

@@ -51,7 +51,12 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
     /** The same with another key: how a rotation tests the new one. */
     public Settings withKey(Key other) {
-        return new Settings(target, Optional.of(other), revision, probing, app, drill, proxies);
+        return withKey(Optional.of(other));
+    }
+
+    /** The same with another key, or with none. */
+    public Settings withKey(Optional<Key> other) {
+        return new Settings(target, other, revision, probing, app, drill, proxies);
     }
 
     /** The same with other probing: how watch keeps within its budget. */

@@ -24,6 +24,7 @@
 // The tests, one line each (CatalogTest fails when one is missing here)
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
+//SOURCES FleetTest.java
 //SOURCES TriageTest.java
 //SOURCES SandboxTest.java
 //SOURCES WrapperTest.java

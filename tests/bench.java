@@ -8,6 +8,7 @@
 //SOURCES ScriptCommand.java
 //SOURCES Tree.java
 //SOURCES TriageBench.java
+//SOURCES FleetBench.java
 
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -24,6 +25,7 @@ class Bench {
 
     static {
         SUBJECTS.put("triage", TriageBench::measure);
+        SUBJECTS.put("fleet", FleetBench::measure);
     }
 
     public static void main(String... args) throws Exception {

@@ -4,7 +4,6 @@ import java.net.URI;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -16,6 +15,7 @@ import runbook.Answer.Reply;
 import runbook.Deadline;
 import runbook.Endpoint;
 import runbook.Http;
+import runbook.Key;
 import runbook.Settings;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
@@ -59,22 +59,39 @@ public final class Checkup implements AutoCloseable {
         Deadline deadline = Deadline.in(settings.probing().timeout());
         Settings chosen = without(names);
         // The API's answers are awaited longest: they are asked first.
-        CompletableFuture<Auth> auth = later(() -> Auth.look(names.contains("auth") ? chosen : keyless(chosen), http, deadline));
-        List<CompletableFuture<EndpointProbe>> endpoints = new ArrayList<>();
-        for (Endpoint endpoint : chosen.probing().endpoints()) {
-            endpoints.add(later(() -> EndpointProbe.look(endpoint, chosen, http, pool, deadline)));
-        }
+        Supplier<Probes> asked = ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http, deadline);
         CompletableFuture<StatusPage> status = later(() -> names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
         CompletableFuture<Network> network = later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
         CompletableFuture<AppHealth> app = later(() -> AppHealth.look(chosen, http, deadline));
         CompletableFuture<AppErrors> errors = later(() -> AppErrors.look(chosen, http, deadline));
         CompletableFuture<Webhook> webhook = later(() -> Webhook.look(chosen, http, deadline));
-
-        List<EndpointProbe> probes = endpoints.stream().map(CompletableFuture::join).toList();
-        Optional<Reply> listing = probes.stream().filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS)).findFirst().flatMap(EndpointProbe::success);
-        return new Findings(at, settings, status.join(), network.join(), auth.join(), probes, RateLimits.of(auth.join(), probes),
+        Probes probes = asked.get();
+        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, RateLimits.of(probes.auth, probes.endpoints),
                 RevisionCheck.of(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC)),
-                app.join(), errors.join(), webhook.join().with(listing, chosen.target().webhook()));
+                app.join(), errors.join(), webhook.join().with(probes.webhooks(), chosen.target().webhook()));
+    }
+
+    /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
+    public Findings again(Findings shared, Optional<Key> key) {
+        Settings other = settings.withKey(key);
+        Probes probes = ask(other, other, http.withKey(key), Deadline.in(settings.probing().timeout())).get();
+        return new Findings(shared.at(), other, shared.status(), shared.network(), probes.auth, probes.endpoints, RateLimits.of(probes.auth, probes.endpoints),
+                shared.revision(), shared.app(), shared.errors(), shared.webhook());
+    }
+
+    /** What a key makes it possible to ask. */
+    private record Probes(Auth auth, List<EndpointProbe> endpoints) {
+        Optional<Reply> webhooks() {
+            return endpoints.stream().filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS)).findFirst().flatMap(EndpointProbe::success);
+        }
+    }
+
+    /** Starts them all; the supplier waits for the last. */
+    private Supplier<Probes> ask(Settings forAuth, Settings forEndpoints, Http client, Deadline deadline) {
+        CompletableFuture<Auth> auth = later(() -> Auth.look(forAuth, client, deadline));
+        List<CompletableFuture<EndpointProbe>> endpoints = forEndpoints.probing().endpoints().stream()
+                .map(endpoint -> later(() -> EndpointProbe.look(endpoint, forEndpoints, client, pool, deadline))).toList();
+        return () -> new Probes(auth.join(), endpoints.stream().map(CompletableFuture::join).toList());
     }
 
     private <T> CompletableFuture<T> later(Supplier<T> check) {
@@ -90,10 +107,6 @@ public final class Checkup implements AutoCloseable {
                 new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), probing.endpoints().stream()
                         .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList()),
                 settings.app(), settings.drill(), settings.proxies());
-    }
-
-    private static Settings keyless(Settings settings) {
-        return new Settings(settings.target(), Optional.empty(), settings.revision(), settings.probing(), settings.app(), settings.drill(), settings.proxies());
     }
 
     private static URI kept(Set<String> names, String name, URI address) {

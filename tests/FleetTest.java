@@ -1,0 +1,80 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import runbook.Json;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Scenario;
+
+/** Triage of many accounts in one run. */
+class FleetTest {
+    private final Path folder = Tree.temporary("fleet");
+
+    @Test
+    void theWorstAccountLeadsAndGivesTheExitCode() throws IOException {
+        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
+            String well = sandbox.control().openAccount("Well");
+            String revoked = sandbox.control().openAccount("Revoked");
+            String unscoped = sandbox.control().openAccount("Unscoped");
+            sandbox.control().enabled(revoked, false);
+            sandbox.control().scopes(unscoped, Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
+            Path list = file("accounts.csv", "name,env,file,command\nwell,WELL_KEY,,\nunscoped,," + file("unscoped", unscoped + "\n") + ",\n"
+                    + "revoked,,,cat " + file("revoked", revoked) + "\nlost,,/nowhere/key,\nunset,NO_SUCH_KEY,,\n");
+            Cli.Result result = triage(sandbox, list).env("WELL_KEY", well).run();
+            JsonNode accounts = Json.read(result.out()).path("accounts");
+            assertAll(result.toString(),
+                    () -> assertEquals("revoked key-invalid, unscoped scope-missing, lost key-missing, unset key-missing, well healthy", summary(accounts)),
+                    () -> assertEquals(11, result.exit()),
+                    () -> assertTrue(result.err().contains("/nowhere/key"), "says which file"),
+                    () -> assertTrue(result.err().contains("NO_SUCH_KEY is not set"), "says which variable"),
+                    () -> assertFalse((result.out() + result.err()).contains(revoked), "shows no key"));
+        }
+    }
+
+    @Test
+    void aJsonListDoesAsWell() throws IOException {
+        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
+            Path list = file("accounts.json", "[{\"name\": \"one\", \"env\": \"ONE_KEY\"}]");
+            Cli.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.control().openAccount("One")).run();
+            assertEquals(0, result.exit(), result.toString());
+            assertEquals("one healthy", summary(Json.read(result.out()).path("accounts")));
+        }
+    }
+
+    @ParameterizedTest(name = "{1}")
+    @CsvSource(delimiter = '|', value = {
+        "name,env                                   | no account",
+        "name,env;shop,;                            | entry 1 needs a name",
+        "name,env,file;shop,A,b                     | one of env, file and command",
+        "name,env;shop,A;shop,B                     | is there twice",
+        "[{\"name\": \"shop\"                       | cannot be read"})
+    void aWrongListIsOneLineThatSaysWhere(String lines, String expected) throws IOException {
+        Cli.Result result = Cli.run("triage", "--accounts", file("accounts", lines.replace(';', '\n')).toString());
+        assertEquals(2, result.exit(), result.toString());
+        assertTrue(result.err().contains(expected), result.toString());
+    }
+
+    private Cli triage(Sandbox sandbox, Path list) {
+        return Cli.script("triage").cwd(folder).args("--accounts", list.toString(), "--json",
+                "--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString());
+    }
+
+    private Path file(String name, String content) throws IOException {
+        return Files.writeString(folder.resolve(name), content);
+    }
+
+    private static String summary(JsonNode accounts) {
+        return String.join(", ", StreamSupport.stream(accounts.spliterator(), false)
+                .map(account -> account.path("name").asText() + " " + account.path("diagnosis").asText()).toList());
+    }
+}
