@@ -128,7 +128,7 @@ class RotateKey implements Callable<Integer>, Listener {
         refuseWrongUsage();
         Settings settings = shared.settings();
         screen = shared.screen();
-        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is the embedded sandbox, no key of yours is touched"));
+        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
         tool = new Tool(System.getenv(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         drill = beginDrill();
@@ -237,10 +237,10 @@ class RotateKey implements Callable<Integer>, Listener {
         if (!Drill.VARIANTS.contains(variant)) {
             throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are " + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
         }
-        if (shared.drill().isEmpty() && to.isEmpty()) {
+        if (shared.sandbox().isEmpty() && to.isEmpty()) {
             throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
         }
-        if (shared.drill().isPresent() && !restart.isEmpty()) {
+        if (shared.sandbox().isPresent() && !restart.isEmpty()) {
             throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
         }
         if (!dryRun && !yes && !Screen.terminal()) {

@@ -223,7 +223,7 @@ class Triage implements Callable<Integer> {
     // ---- what people see
 
     private void drillBanner() {
-        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is the embedded sandbox, nothing is broken"));
+        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
     }
 
     private void show(Verdict verdict, Optional<Incident> incident) {
@@ -340,7 +340,7 @@ class Triage implements Callable<Integer> {
     // ---- many accounts
 
     private int fleet(Settings settings) {
-        shared.drill().ifPresent(scenario -> {
+        shared.sandbox().ifPresent(sandbox -> {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         });
         List<Account> all = AccountsFile.read(accounts);

@@ -27,6 +27,8 @@ import runbook.sandbox.Scenario;
 
 /** The options that all five scripts share, and the settings that they add up to. */
 public final class SharedOptions {
+    /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
+    private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
     private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url", "--prometheus",
             "--revision", "--key-file", "--key-command", "--timeout", "--incident", "--drill");
 
@@ -99,9 +101,9 @@ public final class SharedOptions {
         return json;
     }
 
-    /** The drill's scenario; empty in earnest. */
+    /** The drill's scenario, or that of the game day around us ({@code ./jbang drill}); empty in earnest. */
     public Optional<String> drill() {
-        return Optional.ofNullable(drill);
+        return Optional.ofNullable(drill).or(() -> Optional.ofNullable(System.getenv(GAME_DAY)));
     }
 
     /** What follows the drill's scenario after a colon ({@code revoked-key:restart}), for scripts that have such variants. */
@@ -192,6 +194,6 @@ public final class SharedOptions {
     /** The incident named by {@code --incident}, else the newest open one here; drills and real ones apart. */
     public Optional<Incident> incident() throws IOException {
         return incident != null ? Optional.of(Incident.at(incident))
-                : Incident.newestOpen(Path.of(Incident.BASE), drill != null);
+                : Incident.newestOpen(Path.of(Incident.BASE), drill().isPresent());
     }
 }
