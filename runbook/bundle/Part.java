@@ -27,7 +27,7 @@ import java.util.zip.InflaterInputStream;
  * stays bounded. When they outgrow the limit the oldest go, for the newest are about the incident.
  */
 final class Part implements Closeable {
-    private static final long SEGMENT = 4 << 20;
+    private static final long LARGEST_SEGMENT = 4 << 20;
     // A deflate stream ends with a block that says so: an empty one.
     private static final byte[] END = {3, 0};
 
@@ -44,6 +44,7 @@ final class Part implements Closeable {
     private final Path folder;
     private final String name;
     private final long limit;
+    private final long segment;
     private final Deque<Segment> segments = new ArrayDeque<>();
     private final MessageDigest digest = sha256();
     private final CRC32 crc = new CRC32();
@@ -62,11 +63,12 @@ final class Part implements Closeable {
         this.folder = folder;
         this.name = name;
         this.limit = limit;
+        this.segment = Math.max(1, Math.min(LARGEST_SEGMENT, limit / 8));
     }
 
     /** Appends a block: {@code length} deflated bytes that end on a byte's border, and what they were. */
     void append(byte[] block, int length, byte[] was, int wasLength) throws IOException {
-        if (channel == null || segments.getLast().packed >= SEGMENT) {
+        if (channel == null || segments.getLast().packed >= segment) {
             startSegment();
         }
         ByteBuffer bytes = ByteBuffer.wrap(block, 0, length);

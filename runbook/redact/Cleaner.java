@@ -2,6 +2,7 @@ package runbook.redact;
 
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -19,7 +20,7 @@ public final class Cleaner {
     private final Matcher[] matchers;
     private final String[] lookedAt;
     private final long[] counts;
-    private final Pseudonyms pseudonyms;
+    private Pseudonyms pseudonyms;
     private final Spans spans = new Spans();
     private final EncodedRuns runs = new EncodedRuns(this::holdsSecret);
     private final int keyTail;
@@ -39,7 +40,6 @@ public final class Cleaner {
         this.matchers = new Matcher[redactor.rules().size()];
         this.lookedAt = new String[matchers.length];
         this.counts = new long[matchers.length];
-        this.pseudonyms = new Pseudonyms(redactor.policy().pseudonymKey());
         this.keyTail = redactor.policy().known().size();
     }
 
@@ -104,6 +104,9 @@ public final class Cleaner {
         int index = entry & 0xffff;
         int quotes = entry >> QUOTED;
         counts[index]++;
+        if (pseudonyms == null) {
+            pseudonyms = new Pseudonyms(redactor.policy().pseudonymKey());
+        }
         byte[] standIn = pseudonyms.of(redactor.rules().get(index), text.substring(start, end));
         quote(quotes, out);
         out.write(standIn, 0, standIn.length);
@@ -167,7 +170,14 @@ public final class Cleaner {
                 }
             }
         }
-        spans.add(start, end, rule | quotes << QUOTED);
+        if (!harmless(rule, start, end)) {
+            spans.add(start, end, rule | quotes << QUOTED);
+        }
+    }
+
+    private boolean harmless(int rule, int start, int end) {
+        Set<String> harmless = redactor.policy().harmless();
+        return !harmless.isEmpty() && redactor.rules().get(rule).personal() && harmless.contains(text.substring(start, end));
     }
 
     private boolean match(int rule, byte[] data, int trigger, int floor) {

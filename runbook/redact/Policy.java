@@ -14,18 +14,20 @@ public final class Policy {
     private final Set<String> keep;
     private final List<KnownValue> known;
     private final byte[] pseudonymKey;
+    private final Set<String> harmless;
 
-    private Policy(Set<String> keep, List<KnownValue> known, byte[] pseudonymKey) {
+    private Policy(Set<String> keep, List<KnownValue> known, byte[] pseudonymKey, Set<String> harmless) {
         this.keep = keep;
         this.known = known;
         this.pseudonymKey = pseudonymKey;
+        this.harmless = harmless;
     }
 
     /** Everything goes, and pseudonyms are keyed by a random key that nobody keeps. */
     public static Policy strict() {
         byte[] key = new byte[32];
         new SecureRandom().nextBytes(key);
-        return new Policy(Set.of(), List.of(), key);
+        return new Policy(Set.of(), List.of(), key, Set.of());
     }
 
     /**
@@ -40,7 +42,7 @@ public final class Policy {
                 throw new Problem("--keep " + rule + " is not possible: what may be kept is " + String.join(", ", mayStay));
             }
         }
-        return new Policy(Set.copyOf(rules), known, pseudonymKey);
+        return new Policy(Set.copyOf(rules), known, pseudonymKey, harmless);
     }
 
     /** Searches for this value too, and for its encodings; one of fewer than 4 bytes would be found in everything and is ignored. */
@@ -50,12 +52,21 @@ public final class Policy {
         }
         List<KnownValue> more = new ArrayList<>(known);
         more.add(new KnownValue(id, value));
-        return new Policy(keep, List.copyOf(more), pseudonymKey);
+        return new Policy(keep, List.copyOf(more), pseudonymKey, harmless);
     }
 
     /** Makes pseudonyms by this key, so that they are the same in every bundle that is made with it. */
     public Policy pseudonymsBy(byte[] key) {
-        return new Policy(keep, known, key.clone());
+        return new Policy(keep, known, key.clone(), harmless);
+    }
+
+    /** Lets these values through where a rule about personal data finds them: a vendor's public addresses are nobody's. */
+    public Policy sparing(Set<String> values) {
+        return new Policy(keep, known, pseudonymKey, Set.copyOf(values));
+    }
+
+    Set<String> harmless() {
+        return harmless;
     }
 
     /** The ids of the rules that are relaxed, in order. */
