@@ -12,21 +12,34 @@
 //SOURCES ../runbook/verdict/package-info.java
 //SOURCES ../runbook/message/package-info.java
 //SOURCES ../runbook/sandbox/package-info.java
+//SOURCES ../runbook/watching/package-info.java
 
 // Helpers that the tests share
 //SOURCES Cli.java
+//SOURCES Certificates.java
+//SOURCES FaultServer.java
 //SOURCES FileServer.java
+//SOURCES ProxyServer.java
+//SOURCES Readme.java
 //SOURCES Repository.java
 //SOURCES ScriptCommand.java
 //SOURCES TestReport.java
 //SOURCES Tree.java
+//SOURCES TriageRun.java
 
 // The tests, one line each (CatalogTest fails when one is missing here)
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
+//SOURCES FaultTest.java
+//SOURCES NetworkTest.java
 //SOURCES FleetTest.java
+//SOURCES GameDayTest.java
+//SOURCES ReadmeTest.java
 //SOURCES TriageTest.java
 //SOURCES SandboxTest.java
+//SOURCES WatchPaceTest.java
+//SOURCES WatchStateTest.java
+//SOURCES WatchTest.java
 //SOURCES WrapperTest.java
 
 import java.io.PrintWriter;

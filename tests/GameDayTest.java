@@ -1,0 +1,60 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import runbook.Json;
+
+/** From the page to the closed postmortem with nothing but the five commands, as {@code ./jbang drill} shows them. */
+class GameDayTest {
+    @Test
+    void fiveCommandsTakeATeamFromThePageToTheClosedPostmortem() throws IOException {
+        Path cwd = Tree.temporary("game-day");
+        Cli.Result result = Cli.wrapper("drill", "--yes", "--lead", "Sam").cwd(cwd).timeout(Duration.ofMinutes(4)).run();
+        assertEquals(0, result.exit(), result.toString());
+
+        Path journal = find(cwd, "journal.jsonl");
+        Path incident = journal.getParent();
+        List<String> events = Files.readAllLines(journal).stream().map(GameDayTest::event).distinct().toList();
+        String report = Files.readString(incident.resolve("postmortem.md"));
+        String key = Files.readString(find(cwd, "old-key")).strip();
+        String newKey = Files.readString(find(cwd, "new-key")).strip();
+        assertAll(
+                () -> assertTrue(events.containsAll(List.of("detected", "acknowledged", "diagnosed", "rotation-step", "rotated", "recovered", "bundled", "closed")), events.toString()),
+                () -> assertEquals("closed", events.get(events.size() - 1)),
+                () -> assertTrue(report.contains("P1") && report.contains("Sam") && report.contains("key-invalid"), report),
+                () -> assertTrue(report.contains("DRILL"), "the report says that it was a drill"),
+                () -> assertTrue(Files.readString(find(cwd, ".env")).contains(newKey), "the application has the new key"));
+        for (Path file : everythingIn(incident)) {
+            String content = Files.readString(file, StandardCharsets.ISO_8859_1);
+            assertFalse(content.contains(key) || content.contains(newKey), file + " holds a key");
+        }
+        assertFalse((result.out() + result.err()).contains(key) || (result.out() + result.err()).contains(newKey), "the screens hold a key");
+    }
+
+    private static String event(String line) {
+        try {
+            return Json.read(line).path("event").asText();
+        } catch (IOException e) {
+            throw new AssertionError(line, e);
+        }
+    }
+
+    private static Path find(Path folder, String name) throws IOException {
+        return everythingIn(folder).stream().filter(file -> file.endsWith(name)).findFirst().orElseThrow();
+    }
+
+    private static List<Path> everythingIn(Path folder) throws IOException {
+        try (Stream<Path> files = Files.walk(folder)) {
+            return files.filter(Files::isRegularFile).toList();
+        }
+    }
+}

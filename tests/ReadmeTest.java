@@ -1,0 +1,30 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the README says is so. {@code ./jbang readme} mends what fails here. */
+class ReadmeTest {
+    @Test
+    void optionsAndExitCodesAreThoseOfTheScripts() throws IOException {
+        String readme = Files.readString(Readme.FILE);
+        assertEquals(Readme.renew(readme, block -> block.endsWith("--help")), readme);
+    }
+
+    @Test
+    void theListOfFilesIsComplete() throws IOException {
+        String readme = Files.readString(Readme.FILE);
+        assertEquals(Readme.renew(readme, "files"::equals), readme);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"triage", "rotate-key", "watch", "debug-bundle", "postmortem"})
+    void aScriptsHelpIsShownAndFitsEightyColumns(String script) throws IOException {
+        assertTrue(Files.readString(Readme.FILE).contains("<!-- screen: " + script + " --help -->"), "not in the README");
+        Cli.run(script, "--help").out().lines().forEach(line -> assertTrue(line.length() <= 80, line));
+    }
+}

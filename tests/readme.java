@@ -1,0 +1,45 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION Writes the README's screens, options, list of files and pictures anew, from what the scripts really do
+//DEPS org.jsoup:jsoup:1.24.1
+//SOURCES Cli.java
+//SOURCES Readme.java
+//SOURCES Repository.java
+//SOURCES ScriptCommand.java
+//SOURCES Tree.java
+//DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.stream.Stream;
+import org.jsoup.Jsoup;
+import org.jsoup.nodes.Element;
+
+/** {@code ./jbang readme}: after a change of options, screens or files. ReadmeTest tells when it is due. */
+class WriteReadme {
+    public static void main(String... args) throws IOException {
+        Files.createDirectories(Repository.file("pictures"));
+        watchPicture();
+        timelinePicture();
+        Files.writeString(Readme.FILE, Readme.renew(Files.readString(Readme.FILE), block -> true));
+        System.exit(0);
+    }
+
+    private static void watchPicture() {
+        Cli.script("watch").args("--drill", "recovering", "--chart", Repository.file("pictures/watch.svg").toString())
+                .cwd(Tree.temporary("watch")).timeout(Duration.ofMinutes(3)).run();
+    }
+
+    private static void timelinePicture() throws IOException {
+        Path folder = Tree.temporary("game-day");
+        Cli.wrapper("drill", "--yes", "--lead", "Sam").cwd(folder).run();
+        try (Stream<Path> files = Files.walk(folder)) {
+            Path report = files.filter(file -> file.endsWith("postmortem.html")).findFirst().orElseThrow();
+            Element picture = Jsoup.parse(Files.readString(report)).selectFirst("svg");
+            picture.attr("xmlns", "http://www.w3.org/2000/svg");
+            Files.writeString(Repository.file("pictures/timeline.svg"), picture.outerHtml() + "\n");
+        }
+    }
+}
