@@ -74,7 +74,7 @@ final class KeyTest {
         if (old.isPresent() && !old.get().equals(fresh)) {
             oldStanding = klaviyo.standing(old.get());
         }
-        Optional<String> wanted = wishes.account().or(oldStanding::account).or(() -> old.flatMap(Klaviyo::site));
+        Optional<String> wanted = wishes.account().or(() -> accountOf(oldStanding, old, fresh));
         if (wanted.isEmpty()) {
             throw new Trouble(Kind.UNFIT, "nothing tells which account the old key belongs to", "give --account ID, the site id in Klaviyo, Settings > Account");
         }
@@ -84,16 +84,24 @@ final class KeyTest {
         if (!account.equals(wanted)) {
             throw new Trouble(Kind.UNFIT, "the new key belongs to account " + account.get() + ", not to " + wanted.get(), "make the key while logged in to account " + wanted.get());
         }
-        refuseStrangers();
+        refuseStrangers(fresh);
         return Done.ok(account.get() + (wishes.account().isPresent() ? ", as asked for" : ", as the old key's")
                 + (oldStanding.state() == Standing.State.INVALID ? "; the old key is dead: " + oldStanding.words() : ""));
     }
 
-    private void refuseStrangers() throws Trouble {
+    // What Klaviyo says counts. The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
+    private Optional<String> accountOf(Standing standing, Optional<Key> key, Key fresh) {
+        return standing.valid() && standing.account().isPresent() ? standing.account()
+                : key.flatMap(Klaviyo::site).filter(site -> Klaviyo.site(fresh).equals(account));
+    }
+
+    private void refuseStrangers(Key fresh) throws Trouble {
         for (Holding holding : holdings) {
-            Optional<String> site = holding.old.flatMap(Klaviyo::site).filter(one -> !account.get().equals(one));
-            if (site.isPresent()) {
-                throw new Trouble(Kind.UNFIT, holding.name() + " holds a key of another account, " + site.get(), "leave it out of --to");
+            if (holding.old.isPresent() && !holding.old.equals(old) && !holding.old.get().equals(fresh)) {
+                Optional<String> theirs = accountOf(klaviyo.standing(holding.old.get()), holding.old, fresh);
+                if (theirs.isPresent() && !theirs.equals(account)) {
+                    throw new Trouble(Kind.UNFIT, holding.name() + " holds a key of another account, " + theirs.get(), "leave it out of --to");
+                }
             }
         }
     }

@@ -56,8 +56,8 @@ final class Klaviyo {
                 yield new Standing(State.VALID, account.map(Auth.Account::id).or(() -> site), account.map(Auth.Account::toString).orElse("authenticated"));
             }
             case FORBIDDEN -> new Standing(State.VALID, site, "valid, though without accounts:read");
-            case UNAUTHORIZED -> new Standing(State.INVALID, site, Symptom.describe(answer));
-            default -> new Standing(State.UNKNOWN, site, Symptom.describe(answer));
+            case UNAUTHORIZED -> new Standing(State.INVALID, Optional.empty(), Symptom.describe(answer));
+            default -> new Standing(State.UNKNOWN, Optional.empty(), Symptom.describe(answer));
         };
     }
 

@@ -70,7 +70,7 @@ public final class Rotation implements AutoCloseable {
                         "run it again with " + missing.stream().map(name -> "--to " + Command.quoted(name)).collect(Collectors.joining(" ")));
             }
             resumed = true;
-            progress.get().awaitChild(wishes.restart());
+            progress.get().awaitChild(tool.timeout());
             holdings.forEach(progress.get()::restore);
             restarting = progress.get().restarting();
         }
@@ -219,14 +219,18 @@ public final class Rotation implements AutoCloseable {
         enter(holding, State.WRITING);
         Optional<Trouble> complaint = attempt(() -> holding.store.write(tool, fresh));
         if (complaint.isPresent() && !(holding.store.readable() && found(holding, fresh.fingerprint()))) {
-            // A refusal that changed nothing leaves the store as it was: then there is nothing to roll back either.
-            if (first && complaint.get().kind() == Kind.DENIED && (!holding.store.readable() || found(holding, holding.before))) {
+            if (first && changedNothing(holding, complaint.get().kind())) {
                 enter(holding, State.UNTOUCHED);
             }
             throw complaint.get();
         }
         enter(holding, State.WRITTEN);
         return complaint.map(trouble -> Done.warn("holds the new key, although the tool complained: " + trouble.getMessage())).orElse(Done.ok("stored"));
+    }
+
+    // A tool that is not there did nothing; one that was refused did nothing either, if the store says the same.
+    private boolean changedNothing(Holding holding, Kind complaint) {
+        return complaint == Kind.MISSING_TOOL || complaint == Kind.DENIED && (!holding.store.readable() || found(holding, holding.before));
     }
 
     /** Whether a failure left every store as it was, so that this is a refusal and no roll-back. */
@@ -283,14 +287,15 @@ public final class Rotation implements AutoCloseable {
         if (!holding.store.readable()) {
             return Done.skipped("not compared: " + holding.store.note());
         }
+        Optional<Trouble> complaint = Optional.empty();
         for (int left = READ_BACKS; left > 0; left--) {
-            holding.now = holding.store.read(tool);
-            if (holding.now.holds(fresh.fingerprint())) {
+            complaint = attempt(() -> holding.now = holding.store.read(tool));
+            if (complaint.isEmpty() && holding.now.holds(fresh.fingerprint())) {
                 return Done.ok("holds the new key, sha256 " + fresh.fingerprint() + version(holding.now));
             }
             Pause.of(Verification.INTERVAL);
         }
-        throw new Trouble(Kind.FAILED, "gives back " + holding.now + " instead of sha256 " + fresh.fingerprint(), "");
+        throw complaint.orElseGet(() -> new Trouble(Kind.FAILED, "gives back " + holding.now + " instead of sha256 " + fresh.fingerprint(), ""));
     }
 
     /** Step 5: the application reads the key anew. */

@@ -49,6 +49,11 @@ public final class Tool {
         this.timeout = timeout;
     }
 
+    /** How long a run may take that does not bring its own time. */
+    Duration timeout() {
+        return timeout;
+    }
+
     /** Keeps this key out of every child's environment and every message from now on. */
     public void conceal(Key key) {
         if (!key.reveal().isBlank()) {

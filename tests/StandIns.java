@@ -1,0 +1,185 @@
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+
+/**
+ * Tools that record how they are called: {@code vault}, {@code az}, {@code gh}, {@code heroku} keep one value in a file,
+ * {@code systemctl} starts "the application" by copying that value. A file named {@code fault} makes the next matching
+ * calls go wrong. They stand first on the PATH, in a folder of their own.
+ */
+final class StandIns {
+    /** Ways in which a call can go wrong; the value in the file says how the script does it. */
+    enum Fault {
+        EXITS_NON_ZERO("echo 'Error: boom' >&2; exit 3"),
+        HANGS("sleep 300"),
+        LIES("echo 'Error: boom'; exit 0"),
+        GARBAGE("printf '\\001\\377 <<garbage>>'; exit 0"),
+        KILLED("kill -9 $$"),
+        /** Still answers this call, and is gone for the next. */
+        MISSING("trap 'rm -f \"$0\"' EXIT");
+
+        final String script;
+
+        Fault(String script) {
+            this.script = script;
+        }
+    }
+
+    private static final String HEAD = """
+            #!/bin/sh
+            here=$(dirname "$0")/..
+            tool=$(basename "$0")
+            { printf '%s' "$tool"; for word in "$@"; do printf ' [%s]' "$word"; done; echo; } >> "$here/calls"
+            env > "$here/environment-$tool"
+            if [ -f "$here/fault" ]; then
+              read -r on times < "$here/fault"
+              case "$tool $*" in *"$on"*)
+                if [ "$times" -gt 0 ]; then
+                  echo "$on $((times - 1))" > "$here/fault"
+                  . "$here/how"
+                fi;;
+              esac
+            fi
+            """;
+    private static final String KEEP = "cat > \"$here/stdin-$tool\"; cp \"$here/stdin-$tool\" \"$here/value\"; echo $(( $(cat \"$here/version\") + 1 )) > \"$here/version\"";
+
+    private static final String VAULT = """
+            case "$*" in
+              *-version=1*) printf '{"data":{"data":{"key":"%s"},"metadata":{"version":1}}}' "$(cat "$here/first")";;
+              *'kv get'*) printf '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}' "$(cat "$here/value")" "$(cat "$here/version")";;
+              *'kv patch'*) KEEP;;
+            esac
+            """;
+    private static final String AZ = """
+            case "$*" in
+              *'secret show'*) printf '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}' "$(cat "$here/value")" "$(cat "$here/version")";;
+              *'secret set'*) KEEP;;
+            esac
+            """;
+    private static final String GH = """
+            case "$*" in
+              *'secret list'*) printf 'OTHER\\t2026-01-01T00:00:00Z\\nKLAVIYO_KEY\\t2026-01-01T00:00:%02dZ\\n' "$(cat "$here/version")";;
+              *'secret set'*) KEEP;;
+            esac
+            """;
+    private static final String HEROKU = """
+            case "$*" in
+              'api GET'*) printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$(cat "$here/value")";;
+              'api PATCH'*) cat > "$here/stdin-$tool"; sed 's/.*:"\\([^"]*\\)"}/\\1/' < "$here/stdin-$tool" | tr -d '\\n' > "$here/value";;
+            esac
+            """;
+    private static final String SYSTEMCTL = """
+            case "$*" in
+              *LoadState*) echo loaded;;
+              *InvocationID*) printf '%032x\\n' "$(cat "$here/starts")";;
+              *restart*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
+              *is-active*) echo active;;
+            esac
+            """;
+
+    private final Path folder;
+
+    StandIns(Path folder, String value) {
+        this.folder = folder;
+        put("value", value);
+        put("app", value);
+        put("first", value);
+        put("version", "1");
+        put("starts", "1");
+        put("calls", "");
+        install();
+    }
+
+    /** Puts every tool (back) in its place. */
+    void install() {
+        tool("vault", VAULT);
+        tool("az", AZ);
+        tool("gh", GH);
+        tool("heroku", HEROKU);
+        tool("systemctl", SYSTEMCTL);
+    }
+
+    private void tool(String name, String script) {
+        try {
+            Path file = Files.createDirectories(folder.resolve("bin")).resolve(name);
+            Files.writeString(file, HEAD + script.replace("KEEP", KEEP));
+            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Lets the next so many calls whose words contain {@code on} (one word) go wrong. */
+    void fail(String on, Fault how, int times) {
+        put("how", how.script + "\n");
+        put("fault", on + " " + times + "\n");
+    }
+
+    /** The same with a shell script of one's own. */
+    void fail(String on, String how) {
+        put("how", how + "\n");
+        put("fault", on + " 1\n");
+    }
+
+    void remove(String tool) {
+        try {
+            Files.delete(folder.resolve("bin").resolve(tool));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    void mend() {
+        put("fault", "nothing 0\n");
+        install();
+    }
+
+    Cli onPath(Cli cli) {
+        return cli.env("PATH", folder.resolve("bin") + ":" + System.getenv("PATH"));
+    }
+
+    String value() {
+        return get("value");
+    }
+
+    /** The key with which "the application" last started. */
+    String app() {
+        return get("app");
+    }
+
+    List<String> calls() {
+        return get("calls").lines().toList();
+    }
+
+    /** What a tool was last fed. */
+    String stdin(String tool) {
+        return get("stdin-" + tool);
+    }
+
+    String environment(String tool) {
+        return get("environment-" + tool);
+    }
+
+    Path file(String name) {
+        return folder.resolve(name);
+    }
+
+    private void put(String name, String text) {
+        try {
+            Files.writeString(folder.resolve(name), text);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private String get(String name) {
+        try {
+            return Files.readString(folder.resolve(name));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
