@@ -53,6 +53,7 @@ import runbook.watching.Watching;
                   "  jbang watch --post --exec './fallback.sh off' --chart recovery.svg"})
 class Watch implements Callable<Integer> {
     private static final String DEFAULT_ERRORS_WINDOW = "[15m]";
+    private static final Duration SCRAPED_TWICE = Duration.ofMinutes(2);
     private static final Duration SHORTEST = Duration.ofMillis(100);
 
     public static void main(String... args) {
@@ -125,7 +126,7 @@ class Watch implements Callable<Integer> {
         if (chart != null && !chart.toString().matches("(?i).*\\.(svg|html?)")) {
             throw new Problem("--chart " + Text.safe(chart.toString(), 80) + ": give a file that ends in .svg or .html");
         }
-        Settings settings = settings(goal);
+        Settings settings = settings(pause);
         screen = shared.screen();
         Watching.Plan plan = new Watching.Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000), drill() ? 15 : 1,
                 Optional.of(backlog), shared.incident(), Path.of(Incident.BASE));
@@ -137,7 +138,9 @@ class Watch implements Callable<Integer> {
             watching = new Watching(plan, telling, face);
             exit = watching.run();
         }
-        end(watching, exit);
+        try (watching) {
+            end(watching, exit);
+        }
         return exit;
     }
 
@@ -158,10 +161,10 @@ class Watch implements Callable<Integer> {
         return new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
     }
 
-    /** The application's errors are counted over as long as it has to be good, or old ones would hold recovery back. */
-    private Settings settings(Goal goal) {
+    /** The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than metrics are scraped. */
+    private Settings settings(Duration pause) {
         Settings settings = shared.settings();
-        long window = drill() ? goal.lasting().toSeconds() : Math.max(120, goal.lasting().toSeconds());
+        long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
         Settings.AppErrors app = settings.app();
         String query = app.query().replace(DEFAULT_ERRORS_WINDOW, "[" + Math.max(1, window) + "s]");
         return new Settings(settings.target(), settings.key(), settings.revision(), settings.probing(),

@@ -111,6 +111,11 @@ final class Cli {
         return this;
     }
 
+    /** The command as one line for a shell, for a test that has to start it inside a terminal. */
+    String quoted() {
+        return command.stream().map(word -> "'" + word.replace("'", "'\\''") + "'").collect(java.util.stream.Collectors.joining(" "));
+    }
+
     /** Runs it to its end. */
     Result run() {
         return start().await();

@@ -38,6 +38,7 @@
 //SOURCES TriageTest.java
 //SOURCES SandboxTest.java
 //SOURCES WatchPaceTest.java
+//SOURCES WatchPartsTest.java
 //SOURCES WatchStateTest.java
 //SOURCES WatchTest.java
 //SOURCES WrapperTest.java

@@ -16,9 +16,9 @@ public final class History {
     private final List<Hole> holes = new ArrayList<>();
 
     /** Takes in the looks that a round made. */
-    public void add(Round round) {
-        round.readings().stream().filter(reading -> reading.passed() || reading.failed())
-                .forEach(reading -> add(reading.check(), new Series.Look(round.at(), reading.passed(), reading.millis())));
+    public void add(long at, List<Reading> readings) {
+        readings.stream().filter(reading -> reading.passed() || reading.failed())
+                .forEach(reading -> add(reading.check(), new Series.Look(at, reading.passed(), reading.millis())));
     }
 
     void add(String check, Series.Look look) {

@@ -1,11 +1,15 @@
 package runbook.watching;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.jline.terminal.Attributes;
 import org.jline.terminal.Size;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
+import org.jline.utils.Curses;
 import org.jline.utils.Display;
 import org.jline.utils.InfoCmp.Capability;
 
@@ -18,12 +22,17 @@ public final class LiveTerminal implements AutoCloseable {
     public enum Key { NONE, QUIT }
 
     private static final int CTRL_C = 3;
+    // xterm keeps a stack of titles; terminals that do not know it ignore these.
+    private static final String PUSH_TITLE = "\033[22;0t";
+    private static final String POP_TITLE = "\033[23;0t";
+    private static final String SHOW_CURSOR = "\033[?25h";
     private static final int NARROWEST = 20;
     private static final int LOWEST = 3;
 
     private final Terminal terminal;
     private final Display display;
     private final Attributes before;
+    private final byte[] farewell;
     private final boolean unicode;
     private final boolean color;
     private final Thread giveBack = new Thread(this::restore, "terminal");
@@ -40,12 +49,17 @@ public final class LiveTerminal implements AutoCloseable {
         terminal.handle(Terminal.Signal.WINCH, signal -> resized = true);
         before = terminal.enterRawMode();
         display = new Display(terminal, true);
+        farewell = (POP_TITLE + capability(Capability.exit_ca_mode) + capability(Capability.cursor_normal) + SHOW_CURSOR).getBytes(StandardCharsets.US_ASCII);
         terminal.puts(Capability.enter_ca_mode);
         terminal.puts(Capability.cursor_invisible);
-        // The title as it was is pushed on xterm's stack, to be popped at the end.
-        terminal.writer().print("\033[22;0t");
+        terminal.writer().print(PUSH_TITLE);
         terminal.flush();
         Runtime.getRuntime().addShutdownHook(giveBack);
+    }
+
+    private String capability(Capability capability) {
+        String sequence = terminal.getStringCapability(capability);
+        return sequence == null ? "" : Curses.tputs(sequence);
     }
 
     /**
@@ -68,7 +82,10 @@ public final class LiveTerminal implements AutoCloseable {
     }
 
     /** Shows this, in place of what was shown before. */
-    public void show(Snapshot shot) {
+    public synchronized void show(Snapshot shot) {
+        if (!open) {
+            return;
+        }
         if (resized) {
             // Asking for the size starts a process: only when it has changed.
             resized = false;
@@ -97,7 +114,8 @@ public final class LiveTerminal implements AutoCloseable {
                 // The keyboard is gone for good: not to be asked again at once.
                 Thread.sleep(Math.max(1, most.toMillis()));
             }
-        } catch (IOException e) {
+        } catch (IOException | IllegalStateException e) {
+            // The terminal is gone, or a signal has closed it.
             return Key.QUIT;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -107,25 +125,32 @@ public final class LiveTerminal implements AutoCloseable {
     }
 
     /** Sets the window's title. */
-    public void title(String title) {
-        terminal.writer().print("\033]0;" + title.replaceAll("\\p{Cc}", " ") + "\007");
-        terminal.flush();
+    public synchronized void title(String title) {
+        say("\033]0;" + title.replaceAll("\\p{Cc}", " ") + "\007");
     }
 
     /** Rings. */
-    public void bell() {
-        terminal.writer().print("\007");
-        terminal.flush();
+    public synchronized void bell() {
+        say("\007");
     }
 
+    private void say(String sequence) {
+        if (open) {
+            terminal.writer().print(sequence);
+            terminal.flush();
+        }
+    }
+
+    // Past JLine, to the descriptor itself: on a signal JLine closes its terminal at the same time as this runs.
     private synchronized void restore() {
         if (open) {
             open = false;
-            terminal.writer().print("\033[23;0t");
-            terminal.puts(Capability.cursor_visible);
-            terminal.puts(Capability.exit_ca_mode);
-            terminal.flush();
-            terminal.setAttributes(before);
+            try {
+                // Not to be closed: standard output goes on.
+                new FileOutputStream(FileDescriptor.out).write(farewell);
+            } catch (IOException e) {
+                // The terminal is gone.
+            }
         }
     }
 
@@ -134,8 +159,9 @@ public final class LiveTerminal implements AutoCloseable {
         restore();
         try {
             Runtime.getRuntime().removeShutdownHook(giveBack);
+            terminal.setAttributes(before);
         } catch (IllegalStateException e) {
-            // The process is ending already, and the hook has run.
+            // The process is ending already: the hook has run, and JLine's own has set the attributes.
         }
         terminal.close();
     }

@@ -21,7 +21,7 @@ public final class Messenger implements AutoCloseable {
     public static final String SLACK = "slack";
     /** The name of {@code --exec} as a way of telling. */
     public static final String EXEC = "exec";
-    private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final Duration DEADLINE = Duration.ofSeconds(10);
 

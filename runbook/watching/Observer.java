@@ -18,6 +18,7 @@ import runbook.check.Check.Outcome;
 import runbook.check.Checkup;
 import runbook.check.EndpointProbe;
 import runbook.check.Findings;
+import runbook.check.StatusPage;
 import runbook.check.Symptom;
 import runbook.watching.Reading.Result;
 
@@ -32,9 +33,9 @@ public final class Observer implements AutoCloseable {
      * @param round    for the state machine
      * @param updates  the vendor's updates that are new, oldest first
      * @param requests what it sent to Klaviyo's API
-     * @param findings the checks as triage knows them
+     * @param findings the checks as triage knows them, the status page as it was last read; empty where it never was
      */
-    public record Look(Round round, List<Update> updates, int requests, Findings findings) { }
+    public record Look(Round round, List<Update> updates, int requests, Optional<Findings> findings) { }
 
     private final Checkup checkup;
     private final Settings settings;
@@ -44,6 +45,7 @@ public final class Observer implements AutoCloseable {
     private final VendorLog vendor;
     private final Optional<RetryQueue> backlog;
     private final Map<String, Reading> known = new LinkedHashMap<>();
+    private StatusPage status;
     private Page page;
 
     /**
@@ -81,22 +83,32 @@ public final class Observer implements AutoCloseable {
         heed(findings, now);
         List<Update> updates = List.of();
         if (due.contains("status-page")) {
-            page = Page.of(findings.status());
-            updates = vendor.read(findings.status());
+            status = findings.status();
+            page = Page.of(status);
+            updates = vendor.read(status);
         }
         Round round = new Round(now, known.values().stream().filter(reading -> !reading.check().equals("status-page")).toList(),
                 withPage ? page : null, backlog.map(RetryQueue::look).orElse(null));
-        return new Look(round, updates, findings.requestsSpent(), findings);
+        return new Look(round, updates, findings.requestsSpent(), Optional.ofNullable(status).map(read -> with(read, findings)));
+    }
+
+    private static Findings with(StatusPage status, Findings f) {
+        return new Findings(f.at(), f.settings(), status, f.network(), f.auth(), f.endpoints(), f.limits(), f.revision(), f.app(), f.errors(), f.webhook());
     }
 
     private void remember(Check check, boolean made, Findings findings) {
         if (made) {
             Result result = result(check, findings);
-            known.put(check.name(), new Reading(check.name(), result, true, check.millis(), Text.safe(check.summary(), LONGEST_WORDS)));
+            known.put(check.name(), new Reading(check.name(), result, true, check.millis(), words(check)));
         } else {
             known.computeIfPresent(check.name(), (name, last) -> last.stale());
             known.computeIfAbsent(check.name(), name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at"));
         }
+    }
+
+    // Triage counts its samples; here it is always one.
+    private static String words(Check check) {
+        return Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), LONGEST_WORDS);
     }
 
     // A warning is bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.

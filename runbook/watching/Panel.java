@@ -15,7 +15,7 @@ import runbook.Text;
 import runbook.watching.Reading.Result;
 
 /** Lays a {@link Snapshot} out for a terminal of any size: no line wider, no more lines than fit, the least important left out first. */
-final class Panel {
+public final class Panel {
     private static final int LONGEST_NAME = 20;
     private static final int SPARK_AT_LEAST = 8;
     private static final int SPARK_AT_MOST = 40;
@@ -53,8 +53,8 @@ final class Panel {
         this.color = color;
     }
 
-    /** The lines to show on a terminal of this size. */
-    static List<AttributedString> lay(Snapshot shot, int columns, int rows, boolean unicode, boolean color) {
+    /** The lines to show on a terminal of this size: none wider than {@code columns - 1}, no more than {@code rows}. */
+    public static List<AttributedString> lay(Snapshot shot, int columns, int rows, boolean unicode, boolean color) {
         Panel panel = new Panel(shot, columns, unicode, color);
         panel.head();
         panel.checks();
@@ -87,7 +87,7 @@ final class Panel {
 
     private AttributedString check(Reading reading, int name, int spark, int words) {
         Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
-        Series series = shot.series().get(reading.check());
+        Series series = shot.history().series().get(reading.check());
         String good = series == null ? "" : String.format(Locale.ROOT, "%.0f %%", Math.floor(100 * series.success()));
         String last = reading.millis() == 0 && series == null ? "" : reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
         String line = series == null ? "" : Sparkline.of(series.recent(), spark, unicode);

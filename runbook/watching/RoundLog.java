@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
+import java.util.List;
 import java.util.function.Consumer;
 import runbook.Json;
 import runbook.incident.Incident;
@@ -26,11 +27,11 @@ final class RoundLog {
 
     private RoundLog() { }
 
-    static void append(Incident incident, Instant at, Round round) throws IOException {
+    static void append(Incident incident, Instant at, List<Reading> readings) throws IOException {
         ObjectNode line = Json.object().put("at", at.toString());
         ObjectNode good = line.putObject("good");
         ObjectNode bad = line.putObject("bad");
-        for (Reading reading : round.readings()) {
+        for (Reading reading : readings) {
             if (reading.passed() || reading.failed()) {
                 (reading.passed() ? good : bad).put(reading.check(), reading.millis());
             }

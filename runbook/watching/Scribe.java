@@ -3,12 +3,13 @@ package runbook.watching;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,14 +27,17 @@ import runbook.incident.Incident;
  */
 public final class Scribe implements AutoCloseable {
     private static final String LOCK = "watch.lock";
+    private static final int MOST_EARLY = 50;
 
     private final Path base;
     private final Optional<String> drill;
     private final Consumer<String> complain;
     private Optional<Incident> incident;
+    // What the vendor wrote before we saw a failure belongs to the incident that the failure opens.
+    private final List<Happening> early = new ArrayList<>();
     private FileChannel lock;
     private boolean leading = true;
-    private String complained = "";
+    private boolean complained;
 
     /**
      * A scribe.
@@ -62,11 +66,13 @@ public final class Scribe implements AutoCloseable {
     }
 
     private void lead(Incident open) {
+        Path file = open.folder().resolve(LOCK);
         try {
-            open.write(LOCK, new byte[0]);
-            lock = FileChannel.open(open.folder().resolve(LOCK), StandardOpenOption.WRITE);
-            FileLock held = lock.tryLock();
-            leading = held != null;
+            if (Files.notExists(file)) {
+                open.write(LOCK, new byte[0]);
+            }
+            lock = FileChannel.open(file, StandardOpenOption.WRITE);
+            leading = lock.tryLock() != null;
         } catch (OverlappingFileLockException e) {
             leading = false;
         } catch (IOException e) {
@@ -95,6 +101,8 @@ public final class Scribe implements AutoCloseable {
     public Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String, ?> more) {
         if (incident.isEmpty() && happening instanceof Happening.Degraded degraded) {
             open(degraded, clock);
+        } else if (incident.isEmpty() && happening instanceof Happening.Posted posted && early.size() < MOST_EARLY) {
+            early.add(posted);
         }
         Map<String, Object> data = new LinkedHashMap<>();
         data.put("kind", happening.kind());
@@ -116,8 +124,10 @@ public final class Scribe implements AutoCloseable {
     private void open(Happening.Degraded first, LongFunction<Instant> clock) {
         Incident made = Incident.named(base, Instant.now());
         incident = Optional.of(made);
-        append(Event.DETECTED, first.words(), Map.of("since", clock.apply(first.at())));
         lead(made);
+        append(Event.DETECTED, first.words(), Map.of("since", clock.apply(first.at())));
+        early.forEach(posted -> write(posted, clock, Set.of(), Map.of()));
+        early.clear();
     }
 
     /** Puts something else into the journal, if there is one; gives the event where that worked. */
@@ -132,9 +142,9 @@ public final class Scribe implements AutoCloseable {
     }
 
     /** Notes a round, so that a watch that is started again knows of it. */
-    public void round(Instant at, Round round) {
+    public void round(Instant at, List<Reading> readings) {
         if (leading) {
-            attempt(open -> RoundLog.append(open, at, round));
+            attempt(open -> RoundLog.append(open, at, readings));
         }
     }
 
@@ -151,6 +161,7 @@ public final class Scribe implements AutoCloseable {
         try {
             if (incident.isPresent()) {
                 writing.on(incident.get());
+                complained = false;
                 return true;
             }
         } catch (IOException e) {
@@ -160,10 +171,9 @@ public final class Scribe implements AutoCloseable {
     }
 
     private void complain(IOException e) {
-        String why = Incident.why(e);
-        if (!why.equals(complained)) {
-            complained = why;
-            complain.accept("the incident folder cannot be used (" + why + "); the watch goes on without it");
+        if (!complained) {
+            complained = true;
+            complain.accept("the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it");
         }
     }
 

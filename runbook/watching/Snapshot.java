@@ -15,7 +15,7 @@ import java.util.Optional;
  * @param lasting   for how long
  * @param incident  since the incident began
  * @param readings  the checks, in the order in which people read them
- * @param series    what each came to so far
+ * @param history   what each came to so far
  * @param waits     how long a check still has to wait for its quota
  * @param conditions what recovery asks for
  * @param update    the status page's newest update
@@ -26,5 +26,5 @@ import java.util.Optional;
  * @param notes     what else there is to say, newest last
  */
 public record Snapshot(Optional<String> drill, Instant now, State state, Duration lasting, Duration incident, List<Reading> readings,
-                       Map<String, Series> series, Map<String, Duration> waits, List<Condition> conditions, Optional<Update> update, long requests,
+                       History history, Map<String, Duration> waits, List<Condition> conditions, Optional<Update> update, long requests,
                        Optional<Duration> next, Optional<Duration> message, int untold, List<String> notes) { }

@@ -145,7 +145,6 @@ public final class Telling implements AutoCloseable {
     private void told(Messenger.Told told) {
         boolean worked = told.why().isEmpty();
         String what = told.channel().equals(Messenger.SLACK) ? "internal message posted to Slack" : "--exec " + choice.command().map(Command::name).orElse("") + " ran";
-        say.accept(worked ? "told" : "not-told", worked ? what : told.channel() + ": " + told.why() + (told.over() ? "" : "; it is tried until it is accepted"));
         if (told.over()) {
             Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", "told", "channel", told.channel(), "of", told.message().of()));
             if (told.channel().equals(Messenger.SLACK)) {
@@ -154,6 +153,7 @@ public final class Telling implements AutoCloseable {
             }
             scribe.append(told.channel().equals(Messenger.SLACK) ? Event.ANNOUNCED : Event.NOTE, worked ? what : what + ", but " + told.why(), data);
         }
+        say.accept(worked ? "told" : "not-told", worked ? what : told.channel() + ": " + told.why() + (told.over() ? "" : "; it is tried until it is accepted"));
     }
 
     /** Waits for what is under way. */

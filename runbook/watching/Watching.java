@@ -24,12 +24,13 @@ import runbook.incident.Incident;
 import runbook.verdict.Verdict;
 
 /** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */
-public final class Watching {
+public final class Watching implements AutoCloseable {
     /** Exit code when {@code --max} ran out. */
     public static final int NOT_RECOVERED = 31;
     /** Exit code when somebody left. */
     public static final int INTERRUPTED = 130;
     private static final Duration LAST_WORDS = Duration.ofSeconds(20);
+    private static final int LAST_MOMENT_SECONDS = 3;
     private static final long NO_GAP_BELOW = 2_000;
     private static final long SLICE = 1_000;
 
@@ -61,12 +62,14 @@ public final class Watching {
     private final Observer observer;
     private final Telling telling;
     private final Watchkeeper keeper;
+    private final CountDownLatch closed = new CountDownLatch(1);
     private volatile boolean leaving;
     private long requests;
     private long rounds;
     private long lastLook = Long.MIN_VALUE;
     private long messageDue;
     private Observer.Look last;
+    private State told = State.STARTING;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
     public Watching(Plan plan, Telling.Choice choice, Face face) {
@@ -79,8 +82,8 @@ public final class Watching {
         began = past.began().filter(start::isAfter).orElse(start);
         observer = new Observer(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began);
         telling = new Telling(choice, observer.http(), scribe, drill, this::say);
-        keeper = new Watchkeeper(plan.goal(), resumed(), millis(past.since()), past.troubled(), past.falls().stream().map(this::millis).toList());
-        messageDue = millis(past.announced().map(at -> at.plus(choice.remind())).orElse(began.plus(choice.remind())));
+        keeper = new Watchkeeper(plan.goal(), resumed(), resumed() == State.STARTING ? 0 : millis(past.since()), past.troubled(), past.falls().stream().map(this::millis).toList());
+        messageDue = millis(past.announced().orElse(began)) + choice.remind().toMillis();
     }
 
     // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about now.
@@ -88,8 +91,9 @@ public final class Watching {
         return past.troubled() && past.state() != State.RECOVERED && past.state() != State.HEALTHY ? past.state() : State.STARTING;
     }
 
+    // What the journal has is of the past, also where the clock has been set back since.
     private long millis(Instant at) {
-        return Duration.between(start, at).toMillis();
+        return Math.min(0, Duration.between(start, at).toMillis());
     }
 
     private Instant clock(long millis) {
@@ -97,9 +101,8 @@ public final class Watching {
     }
 
     /** Watches until it has recovered (0), time is up ({@link #NOT_RECOVERED}) or somebody leaves ({@link #INTERRUPTED}). */
-    public int run() throws InterruptedException {
-        CountDownLatch ended = new CountDownLatch(1);
-        Thread hook = leaveOnSignal(Thread.currentThread(), ended);
+    public int run() {
+        leaveOnSignal(Thread.currentThread());
         try {
             begin();
             int exit = rounds();
@@ -109,32 +112,32 @@ public final class Watching {
             return exit;
         } catch (InterruptedException e) {
             return INTERRUPTED;
-        } finally {
-            telling.close();
-            observer.close();
-            scribe.close();
-            ended.countDown();
-            if (!leaving) {
-                Runtime.getRuntime().removeShutdownHook(hook);
-            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
         }
     }
 
-    // A signal ends the rounds, and what comes after them (a chart) still has a moment.
-    private Thread leaveOnSignal(Thread watcher, CountDownLatch ended) {
-        Thread hook = new Thread(() -> {
+    // A signal ends the rounds, and what comes after them (the last words, a chart) still has a moment.
+    private void leaveOnSignal(Thread watcher) {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             leaving = true;
             watcher.interrupt();
             try {
-                if (ended.await(2, TimeUnit.SECONDS)) {
-                    watcher.join(2_000);
-                }
+                closed.await(LAST_MOMENT_SECONDS, TimeUnit.SECONDS);
             } catch (InterruptedException e) {
                 // The process ends all the same.
             }
-        }, "leave");
-        Runtime.getRuntime().addShutdownHook(hook);
-        return hook;
+        }, "leave"));
+    }
+
+    /** Ends everything that was started for it. */
+    @Override
+    public void close() {
+        telling.close();
+        observer.close();
+        scribe.close();
+        closed.countDown();
     }
 
     private void begin() {
@@ -155,7 +158,7 @@ public final class Watching {
         scribe.incident().ifPresent(incident -> {
             try {
                 RoundLog.read(incident, look -> {
-                    long at = Math.min(0, millis(look.at()));
+                    long at = millis(look.at());
                     history.add(look.check(), new Series.Look(at, look.good(), look.millis()));
                     pace.made(Set.of(look.check()), at);
                     newest[0] = Math.max(newest[0], at);
@@ -228,7 +231,7 @@ public final class Watching {
         rounds++;
         requests += look.requests();
         lastLook = look.round().at();
-        history.add(look.round());
+        history.add(lastLook, observer.readings());
         look.updates().forEach(update -> happen(new Happening.Posted(lastLook, update)));
         long took = ticker.millis() - began;
         if (took > 4 * allowed()) {
@@ -237,7 +240,7 @@ public final class Watching {
             return;
         }
         keeper.observe(look.round()).forEach(this::happen);
-        scribe.round(clock(lastLook), look.round());
+        scribe.round(clock(lastLook), observer.readings());
         face.round(this::roundJson);
         remind();
     }
@@ -246,8 +249,6 @@ public final class Watching {
         history.hole(from, to);
         keeper.gap(from, to, why).forEach(this::happen);
     }
-
-    private State told = State.STARTING;
 
     private void happen(Happening happening) {
         State before = told;
@@ -272,10 +273,10 @@ public final class Watching {
 
     /** What triage would call it, for an incident that no triage has looked at. */
     private Map<String, Object> diagnosis(Happening happening) {
-        if (!(happening instanceof Happening.Degraded) || last == null || !past.severity().isEmpty()) {
+        if (!(happening instanceof Happening.Degraded) || last.findings().isEmpty() || !past.severity().isEmpty()) {
             return Map.of();
         }
-        Verdict verdict = Verdict.of(last.findings());
+        Verdict verdict = Verdict.of(last.findings().get());
         Map<String, Object> data = new HashMap<>(Map.of("diagnosis", verdict.diagnosis().id()));
         verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
         return data;
@@ -338,7 +339,7 @@ public final class Watching {
         plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
         Page page = last == null ? null : last.round().page();
         return new Snapshot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
-                Duration.ofMillis(now - millis(began)), observer.readings(), history.series(), waits, keeper.conditions(now),
+                Duration.ofMillis(now - millis(began)), observer.readings(), history, waits, keeper.conditions(now),
                 page == null ? Optional.empty() : page.newest(), requests, next,
                 lasting() ? Optional.of(Duration.ofMillis(messageDue - now)) : Optional.empty(), telling.pending(), List.of());
     }

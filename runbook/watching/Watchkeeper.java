@@ -94,7 +94,7 @@ public final class Watchkeeper {
             flap(round.at(), falls.size(), happenings);
         } else {
             enter(State.DEGRADED, badSince);
-            happenings.add(new Degraded(round.at(), badWords));
+            happenings.add(new Degraded(badSince, badWords));
         }
         troubled = true;
     }

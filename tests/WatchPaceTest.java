@@ -1,0 +1,158 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import runbook.Endpoint;
+import runbook.watching.Pace;
+import runbook.watching.Ticker;
+
+/** Whatever the interval, no endpoint gets more than a tenth of its quota in any minute; and time that is not the wall clock's. */
+class WatchPaceTest {
+    private static final List<String> ALL = List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:lists",
+            "endpoint:metrics", "endpoint:events", "endpoint:webhooks");
+
+    private static Pace pace(long intervalMillis, double speed) {
+        Random random = new Random(7);
+        return new Pace(ALL, Duration.ofMillis(intervalMillis), speed, random::nextDouble);
+    }
+
+    /** The times of every check in an hour of rounds. */
+    private static Map<String, List<Long>> anHour(Pace pace) {
+        Map<String, List<Long>> times = new HashMap<>();
+        for (long now = 0; now < 3_600_000; now = Math.max(now + 1, pace.next())) {
+            Set<String> due = pace.due(now);
+            pace.made(due, now);
+            for (String check : due) {
+                times.computeIfAbsent(check, name -> new ArrayList<>()).add(now);
+            }
+        }
+        return times;
+    }
+
+    private static int mostInAMinute(List<Long> times) {
+        Deque<Long> minute = new ArrayDeque<>();
+        int most = 0;
+        for (long at : times) {
+            minute.add(at);
+            while (at - minute.getFirst() >= 60_000) {
+                minute.removeFirst();
+            }
+            most = Math.max(most, minute.size());
+        }
+        return most;
+    }
+
+    @Test
+    void noMinuteHoldsMoreThanATenthOfAnyQuotaHoweverShortTheInterval() {
+        for (long interval : new long[] {100, 1_000, 7_000, 30_000, 61_000}) {
+            Map<String, List<Long>> times = anHour(pace(interval, 1));
+            for (Endpoint endpoint : Endpoint.KNOWN) {
+                int most = mostInAMinute(times.get("endpoint:" + endpoint.name()));
+                assertTrue(most <= endpoint.steady() / 10, endpoint.name() + " " + most + " a minute at an interval of " + interval + " ms");
+            }
+            assertEquals(1, mostInAMinute(times.get("auth")), "accounts allows 15 a minute: a tenth is one");
+        }
+    }
+
+    @Test
+    void aQuotaIsUsedToItsTenthAndNotLeftUnused() {
+        Map<String, List<Long>> times = anHour(pace(100, 1));
+        assertEquals(59, times.get("auth").size(), 1);
+        assertEquals(14, mostInAMinute(times.get("endpoint:metrics")), 1);
+    }
+
+    @Test
+    void theLowerLimitThatTheApiItselfStatesCounts() {
+        Pace pace = pace(100, 1);
+        pace.limit("profiles", 700);
+        pace.limit("lists", 9_000);
+        Map<String, List<Long>> times = anHour(pace);
+        assertTrue(mostInAMinute(times.get("endpoint:profiles")) <= 70);
+        assertTrue(mostInAMinute(times.get("endpoint:lists")) <= 75, "a higher one than is published does not");
+    }
+
+    @Test
+    void roundsComeAnIntervalApartGiveOrTakeATenth() {
+        List<Long> rounds = anHour(pace(30_000, 1)).get("network");
+        boolean varied = false;
+        for (int i = 1; i < rounds.size(); i++) {
+            long apart = rounds.get(i) - rounds.get(i - 1);
+            assertTrue(apart >= 27_000 && apart <= 33_000, "apart by " + apart);
+            varied |= apart != 30_000;
+        }
+        assertTrue(varied, "without jitter all watches of a company would ask at once");
+    }
+
+    @Test
+    void itSaysWhatItSlowsAndWhy() {
+        assertEquals(List.of("auth, endpoint:webhooks only every 1 min 1 s, not every 30 s: Klaviyo allows 15 a minute, and watch takes a tenth at most"),
+                pace(30_000, 1).slowed());
+        assertEquals(List.of(), pace(120_000, 1).slowed());
+    }
+
+    @Test
+    void anEndpointIsLeftAloneForAsLongAsItsRetryAfterAsks() {
+        Pace pace = pace(1_000, 1);
+        pace.hold("profiles", 5_000, Duration.ofSeconds(23));
+        assertFalse(pace.due(27_999).contains("endpoint:profiles"));
+        assertTrue(pace.due(27_999).contains("endpoint:lists"));
+        assertTrue(pace.due(5_000 + 23_000 * 11 / 10).contains("endpoint:profiles"));
+    }
+
+    @Test
+    void whenEveryQuotaIsSpentTheNextRoundWaits() {
+        Pace pace = new Pace(List.of("network", "auth"), Duration.ofSeconds(1), 1, () -> 0.5);
+        pace.made(pace.due(0), 0);
+        assertEquals(60_600, pace.next());
+    }
+
+    @Test
+    void aRequestOfAnEarlierWatchCountsAsOurs() {
+        Pace pace = pace(1_000, 1);
+        pace.made(Set.of("auth"), -30_000);
+        assertFalse(pace.due(30_000).contains("auth"));
+        assertTrue(pace.due(31_000).contains("auth"));
+    }
+
+    @Test
+    void aWallClockThatJumpsChangesNothingBecauseOnlyMonotonicClocksAreRead() {
+        AtomicLong awake = new AtomicLong(1_000_000);
+        Ticker ticker = Ticker.of(awake::get, awake::get);
+        awake.addAndGet(30_000);
+        assertEquals(30_000, ticker.millis());
+    }
+
+    @Test
+    void timeAsleepCountsThoughTheMonotonicClockStoodStill() {
+        AtomicLong awake = new AtomicLong(1_000_000);
+        AtomicLong always = new AtomicLong(77_000_000);
+        Ticker ticker = Ticker.of(awake::get, always::get);
+        awake.addAndGet(30_000);
+        always.addAndGet(30_000 + 3_600_000);
+        assertEquals(3_630_000, ticker.millis());
+        awake.addAndGet(10_000);
+        always.addAndGet(10_000);
+        assertEquals(3_640_000, ticker.millis());
+    }
+
+    @Test
+    void aSecondClockThatGoesBackwardsIsIgnored() {
+        AtomicLong awake = new AtomicLong(1_000_000);
+        AtomicLong always = new AtomicLong(77_000_000);
+        Ticker ticker = Ticker.of(awake::get, always::get);
+        awake.addAndGet(30_000);
+        always.set(0);
+        assertEquals(30_000, ticker.millis());
+    }
+}

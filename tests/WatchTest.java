@@ -1,0 +1,404 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import runbook.Json;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Scenario;
+
+/** Whole watches as processes, against a sandbox that lives in this one and changes under their eyes. */
+class WatchTest {
+    private final Path folder = Tree.temporary("watch");
+    private final Incident incident = Incident.at(folder.resolve("incident"));
+    private Sandbox sandbox;
+
+    @AfterEach
+    void close() {
+        if (sandbox != null) {
+            sandbox.close();
+        }
+    }
+
+    /** A watch of one endpoint whose quota allows five looks a second; what is given replaces what is usual. */
+    private Cli watch(String... more) {
+        List<String> given = List.of(more);
+        List<String> args = new ArrayList<>(List.of("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(),
+                "--incident", incident.toString()));
+        Map.of("--check", "endpoint:events", "--interval", "200ms", "--for", "500ms", "--timeout", "1s").forEach((option, value) -> {
+            if (!given.contains(option)) {
+                args.addAll(List.of(option, value));
+            }
+        });
+        args.addAll(given);
+        return Cli.script("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).args(args.toArray(String[]::new));
+    }
+
+    private void begin(Scenario scenario) {
+        sandbox = Sandbox.start(scenario);
+    }
+
+    private List<Event> journal() throws IOException {
+        return incident.journal().read().events();
+    }
+
+    /** The journal as kinds of events, in order. */
+    private List<String> kinds() throws IOException {
+        return journal().stream().map(event -> event.data().path("kind").asText(event.event())).collect(Collectors.toList());
+    }
+
+    private int looks() {
+        return sandbox.control().requests().getOrDefault("GET /api/events", 0);
+    }
+
+    @Test
+    void itTellsTheMomentItHasRecoveredAndEndsWithZero() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running running = watch("--no-status-page").start()) {
+            running.awaitOut(" degraded ");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            Cli.Result result = running.await();
+            assertEquals(0, result.exit(), result.toString());
+            assertEquals(List.of("degraded", "recovering", "recovered"), kinds());
+            Event recovered = journal().get(2);
+            assertEquals(Event.RECOVERED, recovered.event());
+            assertTrue(recovered.data().path("rounds").asInt() >= 3);
+            Duration good = Duration.between(Instant.parse(recovered.data().path("goodSince").asText()), recovered.at());
+            assertTrue(good.toMillis() >= 500, "good for " + good);
+            assertEquals(0, result.out().lines().filter(line -> line.contains(sandbox.key())).count());
+        }
+    }
+
+    @Test
+    void comingBackAndFallingAgainIsFlappingAndCostsTheStreak() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running running = watch("--no-status-page", "--for", "1s").start()) {
+            running.awaitOut(" degraded ");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            running.awaitOut(" recovering ");
+            sandbox.control().scenario(Scenario.OUTAGE);
+            running.awaitOut(" flapping ");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            assertEquals(0, running.await().exit());
+            assertEquals(List.of("degraded", "recovering", "flapping", "recovered"), kinds());
+        }
+    }
+
+    @Test
+    void neverRecoveringEndsWith31AndInAPipeEachEventIsOneLine() throws Exception {
+        begin(Scenario.OUTAGE);
+        Cli.Result result = watch("--max", "2s").run();
+        assertEquals(31, result.exit(), result.toString());
+        List<String> events = result.out().lines().filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ  [a-z-]+ +\\S.*"))
+                .map(line -> line.split(" +")[1]).toList();
+        assertEquals(List.of("watching", "status-page", "status-page", "degraded", "not-recovered"), events, result.toString());
+        assertTrue(result.out().contains("0 of 3 good rounds in a row"), result.out());
+        assertTrue(result.out().contains("Klaviyo API unavailable is identified (wanted: monitoring or better)"), result.out());
+        assertFalse(result.out().contains("\u001b"), "no cursor movement in a pipe");
+        assertEquals(events.subList(1, 5), kinds());
+    }
+
+    @Test
+    void goodProbesAreNotRecoveredWhileTheStatusPageIsWorseThanMonitoring() throws Exception {
+        begin(Scenario.HEALTHY);
+        sandbox.control().statusPage("API errors", "major", "identified", "partial_outage", "Working on it.");
+        Cli.Result result = watch("--max", "1500ms").run();
+        assertEquals(31, result.exit(), result.toString());
+        assertTrue(result.out().contains("API errors is identified"), result.out());
+        List<Event> notes = journal().stream().filter(event -> event.data().path("kind").asText().equals("status-page")).toList();
+        assertEquals(1, notes.size(), "each update once");
+        assertTrue(Instant.parse(notes.get(0).data().path("vendorAt").asText()).isBefore(notes.get(0).at()), "the vendor's own time");
+        sandbox.control().statusPage("API errors", "major", "monitoring", "partial_outage", "A fix is in.");
+        assertEquals(0, watch().run().exit(), "monitoring is good enough");
+    }
+
+    @Test
+    void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoRecoveryLost() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running running = watch("--no-status-page").start()) {
+            running.awaitOut(" degraded ").kill();
+        }
+        try (Cli.Running running = watch("--no-status-page").start()) {
+            running.awaitOut("goes-on +the journal says degraded since");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            running.awaitOut(" recovering ").kill();
+        }
+        assertEquals(0, watch("--no-status-page").run().exit());
+        assertEquals(List.of("degraded", "recovering", "recovered"), kinds());
+        assertEquals(0, watch("--no-status-page").run().exit());
+        assertEquals(List.of("degraded", "recovering", "recovered"), kinds(), "said once, also when somebody looks again");
+    }
+
+    @Test
+    void timeInWhichNobodyWatchedIsAGapAndNotHealthy() throws Exception {
+        begin(Scenario.HEALTHY);
+        Instant anHourAgo = Instant.now().minusSeconds(3_600);
+        incident.append(new Event(anHourAgo, "watch", Event.DEGRADED, "it failed", Json.of(Map.of("kind", "degraded", "state", "degraded", "since", anHourAgo))));
+        incident.append(new Event(anHourAgo.plusSeconds(60), "watch", Event.NOTE, "good again", Json.of(Map.of("kind", "recovering", "state", "recovering"))));
+        Cli.Result result = watch("--no-status-page").run();
+        assertEquals(0, result.exit(), result.toString());
+        assertEquals(List.of("degraded", "recovering", "gap", "recovered"), kinds());
+        assertTrue(journal().get(2).summary().startsWith("nothing was observed for 59 min"), journal().get(2).summary());
+        Duration good = Duration.between(Instant.parse(journal().get(3).data().path("goodSince").asText()), Instant.now());
+        assertTrue(good.toSeconds() < 30, "good only since somebody looks: " + good);
+    }
+
+    @Test
+    void aProcessThatStoodStillHasAGapInsteadOfAStreak() throws Exception {
+        begin(Scenario.HEALTHY);
+        try (Cli.Running running = watch("--no-status-page", "--for", "1500ms", "--timeout", "300ms", "--json").start()) {
+            running.awaitOut("\"round\":2,");
+            Cli.command("kill", "-STOP", Long.toString(running.process().pid())).run();
+            Thread.sleep(3_000);
+            Cli.command("kill", "-CONT", Long.toString(running.process().pid())).run();
+            running.awaitOut("\"event\":\"gap\"");
+            Cli.Result result = running.await();
+            assertEquals(0, result.exit());
+            JsonNode recovered = result.out().lines().filter(line -> line.contains("\"event\":\"recovered\"")).map(WatchTest::json).findFirst().orElseThrow();
+            JsonNode gap = result.out().lines().filter(line -> line.contains("\"event\":\"gap\"")).map(WatchTest::json).findFirst().orElseThrow();
+            assertTrue(!Instant.parse(recovered.path("data").path("goodSince").asText()).isBefore(Instant.parse(gap.path("data").path("to").asText())));
+        }
+    }
+
+    private static JsonNode json(String line) {
+        try {
+            return Json.read(line);
+        } catch (IOException e) {
+            throw new AssertionError("no JSON: " + line, e);
+        }
+    }
+
+    @Test
+    void slackThatRefusesTwiceIsTriedUntilItAcceptsAndGetsEachMessageOnce() throws Exception {
+        begin(Scenario.OUTAGE);
+        sandbox.control().failSlack(2);
+        try (Cli.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString()).start()) {
+            running.awaitOut("not-told +slack: Slack refused it: HTTP 500");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            assertEquals(0, running.await().exit());
+            List<String> posts = sandbox.control().slackPosts();
+            assertEquals(3, posts.size(), posts.toString());
+            assertTrue(posts.get(0).contains("Status: INVESTIGATING"), posts.get(0));
+            assertTrue(posts.get(2).contains("Status: RESOLVED"), posts.get(2));
+            assertEquals(3, journal().stream().filter(event -> event.event().equals(Event.ANNOUNCED)).count());
+            assertFalse(running.out().contains(sandbox.slackUrl().getPath()), "the webhook's address is a secret");
+        }
+    }
+
+    @Test
+    void whatSlackHadNotAcceptedWhenItWasKilledIsPostedByTheNextWatch() throws Exception {
+        begin(Scenario.OUTAGE);
+        sandbox.control().failSlack(1_000);
+        String slack = sandbox.slackUrl().toString();
+        try (Cli.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", slack).start()) {
+            running.awaitOut("not-told ").kill();
+        }
+        sandbox.control().failSlack(0);
+        try (Cli.Running running = watch("--no-status-page", "--post", "--max", "20s").env("SLACK_WEBHOOK_URL", slack).start()) {
+            running.awaitUntil("Slack has it", () -> sandbox.control().slackPosts().size() == 1).awaitOut(" told ").kill();
+        }
+        assertEquals(1, journal().stream().filter(event -> event.event().equals(Event.ANNOUNCED)).count());
+        try (Cli.Running running = watch("--no-status-page", "--post", "--max", "1s").env("SLACK_WEBHOOK_URL", slack).start()) {
+            assertEquals(31, running.await().exit());
+        }
+        assertEquals(1, sandbox.control().slackPosts().size(), "and only once");
+    }
+
+    @Test
+    void a429IsLeftAloneForAsLongAsItsRetryAfterSays() throws Exception {
+        begin(Scenario.RATE_LIMITED);
+        Cli.Result result = watch("--no-status-page", "--max", "2s", "--json").run();
+        assertEquals(31, result.exit(), result.toString());
+        assertEquals(1, looks(), "Retry-After is most of a minute");
+        JsonNode round = result.out().lines().map(WatchTest::json).filter(line -> line.path("type").asText().equals("round")).findFirst().orElseThrow();
+        assertTrue(round.path("nextRoundMillis").asLong() > 10_000, round.toString());
+        assertTrue(round.path("checks").get(0).path("summary").asText().contains("429"), round.toString());
+    }
+
+    @Test
+    void noIntervalMakesItSpendMoreThanATenthOfTheQuotaAndItSaysSo() throws Exception {
+        begin(Scenario.HEALTHY);
+        Cli.Result result = watch("--no-status-page", "--check", "auth", "--check", "endpoint:profiles", "--interval", "100ms", "--for", "1m", "--max", "1700ms").run();
+        assertEquals(1, sandbox.control().requests().get("GET /api/accounts"), "15 a minute: one");
+        int profiles = sandbox.control().requests().get("GET /api/profiles");
+        assertTrue(profiles >= 1 && profiles <= 3, "75 a minute, in 1.7 s: " + profiles);
+        assertTrue(result.out().contains("auth only every 1 min 1 s, not every 100 ms: Klaviyo allows 15 a minute"), result.out());
+    }
+
+    @Test
+    void withJsonEachRoundAndEachEventIsOneObjectAndPeoplesTextIsElsewhere() throws Exception {
+        begin(Scenario.HEALTHY);
+        Cli.Result result = watch("--no-status-page", "--json").run();
+        assertEquals(0, result.exit());
+        List<JsonNode> lines = result.out().lines().map(WatchTest::json).toList();
+        assertEquals(List.of("event", "round"), lines.stream().map(line -> line.path("type").asText()).distinct().toList());
+        List<JsonNode> rounds = lines.stream().filter(line -> line.path("type").asText().equals("round")).toList();
+        JsonNode last = rounds.get(rounds.size() - 1);
+        assertEquals("recovered", last.path("state").asText());
+        assertTrue(last.path("good").asBoolean());
+        assertEquals(rounds.size(), last.path("requestsSpent").asInt());
+        assertEquals(looks(), last.path("requestsSpent").asInt());
+        assertEquals(List.of("rounds", "time"), last.path("conditions").findValuesAsText("name"));
+        assertTrue(result.err().contains("recovered"), result.err());
+    }
+
+    @Test
+    void execGetsItsDetailsByTheEnvironmentWithoutAShellAndWithoutOurSecrets() throws Exception {
+        begin(Scenario.OUTAGE);
+        Path hook = folder.resolve("a hook.sh");
+        Files.writeString(hook, "#!/bin/sh\n{ echo \"args: $# $1\"; env; echo; } >> " + folder.resolve("hook.txt") + "\n");
+        assertTrue(hook.toFile().setExecutable(true));
+        try (Cli.Running running = watch("--no-status-page", "--exec", "'" + hook + "' \"$(id); a b\"").env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString()).start()) {
+            running.awaitOut(" degraded ");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            assertEquals(0, running.await().exit());
+        }
+        String told = Files.readString(folder.resolve("hook.txt"));
+        assertEquals(3, told.lines().filter("args: 1 $(id); a b"::equals).count(), told);
+        assertEquals(List.of("degraded", "recovering", "recovered"), told.lines().filter(line -> line.startsWith("KLAVIYO_WATCH_STATE="))
+                .map(line -> line.substring(20)).toList());
+        assertTrue(told.contains("KLAVIYO_WATCH_PREVIOUS=recovering"), told);
+        assertTrue(told.contains("KLAVIYO_WATCH_INCIDENT=" + incident), told);
+        assertFalse(told.contains(sandbox.key()) || told.contains(sandbox.slackUrl().getPath()), "a secret reached the hook");
+    }
+
+    @Test
+    void announceLeavesDraftsWithTheStateAsTheJournalHasIt() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running running = watch("--no-status-page", "--announce", "--lead", "Kim").start()) {
+            running.awaitOut("draft +\\S+-external.md");
+            incident.append(Event.now("rotate-key", Event.MITIGATED, "fallback on", Map.of()));
+            sandbox.control().scenario(Scenario.HEALTHY);
+            assertEquals(0, running.await().exit());
+        }
+        List<String> internal = new ArrayList<>();
+        try (Stream<Path> files = Files.list(incident.folder())) {
+            for (Path file : files.filter(file -> file.toString().endsWith("-internal.md")).sorted().toList()) {
+                internal.add(Files.readString(file));
+            }
+        }
+        // Three changes of state; those within one second share a file, and the newest text is the one that stays.
+        assertTrue(internal.get(internal.size() - 1).contains("Status: RESOLVED"), internal.toString());
+        assertTrue(internal.get(0).contains("Incident lead: @Kim"), internal.toString());
+    }
+
+    @Test
+    void withoutAnIncidentTheFirstFailureOpensOneAndAHealthyWatchLeavesNothing() throws Exception {
+        begin(Scenario.HEALTHY);
+        Cli cli = Cli.script("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).args("--api-url", sandbox.apiUrl().toString(),
+                "--status-url", sandbox.statusUrl().toString(), "--check", "endpoint:events", "--interval", "200ms", "--for", "500ms");
+        assertEquals(0, cli.run().exit());
+        assertFalse(Files.exists(folder.resolve(Incident.BASE)));
+        sandbox.control().scenario(Scenario.OUTAGE);
+        try (Cli.Running running = cli.start()) {
+            running.awaitOut(" degraded ").kill();
+        }
+        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), false).orElseThrow().journal().read().events();
+        assertEquals(List.of("detected", "status-page", "status-page", "degraded"),
+                events.stream().map(event -> event.data().path("kind").asText(event.event())).toList());
+        assertEquals("klaviyo-outage", events.get(3).data().path("diagnosis").asText("none"), "as triage would call it");
+    }
+
+    @Test
+    void aSecondWatchOnTheSameIncidentOnlyLooks() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running first = watch("--no-status-page").start()) {
+            first.awaitOut(" degraded ");
+            Cli.Result second = watch("--no-status-page", "--max", "1s").run();
+            assertTrue(second.out().contains("another watch keeps this incident's journal"), second.out());
+            assertEquals(31, second.exit());
+            assertEquals(List.of("degraded"), kinds());
+        }
+    }
+
+    @Test
+    void anIncidentFolderThatCannotBeWrittenCostsOneLineAndNotTheWatch() throws Exception {
+        begin(Scenario.HEALTHY);
+        Files.writeString(folder.resolve("incident"), "a file where a folder should be");
+        Cli.Result result = watch("--no-status-page").run();
+        assertEquals(0, result.exit(), result.toString());
+        assertEquals(1, result.out().lines().filter(line -> line.contains("cannot be used")).count(), result.out());
+    }
+
+    @Test
+    void interruptedItEndsWith130AndTheChartIsThereAllTheSame() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running running = watch("--no-status-page", "--chart", "c.svg").start()) {
+            running.awaitOut(" degraded ").interrupt();
+            assertEquals(130, running.await().exit());
+        }
+        String picture = Files.readString(folder.resolve("c.svg"), StandardCharsets.UTF_8);
+        assertTrue(picture.contains("endpoint:events") && picture.endsWith("</svg>\n"), picture);
+    }
+
+    @Test
+    void wrongUsageIsSaidBeforeAnythingIsAsked() throws Exception {
+        begin(Scenario.HEALTHY);
+        for (List<String> wrong : List.of(List.of("--until", "0"), List.of("--interval", "50ms"), List.of("--check", "nonsense"), List.of("--check", "app"),
+                List.of("--chart", "chart.png"), List.of("--exec", "'never closed"), List.of("--post"), List.of("--for", "2 minutes"))) {
+            Cli.Result result = watch(wrong.toArray(String[]::new)).run();
+            assertEquals(2, result.exit(), wrong + " " + result);
+            assertTrue(result.err().startsWith("error: " + wrong.get(0)), wrong + " " + result.err());
+        }
+        assertEquals(2, watch().env("KLAVIYO_PRIVATE_KEY", null).run().exit(), "without a key it could not see whether it works");
+        assertEquals(Map.of(), sandbox.control().requests());
+    }
+
+    @Test
+    void theLiveViewFollowsTheTerminalsSizeAndGivesItBack() throws Exception {
+        assumeTrue(Cli.command("sh", "-c", "command -v tmux").run().exit() == 0, "tmux is not installed");
+        begin(Scenario.OUTAGE);
+        Path socket = folder.resolve("tmux");
+        String java = watch("--max", "1m").quoted();
+        try {
+            tmux(socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "-e", "KLAVIYO_PRIVATE_KEY=" + sandbox.key(), "-e", "LANG=C.UTF-8",
+                    java + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
+            awaitScreen(socket, "DEGRADED for");
+            assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
+            for (int width : new int[] {60, 200, 80}) {
+                tmux(socket, "resize-window", "-x", Integer.toString(width), "-y", "24");
+                awaitScreen(socket, "(?m)^. endpoint:events .*×.{0," + (width - 20) + "}$[\\s\\S]*q leaves");
+            }
+            tmux(socket, "send-keys", "q");
+            String after = awaitScreen(socket, "ended with 130\\s+echo");
+            assertTrue(after.contains("not called recovered"), after);
+            assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("10"), "cursor and screen are given back");
+        } finally {
+            tmux(socket, "kill-server");
+        }
+    }
+
+    private static String awaitScreen(Path socket, String regex) throws InterruptedException {
+        String screen = "";
+        for (int i = 0; i < 200; i++) {
+            screen = tmux(socket, "capture-pane", "-p");
+            if (java.util.regex.Pattern.compile(regex).matcher(screen).find()) {
+                return screen;
+            }
+            Thread.sleep(50);
+        }
+        throw new AssertionError("never on the screen: " + regex + "\n" + screen);
+    }
+
+    private static String tmux(Path socket, String... args) {
+        List<String> command = new ArrayList<>(List.of("tmux", "-S", socket.toString()));
+        command.addAll(List.of(args));
+        return Cli.command(command.toArray(String[]::new)).env("TERM", "xterm-256color").run().out();
+    }
+}
