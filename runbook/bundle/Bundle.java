@@ -84,7 +84,7 @@ public final class Bundle {
      */
     public Made make(Consumer<Progress> progress) throws IOException, InterruptedException {
         Deadline whole = Deadline.in(Duration.ofNanos((long) (request.limits().time().toNanos() * FOR_COLLECTING)));
-        try (Staging staging = new Staging(target); Conveyor conveyor = new Conveyor(redactor)) {
+        try (Staging staging = new Staging(target); Conveyor conveyor = new Conveyor(redactor); Conveyor again = new Conveyor(redactor.again())) {
             Sink.Workshop workshop = new Sink.Workshop(staging.folder(), conveyor, redactor, new EntryNames());
             Collectors collectors = new Collectors(request);
             List<Outcome> outcomes = new Collection(workshop, request.limits().each(), whole, request.limits().size()).run(collectors.all(),
@@ -92,7 +92,7 @@ public final class Bundle {
             List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream()).sorted(Comparator.comparing(Item::path)).toList();
             keepWithin(request.limits().size() - FRONT_PAGES, collected);
             Story story = story(collectors, outcomes, collected);
-            List<Item> all = withFrontPages(workshop, story, outcomes, collected);
+            List<Item> all = withFrontPages(new Sink.Workshop(staging.folder(), again, redactor, workshop.names()), story, outcomes, collected);
             return finish(staging, all, story, outcomes, progress);
         }
     }

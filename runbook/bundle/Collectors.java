@@ -50,6 +50,9 @@ final class Collectors {
         sources.gcp().forEach(filter -> all.add(CommandLogs.gcp(filter, wanted)));
         sources.aws().forEach(group -> all.add(CommandLogs.aws(group, wanted)));
         sources.loki().queries().forEach(query -> all.add(new LokiLogs(sources.loki().address(), query, http, request.limits().each(), wanted)));
+        if (request.settings().drill().isPresent() && request.settings().target().prometheus() != null) {
+            all.add(new DrillLog(request.settings().target().prometheus(), http, request.settings().probing().timeout(), wanted));
+        }
         if (all.size() == before) {
             all.add(new Collector.Skipped("application/logs", "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
         }

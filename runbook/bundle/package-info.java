@@ -33,6 +33,7 @@
 //SOURCES Surroundings.java
 //SOURCES ProjectVersions.java
 //SOURCES IncidentFiles.java
+//SOURCES DrillLog.java
 //SOURCES Collectors.java
 //SOURCES BundleRequest.java
 //SOURCES LogStory.java

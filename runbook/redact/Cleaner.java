@@ -31,7 +31,7 @@ public final class Cleaner {
     private int valueRule;
     private int valueQuotes;
     private boolean byContext;
-    private boolean verifying;
+    private boolean sparing;
 
     Cleaner(Redactor redactor, Tally tally, int depth) {
         this.redactor = redactor;
@@ -40,6 +40,7 @@ public final class Cleaner {
         this.matchers = new Matcher[redactor.rules().size()];
         this.lookedAt = new String[matchers.length];
         this.counts = new long[matchers.length];
+        this.sparing = redactor.sparesStandIns();
         this.keyTail = redactor.policy().known().size();
     }
 
@@ -82,7 +83,7 @@ public final class Cleaner {
 
     /** How many secrets it still holds; stand-ins for redacted ones are none. */
     public int remaining(byte[] data, int length) {
-        verifying = true;
+        sparing = true;
         int found = PrivateKeys.blank(data.clone(), length);
         tally.add(Rules.PRIVATE_KEY.id(), found);
         find(data, length);
@@ -159,7 +160,7 @@ public final class Cleaner {
         int end = valueEnd;
         int rule = valueRule;
         int quotes = valueQuotes;
-        if (verifying && isStandIn(start, end)) {
+        if (sparing && isStandIn(start, end)) {
             return;
         }
         if (byContext) {
@@ -312,7 +313,7 @@ public final class Cleaner {
         }
         if (inner == null) {
             inner = new Cleaner(redactor, new Tally(), depth + 1);
-            inner.verifying = true;
+            inner.sparing = true;
         }
         return inner.remaining(decoded, decoded.length) > 0 || decoded.length < 200 && LOGIN.matcher(new String(decoded, StandardCharsets.ISO_8859_1)).matches();
     }

@@ -18,6 +18,7 @@ public final class Redactor {
     private final Triggers triggers;
     private final Form[] forms;
     private final Set<String> ids;
+    private final boolean again;
 
     private static final List<String> VALUES = List.of("v1", "v2", "v3", "v4", "v5", "v6");
 
@@ -32,7 +33,12 @@ public final class Redactor {
 
     /** A redactor by this policy. */
     public Redactor(Policy policy) {
+        this(policy, false);
+    }
+
+    private Redactor(Policy policy, boolean again) {
         this.policy = policy;
+        this.again = again;
         this.rules = new ArrayList<>(policy.rules());
         List<Trigger> all = new ArrayList<>();
         for (int i = 0; i < policy.known().size(); i++) {
@@ -55,6 +61,15 @@ public final class Redactor {
     /** A redactor that lets nothing through. */
     public static Redactor strict() {
         return new Redactor(Policy.strict());
+    }
+
+    /** The same for text that is made of redacted text: stand-ins in it stay what they are. */
+    public Redactor again() {
+        return new Redactor(policy, true);
+    }
+
+    boolean sparesStandIns() {
+        return again;
     }
 
     /** The text without secrets and personal data; for short texts, such as an error's body. */

@@ -1,0 +1,425 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION Collects what Klaviyo support needs into one archive, free of secrets and personal data
+//SOURCES runbook/cli/package-info.java
+//SOURCES runbook/verdict/package-info.java
+//SOURCES runbook/redact/package-info.java
+//SOURCES runbook/bundle/package-info.java
+//RUNTIME_OPTIONS -XX:+UseParallelGC -Xmx144m -Xlog:disable
+//CDS
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import runbook.Durations;
+import runbook.Json;
+import runbook.Problem;
+import runbook.Settings;
+import runbook.Text;
+import runbook.bundle.Bundle;
+import runbook.bundle.BundleRequest;
+import runbook.bundle.Bytes;
+import runbook.bundle.CleanCopy;
+import runbook.bundle.KnownSecrets;
+import runbook.bundle.Unpacking;
+import runbook.bundle.Verification;
+import runbook.bundle.Window;
+import runbook.cli.Launch;
+import runbook.cli.Screen;
+import runbook.cli.Screen.Mark;
+import runbook.cli.SharedOptions;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+import runbook.redact.Policy;
+
+@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+        description = "Collects all the evidence in one archive that is safe to send.",
+        subcommands = {DebugBundle.Verify.class, DebugBundle.Redact.class, DebugBundle.Open.class},
+        footerHeading = "%nExit codes: 0 complete; 41 written, but a collector failed (the manifest names%n  it); 42 refused: it could not be made safe to share; 1 unexpected failure;%n  2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footer = {"  jbang debug-bundle --drill outage",
+                  "  jbang debug-bundle --since 3h --log '/var/log/shop/*.log*' --journal shop",
+                  "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
+class DebugBundle implements Callable<Integer> {
+    public static void main(String... args) {
+        System.exit(Launch.run(new DebugBundle(), args));
+    }
+
+    private static final int INCOMPLETE = 41;
+    private static final int BAD_ARCHIVE = 42;
+    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+
+    /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
+    static class Redaction {
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70, description = "let personal data through by rule: email,ip,... (the archive's name says so)")
+        Set<String> keep = Set.of();
+
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description = "values to take out wherever they are, one a line; repeatable")
+        List<Path> secretFiles = List.of();
+
+        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72, description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
+        Path pseudonymKey;
+
+        Policy policy() {
+            Policy policy = Policy.strict().keeping(keep);
+            for (Path file : secretFiles) {
+                policy = KnownSecrets.fromFile(policy, file);
+            }
+            return pseudonymKey == null ? policy : policy.pseudonymsBy(key());
+        }
+
+        private byte[] key() {
+            try {
+                byte[] key = Files.readAllBytes(pseudonymKey);
+                if (key.length < 16) {
+                    throw new Problem("--pseudonym-key " + pseudonymKey + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
+                }
+                return key;
+            } catch (IOException e) {
+                throw new Problem("--pseudonym-key cannot be read: " + Incident.why(e));
+            }
+        }
+    }
+
+    @Mixin
+    SharedOptions shared;
+
+    @Mixin
+    Redaction redaction;
+
+    @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40, description = "how far back (${DEFAULT-VALUE})")
+    Duration since;
+
+    @Option(names = "--from", paramLabel = "TIME", order = 41, description = "from when instead, in ISO 8601: 2026-11-23T03:00:00Z")
+    String from;
+
+    @Option(names = "--to", paramLabel = "TIME", order = 42, description = "until when (now)")
+    String to;
+
+    @Option(names = "--out", paramLabel = "FILE", order = 43, description = "the archive (bundle-TIME.zip in the incident's folder, else here)")
+    Path out;
+
+    @Option(names = "--log", paramLabel = "PATH", order = 50, description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
+    List<String> logs = List.of();
+
+    @Option(names = "--journal", paramLabel = "UNIT", order = 51, description = "a systemd unit's journal (journalctl)")
+    List<String> journal = List.of();
+
+    @Option(names = "--journal-directory", paramLabel = "DIR", order = 52, description = "journal files from elsewhere")
+    String journalDirectory;
+
+    @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53, description = "all pods found, and their previous containers (kubectl)")
+    List<String> k8s = List.of();
+
+    @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
+    List<String> docker = List.of();
+
+    @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
+    List<String> gcp = List.of();
+
+    @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
+    List<String> aws = List.of();
+
+    @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki")
+    String loki;
+
+    @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
+    List<String> lokiQueries = List.of();
+
+    @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59, description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
+    String words;
+
+    @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60, description = "lines before and after each of them (${DEFAULT-VALUE})")
+    int context;
+
+    @Option(names = "--log-zone", paramLabel = "ZONE", order = 61, description = "time zone of log lines that name none (this machine's)")
+    String logZone;
+
+    @Option(names = "--query", paramLabel = "PROMQL", order = 62, description = "asked of --prometheus besides klaviyo_api_errors_total")
+    List<String> queries = List.of();
+
+    @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63, description = "environment variables to list besides KLAVIYO_*; of secrets kind and length only")
+    List<String> variables = List.of();
+
+    @Option(names = "--project", paramLabel = "DIR", order = 64, description = "which Klaviyo libraries a project uses, by its package files")
+    List<Path> projects = List.of();
+
+    @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80, description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
+    String maxSize;
+
+    @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81, description = "for all together (${DEFAULT-VALUE})")
+    Duration maxTime;
+
+    @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82, description = "for each collector (${DEFAULT-VALUE})")
+    Duration maxEach;
+
+    @Option(names = "--dry-run", order = 83, description = "list what would be collected and how large it is, and stop")
+    boolean dryRun;
+
+    @Spec
+    CommandSpec spec;
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+        Settings settings = shared.settings();
+        Optional<Incident> incident = shared.incident().filter(found -> Files.isDirectory(found.folder()));
+        BundleRequest request = request(settings, incident);
+        Path target = target(incident);
+        Bundle bundle = new Bundle(request, target);
+        Screen screen = shared.screen();
+        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
+        if (dryRun) {
+            bundle.plan().forEach(screen::line);
+            return 0;
+        }
+        screen.line("Klaviyo debug bundle from " + request.window().from() + " to " + request.window().to() + ", at most " + Durations.words(maxTime) + " ...");
+        Bundle.Made made = bundle.make(progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL, progress.what(), 26, progress.words()));
+        incident.ifPresent(folder -> record(folder, made, screen));
+        show(made, request, screen);
+        if (shared.json()) {
+            System.out.println(Json.pretty(json(made)));
+        }
+        return made.complete() ? 0 : INCOMPLETE;
+    }
+
+    // ---- what to collect
+
+    private BundleRequest request(Settings settings, Optional<Incident> incident) {
+        if (!lokiQueries.isEmpty() && loki == null || loki != null && lokiQueries.isEmpty()) {
+            throw new Problem("--loki and --loki-query belong together: give both");
+        }
+        if (context < 0 || context > 100) {
+            throw new Problem("--context " + context + ": give 0 to 100");
+        }
+        Policy policy = KnownSecrets.of(redaction.policy(), settings, System.getenv(), variables);
+        return new BundleRequest(settings, shared.launcher(spec.commandLine().getParseResult()), window(), new BundleRequest.Lines(words, context, zone()),
+                new BundleRequest.Sources(logs, journal, journalDirectory, k8s, docker, gcp, aws, new BundleRequest.Loki(SharedOptions.address("--loki", loki), lokiQueries)),
+                queries, new BundleRequest.Environment(variables, projects), incident, policy, new BundleRequest.Limits(size("--max-size", maxSize), maxTime, maxEach), Launch.VERSION);
+    }
+
+    private Window window() {
+        Instant end = to == null ? Instant.now() : time("--to", to);
+        Instant start = from == null ? end.minus(since) : time("--from", from);
+        if (!start.isBefore(end)) {
+            throw new Problem("--from " + start + " is not before --to " + end);
+        }
+        return new Window(start.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
+    }
+
+    private static Instant time(String option, String text) {
+        try {
+            return OffsetDateTime.parse(text).toInstant();
+        } catch (DateTimeException e) {
+            throw new Problem(option + " " + Text.safe(text, 40) + " is no time: write 2026-11-23T03:00:00Z");
+        }
+    }
+
+    private ZoneId zone() {
+        try {
+            return logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
+        } catch (DateTimeException e) {
+            throw new Problem("--log-zone " + Text.safe(logZone, 40) + " is no time zone: write UTC, Europe/Berlin or +02:00");
+        }
+    }
+
+    private static long size(String option, String text) {
+        try {
+            return Bytes.parse(text);
+        } catch (IllegalArgumentException e) {
+            throw new Problem(option + ": " + e.getMessage());
+        }
+    }
+
+    private Path target(Optional<Incident> incident) {
+        String kept = redaction.keep.isEmpty() ? "" : redaction.keep.stream().sorted().map(rule -> "-unredacted-" + rule).collect(Collectors.joining());
+        Path asked = out != null ? out : incident.map(Incident::folder).orElse(Path.of("")).resolve("bundle-" + STAMP.format(Instant.now()) + ".zip");
+        String name = asked.getFileName().toString();
+        int dot = name.toLowerCase().endsWith(".zip") ? name.length() - 4 : name.length();
+        Path target = asked.resolveSibling(name.substring(0, dot) + kept + name.substring(dot));
+        if (Files.exists(target)) {
+            throw new Problem("--out " + target + " is there already: name another");
+        }
+        return target;
+    }
+
+    // ---- what came of it
+
+    private void record(Incident incident, Bundle.Made made, Screen screen) {
+        Map<String, Object> data = new LinkedHashMap<>();
+        data.put("file", made.file().getFileName().toString());
+        data.put("bytes", made.bytes());
+        data.put("complete", made.complete());
+        data.put("missing", made.missing());
+        shared.drill().ifPresent(scenario -> data.put("drill", scenario));
+        try {
+            incident.append(Event.now("debug-bundle", Event.BUNDLED, "evidence collected in " + made.file().getFileName() + (made.complete() ? "" : ", incomplete"), data));
+        } catch (IOException e) {
+            screen.marked(Mark.WARN, "journal", 26, "not written: " + Incident.why(e));
+        }
+    }
+
+    private void show(Bundle.Made made, BundleRequest request, Screen screen) {
+        screen.line();
+        long redacted = made.redacted().values().stream().mapToLong(Long::longValue).sum();
+        screen.line("Triage says " + made.headline());
+        screen.line(redacted + " secrets and personal data replaced: " + made.redacted().entrySet().stream().map(rule -> rule.getValue() + " " + rule.getKey()).collect(Collectors.joining(", ")));
+        if (!request.policy().kept().isEmpty()) {
+            screen.marked(Mark.WARN, "NOT redacted", 26, String.join(", ", request.policy().kept()));
+        }
+        if (!made.missing().isEmpty()) {
+            screen.heading("Missing");
+            made.missing().forEach(missing -> screen.indented(2, missing));
+        }
+        screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + Bytes.words(made.bytes()) + ", " + Text.count(made.files(), "file") + ", "
+                + Bytes.words(made.unpacked()) + " unpacked)" + (made.complete() ? "" : ", incomplete"));
+        screen.command(2, shared.launcher(spec.commandLine().getParseResult()).command().apply("debug-bundle") + " open " + made.file());
+    }
+
+    private ObjectNode json(Bundle.Made made) {
+        ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null)).put("file", made.file().toString()).put("bytes", made.bytes())
+                .put("files", made.files()).put("complete", made.complete());
+        json.set("missing", Json.of(made.missing()));
+        json.set("redacted", Json.of(made.redacted()));
+        return json;
+    }
+
+    // ---- what can be done with one
+
+    @Command(name = "verify", mixinStandardHelpOptions = true, version = Launch.VERSION, description = "Checks sums and manifest of a bundle, and looks for secrets in it.")
+    static class Verify implements Callable<Integer> {
+        @Parameters(paramLabel = "FILE", description = "a bundle")
+        Path file;
+
+        @Option(names = "--secret-file", paramLabel = "FILE", description = "values to look for, one a line; repeatable")
+        List<Path> secretFiles = List.of();
+
+        @Option(names = "--no-color", description = "no colours")
+        boolean noColor;
+
+        @Override
+        public Integer call() throws IOException {
+            Policy policy = Policy.strict();
+            for (Path secrets : secretFiles) {
+                policy = KnownSecrets.fromFile(policy, secrets);
+            }
+            Screen screen = Screen.onOutput(noColor);
+            Verification verification = reading(file, policy);
+            verification.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
+            verification.leaks().forEach((leak, rules) -> screen.marked(Mark.FAIL, "", 0, leak + " holds " + rules.entrySet().stream()
+                    .map(rule -> rule.getValue() + " " + rule.getKey()).collect(Collectors.joining(", "))));
+            screen.verdict(verification.good() ? Mark.OK : Mark.FAIL, file + ": " + Text.count(verification.files(), "file") + ", " + Bytes.words(verification.bytes()) + " unpacked, "
+                    + (verification.good() ? "sums right, no secret found" : "not to be shared"));
+            return verification.good() ? 0 : BAD_ARCHIVE;
+        }
+
+        private static Verification reading(Path file, Policy policy) throws IOException {
+            try {
+                return Verification.of(file, policy);
+            } catch (java.util.zip.ZipException e) {
+                throw new Problem(BAD_ARCHIVE, file + " is no archive that can be read: " + e.getMessage());
+            } catch (java.nio.file.NoSuchFileException e) {
+                throw new Problem(Incident.why(e));
+            }
+        }
+    }
+
+    @Command(name = "redact", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, description = "Cleans evidence that is there already: a file, a folder or a zip.")
+    static class Redact implements Callable<Integer> {
+        @Parameters(paramLabel = "FILE|DIR", description = "what to clean; it is not changed")
+        Path source;
+
+        @Option(names = "--out", required = true, paramLabel = "PATH", description = "where the clean copy goes; with .zip at its end, an archive with a manifest")
+        Path out;
+
+        @Mixin
+        Redaction redaction;
+
+        @Option(names = "--no-color", description = "no colours")
+        boolean noColor;
+
+        @Override
+        public Integer call() throws IOException {
+            Policy policy = redaction.policy();
+            for (String variable : List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY")) {
+                policy = System.getenv(variable) == null ? policy : policy.knowing("klaviyo-key", System.getenv(variable).strip());
+            }
+            CleanCopy.Copied copied = new CleanCopy(policy).copy(source, out);
+            Screen screen = Screen.onOutput(noColor);
+            copied.redacted().forEach((rule, count) -> screen.line("  " + count + " " + rule));
+            copied.leftOut().forEach(left -> screen.marked(Mark.WARN, "left out", 8, left));
+            screen.verdict(copied.leftOut().isEmpty() ? Mark.OK : Mark.WARN, out + ": " + Text.count(copied.files(), "file") + ", read back, no secret found");
+            return copied.leftOut().isEmpty() ? 0 : INCOMPLETE;
+        }
+    }
+
+    @Command(name = "open", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, description = "Unpacks a bundle safely and opens its report.")
+    static class Open implements Callable<Integer> {
+        @Parameters(paramLabel = "FILE", description = "a bundle")
+        Path file;
+
+        @Option(names = "--to", paramLabel = "DIR", description = "a new folder (the file's name without .zip, here)")
+        Path folder;
+
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB", description = "to unpack at most (${DEFAULT-VALUE})")
+        String maxSize;
+
+        @Option(names = "--no-browser", description = "only unpack")
+        boolean noBrowser;
+
+        @Option(names = "--no-color", description = "no colours")
+        boolean noColor;
+
+        @Override
+        public Integer call() throws IOException {
+            Path target = folder != null ? folder : Path.of(file.getFileName().toString().replaceFirst("(?i)\\.zip$", "") + (file.toString().toLowerCase().endsWith(".zip") ? "" : "-unpacked"));
+            try {
+                Unpacking.unpack(file, target, size("--max-size", maxSize));
+            } catch (java.util.zip.ZipException | java.nio.file.NoSuchFileException e) {
+                throw new Problem(file + " is no archive that can be read: " + Incident.why((IOException) e));
+            }
+            Path report = target.resolve("report.html").toAbsolutePath();
+            Screen screen = Screen.onOutput(noColor);
+            screen.verdict(Mark.OK, "unpacked to " + target);
+            if (Files.exists(report)) {
+                screen.line("Report: " + report.toUri() + (!noBrowser && browse(report) ? " (opened)" : ""));
+            }
+            return 0;
+        }
+
+        private static boolean browse(Path report) {
+            String system = System.getProperty("os.name").toLowerCase();
+            List<String> words = system.contains("mac") ? List.of("open", report.toString())
+                    : system.contains("win") ? List.of("rundll32", "url.dll,FileProtocolHandler", report.toUri().toString()) : List.of("xdg-open", report.toString());
+            if (words.get(0).equals("xdg-open") && System.getenv("DISPLAY") == null && System.getenv("WAYLAND_DISPLAY") == null) {
+                return false;
+            }
+            try {
+                new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+                return true;
+            } catch (IOException e) {
+                return false;
+            }
+        }
+    }
+}
