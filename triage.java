@@ -26,6 +26,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -67,8 +68,16 @@ import runbook.verdict.Verdict;
                   "  jbang triage --app-url https://shop.example/health --observed 400,429"})
 class Triage implements Callable<Integer> {
     public static void main(String... args) {
-        Http.prepare();
+        if (overTls(args)) {
+            Http.prepareTls();
+        }
         System.exit(Launch.run(new Triage(), args));
+    }
+
+    // A guess before the command line is read: where it is wrong, a tenth of a second is lost and nothing else.
+    private static boolean overTls(String... args) {
+        String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
+        return Stream.of("http:", "--drill", "--help", "--version").noneMatch(said::contains);
     }
 
     enum Audience { internal, external, both }

@@ -35,41 +35,40 @@ public final class Http {
     private static final int MOST_REDIRECTS = 5;
     private static final String USER_AGENT = "klaviyo-runbook";
 
+    static {
+        // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client. Only a
+        // login that stands in the environment's proxy address is ever sent.
+        if (System.getProperty("jdk.http.auth.tunneling.disabledSchemes") == null) {
+            System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
+        }
+    }
+
     private final Settings settings;
     private final EnvironmentProxy proxy;
-    private final HttpClient client;
+    private final Clients clients;
 
-    private Http(Settings settings, EnvironmentProxy proxy, HttpClient client) {
+    private Http(Settings settings, EnvironmentProxy proxy, Clients clients) {
         this.settings = settings;
         this.proxy = proxy;
-        this.client = client;
+        this.clients = clients;
     }
 
     /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
     public static Http of(Settings settings) {
         EnvironmentProxy proxy = new EnvironmentProxy(settings.proxies());
-        if (proxy.hasLogin()) {
-            // The JDK refuses to send Basic credentials to a proxy for https unless this is emptied before first use.
-            System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
-        }
-        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
-        // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
-        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
-        HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
-                .connectTimeout(settings.probing().timeout().multipliedBy(3).dividedBy(4)).build();
-        return new Http(settings, proxy, client);
+        return new Http(settings, proxy, new Clients(proxy, settings.probing().timeout()));
     }
 
     /** This client with another key. */
     public Http withKey(Optional<Key> key) {
-        return new Http(settings.withKey(key), proxy, client);
+        return new Http(settings.withKey(key), proxy, clients);
     }
 
     /**
-     * Starts loading what the first client needs (a tenth of a second, for TLS mostly) on another thread, while the command
-     * line is still being read. Nothing comes of it but time.
+     * Starts loading TLS (a tenth of a second) on another thread, while the command line is still being read. Nothing
+     * comes of it but time.
      */
-    public static void prepare() {
+    public static void prepareTls() {
         Thread thread = new Thread(HttpClient::newHttpClient, "prepare");
         thread.setDaemon(true);
         thread.start();
@@ -130,7 +129,7 @@ public final class Http {
             return new Fault(Kind.BAD_REQUEST, "the request cannot be made: address or header has characters that HTTP does not allow", 0);
         }
         BoundedBody received = new BoundedBody();
-        CompletableFuture<HttpResponse<byte[]>> response = client.sendAsync(request, info -> received.begin(info));
+        CompletableFuture<HttpResponse<byte[]>> response = clients.of(uri).sendAsync(request, info -> received.begin(info));
         try {
             HttpResponse<byte[]> got = response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS);
             return reply(got, start);
@@ -177,5 +176,33 @@ public final class Http {
 
     private static long since(long start) {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    }
+
+    /** The JDK's clients, one for TLS and one for plain HTTP, each made when it is first asked for. */
+    private static final class Clients {
+        private final EnvironmentProxy proxy;
+        private final Duration timeout;
+        private HttpClient secure;
+        private HttpClient plain;
+
+        Clients(EnvironmentProxy proxy, Duration timeout) {
+            this.proxy = proxy;
+            this.timeout = timeout;
+        }
+
+        synchronized HttpClient of(URI uri) {
+            if ("https".equalsIgnoreCase(uri.getScheme())) {
+                return secure = secure != null ? secure : builder().build();
+            }
+            return plain = plain != null ? plain : builder().sslContext(PlainOnly.context()).build();
+        }
+
+        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
+        // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
+        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
+        private HttpClient.Builder builder() {
+            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
+                    .connectTimeout(timeout.multipliedBy(3).dividedBy(4));
+        }
     }
 }

@@ -17,6 +17,7 @@
 //SOURCES EnvironmentProxy.java
 //SOURCES BoundedBody.java
 //SOURCES HttpFaults.java
+//SOURCES PlainOnly.java
 //SOURCES Http.java
 //SOURCES ApiError.java
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
