@@ -2,6 +2,7 @@
 //JAVA 17+
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
 //SOURCES runbook/cli/package-info.java
+//SOURCES runbook/redact/package-info.java
 //SOURCES runbook/report/package-info.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx192m -Xlog:disable
 //CDS
@@ -49,6 +50,7 @@ import runbook.message.Messages;
 import runbook.message.Slack;
 import runbook.message.State;
 import runbook.message.Template;
+import runbook.redact.Redactor;
 import runbook.report.EventsFile;
 import runbook.report.Moment;
 import runbook.report.Prometheus;
@@ -132,8 +134,8 @@ class Postmortem implements Callable<Integer> {
         Optional<String> existing = existing(markdown);
         recordLead(incident);
         Prometheus.Queries queries = new Prometheus.Queries(errorsQuery, rateQuery, callsQuery, latencyQuery, backlogQuery);
-        Report report = Report.of(incident, Optional.ofNullable(bundle), Http.of(settings), settings.target().status(),
-                settings.target().prometheus(), queries, shared.timeout(), now, lead);
+        Report report = Report.of(new Report.Sources(incident, Optional.ofNullable(bundle), Http.of(settings), settings.target().status(),
+                settings.target().prometheus(), queries, shared.timeout(), now, Optional.ofNullable(lead).map(Postmortem::name), shared.drill()));
         Report.Written written = report.markdown(form, existing);
         List<Path> files = new ArrayList<>();
         if (formats.contains(Format.md)) {
@@ -176,11 +178,11 @@ class Postmortem implements Callable<Integer> {
 
     private void recordLead(Optional<Incident> incident) throws IOException {
         if (lead != null && incident.isPresent() && Files.exists(incident.get().journal().file())) {
-            String name = Text.safe(lead, 80);
+            String name = name(lead);
             List<Event> events = incident.get().journal().read().events();
             String known = events.stream().map(event -> event.data().path("lead").asText()).filter(one -> !one.isEmpty()).reduce("", (one, other) -> other);
             if (!known.equals(name)) {
-                journal(incident.get(), new Event(now, "postmortem", Event.NOTE, name + " leads the incident", Json.of(withDrill(events, Map.of("lead", name)))));
+                journal(incident.get(), new Event(now, "postmortem", Event.NOTE, name + " leads the incident", Json.of(withDrill(shared, events, Map.of("lead", name)))));
             }
         }
     }
@@ -269,13 +271,23 @@ class Postmortem implements Callable<Integer> {
         return incident(shared).orElseThrow(() -> new Problem("no open incident in ./" + Incident.BASE + ": name its folder with --incident DIR (a new one is made)"));
     }
 
-    private static Map<String, Object> withDrill(List<Event> events, Map<String, ?> data) {
+    private static Map<String, Object> withDrill(SharedOptions shared, List<Event> events, Map<String, ?> data) {
         Map<String, Object> all = new LinkedHashMap<>(data);
-        String drill = Incident.drill(events);
-        if (!drill.isEmpty()) {
-            all.put("drill", drill);
-        }
+        drill(shared, events).ifPresent(scenario -> all.put("drill", scenario));
         return all;
+    }
+
+    private static Optional<String> drill(SharedOptions shared, List<Event> events) {
+        return Optional.of(Incident.drill(events)).filter(scenario -> !scenario.isEmpty()).or(shared::drill);
+    }
+
+    private static void banner(SharedOptions shared, List<Event> events) {
+        drill(shared, events).ifPresent(scenario -> shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
+    }
+
+    /** A name as people are asked for it: one line, without the @ of a mention. */
+    private static String name(String given) {
+        return Text.safe(given, 80).replaceFirst("^@+", "");
     }
 
     private static void journal(Incident incident, Event event) {
@@ -323,12 +335,15 @@ class Postmortem implements Callable<Integer> {
             }
             Incident incident = needed(shared);
             List<Event> events = incident.journal().read().events();
+            banner(shared, events);
             Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), events.stream().map(Event::at).min(Instant::compareTo));
-            Map<String, String> data = by == null ? Map.of() : Map.of("by", Text.safe(by, 80));
-            journal(incident, new Event(when, "postmortem", kind, Text.safe(text, 1_000), Json.of(withDrill(events, data))));
-            shared.screen().marked(Mark.OK, kind, 0, when.truncatedTo(ChronoUnit.SECONDS) + "  " + text + "  (" + incident + ")");
+            // What people paste may hold what an incident folder must not: keys, customers' addresses.
+            String said = Redactor.strict().text(Text.safe(text, 1_000));
+            Map<String, String> data = by == null ? Map.of() : Map.of("by", name(by));
+            journal(incident, new Event(when, "postmortem", kind, said, Json.of(withDrill(shared, events, data))));
+            shared.screen().marked(Mark.OK, kind, 0, when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
             if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("at", when.toString()).put("event", kind).put("summary", text).put("incident", incident.toString())));
+                System.out.println(Json.pretty(Json.object().put("schema", 1).put("at", when.toString()).put("event", kind).put("summary", said).put("incident", incident.toString())));
             }
             return 0;
         }
@@ -356,22 +371,30 @@ class Postmortem implements Callable<Integer> {
             Instant now = Instant.now();
             Incident incident = needed(shared);
             List<Event> known = incident.journal().read().events();
+            banner(shared, known);
             Optional<Instant> began = known.stream().map(Event::at).min(Instant::compareTo);
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, began);
             Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, began);
             EventsFile.Contents contents = EventsFile.read(file, now);
-            Set<String> there = known.stream().map(event -> event.at() + event.summary()).collect(Collectors.toSet());
+            Set<String> there = known.stream().map(event -> same(event.at(), event.summary())).collect(Collectors.toSet());
+            Redactor redactor = Redactor.strict();
             int added = 0;
             for (Told told : contents.told()) {
                 boolean wanted = !told.at().isBefore(first) && !told.at().isAfter(last);
-                if (wanted && there.add(told.at() + told.text())) {
+                String text = redactor.text(told.text());
+                if (wanted && there.add(same(told.at(), text))) {
                     Map<String, String> data = told.by().isEmpty() ? Map.of("from", contents.form()) : Map.of("from", contents.form(), "by", told.by());
-                    journal(incident, new Event(told.at(), "import", told.kind(), told.text(), Json.of(withDrill(known, data))));
+                    journal(incident, new Event(told.at(), "import", told.kind(), text, Json.of(withDrill(shared, known, data))));
                     added++;
                 }
             }
             show(contents, added, incident);
             return 0;
+        }
+
+        // Pseudonyms differ from run to run, so that they must not tell an event apart from itself.
+        private static String same(Instant at, String text) {
+            return at.truncatedTo(ChronoUnit.MILLIS) + text.replaceAll("-[0-9a-f]{6,}", "-");
         }
 
         private void show(EventsFile.Contents contents, int added, Incident incident) {
@@ -448,11 +471,13 @@ class Postmortem implements Callable<Integer> {
             Incident incident = needed(shared);
             List<Event> events = incident.journal().read().events();
             Announcement message = message(incident, events);
+            banner(shared, events);
             boolean delivered = true;
             if (audience != Audience.external) {
                 delivered = tell("internal", Messages.internal(message, form("slack.md")), message, incident, events);
             }
             if (audience != Audience.internal) {
+                shared.screen().line();
                 tell("external", Messages.external(message, form("status-page.md")), message, incident, events);
             }
             return delivered ? 0 : 1;
@@ -463,7 +488,7 @@ class Postmortem implements Callable<Integer> {
             Report known = Report.recorded(incident, now);
             State stands = state == null ? State.of(events) : state;
             Announcement message = Announcement.of(known.diagnosis(), severity == null ? known.severity() : severity, stands, now)
-                    .withLead(lead == null ? known.lead() : lead).withDrill(Optional.of(known.drill()).filter(name -> !name.isEmpty()).or(shared::drill));
+                    .withLead(lead == null ? known.lead() : lead).withDrill(drill(shared, events));
             message = stands == State.RESOLVED && next == null ? message
                     : message.withNext(next == null ? Cadence.next(known.began().orElse(now), now) : now.plus(next));
             message = impact == null ? message : message.withImpact(impact);
@@ -488,9 +513,9 @@ class Postmortem implements Callable<Integer> {
             Map<String, Object> data = new LinkedHashMap<>(Map.of("audience", whom, "state", message.state().word(), "text", text, "posted", posted.isPresent() && delivered));
             message.next().ifPresent(due -> data.put("next", due.toString()));
             if (lead != null) {
-                data.put("lead", Text.safe(lead, 80));
+                data.put("lead", name(lead));
             }
-            journal(incident, new Event(message.at(), "postmortem", delivered ? Event.ANNOUNCED : Event.NOTE, summary, Json.of(withDrill(events, data))));
+            journal(incident, new Event(message.at(), "postmortem", delivered ? Event.ANNOUNCED : Event.NOTE, summary, Json.of(withDrill(shared, events, data))));
             if (shared.json()) {
                 System.out.println(Json.pretty(Json.object().put("schema", 1).put("audience", whom).put("state", message.state().word()).put("text", text)
                         .put("posted", posted.isPresent() && delivered).put("incident", incident.toString())));
@@ -527,6 +552,7 @@ class Postmortem implements Callable<Integer> {
             Screen screen = shared.screen();
             Incident incident = needed(shared);
             List<Event> events = incident.journal().read().events();
+            banner(shared, events);
             if (!Incident.open(events)) {
                 screen.marked(Mark.OK, "closed", 0, incident + " is closed already");
                 return 0;
@@ -543,8 +569,8 @@ class Postmortem implements Callable<Integer> {
             }
             String state = finished ? "postmortem finished" : there ? Text.count(places.size(), "place") + " of the postmortem unfinished" : "without a postmortem";
             Map<String, Object> data = new LinkedHashMap<>(Map.of("unfinished", places.size()));
-            Optional.ofNullable(by).ifPresent(name -> data.put("by", Text.safe(name, 80)));
-            journal(incident, Event.now("postmortem", Event.CLOSED, state, withDrill(events, data)));
+            Optional.ofNullable(by).ifPresent(name -> data.put("by", name(name)));
+            journal(incident, Event.now("postmortem", Event.CLOSED, state, withDrill(shared, events, data)));
             screen.marked(Mark.OK, "closed", 0, incident + ": " + state);
             if (shared.json()) {
                 System.out.println(Json.pretty(Json.object().put("schema", 1).put("closed", true).put("unfinished", places.size()).put("incident", incident.toString())));

@@ -11,6 +11,7 @@
 //SOURCES ../runbook/cli/package-info.java
 //SOURCES ../runbook/verdict/package-info.java
 //SOURCES ../runbook/message/package-info.java
+//SOURCES ../runbook/report/package-info.java
 //SOURCES ../runbook/sandbox/package-info.java
 //SOURCES ../runbook/watching/package-info.java
 
@@ -19,6 +20,7 @@
 //SOURCES Certificates.java
 //SOURCES FaultServer.java
 //SOURCES FileServer.java
+//SOURCES PostmortemJournals.java
 //SOURCES ProxyServer.java
 //SOURCES Readme.java
 //SOURCES Repository.java
@@ -31,7 +33,13 @@
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
 //SOURCES FaultTest.java
+//SOURCES MessageTest.java
 //SOURCES NetworkTest.java
+//SOURCES PostmortemCheckTest.java
+//SOURCES PostmortemGoldenTest.java
+//SOURCES PostmortemHostileTest.java
+//SOURCES PostmortemImportTest.java
+//SOURCES PostmortemKeepTest.java
 //SOURCES FleetTest.java
 //SOURCES GameDayTest.java
 //SOURCES ReadmeTest.java

@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Enumeration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,10 +38,18 @@ final class BundleFile {
     private final Instant now;
     private final Logs logs = new Logs();
     private final List<VendorIncident> vendor = new ArrayList<>();
-    private final List<Series> counters = new ArrayList<>();
+    private final Map<JsonNode, Counter> counters = new LinkedHashMap<>();
     private final List<String> problems = new ArrayList<>();
     private Recorded recorded = Recorded.NOTHING;
+    private Metrics rounds = Metrics.NONE;
     private Series queue;
+
+    /** One counter of one instance: the bundle has it in two files, for the window and for the hour before. */
+    private record Counter(String name, TreeMap<Instant, Double> values) {
+        Series series() {
+            return new Series(name, values.entrySet().stream().map(value -> new Series.Point(value.getKey(), value.getValue())).toList());
+        }
+    }
 
     private BundleFile(Path file, Instant now) {
         this.file = file;
@@ -74,9 +83,11 @@ final class BundleFile {
                 return;
             } else if (name.endsWith("journal.jsonl")) {
                 recorded = Recorded.read(content, file.getFileName() + ": " + Text.safe(name, 80), now);
+            } else if (name.endsWith(Rounds.FILE)) {
+                rounds = Rounds.read(content);
             } else if (name.endsWith(".json")) {
                 json(content.readNBytes((int) LARGEST_JSON), name);
-            } else if (name.matches("(?i)(application|logs?)/.*|.*\\.(log|txt|jsonl)(\\.\\d+)?")) {
+            } else if (name.matches("(?i)(application|logs?)/.*|[^/]*\\.(log|txt)(\\.\\d+)?")) {
                 lines(content);
             }
         } catch (IOException e) {
@@ -106,8 +117,9 @@ final class BundleFile {
             Series series = Prometheus.series(node);
             String metric = node.path("metric").path("__name__").asText(name);
             if (metric.contains("errors_total")) {
-                counters.add(series);
-            } else if (metric.contains("queue")) {
+                Counter counter = counters.computeIfAbsent(node.path("metric"), labels -> new Counter(series.name(), new TreeMap<>()));
+                series.points().forEach(point -> counter.values.put(point.at(), point.value()));
+            } else if (metric.contains("queue") && !name.contains("hour-before")) {
                 queue = series;
             }
         }
@@ -140,6 +152,11 @@ final class BundleFile {
         return vendor;
     }
 
+    /** What watch saw, by its copy of the rounds. */
+    Metrics rounds() {
+        return rounds;
+    }
+
     /** Failed calls in its logs. */
     Logs logs() {
         return logs;
@@ -157,9 +174,10 @@ final class BundleFile {
                     : new Metrics("the bundle's logs", logs.failed(), OptionalLong.empty(), List.of(), Optional.empty(), Optional.ofNullable(queue));
         }
         Map<String, Long> failed = new TreeMap<>();
-        counters.forEach(counter -> failed.merge(counter.name(), Math.round(growth(counter, began)), Long::sum));
+        List<Series> all = counters.values().stream().map(Counter::series).toList();
+        all.forEach(counter -> failed.merge(counter.name(), Math.round(growth(counter, began)), Long::sum));
         failed.values().removeIf(count -> count <= 0);
-        return new Metrics("the bundle's metrics", failed, OptionalLong.empty(), counters.stream().map(BundleFile::rate).toList(),
+        return new Metrics("the bundle's metrics", failed, OptionalLong.empty(), all.stream().map(BundleFile::rate).toList(),
                 Optional.empty(), Optional.ofNullable(queue));
     }
 

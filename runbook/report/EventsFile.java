@@ -26,6 +26,7 @@ import java.util.stream.Stream;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Text;
+import runbook.incident.Event;
 import runbook.incident.Incident;
 
 /**
@@ -97,7 +98,7 @@ public final class EventsFile {
 
     private void slack(JsonNode messages) {
         Map<String, String> names = new HashMap<>();
-        messages.forEach(message -> names.put(message.path("user").asText(), name(message)));
+        messages.forEach(message -> names.merge(message.path("user").asText(), name(message), (known, name) -> name.equals(message.path("user").asText()) ? known : name));
         int number = 0;
         for (JsonNode message : messages) {
             number++;
@@ -181,7 +182,7 @@ public final class EventsFile {
             if (at.isAfter(now)) {
                 throw new Problem(place + " \"" + time + "\" is in the future");
             }
-            told.add(new Told(at, Text.safe(by, 80), kind.matches("[a-z-]{2,30}") ? kind : "note", Text.safe(text, LONGEST_TEXT)));
+            told.add(new Told(at, Text.safe(by, 80), kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED) ? kind : "note", Text.safe(text, LONGEST_TEXT)));
         } catch (Problem | DateTimeException e) {
             problems.add(place + " skipped: " + e.getMessage().replaceFirst("^" + Pattern.quote(place) + " ", ""));
         }

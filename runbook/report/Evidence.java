@@ -36,28 +36,13 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
     private static final Duration BEFORE = Duration.ofHours(1);
     private static final Duration AFTER = Duration.ofMinutes(15);
 
-    /**
-     * Where to look.
-     *
-     * @param incident   the incident's folder
-     * @param bundle     a debug bundle
-     * @param http       for the two below
-     * @param status     the vendor's status page; null not to ask it
-     * @param prometheus Prometheus; null not to ask it
-     * @param queries    what to ask it
-     * @param timeout    for each request
-     * @param now        the time of writing
-     */
-    record Sources(Optional<Incident> incident, Optional<Path> bundle, Http http, URI status, URI prometheus,
-                   Prometheus.Queries queries, Duration timeout, Instant now) { }
-
-    static Evidence gather(Sources from) {
+    static Evidence gather(Report.Sources from) {
         List<String> asked = new ArrayList<>();
         List<String> missing = new ArrayList<>();
         Recorded recorded = journal(from, asked, missing);
-        Optional<BundleFile> bundle = from.bundle.map(file -> BundleFile.read("--bundle", file, from.now));
+        Optional<BundleFile> bundle = from.bundle().map(file -> BundleFile.read("--bundle", file, from.now()));
         if (bundle.isPresent()) {
-            asked.add("debug bundle " + from.bundle.get().getFileName());
+            asked.add("debug bundle " + from.bundle().get().getFileName());
             missing.addAll(bundle.get().problems());
             // The bundle's copy is redacted, so that its lines would stand beside the journal's own.
             recorded = recorded.entries().isEmpty() ? bundle.get().recorded() : recorded;
@@ -68,17 +53,17 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         Metrics metrics = metrics(from, recorded, noticed, bundle, asked, missing);
         List<Entry> onset = onset(metrics, bundle, recorded);
         List<VendorIncident> vendor = vendor(from, recorded, bundle, asked, missing);
-        return new Evidence(recorded, vendor, metrics, bundle.map(BundleFile::logs), onset, asked, missing);
+        return new Evidence(recorded, vendor, metrics.or(rounds(from, bundle)), bundle.map(BundleFile::logs), onset, asked, missing);
     }
 
-    private static Recorded journal(Sources from, List<String> asked, List<String> missing) {
-        if (from.incident.isEmpty() || Files.notExists(from.incident.get().journal().file())) {
-            missing.add("no journal: " + from.incident.map(folder -> folder + " has none").orElse("no incident folder was given or found"));
+    private static Recorded journal(Report.Sources from, List<String> asked, List<String> missing) {
+        if (from.incident().isEmpty() || Files.notExists(from.incident().get().journal().file())) {
+            missing.add("no journal: " + (from.incident().isPresent() ? "the incident folder has none" : "no incident folder was given or found"));
             return Recorded.NOTHING;
         }
-        Path file = from.incident.get().journal().file();
+        Path file = from.incident().get().journal().file();
         try {
-            Recorded recorded = Recorded.read(Files.newInputStream(file), "journal.jsonl", from.now);
+            Recorded recorded = Recorded.read(Files.newInputStream(file), "journal.jsonl", from.now());
             asked.add("journal (" + Text.count(recorded.entries().size(), "event") + ")");
             return recorded;
         } catch (IOException e) {
@@ -87,16 +72,16 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         }
     }
 
-    private static Metrics metrics(Sources from, Recorded recorded, Optional<Instant> noticed, Optional<BundleFile> bundle,
+    private static Metrics metrics(Report.Sources from, Recorded recorded, Optional<Instant> noticed, Optional<BundleFile> bundle,
                                    List<String> asked, List<String> missing) {
         if (noticed.isEmpty()) {
             return Metrics.NONE;
         }
-        if (from.prometheus != null) {
+        if (from.prometheus() != null) {
             Instant last = recorded.entries().isEmpty() ? noticed.get() : recorded.entries().get(recorded.entries().size() - 1).at();
-            Instant until = last.plus(AFTER).isBefore(from.now) ? last.plus(AFTER) : from.now;
-            Prometheus prometheus = new Prometheus(from.http, from.prometheus, from.timeout);
-            Metrics metrics = prometheus.read(from.queries, noticed.get(), noticed.get().minus(BEFORE), until);
+            Instant until = last.plus(AFTER).isBefore(from.now()) ? last.plus(AFTER) : from.now();
+            Prometheus prometheus = new Prometheus(from.http(), from.prometheus(), from.timeout());
+            Metrics metrics = prometheus.read(from.queries(), noticed.get(), noticed.get().minus(BEFORE), until);
             missing.addAll(prometheus.problems());
             if (metrics.any()) {
                 asked.add("Prometheus");
@@ -104,6 +89,15 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
             }
         }
         return bundle.map(file -> file.metrics(noticed.get())).orElse(Metrics.NONE);
+    }
+
+    private static Metrics rounds(Report.Sources from, Optional<BundleFile> bundle) {
+        Optional<Path> file = from.incident().map(incident -> incident.folder().resolve(Rounds.FILE)).filter(Files::exists);
+        try {
+            return file.isPresent() ? Rounds.read(Files.newInputStream(file.get())) : bundle.map(BundleFile::rounds).orElse(Metrics.NONE);
+        } catch (IOException e) {
+            return Metrics.NONE;
+        }
     }
 
     private static List<Entry> onset(Metrics metrics, Optional<BundleFile> bundle, Recorded recorded) {
@@ -119,14 +113,15 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
                 .map(at -> new Entry(at, Entry.SYMPTOM, "application logs", "first failed call in the bundle's logs")).toList();
     }
 
-    private static List<VendorIncident> vendor(Sources from, Recorded recorded, Optional<BundleFile> bundle, List<String> asked, List<String> missing) {
+    private static List<VendorIncident> vendor(Report.Sources from, Recorded recorded, Optional<BundleFile> bundle, List<String> asked, List<String> missing) {
         Map<String, VendorIncident> known = new TreeMap<>();
         fromTriage(from).forEach(incident -> keep(known, incident));
+        VendorIncident.seenByWatch(recorded.entries()).forEach(incident -> keep(known, incident));
         bundle.ifPresent(file -> file.vendor().forEach(incident -> keep(known, incident)));
-        if (!recorded.drill().isEmpty() && from.status != null && "status.klaviyo.com".equals(from.status.getHost())) {
+        if (!recorded.drill().isEmpty() && from.status() != null && "status.klaviyo.com".equals(from.status().getHost())) {
             missing.add("a drill: the real status page was not asked");
-        } else if (from.status != null && !recorded.entries().isEmpty()) {
-            Answer answer = from.http.get(URI.create(from.status + "/api/v2/incidents.json"), Map.of(), from.timeout);
+        } else if (from.status() != null && !recorded.entries().isEmpty()) {
+            Answer answer = from.http().get(URI.create(from.status() + "/api/v2/incidents.json"), Map.of(), from.timeout());
             if (answer instanceof Answer.Reply reply && reply.json().path("incidents").isArray()) {
                 asked.add("status page");
                 VendorIncident.readAll(reply.json()).forEach(incident -> keep(known, incident));
@@ -140,7 +135,7 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
 
     // The same incident is known from several records: the one with the most updates tells the most.
     private static void keep(Map<String, VendorIncident> known, VendorIncident incident) {
-        known.merge(incident.name() + incident.started(), incident, (one, other) -> other.updates().size() >= one.updates().size() ? other : one);
+        known.merge(incident.name(), incident, (one, other) -> other.updates().size() >= one.updates().size() ? other : one);
     }
 
     private static List<VendorIncident> overlapping(Iterable<VendorIncident> all, Recorded recorded) {
@@ -158,9 +153,9 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         return ours;
     }
 
-    private static List<VendorIncident> fromTriage(Sources from) {
+    private static List<VendorIncident> fromTriage(Report.Sources from) {
         List<VendorIncident> found = new ArrayList<>();
-        from.incident.map(Incident::folder).filter(Files::isDirectory).ifPresent(folder -> {
+        from.incident().map(Incident::folder).filter(Files::isDirectory).ifPresent(folder -> {
             try (Stream<Path> files = Files.list(folder)) {
                 for (Path file : files.filter(path -> path.getFileName().toString().matches("triage-.*\\.json")).sorted().limit(50).toList()) {
                     Json.read(Files.readAllBytes(file)).path("checks").forEach(check -> found.addAll(VendorIncident.readAll(check.path("detail"))));
@@ -175,6 +170,8 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
     /** Every entry of the timeline, by time. */
     List<Entry> entries() {
         List<Entry> all = new ArrayList<>(recorded.entries());
+        // Watch's notes of the vendor's updates stand at the vendor's time, with the vendor as their source.
+        all.removeIf(entry -> entry.data().has("vendorAt"));
         all.addAll(onset);
         vendor.forEach(incident -> all.addAll(incident.entries()));
         return Recorded.inOrder(withStable(all));

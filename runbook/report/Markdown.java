@@ -1,11 +1,14 @@
 package runbook.report;
 
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import runbook.Text;
 
 /** Text from outside as Markdown that says just that: no markup, link, mention, issue number or HTML comes of it. */
 final class Markdown {
     private static final Pattern MARKUP = Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
+    // At the beginning of a line: headings (of both kinds), lists, quotes, rules.
+    private static final Pattern BLOCK = Pattern.compile("^([#+=-]|\\d{1,9}(?=[.)]))");
     // GitHub and GitLab notify whoever is mentioned and link whatever looks like an issue; Markdown itself knows neither.
     private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%])(?=[\\p{Alnum}])");
     private static final String NOTHING = "&#8203;";
@@ -15,8 +18,9 @@ final class Markdown {
     /** One line of at most {@code max} characters before escaping; fit for a paragraph, a list item or a table's cell. */
     static String text(String outside, int max) {
         String html = Text.safe(outside, max).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-        String plain = MARKUP.matcher(html).replaceAll(found -> "\\\\" + java.util.regex.Matcher.quoteReplacement(found.group()));
-        return REFERENCE.matcher(plain).replaceAll("$1" + NOTHING);
+        String plain = MARKUP.matcher(html).replaceAll(found -> "\\\\" + Matcher.quoteReplacement(found.group()));
+        String inline = REFERENCE.matcher(plain).replaceAll("$1" + NOTHING);
+        return BLOCK.matcher(inline).replaceFirst(found -> inline.matches("(?s)\\d.*") ? found.group() + "\\\\" : "\\\\" + found.group());
     }
 
     /** The same, of a length that a table can bear. */

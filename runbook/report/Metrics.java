@@ -17,9 +17,25 @@ import java.util.TreeMap;
  * @param errors  failed calls per second, one series a status
  * @param latency seconds that a call took
  * @param queue   calls waiting to be repeated
+ * @param rate    what {@code errors} are, in words
  */
-record Metrics(String source, Map<String, Long> failed, OptionalLong calls, List<Series> errors, Optional<Series> latency, Optional<Series> queue) {
+record Metrics(String source, Map<String, Long> failed, OptionalLong calls, List<Series> errors, Optional<Series> latency, Optional<Series> queue, String rate) {
     static final Metrics NONE = new Metrics("", Map.of(), OptionalLong.empty(), List.of(), Optional.empty(), Optional.empty());
+
+    Metrics(String source, Map<String, Long> failed, OptionalLong calls, List<Series> errors, Optional<Series> latency, Optional<Series> queue) {
+        this(source, failed, calls, errors, latency, queue, "failed calls per second");
+    }
+
+    /** What watch saw: it counts no calls of ours, so there is no source to name for any. */
+    static Metrics seenByWatch(Series failing, Series latency) {
+        return new Metrics("", Map.of(), OptionalLong.empty(), List.of(failing), Optional.of(latency), Optional.empty(), "share of failed checks");
+    }
+
+    /** These, with curves from others where they have none. */
+    Metrics or(Metrics others) {
+        boolean own = errors.stream().anyMatch(series -> series.points().size() > 1);
+        return new Metrics(source, failed, calls, own ? errors : others.errors, latency.or(() -> others.latency), queue, own ? rate : others.rate);
+    }
 
     private static final Duration LOOKED_BACK = Duration.ofMinutes(10);
 
@@ -33,11 +49,11 @@ record Metrics(String source, Map<String, Long> failed, OptionalLong calls, List
         return failed.values().stream().mapToLong(Long::longValue).sum();
     }
 
-    /** Failed calls per second over all statuses. */
+    /** The errors of all statuses together. */
     Series allErrors() {
         TreeMap<Instant, Double> sums = new TreeMap<>();
         errors.forEach(series -> series.points().forEach(point -> sums.merge(point.at(), point.value(), Double::sum)));
-        return new Series("failed calls per second", sums.entrySet().stream().map(sum -> new Series.Point(sum.getKey(), sum.getValue())).toList());
+        return new Series(rate, sums.entrySet().stream().map(sum -> new Series.Point(sum.getKey(), sum.getValue())).toList());
     }
 
     /**

@@ -26,6 +26,8 @@ record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> det
                   Optional<Instant> vendorPosted) {
     private static final List<String> OUR_SIGNS = List.of(Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED);
 
+    private static final List<String> OUR_DEEDS = List.of(Event.ACKNOWLEDGED, Event.MITIGATED, Event.ROTATED, Event.RECOVERED);
+
     /**
      * The moments in these entries.
      *
@@ -35,13 +37,12 @@ record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> det
     static Milestones of(List<Entry> entries, Optional<Entry> onset, List<VendorIncident> vendor) {
         Optional<Entry> detected = first(entries, OUR_SIGNS);
         Optional<Entry> trouble = onset.filter(sign -> detected.isEmpty() || sign.at().isBefore(detected.get().at()));
-        Optional<Entry> began = trouble.or(() -> detected);
+        Optional<Entry> began = trouble.or(() -> detected).or(() -> first(entries, OUR_DEEDS));
         Optional<Entry> recovered = lasting(entries);
         return new Milestones(began.map(Entry::at), began.map(Entry::source).orElse(""), at(detected),
                 at(first(entries, List.of(Event.ACKNOWLEDGED))), at(first(entries, List.of(Event.DIAGNOSED))),
                 at(first(entries, List.of(Event.MITIGATED, Event.ROTATED))),
-                recovered.map(Milestones::goodSince), at(recovered.filter(entry -> entry.source().equals("watch")))
-                        .or(() -> at(first(entries, List.of(Entry.STABLE)))),
+                recovered.map(Milestones::goodSince), at(recovered.flatMap(since -> confirmed(entries, since))),
                 at(first(entries, List.of(Event.CLOSED))),
                 vendor.stream().map(VendorIncident::posted).min(Instant::compareTo));
     }
@@ -61,6 +62,10 @@ record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> det
             }
         }
         return Optional.ofNullable(recovered);
+    }
+
+    private static Optional<Entry> confirmed(List<Entry> entries, Entry recovered) {
+        return entries.stream().filter(entry -> entry.kind().equals(Entry.STABLE) && !entry.at().isBefore(recovered.at())).findFirst();
     }
 
     // Watch proves a recovery before it tells of one, and says since when it had been good.

@@ -9,6 +9,7 @@ import java.time.LocalTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.time.format.ResolverStyle;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -29,9 +30,14 @@ public final class Moment {
     private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
     private static final String FORMS = "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
     private static final List<DateTimeFormatter> LOCAL = List.of(
-            DateTimeFormatter.ofPattern("uuuu-MM-dd H:mm[:ss]"), DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm[:ss]['Z']"));
+            strict("uuuu-MM-dd H:mm[:ss]"), strict("uuuu-MM-dd'T'HH:mm[:ss]['Z']"));
 
     private Moment() { }
+
+    // Otherwise 30 February is the 28th.
+    private static DateTimeFormatter strict(String pattern) {
+        return DateTimeFormatter.ofPattern(pattern).withResolverStyle(ResolverStyle.STRICT);
+    }
 
     /**
      * Reads a time that somebody gave.

@@ -36,6 +36,7 @@ final class Page {
         page.title(title);
         Element main = page.expectFirst("main");
         main.html(content(markdown));
+        main.select("img:not([src])").remove();
         main.select("input").attr("type", "checkbox").attr("disabled", "");
         main.select("li:has(> input)").addClass("task");
         main.select("table").forEach(table -> table.wrap("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"></div>"));

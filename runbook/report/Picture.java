@@ -123,7 +123,7 @@ final class Picture {
         Series errors = metrics.allErrors();
         double peak = errors.peak();
         if (errors.points().size() > 1 && peak > 0) {
-            svg.append("<path class=\"errors\" d=\"").append(area(errors, scale, peak, top, bottom)).append("\"><title>failed calls per second</title></path>");
+            svg.append("<path class=\"errors\" d=\"").append(area(errors, scale, peak, top, bottom)).append("\"><title>").append(metrics.rate()).append("</title></path>");
             svg.append(value(scale.left() - 5, top + 8, "end", peak)).append(value(scale.left() - 5, bottom, "end", 0));
         }
         metrics.latency().filter(latency -> latency.points().size() > 1 && latency.peak() > 0).ifPresent(latency -> {
@@ -212,7 +212,7 @@ final class Picture {
             legend.append("<span class=\"key\"><b class=\"box\">1</b> Klaviyo's status page</span> ");
         }
         if (plotted() && metrics.allErrors().peak() > 0) {
-            legend.append("<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\"><path class=\"errors\" d=\"M0 14L0 9L11 3L22 7L22 14Z\"/></svg> failed calls per second (left)</span> ");
+            legend.append("<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\"><path class=\"errors\" d=\"M0 14L0 9L11 3L22 7L22 14Z\"/></svg> ").append(metrics.rate()).append(" (left)</span> ");
         }
         if (plotted() && metrics.latency().isPresent()) {
             legend.append("<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\"><path class=\"latency\" d=\"M0 9L11 4L22 8\"/></svg> latency in seconds (right)</span> ");

@@ -61,31 +61,31 @@ public final class Prometheus {
     /** The numbers from {@code from} to {@code to} about what was noticed in between; {@link Metrics#NONE} when it does not answer. */
     Metrics read(Queries queries, Instant noticed, Instant from, Instant to) {
         long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / POINTS);
-        List<Series> errors = range(queries.rate, from, to, step);
+        List<Series> errors = range(queries.rate, from, to, step, true);
         // Failed calls are counted from when they began, which is often before anybody noticed.
         Instant began = new Metrics("", Map.of(), OptionalLong.empty(), errors, Optional.empty(), Optional.empty()).onset(noticed).orElse(noticed);
         String window = Math.max(60, Duration.between(began, to).toSeconds()) + "s";
         Map<String, Long> failed = new TreeMap<>();
-        ask("query", Map.of("query", queries.failed.replace("$window", window), "time", to.toString())).forEach(series ->
+        ask("query", Map.of("query", queries.failed.replace("$window", window), "time", to.toString()), true).forEach(series ->
                 failed.merge(status(series), Math.round(value(series.path("value"))), Long::sum));
         failed.values().removeIf(count -> count <= 0);
-        OptionalLong calls = one(queries.calls.replace("$window", window), to);
-        Optional<Series> latency = range(queries.latency, from, to, step).stream().findFirst();
-        Optional<Series> queue = range(queries.queue, from, to, step).stream().findFirst();
+        OptionalLong calls = one(queries.calls.replace("$window", window), to, !queries.calls.equals(Queries.USUAL.calls));
+        Optional<Series> latency = range(queries.latency, from, to, step, !queries.latency.equals(Queries.USUAL.latency)).stream().findFirst();
+        Optional<Series> queue = range(queries.queue, from, to, step, !queries.queue.equals(Queries.USUAL.queue)).stream().findFirst();
         return dead ? Metrics.NONE : new Metrics("Prometheus", failed, calls, errors, latency, queue);
     }
 
-    private OptionalLong one(String query, Instant at) {
-        for (JsonNode series : ask("query", Map.of("query", query, "time", at.toString()))) {
+    private OptionalLong one(String query, Instant at, boolean told) {
+        for (JsonNode series : ask("query", Map.of("query", query, "time", at.toString()), told)) {
             return OptionalLong.of(Math.round(value(series.path("value"))));
         }
         return OptionalLong.empty();
     }
 
-    private List<Series> range(String query, Instant from, Instant to, long step) {
+    private List<Series> range(String query, Instant from, Instant to, long step, boolean told) {
         List<Series> all = new ArrayList<>();
         String asked = query.replace("$step", Math.max(60, 2 * step) + "s");
-        ask("query_range", Map.of("query", asked, "start", from.toString(), "end", to.toString(), "step", Long.toString(step)))
+        ask("query_range", Map.of("query", asked, "start", from.toString(), "end", to.toString(), "step", Long.toString(step)), told)
                 .forEach(series -> all.add(series(series)));
         return all;
     }
@@ -116,7 +116,8 @@ public final class Prometheus {
         return Text.safe(labels.path("status").asText(labels.path("code").asText(only)), 20);
     }
 
-    private JsonNode ask(String route, Map<String, String> parameters) {
+    // A refusal of a query that nobody chose is not worth telling.
+    private JsonNode ask(String route, Map<String, String> parameters, boolean told) {
         JsonNode nothing = MissingNode.getInstance();
         if (dead) {
             return nothing;
@@ -132,8 +133,10 @@ public final class Prometheus {
         }
         Answer.Reply reply = (Answer.Reply) answer;
         if (!reply.json().path("status").asText().equals("success")) {
-            problems.add("--prometheus: HTTP " + reply.status() + " for " + Text.safe(parameters.get("query"), 80) + ": "
-                    + Text.safe(reply.json().path("error").asText(reply.notJson()), 120));
+            if (told) {
+                problems.add("--prometheus: HTTP " + reply.status() + " for " + Text.safe(parameters.get("query"), 80) + ": "
+                        + Text.safe(reply.json().path("error").asText(reply.notJson()), 120));
+            }
             return nothing;
         }
         return reply.json().path("data").path("result");

@@ -106,7 +106,7 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
         }
 
         private JsonNode kept(Event event) {
-            boolean matters = DATA_MATTERS.contains(event.event()) || event.data().has("lead") || event.data().has("by");
+            boolean matters = DATA_MATTERS.contains(event.event()) || event.data().has("lead") || event.data().has("by") || event.data().has("vendorAt");
             return matters && withData++ < MOST_DATA ? event.data() : Json.object();
         }
 

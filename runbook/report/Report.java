@@ -25,33 +25,42 @@ public final class Report {
      */
     public record Written(String text, List<String> kept, List<String> left) { }
 
-    private Report(Evidence evidence, Instant now, String lead) {
-        this.evidence = evidence;
-        this.story = new Story(evidence, now, lead);
-    }
-
     /**
-     * Gathers the evidence.
+     * Where to look, and what is known beforehand.
      *
      * @param incident   the folder; empty when there is none
      * @param bundle     a debug bundle
-     * @param http       for status page and Prometheus
+     * @param http       for status page and Prometheus; null when both are
      * @param status     the vendor's status page; null not to ask it
      * @param prometheus Prometheus; null not to ask it
      * @param queries    what to ask it
      * @param timeout    for each request
      * @param now        the time of writing
-     * @param lead       who leads; null for whom the journal names
+     * @param lead       who leads; empty for whom the journal names
+     * @param drill      the drill's scenario; empty for what the journal says
+     */
+    public record Sources(Optional<Incident> incident, Optional<Path> bundle, Http http, URI status, URI prometheus, Prometheus.Queries queries,
+                          Duration timeout, Instant now, Optional<String> lead, Optional<String> drill) { }
+
+    private Report(Evidence evidence, Story story) {
+        this.evidence = evidence;
+        this.story = story;
+    }
+
+    /**
+     * Gathers the evidence. What cannot be had becomes one of {@link #missing()}.
+     *
      * @throws runbook.Problem when the bundle is none
      */
-    public static Report of(Optional<Incident> incident, Optional<Path> bundle, Http http, URI status, URI prometheus,
-                            Prometheus.Queries queries, Duration timeout, Instant now, String lead) {
-        return new Report(Evidence.gather(new Evidence.Sources(incident, bundle, http, status, prometheus, queries, timeout, now)), now, lead);
+    public static Report of(Sources sources) {
+        Evidence evidence = Evidence.gather(sources);
+        return new Report(evidence, new Story(evidence, sources));
     }
 
     /** What the incident's folder alone has: no request is made. */
     public static Report recorded(Incident incident, Instant now) {
-        return of(Optional.of(incident), Optional.empty(), null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, now, null);
+        return of(new Sources(Optional.of(incident), Optional.empty(), null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, now,
+                Optional.empty(), Optional.empty()));
     }
 
     /**

@@ -17,24 +17,16 @@ final class Story {
     private static final String TO_CONFIRM = "**(to confirm)**";
 
     private final Evidence evidence;
-    private final Instant now;
-    private final String named;
+    private final Report.Sources sources;
     private final List<Entry> entries;
     private final Milestones moments;
     private final Optional<JsonNode> diagnosed;
     private final Lessons lessons;
     private final Impact impact;
 
-    /**
-     * The story of the evidence.
-     *
-     * @param now   the time of writing
-     * @param named who leads; null for whom the journal names
-     */
-    Story(Evidence evidence, Instant now, String named) {
+    Story(Evidence evidence, Report.Sources sources) {
         this.evidence = evidence;
-        this.now = now;
-        this.named = named;
+        this.sources = sources;
         this.entries = evidence.entries();
         this.moments = Milestones.of(entries, evidence.onset().stream().filter(entry -> entry.kind().equals(Entry.SYMPTOM)).findFirst(), evidence.vendor());
         this.diagnosed = worst();
@@ -69,7 +61,7 @@ final class Story {
 
     /** The drill's scenario, empty in earnest. */
     String drill() {
-        return evidence.recorded().drill();
+        return sources.drill().orElse(evidence.recorded().drill());
     }
 
     /** {@code Klaviyo 401 Authentication Failure}. */
@@ -80,14 +72,11 @@ final class Story {
     /** Whoever leads, last word counts; empty when nobody is recorded. */
     String lead() {
         String lead = "";
-        if (named != null && !named.isBlank()) {
-            return named;
-        }
         for (Entry entry : entries) {
             String named = entry.data().path("lead").asText(entry.kind().equals(Event.ACKNOWLEDGED) && lead.isEmpty() ? entry.by() : "");
             lead = named.isBlank() ? lead : named;
         }
-        return lead;
+        return sources.lead().orElse(lead);
     }
 
     // The leading diagnosis is the most severe; of equals the last, when most was known.
@@ -120,13 +109,13 @@ final class Story {
         values.put("actions", actions());
         values.put("hints", Hints.markdown(moments, entries, evidence.metrics()));
         values.put("messages", messages());
-        values.put("sources", sources());
+        values.put("sources", read());
         return values;
     }
 
     private String date() {
         if (moments.began().isEmpty()) {
-            return Texts.full(now) + " - HH:MM UTC";
+            return Texts.full(sources.now()) + " - HH:MM UTC";
         }
         Instant from = moments.began().get();
         String until = moments.restored().map(to -> Texts.date(to).equals(Texts.date(from)) ? Texts.clock(to) : Texts.full(to)).orElse("ongoing");
@@ -175,8 +164,12 @@ final class Story {
         JsonNode data = diagnosed.get();
         String reason = Markdown.text(data.path("reason").asText(), 400);
         String walked = new Path(data.path("path")).markdown();
-        return "Triage's diagnosis: " + Markdown.text(data.path("title").asText(diagnosis()), 200) + " (`" + diagnosis().replace("`", "") + "`). " + TO_CONFIRM
+        return "Triage's diagnosis: " + Markdown.text(data.path("title").asText(diagnosis()), 200) + " (" + identifier(diagnosis()) + "). " + TO_CONFIRM
                 + (reason.isEmpty() ? "" : "\n\n" + reason) + (walked.isEmpty() ? "" : "\n\nThe decision tree, as it was walked:\n\n" + walked);
+    }
+
+    private static String identifier(String name) {
+        return name.matches("[a-z0-9-]{1,60}") ? "`" + name + "`" : Markdown.text(name, 60);
     }
 
     /** The questions of the decision tree and their answers. */
@@ -211,7 +204,7 @@ final class Story {
                 + (text.isEmpty() ? "" : "\n\n" + Markdown.quote(text, 30));
     }
 
-    private String sources() {
+    private String read() {
         List<String> lines = new ArrayList<>();
         lines.add("- Read: " + (evidence.asked().isEmpty() ? "nothing" : evidence.asked().stream().map(one -> Markdown.text(one, 120)).collect(Collectors.joining(", "))));
         evidence.missing().forEach(problem -> lines.add("- " + Markdown.text(problem, 240)));

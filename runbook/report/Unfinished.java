@@ -25,7 +25,7 @@ public final class Unfinished {
     private record Rule(String name, Pattern pattern, String message) { }
 
     private static final List<Rule> RULES = List.of(
-            new Rule("placeholder", Pattern.compile("(?<![\\\\!])\\[(?![ xX]\\]|\\^)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\](?![(\\[:])|\\[\\.\\.\\.\\]"), "is a placeholder: fill it in, or delete it"),
+            new Rule("placeholder", Pattern.compile("(?<![\\\\!\\]])\\[(?![ xX]\\]|\\^)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\](?![(\\[:])|\\[\\.\\.\\.\\]"), "is a placeholder: fill it in, or delete it"),
             new Rule("placeholder", Pattern.compile("\\{\\{[^}]*}}|\\bYYYY-MM-DD\\b|\\bHH:MM\\b|\\bTBD\\b|\\bTODO\\b|\\bFIXME\\b|P\\[1-4\\]"), "is a placeholder: fill it in, or delete it"),
             new Rule("to-confirm", Pattern.compile("(?i)to confirm|to be confirmed"), "is still there: confirm it and delete these words, or correct it"),
             new Rule("blame", Pattern.compile("(?i)\\b(human error|operator error|user error|careless(ly|ness)?|negligen(t|ce)|incompeten(t|ce)|stupid(ly|ity)?|lazy|sloppy"

@@ -6,7 +6,9 @@ import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -31,6 +33,22 @@ record VendorIncident(String name, String impact, String url, Instant started, I
     static List<VendorIncident> readAll(JsonNode document) {
         List<VendorIncident> incidents = new ArrayList<>();
         (document.isArray() ? document : document.path("incidents")).forEach(node -> read(node).ifPresent(incidents::add));
+        return incidents;
+    }
+
+    /** The incidents whose updates watch put into the journal, each with the vendor's own time. */
+    static List<VendorIncident> seenByWatch(List<Entry> entries) {
+        Map<String, List<Update>> updates = new LinkedHashMap<>();
+        for (Entry entry : entries) {
+            instant(entry.data(), "vendorAt").ifPresent(at -> updates.computeIfAbsent(Text.safe(entry.data().path("incident").asText(), 120), name -> new ArrayList<>())
+                    .add(new Update(at, Text.safe(entry.data().path("status").asText(), 30), Text.safe(entry.data().path("body").asText(), 600))));
+        }
+        List<VendorIncident> incidents = new ArrayList<>();
+        updates.forEach((name, all) -> {
+            all.sort(Comparator.comparing(Update::at));
+            Optional<Instant> end = all.stream().filter(update -> update.status().equals("resolved")).map(Update::at).findFirst();
+            incidents.add(new VendorIncident(name, "", "", all.get(0).at(), all.get(0).at(), end, List.copyOf(all)));
+        });
         return incidents;
     }
 

@@ -1,0 +1,147 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+import runbook.message.Template;
+import runbook.report.Report;
+import runbook.verdict.Diagnosis;
+
+/** Writing again after more happened, and after people wrote. */
+class PostmortemKeepTest {
+    private static final String MORE = "the CDN answered with 520";
+    private Incident incident;
+    private String first;
+
+    @BeforeEach
+    void written() {
+        incident = PostmortemJournals.whole(Diagnosis.SERVER_ERROR);
+        first = write(Optional.empty()).text();
+    }
+
+    private Report.Written write(Optional<String> existing) {
+        return PostmortemJournals.report(incident).markdown(Template.bundled("postmortem.md"), existing);
+    }
+
+    private Report.Written again(String existing) {
+        return write(Optional.of(existing));
+    }
+
+    private void moreHappens() {
+        PostmortemJournals.add(incident, 14, "postmortem", Event.NOTE, MORE, Map.of());
+    }
+
+    @Test
+    void nothingNewChangesNothing() {
+        assertEquals(first, again(first).text());
+    }
+
+    @Test
+    void generatedPartsAreRenewedAndWordsStay() {
+        String words = first.replace("[Technical explanation: how and what, not who]", "Their load balancer dropped us.").replace("### Summary", "### Summary for everybody")
+                + "\nPS: thanks.\n";
+        moreHappens();
+
+        String second = again(words).text();
+        assertTrue(second.contains(MORE) && second.contains("Their load balancer dropped us.") && second.endsWith("PS: thanks.\n"), second);
+        assertTrue(second.contains("### Summary for everybody"));
+        assertFalse(second.contains("offered:"), "nobody edited a generated part");
+    }
+
+    @Test
+    void anEditedPartIsLeftAloneAndTheNewTextOfferedOnce() {
+        String edited = first.replace("good again after 9 min; waiting until it holds", "good again, says Bob");
+        moreHappens();
+
+        Report.Written second = again(edited);
+        assertEquals(List.of("timeline"), second.kept());
+        assertTrue(second.text().contains("good again, says Bob") && second.text().contains("<!-- offered:timeline") && second.text().contains(MORE), second.text());
+        assertEquals(second.text(), again(second.text()).text(), "offered once, not twice");
+    }
+
+    @Test
+    void anEditedPartWithNothingNewGetsNoOffer() {
+        String edited = first.replace("good again after 9 min; waiting until it holds", "good again, says Bob");
+
+        assertEquals(edited, again(edited).text());
+    }
+
+    @Test
+    void aDeclinedOfferIsNotMadeAgain() {
+        String edited = first.replace("good again after 9 min; waiting until it holds", "good again, says Bob");
+        moreHappens();
+        String offered = again(edited).text();
+        String declined = offered.replaceAll("(?s)<!-- offered:timeline.*?/offered:timeline -->\n", "");
+
+        assertEquals(declined, again(declined).text());
+    }
+
+    @Test
+    void aNewerOfferReplacesTheOldOne() {
+        String edited = first.replace("good again after 9 min; waiting until it holds", "good again, says Bob");
+        moreHappens();
+        String offered = again(edited).text();
+        PostmortemJournals.add(incident, 15, "postmortem", Event.NOTE, "and once more", Map.of());
+
+        String third = again(offered).text();
+        assertTrue(third.contains("and once more"), third);
+        assertEquals(1, third.split("<!-- offered:timeline", -1).length - 1);
+    }
+
+    @Test
+    void anOfferThatSomebodyWroteIntoStays() {
+        String edited = first.replace("good again after 9 min; waiting until it holds", "good again, says Bob");
+        moreHappens();
+        String offered = again(edited).text().replace("| 03:18 | " + MORE, "| 03:18 | my own words about 520");
+        PostmortemJournals.add(incident, 15, "postmortem", Event.NOTE, "and once more", Map.of());
+
+        String third = again(offered).text();
+        assertTrue(third.contains("my own words about 520") && third.contains("and once more"), third);
+    }
+
+    @Test
+    void aRemovedPartIsNotPutBack() {
+        String without = first.replaceAll("(?s)#### Replay Plan\n\n<!-- generated:replay.*?/generated:replay -->\n", "");
+
+        Report.Written second = again(without);
+        assertEquals(without, second.text());
+        assertEquals(List.of("replay"), second.left());
+    }
+
+    @Test
+    void anEditorsHabitsAreNoEdits() {
+        String habits = first.lines().map(String::stripTrailing).reduce("", (text, line) -> text + line + "\r\n");
+        moreHappens();
+
+        Report.Written second = again(habits);
+        assertEquals(List.of(), second.kept());
+        assertTrue(second.text().contains(MORE) && second.text().contains("\r\n") && !second.text().replace("\r\n", "").contains("\n"), "line ends stay as they were");
+    }
+
+    @Test
+    void aBrokenMarkerCostsNoWords() {
+        String broken = first.replace("<!-- /generated:impact -->\n", "");
+        moreHappens();
+
+        String second = again(broken).text();
+        for (String line : broken.substring(broken.indexOf("### Impact"), broken.indexOf("#### Replay Plan")).lines().toList()) {
+            assertTrue(second.contains(line), line);
+        }
+        assertTrue(second.contains(MORE), "the other parts are still renewed");
+    }
+
+    @Test
+    void actionItemsThatPeopleFilledInStay() {
+        String filled = first.replaceFirst("Owner: \\[name\\] - Due: \\[date\\]", "Owner: Ana - Due: 2027-01-15");
+        moreHappens();
+
+        String second = again(filled).text();
+        assertTrue(second.contains("Owner: Ana - Due: 2027-01-15") && !second.contains("offered:actions"), second);
+    }
+}
