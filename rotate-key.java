@@ -286,9 +286,13 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     // In a drill the sandbox of the run before is gone, and its keys with it: there is nothing to go on with.
-    private void resume(Rotation rotation, Incident incident) throws IOException, Trouble {
-        if (drill.isEmpty()) {
-            rotation.resume(incident);
+    private void resume(Rotation rotation, Incident incident) throws IOException {
+        try {
+            if (drill.isEmpty()) {
+                rotation.resume(incident);
+            }
+        } catch (Trouble e) {
+            throw new Problem(REFUSED, e.getMessage() + ": " + e.mend());
         }
         if (rotation.resumed()) {
             screen.verdict(Mark.WARN, "Going on with the rotation begun at " + rotation.begunAt());

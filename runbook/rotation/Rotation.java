@@ -113,7 +113,7 @@ public final class Rotation implements AutoCloseable {
         if (!troubles.isEmpty()) {
             throw troubles.get(0);
         }
-        settleOld();
+        ledger.run("preflight", "old key", "", this::settleOld);
     }
 
     private void collect(List<Trouble> troubles, String place, String command, Ledger.Action action) {
@@ -159,7 +159,7 @@ public final class Rotation implements AutoCloseable {
     }
 
     // The value that most likely is the old key, and the ways back that it opens for stores that do not tell.
-    private void settleOld() throws Trouble {
+    private Done settleOld() throws Trouble {
         List<Key> known = new ArrayList<>();
         holdings.stream().flatMap(holding -> holding.old.stream()).filter(Key::known).forEach(known::add);
         wishes.settings().key().map(Key::cleaned).ifPresent(known::add);
@@ -173,6 +173,7 @@ public final class Rotation implements AutoCloseable {
                 throw new Trouble(Kind.UNFIT, holding.name() + " cannot be read, so there would be no way back", "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
             }
         }
+        return old.map(key -> Done.ok(key.describe())).orElseGet(() -> Done.warn("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it"));
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */

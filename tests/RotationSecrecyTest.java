@@ -1,0 +1,98 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+
+/** Where a key may be seen while it is rotated: nowhere. */
+class RotationSecrecyTest {
+    private static final int SAMPLES = 1000;
+
+    @Test
+    void noProcessShowsAKeyInItsArgumentsOrEnvironment() throws Exception {
+        Assumptions.assumeTrue(Files.isDirectory(Path.of("/proc/self")), "there is no /proc to look at");
+        try (RotationBench bench = new RotationBench()) {
+            Path old = Files.writeString(bench.folder.resolve("old.key"), bench.oldKey());
+            Path fresh = Files.writeString(bench.folder.resolve("new.key"), bench.newKey());
+            // Slow tools: there is always one to be seen.
+            for (String tool : List.of("vault", "systemctl")) {
+                Path script = bench.tools.file("bin/" + tool);
+                Files.writeString(script, Files.readString(script).replaceFirst("\n", "\nsleep 0.2\n"));
+            }
+            Cli rotation = bench.rotate("--key-file", old.toString(), "--new-key-file", fresh.toString())
+                    .env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_NEW_PRIVATE_KEY", null);
+            List<String> seen = new ArrayList<>();
+            int samples = 0;
+            int ofTools = 0;
+            while (samples < SAMPLES) {
+                try (Cli.Running running = rotation.start()) {
+                    while (running.process().isAlive() && samples < SAMPLES) {
+                        samples++;
+                        ofTools += look(bench, running.process().pid(), seen);
+                    }
+                    assertEquals(0, running.await().exit(), () -> running.out() + running.err());
+                }
+            }
+            assertEquals(List.of(), seen);
+            assertTrue(ofTools > 50, "the tools were seen at work " + ofTools + " times only: the samples prove nothing");
+        }
+    }
+
+    /** One look at every process that this test's rotation started; the rotation itself may hold what it was given. */
+    private static int look(RotationBench bench, long rotation, List<String> seen) {
+        List<Long> children = ProcessHandle.of(rotation).map(ProcessHandle::descendants).orElse(Stream.of()).map(ProcessHandle::pid).toList();
+        for (long pid : children) {
+            for (String file : List.of("cmdline", "environ")) {
+                String text = read(Path.of("/proc", Long.toString(pid), file));
+                if (text.contains(bench.oldKey()) || text.contains(bench.newKey())) {
+                    seen.add(file + " of " + read(Path.of("/proc", Long.toString(pid), "comm")).strip());
+                }
+            }
+        }
+        String own = read(Path.of("/proc", Long.toString(rotation), "cmdline"));
+        if (own.contains(bench.oldKey()) || own.contains(bench.newKey())) {
+            seen.add("cmdline of rotate-key");
+        }
+        return children.isEmpty() ? 0 : 1;
+    }
+
+    private static String read(Path file) {
+        try {
+            return new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1);
+        } catch (IOException e) {
+            // Gone between two looks.
+            return "";
+        }
+    }
+
+    @Test
+    void nothingThatIsLeftBehindHoldsAKey() throws Exception {
+        try (RotationBench bench = new RotationBench()) {
+            Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=" + bench.oldKey() + "\n");
+            Cli.Result result = bench.bare("--to", "file:" + env + "#KEY", "--restart", "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app", "--json").run();
+            assertEquals(0, result.exit(), result::toString);
+            try (Stream<Path> files = Files.walk(bench.folder)) {
+                for (Path file : files.filter(Files::isRegularFile).toList()) {
+                    String text = Files.readString(file, StandardCharsets.ISO_8859_1);
+                    boolean holds = text.contains(bench.oldKey()) || text.contains(bench.newKey());
+                    assertFalse(holds && !List.of(".env", "app.env", "app", "value", "first").contains(file.getFileName().toString()), file + " holds a key");
+                }
+            }
+            assertFalse((result.out() + result.err()).contains("_" + bench.newKey().substring(10)), result::toString);
+            try (Stream<Path> files = Files.list(bench.incident())) {
+                for (Path file : files.toList()) {
+                    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)), file.toString());
+                }
+            }
+        }
+    }
+}
