@@ -158,6 +158,7 @@ class Triage implements Callable<Integer> {
         if (announce != null || post) {
             announce(verdict, incident);
         }
+        screen.line();
         showVerdict(verdict);
         if (shared.json()) {
             System.out.println(Json.pretty(json(verdict, incident)));
@@ -322,7 +323,6 @@ class Triage implements Callable<Integer> {
             screen.heading("External message");
             screen.verbatim(Messages.external(message));
         }
-        screen.line();
         if (post) {
             post(verdict, message, incident);
         }

@@ -93,6 +93,12 @@ final class Cli {
         return this;
     }
 
+    /** The child's home folder, an empty one unless set. */
+    Cli home(Path folder) {
+        command.replaceAll(word -> word.startsWith("-Duser.home=") ? "-Duser.home=" + folder : word);
+        return env("HOME", folder.toString());
+    }
+
     /** What the child reads from its standard input, empty unless set. */
     Cli stdin(String text) {
         input = text;

@@ -15,6 +15,7 @@ import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Json;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
@@ -169,6 +170,25 @@ class TriageTest {
         Cli.Result result = Cli.script("triage").env("LANG", "C").env("LC_ALL", "C").args("--drill", "outage", "--explain").cwd(Tree.temporary("triage")).run();
         assertTrue(result.out().chars().allMatch(c -> c < 128), result.out());
         assertTrue(result.out().contains("x P1 klaviyo-outage"), result.out());
+    }
+
+    @Test
+    void defaultsComeFromTheEnvironmentThenFromThePropertiesFile() throws IOException {
+        Path home = Tree.temporary("home");
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "api-url=http://127.0.0.1:7\nrevision=2025-10-15\n");
+        Cli triage = Cli.script("triage").home(home).env("KLAVIYO_API_URL", "http://127.0.0.1:9");
+        String curl = triage.args("--curl").run().out();
+        assertTrue(curl.contains("http://127.0.0.1:9/api/accounts"), curl);
+        assertTrue(curl.contains("revision: 2025-10-15"), curl);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"bash", "zsh"})
+    void completionIsAScriptThatBashCanRead(String shell) {
+        Cli.Result script = Cli.run("triage", "--completion", shell);
+        assertEquals(0, script.exit(), script.toString());
+        assertEquals(0, Cli.command("bash", "-n").stdin(script.out()).run().exit());
+        assertTrue(script.out().contains("--announce") && script.out().contains("revoked-key"), "completes options and scenarios");
     }
 
     private static Cli against(Sandbox sandbox) {
