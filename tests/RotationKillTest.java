@@ -15,7 +15,7 @@ class RotationKillTest {
     /** Stops at a call, tells that it is there, and goes on (or not) when it is let. */
     private static final String HOLD = "touch \"$here/there\"; while [ ! -f \"$here/go\" ]; do sleep 0.05; done";
 
-    private final RotationBench bench = new RotationBench();
+    private final RotationScene bench = new RotationScene();
 
     private Cli.Running untilHeldAt(String call) {
         bench.tools.fail(call, HOLD);

@@ -70,7 +70,7 @@ class RotationMatrixTest {
     }
 
     private static Outcome run(Place place, StandIns.Fault fault) {
-        try (RotationBench bench = new RotationBench()) {
+        try (RotationScene bench = new RotationScene()) {
             if (fault != StandIns.Fault.MISSING) {
                 bench.tools.fail(place.call, fault, 1);
             } else if (place.before.isEmpty()) {

@@ -20,7 +20,7 @@ class RotationSecrecyTest {
     @Test
     void noProcessShowsAKeyInItsArgumentsOrEnvironment() throws Exception {
         Assumptions.assumeTrue(Files.isDirectory(Path.of("/proc/self")), "there is no /proc to look at");
-        try (RotationBench bench = new RotationBench()) {
+        try (RotationScene bench = new RotationScene()) {
             Path old = Files.writeString(bench.folder.resolve("old.key"), bench.oldKey());
             Path fresh = Files.writeString(bench.folder.resolve("new.key"), bench.newKey());
             // Slow tools: there is always one to be seen.
@@ -48,7 +48,7 @@ class RotationSecrecyTest {
     }
 
     /** One look at every process that this test's rotation started; the rotation itself may hold what it was given. */
-    private static int look(RotationBench bench, long rotation, List<String> seen) {
+    private static int look(RotationScene bench, long rotation, List<String> seen) {
         List<Long> children = ProcessHandle.of(rotation).map(ProcessHandle::descendants).orElse(Stream.of()).map(ProcessHandle::pid).toList();
         for (long pid : children) {
             for (String file : List.of("cmdline", "environ")) {
@@ -76,7 +76,7 @@ class RotationSecrecyTest {
 
     @Test
     void nothingThatIsLeftBehindHoldsAKey() throws Exception {
-        try (RotationBench bench = new RotationBench()) {
+        try (RotationScene bench = new RotationScene()) {
             Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=" + bench.oldKey() + "\n");
             Cli.Result result = bench.bare("--to", "file:" + env + "#KEY", "--restart", "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app", "--json").run();
             assertEquals(0, result.exit(), result::toString);

@@ -1,5 +1,6 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -8,36 +9,41 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Problem;
+import runbook.rotation.Places;
 
 /** What each store is sent: words, environment, standard input; and that a dotenv file stays as it was but for the key. */
 class RotationStoresTest {
-    private final RotationBench bench = new RotationBench();
+    private final RotationScene bench = new RotationScene();
 
     @AfterEach
     void close() {
         bench.close();
     }
 
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "vault:secret/klaviyo#key | vault | vault [kv] [patch] [secret/klaviyo] [key=-] | KEY",
-        "azure:shop-vault/klaviyo | az | az [keyvault] [secret] [set] [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-] [--output] [none] | KEY",
-        "github:acme/shop/KLAVIYO_KEY | gh | gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop] | KEY",
-        "heroku:shop/KLAVIYO_KEY | heroku | heroku [api] [PATCH] [/apps/shop/config-vars] | {\"KLAVIYO_KEY\":\"KEY\"}"})
-    void theKeyTravelsByStandardInput(String store, String tool, String call, String fed) {
-        Cli.Result result = bench.bare("--to", store, "--restart", "systemd:web").run();
+    @Test
+    void theKeyTravelsByStandardInput() {
+        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--to", "azure:shop-vault/klaviyo", "--to", "github:acme/shop/KLAVIYO_KEY",
+                "--to", "heroku:shop/KLAVIYO_KEY", "--restart", "systemd:web").run();
         assertEquals(0, result.exit(), result::toString);
-        assertEquals(1, bench.tools.calls().stream().filter(call::equals).count(), () -> String.join("\n", bench.tools.calls()));
-        assertEquals(fed.replace("KEY\"", bench.newKey() + "\"").replaceFirst("^KEY$", bench.newKey()).replace("{\"KLAVIYO_" + bench.newKey(), "{\"KLAVIYO_KEY"), bench.tools.stdin(tool));
-        assertEquals(bench.newKey(), bench.tools.value());
-        String environment = bench.tools.environment(tool);
-        assertFalse(environment.contains(bench.oldKey()) || environment.contains(bench.newKey()) || environment.contains("KLAVIYO_PRIVATE_KEY"), "the tool's environment has a key");
-        assertFalse(String.join("\n", bench.tools.calls()).contains("pk_"), "a tool's words have a key");
+        List<String> calls = bench.tools.calls();
+        assertTrue(calls.containsAll(List.of("vault [kv] [patch] [secret/klaviyo] [key=-]",
+                "az [keyvault] [secret] [set] [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-] [--output] [none]",
+                "gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop]", "heroku [api] [PATCH] [/apps/shop/config-vars]")), () -> String.join("\n", calls));
+        assertFalse(String.join("\n", calls).contains("pk_"), "a tool's words have a key");
+        for (String tool : List.of("vault", "az", "gh")) {
+            assertEquals(bench.newKey(), bench.tools.stdin(tool), tool);
+        }
+        assertEquals("{\"KLAVIYO_KEY\":\"" + bench.newKey() + "\"}", bench.tools.stdin("heroku"));
+        for (String tool : List.of("vault", "az", "gh", "heroku", "systemctl")) {
+            String environment = bench.tools.environment(tool);
+            assertFalse(environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"), tool + "'s environment has a key");
+        }
     }
 
     @Test
@@ -74,38 +80,58 @@ class RotationStoresTest {
         assertTrue(back.indexOf("vault:secret") < back.indexOf("file:"), back);
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {
-        "A=1\nKEY=@\nB=2\n", "# top\n\nexport KEY=@ # the key\nKEYS=x\n", "KEY=\"@\"\r\nX='KEY=y'\r\n", "  KEY = '@'  # c\n#KEY=old", "Z=caf\u00e9\nKEY=@", "NOT_KEY=1\nKEY=@\n\n\n"})
-    void aDotenvFileChangesOnlyInTheKey(String text) throws IOException {
-        Path env = bench.folder.resolve("app config.env");
-        Files.write(env, text.replace("@", bench.oldKey()).getBytes(StandardCharsets.ISO_8859_1));
-        Files.setPosixFilePermissions(env, PosixFilePermissions.fromString("rw-r-----"));
-        Path link = Files.createSymbolicLink(bench.folder.resolve("link.env"), env);
-        Cli.Result result = bench.bare("--to", "file:" + link + "#KEY", "--restart", "exec:grep -o 'pk_[A-Za-z0-9_]*' '" + env + "' | tr -d '\\n' > " + bench.folder.resolve("app")).run();
+    private static final List<String> DOTENV = List.of("A=1\nKEY=@\nB=2\n", "# top\n\nexport KEY=@ # the key\nKEYS=x\n", "KEY=\"@\"\r\nX='KEY=y'\r\n",
+            "  KEY = '@'  # c\n#KEY=old", "Z=caf\u00e9\nKEY=@", "NOT_KEY=1\nKEY=@\n\n\n");
+
+    @Test
+    void aDotenvFileChangesOnlyInTheKey() throws IOException {
+        Cli cli = bench.bare("--restart", "exec:cp " + bench.tools.file("fresh") + " " + bench.tools.file("app"));
+        Files.writeString(bench.tools.file("fresh"), bench.newKey());
+        for (int i = 0; i < DOTENV.size(); i++) {
+            Path env = bench.folder.resolve("app config " + i + ".env");
+            Files.write(env, DOTENV.get(i).replace("@", bench.oldKey()).getBytes(StandardCharsets.ISO_8859_1));
+            Files.setPosixFilePermissions(env, PosixFilePermissions.fromString("rw-r-----"));
+            cli.args("--to", "file:" + Files.createSymbolicLink(bench.folder.resolve("link" + i), env) + "#KEY");
+        }
+        Cli.Result result = cli.run();
         assertEquals(0, result.exit(), result::toString);
-        assertEquals(text.replace("@", bench.newKey()), Files.readString(env, StandardCharsets.ISO_8859_1));
-        assertEquals("rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(env)));
-        assertTrue(Files.isSymbolicLink(link));
+        for (int i = 0; i < DOTENV.size(); i++) {
+            Path env = bench.folder.resolve("app config " + i + ".env");
+            assertEquals(DOTENV.get(i).replace("@", bench.newKey()), Files.readString(env, StandardCharsets.ISO_8859_1));
+            assertEquals("rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(env)));
+            assertTrue(Files.isSymbolicLink(bench.folder.resolve("link" + i)));
+        }
     }
 
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "OTHER=1 | sets no KEY", "KEY=a;KEY=b | more than once", "KEY=\"unclosed | sets no KEY"})
-    void aDotenvFileThatIsNotClearIsRefused(String text, String why) throws IOException {
-        Path env = Files.writeString(bench.folder.resolve(".env"), text.replace(";", "\n"));
-        Cli.Result result = bench.bare("--to", "file:" + env + "#KEY", "--restart", "exec:true").run();
+    @Test
+    void aDotenvFileThatIsNotClearIsRefused() throws IOException {
+        Cli cli = bench.bare("--restart", "exec:true");
+        Map<String, String> complaints = Map.of("OTHER=1", "other.env sets no KEY", "KEY=a\nKEY=b", "key.env sets KEY more than once", "K=1\nKEY=\"unclosed", "unclosed.env sets no KEY");
+        for (Map.Entry<String, String> entry : complaints.entrySet()) {
+            Path env = Files.writeString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", "")), entry.getKey());
+            cli.args("--to", "file:" + env + "#KEY");
+        }
+        Cli.Result result = cli.run();
         assertEquals(21, result.exit(), result::toString);
-        assertTrue(result.out().replaceAll("\\s+", " ").contains(why), result.out());
-        assertEquals(text.replace(";", "\n"), Files.readString(env));
+        for (Map.Entry<String, String> entry : complaints.entrySet()) {
+            assertTrue(result.out().replaceAll("\\s+", " ").contains(entry.getValue()), result.out());
+            assertEquals(entry.getKey(), Files.readString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", ""))));
+        }
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"gcp:", "gcp:--help", "aws:-x", "k8s:a/b", "vault:a", "github:a/b", "heroku:a", "file:/x", "ftp:x", "nothing", "exec:", "exec:echo pk_0123456789abcdef0123456789abcdef01"})
     void aStoreThatIsNoneIsWrongUsage(String store) {
-        Cli.Result result = bench.bare("--to", store, "--restart", "exec:true").run();
-        assertEquals(2, result.exit(), result::toString);
-        assertTrue(result.err().startsWith("error: --to"), result.err());
-        assertFalse(result.err().contains("0123456789abcdef0123"), result.err());
+        Problem problem = assertThrows(Problem.class, () -> Places.store(store));
+        assertEquals(Problem.USAGE, problem.exitCode());
+        assertTrue(problem.getMessage().startsWith("--to"), problem.getMessage());
+        assertFalse(problem.getMessage().contains("0123456789abcdef0123"), problem.getMessage());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"gcp:klaviyo-key", "gcp:klaviyo@shop-1", "gcp:k@example.com:shop", "aws:shop/klaviyo", "aws:a@b@eu-west-1", "aws:x#key", "aws:x@us-gov-west-1#key", "aws:x#key@eu-west-1",
+        "aws:arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf", "azure:v/s", "k8s:shop/klaviyo/api.key", "vault:secret/a/b#key", "github:acme/shop/KEY", "heroku:shop/KEY", "file:a b#.env#KEY", "exec:cat > x"})
+    void aStoreIsNamedAsItWasTyped(String store) {
+        assertEquals(store, Places.store(store).name());
     }
 }

@@ -22,7 +22,7 @@ import runbook.incident.Incident;
 
 /** A rotation's steps as people and machines see them: refusals, the plan, the old key's end, drills. */
 class RotationTest {
-    private final RotationBench bench = new RotationBench();
+    private final RotationScene bench = new RotationScene();
 
     @AfterEach
     void close() {

@@ -11,20 +11,28 @@
 //SOURCES ../runbook/cli/package-info.java
 //SOURCES ../runbook/verdict/package-info.java
 //SOURCES ../runbook/message/package-info.java
+//SOURCES ../runbook/rotation/package-info.java
 //SOURCES ../runbook/report/package-info.java
 //SOURCES ../runbook/sandbox/package-info.java
 //SOURCES ../runbook/watching/package-info.java
 
 // Helpers that the tests share
-//SOURCES Cli.java
 //SOURCES Certificates.java
+//SOURCES Cli.java
+//SOURCES FakeAws.java
+//SOURCES FakeGcp.java
+//SOURCES FakeKubernetes.java
 //SOURCES FaultServer.java
 //SOURCES FileServer.java
+//SOURCES LoopbackServer.java
 //SOURCES PostmortemJournals.java
 //SOURCES ProxyServer.java
 //SOURCES Readme.java
 //SOURCES Repository.java
+//SOURCES RotationRuns.java
+//SOURCES RotationScene.java
 //SOURCES ScriptCommand.java
+//SOURCES StandIns.java
 //SOURCES TestReport.java
 //SOURCES Tree.java
 //SOURCES TriageRun.java
@@ -33,6 +41,8 @@
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
 //SOURCES FaultTest.java
+//SOURCES FleetTest.java
+//SOURCES GameDayTest.java
 //SOURCES MessageTest.java
 //SOURCES NetworkTest.java
 //SOURCES PostmortemCheckTest.java
@@ -40,11 +50,15 @@
 //SOURCES PostmortemHostileTest.java
 //SOURCES PostmortemImportTest.java
 //SOURCES PostmortemKeepTest.java
-//SOURCES FleetTest.java
-//SOURCES GameDayTest.java
 //SOURCES ReadmeTest.java
-//SOURCES TriageTest.java
+//SOURCES RotationCloudTest.java
+//SOURCES RotationKillTest.java
+//SOURCES RotationMatrixTest.java
+//SOURCES RotationSecrecyTest.java
+//SOURCES RotationStoresTest.java
+//SOURCES RotationTest.java
 //SOURCES SandboxTest.java
+//SOURCES TriageTest.java
 //SOURCES WatchPaceTest.java
 //SOURCES WatchPartsTest.java
 //SOURCES WatchStateTest.java

@@ -9,7 +9,7 @@ import runbook.sandbox.Scenario;
 import java.util.Map;
 
 /** One rotation's surroundings: a sandbox Klaviyo, a stand-in store, and an application that starts with what is stored. */
-final class RotationBench implements AutoCloseable {
+final class RotationScene implements AutoCloseable {
     final Sandbox sandbox = Sandbox.start(Scenario.HEALTHY);
     final Path folder = Tree.temporary("rotation");
     final StandIns tools = new StandIns(folder, sandbox.key());
