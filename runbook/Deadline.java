@@ -13,6 +13,11 @@ public record Deadline(long nanos) {
         return new Deadline(System.nanoTime() + duration.toNanos());
     }
 
+    /** Whether it is past. */
+    public boolean over() {
+        return System.nanoTime() - nanos >= 0;
+    }
+
     /** What is left of it, at least one millisecond. */
     public Duration left() {
         return Duration.ofNanos(Math.max(1_000_000, nanos - System.nanoTime()));

@@ -35,13 +35,6 @@ public final class EnvironmentProxy extends ProxySelector {
         return value.filter(ignored -> !excluded(destination)).flatMap(EnvironmentProxy::address);
     }
 
-    /** Whether any proxy's address holds user and password. */
-    boolean hasLogin() {
-        return Stream.of("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
-                .map(environment::get).filter(value -> value != null && !value.isBlank())
-                .flatMap(value -> address(value).stream()).anyMatch(proxy -> proxy.getUserInfo() != null);
-    }
-
     private Optional<String> first(String... names) {
         return Stream.of(names).map(environment::get).filter(value -> value != null && !value.isBlank()).findFirst();
     }

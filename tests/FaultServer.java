@@ -11,6 +11,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.zip.GZIPOutputStream;
 
@@ -27,6 +28,8 @@ final class FaultServer implements AutoCloseable {
     private final ServerSocket socket;
     private final List<AutoCloseable> open = new ArrayList<>();
     private final AtomicLong sent = new AtomicLong();
+    private final AtomicInteger requests = new AtomicInteger();
+    private String scheme = "http";
     private String authority;
 
     private FaultServer(int backlog) {
@@ -39,7 +42,18 @@ final class FaultServer implements AutoCloseable {
     }
 
     URI uri() {
-        return URI.create("http://" + authority);
+        return URI.create(scheme + "://" + authority);
+    }
+
+    /** The same server, called an https one: it speaks no TLS, and answers at once. */
+    FaultServer overTls() {
+        scheme = "https";
+        return this;
+    }
+
+    /** Requests read so far. */
+    int requests() {
+        return requests.get();
     }
 
     /** Bytes of bodies that went out, into the client or its operating system's buffers. */
@@ -185,7 +199,12 @@ final class FaultServer implements AutoCloseable {
     private void serve(Socket client, Answer answer) {
         try (client) {
             client.setTcpNoDelay(true);
+            if (scheme.equals("https")) {
+                answer.write(client, this);
+                return;
+            }
             while (readRequest(client.getInputStream())) {
+                requests.incrementAndGet();
                 answer.write(client, this);
             }
         } catch (Exception e) {

@@ -165,7 +165,7 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
                 return fault(Kind.TLS, "TLS: the handshake did not end within the timeout");
             } catch (IOException | GeneralSecurityException e) {
                 Kind kind = TlsFault.of(e).orElse(Kind.TLS);
-                return fault(kind, socket.isClosed() ? "TLS: the handshake did not end within the timeout" : TlsFault.words(kind, e.getMessage()));
+                return fault(kind, deadline.over() ? "TLS: the handshake did not end within the timeout" : TlsFault.words(kind, e.getMessage()));
             } finally {
                 tlsMillis = since(start);
             }
