@@ -22,9 +22,13 @@ import runbook.check.Check.Outcome;
  *
  * @param check    as one line
  * @param state    whether anything is known
- * @param byStatus errors by status; the count is 0 where only the status was told
+ * @param byStatus errors by status that still come; the count is 0 where only the status was told
  */
 public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
+    /** The window of the default query, and a short one that tells whether the errors still come. */
+    private static final String WINDOW = "[15m]";
+    private static final String LATELY = "[1m]";
+
     /** Whether anything is known about the application's errors. */
     public enum State { NOT_ASKED, KNOWN, UNAVAILABLE }
 
@@ -34,34 +38,62 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
         if (settings.target().prometheus() == null) {
             return told.isEmpty()
                     ? new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, or --observed with the statuses in the application's log"), State.NOT_ASKED, told)
-                    : known(told, 0, null);
+                    : known(told, Map.of(), 0, null);
         }
-        URI query = URI.create(settings.target().prometheus() + "/api/v1/query?query=" + URLEncoder.encode(settings.app().query(), StandardCharsets.UTF_8));
-        Answer answer = http.get(query, Map.of("Accept", "application/json"), deadline.left());
-        if (answer instanceof Reply reply && reply.json().path("status").asText().equals("success")) {
-            told.putAll(count(reply.json().path("data").path("result"), settings.app().label()));
-            return known(told, reply.millis(), reply.status());
+        String query = settings.app().query();
+        Answer answer = ask(settings, http, deadline, query);
+        if (!succeeded(answer)) {
+            return unavailable(answer, told);
         }
-        return unavailable(answer, told);
+        Map<String, Long> counted = count((Reply) answer, settings.app().label());
+        Map<String, Long> over = new TreeMap<>();
+        if (!counted.isEmpty() && query.contains(WINDOW)) {
+            Answer lately = ask(settings, http, deadline, query.replace(WINDOW, LATELY));
+            // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0 is over.
+            Map<String, Long> still = succeeded(lately) ? count((Reply) lately, settings.app().label()) : counted;
+            counted.forEach((status, errors) -> {
+                if (errors > 0 && still.getOrDefault(status, 1L) == 0) {
+                    over.put(status, errors);
+                }
+            });
+        }
+        counted.forEach((status, errors) -> {
+            if (errors > 0 && !over.containsKey(status)) {
+                told.put(status, errors);
+            }
+        });
+        return known(told, over, answer.millis(), ((Reply) answer).status());
     }
 
-    private static Map<String, Long> count(JsonNode vector, String label) {
+    private static Answer ask(Settings settings, Http http, Deadline deadline, String query) {
+        URI address = URI.create(settings.target().prometheus() + "/api/v1/query?query=" + URLEncoder.encode(query, StandardCharsets.UTF_8));
+        return http.get(address, Map.of("Accept", "application/json"), deadline.left());
+    }
+
+    private static boolean succeeded(Answer answer) {
+        return answer instanceof Reply reply && reply.json().path("status").asText().equals("success");
+    }
+
+    private static Map<String, Long> count(Reply reply, String label) {
         Map<String, Long> counts = new TreeMap<>();
-        for (JsonNode series : vector) {
+        for (JsonNode series : reply.json().path("data").path("result")) {
             // increase() extrapolates: half an error is none.
-            long errors = Math.round(series.path("value").path(1).asDouble());
-            if (errors > 0) {
-                counts.merge(Text.safe(series.path("metric").path(label).asText("unlabelled"), 20), errors, Long::sum);
-            }
+            counts.merge(Text.safe(series.path("metric").path(label).asText("unlabelled"), 20),
+                    Math.round(series.path("value").path(1).asDouble()), Long::sum);
         }
         return counts;
     }
 
-    private static AppErrors known(Map<String, Long> byStatus, long millis, Integer http) {
-        String summary = byStatus.isEmpty() ? "the application counts no errors from Klaviyo" : "the application gets "
-                + byStatus.entrySet().stream().map(entry -> entry.getKey() + (entry.getValue() > 0 ? " × " + entry.getValue() : "")).collect(Collectors.joining(", "));
-        return new AppErrors(new Check("app-errors", byStatus.isEmpty() ? Outcome.OK : Outcome.FAIL, summary, millis, http, Json.of(Map.of("byStatus", byStatus))),
-                State.KNOWN, byStatus);
+    private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, long millis, Integer http) {
+        String summary = byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + (over.isEmpty() ? "" : " in the last minute")
+                : "the application gets " + words(byStatus);
+        return new AppErrors(new Check("app-errors", byStatus.isEmpty() ? over.isEmpty() ? Outcome.OK : Outcome.WARN : Outcome.FAIL,
+                summary + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over)), millis, http,
+                Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
+    }
+
+    private static String words(Map<String, Long> byStatus) {
+        return byStatus.entrySet().stream().map(entry -> entry.getKey() + (entry.getValue() > 0 ? " × " + entry.getValue() : "")).collect(Collectors.joining(", "));
     }
 
     private static AppErrors unavailable(Answer answer, Map<String, Long> told) {
