@@ -3,7 +3,7 @@
 //DESCRIPTION Watches Klaviyo recover, and tells people the moment it has, not before
 //SOURCES runbook/cli/package-info.java
 //SOURCES runbook/watching/package-info.java
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx64m -Xlog:disable
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms12m -Xmn6m -Xmx128m -Xlog:disable
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;

@@ -17,13 +17,16 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import runbook.Json;
 import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 
-/** Whole watches as processes, against a sandbox that lives in this one and changes under their eyes. */
+/** Whole watches as processes, against a sandbox that lives in this one and changes under their eyes. They mostly wait, so two run at once. */
+@Execution(ExecutionMode.CONCURRENT)
 class WatchTest {
     private final Path folder = Tree.temporary("watch");
     private final Incident incident = Incident.at(folder.resolve("incident"));
@@ -41,7 +44,7 @@ class WatchTest {
         List<String> given = List.of(more);
         List<String> args = new ArrayList<>(List.of("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(),
                 "--incident", incident.toString()));
-        Map.of("--check", "endpoint:events", "--interval", "200ms", "--for", "500ms", "--timeout", "1s").forEach((option, value) -> {
+        Map.of("--check", "endpoint:events", "--interval", "200ms", "--for", "500ms").forEach((option, value) -> {
             if (!given.contains(option)) {
                 args.addAll(List.of(option, value));
             }
@@ -103,7 +106,7 @@ class WatchTest {
     @Test
     void neverRecoveringEndsWith31AndInAPipeEachEventIsOneLine() throws Exception {
         begin(Scenario.OUTAGE);
-        Cli.Result result = watch("--max", "2s").run();
+        Cli.Result result = watch("--max", "3s").run();
         assertEquals(31, result.exit(), result.toString());
         List<String> events = result.out().lines().filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ  [a-z-]+ +\\S.*"))
                 .map(line -> line.split(" +")[1]).toList();

@@ -3,11 +3,13 @@
 //DESCRIPTION Measures the toolkit on this machine, as ratios within one run
 //SOURCES ../runbook/cli/package-info.java
 //SOURCES ../runbook/verdict/package-info.java
+//SOURCES ../runbook/watching/package-info.java
 //SOURCES Cli.java
 //SOURCES Repository.java
 //SOURCES ScriptCommand.java
 //SOURCES Tree.java
 //SOURCES TriageBench.java
+//SOURCES WatchBench.java
 //SOURCES FleetBench.java
 
 import java.util.Arrays;
@@ -25,6 +27,7 @@ class Bench {
 
     static {
         SUBJECTS.put("triage", TriageBench::measure);
+        SUBJECTS.put("watch", WatchBench::measure);
         SUBJECTS.put("fleet", FleetBench::measure);
     }
 

@@ -62,9 +62,9 @@ public final class Chart {
         this.history = history;
         this.start = start;
         this.drill = drill;
-        List<Mark> all = events.stream().map(Mark::of).sorted(Comparator.comparing(Mark::at)).toList();
-        this.marks = all.subList(0, Math.min(MOST_MARKS, all.size()));
-        this.left = all.size() - marks.size();
+        // Where there are too many, those that tell how it went stay.
+        this.marks = events.stream().map(Mark::of).sorted(Comparator.comparing(Mark::shape)).limit(MOST_MARKS).sorted(Comparator.comparing(Mark::at)).toList();
+        this.left = events.size() - marks.size();
         Instant first = history.series().values().stream().flatMap(one -> one.buckets().stream()).map(Series.Bucket::from).min(Long::compare)
                 .map(start::plusMillis).orElse(began);
         this.scale = TimeScale.of(first.isBefore(began) ? first : began, end, LEFT, WIDTH - LEFT - RIGHT);
@@ -183,16 +183,21 @@ public final class Chart {
     // Good is a thin line, failed a tall hatched block: told apart also in black and white.
     private void strip(Series one, double y) {
         List<Series.Bucket> buckets = one.buckets();
+        double goodFrom = -1;
         for (int i = 0; i < buckets.size(); i++) {
             Series.Bucket bucket = buckets.get(i);
+            boolean ends = i + 1 == buckets.size() || holeBetween(bucket.to(), buckets.get(i + 1).from());
             double from = x(bucket.from());
-            double until = i + 1 < buckets.size() && !holeBetween(bucket.to(), buckets.get(i + 1).from()) ? x(buckets.get(i + 1).from()) : x(bucket.to());
-            double width = Math.max(2, until - from);
+            double width = Math.max(2, (ends ? x(bucket.to()) : x(buckets.get(i + 1).from())) - from);
             if (bucket.failures() > 0) {
-                double tall = 4 + 8.0 * bucket.failures() / bucket.looks();
-                rect("bad", from, y, width, tall);
-            } else {
-                svg.append("<rect class=\"good\" x=\"").append(n(from)).append("\" y=\"").append(n(y)).append("\" width=\"").append(n(width)).append("\" height=\"2\"/>");
+                rect("bad", from, y, width, 4 + 8.0 * bucket.failures() / bucket.looks());
+                continue;
+            }
+            goodFrom = goodFrom < 0 ? from : goodFrom;
+            if (ends || buckets.get(i + 1).failures() > 0) {
+                svg.append("<rect class=\"good\" x=\"").append(n(goodFrom)).append("\" y=\"").append(n(y)).append("\" width=\"").append(n(from + width - goodFrom))
+                        .append("\" height=\"2\"/>");
+                goodFrom = -1;
             }
         }
         svg.append('\n');

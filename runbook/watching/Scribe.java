@@ -2,6 +2,7 @@ package runbook.watching;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
@@ -20,6 +21,7 @@ import java.util.function.LongFunction;
 import runbook.Json;
 import runbook.incident.Event;
 import runbook.incident.Incident;
+import runbook.incident.Journal;
 
 /**
  * Writes into the incident folder what a watch notices. A second watch on the same folder only looks, or everything
@@ -38,6 +40,7 @@ public final class Scribe implements AutoCloseable {
     private FileChannel lock;
     private boolean leading = true;
     private boolean complained;
+    private int problemsTold;
 
     /**
      * A scribe.
@@ -80,14 +83,27 @@ public final class Scribe implements AutoCloseable {
         }
     }
 
-    /** The journal as it stands; empty when there is none or it cannot be read. */
+    /**
+     * The journal as it stands: what watches wrote, what changed the incident, and how it began. Other notes are left
+     * out, for a journal may be long. Empty when there is none or it cannot be read.
+     */
     public List<Event> journal() {
-        try {
-            return incident.isEmpty() ? List.of() : incident.get().journal().read().events();
-        } catch (IOException e) {
-            complain(e);
-            return List.of();
-        }
+        List<Event> events = new ArrayList<>();
+        attempt(open -> {
+            Path file = open.journal().file();
+            if (Files.exists(file)) {
+                try (InputStream lines = Files.newInputStream(file)) {
+                    List<String> problems = Journal.each(lines, file.toString(), event -> {
+                        if (events.isEmpty() || event.step().equals(Past.STEP) || !event.event().equals(Event.NOTE)) {
+                            events.add(event);
+                        }
+                    });
+                    problems.stream().skip(problemsTold).forEach(complain);
+                    problemsTold = Math.max(problemsTold, problems.size());
+                }
+            }
+        });
+        return events;
     }
 
     /**

@@ -14,11 +14,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import runbook.Durations;
 import runbook.Json;
 import runbook.Settings;
+import runbook.Text;
 import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.verdict.Verdict;
@@ -187,10 +189,10 @@ public final class Watching implements AutoCloseable {
                 gap(lastLook, now, "the machine slept or the process stood still");
             }
             Optional<Observer.Look> look = look();
-            if (look.isEmpty()) {
+            if (leaving) {
                 return INTERRUPTED;
             }
-            take(look.get(), now);
+            look.ifPresent(made -> take(made, now));
             if (keeper.state() == State.RECOVERED) {
                 return 0;
             }
@@ -205,15 +207,22 @@ public final class Watching implements AutoCloseable {
         }
     }
 
-    /** Makes a round on another thread, so that the view stays alive; empty when somebody leaves. */
+    /** Makes a round on another thread, so that the view stays alive; empty when it failed, or somebody leaves. */
     private Optional<Observer.Look> look() throws InterruptedException {
         CompletableFuture<Observer.Look> looking = CompletableFuture.supplyAsync(() -> observer.look(ticker.millis()));
         while (!looking.isDone()) {
-            if (face.idle(Duration.ofMillis(20), () -> snapshot(Optional.empty())) || leaving) {
+            leaving |= face.idle(Duration.ofMillis(20), () -> snapshot(Optional.empty()));
+            if (leaving) {
                 return Optional.empty();
             }
         }
-        return Optional.of(looking.join());
+        try {
+            return Optional.of(looking.join());
+        } catch (CompletionException e) {
+            // A fault of ours, or no memory for what came: a watch of days goes on.
+            say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
+            return Optional.empty();
+        }
     }
 
     private boolean passTime(long until) throws InterruptedException {
