@@ -57,6 +57,15 @@ class CatalogTest {
         assertEquals(0, elsewhere.toFile().list().length, "left something behind");
     }
 
+    @Test
+    void templatesAndHelpersComeOverHttpToo() {
+        Cli.Result result = Cli.wrapper("--quiet", "triage@" + SERVER.url("jbang-catalog.json"), "--drill", "outage", "--announce", "both")
+            .cwd(Tree.temporary("elsewhere")).env("JBANG_DIR", JBANG_DIR.toString()).run();
+        assertEquals(11, result.exit(), result.toString());
+        assertTrue(result.out().contains("P1 INCIDENT: Klaviyo Integration"), result.toString());
+        assertTrue(result.out().contains("Klaviyo Integration -- Degraded Performance"), result.toString());
+    }
+
     /** JBang's globs do not work over HTTP, and a file that is not served is not found before a user meets it. */
     @ParameterizedTest
     @MethodSource("steps")
