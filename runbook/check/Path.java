@@ -164,11 +164,16 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
             } catch (SocketTimeoutException e) {
                 return fault(Kind.TLS, "TLS: the handshake did not end within the timeout");
             } catch (IOException | GeneralSecurityException e) {
-                Kind kind = TlsFault.of(e).orElse(Kind.TLS);
+                // A certificate that is expired and unknown fails for being unknown: what somebody has to mend is its date.
+                Kind kind = expired() ? Kind.TLS_EXPIRED : TlsFault.of(e).orElse(Kind.TLS);
                 return fault(kind, deadline.over() ? "TLS: the handshake did not end within the timeout" : TlsFault.words(kind, e.getMessage()));
             } finally {
                 tlsMillis = since(start);
             }
+        }
+
+        private boolean expired() {
+            return chain.stream().findFirst().filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now())).isPresent();
         }
 
         // A socket's timeout is for each read: a server that sends a byte a second would never meet it.
