@@ -1,10 +1,8 @@
 package runbook.incident;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -108,10 +106,9 @@ public final class Journal {
      */
     public static List<String> each(InputStream journal, String name, Consumer<Event> use) throws IOException {
         List<String> problems = new ArrayList<>();
-        // An InputStreamReader replaces bytes that are no UTF-8, where Files.lines would give up on the whole file.
-        try (BufferedReader lines = new BufferedReader(new InputStreamReader(journal, StandardCharsets.UTF_8))) {
+        try (Lines lines = new Lines(journal)) {
             int number = 0;
-            List<String> batch = batch(lines);
+            List<byte[]> batch = batch(lines);
             while (!batch.isEmpty()) {
                 for (Line line : parsed(batch, number)) {
                     line.event.ifPresent(use);
@@ -124,9 +121,9 @@ public final class Journal {
         return problems;
     }
 
-    private static List<String> batch(BufferedReader lines) throws IOException {
-        List<String> batch = new ArrayList<>();
-        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+    private static List<byte[]> batch(Lines lines) throws IOException {
+        List<byte[]> batch = new ArrayList<>();
+        for (byte[] line = lines.next(); line != null; line = lines.next()) {
             batch.add(line);
             if (batch.size() == BATCH) {
                 break;
@@ -139,22 +136,35 @@ public final class Journal {
     private record Line(Optional<Event> event, Optional<String> problem) { }
 
     // All processors parse a long journal; a short one is done before another thread could begin.
-    private static List<Line> parsed(List<String> batch, int before) {
+    private static List<Line> parsed(List<byte[]> batch, int before) {
         IntStream numbers = IntStream.range(0, batch.size());
         return (batch.size() < BATCH ? numbers : numbers.parallel()).mapToObj(i -> parse(batch.get(i), before + i + 1)).toList();
     }
 
-    private static Line parse(String line, int number) {
+    private static Line parse(byte[] line, int number) {
         try {
-            JsonNode node = line.isBlank() ? null : Json.read(line);
-            if (node != null && !node.isObject()) {
+            JsonNode node = node(line);
+            if (!node.isMissingNode() && !node.isObject()) {
                 throw new IllegalArgumentException("it is no JSON object");
             }
-            return new Line(Optional.ofNullable(node).map(Event::of), Optional.empty());
+            return new Line(node.isObject() ? Optional.of(Event.of(node)) : Optional.empty(), Optional.empty());
         } catch (IOException e) {
             return new Line(Optional.empty(), Optional.of(number + " skipped: it is torn or no JSON"));
         } catch (IllegalArgumentException e) {
             return new Line(Optional.empty(), Optional.of(number + " skipped: " + e.getMessage()));
+        }
+    }
+
+    // A line with bytes that are no UTF-8 is read all the same, with replacement characters in their place.
+    private static JsonNode node(byte[] line) throws IOException {
+        try {
+            return Json.read(line);
+        } catch (IOException e) {
+            String replaced = new String(line, StandardCharsets.UTF_8);
+            if (!replaced.contains("\ufffd")) {
+                throw e;
+            }
+            return Json.read(replaced);
         }
     }
 }

@@ -55,16 +55,21 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
         List<Entry> sorted = new ArrayList<>(entries);
         sorted.sort(Comparator.comparing(Entry::at));
         List<Entry> once = new ArrayList<>(sorted.size());
-        int momentBegins = 0;
         for (Entry entry : sorted) {
-            if (!once.isEmpty() && !once.get(once.size() - 1).at().equals(entry.at())) {
-                momentBegins = once.size();
-            }
-            if (once.subList(momentBegins, once.size()).stream().noneMatch(entry::same)) {
+            if (!there(once, entry)) {
                 once.add(entry);
             }
         }
         return once;
+    }
+
+    private static boolean there(List<Entry> once, Entry entry) {
+        for (int i = once.size() - 1; i >= 0 && once.get(i).at().equals(entry.at()); i--) {
+            if (once.get(i).same(entry)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Takes events one by one, and remembers only what a postmortem needs. */

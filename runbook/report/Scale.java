@@ -20,7 +20,8 @@ record Scale(Instant from, Instant to, double left, double right) {
 
     /** The place of a time; what lies outside is put at the edge. */
     double x(Instant at) {
-        double share = (double) Duration.between(from, at).toMillis() / Math.max(1, Duration.between(from, to).toMillis());
+        long start = from.toEpochMilli();
+        double share = (double) (at.toEpochMilli() - start) / Math.max(1, to.toEpochMilli() - start);
         return left + Math.min(1, Math.max(0, share)) * (right - left);
     }
 

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.incident.Event;
 import runbook.message.Wording;
 import runbook.message.Words;
@@ -85,9 +86,9 @@ final class Story {
                 .reduce((one, other) -> other.path("severity").asText("P9").compareTo(one.path("severity").asText("P9")) <= 0 ? other : one);
     }
 
-    private java.util.stream.Stream<Map.Entry<Instant, String>> severities() {
-        return entries.stream().filter(entry -> entry.data().path("severity").asText().matches("P[1-4]"))
-                .map(entry -> Map.entry(entry.at(), entry.data().path("severity").asText()));
+    private Stream<Map.Entry<Instant, String>> severities() {
+        return entries.stream().filter(entry -> entry.data().has("severity")).map(entry -> Map.entry(entry.at(), entry.data().path("severity").asText()))
+                .filter(change -> change.getValue().matches("P[1-4]"));
     }
 
     /** The template's fields. */

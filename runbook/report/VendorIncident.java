@@ -40,7 +40,8 @@ record VendorIncident(String name, String impact, String url, Instant started, I
     static List<VendorIncident> seenByWatch(List<Entry> entries) {
         Map<String, List<Update>> updates = new LinkedHashMap<>();
         for (Entry entry : entries) {
-            instant(entry.data(), "vendorAt").ifPresent(at -> updates.computeIfAbsent(Text.safe(entry.data().path("incident").asText(), 120), name -> new ArrayList<>())
+            Optional<Instant> told = entry.data().has("vendorAt") ? instant(entry.data(), "vendorAt") : Optional.empty();
+            told.ifPresent(at -> updates.computeIfAbsent(Text.safe(entry.data().path("incident").asText(), 120), name -> new ArrayList<>())
                     .add(new Update(at, Text.safe(entry.data().path("status").asText(), 30), Text.safe(entry.data().path("body").asText(), 600))));
         }
         List<VendorIncident> incidents = new ArrayList<>();
