@@ -237,11 +237,14 @@ class WatchTest {
     @Test
     void noIntervalMakesItSpendMoreThanATenthOfTheQuotaAndItSaysSo() throws Exception {
         begin(Scenario.HEALTHY);
-        Cli.Result result = watch("--no-status-page", "--check", "auth", "--check", "endpoint:profiles", "--interval", "100ms", "--for", "1m", "--max", "1700ms").run();
+        Cli.Result result = watch("--no-status-page", "--check", "auth", "--check", "endpoint:profiles", "--interval", "100ms", "--for", "1m", "--max", "1700ms", "--json").run();
         assertEquals(1, sandbox.control().requests().get("GET /api/accounts"), "15 a minute: one");
         int profiles = sandbox.control().requests().get("GET /api/profiles");
         assertTrue(profiles >= 1 && profiles <= 3, "75 a minute, in 1.7 s: " + profiles);
-        assertTrue(result.out().contains("auth only every 1 min 1 s, not every 100 ms: Klaviyo allows 15 a minute"), result.out());
+        assertTrue(result.err().contains("auth only every 1 min 1 s, not every 100 ms: Klaviyo allows 15 a minute"), result.err());
+        List<JsonNode> rounds = result.out().lines().map(WatchTest::json).filter(line -> line.path("type").asText().equals("round")).toList();
+        assertEquals(List.of(1L, (long) profiles), Stream.of(0, 1).map(check -> rounds.stream()
+                .filter(round -> round.path("checks").get(check).path("fresh").asBoolean()).count()).toList(), "a look that was not made is not shown as one");
     }
 
     @Test

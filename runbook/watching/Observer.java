@@ -45,6 +45,7 @@ public final class Observer implements AutoCloseable {
     private final VendorLog vendor;
     private final Optional<RetryQueue> backlog;
     private final Map<String, Reading> known = new LinkedHashMap<>();
+    private volatile List<Reading> shown;
     private StatusPage status;
     private Page page;
 
@@ -61,6 +62,8 @@ public final class Observer implements AutoCloseable {
         this.settings = settings.withProbing(new Settings.Probing(wide.timeout(), 1, wide.slow(), wide.endpoints()));
         this.checks = checks;
         this.pace = pace;
+        checks.forEach(check -> known.put(check, new Reading(check, Result.UNKNOWN, false, 0, "not yet looked at")));
+        shown = List.copyOf(known.values());
         this.withPage = checks.contains("status-page");
         this.checkup = new Checkup(this.settings);
         this.vendor = new VendorLog(checkup.http(), settings.target().status(), wide.timeout(), told);
@@ -79,7 +82,11 @@ public final class Observer implements AutoCloseable {
         due.retainAll(checks);
         pace.made(due, now);
         Findings findings = checkup.run(due);
-        findings.checks().stream().filter(check -> checks.contains(check.name())).forEach(check -> remember(check, due.contains(check.name()), findings));
+        // What is not looked at now keeps its last result, and no longer counts as seen.
+        known.replaceAll((name, last) -> last.stale());
+        findings.checks().stream().filter(check -> due.contains(check.name())).forEach(check -> known.put(check.name(),
+                new Reading(check.name(), result(check, findings), true, check.millis(), words(check))));
+        shown = List.copyOf(known.values());
         heed(findings, now);
         List<Update> updates = List.of();
         if (due.contains("status-page")) {
@@ -94,16 +101,6 @@ public final class Observer implements AutoCloseable {
 
     private static Findings with(StatusPage status, Findings f) {
         return new Findings(f.at(), f.settings(), status, f.network(), f.auth(), f.endpoints(), f.limits(), f.revision(), f.app(), f.errors(), f.webhook());
-    }
-
-    private void remember(Check check, boolean made, Findings findings) {
-        if (made) {
-            Result result = result(check, findings);
-            known.put(check.name(), new Reading(check.name(), result, true, check.millis(), words(check)));
-        } else {
-            known.computeIfPresent(check.name(), (name, last) -> last.stale());
-            known.computeIfAbsent(check.name(), name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at"));
-        }
     }
 
     // Triage counts its samples; here it is always one.
@@ -143,7 +140,7 @@ public final class Observer implements AutoCloseable {
 
     /** The last readings, the status page's among them, in the order in which people read checks. */
     public List<Reading> readings() {
-        return List.copyOf(known.values());
+        return shown;
     }
 
     @Override

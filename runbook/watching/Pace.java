@@ -17,7 +17,7 @@ import runbook.Endpoint;
 /**
  * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
  * window allows in any minute: all keys of an account share one quota, and the application needs it more than we do.
- * Times are milliseconds since the watch began.
+ * Times are milliseconds since the watch began. Safe for several threads: rounds are made on one, shown on another.
  */
 public final class Pace {
     private static final double SHARE = 0.1;
@@ -61,7 +61,7 @@ public final class Pace {
     }
 
     /** Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts. */
-    public void limit(String endpoint, long steady) {
+    public synchronized void limit(String endpoint, long steady) {
         if (steady <= 0 || steady >= allowed.getOrDefault(endpoint, Integer.MAX_VALUE)) {
             return;
         }
@@ -74,7 +74,7 @@ public final class Pace {
     }
 
     /** The checks that may be made at a moment. */
-    public Set<String> due(long now) {
+    public synchronized Set<String> due(long now) {
         Set<String> due = new TreeSet<>();
         bucketOf.forEach((check, bucket) -> {
             if (bucket.map(name -> readyAt(name) <= now).orElse(true)) {
@@ -89,36 +89,36 @@ public final class Pace {
     }
 
     /** Counts the checks that a round made. */
-    public void made(Set<String> checks, long now) {
+    public synchronized void made(Set<String> checks, long now) {
         begun = now;
         checks.forEach(check -> bucketOf.getOrDefault(check, Optional.empty()).ifPresent(bucket -> spend(bucket, now)));
     }
 
     /** Counts one request to an endpoint, also one that an earlier watch sent. */
-    public void spend(String bucket, long now) {
+    public synchronized void spend(String bucket, long now) {
         ready.merge(bucket, now + apart.getOrDefault(bucket, 0L), Math::max);
     }
 
     /** Leaves an endpoint alone for as long as its 429 asked, and a little longer, so that not everybody is back at once. */
-    public void hold(String endpoint, long now, Duration retryAfter) {
+    public synchronized void hold(String endpoint, long now, Duration retryAfter) {
         long wait = (long) (Math.max(1_000, retryAfter.toMillis()) * (1 + JITTER * random.getAsDouble()));
         ready.merge(endpoint, now + wait, Math::max);
     }
 
     /** When the next round begins: an interval after the last, give or take the jitter, or later when every quota is spent. */
-    public long next() {
+    public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
         return bucketOf.entrySet().stream().filter(entry -> !entry.getKey().equals("status-page")).map(Map.Entry::getValue)
                 .flatMap(Optional::stream).mapToLong(this::readyAt).min().stream().map(earliest -> Math.max(wished, earliest)).findFirst().orElse(wished);
     }
 
     /** When a check may be made again; empty when it may now. */
-    public Optional<Duration> wait(String check, long now) {
+    public synchronized Optional<Duration> wait(String check, long now) {
         return bucketOf.getOrDefault(check, Optional.empty()).map(bucket -> readyAt(bucket) - now).filter(left -> left > 0).map(Duration::ofMillis);
     }
 
     /** Says which checks are made less often than every interval, and why; one line for each pace. */
-    public List<String> slowed() {
+    public synchronized List<String> slowed() {
         Map<Long, List<String>> byPace = new LinkedHashMap<>();
         bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey).map(apart::get).filter(spacing -> spacing > interval)
                 .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));

@@ -89,20 +89,20 @@ public final class Scribe implements AutoCloseable {
      */
     public List<Event> journal() {
         List<Event> events = new ArrayList<>();
-        attempt(open -> {
-            Path file = open.journal().file();
-            if (Files.exists(file)) {
-                try (InputStream lines = Files.newInputStream(file)) {
-                    List<String> problems = Journal.each(lines, file.toString(), event -> {
-                        if (events.isEmpty() || event.step().equals(Past.STEP) || !event.event().equals(Event.NOTE)) {
-                            events.add(event);
-                        }
-                    });
-                    problems.stream().skip(problemsTold).forEach(complain);
-                    problemsTold = Math.max(problemsTold, problems.size());
-                }
+        Optional<Path> file = incident.map(open -> open.journal().file()).filter(Files::exists);
+        if (file.isPresent()) {
+            try (InputStream lines = Files.newInputStream(file.get())) {
+                List<String> problems = Journal.each(lines, file.get().toString(), event -> {
+                    if (events.isEmpty() || event.step().equals(Past.STEP) || !event.event().equals(Event.NOTE)) {
+                        events.add(event);
+                    }
+                });
+                problems.stream().skip(problemsTold).forEach(complain);
+                problemsTold = Math.max(problemsTold, problems.size());
+            } catch (IOException e) {
+                complain(e);
             }
-        });
+        }
         return events;
     }
 
