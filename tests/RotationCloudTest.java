@@ -114,21 +114,12 @@ class RotationCloudTest {
     void aGoogleSecretGetsANewVersionAndAFailedRestartBringsTheOldValueBack() {
         needs("gcloud");
         gcp.secret("shop", "klaviyo", sandbox.key());
+        // gcloud then fails although the version is made: it is not believed.
+        gcp.silentAboutChecksums = true;
         Cli.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart", "exec:test -e " + scratch.resolve("ready") + " || { touch " + scratch.resolve("ready") + "; exit 3; }").run();
         assertEquals(22, result.exit(), result::toString);
         assertEquals(sandbox.key(), gcp.latest("shop", "klaviyo"));
         assertEquals(3, gcp.versions("shop", "klaviyo"));
-    }
-
-    @Test
-    void gcloudThatComplainsOfAMissingChecksumIsNotBelieved() {
-        needs("gcloud", "curl");
-        gcp.secret("shop", "klaviyo", sandbox.key());
-        stored = () -> gcp.latest("shop", "klaviyo");
-        gcp.silentAboutChecksums = true;
-        Cli.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart", restart()).run();
-        assertEquals(0, result.exit(), result::toString);
-        assertEquals(sandbox.newKey(), gcp.latest("shop", "klaviyo"));
         assertTrue(result.out().contains("although the tool complained"), result.out());
     }
 

@@ -130,7 +130,7 @@ class RotationStoresTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"gcp:klaviyo-key", "gcp:klaviyo@shop-1", "gcp:k@example.com:shop", "aws:shop/klaviyo", "aws:a@b@eu-west-1", "aws:x#key", "aws:x@us-gov-west-1#key", "aws:x#key@eu-west-1",
-        "aws:arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf", "azure:v/s", "k8s:shop/klaviyo/api.key", "vault:secret/a/b#key", "github:acme/shop/KEY", "heroku:shop/KEY", "file:a b#.env#KEY", "exec:cat > x"})
+        "aws:arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf", "azure:v/s", "k8s:shop/klaviyo/api.key", "vault:secret/a/b#key", "github:acme/shop/KEY", "heroku:shop/KEY", "file:/a b#.env#KEY", "exec:cat > x"})
     void aStoreIsNamedAsItWasTyped(String store) {
         assertEquals(store, Places.store(store).name());
     }

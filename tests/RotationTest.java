@@ -157,6 +157,33 @@ class RotationTest {
     }
 
     @Test
+    void aSecondRunWithTheSameWordsEndsWellAndMayDisableTheOldKey() {
+        assertEquals(0, bench.rotate().run().exit());
+        bench.sandbox.control().forget();
+        Cli.Result second = bench.rotate("--disable-old", "--grace", "1ms").run();
+        assertEquals(0, second.exit(), second::toString);
+        assertTrue(second.out().contains("holds the new key already"), second.out());
+        assertFalse(bench.sandbox.control().accepts(bench.oldKey()));
+    }
+
+    @Test
+    void whatARestartLeavesRunningOutlivesUs() throws Exception {
+        Path beat = bench.tools.file("beat");
+        String daemon = "cp value app; (while [ ! -f stop ]; do echo alive || break; date +%N > " + beat + "; sleep 0.05; done) & true";
+        try {
+            Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:" + daemon).run();
+            assertEquals(0, result.exit(), result::toString);
+            String then = Files.readString(beat);
+            for (int i = 0; i < 100 && Files.readString(beat).equals(then); i++) {
+                Thread.sleep(20);
+            }
+            assertFalse(Files.readString(beat).equals(then), "what the restart left running has died with us");
+        } finally {
+            Files.createFile(bench.tools.file("stop"));
+        }
+    }
+
+    @Test
     void anIncidentFolderThatCannotBeWrittenIsRefused() throws IOException {
         Files.writeString(bench.incident(), "a file");
         Cli.Result result = bench.rotate().run();

@@ -25,6 +25,12 @@ import runbook.rotation.Trouble.Kind;
 record DotenvFile(String name, Path path, String variable) implements SecretStore {
     private static final int LARGEST = 1 << 20;
 
+    /** Named by its whole path, so that a run from another folder means the same file. */
+    static DotenvFile of(Path path, String variable) {
+        Path absolute = path.toAbsolutePath().normalize();
+        return new DotenvFile("file:" + absolute + "#" + variable, absolute, variable);
+    }
+
     // Both are done within this process: the words only show what is done.
     @Override
     public Command reading() {

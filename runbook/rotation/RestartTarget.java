@@ -26,7 +26,7 @@ public interface RestartTarget {
     /** Restarts it, and returns once it runs again. */
     default void restart(Tool tool, Duration within) throws Trouble {
         for (Command command : restarting(within)) {
-            tool.run(command, "", subject(), within);
+            tool.runLasting(command, subject(), within);
         }
     }
 

@@ -80,6 +80,8 @@ public final class Rotation implements AutoCloseable {
     public void recordIn(Incident where) {
         incident = Optional.of(where);
         ledger.journalInto(where);
+        // At once: another run looks for an open incident, and that is one with a journal.
+        ledger.journal(Event.NOTE, "key rotation begun", data());
     }
 
     /** Whether this goes on with an earlier run's rotation. */
@@ -191,6 +193,10 @@ public final class Rotation implements AutoCloseable {
     public void test(Key candidate) throws Trouble {
         fresh = candidate;
         tool.conceal(candidate);
+        // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
+        if (old.filter(candidate::equals).isPresent()) {
+            old = wishes.settings().key().map(Key::cleaned).filter(key -> !key.equals(candidate)).or(() -> old);
+        }
         keyTest = new KeyTest(wishes, klaviyo, ledger, holdings, old);
         keyTest.run(candidate, resumed);
     }

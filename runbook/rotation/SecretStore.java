@@ -6,7 +6,7 @@ import runbook.rotation.Trouble.Kind;
 
 /** One place that holds the private key. To add one: a record that implements this, and a row in {@link Places}. */
 public interface SecretStore {
-    /** As typed after {@code --to}. */
+    /** As typed after {@code --to}, a path in full. */
     String name();
 
     /** The command that reads the value, as it is run. */

@@ -76,37 +76,59 @@ public final class Tool {
 
     /** Runs a command that has to succeed. */
     Output run(Command command, Subject subject) throws Trouble {
-        return run(command, "", subject, timeout);
+        return run(command, "", subject);
     }
 
     /** Runs a command that has to succeed, fed by standard input. */
     Output run(Command command, String input, Subject subject) throws Trouble {
-        return run(command, input, subject, timeout);
+        return successful(command, attempt(command, input), subject);
     }
 
-    /** Runs a command that has to succeed within its own time. */
-    Output run(Command command, String input, Subject subject, Duration within) throws Trouble {
-        Output output = attempt(command, input, within);
+    /**
+     * Runs a command that has to succeed within its own time, and may leave something running. Its output goes to a file:
+     * what it leaves running would otherwise die of a broken pipe once we are gone.
+     */
+    Output runLasting(Command command, Subject subject, Duration within) throws Trouble {
+        try {
+            Path file = Files.createTempFile("rotate-key", ".out");
+            try {
+                Output output = converse(start(command, builder -> builder.redirectErrorStream(true).redirectOutput(file.toFile())), "", command, within);
+                return successful(command, new Output(output.exit(), head(file), ""), subject);
+            } finally {
+                Files.delete(file);
+            }
+        } catch (IOException e) {
+            throw new Trouble(Kind.FAILED, "no temporary file can be made: " + Text.safe(e.getMessage(), 120), "df -h /tmp");
+        }
+    }
+
+    private Output successful(Command command, Output output, Subject subject) throws Trouble {
         if (output.exit() != 0) {
             throw Remedies.explain(program(command), output, concealed(said(output)), subject);
         }
         return output;
     }
 
-    /** Runs a command whose exit code is for the caller to judge. */
-    Output attempt(Command command, String input) throws Trouble {
-        return attempt(command, input, timeout);
+    private static String head(Path file) throws IOException {
+        try (InputStream stream = Files.newInputStream(file)) {
+            return new String(stream.readNBytes(LONGEST_OUTPUT), StandardCharsets.UTF_8);
+        }
     }
 
-    private Output attempt(Command command, String input, Duration within) throws Trouble {
-        String program = find(program(command));
+    /** Runs a command whose exit code is for the caller to judge. */
+    Output attempt(Command command, String input) throws Trouble {
+        return converse(start(command, builder -> { }), input, command, timeout);
+    }
+
+    private Process start(Command command, Consumer<ProcessBuilder> more) throws Trouble {
         List<String> words = new ArrayList<>(command.words());
-        words.set(0, program);
+        words.set(0, find(program(command)));
         ProcessBuilder builder = new ProcessBuilder(words);
         builder.environment().clear();
         builder.environment().putAll(clean());
+        more.accept(builder);
         try {
-            return converse(builder.start(), input, command, within);
+            return builder.start();
         } catch (IOException e) {
             throw new Trouble(Kind.MISSING_TOOL, program(command) + " cannot be run: " + Text.safe(e.getMessage(), 120), Remedies.install(program(command)));
         }
