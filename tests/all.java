@@ -33,6 +33,7 @@
 //SOURCES RotationScene.java
 //SOURCES ScriptCommand.java
 //SOURCES StandIns.java
+//SOURCES ScriptedServer.java
 //SOURCES TestReport.java
 //SOURCES Tree.java
 //SOURCES TriageRun.java
@@ -63,6 +64,7 @@
 //SOURCES WatchPartsTest.java
 //SOURCES WatchStateTest.java
 //SOURCES WatchTest.java
+//SOURCES WildAnswersTest.java
 //SOURCES WrapperTest.java
 
 import java.io.PrintWriter;

@@ -6,6 +6,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import runbook.Answer;
 import runbook.Answer.Fault;
@@ -28,6 +29,13 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
     /** The window of the default query, and a short one that tells whether the errors still come. */
     private static final String WINDOW = "[15m]";
     private static final String LATELY = "[1m]";
+
+    /** No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors at all. */
+    private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
+    /** 5xx, and what clients count when no answer came. */
+    private static final Pattern SERVER = Pattern.compile("(?i)5\\d\\d|5xx|0+|.*time.?out.*");
+    /** Refusals, but for those with a branch of their own in the decision tree. */
+    private static final Pattern OTHER_REFUSAL = Pattern.compile("(?!400|401|403|409|410|429)4\\d\\d|4xx");
 
     /** Whether anything is known about the application's errors. */
     public enum State { NOT_ASKED, KNOWN, UNAVAILABLE }
@@ -87,7 +95,8 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
     private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, long millis, Integer http) {
         String summary = byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + (over.isEmpty() ? "" : " in the last minute")
                 : "the application gets " + words(byStatus);
-        return new AppErrors(new Check("app-errors", byStatus.isEmpty() ? over.isEmpty() ? Outcome.OK : Outcome.WARN : Outcome.FAIL,
+        boolean fine = byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
+        return new AppErrors(new Check("app-errors", !fine ? Outcome.FAIL : over.isEmpty() ? Outcome.OK : Outcome.WARN,
                 summary + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over)), millis, http,
                 Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
     }
@@ -109,8 +118,13 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
         return byStatus.containsKey(status);
     }
 
-    /** Whether the application gets any 5xx. */
+    /** Whether the application gets any 5xx, or no answer at all. */
     public boolean seesServerErrors() {
-        return byStatus.keySet().stream().anyMatch(status -> status.matches("5\\d\\d|5xx"));
+        return byStatus.keySet().stream().anyMatch(status -> SERVER.matcher(status).matches());
+    }
+
+    /** Whether the application gets a 4xx that says no more than that it is refused. */
+    public boolean seesOtherRefusals() {
+        return byStatus.keySet().stream().anyMatch(status -> OTHER_REFUSAL.matcher(status).matches());
     }
 }

@@ -120,9 +120,9 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         }
         Map<String, String> components = new LinkedHashMap<>();
         for (JsonNode component : page.path("components")) {
-            String status = Text.safe(component.path("status").asText("operational"), 40);
+            String status = text(component, "status", "operational", 40);
             if (!component.path("group").asBoolean() && matters(component) && !status.equals("operational")) {
-                components.put(Text.safe(component.path("name").asText(), 60), status);
+                components.put(text(component, "name", "", 60), status);
             }
         }
         List<Incident> incidents = new ArrayList<>();
@@ -133,8 +133,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         }
         List<String> maintenance = StreamSupport.stream(page.path("scheduled_maintenances").spliterator(), false)
                 .filter(planned -> Pattern.matches("in_progress|verifying", planned.path("status").asText()))
-                .map(planned -> Text.safe(planned.path("name").asText(), 80)).toList();
-        return Optional.of(of(Source.JSON, Text.safe(page.path("status").path("description").asText("no summary"), 80),
+                .map(planned -> text(planned, "name", "unnamed maintenance", 80)).toList();
+        return Optional.of(of(Source.JSON, text(page.path("status"), "description", "no summary", 80),
                 components, incidents, maintenance, reply));
     }
 
@@ -144,10 +144,15 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         boolean matters = !touched.elements().hasNext() || StreamSupport.stream(touched.spliterator(), false).anyMatch(StatusPage::matters);
         Instant posted = instant(incident.path("created_at").asText());
         Instant started = instant(incident.path("started_at").asText());
-        return new Incident(Text.safe(incident.path("id").asText(), 60), Text.safe(incident.path("name").asText("unnamed incident"), 100),
-                Text.safe(incident.path("status").asText("unknown"), 30), Text.safe(incident.path("impact").asText(), 20),
+        return new Incident(text(incident, "id", "", 60), text(incident, "name", "unnamed incident", 100),
+                text(incident, "status", "unknown", 30), text(incident, "impact", "", 20),
                 started == null ? posted : started, posted,
-                instant(update.path("display_at").asText(update.path("created_at").asText())), Text.safe(update.path("body").asText(), 240), matters);
+                instant(update.path("display_at").asText(update.path("created_at").asText())), text(update, "body", "", 240), matters);
+    }
+
+    // A field may be missing, or null, which Jackson would call "null".
+    private static String text(JsonNode object, String name, String otherwise, int max) {
+        return Text.safe(object.path(name).asText(otherwise), max);
     }
 
     private static boolean matters(JsonNode component) {
@@ -180,10 +185,12 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         incidents.forEach(incident -> said.add("incident \"" + incident.name + "\" (" + incident.status
                 + (incident.impact.isEmpty() ? "" : ", " + incident.impact) + ")" + (incident.update.isEmpty() ? "" : ": " + incident.update)));
         maintenance.forEach(name -> said.add("maintenance under way: " + name));
-        boolean trouble = !components.isEmpty() || incidents.stream().anyMatch(Incident::matters);
+        // Maintenance may last for weeks without anybody feeling it: the probes tell.
+        boolean trouble = components.values().stream().anyMatch(status -> !status.equals("under_maintenance")) || incidents.stream().anyMatch(Incident::matters);
         var detail = Json.of(Map.of("source", source.name().toLowerCase(), "overall", overall, "components", components,
                 "maintenance", maintenance, "incidents", incidents.stream().map(StatusPage::json).toList()));
-        Check check = new Check("status-page", trouble ? Outcome.FAIL : source == Source.JSON ? Outcome.OK : Outcome.WARN,
+        boolean maintained = !maintenance.isEmpty() || components.containsValue("under_maintenance");
+        Check check = new Check("status-page", trouble ? Outcome.FAIL : source == Source.JSON && !maintained ? Outcome.OK : Outcome.WARN,
                 String.join("; ", said), reply.millis(), reply.status(), detail);
         return new StatusPage(check, source, overall, components, incidents, maintenance);
     }

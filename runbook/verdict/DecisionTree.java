@@ -57,6 +57,7 @@ final class DecisionTree {
                     branch("429", leaf(Diagnosis.RATE_LIMITED, "rate limit hit: reduce concurrency")),
                     branch("400", leaf(Diagnosis.PAYLOAD_INVALID, "payload validation error")),
                     branch("410", leaf(Diagnosis.REVISION_RETIRED, "the app pins a retired revision")),
+                    branch("other 4xx", leaf(Diagnosis.PAYLOAD_INVALID, "what the app sends or asks for is refused")),
                     branch("5xx", leaf(Diagnosis.SERVER_ERROR, "likely intermittent: retry with backoff"))),
             ask("Are webhooks arriving?", Facts::webhooks,
                     branch("no: certificate", leaf(Diagnosis.WEBHOOK_CERTIFICATE, "renew the certificate")),

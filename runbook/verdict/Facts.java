@@ -119,6 +119,9 @@ final class Facts {
         if (errors.sees("403") && !findings.symptoms().containsKey(Symptom.CDN_BLOCK)) {
             answers.add("403");
         }
+        if (errors.seesOtherRefusals()) {
+            answers.add("other 4xx");
+        }
         // Where the probes fail as well, the application's 5xx are no news.
         if (errors.seesServerErrors() && failures(findings.symptoms()) == 0 && !findings.status().admitsTrouble()) {
             answers.add("5xx");

@@ -31,9 +31,7 @@ record Impact(Severity severity, String reason) {
         rule(Diagnosis.KEY_MALFORMED, found -> p1("every call with this key fails: " + String.join("; ", found.auth().faults())));
         rule(Diagnosis.KEY_INVALID, found -> p1("every call with this key fails: " + found.auth().error().map(Object::toString).orElse("HTTP 401")));
         rule(Diagnosis.STALE_APP_KEY, found -> p1("the application is refused with 401 while the key here works: it runs with another key"));
-        rule(Diagnosis.REVISION_RETIRED, found -> Facts.revisionRefused(found) || found.errors().sees("410")
-                ? p1("requests with this revision are refused: " + found.revision().check().summary())
-                : p3("still answered, and may stop at any moment: " + found.revision().check().summary()));
+        rule(Diagnosis.REVISION_RETIRED, Impact::revision);
         rule(Diagnosis.CDN_BLOCKED, found -> share(found, Symptom.CDN_BLOCK) >= 1 ? p1("every request is stopped before it reaches Klaviyo")
                 : p2(percent(share(found, Symptom.CDN_BLOCK)) + " of our requests are stopped before they reach Klaviyo"));
         rule(Diagnosis.RATE_LIMITED, found -> p2("requests are refused with 429: " + found.limits().check().summary()));
@@ -42,7 +40,9 @@ record Impact(Severity severity, String reason) {
         rule(Diagnosis.KLAVIYO_DEGRADED, found -> p2(found.status().admitsTrouble() ? "the status page says " + page(found)
                 + (Facts.failingShare(found) > 0 ? ", and " + rate(found) + " failed" : "") : "the API answers slowly"));
         rule(Diagnosis.SCOPE_MISSING, Impact::scope);
-        rule(Diagnosis.PAYLOAD_INVALID, found -> p3("Klaviyo is fine; what the application sends is refused with 400"));
+        rule(Diagnosis.PAYLOAD_INVALID, found -> p3(found.showing(Symptom.INVALID).isEmpty()
+                ? "Klaviyo is fine, and refuses what the application sends: " + found.errors().check().summary()
+                : "our own probes are refused with 400 on " + String.join(", ", found.showing(Symptom.INVALID))));
         rule(Diagnosis.PARTIAL, found -> p3("errors on " + failing(found) + " only"));
         rule(Diagnosis.APP_UNHEALTHY, found -> found.app().state() == AppHealth.State.DEGRADED ? p2("its health endpoint says degraded: " + found.app().check().summary())
                 : p1("its health endpoint fails: " + found.app().check().summary()));
@@ -74,6 +74,17 @@ record Impact(Severity severity, String reason) {
 
     private static Impact p4(String reason) {
         return new Impact(Severity.P4, reason);
+    }
+
+    // One endpoint that the revision lacks is minor; where more are refused, the revision itself is what is wrong.
+    private static Impact revision(Findings findings) {
+        String life = findings.revision().check().summary();
+        if (findings.errors().sees("410") || findings.showing(Symptom.REVISION).size() > 1
+                || Facts.revisionRefused(findings) && findings.showing(Symptom.REVISION).isEmpty()) {
+            return p1("requests with this revision are refused: " + life);
+        }
+        return p3(findings.showing(Symptom.REVISION).isEmpty() ? "still answered, and may stop at any moment: " + life
+                : "refused on " + String.join(", ", findings.showing(Symptom.REVISION)) + " only, which this revision may not have: " + life);
     }
 
     private static Impact scope(Findings findings) {
