@@ -47,10 +47,12 @@
 //SOURCES MessageTest.java
 //SOURCES NetworkTest.java
 //SOURCES PostmortemCheckTest.java
+//SOURCES PostmortemEvidenceTest.java
 //SOURCES PostmortemGoldenTest.java
 //SOURCES PostmortemHostileTest.java
 //SOURCES PostmortemImportTest.java
 //SOURCES PostmortemKeepTest.java
+//SOURCES PostmortemTest.java
 //SOURCES ReadmeTest.java
 //SOURCES RotationCloudTest.java
 //SOURCES RotationKillTest.java

@@ -1,0 +1,198 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import runbook.Json;
+import runbook.incident.Event;
+import runbook.incident.Incident;
+import runbook.verdict.Diagnosis;
+
+/** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
+class PostmortemTest {
+    private static final String NOWHERE = "http://127.0.0.1:1";
+    private Path folder;
+    private Incident incident;
+
+    @BeforeEach
+    void folder() throws IOException {
+        folder = Tree.temporary("postmortem");
+        incident = Incident.at(folder.resolve("klaviyo-incidents/20261120T030405Z"));
+        for (Event event : PostmortemJournals.whole(Diagnosis.KEY_INVALID).journal().read().events()) {
+            incident.append(event);
+        }
+    }
+
+    private Cli.Result run(String... arguments) {
+        return Cli.script("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE).args(arguments).run();
+    }
+
+    private Path written(String name) {
+        return incident.folder().resolve(name);
+    }
+
+    private List<Event> events() throws IOException {
+        return incident.journal().read().events();
+    }
+
+    @Test
+    void writtenThenCheckedThenFilledInThenClosed() throws IOException {
+        Cli.Result write = run("--lead", "@Ana");
+        assertEquals(0, write.exit(), write.toString());
+        assertTrue(write.out().contains("postmortem.md") && write.out().contains("postmortem.html") && write.out().contains("127.0.0.1 refuses"), write.toString());
+        assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(written("postmortem.md"))));
+        String fresh = PostmortemJournals.read(written("postmortem.md"));
+        assertTrue(fresh.contains("**Incident Lead:** Ana"), fresh);
+
+        Cli.Result check = run("--check");
+        assertEquals(51, check.exit(), check.toString());
+        Matcher place = Pattern.compile("postmortem\\.md:(\\d+): the action has no owner").matcher(check.out());
+        assertTrue(place.find(), check.toString());
+        assertTrue(fresh.lines().toList().get(Integer.parseInt(place.group(1)) - 1).startsWith("- [ ] "), "line numbers are right");
+
+        assertEquals(51, run("close").exit(), "unfinished");
+        assertTrue(Incident.open(events()));
+
+        Files.writeString(written("postmortem.md"), fresh.replace("**(to confirm)**", "").replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
+                .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.").replace("[...]", "see the facts"));
+        assertEquals(0, run("--check").exit());
+        Cli.Result close = run("close", "--by", "Ana");
+        assertEquals(0, close.exit(), close.toString());
+        assertFalse(Incident.open(events()));
+    }
+
+    @Test
+    void closeAnyway() throws IOException {
+        Cli.Result without = run("close");
+        assertEquals(51, without.exit(), without.toString());
+        assertTrue(without.out().contains("no klaviyo-incidents/20261120T030405Z/postmortem.md yet"), without.toString());
+
+        assertEquals(0, run("close", "--anyway").exit());
+        assertEquals(Event.CLOSED, events().get(events().size() - 1).event());
+    }
+
+    @Test
+    void eventsAndMessagesShowInWhatIsWritten() throws IOException {
+        assertEquals(0, run("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve").exit());
+        Cli.Result internal = run("announce", "internal", "--state", "mitigating", "--eta", "11:30", "--lead", "Ana", "--json");
+        assertEquals(0, internal.exit(), internal.toString());
+        JsonNode json = Json.read(internal.out());
+        assertTrue(json.path("text").asText().contains("Status: MITIGATING") && json.path("text").asText().contains("ETA: 11:30"), internal.toString());
+        Cli.Result external = run("announce", "external", "--state", "resolved", "--data-loss", "none");
+        assertTrue(external.out().contains("No data was lost.") && !external.out().contains("Ana"), external.toString());
+
+        assertEquals(0, run("--format", "md").exit());
+        String text = PostmortemJournals.read(written("postmortem.md"));
+        assertTrue(text.contains("customers wrote email-") && !text.contains("jane@example.com"), text);
+        assertTrue(text.contains("> Status: MITIGATING") && text.contains("external message, resolved"), text);
+        assertFalse(Files.exists(written("postmortem.html")), "--format md alone");
+    }
+
+    @Test
+    void wrongUsageSaysWhatToChange() throws IOException {
+        assertRefused(run("event", "x", "--at", "2126-01-01 10:00"), "--at \"2126-01-01 10:00\" is in the future");
+        assertRefused(run("event", "x", "--kind", "acknowleged"), "--kind acknowleged: there are acknowledged");
+        assertRefused(run("--bundle", "nothing.zip"), "--bundle nothing.zip");
+        assertRefused(run("announce", "internal", "--post"), "SLACK_WEBHOOK_URL");
+        Files.writeString(folder.resolve("team.md"), "# {{errorTyp}}\n");
+        assertRefused(run("--template", "team.md"), "team.md line 1: there is no {{errorTyp}}, did you mean {{errorType}}?");
+        Files.writeString(folder.resolve("mine.md"), "my own words\n");
+        assertRefused(run("--out", "mine.md"), "--out mine.md is there");
+        assertEquals("my own words\n", PostmortemJournals.read(folder.resolve("mine.md")));
+    }
+
+    private static void assertRefused(Cli.Result result, String message) {
+        assertEquals(2, result.exit(), result.toString());
+        assertTrue(result.err().contains(message) && result.err().startsWith("error: "), result.toString());
+    }
+
+    @Test
+    void ownTemplateAndPlace() throws IOException {
+        Files.writeString(folder.resolve("team.md"), "# {{errorType}} ({{severity}})\n\n<!-- generated:t -->\n{{timeline}}\n<!-- /generated:t -->\n");
+        Cli.Result result = run("--template", "team.md", "--out", "docs/one.html", "--format", "html,md", "--json");
+
+        assertEquals(0, result.exit(), result.toString());
+        assertEquals(1, Json.read(result.out()).path("schema").asInt());
+        assertTrue(PostmortemJournals.read(folder.resolve("docs/one.md")).startsWith("# 401 Authentication Failure (P2)\n"));
+        assertTrue(PostmortemJournals.read(folder.resolve("docs/one.html")).startsWith("<!doctype html>"));
+    }
+
+    @Test
+    void withNothingRecordedAnEmptyOneWithTheDateFilledIn() throws IOException {
+        Path elsewhere = Tree.temporary("postmortem");
+        Cli.Result result = Cli.script("postmortem").cwd(elsewhere).env("KLAVIYO_STATUS_URL", NOWHERE).run();
+
+        assertEquals(0, result.exit(), result.toString());
+        String text = PostmortemJournals.read(elsewhere.resolve("postmortem.md"));
+        assertTrue(text.contains("## Incident: Klaviyo [Error Type]") && text.contains("**Date:** " + Instant.now().toString().substring(0, 7)), text);
+        assertTrue(result.out().contains("--incident DIR names one"), result.toString());
+    }
+
+    @Test
+    void aSlackExportIsTakenOnce() throws IOException {
+        Files.writeString(folder.resolve("day.json"), "[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\"1763608000.0002\",\"text\":\"write to jane@example.com\"}]");
+        int before = events().size();
+
+        assertEquals(0, run("import", "day.json").exit());
+        assertTrue(run("import", "day.json").out().contains("0 of 1 event"));
+        assertEquals(before + 1, events().size());
+        assertFalse(PostmortemJournals.read(incident.journal().file()).contains("jane@example.com"));
+    }
+
+    @Test
+    void aHundredThousandEventsTakeAtMostTwiceTheTimeOfTen() throws IOException, InterruptedException {
+        long small = Math.min(time(10), time(10));
+        long large = Long.MAX_VALUE;
+        // The machine may be busy with other tests: the best of a few counts.
+        for (int attempt = 0; attempt < 4 && large > 2 * small; attempt++) {
+            large = Math.min(large, time(100_000));
+            small = Math.max(small, time(10));
+        }
+        assertTrue(large <= 2 * small, "100,000 events " + large + " ms, 10 events " + small + " ms");
+    }
+
+    private long time(int events) throws IOException, InterruptedException {
+        Path journal = folder.resolve("of-" + events);
+        if (Files.notExists(journal)) {
+            Files.createDirectories(journal);
+            StringBuilder lines = new StringBuilder();
+            for (int i = 0; i < events; i++) {
+                lines.append("{\"at\":\"").append(PostmortemJournals.BEGAN.plusMillis(300L * i)).append("\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"round ")
+                        .append(i).append("\",\"data\":{\"round\":").append(i).append("}}\n");
+            }
+            Files.write(journal.resolve("journal.jsonl"), lines.toString().getBytes(StandardCharsets.UTF_8));
+        }
+        long start = System.nanoTime();
+        Cli.Running running = Cli.script("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE).args("--incident", journal.toString()).start();
+        long mostMemory = 0;
+        while (running.process().isAlive()) {
+            mostMemory = Math.max(mostMemory, residentMegabytes(running.process().pid()));
+            running.process().waitFor(20, java.util.concurrent.TimeUnit.MILLISECONDS);
+        }
+        long millis = (System.nanoTime() - start) / 1_000_000;
+        assertEquals(0, running.await().exit());
+        assertTrue(mostMemory < 256, mostMemory + " MB resident");
+        return millis;
+    }
+
+    private static long residentMegabytes(long pid) {
+        try {
+            Matcher peak = Pattern.compile("VmHWM:\\s+(\\d+) kB").matcher(PostmortemJournals.read(Path.of("/proc/" + pid + "/status")));
+            return peak.find() ? Long.parseLong(peak.group(1)) / 1024 : 0;
+        } catch (java.io.UncheckedIOException e) {
+            // No such file system here, or the process has just ended.
+            return 0;
+        }
+    }
+}
