@@ -17,8 +17,8 @@ public final class Key {
     private static final Pattern OLDER = Pattern.compile("pk_[0-9a-f]{34}");
     private static final Pattern NEWER = Pattern.compile("pk_[A-Za-z0-9]{6}_[0-9a-f]{34}");
     private static final Pattern PUBLIC = Pattern.compile("[A-Za-z0-9]{6}");
-    // Looser than the forms above: what looks like a key must never be shown, even one with a typing error.
-    private static final Pattern MASKED = Pattern.compile("pk_(?:[A-Za-z0-9]{6}_)?[0-9A-Fa-f]{16,}");
+    // Looser than the forms above: what looks like a key must never be shown, whatever its case and the typing error in it.
+    private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
 
     private record Fault(Pattern when, String says) { }
 
@@ -94,7 +94,7 @@ public final class Key {
 
     /** The text with everything that looks like a private key masked. */
     public static String mask(String text) {
-        return text.contains("pk_") ? MASKED.matcher(text).replaceAll("pk_[masked]") : text;
+        return text.contains("pk_") || text.contains("PK_") ? MASKED.matcher(text).replaceAll("pk_[masked]") : text;
     }
 
     @Override

@@ -67,6 +67,8 @@
 //SOURCES WatchStateTest.java
 //SOURCES WatchTest.java
 //SOURCES WildAnswersTest.java
+//SOURCES JournalTest.java
+//SOURCES SecretsTest.java
 //SOURCES WrapperTest.java
 
 import java.io.PrintWriter;
