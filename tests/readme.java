@@ -13,8 +13,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jsoup.Jsoup;
+import org.jsoup.nodes.DataNode;
+import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 
 /** {@code ./jbang readme}: after a change of options, screens or files. ReadmeTest tells when it is due. */
@@ -34,11 +37,17 @@ class WriteReadme {
 
     private static void timelinePicture() throws IOException {
         Path folder = Tree.temporary("game-day");
-        Cli.wrapper("drill", "--yes", "--lead", "Sam").cwd(folder).run();
+        Cli.Result drill = Cli.wrapper("drill", "--yes", "--lead", "Sam").cwd(folder).run();
+        if (drill.exit() != 0) {
+            throw new IllegalStateException("./jbang drill: " + drill);
+        }
         try (Stream<Path> files = Files.walk(folder)) {
             Path report = files.filter(file -> file.endsWith("postmortem.html")).findFirst().orElseThrow();
-            Element picture = Jsoup.parse(Files.readString(report)).selectFirst("svg");
-            picture.attr("xmlns", "http://www.w3.org/2000/svg");
+            Document page = Jsoup.parse(Files.readString(report));
+            // The picture stands alone here: with the page's styles, and the patterns that it fills its bands with.
+            Element picture = page.selectFirst("svg.wide").attr("xmlns", "http://www.w3.org/2000/svg");
+            picture.prependChild(page.selectFirst("figure.timeline > svg > defs"));
+            picture.prependElement("style").appendChild(new DataNode(page.select("style").stream().map(Element::data).collect(Collectors.joining("\n"))));
             Files.writeString(Repository.file("pictures/timeline.svg"), picture.outerHtml() + "\n");
         }
     }
