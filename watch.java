@@ -35,12 +35,14 @@ import runbook.Text;
 import runbook.cli.Launch;
 import runbook.cli.Screen;
 import runbook.cli.SharedOptions;
+import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.message.Slack;
 import runbook.watching.Face;
 import runbook.watching.Goal;
 import runbook.watching.LiveFace;
 import runbook.watching.LiveTerminal;
+import runbook.watching.Plan;
 import runbook.watching.Snapshot;
 import runbook.watching.State;
 import runbook.watching.Telling;
@@ -54,6 +56,7 @@ import runbook.watching.Watching;
 class Watch implements Callable<Integer> {
     private static final String DEFAULT_ERRORS_WINDOW = "[15m]";
     private static final Duration SCRAPED_TWICE = Duration.ofMinutes(2);
+    private static final double DRILL_SPEED = 15;
     private static final Duration SHORTEST = Duration.ofMillis(100);
 
     public static void main(String... args) {
@@ -80,7 +83,7 @@ class Watch implements Callable<Integer> {
     @Option(names = "--max", paramLabel = "DURATION", order = 44, description = "give up after this long (4h; 3m in a drill)")
     Duration max;
 
-    @Option(names = "--check", paramLabel = "NAME", split = ",", order = 45,
+    @Option(names = "--check", paramLabel = "NAME", split = ",", arity = "1..*", order = 45,
             description = "watch only this check; repeatable: network, auth, endpoints, endpoint:profiles, ..., app, app-errors, webhook (all that apply)")
     List<String> chosen = List.of();
 
@@ -128,8 +131,8 @@ class Watch implements Callable<Integer> {
         }
         Settings settings = settings(pause);
         screen = shared.screen();
-        Watching.Plan plan = new Watching.Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000), drill() ? 15 : 1,
-                Optional.of(backlog), shared.incident(), Path.of(Incident.BASE));
+        Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000), drill() ? DRILL_SPEED : 1,
+                Optional.of(backlog), incident(), Path.of(Incident.BASE));
         Telling.Choice telling = telling();
         Watching watching;
         int exit;
@@ -152,6 +155,16 @@ class Watch implements Callable<Integer> {
 
     private Duration orDefault(Duration given, long millis, long inADrill) {
         return given != null ? given : Duration.ofMillis(drill() ? inADrill : millis);
+    }
+
+    /** The incident that is open; drills and real ones keep out of each other's folders. */
+    private Optional<Incident> incident() throws IOException {
+        Optional<Incident> incident = shared.incident();
+        List<Event> events = incident.isEmpty() || !Files.isReadable(incident.get().journal().file()) ? List.of() : incident.get().journal().read().events();
+        if (!events.isEmpty() && Incident.drill(events).isEmpty() == drill()) {
+            throw new Problem("--incident " + incident.get() + (drill() ? " holds a real incident: a drill needs a folder of its own" : " holds a drill: a real incident needs a folder of its own"));
+        }
+        return incident;
     }
 
     private Goal goal() {

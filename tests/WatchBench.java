@@ -24,6 +24,7 @@ import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 import runbook.watching.Face;
 import runbook.watching.Goal;
+import runbook.watching.Plan;
 import runbook.watching.Snapshot;
 import runbook.watching.State;
 import runbook.watching.Telling;
@@ -101,7 +102,7 @@ final class WatchBench {
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));
             checks.addAll(List.of("app", "app-errors", "webhook"));
-            Watching.Plan plan = new Watching.Plan(settings, checks, new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2), Duration.ofMillis(1), Duration.ofDays(9),
+            Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2), Duration.ofMillis(1), Duration.ofDays(9),
                     SPEED, Optional.of("klaviyo_retry_queue_depth"), Optional.of(Incident.at(Path.of("incident"))), Path.of("."));
             try (Watching watching = new Watching(plan, new Telling.Choice(Optional.empty(), Optional.empty(), Duration.ofDays(9), false, false, Optional.empty()), child)) {
                 watching.run();

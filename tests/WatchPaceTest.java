@@ -9,6 +9,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
@@ -115,6 +116,15 @@ class WatchPaceTest {
         Pace pace = new Pace(List.of("network", "auth"), Duration.ofSeconds(1), 1, () -> 0.5);
         pace.made(pace.due(0), 0);
         assertEquals(60_600, pace.next());
+    }
+
+    @Test
+    void itTellsHowLongACheckStillWaitsAndNothingOfOneThatWasNeverMade() {
+        Pace pace = pace(1_000, 1);
+        assertEquals(Optional.empty(), pace.wait("auth", 5_000));
+        pace.made(Set.of("auth"), 5_000);
+        assertEquals(Optional.of(Duration.ofMillis(50_600)), pace.wait("auth", 15_000));
+        assertEquals(Optional.empty(), pace.wait("network", 15_000));
     }
 
     @Test

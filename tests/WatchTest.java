@@ -106,7 +106,7 @@ class WatchTest {
     @Test
     void neverRecoveringEndsWith31AndInAPipeEachEventIsOneLine() throws Exception {
         begin(Scenario.OUTAGE);
-        Cli.Result result = watch("--max", "3s").run();
+        Cli.Result result = watch("--max", "2s", "--fail-after", "1").run();
         assertEquals(31, result.exit(), result.toString());
         List<String> events = result.out().lines().filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ  [a-z-]+ +\\S.*"))
                 .map(line -> line.split(" +")[1]).toList();
@@ -392,7 +392,7 @@ class WatchTest {
 
     private static String awaitScreen(Path socket, String regex) throws InterruptedException {
         String screen = "";
-        for (int i = 0; i < 200; i++) {
+        for (int i = 0; i < 600; i++) {
             screen = tmux(socket, "capture-pane", "-p");
             if (java.util.regex.Pattern.compile(regex).matcher(screen).find()) {
                 return screen;

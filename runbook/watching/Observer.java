@@ -13,6 +13,7 @@ import runbook.ApiError;
 import runbook.Http;
 import runbook.Settings;
 import runbook.Text;
+import runbook.check.AppErrors;
 import runbook.check.Check;
 import runbook.check.Check.Outcome;
 import runbook.check.Checkup;
@@ -119,7 +120,7 @@ public final class Observer implements AutoCloseable {
         }
         return switch (check.name()) {
             case "app" -> Result.BAD;
-            case "app-errors" -> Result.UNKNOWN;
+            case "app-errors" -> findings.errors().state() == AppErrors.State.KNOWN ? Result.GOOD : Result.UNKNOWN;
             case "auth" -> findings.auth().symptom() == Symptom.THROTTLED ? Result.UNKNOWN : Result.GOOD;
             default -> Result.GOOD;
         };

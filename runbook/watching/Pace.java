@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -114,7 +115,7 @@ public final class Pace {
 
     /** When a check may be made again; empty when it may now. */
     public synchronized Optional<Duration> wait(String check, long now) {
-        return bucketOf.getOrDefault(check, Optional.empty()).map(bucket -> readyAt(bucket) - now).filter(left -> left > 0).map(Duration::ofMillis);
+        return bucketOf.getOrDefault(check, Optional.empty()).map(ready::get).map(at -> at - now).filter(left -> left > 0).map(Duration::ofMillis);
     }
 
     /** Says which checks are made less often than every interval, and why; one line for each pace. */
@@ -125,6 +126,7 @@ public final class Pace {
         return byPace.entrySet().stream().map(entry -> String.join(", ", entry.getValue()) + " only every "
                 + Durations.words(Duration.ofSeconds(Math.round(entry.getKey() / 1000.0))) + ", not every " + Durations.words(Duration.ofMillis(interval))
                 + ": Klaviyo allows " + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
-                + " a minute, and watch takes a tenth at most").toList();
+                + " a minute, and watch takes a tenth at most"
+                + (speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed))).toList();
     }
 }

@@ -1,6 +1,7 @@
 package runbook.watching;
 
 import java.time.Instant;
+import runbook.Text;
 
 /**
  * One update on the vendor's status page.
@@ -12,6 +13,8 @@ import java.time.Instant;
  * @param body     its text
  */
 public record Update(String key, Instant at, String incident, String status, String body) {
+    private static final int LONGEST_WORDS = 200;
+
     /** Tells it apart from every other, also after a restart. */
     public String id() {
         return key + " " + at + " " + status;
@@ -19,6 +22,6 @@ public record Update(String key, Instant at, String incident, String status, Str
 
     /** For one line. */
     public String words() {
-        return incident + ": " + status + (body.isBlank() ? "" : ": " + body);
+        return incident + ": " + status + (body.isBlank() ? "" : ": " + Text.safe(body, LONGEST_WORDS));
     }
 }

@@ -23,7 +23,7 @@ import runbook.check.StatusPage;
  * unresolved incidents, so when one changes or goes, its whole story is fetched ({@code /api/v2/incidents.json}).
  */
 final class VendorLog {
-    private static final int LONGEST_BODY = 240;
+    private static final int LONGEST_BODY = 600;
 
     private final Http http;
     private final URI incidents;

@@ -1,10 +1,8 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -19,7 +17,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import runbook.Durations;
 import runbook.Json;
-import runbook.Settings;
 import runbook.Text;
 import runbook.incident.Event;
 import runbook.incident.Incident;
@@ -35,22 +32,6 @@ public final class Watching implements AutoCloseable {
     private static final int LAST_MOMENT_SECONDS = 3;
     private static final long NO_GAP_BELOW = 2_000;
     private static final long SLICE = 1_000;
-
-    /**
-     * What to watch.
-     *
-     * @param settings where to look
-     * @param checks   which checks, by triage's names
-     * @param goal     what counts as recovered
-     * @param interval between rounds
-     * @param max      when to give up
-     * @param speed    how many times as fast as real time a drill is; 1 in earnest
-     * @param backlog  the query for the retry queue
-     * @param incident the incident that is open
-     * @param base     where a new one is made
-     */
-    public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed, Optional<String> backlog,
-                       Optional<Incident> incident, Path base) { }
 
     private final Plan plan;
     private final Face face;
@@ -71,7 +52,7 @@ public final class Watching implements AutoCloseable {
     private long lastLook = Long.MIN_VALUE;
     private long messageDue;
     private Observer.Look last;
-    private State told = State.STARTING;
+    private State told;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
     public Watching(Plan plan, Telling.Choice choice, Face face) {
@@ -85,6 +66,7 @@ public final class Watching implements AutoCloseable {
         observer = new Observer(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began);
         telling = new Telling(choice, observer.http(), scribe, drill, this::say);
         keeper = new Watchkeeper(plan.goal(), resumed(), resumed() == State.STARTING ? 0 : millis(past.since()), past.troubled(), past.falls().stream().map(this::millis).toList());
+        told = keeper.state();
         messageDue = millis(past.announced().orElse(began)) + choice.remind().toMillis();
     }
 
@@ -261,23 +243,24 @@ public final class Watching implements AutoCloseable {
 
     private void happen(Happening happening) {
         State before = told;
-        Optional<Event> event = worthWriting(happening)
+        boolean news = !(happening instanceof Happening.Recovered && before == State.STARTING && saidBefore());
+        Optional<Event> event = news
                 ? scribe.write(happening, this::clock, happening.changesState() ? telling.channels() : Set.of(), diagnosis(happening)) : Optional.empty();
         face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(), happening.words(),
                 event.map(Event::data).orElseGet(() -> Json.of(happening.details(this::clock))));
         if (happening.changesState()) {
             told = keeper.state();
             face.state(told);
+        }
+        if (happening.changesState() && news) {
             telling.change(event, told, before, happening.words());
             messageDue = ticker.millis() + telling.remind().toMillis();
         }
     }
 
-    // "Recovered" is once: not again by whoever looks after it was already said.
-    private boolean worthWriting(Happening happening) {
-        boolean again = happening instanceof Happening.Recovered && !past.troubled() && past.state() == State.RECOVERED && told != State.DEGRADED
-                && told != State.RECOVERING && told != State.FLAPPING;
-        return !again;
+    // Whoever looks after it was said hears it, but it is not said a second time.
+    private boolean saidBefore() {
+        return past.state() == State.RECOVERED && !past.troubled();
     }
 
     /** What triage would call it, for an incident that no triage has looked at. */
@@ -299,7 +282,8 @@ public final class Watching implements AutoCloseable {
     }
 
     private boolean lasting() {
-        return keeper.state() == State.DEGRADED || keeper.state() == State.FLAPPING || keeper.state() == State.RECOVERING;
+        return keeper.state() == State.DEGRADED || keeper.state() == State.FLAPPING || keeper.state() == State.RECOVERING
+                || keeper.state() == State.STARTING && past.troubled();
     }
 
     private void giveUp() {
@@ -354,13 +338,7 @@ public final class Watching implements AutoCloseable {
     }
 
     private JsonNode roundJson() {
-        ObjectNode json = Json.object().put("schema", 1).put("type", "round").put("at", clock(lastLook).toString())
-                .put("drill", plan.settings().drill().orElse(null)).put("round", rounds).put("state", keeper.state().word()).put("good", last.round().good());
-        ArrayNode checks = json.putArray("checks");
-        observer.readings().forEach(reading -> checks.addObject().put("name", reading.check()).put("result", reading.result().name().toLowerCase())
-                .put("fresh", reading.fresh()).put("millis", reading.millis()).put("summary", reading.words()));
-        ArrayNode conditions = json.putArray("conditions");
-        keeper.conditions(lastLook).forEach(condition -> conditions.addObject().put("name", condition.name()).put("met", condition.met()).put("words", condition.words()));
+        ObjectNode json = RoundJson.of(clock(lastLook), plan.settings().drill(), rounds, keeper, last.round(), observer.readings());
         return json.put("requestsSpent", requests).put("nextRoundMillis", Math.max(0, pace.next() - ticker.millis()))
                 .put("incident", scribe.incident().map(Incident::toString).orElse(null));
     }

@@ -27,9 +27,11 @@
 //SOURCES Page.java
 //SOURCES Panel.java
 //SOURCES Past.java
+//SOURCES Plan.java
 //SOURCES Reading.java
 //SOURCES RetryQueue.java
 //SOURCES Round.java
+//SOURCES RoundJson.java
 //SOURCES RoundLog.java
 //SOURCES Scribe.java
 //SOURCES Series.java
