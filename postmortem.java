@@ -357,8 +357,11 @@ class Postmortem implements Callable<Integer> {
         @Mixin
         SharedOptions shared;
 
-        @Parameters(paramLabel = "FILE", description = "JSON array of Slack messages, CSV with a header, or JSON Lines")
+        @Parameters(paramLabel = "FILE", description = "Slack export (ZIP), a channel's day from one (JSON), CSV with a header, or JSON Lines")
         Path file;
+
+        @Option(names = "--channel", paramLabel = "NAME", order = 39, description = "the channel to take from a whole Slack export")
+        String channel;
 
         @Option(names = "--from", paramLabel = "TIME", order = 40, description = "nothing earlier")
         String from;
@@ -375,7 +378,7 @@ class Postmortem implements Callable<Integer> {
             Optional<Instant> began = known.stream().map(Event::at).min(Instant::compareTo);
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, began);
             Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, began);
-            EventsFile.Contents contents = EventsFile.read(file, now);
+            EventsFile.Contents contents = EventsFile.read(file, channel, now);
             Set<String> there = known.stream().map(event -> same(event.at(), event.summary())).collect(Collectors.toSet());
             Redactor redactor = Redactor.strict();
             int added = 0;

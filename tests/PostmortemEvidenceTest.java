@@ -254,7 +254,7 @@ class PostmortemEvidenceTest {
 
     @Test
     void aBundleOfRubbishIsReadWithoutHarm() throws IOException {
-        Path bundle = bundle(Map.of("../../etc/passwd", "x", "application/torn.json", "{\"a\":", "application/long.log", "x".repeat(3_000_000) + " status=500",
+        Path bundle = bundle(Map.of("../../etc/passwd", "x", "metrics/torn.json", "{\"a\":", "application/long.log", "x".repeat(3_000_000) + " status=500",
                 "metrics/odd.json", "{\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":3,\"values\":[[1],[2,\"NaN\"],\"x\"]}]}}", "incident/journal.jsonl", "rubbish\n"));
         Report report = Report.of(sources(Optional.empty(), Optional.of(bundle), false, false));
 

@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -24,7 +26,7 @@ class PostmortemImportTest {
     private static EventsFile.Contents read(String content) throws IOException {
         Path file = Tree.temporary("import").resolve("file");
         Files.writeString(file, content);
-        return EventsFile.read(file, NOW);
+        return EventsFile.read(file, null, NOW);
     }
 
     @ParameterizedTest
@@ -83,6 +85,21 @@ class PostmortemImportTest {
                 new Told(Instant.parse("2025-11-23T10:00:00Z"), "Ana", "note", "@here @Bob says this (https://x.example/a?b=1&c=2) <b> in #ops"),
                 new Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")), contents.told());
         assertEquals(1, contents.problems().size(), contents.problems().toString());
+    }
+
+    @Test
+    void wholeSlackExport() throws IOException {
+        Path file = Tree.temporary("import").resolve("export.zip");
+        try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
+            for (String name : List.of("channels.json", "incident/2025-11-23.json", "incident/2025-11-22.json", "random/2025-11-23.json")) {
+                zip.putNextEntry(new ZipEntry(name));
+                zip.write(("[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\"" + (name.contains("-22") ? "1763800000" : "1763892000") + ".0\",\"text\":\"" + name + "\"}]").getBytes());
+            }
+        }
+
+        assertEquals(List.of("incident/2025-11-22.json", "incident/2025-11-23.json"), EventsFile.read(file, "incident", NOW).told().stream().map(Told::text).toList());
+        Problem problem = assertThrows(Problem.class, () -> EventsFile.read(file, null, NOW));
+        assertEquals("--channel is needed: there are incident, random", problem.getMessage());
     }
 
     @Test

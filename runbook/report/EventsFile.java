@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -23,6 +24,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Text;
@@ -30,8 +33,8 @@ import runbook.incident.Event;
 import runbook.incident.Incident;
 
 /**
- * Events from elsewhere: a channel's day out of a Slack export (a JSON array of messages), a CSV file with a header, or
- * JSON Lines. Column names are taken in the usual spellings; text becomes one line.
+ * Events from elsewhere: a Slack export (ZIP) or a channel's day out of one (a JSON array of messages), a CSV file with a
+ * header, or JSON Lines. Column names are taken in the usual spellings; text becomes one line.
  */
 public final class EventsFile {
     private static final long LARGEST = 64L << 20;
@@ -40,6 +43,7 @@ public final class EventsFile {
     private static final List<String> TEXT = List.of("text", "summary", "message", "event text", "description", "what");
     private static final List<String> BY = List.of("by", "user", "author", "who", "name");
     private static final List<String> KIND = List.of("kind", "event", "type");
+    private static final Pattern DAY = Pattern.compile(".*[^/]+/\\d{4}-\\d\\d-\\d\\d\\.json");
     private static final Pattern NOISE = Pattern.compile("(channel|group)_.*|bot_add|bot_remove|reminder_add|pinned_item");
 
     /**
@@ -60,18 +64,24 @@ public final class EventsFile {
     }
 
     /**
-     * Reads a file, whatever of the three it is.
+     * Reads a file, whatever of the three it is; a whole Slack export as Slack gives it (ZIP), too.
      *
-     * @param now no event can be later
+     * @param channel of a whole export, the channel to take; null when it has only one
+     * @param now     no event can be later
      * @throws Problem when it cannot be read, or is none of the three
      */
-    public static Contents read(Path file, Instant now) {
+    public static Contents read(Path file, String channel, Instant now) {
         EventsFile reader = new EventsFile(now);
         try {
             if (Files.size(file) > LARGEST) {
                 throw new Problem(file + " is larger than 64 MiB: import the part that is about the incident");
             }
-            String content = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\\uFEFF", "");
+            byte[] bytes = Files.readAllBytes(file);
+            if (bytes.length > 1 && bytes[0] == 'P' && bytes[1] == 'K') {
+                reader.export(file, channel);
+                return new Contents("Slack export", reader.told, reader.problems);
+            }
+            String content = new String(bytes, StandardCharsets.UTF_8).replaceFirst("^\\uFEFF", "");
             String form = reader.form(content.strip(), file);
             return new Contents(form, reader.told, reader.problems);
         } catch (JsonProcessingException e) {
@@ -94,6 +104,28 @@ public final class EventsFile {
             return "CSV";
         }
         throw new Problem(file + " is neither a Slack export (a JSON array of messages), nor CSV with a header, nor JSON Lines");
+    }
+
+    // A whole export: a folder for each channel, in it a file for each day.
+    private void export(Path file, String channel) throws IOException {
+        try (ZipFile zip = new ZipFile(file.toFile())) {
+            List<? extends ZipEntry> days = zip.stream().filter(entry -> DAY.matcher(entry.getName()).matches()).sorted(Comparator.comparing(ZipEntry::getName)).toList();
+            List<String> channels = days.stream().map(EventsFile::channel).distinct().toList();
+            if (channel == null ? channels.size() != 1 : !channels.contains(channel)) {
+                throw new Problem("--channel " + (channel == null ? "is needed" : Text.safe(channel, 60) + " is not in this export") + ": "
+                        + (channels.isEmpty() ? file + " has no channel" : "there are " + Text.safe(String.join(", ", channels), 300)));
+            }
+            for (ZipEntry day : days) {
+                if (channel == null || channel(day).equals(channel)) {
+                    slack(Json.read(zip.getInputStream(day).readNBytes((int) LARGEST)));
+                }
+            }
+        }
+    }
+
+    private static String channel(ZipEntry day) {
+        String folder = day.getName().substring(0, day.getName().lastIndexOf('/'));
+        return folder.substring(folder.lastIndexOf('/') + 1);
     }
 
     private void slack(JsonNode messages) {

@@ -88,7 +88,7 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
                 return metrics;
             }
         }
-        return bundle.map(file -> file.metrics(noticed.get())).orElse(Metrics.NONE);
+        return bundle.map(file -> file.metrics(file.metrics(noticed.get()).onset(noticed.get()).orElse(noticed.get()))).orElse(Metrics.NONE);
     }
 
     private static Metrics rounds(Report.Sources from, Optional<BundleFile> bundle) {
@@ -109,7 +109,7 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
             return Stream.of(normal, Optional.of(new Entry(rose.get(), Entry.SYMPTOM, "metrics", "failed calls begin to rise")))
                     .flatMap(Optional::stream).toList();
         }
-        return bundle.flatMap(file -> file.logs().first()).stream()
+        return bundle.flatMap(file -> file.logs().first()).filter(at -> noticed.isEmpty() || at.isBefore(noticed.get())).stream()
                 .map(at -> new Entry(at, Entry.SYMPTOM, "application logs", "first failed call in the bundle's logs")).toList();
     }
 
