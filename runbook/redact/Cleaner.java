@@ -186,15 +186,20 @@ public final class Cleaner {
         Matcher matcher = matcher(rule, form);
         int from = switch (redactor.rules().get(rule).lead()) {
             case NONE -> Math.max(trigger, 0);
-            case LOCAL_PART -> localPart(data, trigger, floor);
+            case LOCAL_PART -> trigger;
             case DIGITS -> back(data, trigger, floor, 10, '.');
             case HEX_GROUPS -> back(data, trigger, floor, 16, ':');
         };
         if (!matcher.region(from, text.length()).lookingAt()) {
             return false;
         }
+        if (redactor.rules().get(rule).lead() == Rule.Lead.LOCAL_PART) {
+            int start = localPart(data, trigger, floor);
+            return start < trigger && value(rule, start, matcher.end(), floor, 0, false);
+        }
         if (form.values().isEmpty()) {
-            return value(rule, matcher.start(form.group()), matcher.end(form.group()), floor, 0, form.group() > 0);
+            int group = matcher.start(form.group()) < 0 ? 0 : form.group();
+            return value(rule, matcher.start(group), matcher.end(group), floor, 0, group > 0);
         }
         for (String group : form.values()) {
             if (matcher.start(group) >= 0) {
@@ -236,7 +241,9 @@ public final class Cleaner {
         while (start > floor && trigger - start < LONGEST_ADDRESS && (data[start - 1] == between || Character.digit(data[start - 1], radix) >= 0)) {
             start--;
         }
-        return start;
+        // In %22203.0.113.9 and in an escaped quote before 203.0.113.9 the first digits are the quote's.
+        int escape = start == 0 ? 0 : data[start - 1] == '%' ? 2 : data[start - 1] == 'u' && start > 1 && data[start - 2] == '\\' ? 4 : 0;
+        return Math.min(trigger, start + escape);
     }
 
     /** Where the local part of an address begins whose at sign, however written, stands at {@code at}. */

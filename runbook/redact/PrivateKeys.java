@@ -60,21 +60,27 @@ final class PrivateKeys {
 
     // Without an end: the lines that hold nothing but base64.
     private static int bodyEnd(byte[] data, int from, int length) {
-        int end = afterDashes(data, from, length);
-        int i = end;
-        while (i < length && (EncodedRuns.member(data[i]) || data[i] == '\n' || data[i] == '\r' || data[i] == '\\' && i + 1 < length && data[i + 1] == 'n')) {
+        int i = afterDashes(data, from, length);
+        int lastLine = i;
+        while (i < length && (inBody(data[i]) || data[i] == '\\' && i + 1 < length && data[i + 1] == 'n')) {
             i++;
-            end = i;
+            lastLine = data[i - 1] == '\n' ? i : lastLine;
         }
-        return end;
+        return i == length || data[i] == '"' ? i : lastLine;
     }
 
     private static int bodyStart(byte[] data, int end) {
         int i = end;
-        while (i > 0 && (EncodedRuns.member(data[i - 1]) || data[i - 1] == '\n' || data[i - 1] == '\r' || data[i - 1] == '\\')) {
+        int firstLine = end;
+        while (i > 0 && (inBody(data[i - 1]) || data[i - 1] == '\\')) {
             i--;
+            firstLine = data[i] == '\n' ? i + 1 : firstLine;
         }
-        return i;
+        return i == 0 || data[i - 1] == '"' ? i : firstLine;
+    }
+
+    private static boolean inBody(byte b) {
+        return EncodedRuns.member(b) || b == '\n' || b == '\r';
     }
 
     private static int overwrite(byte[] data, int from, int to) {

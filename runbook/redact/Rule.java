@@ -20,7 +20,7 @@ record Rule(String id, boolean personal, List<String> triggers, Lead lead, Strin
     enum Lead {
         /** It begins at the trigger. */
         NONE,
-        /** It begins with the local part of an address, which the trigger ends. */
+        /** The local part of an address before the trigger belongs to it; the form describes what follows. */
         LOCAL_PART,
         /** It begins with the digits and dots before the trigger. */
         DIGITS,

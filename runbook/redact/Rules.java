@@ -28,20 +28,20 @@ final class Rules {
             // Klaviyo: older keys are pk_ + 34 hex, newer ones hold the 6 characters of the site id as well.
             token("klaviyo-key", List.of("pk_", "pk%5f"), "(?i:pk)(?:_|" + PERCENT + "5[fF])(?:[A-Za-z0-9]{6}(?:_|" + PERCENT + "5[fF])[A-Za-z0-9]{12,}|[0-9a-fA-F]{12,}|[0-9A-Za-z]{24,})",
                     "key=pk_Ab12Cd_0123456789abcdef0123456789abcdef01,", "constraint pk_orders_2024 and site AbC123"),
-            token("klaviyo-scheme", List.of("klaviyo-api-key"), "(?i:klaviyo-api-key)(?:[ \\t:=+\"'\\\\]|%20|%3[aA]|%22)++((?=[^\\s\"',;&)}\\]\\\\]*\\d)[^\\s\"',;&)}\\]\\\\<>]{6,}|[^\\s\"',;&)}\\]\\\\<>]{24,})",
+            token("klaviyo-scheme", List.of("klaviyo-api-key"), "(?i:klaviyo-api-key)(?:[ \\t:=+\"'\\\\]|%20|%3[aA]|%22)++((?=[^\\s\"',;&)}\\]\\\\0-9]{0,200}+\\d)[^\\s\"',;&)}\\]\\\\<>]{6,}|[^\\s\"',;&)}\\]\\\\<>]{24,})",
                     "Klaviyo-API-Key 8c1d-not-the-usual-form", "Invalid scheme. Please use Klaviyo-API-Key."),
             // Headers and schemes
             rest("cookie", List.of("cookie"), "(?i:cookies?)", "Set-Cookie: sid=8sd7f6; Path=/", "cookies are disabled"),
             token("digest", List.of("digest ", "aws4-hmac"), "(?i:digest|AWS4-HMAC-SHA256) ((?i:username|realm|credential)=[^\\n]+)",
                     "WWW Digest username=\"jo\", response=\"6629fae49393a05397450978507c4ef1\"", "digest sha256:6629fae4"),
             token("authorization", List.of("authorization"), Shapes.AUTHORIZATION, "\"authorization\": \"hunter2\"", "authorization failed"),
-            token("bearer", List.of("bearer"), "(?i:bearer)(?:[ \\t:=+\"']|%20|%22)++((?=[\\w.~+/=-]*\\d)[\\w.~+/%=-]{8,}|[\\w.~+/%=-]{24,})",
+            token("bearer", List.of("bearer"), "(?i:bearer)(?:[ \\t:=+\"']|%20|%22)++(?![a-z_]+=)((?=[A-Za-z_.~+/=-]{0,200}+\\d)[\\w.~+/%=-]{8,}|[\\w.~+/%=-]{24,})",
                     "Bearer ya29xk2k3j4h5g,", "a bearer token is missing"),
-            token("basic", List.of("basic "), "(?i:basic)(?: |%20|\\+)++((?=[A-Za-z0-9+/_-]*[A-Z0-9+/_])[A-Za-z0-9+/_-]{8,}=*+)(?![a-z])",
+            token("basic", List.of("basic "), "(?i:basic)(?: |%20|\\+)++((?=[a-z-]{0,200}+[A-Z0-9+/_])[A-Za-z0-9+/_-]{8,}=*+)(?![a-z])",
                     "Basic dXNlcjpwYXNz)", "basic authentication required"),
             // Tokens that their form gives away
             token("jwt", List.of("eyj"), "eyJ[\\w-]{8,}(?:\\.[\\w-]*+){0,4}+", "id eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl&", "heyJude and obeyJSON"),
-            token("aws-id", List.of("akia", "asia", "abia", "acca", "a3t"), "(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIAIOSFODNN7EXAMPLE&", "ASIA-PACIFIC region"),
+            token("aws-id", List.of("akia", "asia", "abia", "acca", "a3t"), "(?<![A-Z0-9])(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIAIOSFODNN7EXAMPLE&", "ASIA-PACIFIC region"),
             token("gcp-key", List.of("aiza", "ya29.", "gocspx-"), "AIza[\\w-]{30,}|ya29\\.[\\w.-]{16,}|GOCSPX-[\\w-]{16,}", "AIzaSyA1234567890abcdefghijklmnopqrstuv)", "aiza is short"),
             token("slack", List.of("xox", "xapp-", "hooks.slack.com"), "xox[a-z]-[\\w-]{8,}|xapp-[\\w-]{8,}|(?i:hooks\\.slack\\.com)(?:/|%2[fF])(?:services|workflows|triggers)(?:/|%2[fF])([\\w/%-]{8,})",
                     "https://hooks.slack.com/services/T0AB/B0CD/x1y2z3w4", "hooks.slack.com is up"),
@@ -52,14 +52,15 @@ final class Rules {
             token("shopify", List.of("shpat_", "shpss_", "shpca_", "shppa_"), "shp(?:at|ss|ca|pa)_[0-9a-fA-F]{16,}", "shpat_0123456789abcdef0123456789abcdef&", "shpat_name"),
             token("sendgrid", List.of("sg."), "SG\\.[\\w-]{16,}\\.[\\w-]{16,}", "SG.aB3dE5gH7jK9mN1pQ3sT5v.W7xZ9aB1cD3eF5gH7jK9mN1pQ3sT5vW7xZ9aB1cD3eF", "SG.Singapore.node"),
             token("twilio", List.of("sk~~~~~~~~"), "SK[0-9a-fA-F]{32}", "SK0123456789abcdef0123456789abcdef)", "SK01234567"),
-            token("openai", List.of("sk-"), "(?<![A-Za-z])sk-(?=[\\w-]*\\d)[\\w-]{20,}", "sk-proj-aB3dE5gH7jK9mN1pQ3sT5v,", "risk-assessment-of-everything-2"),
+            token("openai", List.of("sk-"), "(?<![A-Za-z])sk-(?=[A-Za-z_-]{0,200}+\\d)[\\w-]{20,}", "sk-proj-aB3dE5gH7jK9mN1pQ3sT5v,", "risk-assessment-of-everything-2"),
             token("fcm-token", List.of(":apa91b"), "(?i::APA91b)[\\w-]{20,}", "cXyZ:APA91bHPRgkFexample1234567890abcd", "map:APA91b"),
             // Addresses with a login inside
-            token("userinfo", List.of("://", ":%2f%2f", "%3a%2f%2f"),
-                    "(?:://|" + PERCENT + "3[aA]" + PERCENT + "2[fF]" + PERCENT + "2[fF]|:" + PERCENT + "2[fF]" + PERCENT + "2[fF])"
-                            + "([^\\s/:@\"'<>?#\\\\]*+(?::(?!\\d++(?:[/?#\\s\"']|\\z))[^\\s\"'<>?#\\\\@]+(?:@[^\\s\"'<>?#\\\\@/]+(?=@))?)?)(?:@|" + PERCENT + "40)",
+            token("userinfo", List.of("://"),
+                    "://([^\\s/:@\"'<>?#\\\\]{0,128}+(?::(?!\\d{1,6}+(?:[/?#\\s\"']|\\z))[^\\s\"'<>?#\\\\@]{1,256}+(?:@[^\\s\"'<>?#\\\\@/]{1,128}+(?=@))?)?)@",
                     "amqp://jo:p%40ss/w@mq.internal:5672/", "https://a.klaviyo.com:443/api/events?to=x"),
-            token("jdbc-login", List.of("jdbc:oracle"), "(?i:jdbc:oracle:[a-z]+:)([^\\s/@:]+/[^\\s@]+)@", "jdbc:oracle:thin:scott/tiger@db:1521", "jdbc:oracle:thin:@db:1521"),
+            token("userinfo", List.of("%3a%2f%2f", "%253a%252f"), PERCENT + "3[aA](?:" + PERCENT + "2[fF]){2}((?:[^\\s/:@\"'<>?#\\\\%]{0,128}+%(?!(?:25)*+(?:40|2[fF]))){1,24}[^\\s/:@\"'<>?#\\\\%]{0,128}+)" + PERCENT + "40",
+                    "to=redis%3A%2F%2Fjo%3Ahunter2%40cache%2F0", "to=https%3A%2F%2Fa.klaviyo.com%2Fapi"),
+            token("jdbc-login", List.of("jdbc:oracle"), "(?i:jdbc:oracle:[a-z]{1,20}:)([^\\s/@:]{1,128}/[^\\s@]{1,256})@", "jdbc:oracle:thin:scott/tiger@db:1521", "jdbc:oracle:thin:@db:1521"),
             // Secrets by name
             token("oauth-code", List.of("?code=", "&code=", "&?code=", "_code", "code_verifier", "%26code%3d"),
                     "(?i:(?:[?&]|&amp;|%26)code(?:=|%3D)|(?:authorization|device)_code[\"'\\\\]*\\s*[:=]\\s*[\"'\\\\]*+|code_verifier[\"'\\\\]*\\s*[:=]\\s*[\"'\\\\]*+)([\\w.~%/+-]{6,})",
@@ -73,14 +74,14 @@ final class Rules {
                     "client_secret=s3cr3t,x&grant=1", "\"token_type\": \"bearer\", tokens=512, scope credentials:read"),
             // Personal data that its form gives away
             shown("email", List.of("@", "%40", "%2540", "u0040", "&?64;", "&?x40;"), Lead.LOCAL_PART,
-                    "[A-Za-z0-9._%+!$*~\\\\\\x80-\\xff\" -]{1,128}?(?:@|" + PERCENT + "40|\\\\++u0040|&#64;|&#[xX]40;)(?!\\d[xX]\\.)"
+                    "(?:@|" + PERCENT + "40|u0040|&#64;|&#[xX]40;)(?!\\d[xX]\\.)"
                             + "(?:[A-Za-z0-9\\x80-\\xff](?:[A-Za-z0-9\\x80-\\xff-]{0,62})\\.){1,8}[A-Za-z\\x80-\\xff][A-Za-z0-9\\x80-\\xff-]{0,62}(?<![-])",
                     Same.ANY_CASE, "to=jo.o+x%40Example.co.uk&", "lodash@4.17.21 logo@2x.png @klaviyo"),
             shown("phone", List.of("+#", "+(#", "%2b#", "u002b#", "&?43;#"), Lead.NONE,
                     "(?:(?:(?<![0-9A-Za-z+/])|(?<=\\\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-fA-F]{2}))\\+|" + PERCENT + "2[bB]|\\\\*u002[bB]|&#43;)\\(?[1-9](?:(?:[ .()-]|%20){0,2}\\d){6,14}(?!\\d)",
                     Same.DIGITS, "tel:+1 (555) 010-9999,", "2026-11-23T03:04:05+01:00 or +1500"),
             shown("ip", List.of(".#.#", ".##.#", ".###.#"), Lead.DIGITS,
-                    "(?<![\\w.-])(?<!(?<!/)/)" + OCTET + "\\." + OCTET + "\\." + OCTET + "\\." + OCTET + "(?![\\w]|\\.\\d|-[a-zA-Z])(?<!127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[^0-9]0\\.0\\.0\\.0|255\\.255\\.255\\.\\d{1,3})"
+                    "(?:(?<![\\w.-])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-fA-F]{2}))(?<!(?<!/)/)" + OCTET + "\\." + OCTET + "\\." + OCTET + "\\." + OCTET + "(?![\\w]|\\.\\d|-[a-zA-Z])(?<!127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[^0-9]0\\.0\\.0\\.0|255\\.255\\.255\\.\\d{1,3})"
                             + "(?<![vV]ersion[ =:\"]{1,4}[0-9.]{7,15})",
                     Same.ANY_CASE, "client 203.0.113.9:443", "Chrome/120.0.0.0 v1.2.3.4 version=1.2.3.4 at 12:34:56 on 127.0.0.1"),
             shown("ip", List.of("::", ":~~~~:", ":~~~:", "%3a%3a"), Lead.HEX_GROUPS,

@@ -10,6 +10,7 @@
 //SOURCES FlatSets.java
 //SOURCES Shapes.java
 //SOURCES Rules.java
+//SOURCES RuleSamples.java
 //SOURCES KnownValue.java
 //SOURCES Pseudonyms.java
 //SOURCES Spans.java

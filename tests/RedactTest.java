@@ -1,0 +1,276 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Base64;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.zip.GZIPOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Problem;
+import runbook.redact.Cleaner;
+import runbook.redact.Piece;
+import runbook.redact.Pieces;
+import runbook.redact.PlainInput;
+import runbook.redact.Policy;
+import runbook.redact.Redactor;
+import runbook.redact.RuleSamples;
+import runbook.redact.Tally;
+
+/** The redactor: nothing that it is for gets through, in whatever form; nothing else is touched. */
+class RedactTest {
+    private static final String KEY = "pk_Ab12Cd_0123456789abcdef0123456789abcdef01";
+    private static final Redactor STRICT = Redactor.strict();
+
+    static List<RuleSamples.Sample> samples() {
+        return RuleSamples.all();
+    }
+
+    @ParameterizedTest
+    @MethodSource("samples")
+    void everyRowOfTheTableMatchesItsSampleAndSparesTheOther(RuleSamples.Sample sample) {
+        assertTrue(counts(sample.matches()).containsKey(sample.rule()), sample.rule() + ": " + STRICT.text(sample.matches()));
+        assertEquals(sample.spares(), STRICT.text(sample.spares()));
+    }
+
+    @Test
+    void noCanaryGetsThroughAndWhatStandsBesideItDoes() {
+        for (Canaries.Canary canary : Canaries.all(1)) {
+            String cleaned = STRICT.text(canary.line());
+            assertNoTrace(canary.secret(), cleaned, canary.planted());
+            assertTrue(cleaned.contains(canary.marker()), cleaned);
+        }
+    }
+
+    @Test
+    void lookAlikesSurvive() {
+        for (String text : Canaries.lookAlikes(2)) {
+            assertEquals("klaviyo " + text + " end", STRICT.text("klaviyo " + text + " end"));
+        }
+    }
+
+    @Test
+    void whatWasRedactedHoldsNothingMore() {
+        for (Canaries.Canary canary : Canaries.all(3)) {
+            byte[] cleaned = STRICT.bytes(canary.line().getBytes(StandardCharsets.UTF_8));
+            Tally left = new Tally();
+            STRICT.cleaner(left).remaining(cleaned, cleaned.length);
+            assertEquals(0, left.total(), canary.planted() + " became " + new String(cleaned, StandardCharsets.UTF_8) + " " + left.counts());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"jo@shop.example", "JO@Shop.Example", "jo%40shop.example", "jo\\u0040shop.example"})
+    void anAddressHasOnePseudonymHoweverItIsWritten(String address) {
+        String known = STRICT.text("jo@shop.example");
+        assertTrue(known.matches("email-[0-9a-f]{6}"), known);
+        assertEquals("x=" + known, STRICT.text("x=" + address));
+    }
+
+    @Test
+    void aValueHasOnePseudonymByNameAndByForm() {
+        String key = STRICT.text(KEY);
+        assertEquals("Authorization: Klaviyo-API-Key " + key, STRICT.text("Authorization: Klaviyo-API-Key " + KEY));
+        assertEquals("\"phone_number\":\"" + STRICT.text("+15550109999") + "\"", STRICT.text("\"phone_number\":\"+15550109999\""));
+        assertEquals(STRICT.text("tel +1 (555) 010-9999"), STRICT.text("tel +15550109999"));
+    }
+
+    @Test
+    void pseudonymsAreStableWithAKeyAndOnlyWithIt() {
+        byte[] key = new byte[32];
+        Redactor one = new Redactor(Policy.strict().pseudonymsBy(key));
+        assertEquals(one.text("a@b.example"), new Redactor(Policy.strict().pseudonymsBy(key)).text("a@b.example"));
+        Set<String> others = new java.util.HashSet<>();
+        for (int i = 0; i < 20; i++) {
+            others.add(Redactor.strict().text("a@b.example"));
+        }
+        assertTrue(others.size() > 15, "random keys gave " + others);
+    }
+
+    @Test
+    void jsonStaysJson() throws IOException {
+        String cleaned = STRICT.text("{\"latitude\": 42.36, \"phone_number\": 15550109999, \"first_name\": null, \"external_id\": 7, \"nested\": \"{\\\"zip\\\": 12345}\"}");
+        assertEquals(5, runbook.Json.read(cleaned).size(), cleaned);
+        assertEquals(1, runbook.Json.read(runbook.Json.read(cleaned).path("nested").asText()).size(), cleaned);
+    }
+
+    @Test
+    void personalDataMayBeKeptSecretsMayNot() {
+        Redactor relaxed = new Redactor(Policy.strict().keeping(Set.of("email")));
+        assertEquals("jo@shop.example", relaxed.text("jo@shop.example"));
+        assertFalse(relaxed.text("at 203.0.113.9").contains("203"));
+        assertTrue(assertThrows(Problem.class, () -> Policy.strict().keeping(Set.of("klaviyo-key"))).getMessage().contains("email"));
+    }
+
+    @Test
+    void aKnownValueIsFoundInAllItsEncodings() {
+        String value = "n0t/a+known=f\u00f6rm & \"q\"";
+        Redactor redactor = new Redactor(Policy.strict().knowing("secret", value));
+        for (String trace : Canaries.traces(value).subList(0, 4)) {
+            assertNoTrace(value, redactor.text("klaviyo <" + trace + ">"), trace);
+        }
+        for (int shift = 0; shift < 3; shift++) {
+            String encoded = Base64.getEncoder().encodeToString(("xx".substring(0, shift) + value + "tail").getBytes(StandardCharsets.UTF_8));
+            assertNoTrace(value, redactor.text("blob " + encoded), encoded);
+        }
+        assertNoTrace(value, redactor.text(value.replace("\"", "\\\"").replace("/", "\\/")), "JSON");
+    }
+
+    // ---- streams
+
+    @Test
+    void aSecretThatStraddlesPiecesIsFound() throws IOException {
+        // A megabyte and a bit without a line end, so that pieces are cut within the line; the secret is tried around each cut.
+        Piece first = new Pieces(new ByteArrayInputStream(filler(3 << 20).getBytes(StandardCharsets.ISO_8859_1)), Long.MAX_VALUE).next();
+        int cut = first.to();
+        for (int offset = -60; offset <= 20; offset += 7) {
+            StringBuilder text = new StringBuilder(filler(3 << 20));
+            text.replace(cut + offset, cut + offset + KEY.length(), KEY);
+            String cleaned = stream(text.toString().getBytes(StandardCharsets.ISO_8859_1), Pieces.MARGIN);
+            assertFalse(cleaned.contains("0123456789abcdef"), "at " + offset);
+            assertEquals(1, count(cleaned, "klaviyo-key-"), "at " + offset);
+        }
+    }
+
+    @Test
+    void streamsComeOutAsTheyWentInWhereNothingIsSecret() throws IOException {
+        Random random = new Random(4);
+        StringBuilder text = new StringBuilder();
+        while (text.length() < 5 << 20) {
+            text.append("line ").append(Canaries.lookAlikes(random.nextInt()).get(random.nextInt(200))).append(random.nextInt(9) == 0 ? "\r\n" : "\n");
+        }
+        assertEquals(text.toString(), stream(text.toString().getBytes(StandardCharsets.UTF_8), 0));
+    }
+
+    @Test
+    void aRunThatCannotBeSeenWholeIsLeftOut() throws IOException {
+        String cleaned = stream(("access_token=" + "aB3".repeat(1 << 20) + " end of klaviyo\n").getBytes(StandardCharsets.UTF_8), 0);
+        assertFalse(cleaned.contains("aB3aB3"), cleaned.substring(0, 100));
+        assertTrue(cleaned.endsWith(" end of klaviyo\n"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"UTF-16LE", "UTF-16BE", "UTF-16", "UTF-8"})
+    void textIsFoundInEveryEncoding(String charset) throws IOException {
+        String text = "klaviyo key " + KEY + " für jo@shop.example\n".repeat(30);
+        String cleaned = stream(text.getBytes(charset), 0);
+        assertNoTrace(KEY, cleaned, charset);
+        assertFalse(cleaned.contains("shop.example"), cleaned);
+        assertTrue(cleaned.contains("für"), cleaned);
+    }
+
+    @Test
+    void zeroesAndBrokenBytesHideNothing() throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        bytes.write(filler(9_000).getBytes(StandardCharsets.UTF_8));
+        bytes.write(("\n" + KEY + "\n").getBytes(StandardCharsets.UTF_16LE));
+        bytes.write(0xc3);
+        bytes.write(("key=" + KEY).getBytes(StandardCharsets.UTF_8));
+        bytes.write(0xff);
+        bytes.write(("jo@shop.example").getBytes(StandardCharsets.UTF_8));
+        String cleaned = stream(bytes.toByteArray(), 0);
+        assertNoTrace(KEY, cleaned, "broken");
+        assertFalse(cleaned.contains("shop.example"), cleaned);
+    }
+
+    @Test
+    void gzipInsideGzipIsUnpackedAndOtherPackingsAreRefused() throws IOException {
+        byte[] plain = ("klaviyo " + KEY + "\n").getBytes(StandardCharsets.UTF_8);
+        assertTrue(stream(gzip(gzip(plain)), 0).startsWith("klaviyo klaviyo-key-"));
+        for (byte[] packed : List.of(new byte[] {(byte) 0xfd, '7', 'z', 'X', 'Z', 0, 1}, new byte[] {'P', 'K', 3, 4, 20, 0}, new byte[] {1, 2, 3, 4, 5, 6, 7, 0, 9, 1, 2, 3, 4})) {
+            assertThrows(PlainInput.NotText.class, () -> PlainInput.of(new ByteArrayInputStream(packed)));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
+    void privateKeysLoseTheirBodies(String kind) throws IOException {
+        String body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        String begin = "-----BEGIN " + kind + "-----\n";
+        String end = "-----END " + kind + "-----\n";
+        for (String text : List.of(begin + (body + "\n").repeat(20) + end, begin + (body + "\n").repeat(3), (body + "\n").repeat(3) + end, body + "\nlone line\n",
+                begin.replace("\n", "\r\n") + (body + "\r\n").repeat(9) + end, "{\"k\":\"" + begin.replace("\n", "\\n") + body + "\\n" + end.replace("\n", "\\n") + "\"}",
+                begin + ("Nov 23 03:04:05 host app[7]: " + body + "\n").repeat(9) + end)) {
+            String cleaned = stream(("before it\n" + text + "after it\n").getBytes(StandardCharsets.UTF_8), 0);
+            assertFalse(cleaned.contains("MIIEvQ"), cleaned);
+            assertTrue(cleaned.startsWith("before it\n") && cleaned.endsWith("after it\n"), cleaned);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"@", "a@a.", "://", "://a:", "\"token\":'", "token=", "\\\"", "+1 ", "eyJ", "%40", "::", "1.1.", "Authorization: ", "-----BEGIN PRIVATE KEY-----", "password=a,b", "--token ", "_", "A"})
+    void noTextTakesLong(String hostile) {
+        byte[] text = hostile.repeat((1 << 20) / hostile.length()).getBytes(StandardCharsets.UTF_8);
+        // A pattern that goes wrong takes hours for this; a machine under load may take seconds.
+        assertTimeout(Duration.ofSeconds(20), () -> STRICT.bytes(text));
+    }
+
+    // ---- helpers
+
+    private static java.util.Map<String, Long> counts(String text) {
+        Tally tally = new Tally();
+        STRICT.cleaner(tally).clean(text.getBytes(StandardCharsets.UTF_8));
+        return tally.counts();
+    }
+
+    static void assertNoTrace(String secret, String text, String planted) {
+        String folded = text.toLowerCase(Locale.ROOT);
+        for (String trace : Canaries.traces(secret)) {
+            assertFalse(folded.contains(trace.toLowerCase(Locale.ROOT)), () -> trace + " is left of " + planted + " in " + text.substring(0, Math.min(400, text.length())));
+        }
+    }
+
+    private static int count(String text, String word) {
+        Matcher matcher = Pattern.compile(Pattern.quote(word)).matcher(text);
+        int count = 0;
+        while (matcher.find()) {
+            count++;
+        }
+        return count;
+    }
+
+    // Words without anything secret and without a line end.
+    private static String filler(int length) {
+        return "all quiet at klaviyo; ".repeat(length / 22 + 1).substring(0, length);
+    }
+
+    private static byte[] gzip(byte[] plain) throws IOException {
+        ByteArrayOutputStream packed = new ByteArrayOutputStream();
+        try (GZIPOutputStream gzip = new GZIPOutputStream(packed)) {
+            gzip.write(plain);
+        }
+        return packed.toByteArray();
+    }
+
+    /** As a bundle does it, one piece after the other. */
+    private static String stream(byte[] bytes, int expectedMargin) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try (InputStream input = PlainInput.of(new ByteArrayInputStream(bytes))) {
+            Pieces pieces = new Pieces(input, Long.MAX_VALUE);
+            Cleaner cleaner = STRICT.cleaner(new Tally());
+            int seen = 0;
+            for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
+                cleaner.blankPrivateKeys(piece.data(), piece.length());
+                piece.blankWhatCannotBeJudged();
+                cleaner.clean(piece.data(), piece.length(), piece.from(), piece.to(), out);
+                assertTrue(seen++ == 0 || piece.from() >= expectedMargin, "a piece shows too little of its neighbour");
+            }
+        }
+        return out.toString(StandardCharsets.UTF_8);
+    }
+}
