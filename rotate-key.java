@@ -12,7 +12,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -104,7 +103,7 @@ class RotateKey implements Callable<Integer>, Listener {
     @Option(names = "--restart-within", paramLabel = "DURATION", defaultValue = "5m", order = 49, description = "how long one restart may take (${DEFAULT-VALUE})")
     Duration restartWithin;
 
-    @Option(names = "--tool-timeout", paramLabel = "DURATION", defaultValue = "60s", order = 50, description = "how long any other command may take (${DEFAULT-VALUE})")
+    @Option(names = "--tool-timeout", paramLabel = "DURATION", defaultValue = "30s", order = 50, description = "how long any other command may take (${DEFAULT-VALUE})")
     Duration toolTimeout;
 
     @Option(names = "--dry-run", order = 51, description = "make every read and check, show what would be run, change nothing")
@@ -133,11 +132,23 @@ class RotateKey implements Callable<Integer>, Listener {
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         drill = beginDrill();
         try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {
-            return dryRun ? rehearse(rotation) : rotate(rotation);
+            return answered(rotation);
         } finally {
             if (drill.isPresent()) {
                 drill.get().close();
             }
+        }
+    }
+
+    // Whoever asked for JSON gets some, also where there was nothing to begin with.
+    private int answered(Rotation rotation) throws IOException {
+        try {
+            return dryRun ? rehearse(rotation) : rotate(rotation);
+        } catch (Problem e) {
+            if (shared.json() && e.exitCode() == REFUSED) {
+                System.out.println(Json.pretty(rotation.json("refused")));
+            }
+            throw e;
         }
     }
 
@@ -357,8 +368,8 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private static final Map<String, String> HEADINGS = new LinkedHashMap<>(Map.of("preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store",
-            "read-back", "4 Read back", "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back"));
+    private static final Map<String, String> HEADINGS = Map.of("preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store",
+            "read-back", "4 Read back", "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
 
     private static final Map<Step.Outcome, Mark> MARKS = Map.of(Step.Outcome.OK, Mark.OK, Step.Outcome.WARN, Mark.WARN,
             Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP);

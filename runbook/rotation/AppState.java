@@ -22,6 +22,11 @@ record AppState(AppHealth.State health, String words, Optional<String> fingerpri
         return !asked() || health == AppHealth.State.HEALTHY;
     }
 
+    /** The same with another health: how it was before an earlier run. */
+    AppState asIf(AppHealth.State earlier) {
+        return new AppState(earlier, words, fingerprint, errors);
+    }
+
     boolean noWorseThan(AppState before) {
         return healthy() || health.compareTo(before.health) <= 0;
     }

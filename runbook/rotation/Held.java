@@ -2,6 +2,7 @@ package runbook.rotation;
 
 import java.util.Optional;
 import runbook.Key;
+import runbook.Text;
 
 /**
  * What a store holds.
@@ -21,6 +22,11 @@ record Held(Optional<Key> key, String version) {
     @Override
     public String toString() {
         return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + held.fingerprint()).orElse("unreadable")
-                + (version.isEmpty() ? "" : ", version " + version);
+                + versionWords();
+    }
+
+    /** The version as the end of a sentence; empty where there is none. */
+    String versionWords() {
+        return version.isEmpty() ? "" : ", version " + Text.safe(version, 40);
     }
 }

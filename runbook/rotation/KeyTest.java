@@ -1,6 +1,5 @@
 package runbook.rotation;
 
-import java.util.List;
 import java.util.Optional;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;
@@ -9,27 +8,22 @@ import runbook.rotation.Trouble.Kind;
 final class KeyTest {
     private static final String ANOTHER = "make another in Klaviyo, Settings > API keys";
 
-    private final Wishes wishes;
-    private final Klaviyo klaviyo;
-    private final Ledger ledger;
-    private final List<Holding> holdings;
+    private final Work work;
     private final Optional<Key> old;
     private Standing oldStanding = new Standing(Standing.State.UNKNOWN, Optional.empty(), "");
     private Optional<String> account = Optional.empty();
 
-    KeyTest(Wishes wishes, Klaviyo klaviyo, Ledger ledger, List<Holding> holdings, Optional<Key> old) {
-        this.wishes = wishes;
-        this.klaviyo = klaviyo;
-        this.ledger = ledger;
-        this.holdings = holdings;
+    KeyTest(Work work, Optional<Key> old) {
+        this.work = work;
         this.old = old;
     }
 
     void run(Key fresh, boolean resumed) throws Trouble {
+        Ledger ledger = work.ledger();
         ledger.run("test", "form", "", () -> form(fresh, resumed));
         ledger.run("test", "authenticates", "", () -> authenticates(fresh));
         ledger.run("test", "account", "", () -> sameAccount(fresh));
-        ledger.run("test", "scopes", "", () -> new Scopes(klaviyo, fresh, old, oldStanding.valid()).compare(wishes.needs()));
+        ledger.run("test", "scopes", "", () -> new Scopes(work.klaviyo(), fresh, old, oldStanding.valid()).compare(work.wishes().needs()));
     }
 
     /** The account that both keys belong to; empty before {@link #run} found it. */
@@ -46,14 +40,15 @@ final class KeyTest {
         if (!fresh.faults().isEmpty()) {
             throw new Trouble(Kind.UNFIT, "the new key is unfit: " + fresh.faults().get(0), "copy it again from Klaviyo, only the part that starts with pk_");
         }
-        if (!resumed && wishes.settings().key().map(Key::cleaned).filter(fresh::equals).isPresent()) {
+        // A run that goes on knows by its record which one was old; the responder may have the new one at hand by now.
+        if ((resumed ? old : work.wishes().settings().key().map(Key::cleaned)).filter(fresh::equals).isPresent()) {
             throw new Trouble(Kind.UNFIT, "the new key is the old one", "make a new one in Klaviyo, Settings > API keys");
         }
         return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe() + ": no form known to this toolkit");
     }
 
     private Done authenticates(Key fresh) throws Trouble {
-        Standing standing = klaviyo.standing(fresh);
+        Standing standing = work.klaviyo().standing(fresh);
         if (standing.state() == Standing.State.INVALID) {
             throw new Trouble(Kind.UNFIT, "Klaviyo refuses the new key: " + standing.words(), ANOTHER);
         }
@@ -66,9 +61,9 @@ final class KeyTest {
 
     private Done sameAccount(Key fresh) throws Trouble {
         if (old.isPresent() && !old.get().equals(fresh)) {
-            oldStanding = klaviyo.standing(old.get());
+            oldStanding = work.klaviyo().standing(old.get());
         }
-        Optional<String> wanted = wishes.account().or(() -> accountOf(oldStanding, old, fresh));
+        Optional<String> wanted = work.wishes().account().or(() -> accountOf(oldStanding, old, fresh));
         if (wanted.isEmpty()) {
             throw new Trouble(Kind.UNFIT, "nothing tells which account the old key belongs to", "give --account ID, the site id in Klaviyo, Settings > Account");
         }
@@ -79,7 +74,7 @@ final class KeyTest {
             throw new Trouble(Kind.UNFIT, "the new key belongs to account " + account.get() + ", not to " + wanted.get(), "make the key while logged in to account " + wanted.get());
         }
         refuseStrangers(fresh);
-        return Done.ok(account.get() + (wishes.account().isPresent() ? ", as asked for" : ", as the old key's")
+        return Done.ok(account.get() + (work.wishes().account().isPresent() ? ", as asked for" : ", as the old key's")
                 + (oldStanding.state() == Standing.State.INVALID ? "; the old key is dead: " + oldStanding.words() : ""));
     }
 
@@ -90,9 +85,9 @@ final class KeyTest {
     }
 
     private void refuseStrangers(Key fresh) throws Trouble {
-        for (Holding holding : holdings) {
+        for (Holding holding : work.holdings()) {
             if (holding.old.isPresent() && !holding.old.equals(old) && !holding.old.get().equals(fresh)) {
-                Optional<String> theirs = accountOf(klaviyo.standing(holding.old.get()), holding.old, fresh);
+                Optional<String> theirs = accountOf(work.klaviyo().standing(holding.old.get()), holding.old, fresh);
                 if (theirs.isPresent() && !theirs.equals(account)) {
                     throw new Trouble(Kind.UNFIT, holding.name() + " holds a key of another account, " + theirs.get(), "leave it out of --to");
                 }

@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import runbook.Json;
 import runbook.Key;
 import runbook.incident.Incident;
+import runbook.rotation.Trouble.Kind;
 
 /**
  * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill can
@@ -34,8 +35,9 @@ final class Progress {
     }
 
     /** A new rotation's. */
-    static Progress begin(Incident incident) {
-        return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED).put("startedAt", Instant.now().toString()));
+    static Progress begin(Incident incident, AppState app) {
+        return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED).put("startedAt", Instant.now().toString())
+                .put("app", app.health().name()).put("restarting", false));
     }
 
     /**
@@ -77,8 +79,17 @@ final class Progress {
         return root.path(which).path("fingerprint").asText();
     }
 
+    /** How the application did before the rotation began. */
+    String health() {
+        return root.path("app").asText();
+    }
+
     boolean restarting() {
         return root.path("restarting").asBoolean();
+    }
+
+    void beginRestarting() {
+        root.put("restarting", true);
     }
 
     void keys(Optional<Key> old, Key fresh) {
@@ -93,20 +104,27 @@ final class Progress {
         return Json.object().put("kind", key.map(Key::kind).orElse(null)).put("fingerprint", key.map(Key::fingerprint).orElse(null));
     }
 
-    /** Writes where things stand. */
-    void save(List<Holding> holdings, boolean restarting) throws IOException {
+    /** Writes where things stand; a rotation that cannot keep that must not go on. */
+    void save(List<Holding> holdings) throws Trouble {
         ArrayNode stores = root.putArray("stores");
         for (Holding holding : holdings) {
             stores.addObject().put("name", holding.name()).put("before", holding.before).put("version", holding.version).put("state", holding.state.name());
         }
-        root.put("restarting", restarting);
-        write();
+        try {
+            write();
+        } catch (IOException e) {
+            throw new Trouble(Kind.FAILED, "the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
+        }
     }
 
     /** Notes the child that is about to change something, in case we are killed and it is not. */
-    void child(ProcessHandle child) throws IOException {
+    void child(ProcessHandle child) {
         root.putObject("child").put("pid", child.pid()).put("started", started(child));
-        write();
+        try {
+            write();
+        } catch (IOException e) {
+            // Only a run after a kill would miss it, and the next state is saved or the rotation ends.
+        }
     }
 
     void end(String outcome) throws IOException {

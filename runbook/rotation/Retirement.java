@@ -3,7 +3,6 @@ package runbook.rotation;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.List;
 import java.util.Optional;
 import runbook.Deadline;
 import runbook.Durations;
@@ -16,20 +15,18 @@ final class Retirement {
     private static final Duration DYING = Duration.ofSeconds(60);
     private static final Duration BETWEEN = Duration.ofSeconds(4);
 
-    private final Klaviyo klaviyo;
+    private final Work work;
     private final Verification verification;
+    private final Klaviyo klaviyo;
     private final Ledger ledger;
     private final Wishes wishes;
-    private final List<Holding> holdings;
-    private final Tool tool;
 
-    Retirement(Klaviyo klaviyo, Verification verification, Ledger ledger, Wishes wishes, List<Holding> holdings, Tool tool) {
-        this.klaviyo = klaviyo;
+    Retirement(Work work, Verification verification) {
+        this.work = work;
         this.verification = verification;
-        this.ledger = ledger;
-        this.wishes = wishes;
-        this.holdings = holdings;
-        this.tool = tool;
+        this.klaviyo = work.klaviyo();
+        this.ledger = work.ledger();
+        this.wishes = work.wishes();
     }
 
     /**
@@ -69,10 +66,10 @@ final class Retirement {
     }
 
     private void unused(Key old) throws Trouble {
-        for (Holding holding : holdings) {
+        for (Holding holding : work.holdings()) {
             if (holding.store.readable()) {
                 ledger.run("disable-old", holding.name(), holding.store.reading().shown(), () -> {
-                    holding.now = holding.store.read(tool);
+                    holding.now = holding.store.read(work.tool());
                     if (holding.now.holds(old.fingerprint())) {
                         throw new Trouble(Kind.FAILED, "holds the old key again: somebody put it back", "");
                     }

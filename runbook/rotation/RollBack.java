@@ -11,24 +11,20 @@ import runbook.rotation.Trouble.Kind;
 final class RollBack {
     private static final int TRIES = 2;
 
-    private final Tool tool;
-    private final Ledger ledger;
+    private final Work work;
     private final Verification verification;
-    private final Wishes wishes;
-    private final Runnable keep;
+    private final Optional<Progress> progress;
     private final List<HandStep> byHand = new ArrayList<>();
 
-    /** {@code keep} saves where things stand. */
-    RollBack(Tool tool, Ledger ledger, Verification verification, Wishes wishes, Runnable keep) {
-        this.tool = tool;
-        this.ledger = ledger;
+    RollBack(Work work, Verification verification, Optional<Progress> progress) {
+        this.work = work;
         this.verification = verification;
-        this.wishes = wishes;
-        this.keep = keep;
+        this.progress = progress;
     }
 
-    List<HandStep> run(List<Holding> holdings, boolean restarted, AppState before, Optional<Key> old) {
-        boolean changed = restarted;
+    List<HandStep> run(AppState before, Optional<Key> old) {
+        boolean changed = progress.filter(Progress::restarting).isPresent();
+        List<Holding> holdings = work.holdings();
         for (int i = holdings.size() - 1; i >= 0; i--) {
             Holding holding = holdings.get(i);
             if (holding.touched()) {
@@ -37,7 +33,7 @@ final class RollBack {
             }
         }
         if (changed) {
-            wishes.targets().forEach(this::restart);
+            work.wishes().targets().forEach(this::restart);
             verify(before, old);
         }
         return byHand;
@@ -45,8 +41,9 @@ final class RollBack {
 
     private void step(String place, String command, Ledger.Action action, List<HandStep> otherwise) {
         try {
-            ledger.run("roll-back", place, command, action);
-        } catch (Trouble e) {
+            work.ledger().run("roll-back", place, command, action);
+        } catch (Trouble | RuntimeException e) {
+            // Whatever it was, the other stores still have to be brought back.
             byHand.addAll(otherwise);
         }
     }
@@ -61,7 +58,7 @@ final class RollBack {
         Trouble last = null;
         for (int left = TRIES; left > 0; left--) {
             try {
-                holding.store.write(tool, key);
+                holding.store.write(work.tool(), key);
                 last = null;
             } catch (Trouble e) {
                 last = e;
@@ -76,7 +73,7 @@ final class RollBack {
 
     private boolean holds(Holding holding) {
         try {
-            holding.now = holding.store.read(tool);
+            holding.now = holding.store.read(work.tool());
             return holding.store.readable() && holding.now.holds(holding.before);
         } catch (Trouble e) {
             return false;
@@ -86,8 +83,8 @@ final class RollBack {
     private Key oldValue(Holding holding) throws Trouble {
         if (holding.old.isEmpty()) {
             // After a kill nobody has it in memory: its own history may.
-            holding.old = holding.store.recall(tool, holding.version).filter(key -> key.fingerprint().equals(holding.before));
-            holding.old.ifPresent(tool::conceal);
+            holding.old = holding.store.recall(work.tool(), holding.version).filter(key -> key.fingerprint().equals(holding.before));
+            holding.old.ifPresent(work.tool()::conceal);
         }
         return holding.old.orElseThrow(() -> new Trouble(Kind.NOT_FOUND, "its old value, sha256 " + holding.before + ", is nowhere to be had",
                 "finish instead: run the same command again with the new key"));
@@ -95,13 +92,20 @@ final class RollBack {
 
     private void enter(Holding holding, State state) {
         holding.state = state;
-        keep.run();
+        try {
+            if (progress.isPresent()) {
+                progress.get().save(work.holdings());
+            }
+        } catch (Trouble e) {
+            // Going back matters more than the note of it.
+            work.ledger().waiting(e.getMessage());
+        }
     }
 
     private void restart(RestartTarget target) {
-        List<Command> commands = target.restarting(wishes.restart());
+        List<Command> commands = target.restarting(work.wishes().restart());
         step(target.name(), Plan.joined(commands), () -> {
-            target.restart(tool, wishes.restart());
+            target.restart(work.tool(), work.wishes().restart());
             return Done.ok("restarted");
         }, List.of(new HandStep("restart " + target.name(), Plan.joined(commands))));
     }

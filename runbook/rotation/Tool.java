@@ -39,6 +39,7 @@ public final class Tool {
     private final List<String> secrets = new CopyOnWriteArrayList<>();
     private volatile Consumer<ProcessHandle> watcher = child -> { };
     private volatile Process running;
+    private volatile boolean stopped;
 
     /**
      * @param environment what children inherit, less whatever holds a key
@@ -66,8 +67,9 @@ public final class Tool {
         watcher = started;
     }
 
-    /** Ends the child that runs now, if any: for when this process is told to stop. */
+    /** Ends the child that runs now, if any, and lets no other start: for when this process is told to stop. */
     public void stop() {
+        stopped = true;
         Process child = running;
         if (child != null) {
             kill(child.toHandle());
@@ -121,6 +123,7 @@ public final class Tool {
     }
 
     private Process start(Command command, Consumer<ProcessBuilder> more) throws Trouble {
+        standStill();
         List<String> words = new ArrayList<>(command.words());
         words.set(0, find(program(command)));
         ProcessBuilder builder = new ProcessBuilder(words);
@@ -158,7 +161,15 @@ public final class Tool {
         } finally {
             running = null;
         }
+        standStill();
         return new Output(child.exitValue(), text(out), text(err));
+    }
+
+    // This process is ending: what would come next must not begin, and what was ended from outside is no failure.
+    private void standStill() {
+        if (stopped) {
+            Pause.of(Duration.ofDays(1));
+        }
     }
 
     private static Thread daemon(Runnable work) {

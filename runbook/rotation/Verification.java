@@ -23,11 +23,11 @@ final class Verification {
     private final Ledger ledger;
     private final Duration within;
 
-    Verification(AppWatch app, Klaviyo klaviyo, Ledger ledger, Duration within) {
-        this.app = app;
-        this.klaviyo = klaviyo;
-        this.ledger = ledger;
-        this.within = within;
+    Verification(Work work) {
+        this.app = work.app();
+        this.klaviyo = work.klaviyo();
+        this.ledger = work.ledger();
+        this.within = work.wishes().verify();
     }
 
     /** The application is healthy with this key, its errors do not rise, and the key authenticates. */
@@ -39,9 +39,10 @@ final class Verification {
         ledger.run("verify", "new key", "", () -> authenticates(fresh));
     }
 
-    /** The application is no worse than it was, and uses the old key where it tells. */
+    /** The application is no worse than it was, and uses the old key, or the one that it used before, where it tells. */
     void asBefore(AppState before, Optional<Key> old) throws Trouble {
-        ledger.run("roll-back", "app", "", () -> await(before, now -> !now.noWorseThan(before) ? now.words() : wrongKey(now, old)));
+        ledger.run("roll-back", "app", "", () -> await(before, now -> !now.noWorseThan(before) ? now.words()
+                : now.fingerprint().equals(before.fingerprint()) ? "" : wrongKey(now, old)));
     }
 
     private static String wrongKey(AppState now, Optional<Key> expected) {

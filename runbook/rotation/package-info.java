@@ -40,6 +40,7 @@
 //SOURCES Pause.java
 //SOURCES Places.java
 //SOURCES Plan.java
+//SOURCES Preflight.java
 //SOURCES Progress.java
 //SOURCES Remedies.java
 //SOURCES RestartTarget.java
@@ -52,6 +53,7 @@
 //SOURCES SecretStore.java
 //SOURCES Standing.java
 //SOURCES Step.java
+//SOURCES Storing.java
 //SOURCES Subject.java
 //SOURCES SystemdUnit.java
 //SOURCES Tool.java
@@ -59,4 +61,5 @@
 //SOURCES VaultSecret.java
 //SOURCES Verification.java
 //SOURCES Wishes.java
+//SOURCES Work.java
 package runbook.rotation;
