@@ -145,7 +145,7 @@ class WatchPartsTest {
         }
         readings.set(2, new Reading("auth", Result.BAD, false, 12_345, words));
         List<Condition> conditions = List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"), new Condition("status-page", false, words));
-        return new Snapshot(Optional.of("flapping"), BEGAN, State.FLAPPING, Duration.ofHours(30), Duration.ofDays(3), readings, history,
+        return new Snapshot(Optional.of("flapping"), BEGAN, State.FLAPPING, Duration.ofHours(30), Optional.of(Duration.ofDays(3)), readings, history,
                 Map.of("auth", Duration.ofSeconds(40)), conditions, Optional.of(new Update("k", BEGAN, words, "identified", words)), 123_456,
                 Optional.of(Duration.ofSeconds(12)), Optional.of(Duration.ofMinutes(-3)), 2, List.of(words, words, words));
     }

@@ -132,6 +132,32 @@ class WatchTest {
     }
 
     @Test
+    void goodProbesAreNotRecoveredWhileMoreCallsWaitThanBeforeTheIncident() throws Exception {
+        begin(Scenario.OUTAGE);
+        try (Cli.Running running = watch("--no-status-page", "--prometheus", sandbox.prometheusUrl().toString(), "--json").start()) {
+            running.awaitErr(" degraded ");
+            sandbox.control().scenario(Scenario.HEALTHY);
+            running.awaitOut("3 of 3 good rounds in a row.*retry backlog \\d{3,}, 3 before the incident");
+            assertFalse(running.err().contains(" recovered "), running.err());
+            sandbox.control().advance(Duration.ofMinutes(1));
+            assertEquals(0, running.await().exit());
+            assertTrue(running.out().contains("retry backlog 3, 3 before the incident"), running.out());
+        }
+    }
+
+    @Test
+    void aDrillSaysSoInEveryLineAndInEveryEventItLeaves() throws Exception {
+        Cli.Result result = Cli.script("watch").cwd(folder).args("--drill", "outage", "--max", "1s", "--fail-after", "1", "--interval", "200ms").run();
+        assertEquals(31, result.exit(), result.toString());
+        assertTrue(result.out().lines().filter(line -> line.startsWith("20")).allMatch(line -> line.contains("Z DRILL ")), result.out());
+        assertTrue(result.out().contains("DRILL outage: not recovered"), result.out());
+        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), true).orElseThrow().journal().read().events();
+        assertTrue(events.size() >= 3 && events.stream().allMatch(event -> event.drill().equals("outage")), events.toString());
+        incident.append(Event.now("triage", Event.DETECTED, "in earnest", Map.of()));
+        assertEquals(2, Cli.script("watch").cwd(folder).args("--drill", "outage", "--incident", incident.toString()).run().exit(), "a real incident is no place for a drill");
+    }
+
+    @Test
     void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoRecoveryLost() throws Exception {
         begin(Scenario.OUTAGE);
         try (Cli.Running running = watch("--no-status-page").start()) {
@@ -165,10 +191,10 @@ class WatchTest {
     @Test
     void aProcessThatStoodStillHasAGapInsteadOfAStreak() throws Exception {
         begin(Scenario.HEALTHY);
-        try (Cli.Running running = watch("--no-status-page", "--for", "1500ms", "--timeout", "300ms", "--json").start()) {
+        try (Cli.Running running = watch("--no-status-page", "--for", "1s", "--json").start()) {
             running.awaitOut("\"round\":2,");
             Cli.command("kill", "-STOP", Long.toString(running.process().pid())).run();
-            Thread.sleep(3_000);
+            Thread.sleep(4_000);
             Cli.command("kill", "-CONT", Long.toString(running.process().pid())).run();
             running.awaitOut("\"event\":\"gap\"");
             Cli.Result result = running.await();

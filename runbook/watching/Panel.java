@@ -69,7 +69,8 @@ public final class Panel {
         Sign sign = STATES.get(shot.state());
         add(0, new AttributedStringBuilder().append(symbol(sign) + " " + shot.state().name(), style(sign.style().bold()))
                 .append(" for " + Durations.words(atLeastASecond(shot.lasting())), style(BOLD)).toAttributedString());
-        add(3, text(PLAIN, "  incident began " + Durations.words(atLeastASecond(shot.incident())) + " ago; now " + shot.now().truncatedTo(ChronoUnit.SECONDS)));
+        String incident = shot.incident().map(since -> "incident began " + Durations.words(atLeastASecond(since)) + " ago; now ").orElse("no incident so far; now ");
+        add(3, text(PLAIN, "  " + incident + shot.now().truncatedTo(ChronoUnit.SECONDS)));
         add(8, AttributedString.EMPTY);
     }
 

@@ -13,7 +13,7 @@ import java.util.Optional;
  * @param now       the time of day
  * @param state     where things stand
  * @param lasting   for how long
- * @param incident  since the incident began
+ * @param incident  since the incident began; empty when there is none
  * @param readings  the checks, in the order in which people read them
  * @param history   what each came to so far
  * @param waits     how long a check still has to wait for its quota
@@ -25,6 +25,6 @@ import java.util.Optional;
  * @param untold    messages that Slack has not accepted yet
  * @param notes     what else there is to say, newest last
  */
-public record Snapshot(Optional<String> drill, Instant now, State state, Duration lasting, Duration incident, List<Reading> readings,
+public record Snapshot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident, List<Reading> readings,
                        History history, Map<String, Duration> waits, List<Condition> conditions, Optional<Update> update, long requests,
                        Optional<Duration> next, Optional<Duration> message, int untold, List<String> notes) { }

@@ -30,7 +30,7 @@ public final class Watching implements AutoCloseable {
     public static final int INTERRUPTED = 130;
     private static final Duration LAST_WORDS = Duration.ofSeconds(20);
     private static final int LAST_MOMENT_SECONDS = 3;
-    private static final long NO_GAP_BELOW = 2_000;
+    private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
 
     private final Plan plan;
@@ -153,21 +153,27 @@ public final class Watching implements AutoCloseable {
         });
         if (newest[0] != Long.MIN_VALUE && past.state() != State.STARTING && past.state() != State.RECOVERED) {
             say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
-            if (-newest[0] > allowed()) {
+            if (-newest[0] > plan.interval().toMillis() + late()) {
                 gap(newest[0], 0, "no watch was running");
             }
         }
     }
 
-    private long allowed() {
-        return plan.interval().toMillis() + Math.max(NO_GAP_BELOW, plan.interval().toMillis()) + plan.settings().probing().timeout().toMillis();
+    /** How late a round may begin: one that is missed altogether is a gap. */
+    private long late() {
+        return Math.max(NO_GAP_BELOW, plan.interval().toMillis());
+    }
+
+    /** How long a round can take: the checks, the vendor's story and two questions to Prometheus, each with its timeout. */
+    private long longest() {
+        return 4 * plan.settings().probing().timeout().toMillis() + NO_GAP_BELOW;
     }
 
     private int rounds() throws InterruptedException {
         long planned = 0;
         while (true) {
             long now = ticker.millis();
-            if (lastLook != Long.MIN_VALUE && now - planned > allowed()) {
+            if (lastLook != Long.MIN_VALUE && now - planned > late()) {
                 gap(lastLook, now, "the machine slept or the process stood still");
             }
             Optional<Observer.Look> look = look();
@@ -225,7 +231,7 @@ public final class Watching implements AutoCloseable {
         history.add(lastLook, observer.readings());
         look.updates().forEach(update -> happen(new Happening.Posted(lastLook, update)));
         long took = ticker.millis() - began;
-        if (took > 4 * allowed()) {
+        if (took > longest()) {
             // Asleep in the middle of a round: what it says is neither of before nor of after.
             gap(began, began + took, "the machine slept or the process stood still");
             return;
@@ -332,7 +338,7 @@ public final class Watching implements AutoCloseable {
         plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
         Page page = last == null ? null : last.round().page();
         return new Snapshot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
-                Duration.ofMillis(now - millis(began)), observer.readings(), history, waits, keeper.conditions(now),
+                lasting() || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(), observer.readings(), history, waits, keeper.conditions(now),
                 page == null ? Optional.empty() : page.newest(), requests, next,
                 lasting() ? Optional.of(Duration.ofMillis(messageDue - now)) : Optional.empty(), telling.pending(), List.of());
     }
