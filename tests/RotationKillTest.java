@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
 
@@ -92,15 +91,29 @@ class RotationKillTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"true, 22", "false, 22"})
-    void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven, int exit) throws Exception {
+    @ValueSource(booleans = {true, false})
+    void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven) throws Exception {
         try (Cli.Running running = untilHeldAt("is-active")) {
             running.kill();
         }
         release();
         bench.tools.mend();
         Cli.Result second = bench.rotate("--roll-back").env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null).run();
-        assertEquals(exit, second.exit(), second::toString);
+        assertEquals(22, second.exit(), second::toString);
+        assertEquals(bench.oldKey(), bench.tools.value());
+        assertEquals(bench.oldKey(), bench.tools.app());
+        bench.close();
+    }
+
+    @Test
+    void theOldKeyGivenAsTheNewOneToTheRunAfterAKillBringsEverythingBack() throws Exception {
+        try (Cli.Running running = untilHeldAt("is-active")) {
+            running.kill();
+        }
+        release();
+        bench.tools.mend();
+        Cli.Result second = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey()).run();
+        assertEquals(22, second.exit(), second::toString);
         assertEquals(bench.oldKey(), bench.tools.value());
         assertEquals(bench.oldKey(), bench.tools.app());
         bench.close();

@@ -104,6 +104,22 @@ class RotationStoresTest {
     }
 
     @Test
+    void aPlaceholderIsReplacedAndPutBack() throws IOException {
+        Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=a\nOTHER=1\n");
+        Path empty = Files.writeString(bench.folder.resolve("empty.env"), "KEY=\n");
+        String[] words = {"--to", "file:" + env + "#KEY", "--to", "file:" + empty + "#KEY", "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web"};
+        bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
+        Cli.Result back = bench.bare(words).run();
+        assertEquals(22, back.exit(), back::toString);
+        assertEquals("KEY=a\nOTHER=1\n", Files.readString(env));
+        assertEquals("KEY=\n", Files.readString(empty));
+        Cli.Result result = bench.bare(words).run();
+        assertEquals(0, result.exit(), result::toString);
+        assertEquals("KEY=" + bench.newKey() + "\nOTHER=1\n", Files.readString(env));
+        assertEquals("KEY=" + bench.newKey() + "\n", Files.readString(empty));
+    }
+
+    @Test
     void aDotenvFileThatIsNotClearIsRefused() throws IOException {
         Cli cli = bench.bare("--restart", "exec:true");
         Map<String, String> complaints = Map.of("OTHER=1", "other.env sets no KEY", "KEY=a\nKEY=b", "key.env sets KEY more than once", "K=1\nKEY=\"unclosed", "unclosed.env sets no KEY");

@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import runbook.Key;
@@ -48,9 +49,12 @@ public final class KeySource {
     private static Key fromCommand(String option, String command) {
         try {
             // The command's own complaints go to the person; only its standard output is the key.
-            Process process = new ProcessBuilder("/bin/sh", "-c", command)
+            ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", command)
                     .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                    .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+                    .redirectError(ProcessBuilder.Redirect.INHERIT);
+            // It is to bring a key, not to be given one.
+            builder.environment().keySet().removeAll(List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY"));
+            Process process = builder.start();
             Thread killer = new Thread(() -> killAfterAMinute(process));
             killer.setDaemon(true);
             killer.start();

@@ -28,6 +28,7 @@ import runbook.rotation.Trouble.Kind;
  */
 public final class Tool {
     private static final int LONGEST_OUTPUT = 1 << 20;
+    private static final int SHORTEST_KEY = 16;
     private static final Duration DRAINING = Duration.ofSeconds(2);
     private static final List<String> SECRET_VARIABLES = List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL");
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
@@ -55,9 +56,12 @@ public final class Tool {
         return timeout;
     }
 
-    /** Keeps this key out of every child's environment and every message from now on. */
+    /**
+     * Keeps this key out of every child's environment and every message from now on. What is too short for a key is none
+     * (a site id, a placeholder), and would be found in half of all variables.
+     */
     public void conceal(Key key) {
-        if (!key.reveal().isBlank()) {
+        if (key.reveal().strip().length() >= SHORTEST_KEY) {
             secrets.add(key.reveal());
         }
     }
