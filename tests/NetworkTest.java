@@ -171,7 +171,7 @@ class NetworkTest {
     }
 
     private Cli triage(URI base) throws IOException {
-        return Cli.script("triage").args(TriageRun.pointedAt(base)).args("--endpoint", "webhooks").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17)).cwd(folder);
+        return Cli.script("triage").args(TriageRun.pointedAt(base)).args("--endpoint", "webhooks", "--timeout", "20s").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17)).cwd(folder);
     }
 
     private static void assertMatches(String regex, String text) {
