@@ -17,7 +17,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -259,7 +258,7 @@ class DebugBundleTest {
         Map<String, String> files = unpack(out);
         JsonNode manifest = Json.read(files.get("manifest.json"));
         String missing = manifest.path("missing").toString();
-        for (String said : List.of("binary data", "/dev/zero", "no regular file", "a link back", "exit code 3", "not done within 3s")) {
+        for (String said : List.of("binary data", "/dev/zero", "no regular file", "a link back", "exit code 3", "not done within 3 s")) {
             assertTrue(missing.contains(said), said + " is not in " + missing);
         }
         assertTrue(files.values().stream().anyMatch(text -> text.contains("klaviyo is fine")));
@@ -340,7 +339,7 @@ class DebugBundleTest {
         assertEquals("outage", manifest.path("drill").asText());
         assertEquals(files.size() - 1, manifest.path("files").size());
         assertTrue(manifest.path("complete").asBoolean());
-        assertTrue(Json.read(files.get("redaction.json")).path("totals").path("email").asInt() > 0);
+        assertTrue(Json.read(files.get("redaction.json")).path("totals").findValuesAsText("rule").contains("email"));
         for (String told : List.of("DRILL", "P1", "503", "<svg", "prefers-color-scheme")) {
             assertTrue(files.get("report.html").contains(told), told + " is not in the report");
         }

@@ -111,6 +111,16 @@ class RotationTest {
     }
 
     @Test
+    void anOldKeyThatIsStillNeededIsEnabledAgainAndEverythingBroughtBack() {
+        // This restart does nothing, and the application does not tell its key: it shows only once the old key is dead.
+        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:true", "--disable-old", "--grace", "1ms").run();
+        assertEquals(22, result.exit(), result::toString);
+        assertTrue(result.out().contains("enabled again: something of ours still uses it"), result.out());
+        assertTrue(bench.sandbox.control().accepts(bench.oldKey()));
+        assertEquals(bench.oldKey(), bench.tools.value());
+    }
+
+    @Test
     void anOldKeyThatMayNotBeDisabledStaysAndIsLeftToAPerson() {
         bench.sandbox.control().scopes(bench.newKey(), Set.of("accounts:read", "credentials:read"));
         Cli.Result result = bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read").run();

@@ -3,7 +3,9 @@ package runbook.watching;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.function.Supplier;
+import runbook.Json;
 
 /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
 public interface Face extends AutoCloseable {
@@ -15,6 +17,11 @@ public interface Face extends AutoCloseable {
      * @param data  more, as the journal has it
      */
     void event(Instant at, String kind, String words, JsonNode data);
+
+    /** Something happens now that only the screen is told of. */
+    default void say(String kind, String words) {
+        event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
+    }
 
     /** The state is another one than before. */
     void state(State state);

@@ -21,12 +21,16 @@ import runbook.incident.Event;
  * @param updates   ids of the vendor's updates that were told
  * @param watched   when a watch last wrote; empty when none did
  * @param announced when people were last told something; empty when they were not
+ * @param gaps      times in which no watch looked
  * @param untold    changes of state that were to be told and were not yet, oldest first
  * @param diagnosis the last diagnosis, or {@code indeterminate}
  * @param severity  its severity, or empty text
  */
 public record Past(Optional<Instant> began, boolean troubled, State state, Instant since, List<Instant> falls, Set<String> updates,
-                   Optional<Instant> watched, Optional<Instant> announced, List<Untold> untold, String diagnosis, String severity) {
+                   Optional<Instant> watched, Optional<Instant> announced, List<Unseen> gaps, List<Untold> untold, String diagnosis, String severity) {
+    /** A time in which no watch looked. */
+    public record Unseen(Instant from, Instant to) { }
+
     /** A change of state that was to be told by these ways ({@link Messenger}) and was not yet. */
     public record Untold(Event event, Set<String> channels) { }
 
@@ -44,7 +48,7 @@ public record Past(Optional<Instant> began, boolean troubled, State state, Insta
                 ours.stream().map(event -> event.data().path("update").asText("")).filter(id -> !id.isEmpty()).collect(Collectors.toSet()),
                 ours.stream().map(Event::at).max(Instant::compareTo),
                 events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).map(Event::at).max(Instant::compareTo),
-                untold(ours), diagnosed.map(event -> event.data().path("diagnosis").asText()).orElse("indeterminate"),
+                gaps(ours), untold(ours), diagnosed.map(event -> event.data().path("diagnosis").asText()).orElse("indeterminate"),
                 diagnosed.map(event -> event.data().path("severity").asText("")).filter(text -> text.startsWith("P")).orElse(""));
     }
 
@@ -75,6 +79,12 @@ public record Past(Optional<Instant> began, boolean troubled, State state, Insta
             }
         }
         return List.copyOf(falls);
+    }
+
+    private static List<Unseen> gaps(List<Event> ours) {
+        List<Unseen> gaps = new ArrayList<>();
+        ours.forEach(event -> instant(event.data().path("from").asText()).ifPresent(from -> gaps.add(new Unseen(from, instant(event.data().path("to").asText()).orElse(event.at())))));
+        return List.copyOf(gaps);
     }
 
     private static List<Untold> untold(List<Event> ours) {

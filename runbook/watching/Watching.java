@@ -16,11 +16,9 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import runbook.Durations;
-import runbook.Json;
 import runbook.Text;
 import runbook.incident.Event;
 import runbook.incident.Incident;
-import runbook.verdict.Verdict;
 
 /** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */
 public final class Watching implements AutoCloseable {
@@ -45,14 +43,13 @@ public final class Watching implements AutoCloseable {
     private final Observer observer;
     private final Telling telling;
     private final Watchkeeper keeper;
+    private final Herald herald;
     private final CountDownLatch closed = new CountDownLatch(1);
     private volatile boolean leaving;
     private long requests;
     private long rounds;
     private long lastLook = Long.MIN_VALUE;
-    private long messageDue;
     private Observer.Look last;
-    private State told;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
     public Watching(Plan plan, Telling.Choice choice, Face face) {
@@ -60,14 +57,13 @@ public final class Watching implements AutoCloseable {
         this.face = face;
         Optional<String> drill = plan.settings().drill();
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
-        scribe = new Scribe(plan.incident(), plan.base(), drill, words -> say("trouble", words));
+        scribe = new Scribe(plan.incident(), plan.base(), drill, words -> face.say("trouble", words));
         past = Past.of(scribe.journal());
         began = past.began().filter(start::isAfter).orElse(start);
         observer = new Observer(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began);
-        telling = new Telling(choice, observer.http(), scribe, drill, this::say);
+        telling = new Telling(choice, observer.http(), scribe, drill, face::say);
         keeper = new Watchkeeper(plan.goal(), resumed(), resumed() == State.STARTING ? 0 : millis(past.since()), past.troubled(), past.falls().stream().map(this::millis).toList());
-        told = keeper.state();
-        messageDue = millis(past.announced().orElse(began)) + choice.remind().toMillis();
+        herald = new Herald(face, scribe, telling, past, keeper.state(), ticker, start, millis(past.announced().orElse(began)) + choice.remind().toMillis());
     }
 
     // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about now.
@@ -125,11 +121,11 @@ public final class Watching implements AutoCloseable {
     }
 
     private void begin() {
-        say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until " + plan.goal().rounds()
+        face.say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until " + plan.goal().rounds()
                 + " good rounds in a row over " + Durations.words(plan.goal().lasting()));
-        pace.slowed().forEach(words -> say("slowed", words));
+        pace.slowed().forEach(words -> face.say("slowed", words));
         if (!scribe.leading()) {
-            say("second", "another watch keeps this incident's journal and tells people; this one only looks");
+            face.say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
         goOn();
         face.state(keeper.state());
@@ -148,14 +144,18 @@ public final class Watching implements AutoCloseable {
                     newest[0] = Math.max(newest[0], at);
                 });
             } catch (IOException e) {
-                say("trouble", "what earlier watches saw cannot be read: " + Incident.why(e));
+                face.say("trouble", "what earlier watches saw cannot be read: " + Incident.why(e));
             }
         });
-        if (newest[0] != Long.MIN_VALUE && past.state() != State.STARTING && past.state() != State.RECOVERED) {
-            say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
-            if (-newest[0] > plan.interval().toMillis() + late()) {
-                gap(newest[0], 0, "no watch was running");
-            }
+        past.gaps().forEach(gap -> history.hole(millis(gap.from()), millis(gap.to())));
+        if (newest[0] == Long.MIN_VALUE || past.state() == State.RECOVERED && !past.troubled()) {
+            return;
+        }
+        if (past.state() != State.STARTING) {
+            face.say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
+        }
+        if (-newest[0] > plan.interval().toMillis() + late()) {
+            gap(newest[0], 0, "no watch was running");
         }
     }
 
@@ -208,7 +208,7 @@ public final class Watching implements AutoCloseable {
             return Optional.of(looking.join());
         } catch (CompletionException e) {
             // A fault of ours, or no memory for what came: a watch of days goes on.
-            say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
+            face.say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
             return Optional.empty();
         }
     }
@@ -229,62 +229,24 @@ public final class Watching implements AutoCloseable {
         requests += look.requests();
         lastLook = look.round().at();
         history.add(lastLook, observer.readings());
-        look.updates().forEach(update -> happen(new Happening.Posted(lastLook, update)));
+        look.updates().forEach(update -> herald.happened(new Happening.Posted(lastLook, update), look.findings()));
         long took = ticker.millis() - began;
         if (took > longest()) {
             // Asleep in the middle of a round: what it says is neither of before nor of after.
             gap(began, began + took, "the machine slept or the process stood still");
             return;
         }
-        keeper.observe(look.round()).forEach(this::happen);
+        keeper.observe(look.round()).forEach(happening -> herald.happened(happening, look.findings()));
         scribe.round(clock(lastLook), observer.readings());
         face.round(this::roundJson);
-        remind();
+        if (lasting()) {
+            herald.remind(keeper.state());
+        }
     }
 
     private void gap(long from, long to, String why) {
         history.hole(from, to);
-        keeper.gap(from, to, why).forEach(this::happen);
-    }
-
-    private void happen(Happening happening) {
-        State before = told;
-        boolean news = !(happening instanceof Happening.Recovered && before == State.STARTING && saidBefore());
-        Optional<Event> event = news
-                ? scribe.write(happening, this::clock, happening.changesState() ? telling.channels() : Set.of(), diagnosis(happening)) : Optional.empty();
-        face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(), happening.words(),
-                event.map(Event::data).orElseGet(() -> Json.of(happening.details(this::clock))));
-        if (happening.changesState()) {
-            told = keeper.state();
-            face.state(told);
-        }
-        if (happening.changesState() && news) {
-            telling.change(event, told, before, happening.words());
-            messageDue = ticker.millis() + telling.remind().toMillis();
-        }
-    }
-
-    // Whoever looks after it was said hears it, but it is not said a second time.
-    private boolean saidBefore() {
-        return past.state() == State.RECOVERED && !past.troubled();
-    }
-
-    /** What triage would call it, for an incident that no triage has looked at. */
-    private Map<String, Object> diagnosis(Happening happening) {
-        if (!(happening instanceof Happening.Degraded) || last.findings().isEmpty() || !past.severity().isEmpty()) {
-            return Map.of();
-        }
-        Verdict verdict = Verdict.of(last.findings().get());
-        Map<String, Object> data = new HashMap<>(Map.of("diagnosis", verdict.diagnosis().id()));
-        verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
-        return data;
-    }
-
-    private void remind() {
-        if (lasting() && ticker.millis() >= messageDue && telling.channels().contains(Messenger.SLACK)) {
-            messageDue = ticker.millis() + telling.remind().toMillis();
-            telling.remind(keeper.state());
-        }
+        keeper.gap(from, to, why).forEach(happening -> herald.happened(happening, Optional.empty()));
     }
 
     private boolean lasting() {
@@ -295,11 +257,7 @@ public final class Watching implements AutoCloseable {
     private void giveUp() {
         String words = "not recovered within " + Durations.words(plan.max());
         scribe.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", open()));
-        say("not-recovered", words);
-    }
-
-    private void say(String kind, String words) {
-        face.event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
+        face.say("not-recovered", words);
     }
 
     // ---- what can be asked of it
@@ -340,7 +298,7 @@ public final class Watching implements AutoCloseable {
         return new Snapshot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
                 lasting() || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(), observer.readings(), history, waits, keeper.conditions(now),
                 page == null ? Optional.empty() : page.newest(), requests, next,
-                lasting() ? Optional.of(Duration.ofMillis(messageDue - now)) : Optional.empty(), telling.pending(), List.of());
+                lasting() ? Optional.of(Duration.ofMillis(herald.due() - now)) : Optional.empty(), telling.pending(), List.of());
     }
 
     private JsonNode roundJson() {

@@ -16,6 +16,7 @@
 //SOURCES Face.java
 //SOURCES Goal.java
 //SOURCES Happening.java
+//SOURCES Herald.java
 //SOURCES History.java
 //SOURCES LiveFace.java
 //SOURCES LiveTerminal.java
