@@ -35,7 +35,7 @@ final class RotationScene implements AutoCloseable {
     Cli bare(String... more) {
         Cli cli = Cli.script("rotate-key").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey())
                 .args("--api-url", sandbox.apiUrl().toString(), "--app-url", app.url() + "/health", "--incident", incident().toString(),
-                        "--yes", "--verify-for", "2s", "--tool-timeout", "1500ms", "--restart-within", "1500ms");
+                        "--yes", "--verify-for", "2s", "--tool-timeout", "2500ms", "--restart-within", "2500ms");
         return tools.onPath(cli).args(more);
     }
 

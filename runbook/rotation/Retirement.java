@@ -20,6 +20,7 @@ final class Retirement {
     private final Klaviyo klaviyo;
     private final Ledger ledger;
     private final Wishes wishes;
+    private boolean disabled;
 
     Retirement(Work work, Verification verification) {
         this.work = work;
@@ -34,7 +35,7 @@ final class Retirement {
      *
      * @throws Trouble only when something of ours turns out to need the old key; it is enabled again then
      */
-    void run(Optional<Key> old, Standing standing, Key fresh, AppState before) throws Trouble {
+    void run(Optional<Key> old, Standing standing, Key fresh) throws Trouble {
         if (!wishes.disableOld() || old.isEmpty() || standing.state() == Standing.State.INVALID || old.get().equals(fresh)) {
             ledger.run("disable-old", "old key", "", () -> advice(old, standing, fresh));
             return;
@@ -47,9 +48,16 @@ final class Retirement {
         ledger.waiting("the old key stays enabled for another " + Durations.words(wishes.grace()));
         Pause.of(wishes.grace());
         unused(old.get());
-        if (disable(fresh, old.get(), listed.get())) {
+        AppState before = work.app().look();
+        disabled = disable(fresh, old.get(), listed.get());
+        if (disabled) {
             stillWell(fresh, listed.get(), before);
         }
+    }
+
+    /** Whether the old key is disabled now, so that nothing may be brought back to it. */
+    boolean disabled() {
+        return disabled;
     }
 
     private Done advice(Optional<Key> old, Standing standing, Key fresh) {
@@ -104,6 +112,7 @@ final class Retirement {
         } catch (Trouble e) {
             ledger.run("disable-old", "old key", "PATCH /api/api-keys/" + listed.id() + " status=active", () -> {
                 klaviyo.enabled(fresh, listed.id(), true);
+                disabled = false;
                 return Done.warn("enabled again: something of ours still uses it");
             });
             throw e;

@@ -22,6 +22,10 @@ import runbook.rotation.Trouble.Kind;
  * the responder's key, and where none has it, the way is forward.
  */
 public final class Rotation implements AutoCloseable {
+    // To bring a dead key back would leave the application with none.
+    private static final HandStep ENABLE = new HandStep("something still uses the old key, which is disabled and could not be enabled again: do that in Klaviyo, "
+            + "Settings > API keys. The stores keep the new key meanwhile", "");
+
     private final Work work;
     private final Verification verification;
     private Optional<Incident> incident = Optional.empty();
@@ -31,6 +35,7 @@ public final class Rotation implements AutoCloseable {
     private Optional<Key> old = Optional.empty();
     private Optional<Key> fresh = Optional.empty();
     private Optional<KeyTest> keyTest = Optional.empty();
+    private Optional<Retirement> retirement = Optional.empty();
     private Storing storing;
 
     /** A rotation that has not begun. */
@@ -172,7 +177,8 @@ public final class Rotation implements AutoCloseable {
 
     /** Step 7: the old key is disabled, or how and when to delete it is said. */
     public void retireOld() throws Trouble {
-        new Retirement(work, verification).run(old, keyTest.orElseThrow().oldStanding(), fresh.orElseThrow(), baseline);
+        retirement = Optional.of(new Retirement(work, verification));
+        retirement.get().run(old, keyTest.orElseThrow().oldStanding(), fresh.orElseThrow());
     }
 
     /** Notes the good end. */
@@ -190,7 +196,7 @@ public final class Rotation implements AutoCloseable {
      * @return what a person has to do by hand; empty when all is as it was
      */
     public List<HandStep> rollBack() {
-        List<HandStep> byHand = new RollBack(work, verification, progress).run(baseline, old);
+        List<HandStep> byHand = retirement.filter(Retirement::disabled).isPresent() ? List.of(ENABLE) : new RollBack(work, verification, progress).run(baseline, old);
         end(byHand.isEmpty() ? "rolled-back" : "stuck");
         work.ledger().journal(Event.NOTE, byHand.isEmpty() ? "key rotation failed and was rolled back" : "key rotation failed and could not be rolled back everywhere", data());
         return byHand;

@@ -66,12 +66,12 @@ final class Verification {
                 return Done.ok(now.words());
             }
             ledger.waiting(fault.isEmpty() ? "" : "waiting for the application: " + fault);
-        } while (Pause.of(INTERVAL) && deadline.nanos() > System.nanoTime());
+        } while (Pause.of(INTERVAL) && (good > 0 || deadline.nanos() > System.nanoTime()));
         throw new Trouble(Kind.FAILED, "not well within " + Durations.words(within) + ": " + fault, "");
     }
 
-    /** What is counted for a while does not grow beyond what it was before. */
-    Done steady(AppState before) throws Trouble {
+    // What is counted for a while must not grow beyond what it was before.
+    private Done steady(AppState before) throws Trouble {
         Duration watch = within.dividedBy(4).compareTo(LONGEST_WATCH) < 0 ? within.dividedBy(4) : LONGEST_WATCH;
         Deadline deadline = Deadline.in(within);
         AppState first;
