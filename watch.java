@@ -40,6 +40,7 @@ import runbook.incident.Incident;
 import runbook.message.Slack;
 import runbook.watching.Face;
 import runbook.watching.Goal;
+import runbook.watching.Hook;
 import runbook.watching.LiveFace;
 import runbook.watching.LiveTerminal;
 import runbook.watching.Plan;
@@ -224,7 +225,7 @@ class Watch implements Callable<Integer> {
         if (post && webhook.isEmpty()) {
             throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         }
-        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> runbook.watching.Command.of("--exec", line)),
+        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Hook.of("--exec", line)),
                 orDefault(remind, 1_200_000, 20_000), announce != null && announce != Audience.external,
                 announce != null && announce != Audience.internal, Optional.ofNullable(lead));
     }

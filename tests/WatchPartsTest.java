@@ -21,9 +21,9 @@ import runbook.Json;
 import runbook.Problem;
 import runbook.incident.Event;
 import runbook.watching.Chart;
-import runbook.watching.Command;
 import runbook.watching.Condition;
 import runbook.watching.History;
+import runbook.watching.Hook;
 import runbook.watching.Panel;
 import runbook.watching.Past;
 import runbook.watching.Reading;
@@ -102,6 +102,12 @@ class WatchPartsTest {
     }
 
     @Test
+    void aGapThatAnEarlierWatchMarkedStaysOneInTheChart() {
+        Event gap = event(600, "watch", "note", Map.of("kind", "gap", "from", BEGAN, "to", BEGAN.plusSeconds(600)));
+        assertEquals(List.of(new Past.Unseen(BEGAN, BEGAN.plusSeconds(600))), Past.of(List.of(gap)).gaps());
+    }
+
+    @Test
     void aJournalOfOtherToolsAndNonsenseIsReadAsFarAsItGoes() {
         Past past = Past.of(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "yesterday")), event(1, "watch", "strange", Map.of("state", 7, "tell", "all"))));
         assertEquals(State.DEGRADED, past.state());
@@ -121,13 +127,13 @@ class WatchPartsTest {
                 "a$HOME `id` *.java ; rm", List.of("a$HOME", "`id`", "*.java", ";", "rm"),
                 "say \"she said \\\"hi\\\"\" 'back\\slash'", List.of("say", "she said \"hi\"", "back\\slash"),
                 "x=\"1 2\"3", List.of("x=1 23"));
-        cases.forEach((line, words) -> assertEquals(words, Command.of("--exec", line).words(), line));
+        cases.forEach((line, words) -> assertEquals(words, Hook.of("--exec", line).words(), line));
     }
 
     @Test
     void aQuoteThatStaysOpenOrNothingAtAllIsWrongUsage() {
         for (String line : List.of("say 'hi", "say \"hi", "", "   ")) {
-            assertTrue(assertThrows(Problem.class, () -> Command.of("--exec", line)).getMessage().startsWith("--exec: "), line);
+            assertTrue(assertThrows(Problem.class, () -> Hook.of("--exec", line)).getMessage().startsWith("--exec: "), line);
         }
     }
 

@@ -20,7 +20,7 @@ public final class LiveFace implements Face {
     private final LiveTerminal terminal;
     private final Deque<String> notes = new ArrayDeque<>();
     private long painted;
-    private boolean stale = true;
+    private volatile boolean stale = true;
 
     /** A view on a terminal that was taken over; closing this gives it back. */
     public LiveFace(LiveTerminal terminal) {

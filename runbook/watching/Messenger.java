@@ -39,7 +39,7 @@ public final class Messenger implements AutoCloseable {
 
     private final Http http;
     private final Optional<URI> webhook;
-    private final Optional<Command> command;
+    private final Optional<Hook> command;
     private final Consumer<Told> report;
     private final ExecutorService posting = worker("slack");
     private final ExecutorService executing = worker("exec");
@@ -53,7 +53,7 @@ public final class Messenger implements AutoCloseable {
      * @param command run with each change of state; empty to run nothing
      * @param report  told what became of each attempt worth knowing
      */
-    public Messenger(Http http, Optional<URI> webhook, Optional<Command> command, Consumer<Told> report) {
+    public Messenger(Http http, Optional<URI> webhook, Optional<Hook> command, Consumer<Told> report) {
         this.http = http;
         this.webhook = webhook;
         this.command = command;

@@ -37,7 +37,7 @@ public final class Telling implements AutoCloseable {
      * @param external whether drafts of the external message are left
      * @param lead     the incident lead's name
      */
-    public record Choice(Optional<URI> webhook, Optional<Command> command, Duration remind, boolean internal, boolean external, Optional<String> lead) { }
+    public record Choice(Optional<URI> webhook, Optional<Hook> command, Duration remind, boolean internal, boolean external, Optional<String> lead) { }
 
     private final Choice choice;
     private final Scribe scribe;
@@ -144,7 +144,7 @@ public final class Telling implements AutoCloseable {
     // On a thread of the messenger's.
     private void told(Messenger.Told told) {
         boolean worked = told.why().isEmpty();
-        String what = told.channel().equals(Messenger.SLACK) ? "internal message posted to Slack" : "--exec " + choice.command().map(Command::name).orElse("") + " ran";
+        String what = told.channel().equals(Messenger.SLACK) ? "internal message posted to Slack" : "--exec " + choice.command().map(Hook::name).orElse("") + " ran";
         if (told.over()) {
             Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", "told", "channel", told.channel(), "of", told.message().of()));
             if (told.channel().equals(Messenger.SLACK)) {

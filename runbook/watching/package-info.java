@@ -11,13 +11,13 @@
 //SOURCES Backlog.java
 //SOURCES Chart.java
 //SOURCES ChartPage.java
-//SOURCES Command.java
 //SOURCES Condition.java
 //SOURCES Face.java
 //SOURCES Goal.java
 //SOURCES Happening.java
 //SOURCES Herald.java
 //SOURCES History.java
+//SOURCES Hook.java
 //SOURCES LiveFace.java
 //SOURCES LiveTerminal.java
 //SOURCES Mark.java

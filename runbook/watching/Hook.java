@@ -13,14 +13,14 @@ import runbook.Problem;
  * A command that is run on every change of state ({@code --exec}). It is split into words here and never passes a shell,
  * so nothing that came from outside can become a command; what happened is in environment variables.
  */
-public final class Command {
+public final class Hook {
     private static final int SECONDS = 30;
     // Whoever needs these has them from elsewhere; a hook that logs its environment would give them away.
     private static final Set<String> SECRETS = Set.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL");
 
     private final List<String> words;
 
-    private Command(List<String> words) {
+    private Hook(List<String> words) {
         this.words = words;
     }
 
@@ -30,7 +30,7 @@ public final class Command {
      *
      * @throws Problem when a quote stays open, or nothing is there
      */
-    public static Command of(String option, String line) {
+    public static Hook of(String option, String line) {
         List<String> words = new ArrayList<>();
         StringBuilder word = null;
         char quote = 0;
@@ -61,7 +61,7 @@ public final class Command {
         if (quote != 0 || words.isEmpty()) {
             throw new Problem(option + ": " + (quote != 0 ? "a " + quote + " is never closed" : "there is no command in it"));
         }
-        return new Command(List.copyOf(words));
+        return new Hook(List.copyOf(words));
     }
 
     /** The program and its arguments. */
