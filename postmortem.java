@@ -315,7 +315,7 @@ class Postmortem implements Callable<Integer> {
         String text;
 
         @Option(names = "--at", paramLabel = "TIME", defaultValue = "now", order = 40,
-                description = "when: 10:12, \"10 min ago\", \"2026-11-23 10:12\" or ISO 8601; UTC (now)")
+                description = "when: 10:12 on the incident's day, \"10 min ago\", \"2026-11-23 10:12\" or ISO 8601; UTC (now)")
         String at;
 
         @Option(names = "--by", paramLabel = "NAME", order = 41, description = "who did it or saw it")

@@ -72,6 +72,12 @@ class PostmortemImportTest {
         assertThrows(Problem.class, () -> Moment.past("--at", "11:50", past, Optional.of(Instant.parse("2026-11-23T00:01:00Z"))), "before the incident, or in the future");
     }
 
+    @ParameterizedTest
+    @CsvSource({"03:10,2026-11-20T03:10:00Z", "23:50,2026-11-19T23:50:00Z", "15:00,2026-11-20T15:00:00Z", "today 09:00,2026-11-23T09:00:00Z"})
+    void daysLaterABareTimeIsOfTheDayOfTheIncident(String said, Instant meant) {
+        assertEquals(meant, Moment.past("--at", said, NOW, Optional.of(Instant.parse("2026-11-20T03:04:05Z"))));
+    }
+
     @Test
     void slackExport() throws IOException {
         EventsFile.Contents contents = read("""

@@ -28,6 +28,7 @@ public final class Moment {
     private static final Pattern CLOCK = Pattern.compile("(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
     private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
     private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
+    private static final Duration LONG_AGO = Duration.ofDays(2);
     private static final String FORMS = "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
     private static final List<DateTimeFormatter> LOCAL = List.of(
             strict("uuuu-MM-dd H:mm[:ss]"), strict("uuuu-MM-dd'T'HH:mm[:ss]['Z']"));
@@ -44,7 +45,8 @@ public final class Moment {
      *
      * @param option what to name in the error
      * @param now    no later time is taken
-     * @param began  when the incident began, where that is known: a bare {@code 23:50} said after midnight is yesterday's
+     * @param began  when the incident began, where that is known: a bare {@code 23:50} said after midnight is yesterday's,
+     *               and one said days later is of the day on which the incident began
      * @throws Problem when it is no time, in the future, or before Klaviyo existed
      */
     public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
@@ -98,6 +100,12 @@ public final class Moment {
         Instant yesterdays = todays.minus(Duration.ofDays(1));
         if (day != null) {
             return day.equalsIgnoreCase("today") ? todays : yesterdays;
+        }
+        Optional<Instant> daysAgo = began.filter(start -> start.isBefore(now.minus(LONG_AGO)));
+        if (daysAgo.isPresent()) {
+            Instant first = daysAgo.get().minus(BEFORE_THE_INCIDENT);
+            Instant thatDay = LocalDate.ofInstant(first, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);
+            return thatDay.isBefore(first) ? thatDay.plus(Duration.ofDays(1)) : thatDay;
         }
         boolean overMidnight = todays.isAfter(now)
                 && began.isPresent() && yesterdays.isAfter(began.get().minus(BEFORE_THE_INCIDENT));

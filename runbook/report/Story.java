@@ -82,7 +82,7 @@ final class Story {
 
     // The leading diagnosis is the most severe; of equals the last, when most was known.
     private Optional<JsonNode> worst() {
-        return entries.stream().filter(entry -> entry.kind().equals(Event.DIAGNOSED) && !entry.healthy()).map(Entry::data)
+        return entries.stream().filter(entry -> entry.kind().equals(Event.DIAGNOSED) && entry.data().has("diagnosis") && !entry.healthy()).map(Entry::data)
                 .reduce((one, other) -> other.path("severity").asText("P9").compareTo(one.path("severity").asText("P9")) <= 0 ? other : one);
     }
 
@@ -159,10 +159,15 @@ final class Story {
     }
 
     private String cause() {
-        if (diagnosed.isEmpty()) {
-            return "Nothing was diagnosed. " + TO_CONFIRM;
-        }
-        JsonNode data = diagnosed.get();
+        List<String> said = new ArrayList<>();
+        diagnosed.ifPresent(data -> said.add(triaged(data)));
+        entries.stream().filter(entry -> entry.kind().equals(Event.DIAGNOSED) && !entry.data().has("diagnosis")).limit(10)
+                .forEach(entry -> said.add("Named" + (entry.by().isEmpty() ? "" : " by " + Markdown.text(entry.by(), 60)) + " at " + Texts.clock(entry.at()) + ": "
+                        + Markdown.text(entry.text()) + " " + TO_CONFIRM));
+        return said.isEmpty() ? "Nothing was diagnosed. " + TO_CONFIRM : String.join("\n\n", said);
+    }
+
+    private String triaged(JsonNode data) {
         String reason = Markdown.text(data.path("reason").asText(), 400);
         String walked = new Path(data.path("path")).markdown();
         return "Triage's diagnosis: " + Markdown.text(data.path("title").asText(diagnosis()), 200) + " (" + identifier(diagnosis()) + "). " + TO_CONFIRM
