@@ -370,6 +370,20 @@ class WatchStateTest {
     }
 
     @Test
+    void aWatchThatGoesOnFromFlappingAndStillFailsSaysNothingTwice() {
+        keeper = new Watchkeeper(GOAL, State.FLAPPING, -60_000, true, List.of(-300_000L, -60_000L));
+        assertEquals(List.of(), rounds("bbbb"));
+        assertEquals(List.of("Flapping"), kinds(rounds("gbb")));
+    }
+
+    @Test
+    void failuresAfterAGapAreNoSecondFallBecauseNobodySawItGood() {
+        rounds("bbggbb");
+        keeper.gap(now, now + 60_000, "asleep");
+        assertEquals(List.of(), rounds("bbbb"));
+    }
+
+    @Test
     void aWatchThatGoesOnRemembersTheFallsOfTheOneBefore() {
         keeper = new Watchkeeper(GOAL, State.RECOVERING, -60_000, true, List.of(-120_000L));
         assertEquals(List.of("Flapping"), kinds(rounds("gbb")));

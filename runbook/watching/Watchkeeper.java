@@ -30,6 +30,8 @@ public final class Watchkeeper {
     private State state;
     private long since;
     private boolean troubled;
+    // Whether it was good since it last fell: only what was up can fall.
+    private boolean up;
     private int goodRounds;
     private long goodSince;
     private int badRounds;
@@ -51,6 +53,7 @@ public final class Watchkeeper {
         this.since = since;
         this.troubled = troubled;
         this.falls.addAll(falls);
+        this.up = state != State.FLAPPING;
     }
 
     /** Takes in a round; gives what it changes, oldest first. */
@@ -77,7 +80,7 @@ public final class Watchkeeper {
         badSince = badRounds == 1 ? round.at() : badSince;
         badWords = round.failures();
         goodRounds = 0;
-        if (badRounds == goal.failAfter() && state != State.DEGRADED) {
+        if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
             fall(round, happenings);
         } else if (state == State.FLAPPING && badRounds > goal.failAfter() && round.at() - badSince >= goal.flapWindow()) {
             // Down for so long that "up and down" no longer tells the truth.
@@ -90,6 +93,7 @@ public final class Watchkeeper {
         forgetOld(falls, round.at());
         boolean again = !falls.isEmpty() && troubled;
         falls.add(badSince);
+        up = false;
         if (again) {
             flap(round.at(), falls.size(), happenings);
         } else {
@@ -108,11 +112,12 @@ public final class Watchkeeper {
     }
 
     private void pass(Round round, List<Happening> happenings) {
-        boolean blip = badRounds > 0 && badRounds < goal.failAfter() && state != State.DEGRADED;
+        boolean blip = badRounds > 0 && badRounds < goal.failAfter() && state != State.DEGRADED && up;
         if (blip) {
             blip(round.at(), happenings);
         }
         badRounds = 0;
+        up = true;
         begin(round, happenings);
         if (conditions(round.at()).stream().allMatch(Condition::met)) {
             enter(State.RECOVERED, round.at());
