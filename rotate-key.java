@@ -146,7 +146,7 @@ class RotateKey implements Callable<Integer>, Listener {
             return dryRun ? rehearse(rotation) : rotate(rotation);
         } catch (Problem e) {
             if (shared.json() && e.exitCode() == REFUSED) {
-                System.out.println(Json.pretty(rotation.json("refused")));
+                System.out.println(Json.pretty(rotation.json("refused", List.of())));
             }
             throw e;
         }
@@ -360,7 +360,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.line();
         screen.heading("Plan");
         for (Plan.Line line : plan.lines()) {
-            screen.item("  " + line.step() + "  ", line.place());
+            screen.item("  " + HEADINGS.get(line.step()) + ": ", line.place());
             if (!line.command().isEmpty()) {
                 screen.command(6, line.command());
             }
@@ -372,7 +372,7 @@ class RotateKey implements Callable<Integer>, Listener {
             "read-back", "4 Read back", "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
 
     private static final Map<Step.Outcome, Mark> MARKS = Map.of(Step.Outcome.OK, Mark.OK, Step.Outcome.WARN, Mark.WARN,
-            Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP);
+            Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP, Step.Outcome.PLANNED, Mark.NONE);
 
     @Override
     public void ended(Step step) {
@@ -415,7 +415,7 @@ class RotateKey implements Callable<Integer>, Listener {
                 ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : VERDICTS.get(outcome));
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (shared.json()) {
-            System.out.println(Json.pretty(rotation.json(outcome)));
+            System.out.println(Json.pretty(rotation.json(outcome, outcome.equals("planned") ? rotation.plan().steps() : List.of())));
         }
         return exit;
     }

@@ -74,6 +74,22 @@ class RotationTest {
     }
 
     @Test
+    void aDryRunTellsMachinesWhatItWouldRun() throws IOException {
+        Cli.Result result = bench.rotate("--dry-run", "--json").run();
+        assertEquals(0, result.exit(), result::toString);
+        JsonNode json = Json.read(result.out());
+        assertEquals("planned", json.path("outcome").asText());
+        List<String> planned = new ArrayList<>();
+        json.path("steps").forEach(step -> {
+            if (step.path("outcome").asText().equals("planned")) {
+                planned.add(step.path("name").asText() + " " + step.path("command").asText());
+            }
+        });
+        assertTrue(planned.contains("store vault kv patch secret/klaviyo key=-   # the key on standard input"), planned.toString());
+        assertTrue(planned.contains("restart systemctl --no-ask-password restart web"), planned.toString());
+    }
+
+    @Test
     void theJsonAndTheJournalTellEveryStepAndNoKey() throws IOException {
         Cli.Result result = bench.rotate("--json").run();
         assertEquals(0, result.exit(), result::toString);

@@ -25,9 +25,9 @@ import runbook.rotation.Trouble.Kind;
 record DotenvFile(String name, Path path, String variable) implements SecretStore {
     private static final int LARGEST = 1 << 20;
 
-    /** Named by its whole path, so that a run from another folder means the same file. */
-    static DotenvFile of(Path path, String variable) {
-        Path absolute = path.toAbsolutePath().normalize();
+    /** Named by its whole path, so that a run from another folder means the same file; no shell expands {@code ~} after {@code file:}. */
+    static DotenvFile of(String path, String variable) {
+        Path absolute = Path.of(path.replaceFirst("^~/", Matcher.quoteReplacement(System.getProperty("user.home") + "/"))).toAbsolutePath().normalize();
         return new DotenvFile("file:" + absolute + "#" + variable, absolute, variable);
     }
 

@@ -1,6 +1,5 @@
 package runbook.rotation;
 
-import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
 import java.util.regex.Matcher;
@@ -31,7 +30,7 @@ public final class Places {
             store("vault:PATH#FIELD", "([A-Za-z0-9_][A-Za-z0-9/_.-]*)#([A-Za-z0-9_][A-Za-z0-9_.-]*)", is -> new VaultSecret(is.group(), is.group(1), is.group(2))),
             store("github:OWNER/REPO/NAME", "([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.][A-Za-z0-9_.-]*)/" + VARIABLE, is -> new GithubSecret(is.group(), is.group(1), is.group(2))),
             store("heroku:APP/VAR", "([a-z][a-z0-9-]*)/" + VARIABLE, is -> new HerokuVariable(is.group(), is.group(1), is.group(2))),
-            store("file:PATH#VAR", "([^\\x00-\\x1f]+)#" + VARIABLE, is -> DotenvFile.of(Path.of(is.group(1)), is.group(2))),
+            store("file:PATH#VAR", "([^\\x00-\\x1f]+)#" + VARIABLE, is -> DotenvFile.of(is.group(1), is.group(2))),
             store("exec:COMMAND", "(\\s*\\S[^\\x00]*)", is -> new ExecStore(is.group(), is.group(1))));
 
     private static final List<Row<RestartTarget>> TARGETS = List.of(

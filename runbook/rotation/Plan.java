@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import runbook.Durations;
 import runbook.Key;
+import runbook.rotation.Step.Outcome;
 
 /**
  * What is about to happen, for people to read before they say yes. Built from the very objects that will do it.
@@ -16,30 +17,35 @@ public record Plan(List<Line> lines) {
     /**
      * One action.
      *
-     * @param step    {@code 3 store}, {@code 4 read back}, …
+     * @param step    its name, as in {@link Step}
      * @param place   what it is about
      * @param command as it will be run; empty where no command is
      * @param notes   how the value travels, what the way back is, …; one line each
      */
     public record Line(String step, String place, String command, List<String> notes) { }
 
+    /** The same as steps that were not made. */
+    public List<Step> steps() {
+        return lines.stream().map(line -> new Step(line.step, line.place, Outcome.PLANNED, 0, line.command, String.join("; ", line.notes), "")).toList();
+    }
+
     static Plan of(Wishes wishes, List<Holding> holdings, Optional<Key> fresh, Optional<Key> old) {
         List<Line> lines = new ArrayList<>();
         for (Holding holding : holdings) {
-            lines.add(new Line("3 store", holding.name(), holding.store.writing().shown(), notes(holding, fresh)));
+            lines.add(new Line("store", holding.name(), holding.store.writing().shown(), notes(holding, fresh)));
         }
         for (Holding holding : holdings) {
-            lines.add(holding.store.readable() ? new Line("4 read back", holding.name(), holding.store.reading().shown(), List.of())
-                    : new Line("4 read back", holding.name(), "", List.of("not compared: " + holding.store.note())));
+            lines.add(holding.store.readable() ? new Line("read-back", holding.name(), holding.store.reading().shown(), List.of())
+                    : new Line("read-back", holding.name(), "", List.of("not compared: " + holding.store.note())));
         }
         for (RestartTarget target : wishes.targets()) {
-            target.restarting(wishes.restart()).forEach(command -> lines.add(new Line("5 restart", target.name(), command.shown(), List.of())));
+            target.restarting(wishes.restart()).forEach(command -> lines.add(new Line("restart", target.name(), command.shown(), List.of())));
         }
         if (wishes.targets().isEmpty()) {
-            lines.add(new Line("5 restart", "app", "", List.of("nothing to restart was given: the application has to read the key anew by itself")));
+            lines.add(new Line("restart", "app", "", List.of("nothing to restart was given: the application has to read the key anew by itself")));
         }
-        lines.add(new Line("6 verify", "app", "", List.of(verification(wishes))));
-        lines.add(new Line("7 old key", old.map(key -> "sha256 " + key.fingerprint()).orElse("unknown"), "", List.of(wishes.disableOld()
+        lines.add(new Line("verify", "app", "", List.of(verification(wishes))));
+        lines.add(new Line("disable-old", old.map(key -> "sha256 " + key.fingerprint()).orElse("unknown"), "", List.of(wishes.disableOld()
                 ? "disabled by Klaviyo's API " + Durations.words(wishes.grace()) + " after the application is well; enabled again if anything still uses it"
                 : "stays enabled: delete it by hand afterwards")));
         return new Plan(List.copyOf(lines));

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.Json;
 import runbook.Key;
 import runbook.incident.Event;
@@ -222,12 +223,12 @@ public final class Rotation implements AutoCloseable {
         return data;
     }
 
-    /** Keys, account and steps, as {@code rotate-key --json} shows them. */
-    public JsonNode json(String outcome) {
+    /** Keys, account and steps, those that were {@code planned} among them, as {@code rotate-key --json} shows them. */
+    public JsonNode json(String outcome, List<Step> planned) {
         ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome).put("account", account().orElse(null));
         root.set("oldKey", Progress.key(old));
         root.set("newKey", Progress.key(fresh));
-        root.set("steps", Json.of(work.ledger().steps().stream().map(Step::json).toList()));
+        root.set("steps", Json.of(Stream.concat(work.ledger().steps().stream(), planned.stream()).map(Step::json).toList()));
         return root.put("incident", incident.map(one -> one.folder().toString()).orElse(null));
     }
 

@@ -18,8 +18,8 @@ import com.fasterxml.jackson.databind.JsonNode;
  * @param mend    after a failure, the command that mends it; may be empty
  */
 public record Step(String name, String place, Outcome outcome, long millis, String command, String detail, String mend) {
-    /** How an action ends. */
-    public enum Outcome { OK, WARN, FAILED, SKIPPED }
+    /** How an action ends; planned is one that a dry run only shows. */
+    public enum Outcome { OK, WARN, FAILED, SKIPPED, PLANNED }
 
     /** The step as in {@code rotate-key --json}. */
     public JsonNode json() {
