@@ -200,7 +200,7 @@ class Postmortem implements Callable<Integer> {
         if (!report.drill().isEmpty()) {
             screen.heading("DRILL " + report.drill() + ": an exercise, nothing was broken");
         }
-        screen.verdict(Mark.OK, (report.severity().isEmpty() ? "" : report.severity() + " ") + report.title() + ", " + Text.count(report.entries(), "entry").replace("entrys", "entries"));
+        screen.verdict(Mark.OK, (report.severity().isEmpty() ? "" : report.severity() + " ") + report.title() + ", " + report.entries() + (report.entries() == 1 ? " entry" : " entries"));
         if (incident.isEmpty()) {
             screen.marked(Mark.WARN, "", 0, bundle == null ? "no open incident here: an empty template (--incident DIR names one)" : "no open incident here: from the bundle alone");
         }

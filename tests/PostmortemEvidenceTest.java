@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -125,7 +126,7 @@ class PostmortemEvidenceTest {
         assertTrue(text.contains("- Data queued for retry: 2,400 at most; drained"), text);
         assertTrue(text.contains("| 02:52 | **First symptom**: failed calls begin to rise | metrics |"), text);
         assertTrue(text.contains("| Time to detect | 12 minutes |") && text.contains("| Time to resolve | 25 minutes |"), text);
-        assertEquals(Optional.of(ROSE.truncatedTo(java.time.temporal.ChronoUnit.SECONDS)), report.began());
+        assertEquals(Optional.of(ROSE.truncatedTo(ChronoUnit.SECONDS)), report.began());
         Document page = Jsoup.parse(report.html(text));
         assertEquals(2, page.select("figure > svg path.errors").size(), "in the wide and the narrow picture");
         assertEquals(2, page.select("figure > svg path.latency").size());

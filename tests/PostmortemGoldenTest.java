@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -48,7 +49,7 @@ class PostmortemGoldenTest {
     @Test
     void notOverYet() throws IOException {
         Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
-        PostmortemJournals.add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", java.util.Map.of());
+        PostmortemJournals.add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
         String text = PostmortemJournals.report(incident).markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
 
         assertTrue(text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC") && text.contains("**Duration:** not over yet"), text);

@@ -1,8 +1,11 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -16,9 +19,12 @@ import org.jsoup.nodes.Element;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Json;
+import runbook.Problem;
 import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.message.Template;
+import runbook.report.Prometheus;
 import runbook.report.Report;
 import runbook.verdict.Diagnosis;
 
@@ -39,13 +45,13 @@ class PostmortemHostileTest {
     }
 
     private static void vendor(Incident incident, String hostile) {
-        String json = runbook.Json.line(runbook.Json.of(Map.of("checks", List.of(Map.of("name", "status-page", "detail", Map.of("incidents", List.of(
+        String json = Json.line(Json.of(Map.of("checks", List.of(Map.of("name", "status-page", "detail", Map.of("incidents", List.of(
                 Map.of("name", hostile, "status", hostile, "impact", hostile, "shortlink", "https://evil/" + hostile, "startedAt", "2026-11-20T03:00:00Z",
                         "postedAt", "2026-11-20T03:30:00Z", "updatedAt", "2026-11-20T03:31:00Z", "update", hostile))))))));
         try {
-            incident.write("triage-20261120T030405Z.json", json.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            incident.write("triage-20261120T030405Z.json", json.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -123,7 +129,7 @@ class PostmortemHostileTest {
                 + String.format(line, "20", "second")
                 + "{\"at\":\"2199-01-01T00:00:00Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"from the future\",\"data\":{}}\n"
                 + "{\"at\":\"yesterday\",\"event\":\"note\"}\nnot json\n[1,2]\n\u0000\u0001\n{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n{\"at\":\"2026-11-20T03:5")
-                .getBytes(java.nio.charset.StandardCharsets.UTF_8));
+                .getBytes(StandardCharsets.UTF_8));
         Report report = PostmortemJournals.report(incident);
         String text = report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
 
@@ -141,8 +147,8 @@ class PostmortemHostileTest {
     void bundlesThatAreNoneAreRefused() throws IOException {
         Path file = Tree.temporary("postmortem").resolve("bundle.zip");
         Files.writeString(file, "not a zip");
-        runbook.Problem problem = org.junit.jupiter.api.Assertions.assertThrows(runbook.Problem.class, () -> Report.of(new Report.Sources(Optional.empty(), Optional.of(file),
-                null, null, null, runbook.report.Prometheus.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty())));
+        Problem problem = assertThrows(Problem.class, () -> Report.of(new Report.Sources(Optional.empty(), Optional.of(file),
+                null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty())));
 
         assertTrue(problem.getMessage().startsWith("--bundle "), problem.getMessage());
     }

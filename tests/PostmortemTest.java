@@ -4,12 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
@@ -178,7 +180,7 @@ class PostmortemTest {
         long mostMemory = 0;
         while (running.process().isAlive()) {
             mostMemory = Math.max(mostMemory, residentMegabytes(running.process().pid()));
-            running.process().waitFor(20, java.util.concurrent.TimeUnit.MILLISECONDS);
+            running.process().waitFor(20, TimeUnit.MILLISECONDS);
         }
         long millis = (System.nanoTime() - start) / 1_000_000;
         assertEquals(0, running.await().exit());
@@ -190,7 +192,7 @@ class PostmortemTest {
         try {
             Matcher peak = Pattern.compile("VmHWM:\\s+(\\d+) kB").matcher(PostmortemJournals.read(Path.of("/proc/" + pid + "/status")));
             return peak.find() ? Long.parseLong(peak.group(1)) / 1024 : 0;
-        } catch (java.io.UncheckedIOException e) {
+        } catch (UncheckedIOException e) {
             // No such file system here, or the process has just ended.
             return 0;
         }

@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -151,7 +152,7 @@ public final class EventsFile {
     // Slack writes <@U123>, <#C1|general>, <https://x|label> and escapes the three characters that this needs.
     private static String slackText(String text, Map<String, String> names) {
         String named = Pattern.compile("<@([A-Z0-9]+)(?:\\|([^>]*))?>").matcher(text)
-                .replaceAll(found -> java.util.regex.Matcher.quoteReplacement("@" + (found.group(2) != null ? found.group(2) : names.getOrDefault(found.group(1), found.group(1)))));
+                .replaceAll(found -> Matcher.quoteReplacement("@" + (found.group(2) != null ? found.group(2) : names.getOrDefault(found.group(1), found.group(1)))));
         return named.replaceAll("<#[A-Z0-9]+\\|([^>]*)>", "#$1").replaceAll("<!([a-z]+)[^>]*>", "@$1")
                 .replaceAll("<([^|>]+)\\|([^>]*)>", "$2 ($1)").replaceAll("<([^>]+)>", "$1")
                 .replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -149,7 +150,7 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
                 }
             });
         }
-        ours.sort(java.util.Comparator.comparing(VendorIncident::posted));
+        ours.sort(Comparator.comparing(VendorIncident::posted));
         return ours;
     }
 

@@ -2,9 +2,11 @@ package runbook.report;
 
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import runbook.Text;
 import runbook.incident.Event;
 
 /** Facts that suggest what went well, what did not, and where luck helped. People judge; this only reminds. */
@@ -74,7 +76,7 @@ final class Hints {
             recovered = entry.kind().equals(Event.RECOVERED) || recovered && !entry.kind().equals(Event.DEGRADED);
         }
         if (falls > 0) {
-            badly.add("it came back and failed again (" + runbook.Text.count(falls, "time") + ")");
+            badly.add("it came back and failed again (" + Text.count(falls, "time") + ")");
         }
     }
 
@@ -114,7 +116,7 @@ final class Hints {
 
     private void hours(Milestones moments) {
         moments.detected().ifPresent(at -> {
-            int hour = at.atOffset(java.time.ZoneOffset.UTC).getHour();
+            int hour = at.atOffset(ZoneOffset.UTC).getHour();
             if (hour >= 22 || hour < 6) {
                 lucky.add("it happened at " + Texts.clock(at) + " UTC: would the same have gone as well at the busiest hour?");
             }

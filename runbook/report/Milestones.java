@@ -1,5 +1,6 @@
 package runbook.report;
 
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -73,7 +74,7 @@ record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> det
         try {
             Instant since = Instant.parse(recovered.data().path("goodSince").asText());
             return since.isBefore(recovered.at()) ? since : recovered.at();
-        } catch (java.time.DateTimeException e) {
+        } catch (DateTimeException e) {
             return recovered.at();
         }
     }

@@ -7,7 +7,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jsoup.nodes.Entities;
+import runbook.Text;
 
 /**
  * The timeline to scale, as SVG: bands of states, numbered events, error rate and latency below where there is data.
@@ -40,7 +42,7 @@ final class Picture {
         if (milestones.size() <= MOST_EVENTS) {
             return milestones;
         }
-        var often = milestones.stream().collect(java.util.stream.Collectors.groupingBy(Entry::kind, java.util.stream.Collectors.counting()));
+        var often = milestones.stream().collect(Collectors.groupingBy(Entry::kind, Collectors.counting()));
         return milestones.stream().sorted(Comparator.comparing(entry -> often.get(entry.kind()))).limit(MOST_EVENTS)
                 .sorted(Comparator.comparing(Entry::at)).toList();
     }
@@ -233,7 +235,7 @@ final class Picture {
     }
 
     private static String escaped(String outside, int max) {
-        return Entities.escape(runbook.Text.safe(outside, max)).replace("\"", "&quot;").replace("'", "&#39;");
+        return Entities.escape(Text.safe(outside, max)).replace("\"", "&quot;").replace("'", "&#39;");
     }
 
     /** When nothing has a time there is no picture. */

@@ -5,6 +5,7 @@ import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import runbook.Text;
 
 /** Times and durations in a postmortem's words; everything is UTC. */
 final class Texts {
@@ -42,6 +43,6 @@ final class Texts {
     }
 
     private static String count(long number, String noun) {
-        return runbook.Text.count(number, noun);
+        return Text.count(number, noun);
     }
 }

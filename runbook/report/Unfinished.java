@@ -1,6 +1,7 @@
 package runbook.report;
 
 import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.LocalDate;
 import java.time.LocalTime;
 import java.util.ArrayList;
@@ -167,7 +168,7 @@ public final class Unfinished {
 
         long minutesAfter(Moment other) {
             try {
-                long minutes = java.time.Duration.between(LocalTime.parse(other.clock), LocalTime.parse(clock)).toMinutes();
+                long minutes = Duration.between(LocalTime.parse(other.clock), LocalTime.parse(clock)).toMinutes();
                 if (date != null && other.date != null) {
                     return minutes + 1440 * (LocalDate.parse(date).toEpochDay() - LocalDate.parse(other.date).toEpochDay());
                 }
