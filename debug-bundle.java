@@ -68,6 +68,7 @@ class DebugBundle implements Callable<Integer> {
 
     private static final int INCOMPLETE = 41;
     private static final int BAD_ARCHIVE = 42;
+    private static final int LABEL = 32;
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
 
     /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
@@ -194,7 +195,7 @@ class DebugBundle implements Callable<Integer> {
             return 0;
         }
         screen.line("Klaviyo debug bundle from " + request.window().from() + " to " + request.window().to() + ", at most " + Durations.words(maxTime) + " ...");
-        Bundle.Made made = bundle.make(progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL, progress.what(), 26, progress.words()));
+        Bundle.Made made = bundle.make(progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL, label(progress.what()), LABEL, progress.words()));
         incident.ifPresent(folder -> record(folder, made, screen));
         show(made, request, screen);
         if (shared.json()) {
@@ -275,8 +276,13 @@ class DebugBundle implements Callable<Integer> {
         try {
             incident.append(Event.now("debug-bundle", Event.BUNDLED, "evidence collected in " + made.file().getFileName() + (made.complete() ? "" : ", incomplete"), data));
         } catch (IOException e) {
-            screen.marked(Mark.WARN, "journal", 26, "not written: " + Incident.why(e));
+            screen.marked(Mark.WARN, "journal", LABEL, "not written: " + Incident.why(e));
         }
+    }
+
+    // Collectors are named after paths and queries of any length.
+    private static String label(String name) {
+        return name.length() <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(name.length() - LABEL + 15);
     }
 
     private void show(Bundle.Made made, BundleRequest request, Screen screen) {
@@ -285,7 +291,7 @@ class DebugBundle implements Callable<Integer> {
         screen.line("Triage says " + made.headline());
         screen.line(redacted + " secrets and personal data replaced: " + made.redacted().entrySet().stream().map(rule -> rule.getValue() + " " + rule.getKey()).collect(Collectors.joining(", ")));
         if (!request.policy().kept().isEmpty()) {
-            screen.marked(Mark.WARN, "NOT redacted", 26, String.join(", ", request.policy().kept()));
+            screen.marked(Mark.WARN, "NOT redacted", LABEL, String.join(", ", request.policy().kept()));
         }
         if (!made.missing().isEmpty()) {
             screen.heading("Missing");

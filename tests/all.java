@@ -10,6 +10,8 @@
 // What the tests reach into
 //SOURCES ../runbook/cli/package-info.java
 //SOURCES ../runbook/verdict/package-info.java
+//SOURCES ../runbook/bundle/package-info.java
+//SOURCES ../runbook/redact/package-info.java
 //SOURCES ../runbook/message/package-info.java
 //SOURCES ../runbook/rotation/package-info.java
 //SOURCES ../runbook/report/package-info.java
@@ -18,6 +20,7 @@
 
 // Helpers that the tests share
 //SOURCES Certificates.java
+//SOURCES Canaries.java
 //SOURCES Cli.java
 //SOURCES FakeAws.java
 //SOURCES FakeGcp.java
@@ -41,6 +44,7 @@
 // The tests, one line each (CatalogTest fails when one is missing here)
 //SOURCES CatalogTest.java
 //SOURCES CliTest.java
+//SOURCES DebugBundleTest.java
 //SOURCES FaultTest.java
 //SOURCES FleetTest.java
 //SOURCES GameDayTest.java
@@ -54,6 +58,7 @@
 //SOURCES PostmortemKeepTest.java
 //SOURCES PostmortemTest.java
 //SOURCES ReadmeTest.java
+//SOURCES RedactTest.java
 //SOURCES RotationCloudTest.java
 //SOURCES RotationKillTest.java
 //SOURCES RotationMatrixTest.java

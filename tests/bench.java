@@ -3,11 +3,14 @@
 //DESCRIPTION Measures the toolkit on this machine, as ratios within one run
 //SOURCES ../runbook/cli/package-info.java
 //SOURCES ../runbook/verdict/package-info.java
+//SOURCES ../runbook/redact/package-info.java
 //SOURCES ../runbook/watching/package-info.java
 //SOURCES Cli.java
 //SOURCES Repository.java
 //SOURCES ScriptCommand.java
 //SOURCES Tree.java
+//SOURCES BundleBench.java
+//SOURCES LogMaker.java
 //SOURCES TriageBench.java
 //SOURCES WatchBench.java
 //SOURCES FleetBench.java
@@ -27,6 +30,7 @@ class Bench {
 
     static {
         SUBJECTS.put("triage", TriageBench::measure);
+        SUBJECTS.put("bundle", BundleBench::measure);
         SUBJECTS.put("watch", WatchBench::measure);
         SUBJECTS.put("fleet", FleetBench::measure);
     }

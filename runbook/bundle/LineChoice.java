@@ -84,6 +84,7 @@ final class LineChoice {
         int before = 0;
         int own = 0;
         int done = from;
+        int around = search == null ? 0 : wanted.around;
         for (int line = 0; line < piece.length(); ) {
             int hit = search == null ? line : search.find(data, line, piece.length());
             if (hit < 0) {
@@ -92,8 +93,8 @@ final class LineChoice {
             int start = lineStart(data, hit);
             int end = lineEnd(data, hit, piece.length());
             if (inWindow(data, start, end)) {
-                int first = Math.max(done, back(data, start, wanted.around));
-                int last = Math.min(to, forth(data, end, piece.length(), wanted.around));
+                int first = Math.max(done, back(data, start, around));
+                int last = Math.min(to, forth(data, end, piece.length(), around));
                 if (last > first) {
                     before += Math.max(0, Math.min(last, piece.from()) - first);
                     own += Math.max(0, Math.min(last, piece.to()) - Math.max(first, piece.from()));

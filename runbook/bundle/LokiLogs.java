@@ -88,12 +88,12 @@ record LokiLogs(URI address, String query, Http http, Duration timeout, LineChoi
                 return null;
             }
             List<Line> lines = lines(reply.json());
-            // Lines of the very moment where the last page ended come again.
-            List<Line> fresh = lines.stream().filter(line -> !atFrom.contains(line)).toList();
+            // Lines of the very moment where the last page ended come again; older ones were not asked for.
+            List<Line> fresh = lines.stream().filter(line -> line.nanos.compareTo(from) >= 0 && !atFrom.contains(line)).toList();
             if (fresh.isEmpty()) {
                 return null;
             }
-            moveOn(lines);
+            moveOn(fresh);
             return text(fresh).getBytes(StandardCharsets.UTF_8);
         }
 

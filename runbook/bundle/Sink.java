@@ -87,7 +87,7 @@ final class Sink {
             carried = workshop.conveyor().carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part);
         } catch (PlainInput.NotText e) {
             part.close();
-            remark(name + " left out: " + e.getMessage());
+            remark(name.replaceFirst("^log/", "") + " left out: " + e.getMessage());
             return null;
         }
         part.finish();
@@ -171,13 +171,26 @@ final class Sink {
         }
 
         @Override
+        public int available() throws IOException {
+            return expired ? 0 : in.available();
+        }
+
+        @Override
         public int read() throws IOException {
             return expired ? -1 : in.read();
         }
 
         @Override
         public int read(byte[] target, int offset, int length) throws IOException {
-            return expired ? -1 : in.read(target, offset, length);
+            try {
+                return expired ? -1 : in.read(target, offset, length);
+            } catch (IOException e) {
+                // A killed child's pipe breaks; what came through it before is kept.
+                if (expired) {
+                    return -1;
+                }
+                throw e;
+            }
         }
     }
 

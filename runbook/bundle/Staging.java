@@ -42,7 +42,10 @@ final class Staging implements Closeable {
     private void cleanUp() {
         // Children write into pipes that nobody reads any more: they go first.
         ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
-        delete();
+        // Threads still run, and may make a file while the folder is being emptied.
+        for (int i = 0; i < 100 && Files.exists(folder); i++) {
+            delete();
+        }
     }
 
     private void delete() {

@@ -2,6 +2,7 @@ package runbook.bundle;
 
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
@@ -14,10 +15,12 @@ import java.time.ZoneOffset;
 final class Stamps {
     static final long NONE = Long.MIN_VALUE;
     private static final int LOOK = 200;
+    private static final Duration NEAR = Duration.ofDays(60);
     private static final String MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
 
     private final ZoneId zone;
     private final int year;
+    private final long latest;
 
     // Lines of one log mostly fall into the same minute: its start is worked out once.
     private long minuteKey = -1;
@@ -26,6 +29,7 @@ final class Stamps {
     /** @param zone of times that name none; {@code end} tells which year syslog's yearless times are of */
     Stamps(ZoneId zone, Instant end) {
         this.zone = zone;
+        this.latest = end.toEpochMilli();
         this.year = end.atZone(zone).getYear();
     }
 
@@ -85,7 +89,7 @@ final class Stamps {
         return month < 0 ? NONE : time(year, month, day, number(data, at + 7, 2), number(data, at + 10, 2), number(data, at + 13, 2) * 1000, Integer.MIN_VALUE);
     }
 
-    private static long sinceEpoch(byte[] data, int at, int end) {
+    private long sinceEpoch(byte[] data, int at, int end) {
         int digits = 0;
         long value = 0;
         while (at + digits < end && digit(data[at + digits]) && digits < 17) {
@@ -93,7 +97,10 @@ final class Stamps {
             digits++;
         }
         boolean named = at == 0 || data[at - 1] == '\n' || data[at - 1] == ':' || data[at - 1] == '=' || data[at - 1] == ' ' || data[at - 1] == '"';
-        return !named ? NONE : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16 ? value / 1000 : NONE;
+        boolean ends = at + digits >= end || !Character.isLetter(data[at + digits]);
+        long time = !named || !ends ? NONE : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16 ? value / 1000 : NONE;
+        // An order's number may look the same: only what is near the window is taken for a time.
+        return time != NONE && Math.abs(latest - time) < NEAR.toMillis() ? time : NONE;
     }
 
     /** Seconds east of Greenwich, or {@link Integer#MIN_VALUE} when none is named. */

@@ -37,11 +37,8 @@ record Surroundings(List<String> variables, URI api, Http http, Duration timeout
 
     @Override
     public void collect(Sink sink) throws IOException {
-        ObjectNode environment = Json.object();
-        for (String name : names()) {
-            environment.put(name, shown(name, System.getenv(name)));
-        }
-        sink.json("variables.json", environment, 0);
+        // Name and value apart: after a secret's name even its description would be taken for the secret.
+        sink.json("variables.json", Json.of(names().stream().map(name -> Json.object().put("name", name).put("value", shown(name, System.getenv(name)))).toList()), 0);
         sink.json("system.json", system(), 0);
         sink.json("clock.json", clock(sink), 0);
     }

@@ -92,7 +92,21 @@ final class EncodedRuns {
                 return true;
             }
         }
-        return hex(data, start, end) && (secretInHex(data, start, end) || secretInHex(data, start + 1, end));
+        return secretInHex(data, start, end);
+    }
+
+    // Other characters may adjoin it: every stretch of the run that is hexadecimal is tried, from both alignments.
+    private boolean secretInHex(byte[] data, int start, int end) {
+        int from = start;
+        for (int i = start; i <= end; i++) {
+            if (i == end || Character.digit(data[i], 16) < 0) {
+                if (i - from >= SHORTEST && (hexSecret(data, from, i) || hexSecret(data, from + 1, i))) {
+                    return true;
+                }
+                from = i + 1;
+            }
+        }
+        return false;
     }
 
     /** Whether four neighbouring groups of four decode to printable bytes: it is enough to begin at every fourth. */
@@ -144,7 +158,7 @@ final class EncodedRuns {
         return decoded;
     }
 
-    private boolean secretInHex(byte[] data, int start, int end) {
+    private boolean hexSecret(byte[] data, int start, int end) {
         byte[] decoded = new byte[(end - start) / 2];
         int readable = 0;
         for (int i = 0; i < decoded.length; i++) {

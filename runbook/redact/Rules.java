@@ -41,7 +41,7 @@ final class Rules {
                     "Basic dXNlcjpwYXNz)", "basic authentication required"),
             // Tokens that their form gives away
             token("jwt", List.of("eyj"), "eyJ[\\w-]{8,}(?:\\.[\\w-]*+){0,4}+", "id eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl&", "heyJude and obeyJSON"),
-            token("aws-id", List.of("akia", "asia", "abia", "acca", "a3t"), "(?<![A-Z0-9])(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIAIOSFODNN7EXAMPLE&", "ASIA-PACIFIC region"),
+            token("aws-id", List.of("akia", "asia", "abia", "acca", "a3t"), "(?:(?<![A-Z0-9])|(?<=%[0-9A-F]{2})|(?<=u00[0-9a-fA-F]{2}))(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIAIOSFODNN7EXAMPLE&", "ASIA-PACIFIC region"),
             token("gcp-key", List.of("aiza", "ya29.", "gocspx-"), "AIza[\\w-]{30,}|ya29\\.[\\w.-]{16,}|GOCSPX-[\\w-]{16,}", "AIzaSyA1234567890abcdefghijklmnopqrstuv)", "aiza is short"),
             token("slack", List.of("xox", "xapp-", "hooks.slack.com"), "xox[a-z]-[\\w-]{8,}|xapp-[\\w-]{8,}|(?i:hooks\\.slack\\.com)(?:/|%2[fF])(?:services|workflows|triggers)(?:/|%2[fF])([\\w/%-]{8,})",
                     "https://hooks.slack.com/services/T0AB/B0CD/x1y2z3w4", "hooks.slack.com is up"),
