@@ -131,7 +131,10 @@ public final class EventsFile {
 
     private void slack(JsonNode messages) {
         Map<String, String> names = new HashMap<>();
-        messages.forEach(message -> names.merge(message.path("user").asText(), name(message), (known, name) -> name.equals(message.path("user").asText()) ? known : name));
+        messages.forEach(message -> {
+            String id = message.path("user").asText();
+            names.merge(id, name(message), (known, name) -> name.equals(id) ? known : name);
+        });
         int number = 0;
         for (JsonNode message : messages) {
             number++;
@@ -152,7 +155,8 @@ public final class EventsFile {
     // Slack writes <@U123>, <#C1|general>, <https://x|label> and escapes the three characters that this needs.
     private static String slackText(String text, Map<String, String> names) {
         String named = Pattern.compile("<@([A-Z0-9]+)(?:\\|([^>]*))?>").matcher(text)
-                .replaceAll(found -> Matcher.quoteReplacement("@" + (found.group(2) != null ? found.group(2) : names.getOrDefault(found.group(1), found.group(1)))));
+                .replaceAll(found -> Matcher.quoteReplacement(
+                        "@" + (found.group(2) != null ? found.group(2) : names.getOrDefault(found.group(1), found.group(1)))));
         return named.replaceAll("<#[A-Z0-9]+\\|([^>]*)>", "#$1").replaceAll("<!([a-z]+)[^>]*>", "@$1")
                 .replaceAll("<([^|>]+)\\|([^>]*)>", "$2 ($1)").replaceAll("<([^>]+)>", "$1")
                 .replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
@@ -188,8 +192,9 @@ public final class EventsFile {
                 number++;
                 Map<String, String> fields = new HashMap<>();
                 rows.nextValue().forEach((name, value) -> fields.put(name.strip().toLowerCase(Locale.ROOT), value == null ? "" : value));
-                if (number == 2 && (first(fields, TIME).isEmpty() && TIME.stream().noneMatch(fields::containsKey) || TEXT.stream().noneMatch(fields::containsKey))) {
-                    throw new Problem(file + ": its header needs a column for the time (" + String.join(", ", TIME) + ") and one for the text (" + String.join(", ", TEXT) + ")");
+                if (TIME.stream().noneMatch(fields::containsKey) || TEXT.stream().noneMatch(fields::containsKey)) {
+                    throw new Problem(file + ": its header needs a column for the time (" + String.join(", ", TIME) + ") and one for the text ("
+                            + String.join(", ", TEXT) + ")");
                 }
                 row("row " + number, fields);
             }

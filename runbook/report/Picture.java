@@ -100,7 +100,8 @@ final class Picture {
         svg.append(String.format(Locale.ROOT, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%2$.1f\"/>", scale.left(), axis, scale.right()));
         for (Instant tick : scale.ticks(scale.overDays() ? 92 : 56)) {
             String label = scale.overDays() ? Texts.full(tick).substring(5) : Texts.clock(tick);
-            svg.append(String.format(Locale.ROOT, "<line class=\"grid\" x1=\"%1$.1f\" y1=\"%2$.1f\" x2=\"%1$.1f\" y2=\"%3$.1f\"/><text class=\"tick\" x=\"%1$.1f\" y=\"%4$.1f\">%5$s</text>",
+            svg.append(String.format(Locale.ROOT, "<line class=\"grid\" x1=\"%1$.1f\" y1=\"%2$.1f\" x2=\"%1$.1f\" y2=\"%3$.1f\"/>"
+                    + "<text class=\"tick\" x=\"%1$.1f\" y=\"%4$.1f\">%5$s</text>",
                     scale.x(tick), BAND, axis + 5, axis + 20, label));
         }
     }
@@ -110,12 +111,14 @@ final class Picture {
             double x = scale.x(band.from());
             double width = Math.max(1, scale.x(band.to()) - x);
             String word = band.kind().word();
-            svg.append(String.format(Locale.ROOT, "<rect class=\"band\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%.0f\" fill=\"url(#band-%s)\"><title>%s %s to %s UTC</title></rect>",
+            svg.append(String.format(Locale.ROOT, "<rect class=\"band\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%.0f\" fill=\"url(#band-%s)\">"
+                    + "<title>%s %s to %s UTC</title></rect>",
                     x, width, BAND, word, word, Texts.full(band.from()), Texts.full(band.to())));
             svg.append(String.format(Locale.ROOT, "<line class=\"change\" x1=\"%1$.1f\" y1=\"0\" x2=\"%1$.1f\" y2=\"%2$.1f\"/>", x, axis));
             double room = word.length() * 7.4 + 10;
             if (width > room) {
-                svg.append(String.format(Locale.ROOT, "<rect class=\"plate\" x=\"%.1f\" y=\"6\" width=\"%.1f\" height=\"18\" rx=\"3\"/><text class=\"word\" x=\"%.1f\" y=\"19\">%s</text>",
+                svg.append(String.format(Locale.ROOT, "<rect class=\"plate\" x=\"%.1f\" y=\"6\" width=\"%.1f\" height=\"18\" rx=\"3\"/>"
+                        + "<text class=\"word\" x=\"%.1f\" y=\"19\">%s</text>",
                         x + width / 2 - room / 2, room, x + width / 2, word));
             }
         }
@@ -207,19 +210,23 @@ final class Picture {
 
     private String legend() {
         StringBuilder legend = new StringBuilder("<p class=\"legend\">");
-        bands.stream().map(Band::kind).distinct().forEach(kind -> legend.append("<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\"><rect width=\"22\" height=\"14\" fill=\"url(#band-")
-                .append(kind.word()).append(")\"/></svg> ").append(kind.word()).append("</span> "));
+        bands.stream().map(band -> band.kind().word()).distinct()
+                .forEach(word -> legend.append(key("<rect width=\"22\" height=\"14\" fill=\"url(#band-" + word + ")\"/>", word)));
         legend.append("<span class=\"key\"><b class=\"disc\">1</b> ours</span> ");
         if (events.stream().anyMatch(event -> event.kind().equals(Entry.VENDOR))) {
             legend.append("<span class=\"key\"><b class=\"box\">1</b> Klaviyo's status page</span> ");
         }
         if (plotted() && metrics.allErrors().peak() > 0) {
-            legend.append("<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\"><path class=\"errors\" d=\"M0 14L0 9L11 3L22 7L22 14Z\"/></svg> ").append(metrics.rate()).append(" (left)</span> ");
+            legend.append(key("<path class=\"errors\" d=\"M0 14L0 9L11 3L22 7L22 14Z\"/>", metrics.rate() + " (left)"));
         }
         if (plotted() && metrics.latency().isPresent()) {
-            legend.append("<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\"><path class=\"latency\" d=\"M0 9L11 4L22 8\"/></svg> latency in seconds (right)</span> ");
+            legend.append(key("<path class=\"latency\" d=\"M0 9L11 4L22 8\"/>", "latency in seconds (right)"));
         }
         return legend.append("</p>").toString();
+    }
+
+    private static String key(String sample, String words) {
+        return "<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\">" + sample + "</svg> " + words + "</span> ";
     }
 
     private String list() {
@@ -227,8 +234,8 @@ final class Picture {
         StringBuilder list = new StringBuilder("<ol class=\"events\">");
         for (int i = 0; i < events.size(); i++) {
             Entry event = events.get(i);
-            list.append("<li id=\"event-").append(i + 1).append("\"><time datetime=\"").append(event.at()).append("\">").append(overDays ? Texts.full(event.at()) : Texts.clock(event.at()))
-                    .append("</time> ").append(escaped(Timeline.plain(event), 220)).append(" <small>").append(escaped(event.source(), 40)).append("</small></li>");
+            list.append(String.format("<li id=\"event-%d\"><time datetime=\"%s\">%s</time> %s <small>%s</small></li>", i + 1, event.at(),
+                    overDays ? Texts.full(event.at()) : Texts.clock(event.at()), escaped(Timeline.plain(event), 220), escaped(event.source(), 40)));
         }
         long more = entries.stream().filter(Entry::milestone).count() - events.size();
         return list + "</ol>" + (more > 0 ? "<p>" + more + " more milestones are in the table.</p>" : "");
