@@ -232,9 +232,15 @@ class Watch implements Callable<Integer> {
 
     // ---- what people see
 
-    private Face face() throws IOException {
-        boolean live = !shared.json() && Screen.terminal() && LiveTerminal.capable(System.getenv("TERM"));
-        return live ? new LiveFace(LiveTerminal.open(screen.either("u", "a").equals("u"), screen.colored())) : new LineFace(screen, shared.json(), shared.drill());
+    private Face face() {
+        if (!shared.json() && Screen.terminal() && LiveTerminal.capable(System.getenv("TERM"))) {
+            try {
+                return new LiveFace(LiveTerminal.open(screen.either("u", "a").equals("u"), screen.colored()));
+            } catch (IOException | RuntimeException e) {
+                // A terminal that cannot be taken over (no stty, a strange type) still shows lines.
+            }
+        }
+        return new LineFace(screen, shared.json(), shared.drill());
     }
 
     private void end(Watching watching, int exit) throws IOException {
