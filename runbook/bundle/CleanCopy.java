@@ -177,7 +177,7 @@ public final class CleanCopy {
         try (InputStream again = Files.newInputStream(file)) {
             Pieces pieces = new Pieces(again, Long.MAX_VALUE);
             for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
-                redactor.cleaner(tally).remaining(piece.data(), piece.length());
+                redactor.cleaner(tally).remaining(piece);
             }
         }
         if (tally.total() > 0) {

@@ -150,7 +150,7 @@ public record Verification(List<String> problems, Map<String, Map<String, Long>>
                 Pieces pieces = new Pieces(new Counting(stream, digest), Long.MAX_VALUE);
                 for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
                     Piece next = piece;
-                    underway.add(pool.submit(() -> redactor.cleaner(tally).remaining(next.data(), next.length())));
+                    underway.add(pool.submit(() -> redactor.cleaner(tally).remaining(next)));
                     if (underway.size() > 4) {
                         underway.poll().get();
                     }

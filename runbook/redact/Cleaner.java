@@ -83,15 +83,23 @@ public final class Cleaner {
 
     /** How many secrets it still holds; stand-ins for redacted ones are none. */
     public int remaining(byte[] data, int length) {
+        return remaining(new Piece(data, length, 0, length));
+    }
+
+    /** How many secrets begin in the piece itself: what its neighbours show may be cut off. */
+    public int remaining(Piece piece) {
         sparing = true;
-        int found = PrivateKeys.blank(data.clone(), length);
+        int found = PrivateKeys.blank(piece.data().clone(), piece.length());
         tally.add(Rules.PRIVATE_KEY.id(), found);
-        find(data, length);
+        find(piece.data(), piece.length());
         for (int i = 0; i < spans.count(); i++) {
-            counts[spans.rule(i) & 0xffff]++;
+            if (spans.start(i) >= piece.from() && spans.start(i) < piece.to()) {
+                counts[spans.rule(i) & 0xffff]++;
+                found++;
+            }
         }
         count();
-        return found + spans.count();
+        return found;
     }
 
     private void count() {
