@@ -180,7 +180,8 @@ class Postmortem implements Callable<Integer> {
         if (lead != null && incident.isPresent() && Files.exists(incident.get().journal().file())) {
             String name = name(lead);
             List<Event> events = incident.get().journal().read().events();
-            String known = events.stream().map(event -> event.data().path("lead").asText()).filter(one -> !one.isEmpty()).reduce("", (one, other) -> other);
+            String known = events.stream().map(event -> event.data().path("lead").asText(event.event().equals(Event.ACKNOWLEDGED) ? event.data().path("by").asText() : ""))
+                    .filter(one -> !one.isEmpty()).reduce("", (one, other) -> other);
             if (!known.equals(name)) {
                 journal(incident.get(), new Event(now, "postmortem", Event.NOTE, name + " leads the incident", Json.of(withDrill(shared, events, Map.of("lead", name)))));
             }

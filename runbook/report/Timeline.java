@@ -20,6 +20,8 @@ import runbook.incident.Event;
 final class Timeline {
     private static final int MOST_ROWS = 400;
     private static final int MOST_MILESTONES = 200;
+    // A journal of usual length is told whole; of a huge one, each row shows the beginning.
+    private static final int USUAL_LENGTH = 500;
     private static final int MOST_TEXTS = 4;
     private static final List<Duration> STEPS = List.of(Duration.ofMinutes(1), Duration.ofMinutes(5), Duration.ofMinutes(15),
             Duration.ofHours(1), Duration.ofHours(6), Duration.ofDays(1), Duration.ofDays(30), Duration.ofDays(365));
@@ -130,7 +132,7 @@ final class Timeline {
         return from + "–" + (Texts.date(row.from()).equals(Texts.date(row.to())) ? Texts.clock(row.to()) : Texts.full(row.to()));
     }
 
-    private static String what(Row row) {
+    private String what(Row row) {
         Map<String, Integer> times = new HashMap<>();
         List<Entry> distinct = new ArrayList<>();
         for (Entry entry : row.entries()) {
@@ -138,9 +140,10 @@ final class Timeline {
                 distinct.add(entry);
             }
         }
-        String shown = distinct.stream().limit(MOST_TEXTS).map(entry -> sentence(entry) + times(times.get(entry.kind() + entry.text())))
+        int most = entries.size() <= USUAL_LENGTH ? USUAL_LENGTH : MOST_TEXTS;
+        String shown = distinct.stream().limit(most).map(entry -> sentence(entry) + times(times.get(entry.kind() + entry.text())))
                 .collect(Collectors.joining("<br>"));
-        int more = distinct.size() - MOST_TEXTS;
+        int more = distinct.size() - most;
         return more > 0 ? shown + String.format(Locale.ROOT, "<br>… and %,d more", more) : shown;
     }
 
