@@ -14,7 +14,7 @@ record Scale(Instant from, Instant to, double left, double right) {
     /** A scale with some room at both ends. */
     static Scale around(Instant from, Instant to, double left, double right) {
         Duration length = Duration.between(from, to);
-        Duration room = length.toMinutes() < 2 ? Duration.ofMinutes(2) : length.dividedBy(30);
+        Duration room = length.toMinutes() < 20 ? Duration.ofSeconds(40) : length.dividedBy(30);
         return new Scale(from.minus(room), to.plus(room), left, right);
     }
 
