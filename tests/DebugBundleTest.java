@@ -37,6 +37,7 @@ import runbook.Json;
 /** The bundle as its users make it: the real program, every source, and nothing in the archive that should not be. */
 class DebugBundleTest {
     private static final String KEY = "pk_Zz9Yx8_00112233445566778899aabbccddeeff01";
+    private static final int START = 8;
     private static final Path HOME = Tree.temporary("bundle");
     private static final Path REMOTE = Path.of("/lib/systemd/systemd-journal-remote");
     private static final Map<String, String> ANSWERS = new HashMap<>();
@@ -102,7 +103,7 @@ class DebugBundleTest {
             gzip.write(lines(sources.get(1)).getBytes(StandardCharsets.UTF_8));
         }
         Files.write(logs.resolve("windows.log"), lines(sources.get(2)).getBytes(Charset.forName("UTF-16")));
-        Files.writeString(logs.resolve("one-line.log"), sources.get(3).stream().map(canary -> canary.line() + "all quiet; ".repeat(900)).collect(Collectors.joining(" ")));
+        Files.writeString(logs.resolve("one-line.log"), sources.get(3).stream().map(canary -> canary.line() + " all quiet;".repeat(250)).collect(Collectors.joining(" ")));
         Files.writeString(logs.resolve("jo.file@shop.example.log"), "klaviyo named after a person\n");
         Path tools = Files.createDirectories(work.resolve("bin"));
         standIn(tools, "docker", lines(sources.get(4)));
@@ -133,13 +134,7 @@ class DebugBundleTest {
         String everything = files.entrySet().stream().map(file -> file.getKey() + "\n" + file.getValue()).collect(Collectors.joining("\n")) + result.out() + result.err()
                 + Files.readString(incident.resolve("journal.jsonl")).lines().skip(1).collect(Collectors.joining());
         String folded = everything.toLowerCase();
-        for (List<Canaries.Canary> planted : realJournal ? sources : sources.subList(0, 9)) {
-            for (Canaries.Canary canary : planted) {
-                for (String trace : Canaries.traces(canary.secret())) {
-                    assertFalse(folded.contains(trace.toLowerCase()), () -> canary.kind() + " left: " + trace + " of " + canary.planted());
-                }
-            }
-        }
+        assertNoTrace((realJournal ? sources : sources.subList(0, 9)).stream().flatMap(List::stream).toList(), folded);
         for (String secret : List.of(KEY, KEY.substring(10), "hEalthpw77", "b0dy", "j0urnal", "plain-looking-value", "env-t0ken-value", "env@shop", "s3ss10nc00k1e", "jo.file")) {
             RedactTest.assertNoTrace(secret, everything, secret);
         }
@@ -151,6 +146,22 @@ class DebugBundleTest {
         assertTrue(markers >= sources.get(0).size() * (realJournal ? 10 : 9), "only " + markers + " lines came through: " + files.keySet());
         assertEquals(0, Cli.run("debug-bundle", "verify", out.toString(), "--secret-file", secrets.toString()).exit());
         assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(out)));
+    }
+
+    /** Looks for every trace of every canary in one pass: there are 40,000 of them. */
+    private static void assertNoTrace(List<Canaries.Canary> canaries, String text) {
+        Map<String, List<String>> byStart = new HashMap<>();
+        for (Canaries.Canary canary : canaries) {
+            for (String trace : Canaries.traces(canary.secret())) {
+                assertTrue(trace.length() >= START, "too short to look for: " + trace);
+                byStart.computeIfAbsent(trace.toLowerCase().substring(0, START), any -> new ArrayList<>()).add(trace.toLowerCase());
+            }
+        }
+        for (int i = 0; i + START <= text.length(); i++) {
+            for (String trace : byStart.getOrDefault(text.substring(i, i + START), List.of())) {
+                assertFalse(text.startsWith(trace, i), "left: " + trace + " in " + text.substring(Math.max(0, i - 80), Math.min(text.length(), i + 80)));
+            }
+        }
     }
 
     private static String lines(List<Canaries.Canary> canaries) {

@@ -26,7 +26,7 @@ final class LogStory {
     private static final Pattern STATUS = Pattern.compile("(?i)(?:status(?:[_ ]?code)?|http(?:/[\\d.]+)?|code|returned|response|answered|got)[\"' =:]{1,4}([45]\\d\\d)\\b"
             + "|(?<![\\d.#-])\\b(4(?:00|01|03|04|09|10|22|29)|5(?:00|02|03|04|2\\d))\\b(?= (?:from|Too|Bad|Unauth|Forbid|Not|Serv|Internal|Gateway|\\{))");
     private static final Pattern RETRY_AFTER = Pattern.compile("(?i)retry[-_ ]?after[\"' =:]{1,4}(\\d{1,6})");
-    private static final Pattern VARIABLE = Pattern.compile("[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*|\\d+");
+    private static final Pattern VARIABLE = Pattern.compile("(?<=[a-z]-)[0-9a-f]{6}\\b|[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*|\\d+");
     private static final int LONGEST = 300;
 
     private final Window window;
