@@ -375,12 +375,16 @@ class RotateKey implements Callable<Integer>, Listener {
             Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP, Step.Outcome.PLANNED, Mark.NONE);
 
     @Override
-    public void ended(Step step) {
-        if (!heading.equals(step.name())) {
-            heading = step.name();
+    public void began(String step) {
+        if (!heading.equals(step)) {
+            heading = step;
             screen.line();
-            screen.heading(HEADINGS.getOrDefault(step.name(), step.name()));
+            screen.heading(HEADINGS.getOrDefault(step, step));
         }
+    }
+
+    @Override
+    public void ended(Step step) {
         screen.marked(MARKS.get(step.outcome()), "", 0, step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
         if (!step.command().isEmpty()) {
             screen.command(4, step.command());

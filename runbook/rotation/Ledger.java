@@ -43,6 +43,7 @@ final class Ledger {
     /** Does one thing, and notes how it ended; trouble is noted and thrown on. */
     Done run(String step, String place, String command, Action action) throws Trouble {
         long start = System.nanoTime();
+        listener.began(step);
         try {
             Done done = action.run();
             note(step, place, done.outcome(), start, command, done.detail(), "");

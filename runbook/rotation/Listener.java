@@ -2,6 +2,9 @@ package runbook.rotation;
 
 /** Is told how a rotation goes on, as it does. */
 public interface Listener {
+    /** An action of this step (as in {@link Step#name}) begins. */
+    void began(String step);
+
     /** An action has ended. */
     void ended(Step step);
 

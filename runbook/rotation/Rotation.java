@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import runbook.Durations;
 import runbook.Json;
 import runbook.Key;
 import runbook.incident.Event;
@@ -162,6 +163,7 @@ public final class Rotation implements AutoCloseable {
     }
 
     private Done restart(RestartTarget target) throws Trouble {
+        work.ledger().waiting(target.name() + ": restarting, at most " + Durations.words(work.wishes().restart()));
         Optional<String> before = target.mark(work.tool());
         target.restart(work.tool(), work.wishes().restart());
         Optional<String> after = target.mark(work.tool());

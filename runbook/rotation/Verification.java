@@ -74,6 +74,7 @@ final class Verification {
     private Done steady(AppState before) throws Trouble {
         Duration watch = within.dividedBy(4).compareTo(LONGEST_WATCH) < 0 ? within.dividedBy(4) : LONGEST_WATCH;
         Deadline deadline = Deadline.in(within);
+        ledger.waiting("watching its errors for " + Durations.words(watch));
         AppState first;
         AppState last;
         do {
