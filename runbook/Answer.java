@@ -1,8 +1,6 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
-import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -22,9 +20,10 @@ public sealed interface Answer {
      * @param status  the HTTP status
      * @param headers names in lower case
      * @param body    at most {@link Http#LARGEST_BODY} bytes
+     * @param json    the body as JSON; a missing node when it is none
      * @param millis  see {@link Answer#millis()}
      */
-    record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, long millis) implements Answer {
+    record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis) implements Answer {
         /** The first value of a header, made safe to print; the name in lower case. */
         public Optional<String> header(String name) {
             return Optional.ofNullable(headers.get(name)).filter(values -> !values.isEmpty()).map(values -> Text.safe(values.get(0), 200));
@@ -42,15 +41,6 @@ public sealed interface Answer {
         /** The body as text; bytes that are no UTF-8 become replacement characters. */
         public String text() {
             return new String(body, StandardCharsets.UTF_8);
-        }
-
-        /** The body as JSON; a missing node when it is none. */
-        public JsonNode json() {
-            try {
-                return Json.read(body);
-            } catch (IOException | StackOverflowError e) {
-                return MissingNode.getInstance();
-            }
         }
 
         /** Whether the body says or looks to be HTML. */

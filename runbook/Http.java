@@ -1,5 +1,7 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayInputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -154,13 +156,22 @@ public final class Http {
         String encoding = headers.getOrDefault("content-encoding", List.of("identity")).get(0).toLowerCase(Locale.ROOT);
         try {
             byte[] body = encoding.contains("gzip") ? unzip(response.body()) : response.body();
-            return new Reply(response.uri(), response.statusCode(), headers, body, since(start));
+            return new Reply(response.uri(), response.statusCode(), headers, body, json(body), since(start));
         } catch (BoundedBody.TooLarge e) {
             return new Fault(Kind.TOO_LARGE, "HTTP " + response.statusCode() + " with a gzip body that expands beyond 1 MiB", since(start));
         } catch (EOFException | ZipException e) {
             return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with a body that says gzip and is not", since(start));
         } catch (IOException e) {
             return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with an unreadable body", since(start));
+        }
+    }
+
+    // Read once here: the body is asked about many times.
+    private static JsonNode json(byte[] body) {
+        try {
+            return Json.read(body);
+        } catch (IOException | StackOverflowError e) {
+            return MissingNode.getInstance();
         }
     }
 
