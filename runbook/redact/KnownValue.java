@@ -34,7 +34,7 @@ record KnownValue(String id, String value) {
         String url = URLEncoder.encode(value, StandardCharsets.UTF_8);
         String html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
         String json = value.replace("\\", "\\\\").replace("\"", "\\\"");
-        Set<String> all = new LinkedHashSet<>(List.of(value, url, url.replace("+", "%20"), url.replace("%", "%25"), html, html.replace("\"", "&quot;"),
+        Set<String> all = new LinkedHashSet<>(List.of(value, url, url.replace("+", "%20"), url.replace("%", "%25"), URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%2520").replaceAll("%(?!25)", "%25"), html, html.replace("\"", "&quot;"),
                 json, json.replace("/", "\\/"), json.replace("\\", "\\\\"), escaped(value), HexFormat.of().formatHex(bytes),
                 Base64.getEncoder().withoutPadding().encodeToString(bytes), Base64.getUrlEncoder().withoutPadding().encodeToString(bytes)));
         if (bytes.length >= SHORTEST_SHIFTED) {
