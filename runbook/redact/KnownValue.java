@@ -38,8 +38,10 @@ record KnownValue(String id, String value) {
                 json, json.replace("/", "\\/"), json.replace("\\", "\\\\"), escaped(value), HexFormat.of().formatHex(bytes),
                 Base64.getEncoder().withoutPadding().encodeToString(bytes), Base64.getUrlEncoder().withoutPadding().encodeToString(bytes)));
         if (bytes.length >= SHORTEST_SHIFTED) {
-            all.add(shifted(bytes, 1));
-            all.add(shifted(bytes, 2));
+            for (int before = 0; before < 3; before++) {
+                all.add(shifted(bytes, before));
+                all.add(shifted(bytes, before).replace('+', '-').replace('/', '_'));
+            }
         }
         Set<String> seen = new LinkedHashSet<>();
         all.forEach(text -> seen.add(new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1)));
@@ -51,7 +53,7 @@ record KnownValue(String id, String value) {
         byte[] padded = new byte[before + bytes.length];
         System.arraycopy(bytes, 0, padded, before, bytes.length);
         String encoded = Base64.getEncoder().withoutPadding().encodeToString(padded);
-        return encoded.substring(before + 1, encoded.length() - (padded.length % 3 == 0 ? 0 : 1));
+        return encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - (padded.length % 3 == 0 ? 0 : 1));
     }
 
     // What JSON encoders that are careful with HTML make of it.
