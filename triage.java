@@ -26,7 +26,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -68,16 +67,11 @@ import runbook.verdict.Verdict;
                   "  jbang triage --app-url https://shop.example/health --observed 400,429"})
 class Triage implements Callable<Integer> {
     public static void main(String... args) {
-        if (overTls(args)) {
-            Http.prepareTls();
+        String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
+        if (!said.contains("--help")) {
+            Checkup.prepare(!said.contains("http:") && !said.contains("--drill"));
         }
         System.exit(Launch.run(new Triage(), args));
-    }
-
-    // A guess before the command line is read: where it is wrong, a tenth of a second is lost and nothing else.
-    private static boolean overTls(String... args) {
-        String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
-        return Stream.of("http:", "--drill", "--help", "--version").noneMatch(said::contains);
     }
 
     enum Audience { internal, external, both }

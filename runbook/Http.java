@@ -61,19 +61,14 @@ public final class Http {
         return new Http(settings, proxy, new Clients(proxy, settings.probing().timeout()));
     }
 
+    /** Makes a client and drops it, so that the next one is made faster: see {@link runbook.check.Checkup#prepare}. */
+    public static void prepare(boolean tls) {
+        new Clients(new EnvironmentProxy(Map.of()), Duration.ofSeconds(1)).of(URI.create(tls ? "https:/" : "http:/"));
+    }
+
     /** This client with another key. */
     public Http withKey(Optional<Key> key) {
         return new Http(settings.withKey(key), proxy, clients);
-    }
-
-    /**
-     * Starts loading TLS (a tenth of a second) on another thread, while the command line is still being read. Nothing
-     * comes of it but time.
-     */
-    public static void prepareTls() {
-        Thread thread = new Thread(HttpClient::newHttpClient, "prepare");
-        thread.setDaemon(true);
-        thread.start();
     }
 
     /** GET from Klaviyo's API with key and revision; {@code target} is path and query. Redirects are not followed. */

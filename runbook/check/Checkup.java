@@ -15,8 +15,10 @@ import runbook.Answer.Reply;
 import runbook.Deadline;
 import runbook.Endpoint;
 import runbook.Http;
+import runbook.Json;
 import runbook.Key;
 import runbook.Settings;
+import runbook.redact.Redactor;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
 public final class Checkup implements AutoCloseable {
@@ -35,6 +37,22 @@ public final class Checkup implements AutoCloseable {
     public Checkup(Settings settings) {
         this.settings = settings;
         this.http = Http.of(settings);
+    }
+
+    /**
+     * Loads on another thread what the first checks need (TLS, JSON, the redactor: a fifth of a second), while the command
+     * line is still being read. Nothing comes of it but time.
+     *
+     * @param tls whether the API will be asked over TLS, as far as can be told
+     */
+    public static void prepare(boolean tls) {
+        Thread thread = new Thread(() -> {
+            Json.prepare();
+            Http.prepare(tls);
+            Redactor.strict().text("{}");
+        }, "prepare");
+        thread.setDaemon(true);
+        thread.start();
     }
 
     /** All checks, once. */
