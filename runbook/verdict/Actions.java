@@ -26,8 +26,7 @@ final class Actions {
     private static final Template TICKET = both("Open a ticket at Klaviyo support with the cf-ray ids from the bundle", "https://help.klaviyo.com/hc/en-us/requests/new");
     private static final Template PAGE = run("Read the status page's newest update",
             verdict -> "curl -gsS --max-time 10 " + verdict.findings().settings().target().status() + "/api/v2/summary.json");
-    private static final Template ROTATE = ours("Make a new private key in Klaviyo (Settings > API keys > Create Private API Key), then replace it everywhere",
-            "rotate-key", "--to STORE --restart TARGET --dry-run");
+    private static final Template ROTATE = rotate("Make a new private key in Klaviyo (Settings > API keys > Create Private API Key), then replace it everywhere", "--dry-run");
     private static final Template WRITE_UP = ours("Write it up once it is over", "postmortem", "");
 
     private static final Map<Diagnosis, List<Template>> TABLE = new EnumMap<>(Diagnosis.class);
@@ -49,7 +48,7 @@ final class Actions {
                 say("Correct how the key is stored: the bare key, without quotes, white space, 'Bearer' or a line end"),
                 run("Google: store it again from a file without a line end", verdict -> "gcloud secrets versions add klaviyo-key --data-file=KEYFILE"),
                 run("AWS: the same", verdict -> "aws secretsmanager put-secret-value --secret-id klaviyo-key --secret-string file://KEYFILE"),
-                ours("Or let it be stored, read back and verified", "rotate-key", "--to STORE --restart TARGET"), ours("Check again", "triage", "")));
+                rotate("Or let it be stored, read back and verified", ""), ours("Check again", "triage", "")));
         TABLE.put(Diagnosis.KEY_INVALID, List.of(
                 say("Ask who disabled or replaced the key: Klaviyo > Settings > API keys shows its state"), ROTATE,
                 ours("By hand instead? After storing the new key, restart the application, and check", "triage", ""), TELL, WATCH, EVIDENCE, WRITE_UP));
@@ -58,7 +57,7 @@ final class Actions {
                 run("Google: which versions are there", verdict -> "gcloud secrets versions list klaviyo-key"),
                 run("AWS: which version is current", verdict -> "aws secretsmanager describe-secret --secret-id klaviyo-key"),
                 run("Kubernetes: restart so that it reads the secret again", verdict -> "kubectl rollout restart deployment/APP && kubectl rollout status deployment/APP"),
-                ours("Or store the working key and restart, verified", "rotate-key", "--to STORE --restart TARGET"), WATCH));
+                rotate("Or store the working key and restart, verified", ""), WATCH));
         TABLE.put(Diagnosis.SCOPE_MISSING, List.of(
                 say("Scopes of a key cannot be changed: make a new one with the scope named above (Settings > API keys > Create Private API Key)"), ROTATE, WATCH));
         TABLE.put(Diagnosis.RATE_LIMITED, List.of(
@@ -126,6 +125,12 @@ final class Actions {
 
     private static Template ours(String text, String script, String options) {
         return (verdict, launcher) -> new Action(text, launcher.line(script, options));
+    }
+
+    // A drill brings a store and an application of its own.
+    private static Template rotate(String text, String options) {
+        return (verdict, launcher) -> new Action(text, launcher.line("rotate-key",
+                ((launcher.options().contains("--drill") ? "" : "--to STORE --restart TARGET ") + options).strip()));
     }
 
     private static String host(Verdict verdict) {
