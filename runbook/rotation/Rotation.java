@@ -36,7 +36,7 @@ public final class Rotation implements AutoCloseable {
     private AppState baseline;
     private Optional<Key> old = Optional.empty();
     private Optional<Key> fresh = Optional.empty();
-    private Optional<KeyTest> keyTest = Optional.empty();
+    private Optional<KeyTrial> keyTest = Optional.empty();
     private Optional<Retirement> retirement = Optional.empty();
     private Storing storing;
 
@@ -119,7 +119,7 @@ public final class Rotation implements AutoCloseable {
         if (!resumed && old.equals(fresh)) {
             old = work.wishes().settings().key().map(Key::cleaned).filter(key -> !key.equals(candidate)).or(() -> old);
         }
-        keyTest = Optional.of(new KeyTest(work, old));
+        keyTest = Optional.of(new KeyTrial(work, old));
         keyTest.get().run(candidate, resumed);
     }
 
@@ -235,7 +235,7 @@ public final class Rotation implements AutoCloseable {
     }
 
     private Optional<String> account() {
-        return keyTest.flatMap(KeyTest::account);
+        return keyTest.flatMap(KeyTrial::account);
     }
 
     @Override

@@ -29,7 +29,7 @@
 //SOURCES HerokuVariable.java
 //SOURCES Holding.java
 //SOURCES JsonField.java
-//SOURCES KeyTest.java
+//SOURCES KeyTrial.java
 //SOURCES Klaviyo.java
 //SOURCES KubernetesRollout.java
 //SOURCES KubernetesSecret.java

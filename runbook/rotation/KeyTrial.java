@@ -5,7 +5,7 @@ import runbook.Key;
 import runbook.rotation.Trouble.Kind;
 
 /** Step 2: whether the new key is fit to be shipped. Nobody ships a staging key to production past this. */
-final class KeyTest {
+final class KeyTrial {
     private static final String ANOTHER = "make another in Klaviyo, Settings > API keys";
 
     private final Work work;
@@ -13,7 +13,7 @@ final class KeyTest {
     private Standing oldStanding = new Standing(Standing.State.UNKNOWN, Optional.empty(), "");
     private Optional<String> account = Optional.empty();
 
-    KeyTest(Work work, Optional<Key> old) {
+    KeyTrial(Work work, Optional<Key> old) {
         this.work = work;
         this.old = old;
     }
