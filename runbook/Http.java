@@ -21,6 +21,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 import runbook.Answer.Fault;
@@ -43,6 +44,7 @@ public final class Http {
         if (System.getProperty("jdk.http.auth.tunneling.disabledSchemes") == null) {
             System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
         }
+        Runtime.getRuntime().addShutdownHook(new Thread(Http::endSelectors, "end-http"));
     }
 
     private final Settings settings;
@@ -182,6 +184,24 @@ public final class Http {
 
     private static long since(long start) {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    }
+
+    /**
+     * Ends the threads in which the JDK's clients wait for events: before Java 21 they have no close, and the JVM's exit
+     * waits 300 ms for any thread that stands in native code (VM_Exit::wait_for_threads_in_native_to_block).
+     */
+    private static void endSelectors() {
+        Thread[] threads = new Thread[Thread.activeCount() + 50];
+        Thread.enumerate(threads);
+        List<Thread> selectors = Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager")).toList();
+        selectors.forEach(Thread::interrupt);
+        try {
+            for (Thread selector : selectors) {
+                selector.join(50);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** The JDK's clients, one for TLS and one for plain HTTP, each made when it is first asked for. */

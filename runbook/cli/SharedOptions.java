@@ -122,6 +122,8 @@ public final class SharedOptions {
             sandbox = Sandbox.start(Scenario.of(drill.replaceFirst(":.*", "")).orElseThrow(() -> new Problem(
                     "--drill " + Text.safe(drill, 40) + ": no such scenario. There are: "
                             + String.join(", ", new Scenarios()))));
+            // Its servers' threads would hold up the exit, see Http.
+            Runtime.getRuntime().addShutdownHook(new Thread(sandbox::close, "end-sandbox"));
         }
         return Optional.ofNullable(sandbox);
     }
