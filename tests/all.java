@@ -5,7 +5,7 @@
 //DEPS org.junit.platform:junit-platform-console:1.14.4
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //FILES META-INF/services/org.junit.platform.launcher.TestExecutionListener=listener.txt
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
+//RUNTIME_OPTIONS -XX:+UseSerialGC -Xlog:disable
 
 // What the tests reach into
 //SOURCES ../runbook/cli/package-info.java
