@@ -35,7 +35,8 @@ final class Readme {
         String[] words = command.split(" ");
         Cli.Result result = Cli.script(words[0]).args(List.of(words).subList(1, words.length).toArray(String[]::new))
                 .cwd(Tree.temporary("readme")).env("KLAVIYO_RUNBOOK_COMMAND", "./jbang").timeout(Duration.ofMinutes(2)).run();
-        return "$ ./jbang " + command + "\n" + result.out();
+        // Names of temporary folders say nothing, and are as long as a line.
+        return "$ ./jbang " + command + "\n" + result.out().replaceAll("/tmp/klaviyo-drill\\d+", "/tmp/klaviyo-drill");
     }
 
     /** A line for each file of runbook/, by package, with the first sentence of what it says of itself. */
