@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jsoup.Jsoup;
@@ -46,7 +47,8 @@ class WriteReadme {
             Document page = Jsoup.parse(Files.readString(report));
             // The picture stands alone here: with the page's styles, and the patterns that it fills its bands with.
             Element picture = page.selectFirst("svg.wide").attr("xmlns", "http://www.w3.org/2000/svg");
-            picture.prependChild(page.selectFirst("figure.timeline > svg > defs"));
+            Element group = new Element("g").addClass("timeline").appendChildren(List.copyOf(picture.children()));
+            picture.empty().appendChild(group).prependChild(page.selectFirst("figure.timeline > svg > defs"));
             picture.prependElement("style").appendChild(new DataNode(page.select("style").stream().map(Element::data).collect(Collectors.joining("\n"))));
             Files.writeString(Repository.file("pictures/timeline.svg"), picture.outerHtml() + "\n");
         }
