@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Problem;
@@ -24,6 +25,29 @@ class RotationStoresTest {
     @AfterEach
     void close() {
         bench.close();
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {
+        "cloudrun:web@europe-west1 | gcloud [run] [services] [update] [web] [--region=europe-west1] [--update-labels=klaviyo-key-rotated=",
+        "ecs:prod/web              | aws [ecs] [update-service] [--cluster] [prod] [--service] [web] [--force-new-deployment]"})
+    void aServiceIsRestartedSoThatItReadsTheKey(String target, String call) {
+        bench.tools.installCloud();
+        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
+        assertEquals(0, result.exit(), result::toString);
+        assertEquals(bench.newKey(), bench.tools.app(), "the key that the service started with");
+        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), () -> String.join("\n", bench.tools.calls()));
+        assertFalse(bench.tools.environment(call.split(" ")[0]).contains("pk_"), "the tool's environment has a key");
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"cloudrun:web@europe-west1", "ecs:prod/web"})
+    void aServiceThatCannotBeSeenIsRefusedBeforeAnythingChanges(String target) {
+        bench.tools.installCloud();
+        bench.tools.fail(target.startsWith("ecs") ? "describe-services" : "describe", StandIns.Fault.EXITS_NON_ZERO, 9);
+        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
+        assertEquals(21, result.exit(), result::toString);
+        assertEquals(bench.oldKey(), bench.tools.value());
     }
 
     @Test

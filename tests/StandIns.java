@@ -80,6 +80,19 @@ final class StandIns {
             esac
             """;
 
+    private static final String GCLOUD = """
+            case "$*" in
+              'run services describe'*) printf 'web-%05d-abc\\n' "$(cat "$here/starts")";;
+              'run services update'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
+            esac
+            """;
+    private static final String AWS = """
+            case "$*" in
+              'ecs describe-services'*) printf '{"services":[{"deployments":[{"id":"ecs-svc/%s"}]}],"failures":[]}' "$(cat "$here/starts")";;
+              'ecs update-service'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts"; echo '{}';;
+            esac
+            """;
+
     private final Path folder;
 
     StandIns(Path folder, String value) {
@@ -100,6 +113,12 @@ final class StandIns {
         tool("gh", GH);
         tool("heroku", HEROKU);
         tool("systemctl", SYSTEMCTL);
+    }
+
+    /** {@code gcloud} and {@code aws} as they restart services; elsewhere the real ones are wanted, where there are any. */
+    void installCloud() {
+        tool("gcloud", GCLOUD);
+        tool("aws", AWS);
     }
 
     private void tool(String name, String script) {

@@ -15,7 +15,7 @@ public final class Places {
     private record Row<T>(String usage, Pattern form, Function<Matcher, T> make) { }
 
     private static final String WORD = "([A-Za-z0-9_][A-Za-z0-9_.-]*)";
-    private static final String REGION = "([a-z]{2}(?:-[a-z]+)+-?\\d+)";
+    private static final String REGION = "([a-z]+(?:-[a-z]+)+-?\\d+)";
     private static final String VARIABLE = "([A-Za-z_][A-Za-z0-9_]*)";
 
     private static final List<Row<SecretStore>> STORES = List.of(
