@@ -127,6 +127,7 @@ class Triage implements Callable<Integer> {
 
     private Screen screen;
     private Launcher launcher;
+    private boolean opened;
 
     @Override
     public Integer call() throws IOException {
@@ -198,7 +199,8 @@ class Triage implements Callable<Integer> {
             Incident incident = open.orElseGet(() -> Incident.named(Path.of(Incident.BASE), verdict.findings().at()));
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
             Map<String, Object> data = verdict.journalData();
-            if (wrong && !Files.exists(incident.journal().file())) {
+            opened = !Files.exists(incident.journal().file());
+            if (wrong && opened) {
                 incident.append(new Event(at, "triage", Event.DETECTED, "triage found " + verdict.diagnosis().id(), Json.of(data)));
             }
             if (lead != null) {
@@ -259,7 +261,7 @@ class Triage implements Callable<Integer> {
         }
         screen.line();
         showSpent(verdict.findings());
-        incident.ifPresent(folder -> screen.line("Incident folder: " + folder));
+        incident.ifPresent(folder -> screen.line("Incident folder: " + folder + (opened ? " (opened now)" : " (joined: it was open already)")));
     }
 
     private void showVerdict(Verdict verdict) {
@@ -319,6 +321,10 @@ class Triage implements Callable<Integer> {
         }
         if (post) {
             post(verdict, message, incident);
+        } else {
+            screen.line();
+            screen.line("These are drafts. Once one is sent, put it on record:");
+            screen.command(2, launcher.line("postmortem", "event 'told people' --kind announced"));
         }
     }
 
@@ -380,14 +386,13 @@ class Triage implements Callable<Integer> {
         List<String> lines = new ArrayList<>();
         Settings.Target target = settings.target();
         String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
-        // -H @- reads the header from standard input: the key never stands in curl's argv, where ps would show it.
-        String api = plain + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";
-        String key = " <<< \"Authorization: Klaviyo-API-Key $KLAVIYO_PRIVATE_KEY\"";
+        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv, where ps would show it.
+        String api = "printf 'Authorization: Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\" | " + plain + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";
         lines.addAll(List.of("# status-page", plain + "'" + target.status() + "/api/v2/summary.json'"));
         lines.addAll(List.of("# network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS %{time_appconnect} s\\n' '" + target.api() + "'"));
-        lines.addAll(List.of("# auth", api + "'" + target.api() + Endpoint.ACCOUNTS.target() + "'" + key));
+        lines.addAll(List.of("# auth", api + "'" + target.api() + Endpoint.ACCOUNTS.target() + "'"));
         for (Endpoint endpoint : settings.probing().endpoints()) {
-            lines.addAll(List.of("# endpoint:" + endpoint.name() + ", and rate-limit from its headers", api + "'" + target.api() + endpoint.target() + "'" + key));
+            lines.addAll(List.of("# endpoint:" + endpoint.name() + ", and rate-limit from its headers", api + "'" + target.api() + endpoint.target() + "'"));
         }
         Optional.ofNullable(target.app()).ifPresent(app -> lines.addAll(List.of("# app", plain + "'" + app + "'")));
         Optional.ofNullable(target.prometheus()).ifPresent(prometheus -> lines.addAll(List.of("# app-errors",

@@ -158,11 +158,12 @@ class TriageTest {
     @Test
     void curlCommandsAreReadyToPasteAndHoldNoKey() {
         Cli.Result result = Cli.script("triage").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17)).args("--curl").run();
-        List<String> commands = result.out().lines().filter(line -> line.startsWith("curl ")).toList();
+        List<String> commands = result.out().lines().filter(line -> line.contains("curl -")).toList();
         assertEquals(0, result.exit());
         assertEquals(8, commands.size(), result.out());
         commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
         assertFalse(result.out().contains("0f0f"), result.out());
+        assertEquals(0, Cli.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
     }
 
     @Test

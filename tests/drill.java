@@ -112,7 +112,7 @@ class Drill implements Callable<Integer> {
     private boolean run(Step step, Map<String, String> environment) throws IOException, InterruptedException {
         screen.line();
         screen.heading("== " + step.why);
-        screen.command(2, "./jbang " + String.join(" ", step.command.stream().map(Drill::quoted).toList()));
+        screen.command(2, quoted(Repository.file("jbang").toString()) + " " + String.join(" ", step.command.stream().map(Drill::quoted).toList()));
         if (!yes && Screen.terminal()) {
             System.console().readLine("Enter to run it ");
         }

@@ -7,6 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import runbook.Answer;
+import runbook.Answer.Fault;
 import runbook.Settings;
 
 /**
@@ -34,15 +36,17 @@ public record Findings(Instant at, Settings settings, StatusPage status, Network
         return checks;
     }
 
-    /** Requests sent to Klaviyo's API, which count against the account's quota, by endpoint. */
+    /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */
     public Map<String, Integer> requests() {
         Map<String, Integer> requests = new LinkedHashMap<>();
-        if (auth.answer() != null) {
-            requests.put("accounts", 1);
-        }
-        endpoints.stream().filter(probe -> !probe.samples().isEmpty())
-                .forEach(probe -> requests.merge(probe.endpoint().name(), probe.samples().size(), Integer::sum));
+        Stream.ofNullable(auth.answer()).filter(Findings::reached).forEach(answer -> requests.put("accounts", 1));
+        endpoints.forEach(probe -> probe.samples().stream().filter(Findings::reached)
+                .forEach(answer -> requests.merge(probe.endpoint().name(), 1, Integer::sum)));
         return requests;
+    }
+
+    private static boolean reached(Answer answer) {
+        return !(answer instanceof Fault fault && fault.kind().unreached());
     }
 
     /** The sum of {@link #requests()}. */

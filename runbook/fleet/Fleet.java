@@ -18,6 +18,7 @@ import runbook.Problem;
 import runbook.Settings;
 import runbook.check.Checkup;
 import runbook.check.Findings;
+import runbook.verdict.Diagnosis;
 import runbook.verdict.Verdict;
 
 /**
@@ -100,7 +101,7 @@ public final class Fleet {
             trouble = problem.getMessage();
         }
         Verdict verdict = Verdict.of(checkup.again(shared, key));
-        String reason = key.isEmpty() ? trouble : verdict.reason();
+        String reason = !key.isEmpty() ? verdict.reason() : verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
         ObjectNode json = Json.object().put("name", account.name());
         json.setAll((ObjectNode) verdict.json(launcher, null));
         return new Result(account.name(), verdict.exitCode(), verdict.severity().map(severity -> severity + " ").orElse("") + verdict.diagnosis().id(),
