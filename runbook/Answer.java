@@ -23,10 +23,13 @@ public sealed interface Answer {
      * @param json    the body as JSON; a missing node when it is none
      * @param millis  see {@link Answer#millis()}
      */
-    record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis) implements Answer {
+    record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis)
+            implements Answer {
         /** The first value of a header, made safe to print; the name in lower case. */
         public Optional<String> header(String name) {
-            return Optional.ofNullable(headers.get(name)).filter(values -> !values.isEmpty()).map(values -> Text.safe(values.get(0), 200));
+            return Optional.ofNullable(headers.get(name))
+                    .filter(values -> !values.isEmpty())
+                    .map(values -> Text.safe(values.get(0), 200));
         }
 
         /** A header that holds a whole number. */
@@ -74,7 +77,13 @@ public sealed interface Answer {
     enum Kind {
         DNS(true), REFUSED(true), UNREACHABLE(true), CONNECT_TIMEOUT(true), PROXY(true),
         TLS_EXPIRED(false), TLS_WRONG_NAME(false), TLS_UNTRUSTED(false), TLS(false),
-        TIMEOUT(false), SLOW_BODY(false), RESET(false), TOO_LARGE(false), BAD_ENCODING(false), REDIRECT_LOOP(false), MALFORMED(false),
+        TIMEOUT(false),
+        SLOW_BODY(false),
+        RESET(false),
+        TOO_LARGE(false),
+        BAD_ENCODING(false),
+        REDIRECT_LOOP(false),
+        MALFORMED(false),
         BAD_REQUEST(false);
 
         private final boolean unreached;

@@ -27,7 +27,9 @@ public record ApiError(String code, String detail, String source) {
                     Text.safe(source.path("pointer").asText(source.path("parameter").asText("")), 100)));
         }
         return body.path("message").isTextual() && reply.status() >= 400
-                ? Optional.of(new ApiError("retired", Text.safe(body.path("message").asText(), 300), "")) : Optional.empty();
+                ? Optional.of(
+                        new ApiError("retired", Text.safe(body.path("message").asText(), 300), ""))
+                : Optional.empty();
     }
 
     /**
@@ -41,7 +43,10 @@ public record ApiError(String code, String detail, String source) {
         if (reply.number("retry-after").isPresent()) {
             return Optional.of(reply.number("retry-after").getAsLong());
         }
-        return of(reply).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find).map(found -> Long.parseLong(found.group(1)));
+        return of(reply)
+                .map(error -> EXPECTED_IN.matcher(error.detail))
+                .filter(Matcher::find)
+                .map(found -> Long.parseLong(found.group(1)));
     }
 
     /**
@@ -50,12 +55,17 @@ public record ApiError(String code, String detail, String source) {
      * genuine answers carry it too (klaviyo-api-python issue 15).
      */
     public static boolean fromCdn(Answer.Reply reply) {
-        return reply.status() >= 400 && of(reply).isEmpty()
-                && (reply.html() || reply.header("cf-mitigated").isPresent() || reply.status() >= 520 && reply.status() <= 530);
+        return reply.status() >= 400
+                && of(reply).isEmpty()
+                && (reply.html()
+                        || reply.header("cf-mitigated").isPresent()
+                        || reply.status() >= 520 && reply.status() <= 530);
     }
 
     @Override
     public String toString() {
-        return code + (detail.isEmpty() ? "" : ": " + detail) + (source.isEmpty() || source.matches("/data/?") ? "" : " (" + source + ")");
+        return code
+                + (detail.isEmpty() ? "" : ": " + detail)
+                + (source.isEmpty() || source.matches("/data/?") ? "" : " (" + source + ")");
     }
 }

@@ -6,7 +6,8 @@ import java.util.regex.Pattern;
 
 /** Durations as people write and read them: {@code 500ms}, {@code 5s}, {@code 2m}, {@code 1h30m}, {@code 2d}. */
 public final class Durations {
-    private static final Pattern FORM = Pattern.compile("(?:(\\d{1,9})d)?(?:(\\d{1,9})h)?(?:(\\d{1,9})m(?!s))?(?:(\\d{1,9})s)?(?:(\\d{1,9})ms)?");
+    private static final Pattern FORM =
+            Pattern.compile("(?:(\\d{1,9})d)?(?:(\\d{1,9})h)?(?:(\\d{1,9})m(?!s))?(?:(\\d{1,9})s)?(?:(\\d{1,9})ms)?");
 
     private Durations() { }
 
@@ -22,7 +23,8 @@ public final class Durations {
                         .plusSeconds(number(parts, 4)).plusMillis(number(parts, 5))
                 : Duration.ZERO;
         if (duration.isZero()) {
-            throw new IllegalArgumentException("'" + Text.safe(text, 40) + "' is no duration: write 500ms, 5s, 2m or 1h30m");
+            throw new IllegalArgumentException(
+                    "'" + Text.safe(text, 40) + "' is no duration: write 500ms, 5s, 2m or 1h30m");
         }
         return duration;
     }

@@ -31,7 +31,11 @@ public final class EnvironmentProxy extends ProxySelector {
         String scheme = String.valueOf(destination.getScheme()).toLowerCase();
         Optional<String> value = scheme.equals("https")
                 ? first("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-                : first("http_proxy", environment.containsKey("REQUEST_METHOD") ? "http_proxy" : "HTTP_PROXY", "all_proxy", "ALL_PROXY");
+                : first(
+                        "http_proxy",
+                        environment.containsKey("REQUEST_METHOD") ? "http_proxy" : "HTTP_PROXY",
+                        "all_proxy",
+                        "ALL_PROXY");
         return value.filter(ignored -> !excluded(destination)).flatMap(EnvironmentProxy::address);
     }
 
@@ -41,9 +45,11 @@ public final class EnvironmentProxy extends ProxySelector {
 
     private boolean excluded(URI destination) {
         String host = String.valueOf(destination.getHost()).toLowerCase();
-        return first("no_proxy", "NO_PROXY").stream().flatMap(list -> Stream.of(list.toLowerCase().split("[,\\s]+")))
+        return first("no_proxy", "NO_PROXY").stream()
+                .flatMap(list -> Stream.of(list.toLowerCase().split("[,\\s]+")))
                 .map(entry -> entry.replaceFirst(":\\d+$", "").replaceFirst("^\\*?\\.", ""))
-                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || !entry.isEmpty() && host.endsWith("." + entry));
+                .anyMatch(entry ->
+                        entry.equals("*") || host.equals(entry) || !entry.isEmpty() && host.endsWith("." + entry));
     }
 
     private static Optional<URI> address(String value) {
@@ -69,7 +75,8 @@ public final class EnvironmentProxy extends ProxySelector {
     @Override
     public List<Proxy> select(URI destination) {
         return proxyFor(destination)
-                .map(proxy -> List.of(new Proxy(Proxy.Type.HTTP, InetSocketAddress.createUnresolved(proxy.getHost(), port(proxy)))))
+                .map(proxy -> List.of(
+                        new Proxy(Proxy.Type.HTTP, InetSocketAddress.createUnresolved(proxy.getHost(), port(proxy)))))
                 .orElse(List.of(Proxy.NO_PROXY));
     }
 

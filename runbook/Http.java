@@ -109,7 +109,9 @@ public final class Http {
                 return new Fault(Kind.MALFORMED, "a redirect to something that is no address", reply.millis());
             }
         }
-        return new Fault(Kind.REDIRECT_LOOP, "redirected more than " + MOST_REDIRECTS + " times, last to " + Text.safe(next.toString(), 80),
+        return new Fault(
+                Kind.REDIRECT_LOOP,
+                "redirected more than " + MOST_REDIRECTS + " times, last to " + Text.safe(next.toString(), 80),
                 deadline.toMillis() - Duration.ofNanos(end - System.nanoTime()).toMillis());
     }
 
@@ -121,11 +123,16 @@ public final class Http {
             HttpRequest.Builder builder = HttpRequest.newBuilder(uri).header("User-Agent", USER_AGENT)
                     .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
             headers.forEach(builder::header);
-            proxy.proxyFor(uri).flatMap(EnvironmentProxy::authorization).ifPresent(login -> builder.header("Proxy-Authorization", login));
+            proxy.proxyFor(uri)
+                    .flatMap(EnvironmentProxy::authorization)
+                    .ifPresent(login -> builder.header("Proxy-Authorization", login));
             request = builder.build();
         } catch (IllegalArgumentException e) {
             // The message would quote the header, and with it the key.
-            return new Fault(Kind.BAD_REQUEST, "the request cannot be made: address or header has characters that HTTP does not allow", 0);
+            return new Fault(
+                    Kind.BAD_REQUEST,
+                    "the request cannot be made: address or header has characters that HTTP does not allow",
+                    0);
         }
         BoundedBody received = new BoundedBody();
         CompletableFuture<HttpResponse<byte[]>> response = clients.of(uri).sendAsync(request, info -> received.begin(info));
@@ -148,18 +155,28 @@ public final class Http {
         Map<String, List<String>> headers = new TreeMap<>();
         response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
         if (response.statusCode() == 407) {
-            return new Fault(Kind.PROXY, "the proxy wants a login (407): put user:password into the proxy's address", since(start));
+            return new Fault(
+                    Kind.PROXY,
+                    "the proxy wants a login (407): put user:password into the proxy's address",
+                    since(start));
         }
         String encoding = headers.getOrDefault("content-encoding", List.of("identity")).get(0).toLowerCase(Locale.ROOT);
         try {
             byte[] body = encoding.contains("gzip") ? unzip(response.body()) : response.body();
             return new Reply(response.uri(), response.statusCode(), headers, body, json(body), since(start));
         } catch (BoundedBody.TooLarge e) {
-            return new Fault(Kind.TOO_LARGE, "HTTP " + response.statusCode() + " with a gzip body that expands beyond 1 MiB", since(start));
+            return new Fault(
+                    Kind.TOO_LARGE,
+                    "HTTP " + response.statusCode() + " with a gzip body that expands beyond 1 MiB",
+                    since(start));
         } catch (EOFException | ZipException e) {
-            return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with a body that says gzip and is not", since(start));
+            return new Fault(
+                    Kind.BAD_ENCODING,
+                    "HTTP " + response.statusCode() + " with a body that says gzip and is not",
+                    since(start));
         } catch (IOException e) {
-            return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with an unreadable body", since(start));
+            return new Fault(
+                    Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with an unreadable body", since(start));
         }
     }
 
@@ -193,7 +210,9 @@ public final class Http {
     private static void endSelectors() {
         Thread[] threads = new Thread[Thread.activeCount() + 50];
         Thread.enumerate(threads);
-        List<Thread> selectors = Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager")).toList();
+        List<Thread> selectors = Stream.of(threads)
+                .filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))
+                .toList();
         selectors.forEach(Thread::interrupt);
         try {
             for (Thread selector : selectors) {

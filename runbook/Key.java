@@ -26,9 +26,16 @@ public final class Key {
             new Fault(Pattern.compile("(?s)\\s*"), "it is empty"),
             new Fault(Pattern.compile("(?s).*[\\r\\n].*"), "it contains a line break: store it without one (echo -n)"),
             new Fault(Pattern.compile("(?s)(\\s.*|.*\\s)"), "it has white space around it"),
-            new Fault(Pattern.compile("(?s)\\s*[\"'`].*|.*[\"'`]\\s*"), "it has quotes around it: they were stored as part of it"),
-            new Fault(Pattern.compile("(?is)\\W*bearer\\s.*"), "it starts with 'Bearer': Klaviyo's scheme is Klaviyo-API-Key, and the variable holds the key alone"),
-            new Fault(Pattern.compile("(?is)\\W*(authorization:|klaviyo-api-key\\s).*"), "it is a whole header: keep only the part that starts with pk_"),
+            new Fault(
+                    Pattern.compile("(?s)\\s*[\"'`].*|.*[\"'`]\\s*"),
+                    "it has quotes around it: they were stored as part of it"),
+            new Fault(
+                    Pattern.compile("(?is)\\W*bearer\\s.*"),
+                    "it starts with 'Bearer': Klaviyo's scheme is Klaviyo-API-Key, and the variable holds the key"
+                            + " alone"),
+            new Fault(
+                    Pattern.compile("(?is)\\W*(authorization:|klaviyo-api-key\\s).*"),
+                    "it is a whole header: keep only the part that starts with pk_"),
             new Fault(PUBLIC, "it is a public key (site id, 6 characters): private keys start with pk_"),
             new Fault(Pattern.compile("(?s).*\\S\\s+\\S.*"), "it has white space inside"),
             new Fault(Pattern.compile("(?s).*[^\\x21-\\x7e\\s].*"), "it has characters that no header can carry"));
@@ -99,7 +106,9 @@ public final class Key {
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof Key key && MessageDigest.isEqual(raw.getBytes(StandardCharsets.UTF_8), key.raw.getBytes(StandardCharsets.UTF_8));
+        return other instanceof Key key
+                && MessageDigest.isEqual(
+                        raw.getBytes(StandardCharsets.UTF_8), key.raw.getBytes(StandardCharsets.UTF_8));
     }
 
     @Override

@@ -25,8 +25,14 @@ final class BundleBench {
             LogMaker.write(log, (long) megabytes * MEGABYTE, share, 7);
             System.out.printf("%d MB, %.0f %% of the lines about Klaviyo%n", megabytes, share * 100);
             bundle(log, folder, megabytes);
-            report("grep -i klaviyo | gzip -1", time("sh", "-c", "grep -i klaviyo '" + log + "' | gzip -1 > /dev/null"), megabytes);
-            report("grep -i klaviyo | gzip", time("sh", "-c", "grep -i klaviyo '" + log + "' | gzip > /dev/null"), megabytes);
+            report(
+                    "grep -i klaviyo | gzip -1",
+                    time("sh", "-c", "grep -i klaviyo '" + log + "' | gzip -1 > /dev/null"),
+                    megabytes);
+            report(
+                    "grep -i klaviyo | gzip",
+                    time("sh", "-c", "grep -i klaviyo '" + log + "' | gzip > /dev/null"),
+                    megabytes);
             report("read and deflate (level 1), one core", readAndDeflate(log), megabytes);
             report("plain java.util.regex, one core (of " + FOR_PLAIN_REGEX + " MB)", plainRegex(log), FOR_PLAIN_REGEX);
             Files.delete(log);
@@ -41,18 +47,44 @@ final class BundleBench {
         Path out = folder.resolve("out.zip");
         // Nothing listens there: the other collectors are done at once.
         List<String> command = new java.util.ArrayList<>(ScriptCommand.of(Repository.file("debug-bundle.java")));
-        command.addAll(List.of("--api-url", "http://127.0.0.1:1", "--status-url", "http://127.0.0.1:1", "--log", log.toString(), "--context", "0", "--max-size", "2GB", "--max-time", "1h",
-                "--max-each", "1h", "--from", "2020-01-01T00:00:00Z", "--out", out.toString(), "--json"));
-        Process process = new ProcessBuilder(command).directory(folder.toFile()).redirectOutput(folder.resolve("out.json").toFile()).redirectError(folder.resolve("err.txt").toFile()).start();
+        command.addAll(List.of(
+                "--api-url",
+                "http://127.0.0.1:1",
+                "--status-url",
+                "http://127.0.0.1:1",
+                "--log",
+                log.toString(),
+                "--context",
+                "0",
+                "--max-size",
+                "2GB",
+                "--max-time",
+                "1h",
+                "--max-each",
+                "1h",
+                "--from",
+                "2020-01-01T00:00:00Z",
+                "--out",
+                out.toString(),
+                "--json"));
+        Process process = new ProcessBuilder(command)
+                .directory(folder.toFile())
+                .redirectOutput(folder.resolve("out.json").toFile())
+                .redirectError(folder.resolve("err.txt").toFile())
+                .start();
         long start = System.nanoTime();
         long resident = 0;
         while (!process.waitFor(50, java.util.concurrent.TimeUnit.MILLISECONDS)) {
             resident = Math.max(resident, resident(process.pid()));
         }
         double whole = (System.nanoTime() - start) / 1e9;
-        String manifest = new String(new java.util.zip.ZipFile(out.toFile()).getInputStream(new java.util.zip.ZipEntry("manifest.json")).readAllBytes());
-        double pass = runbook.Json.read(manifest).path("files").findParents("collector").stream().filter(file -> file.path("collector").asText().startsWith("application/log"))
-                .mapToDouble(file -> file.path("millis").asDouble() / 1_000).sum();
+        String manifest = new String(new java.util.zip.ZipFile(out.toFile())
+                .getInputStream(new java.util.zip.ZipEntry("manifest.json"))
+                .readAllBytes());
+        double pass = runbook.Json.read(manifest).path("files").findParents("collector").stream()
+                .filter(file -> file.path("collector").asText().startsWith("application/log"))
+                .mapToDouble(file -> file.path("millis").asDouble() / 1_000)
+                .sum();
         report("filter, redact and zip", pass, megabytes);
         report("the whole program, reading back included", whole, megabytes);
         System.out.printf("  resident at most %d MB, archive %d MB%n", resident / 1_000, Files.size(out) / MEGABYTE);
@@ -61,7 +93,11 @@ final class BundleBench {
 
     private static long resident(long pid) {
         try {
-            return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream().filter(line -> line.startsWith("VmHWM")).mapToLong(line -> Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElse(0);
+            return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream()
+                    .filter(line -> line.startsWith("VmHWM"))
+                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+                    .findFirst()
+                    .orElse(0);
         } catch (IOException e) {
             return 0;
         }

@@ -41,7 +41,9 @@ class CatalogTest {
     @ParameterizedTest
     @MethodSource("aliases")
     void anAliasSaysWhatItsScriptSays(String alias) {
-        assertEquals(directives(script(alias), "DESCRIPTION"), List.of(ALIASES.path(alias).path("description").asText()));
+        assertEquals(
+                directives(script(alias), "DESCRIPTION"),
+                List.of(ALIASES.path(alias).path("description").asText()));
     }
 
     @ParameterizedTest
@@ -67,8 +69,16 @@ class CatalogTest {
 
     @Test
     void templatesAndHelpersComeOverHttpToo() {
-        Cli.Result result = Cli.wrapper("--quiet", "triage@" + SERVER.url("jbang-catalog.json"), "--drill", "outage", "--announce", "both")
-            .cwd(Tree.temporary("elsewhere")).env("JBANG_DIR", JBANG_DIR.toString()).run();
+        Cli.Result result = Cli.wrapper(
+                        "--quiet",
+                        "triage@" + SERVER.url("jbang-catalog.json"),
+                        "--drill",
+                        "outage",
+                        "--announce",
+                        "both")
+                .cwd(Tree.temporary("elsewhere"))
+                .env("JBANG_DIR", JBANG_DIR.toString())
+                .run();
         assertEquals(11, result.exit(), result.toString());
         assertTrue(result.out().contains("P1 INCIDENT: Klaviyo Integration"), result.toString());
         assertTrue(result.out().contains("Klaviyo Integration -- Degraded Performance"), result.toString());
@@ -83,7 +93,9 @@ class CatalogTest {
         while (!left.isEmpty()) {
             String file = left.pop();
             if (seen.add(file)) {
-                assertTrue(file.matches("[a-z-]+\\.java|(runbook|templates)/[\\w./-]+"), file + " is not what ./jbang looks at for changes");
+                assertTrue(
+                        file.matches("[a-z-]+\\.java|(runbook|templates)/[\\w./-]+"),
+                        file + " is not what ./jbang looks at for changes");
                 assertTrue(Files.isRegularFile(Repository.file(file)), file + " is missing, or is no file");
                 referredBy(file).forEach(left::push);
             }
@@ -96,8 +108,14 @@ class CatalogTest {
         try (Stream<Path> folders = Files.walk(Repository.file("runbook")).filter(Files::isDirectory)) {
             for (Path folder : folders.toList()) {
                 Set<String> listed = Set.copyOf(directives(relative(folder.resolve("package-info.java")), "SOURCES"));
-                assertEquals(Set.of(), fileNames(folder, name -> name.endsWith(".java") && !name.equals("package-info.java")
-                    && !listed.contains(name)), "not among the //SOURCES of " + relative(folder) + "/package-info.java");
+                assertEquals(
+                        Set.of(),
+                        fileNames(
+                                folder,
+                                name -> name.endsWith(".java")
+                                        && !name.equals("package-info.java")
+                                        && !listed.contains(name)),
+                        "not among the //SOURCES of " + relative(folder) + "/package-info.java");
             }
         }
     }
@@ -105,8 +123,10 @@ class CatalogTest {
     @Test
     void everyTestClassIsRun() {
         Set<String> listed = Set.copyOf(directives("tests/all.java", "SOURCES"));
-        assertEquals(Set.of(), fileNames(Repository.file("tests"), name -> name.endsWith("Test.java") && !listed.contains(name)),
-            "not among the //SOURCES of tests/all.java");
+        assertEquals(
+                Set.of(),
+                fileNames(Repository.file("tests"), name -> name.endsWith("Test.java") && !listed.contains(name)),
+                "not among the //SOURCES of tests/all.java");
     }
 
     @Test

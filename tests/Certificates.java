@@ -27,7 +27,17 @@ final class Certificates {
         Path store = folder.resolve("all.p12");
         keytool(store, "authority", "-ext", "bc:c");
         keytool(store, "good", "-signer", "authority", "-ext", "SAN=ip:127.0.0.1");
-        keytool(store, "expired", "-signer", "authority", "-ext", "SAN=ip:127.0.0.1", "-startdate", "-400d", "-validity", "365");
+        keytool(
+                store,
+                "expired",
+                "-signer",
+                "authority",
+                "-ext",
+                "SAN=ip:127.0.0.1",
+                "-startdate",
+                "-400d",
+                "-validity",
+                "365");
         keytool(store, "wrong-name", "-signer", "authority", "-ext", "SAN=dns:another.example");
         KeyStore all = KeyStore.getInstance("PKCS12");
         try (InputStream in = Files.newInputStream(store)) {
@@ -37,9 +47,27 @@ final class Certificates {
     }
 
     private static void keytool(Path store, String alias, String... more) {
-        Cli.Result result = Cli.command(Stream.concat(Stream.of(Cli.JAVA_HOME.resolve("bin/keytool").toString(), "-genkeypair", "-alias", alias,
-            "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=" + alias, "-storetype", "PKCS12", "-keystore", store.toString(),
-            "-storepass", new String(PASSWORD)), Stream.of(more)).toArray(String[]::new)).run();
+        Cli.Result result = Cli.command(Stream.concat(
+                                Stream.of(
+                                        Cli.JAVA_HOME.resolve("bin/keytool").toString(),
+                                        "-genkeypair",
+                                        "-alias",
+                                        alias,
+                                        "-keyalg",
+                                        "EC",
+                                        "-groupname",
+                                        "secp256r1",
+                                        "-dname",
+                                        "CN=" + alias,
+                                        "-storetype",
+                                        "PKCS12",
+                                        "-keystore",
+                                        store.toString(),
+                                        "-storepass",
+                                        new String(PASSWORD)),
+                                Stream.of(more))
+                        .toArray(String[]::new))
+                .run();
         if (result.exit() != 0) {
             throw new IllegalStateException("keytool: " + result);
         }
@@ -67,6 +95,10 @@ final class Certificates {
         try (OutputStream out = Files.newOutputStream(file)) {
             trusted.store(out, PASSWORD);
         }
-        return String.join(" ", List.of("-Djavax.net.ssl.trustStore=" + file, "-Djavax.net.ssl.trustStorePassword=" + new String(PASSWORD)));
+        return String.join(
+                " ",
+                List.of(
+                        "-Djavax.net.ssl.trustStore=" + file,
+                        "-Djavax.net.ssl.trustStorePassword=" + new String(PASSWORD)));
     }
 }

@@ -119,7 +119,9 @@ final class Cli {
 
     /** The command as one line for a shell, for a test that has to start it inside a terminal. */
     String quoted() {
-        return command.stream().map(word -> "'" + word.replace("'", "'\\''") + "'").collect(java.util.stream.Collectors.joining(" "));
+        return command.stream()
+                .map(word -> "'" + word.replace("'", "'\\''") + "'")
+                .collect(java.util.stream.Collectors.joining(" "));
     }
 
     /** Runs it to its end. */
@@ -194,7 +196,8 @@ final class Cli {
                 boolean late = System.nanoTime() - startNanos > timeout.toNanos();
                 if (late || !process.isAlive() && !condition.getAsBoolean()) {
                     close();
-                    throw new AssertionError((late ? "In time" : "Before its end") + " it was not so that " + what + ": " + result(-1));
+                    throw new AssertionError(
+                            (late ? "In time" : "Before its end") + " it was not so that " + what + ": " + result(-1));
                 }
                 pause();
             }

@@ -75,7 +75,11 @@ class DebugBundleTest {
     }
 
     private static Cli bundle(Path out, String... more) {
-        return Cli.script("debug-bundle").cwd(HOME).env("KLAVIYO_PRIVATE_KEY", KEY).args("--api-url", url(), "--status-url", url(), "--timeout", "2s", "--out", out.toString()).args(more);
+        return Cli.script("debug-bundle")
+                .cwd(HOME)
+                .env("KLAVIYO_PRIVATE_KEY", KEY)
+                .args("--api-url", url(), "--status-url", url(), "--timeout", "2s", "--out", out.toString())
+                .args(more);
     }
 
     private static Map<String, String> unpack(Path archive) throws IOException {
@@ -103,7 +107,11 @@ class DebugBundleTest {
             gzip.write(lines(sources.get(1)).getBytes(StandardCharsets.UTF_8));
         }
         Files.write(logs.resolve("windows.log"), lines(sources.get(2)).getBytes(Charset.forName("UTF-16")));
-        Files.writeString(logs.resolve("one-line.log"), sources.get(3).stream().map(canary -> canary.line() + " all quiet;".repeat(250)).collect(Collectors.joining(" ")));
+        Files.writeString(
+                logs.resolve("one-line.log"),
+                sources.get(3).stream()
+                        .map(canary -> canary.line() + " all quiet;".repeat(250))
+                        .collect(Collectors.joining(" ")));
         Files.writeString(logs.resolve("jo.file@shop.example.log"), "klaviyo named after a person\n");
         Path tools = Files.createDirectories(work.resolve("bin"));
         standIn(tools, "docker", lines(sources.get(4)));
@@ -113,37 +121,97 @@ class DebugBundleTest {
         ANSWERS.put("/health", "{\"status\":\"ok\",\"db\":\"postgres://shop:" + "hEalthpw77" + "@db/shop\"}");
         ANSWERS.put("/loki/api/v1/query_range", loki(sources.get(8)));
         for (String endpoint : List.of("accounts", "profiles", "lists", "metrics", "events", "webhooks")) {
-            ANSWERS.put("/api/" + endpoint, "{\"errors\":[{\"status\":400,\"code\":\"invalid\",\"detail\":\"" + "bad address b0dy" + endpoint + "@shop.example" + "\"}]}");
+            ANSWERS.put(
+                    "/api/" + endpoint,
+                    "{\"errors\":[{\"status\":400,\"code\":\"invalid\",\"detail\":\"" + "bad address b0dy" + endpoint
+                            + "@shop.example" + "\"}]}");
         }
         Path incident = Files.createDirectories(work.resolve("incident"));
-        Files.writeString(incident.resolve("journal.jsonl"), "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"x\",\"event\":\"note\",\"summary\":\"called j0urnal@shop.example\",\"data\":{}}\n");
+        Files.writeString(
+                incident.resolve("journal.jsonl"),
+                "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"x\",\"event\":\"note\",\"summary\":\"called"
+                        + " j0urnal@shop.example\",\"data\":{}}\n");
         Path secrets = Files.writeString(work.resolve("secrets"), "MY_OWN=plain-looking-value\n");
         Files.writeString(logs.resolve("own.log"), "klaviyo with plain-looking-value inside\n");
         Path out = work.resolve("all.zip");
-        List<String> more = new ArrayList<>(List.of("--app-url", url() + "/health", "--loki", url(), "--loki-query", "{app=\"x\"}", "--docker", "shop", "--gcp-logs", "x", "--aws-logs", "g",
-                "--k8s", "shop/app=x", "--log", logs.toString(), "--incident", incident.toString(), "--secret-file", secrets.toString(), "--env", "MY_TOKEN,PLAIN", "--project", logs.toString(),
-                "--from", "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z", "--context", "0"));
+        List<String> more = new ArrayList<>(List.of(
+                "--app-url",
+                url() + "/health",
+                "--loki",
+                url(),
+                "--loki-query",
+                "{app=\"x\"}",
+                "--docker",
+                "shop",
+                "--gcp-logs",
+                "x",
+                "--aws-logs",
+                "g",
+                "--k8s",
+                "shop/app=x",
+                "--log",
+                logs.toString(),
+                "--incident",
+                incident.toString(),
+                "--secret-file",
+                secrets.toString(),
+                "--env",
+                "MY_TOKEN,PLAIN",
+                "--project",
+                logs.toString(),
+                "--from",
+                "2026-11-23T02:00:00Z",
+                "--to",
+                "2026-11-23T04:00:00Z",
+                "--context",
+                "0"));
         boolean realJournal = journal(sources.get(9), work.resolve("journal"));
         if (realJournal) {
             more.addAll(List.of("--journal", "*", "--journal-directory", work.resolve("journal").toString()));
         }
-        Cli.Result result = bundle(out, more.toArray(String[]::new)).env("PATH", tools + ":" + System.getenv("PATH")).env("MY_TOKEN", "env-t0ken-value").env("PLAIN", "mail me at env@shop.example").run();
+        Cli.Result result = bundle(out, more.toArray(String[]::new))
+                .env("PATH", tools + ":" + System.getenv("PATH"))
+                .env("MY_TOKEN", "env-t0ken-value")
+                .env("PLAIN", "mail me at env@shop.example")
+                .run();
         assertEquals(0, result.exit(), result.toString());
 
         Map<String, String> files = unpack(out);
-        String everything = files.entrySet().stream().map(file -> file.getKey() + "\n" + file.getValue()).collect(Collectors.joining("\n")) + result.out() + result.err()
-                + Files.readString(incident.resolve("journal.jsonl")).lines().skip(1).collect(Collectors.joining());
+        String everything = files.entrySet().stream()
+                        .map(file -> file.getKey() + "\n" + file.getValue())
+                        .collect(Collectors.joining("\n"))
+                + result.out()
+                + result.err()
+                + Files.readString(incident.resolve("journal.jsonl"))
+                        .lines()
+                        .skip(1)
+                        .collect(Collectors.joining());
         String folded = everything.toLowerCase();
         assertNoTrace((realJournal ? sources : sources.subList(0, 9)).stream().flatMap(List::stream).toList(), folded);
-        for (String secret : List.of(KEY, KEY.substring(10), "hEalthpw77", "b0dy", "j0urnal", "plain-looking-value", "env-t0ken-value", "env@shop", "s3ss10nc00k1e", "jo.file")) {
+        for (String secret : List.of(
+                KEY,
+                KEY.substring(10),
+                "hEalthpw77",
+                "b0dy",
+                "j0urnal",
+                "plain-looking-value",
+                "env-t0ken-value",
+                "env@shop",
+                "s3ss10nc00k1e",
+                "jo.file")) {
             RedactTest.assertNoTrace(secret, everything, secret);
         }
         assertFalse(files.keySet().stream().filter(name -> name.startsWith("application/")).toList().isEmpty());
         int markers = 0;
         for (Canaries.Canary canary : sources.get(0)) {
-            markers += files.entrySet().stream().filter(file -> file.getKey().startsWith("application/")).mapToInt(file -> file.getValue().split(canary.marker(), -1).length - 1).sum();
+            markers += files.entrySet().stream()
+                    .filter(file -> file.getKey().startsWith("application/"))
+                    .mapToInt(file -> file.getValue().split(canary.marker(), -1).length - 1)
+                    .sum();
         }
-        assertTrue(markers >= sources.get(0).size() * (realJournal ? 10 : 9), "only " + markers + " lines came through: " + files.keySet());
+        assertTrue(
+                markers >= sources.get(0).size() * (realJournal ? 10 : 9),
+                "only " + markers + " lines came through: " + files.keySet());
         assertEquals(0, Cli.run("debug-bundle", "verify", out.toString(), "--secret-file", secrets.toString()).exit());
         assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(out)));
     }
@@ -154,12 +222,16 @@ class DebugBundleTest {
         for (Canaries.Canary canary : canaries) {
             for (String trace : Canaries.traces(canary.secret())) {
                 assertTrue(trace.length() >= START, "too short to look for: " + trace);
-                byStart.computeIfAbsent(trace.toLowerCase().substring(0, START), any -> new ArrayList<>()).add(trace.toLowerCase());
+                byStart.computeIfAbsent(trace.toLowerCase().substring(0, START), any -> new ArrayList<>())
+                        .add(trace.toLowerCase());
             }
         }
         for (int i = 0; i + START <= text.length(); i++) {
             for (String trace : byStart.getOrDefault(text.substring(i, i + START), List.of())) {
-                assertFalse(text.startsWith(trace, i), "left: " + trace + " in " + text.substring(Math.max(0, i - 80), Math.min(text.length(), i + 80)));
+                assertFalse(
+                        text.startsWith(trace, i),
+                        "left: " + trace + " in "
+                                + text.substring(Math.max(0, i - 80), Math.min(text.length(), i + 80)));
             }
         }
     }
@@ -176,8 +248,11 @@ class DebugBundleTest {
 
     private static void kubectl(Path folder, String output) throws IOException {
         Path content = Files.writeString(folder.resolve("kubectl.txt"), output);
-        String pods = "{\"items\":[{\"metadata\":{\"name\":\"shop-1\"},\"status\":{\"phase\":\"Running\",\"containerStatuses\":[{\"name\":\"app\",\"restartCount\":1}]}}]}";
-        script(folder.resolve("kubectl"), "if [ \"$1\" = get ]; then echo '" + pods + "'; else cat '" + content + "'; fi");
+        String pods =
+                "{\"items\":[{\"metadata\":{\"name\":\"shop-1\"},\"status\":{\"phase\":\"Running\",\"containerStatuses\":[{\"name\":\"app\",\"restartCount\":1}]}}]}";
+        script(
+                folder.resolve("kubectl"),
+                "if [ \"$1\" = get ]; then echo '" + pods + "'; else cat '" + content + "'; fi");
     }
 
     private static void script(Path file, String body) throws IOException {
@@ -191,7 +266,8 @@ class DebugBundleTest {
         for (Canaries.Canary canary : canaries) {
             values.add(List.of(Long.toString(nanos++), canary.line()));
         }
-        return Json.line(Json.of(Map.of("status", "success", "data", Map.of("result", List.of(Map.of("stream", Map.of(), "values", values))))));
+        return Json.line(Json.of(Map.of(
+                "status", "success", "data", Map.of("result", List.of(Map.of("stream", Map.of(), "values", values))))));
     }
 
     /** A real journal with these messages; false where systemd-journal-remote or journalctl is not installed. */
@@ -203,10 +279,24 @@ class DebugBundleTest {
         StringBuilder export = new StringBuilder();
         long micros = Instant.parse("2026-11-23T03:04:05Z").toEpochMilli() * 1_000;
         for (Canaries.Canary canary : canaries) {
-            export.append("__REALTIME_TIMESTAMP=").append(micros++).append("\n__MONOTONIC_TIMESTAMP=").append(micros % 1_000_000)
-                    .append("\n_BOOT_ID=4d1b6b6f6f0a4f0f8f0f0f0f0f0f0f0f\n_HOSTNAME=shop\n_SYSTEMD_UNIT=shop.service\nSYSLOG_IDENTIFIER=shop\nMESSAGE=").append(canary.line()).append("\n\n");
+            export.append("__REALTIME_TIMESTAMP=")
+                    .append(micros++)
+                    .append("\n__MONOTONIC_TIMESTAMP=")
+                    .append(micros % 1_000_000)
+                    .append("\n"
+                            + "_BOOT_ID=4d1b6b6f6f0a4f0f8f0f0f0f0f0f0f0f\n"
+                            + "_HOSTNAME=shop\n"
+                            + "_SYSTEMD_UNIT=shop.service\n"
+                            + "SYSLOG_IDENTIFIER=shop\n"
+                            + "MESSAGE=")
+                    .append(canary.line())
+                    .append("\n\n");
         }
-        return Cli.command(REMOTE.toString(), "--output=" + folder.resolve("shop.journal"), "-").stdin(export.toString()).run().exit() == 0;
+        return Cli.command(REMOTE.toString(), "--output=" + folder.resolve("shop.journal"), "-")
+                        .stdin(export.toString())
+                        .run()
+                        .exit()
+                == 0;
     }
 
     @Test
@@ -214,10 +304,22 @@ class DebugBundleTest {
         assumeTrue(Cli.command("sh", "-c", "command -v prometheus").run().exit() == 0, "prometheus is not installed");
         Path work = Files.createDirectories(HOME.resolve("prometheus"));
         int port = freePort();
-        Files.writeString(work.resolve("prometheus.yml"), "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: self\n    static_configs:\n      - targets: ['127.0.0.1:" + port + "']\n"
-                + "        labels: {customer: 'label.user@shop.example'}\n");
-        try (Cli.Running prometheus = Cli.command("prometheus", "--config.file=" + work.resolve("prometheus.yml"), "--storage.tsdb.path=" + work.resolve("data"),
-                "--web.listen-address=127.0.0.1:" + port, "--log.level=warn").start()) {
+        Files.writeString(
+                work.resolve("prometheus.yml"),
+                "global:\n"
+                        + "  scrape_interval: 1s\n"
+                        + "scrape_configs:\n"
+                        + "  - job_name: self\n"
+                        + "    static_configs:\n"
+                        + "      - targets: ['127.0.0.1:"
+                        + port + "']\n" + "        labels: {customer: 'label.user@shop.example'}\n");
+        try (Cli.Running prometheus = Cli.command(
+                        "prometheus",
+                        "--config.file=" + work.resolve("prometheus.yml"),
+                        "--storage.tsdb.path=" + work.resolve("data"),
+                        "--web.listen-address=127.0.0.1:" + port,
+                        "--log.level=warn")
+                .start()) {
             java.net.http.HttpClient client = java.net.http.HttpClient.newHttpClient();
             prometheus.awaitUntil("it has scraped itself", () -> scraped(client, port));
             Path out = work.resolve("metrics.zip");
@@ -233,8 +335,13 @@ class DebugBundleTest {
 
     private static boolean scraped(java.net.http.HttpClient client, int port) {
         try {
-            var request = java.net.http.HttpRequest.newBuilder(java.net.URI.create("http://127.0.0.1:" + port + "/api/v1/query?query=up")).timeout(Duration.ofSeconds(2)).build();
-            return client.send(request, java.net.http.HttpResponse.BodyHandlers.ofString()).body().contains("\"value\"");
+            var request = java.net.http.HttpRequest.newBuilder(
+                            java.net.URI.create("http://127.0.0.1:" + port + "/api/v1/query?query=up"))
+                    .timeout(Duration.ofSeconds(2))
+                    .build();
+            return client.send(request, java.net.http.HttpResponse.BodyHandlers.ofString())
+                    .body()
+                    .contains("\"value\"");
         } catch (IOException e) {
             return false;
         } catch (InterruptedException e) {
@@ -255,26 +362,48 @@ class DebugBundleTest {
         Path work = Files.createDirectories(HOME.resolve("odd"));
         Path logs = Files.createDirectories(work.resolve("logs/deeper"));
         Files.writeString(logs.resolve("good.log"), "klaviyo is fine\n");
-        Files.write(logs.resolve("binary.log"), new byte[] {0x7f, 'E', 'L', 'F', 1, 2, 3, 4, 5, 6, 7, 8, 14, 15, 16, 17});
+        Files.write(
+                logs.resolve("binary.log"), new byte[] {0x7f, 'E', 'L', 'F', 1, 2, 3, 4, 5, 6, 7, 8, 14, 15, 16, 17});
         Files.createSymbolicLink(logs.resolve("loop"), work.resolve("logs"));
         Cli.command("mkfifo", logs.resolve("pipe").toString()).run();
         Path tools = Files.createDirectories(work.resolve("bin"));
-        script(tools.resolve("docker"), "echo klaviyo from docker; echo pk_00112233445566778899aabbccddeeff01 is wrong >&2; exit 3");
+        script(
+                tools.resolve("docker"),
+                "echo klaviyo from docker; echo pk_00112233445566778899aabbccddeeff01 is wrong >&2; exit 3");
         script(tools.resolve("aws"), "echo klaviyo began; sleep 300");
         Path out = work.resolve("odd.zip");
-        Cli.Result result = bundle(out, "--log", work.resolve("logs").toString(), "--log", "/dev/zero", "--log", work.resolve("none*.log").toString(), "--docker", "x", "--aws-logs", "g",
-                "--gcp-logs", "f", "--max-each", "3s", "--json").env("PATH", tools + ":/usr/bin:/bin").run();
+        Cli.Result result = bundle(
+                        out,
+                        "--log",
+                        work.resolve("logs").toString(),
+                        "--log",
+                        "/dev/zero",
+                        "--log",
+                        work.resolve("none*.log").toString(),
+                        "--docker",
+                        "x",
+                        "--aws-logs",
+                        "g",
+                        "--gcp-logs",
+                        "f",
+                        "--max-each",
+                        "3s",
+                        "--json")
+                .env("PATH", tools + ":/usr/bin:/bin")
+                .run();
         assertEquals(41, result.exit(), result.toString());
         assertTrue(result.millis() < 30_000, result.toString());
         Map<String, String> files = unpack(out);
         JsonNode manifest = Json.read(files.get("manifest.json"));
         String missing = manifest.path("missing").toString();
-        for (String said : List.of("binary data", "/dev/zero", "no regular file", "a link back", "exit code 3", "not done within 3 s")) {
+        for (String said : List.of(
+                "binary data", "/dev/zero", "no regular file", "a link back", "exit code 3", "not done within 3 s")) {
             assertTrue(missing.contains(said), said + " is not in " + missing);
         }
         assertTrue(files.values().stream().anyMatch(text -> text.contains("klaviyo is fine")));
         assertTrue(files.get("application/docker/x.log").contains("from docker"));
-        assertTrue(files.get("application/aws/g.log").contains("klaviyo began"), "what came before the deadline is kept");
+        assertTrue(
+                files.get("application/aws/g.log").contains("klaviyo began"), "what came before the deadline is kept");
         assertFalse(result.out().contains("00112233445566778899"));
         assertFalse(Json.read(result.out()).path("complete").asBoolean());
     }
@@ -282,22 +411,53 @@ class DebugBundleTest {
     @Test
     void onlyTheWindowAndTheWantedLinesAreTaken() throws Exception {
         Path work = Files.createDirectories(HOME.resolve("window"));
-        Path log = Files.writeString(work.resolve("app.log"), String.join("\n", "2026-11-23 01:00:00,000 klaviyo too early", "2026-11-23 03:00:00,000 before", "2026-11-23 03:00:01,000 Klaviyo wanted",
-                "\tat some.stack.Trace", "2026-11-23 03:00:02,000 context", "2026-11-23 03:00:03,000 unwanted", "2026-11-23 05:00:00,000 klaviyo too late", ""));
-        String[] window = {"--log", log.toString(), "--from", "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z", "--log-zone", "UTC", "--context", "1"};
+        Path log = Files.writeString(
+                work.resolve("app.log"),
+                String.join(
+                        "\n",
+                        "2026-11-23 01:00:00,000 klaviyo too early",
+                        "2026-11-23 03:00:00,000 before",
+                        "2026-11-23 03:00:01,000 Klaviyo wanted",
+                        "\tat some.stack.Trace",
+                        "2026-11-23 03:00:02,000 context",
+                        "2026-11-23 03:00:03,000 unwanted",
+                        "2026-11-23 05:00:00,000 klaviyo too late",
+                        ""));
+        String[] window = {
+            "--log",
+            log.toString(),
+            "--from",
+            "2026-11-23T02:00:00Z",
+            "--to",
+            "2026-11-23T04:00:00Z",
+            "--log-zone",
+            "UTC",
+            "--context",
+            "1"
+        };
         Path some = work.resolve("some.zip");
         assertEquals(0, bundle(some, window).run().exit());
         String taken = log(unpack(some));
         assertTrue(taken.contains("before") && taken.contains("wanted") && taken.contains("stack.Trace"), taken);
         assertFalse(taken.contains("too early") || taken.contains("too late") || taken.contains("unwanted"), taken);
         Path all = work.resolve("all.zip");
-        assertEquals(0, bundle(all, Stream.concat(Stream.of(window), Stream.of("--grep", "")).toArray(String[]::new)).run().exit());
+        assertEquals(
+                0,
+                bundle(
+                                all,
+                                Stream.concat(Stream.of(window), Stream.of("--grep", ""))
+                                        .toArray(String[]::new))
+                        .run()
+                        .exit());
         String whole = log(unpack(all));
         assertTrue(whole.contains("unwanted") && !whole.contains("too early") && !whole.contains("too late"), whole);
     }
 
     private static String log(Map<String, String> files) {
-        return files.entrySet().stream().filter(file -> file.getKey().startsWith("application/log/")).map(Map.Entry::getValue).collect(Collectors.joining());
+        return files.entrySet().stream()
+                .filter(file -> file.getKey().startsWith("application/log/"))
+                .map(Map.Entry::getValue)
+                .collect(Collectors.joining());
     }
 
     @Test
@@ -315,7 +475,8 @@ class DebugBundleTest {
         assertTrue(Files.size(out) <= 1_000_000, Files.size(out) + " bytes");
         Map<String, String> files = unpack(out);
         assertTrue(log(files).contains("line 59999 ") && !log(files).contains("line 0 "));
-        assertTrue(Json.read(files.get("manifest.json")).path("files").findValues("truncated").stream().anyMatch(JsonNode::asBoolean));
+        assertTrue(Json.read(files.get("manifest.json")).path("files").findValues("truncated").stream()
+                .anyMatch(JsonNode::asBoolean));
     }
 
     @Test
@@ -325,7 +486,9 @@ class DebugBundleTest {
         Path began = work.resolve("began");
         script(tools.resolve("docker"), "echo klaviyo; touch '" + began + "'; exec sleep 300");
         Path target = Files.createDirectories(work.resolve("out"));
-        try (Cli.Running running = bundle(target.resolve("x.zip"), "--docker", "x").env("PATH", tools + ":/usr/bin:/bin").start()) {
+        try (Cli.Running running = bundle(target.resolve("x.zip"), "--docker", "x")
+                .env("PATH", tools + ":/usr/bin:/bin")
+                .start()) {
             running.awaitUntil("the collector has begun", () -> Files.exists(began));
             running.interrupt();
             assertEquals(130, running.await().exit());
@@ -339,12 +502,17 @@ class DebugBundleTest {
     void aDrillMakesAFullBundleThatTellsItsStory() throws Exception {
         Path work = Files.createDirectories(HOME.resolve("drill"));
         Path out = work.resolve("drill.zip");
-        Cli.Result result = Cli.script("debug-bundle").cwd(work).args("--drill", "outage", "--out", out.toString()).run();
+        Cli.Result result = Cli.script("debug-bundle")
+                .cwd(work)
+                .args("--drill", "outage", "--out", out.toString())
+                .run();
         assertEquals(0, result.exit(), result.toString());
         assertTrue(result.out().startsWith("DRILL outage"), result.out());
         Map<String, String> files = unpack(out);
         try (ZipFile zip = new ZipFile(out.toFile())) {
-            assertEquals(List.of("manifest.json", "summary.md", "report.html", "redaction.json"), zip.stream().map(ZipEntry::getName).limit(4).toList());
+            assertEquals(
+                    List.of("manifest.json", "summary.md", "report.html", "redaction.json"),
+                    zip.stream().map(ZipEntry::getName).limit(4).toList());
         }
         JsonNode manifest = Json.read(files.get("manifest.json"));
         assertEquals("outage", manifest.path("drill").asText());
@@ -354,11 +522,20 @@ class DebugBundleTest {
         for (String told : List.of("DRILL", "P1", "503", "<svg", "prefers-color-scheme")) {
             assertTrue(files.get("report.html").contains(told), told + " is not in the report");
         }
-        assertFalse(files.get("report.html").matches("(?s).*(<script|src=\"http|href=\"http|url\\().*"), "the report loads something");
+        assertFalse(
+                files.get("report.html").matches("(?s).*(<script|src=\"http|href=\"http|url\\().*"),
+                "the report loads something");
         assertEquals("outage", Json.read(files.get("klaviyo/triage.json")).path("drill").asText());
-        assertTrue(files.get("summary.md").contains("DRILL") && files.get("summary.md").contains("Most frequent error lines"));
+        assertTrue(files.get("summary.md").contains("DRILL")
+                && files.get("summary.md").contains("Most frequent error lines"));
 
-        Cli.Result opened = Cli.run("debug-bundle", "open", out.toString(), "--to", work.resolve("unpacked").toString(), "--no-browser");
+        Cli.Result opened = Cli.run(
+                "debug-bundle",
+                "open",
+                out.toString(),
+                "--to",
+                work.resolve("unpacked").toString(),
+                "--no-browser");
         assertEquals(0, opened.exit(), opened.toString());
         assertEquals(files.get("report.html"), Files.readString(work.resolve("unpacked/report.html")));
     }
@@ -369,13 +546,19 @@ class DebugBundleTest {
         Path log = Files.writeString(HOME.resolve("dry.log"), "klaviyo\n".repeat(1_000));
         Cli.Result result = bundle(out, "--dry-run", "--log", log.toString(), "--docker", "shop").run();
         assertEquals(0, result.exit(), result.toString());
-        assertTrue(result.out().contains("8.0 kB") && result.out().contains("docker logs") && result.out().contains("To read: about"), result.out());
+        assertTrue(
+                result.out().contains("8.0 kB")
+                        && result.out().contains("docker logs")
+                        && result.out().contains("To read: about"),
+                result.out());
         assertFalse(Files.exists(out));
     }
 
     @Test
     void whatIsKeptIsInTheName() throws Exception {
-        Path log = Files.writeString(HOME.resolve("keep.log"), "klaviyo jo@shop.example from 203.0.113.9 pk_00112233445566778899aabbccddeeff01\n");
+        Path log = Files.writeString(
+                HOME.resolve("keep.log"),
+                "klaviyo jo@shop.example from 203.0.113.9 pk_00112233445566778899aabbccddeeff01\n");
         Path out = HOME.resolve("keep.zip");
         assertEquals(0, bundle(out, "--log", log.toString(), "--keep", "email").run().exit());
         Path named = HOME.resolve("keep-unredacted-email.zip");
@@ -389,20 +572,38 @@ class DebugBundleTest {
     void verifyFindsWhatWasTamperedWith() throws Exception {
         Path work = Files.createDirectories(HOME.resolve("verify"));
         Path good = work.resolve("good.zip");
-        assertEquals(0, Cli.script("debug-bundle").cwd(work).args("--drill", "healthy", "--out", good.toString()).run().exit());
+        assertEquals(
+                0,
+                Cli.script("debug-bundle")
+                        .cwd(work)
+                        .args("--drill", "healthy", "--out", good.toString())
+                        .run()
+                        .exit());
         Map<String, String> files = unpack(good);
         Map<String, String> leaking = new TreeMap<>(files);
         leaking.put("application/health.json", "key=" + KEY);
         Cli.Result leak = Cli.run("debug-bundle", "verify", zip(work.resolve("leak.zip"), leaking).toString());
         assertEquals(42, leak.exit(), leak.toString());
-        assertTrue(leak.out().contains("klaviyo-key") && leak.out().contains("SHA-256 differs") && !leak.out().contains("00112233"), leak.out());
+        assertTrue(
+                leak.out().contains("klaviyo-key")
+                        && leak.out().contains("SHA-256 differs")
+                        && !leak.out().contains("00112233"),
+                leak.out());
         Map<String, String> escaping = new TreeMap<>(files);
         escaping.put("../evil.txt", "x");
         Path evil = zip(work.resolve("evil.zip"), escaping);
         assertEquals(42, Cli.run("debug-bundle", "verify", evil.toString()).exit());
-        Cli.Result opened = Cli.run("debug-bundle", "open", evil.toString(), "--to", work.resolve("sub/evil").toString(), "--no-browser");
+        Cli.Result opened = Cli.run(
+                "debug-bundle",
+                "open",
+                evil.toString(),
+                "--to",
+                work.resolve("sub/evil").toString(),
+                "--no-browser");
         assertEquals(2, opened.exit(), opened.toString());
-        assertFalse(Files.exists(work.resolve("evil.txt")) || Files.exists(work.resolve("sub/evil.txt")) || Files.exists(work.resolve("sub/evil")));
+        assertFalse(Files.exists(work.resolve("evil.txt"))
+                || Files.exists(work.resolve("sub/evil.txt"))
+                || Files.exists(work.resolve("sub/evil")));
     }
 
     private static Path zip(Path file, Map<String, String> files) throws IOException {
@@ -423,10 +624,16 @@ class DebugBundleTest {
         Files.writeString(folder.resolve("jo@shop.example.txt"), "x\n");
         for (String out : List.of("file.log", "folder", "archive.zip")) {
             Path source = out.equals("file.log") ? folder.resolve("a.log") : work.resolve("evidence");
-            Cli.Result result = Cli.run("debug-bundle", "redact", source.toString(), "--out", work.resolve(out).toString());
+            Cli.Result result = Cli.run(
+                    "debug-bundle",
+                    "redact",
+                    source.toString(),
+                    "--out",
+                    work.resolve(out).toString());
             assertEquals(0, result.exit(), result.toString());
         }
-        assertTrue(Files.readString(work.resolve("file.log")).matches("no word of the vendor, key=klaviyo-key-[0-9a-f]{6}\n"));
+        assertTrue(Files.readString(work.resolve("file.log"))
+                .matches("no word of the vendor, key=klaviyo-key-[0-9a-f]{6}\n"));
         try (Stream<Path> files = Files.walk(work.resolve("folder"))) {
             String names = files.map(Path::toString).collect(Collectors.joining("\n"));
             assertTrue(names.contains("a.log") && names.contains("email-") && !names.contains("shop.example"), names);
@@ -437,8 +644,19 @@ class DebugBundleTest {
 
     @Test
     void wrongUsageIsSaidInOneLineThatNamesTheOption() {
-        Map<String, String[]> wrong = Map.of("--max-size", new String[] {"--max-size", "huge"}, "--from", new String[] {"--from", "yesterday"}, "--log-zone", new String[] {"--log-zone", "Mars"},
-                "--loki-query", new String[] {"--loki", "http://127.0.0.1:1"}, "--k8s", new String[] {"--k8s", "shop"}, "--secret-file", new String[] {"--secret-file", "/none"});
+        Map<String, String[]> wrong = Map.of(
+                "--max-size",
+                new String[] {"--max-size", "huge"},
+                "--from",
+                new String[] {"--from", "yesterday"},
+                "--log-zone",
+                new String[] {"--log-zone", "Mars"},
+                "--loki-query",
+                new String[] {"--loki", "http://127.0.0.1:1"},
+                "--k8s",
+                new String[] {"--k8s", "shop"},
+                "--secret-file",
+                new String[] {"--secret-file", "/none"});
         wrong.forEach((option, args) -> {
             Cli.Result result = bundle(HOME.resolve("never.zip"), args).run();
             assertEquals(2, result.exit(), result.toString());

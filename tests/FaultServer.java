@@ -106,13 +106,16 @@ final class FaultServer implements AutoCloseable {
     }
 
     static Answer html(int status) {
-        return reply(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>");
+        return reply(
+                status,
+                "text/html; charset=UTF-8",
+                "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>");
     }
 
     static Answer reply(int status, String type, String body) {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        return verbatim("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type + "\r\nContent-Length: " + bytes.length + "\r\n\r\n"
-            + new String(bytes, StandardCharsets.ISO_8859_1));
+        return verbatim("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type + "\r\nContent-Length: "
+                + bytes.length + "\r\n\r\n" + new String(bytes, StandardCharsets.ISO_8859_1));
     }
 
     /** Answers with a redirect to itself, further and further. */
@@ -124,7 +127,8 @@ final class FaultServer implements AutoCloseable {
     /** Breaks the connection, by RST or by FIN, in the middle of a body. */
     static Answer cutOff(boolean reset) {
         return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"data\":[").write(client, server);
+            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"data\":[")
+                    .write(client, server);
             client.getOutputStream().flush();
             // Else the reset may overtake the head, and the client sees no answer at all.
             Thread.sleep(50);
@@ -135,7 +139,8 @@ final class FaultServer implements AutoCloseable {
 
     static Answer endlessSlowBody() {
         return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").write(client, server);
+            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    .write(client, server);
             while (true) {
                 verbatim("1\r\n \r\n").write(client, server);
                 Thread.sleep(20);
@@ -166,7 +171,9 @@ final class FaultServer implements AutoCloseable {
             }
         }
         return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: " + small.size() + "\r\n\r\n").write(client, server);
+            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: "
+                            + small.size() + "\r\n\r\n")
+                    .write(client, server);
             client.getOutputStream().write(small.toByteArray());
         };
     }

@@ -18,7 +18,10 @@ class GameDayTest {
     @Test
     void fiveCommandsTakeATeamFromThePageToTheClosedPostmortem() throws IOException {
         Path cwd = Tree.temporary("game-day");
-        Cli.Result result = Cli.wrapper("drill", "--yes", "--lead", "Sam").cwd(cwd).timeout(Duration.ofMinutes(4)).run();
+        Cli.Result result = Cli.wrapper("drill", "--yes", "--lead", "Sam")
+                .cwd(cwd)
+                .timeout(Duration.ofMinutes(4))
+                .run();
         assertEquals(0, result.exit(), result.toString());
 
         Path journal = find(cwd, "journal.jsonl");
@@ -28,16 +31,30 @@ class GameDayTest {
         String key = Files.readString(find(cwd, "old-key")).strip();
         String newKey = Files.readString(find(cwd, "new-key")).strip();
         assertAll(
-                () -> assertTrue(events.containsAll(List.of("detected", "acknowledged", "diagnosed", "rotation-step", "rotated", "recovered", "bundled", "closed")), events.toString()),
+                () -> assertTrue(
+                        events.containsAll(List.of(
+                                "detected",
+                                "acknowledged",
+                                "diagnosed",
+                                "rotation-step",
+                                "rotated",
+                                "recovered",
+                                "bundled",
+                                "closed")),
+                        events.toString()),
                 () -> assertEquals("closed", events.get(events.size() - 1)),
-                () -> assertTrue(report.contains("P1") && report.contains("Sam") && report.contains("key-invalid"), report),
+                () -> assertTrue(
+                        report.contains("P1") && report.contains("Sam") && report.contains("key-invalid"), report),
                 () -> assertTrue(report.contains("DRILL"), "the report says that it was a drill"),
-                () -> assertTrue(Files.readString(find(cwd, ".env")).contains(newKey), "the application has the new key"));
+                () -> assertTrue(
+                        Files.readString(find(cwd, ".env")).contains(newKey), "the application has the new key"));
         for (Path file : everythingIn(incident)) {
             String content = Files.readString(file, StandardCharsets.ISO_8859_1);
             assertFalse(content.contains(key) || content.contains(newKey), file + " holds a key");
         }
-        assertFalse((result.out() + result.err()).contains(key) || (result.out() + result.err()).contains(newKey), "the screens hold a key");
+        assertFalse(
+                (result.out() + result.err()).contains(key) || (result.out() + result.err()).contains(newKey),
+                "the screens hold a key");
     }
 
     private static String event(String line) {

@@ -40,7 +40,9 @@ class JournalTest {
     /** A process of its own that appends from two threads: {@code java Appender FOLDER NAME}. */
     static final class Appender {
         public static void main(String... args) throws Exception {
-            List<Thread> threads = IntStream.range(0, THREADS).mapToObj(thread -> new Thread(() -> append(Path.of(args[0]), args[1] + thread))).toList();
+            List<Thread> threads = IntStream.range(0, THREADS)
+                    .mapToObj(thread -> new Thread(() -> append(Path.of(args[0]), args[1] + thread)))
+                    .toList();
             threads.forEach(Thread::start);
             for (Thread thread : threads) {
                 thread.join();
@@ -51,7 +53,9 @@ class JournalTest {
             try {
                 for (int i = 0; i < APPENDS; i++) {
                     // Longer than any write that an operating system promises not to mix with others.
-                    Incident.at(folder).append(Event.now("watch", Event.NOTE, name + "-" + i, Map.of("filler", "ü".repeat(5_000))));
+                    Incident.at(folder)
+                            .append(Event.now(
+                                    "watch", Event.NOTE, name + "-" + i, Map.of("filler", "ü".repeat(5_000))));
                 }
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
@@ -62,8 +66,18 @@ class JournalTest {
     @Test
     void manyProcessesAndThreadsLoseAndTearNothing() throws Exception {
         Path incident = folder.resolve("new/incident");
-        List<Cli.Running> running = IntStream.range(0, PROCESSES).mapToObj(process -> Cli.command(Cli.JAVA.toString(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-            "-cp", System.getProperty("java.class.path"), Appender.class.getName(), incident.toString(), "p" + process + "t").start()).toList();
+        List<Cli.Running> running = IntStream.range(0, PROCESSES)
+                .mapToObj(process -> Cli.command(
+                                Cli.JAVA.toString(),
+                                "-XX:TieredStopAtLevel=1",
+                                "-XX:+UseSerialGC",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                Appender.class.getName(),
+                                incident.toString(),
+                                "p" + process + "t")
+                        .start())
+                .toList();
         for (Cli.Running process : running) {
             assertEquals(0, process.await().exit(), process.err());
         }
@@ -74,7 +88,10 @@ class JournalTest {
         assertEquals(said.size(), new TreeSet<>(said).size(), "each exactly once");
         for (int process = 0; process < PROCESSES; process++) {
             String writer = "p" + process + "t0-";
-            assertEquals(IntStream.range(0, APPENDS).mapToObj(i -> writer + i).toList(), said.stream().filter(name -> name.startsWith(writer)).toList(), "in the order written");
+            assertEquals(
+                    IntStream.range(0, APPENDS).mapToObj(i -> writer + i).toList(),
+                    said.stream().filter(name -> name.startsWith(writer)).toList(),
+                    "in the order written");
         }
         assertModes(incident);
     }
@@ -83,7 +100,10 @@ class JournalTest {
     void aTornLineIsReportedAndTheNextEventStartsOnItsOwn() throws Exception {
         Incident incident = Incident.at(folder);
         incident.append(Event.now("triage", Event.DETECTED, "first", Map.of()));
-        Files.writeString(incident.journal().file(), "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"wat", StandardOpenOption.APPEND);
+        Files.writeString(
+                incident.journal().file(),
+                "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"wat",
+                StandardOpenOption.APPEND);
         incident.append(Event.now("triage", Event.NOTE, "second", Map.of()));
         Journal.Reading reading = incident.journal().read();
         assertEquals(List.of("first", "second"), summaries(reading));
@@ -93,7 +113,9 @@ class JournalTest {
     @Test
     void oddLinesCostOnlyThemselves() throws Exception {
         Incident incident = Incident.at(folder);
-        byte[] latin = "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"by hand\",\"event\":\"note\",\"summary\":\"caf\u00e9\"}\n".getBytes(StandardCharsets.ISO_8859_1);
+        byte[] latin =
+                "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"by hand\",\"event\":\"note\",\"summary\":\"caf\u00e9\"}\n"
+                        .getBytes(StandardCharsets.ISO_8859_1);
         Files.write(incident.journal().file(), latin);
         Files.writeString(incident.journal().file(), """
 
@@ -108,12 +130,21 @@ class JournalTest {
         assertEquals("paged-somebody", reading.events().get(1).event());
         assertEquals(Instant.parse("2026-11-23T03:04:05Z"), reading.events().get(1).at());
         assertEquals(1, reading.events().get(1).data().at("/deep/er/0").asInt());
-        assertEquals("4 5 7", reading.problems().stream().map(problem -> problem.replaceAll(".* line (\\d+) skipped: .*", "$1")).collect(Collectors.joining(" ")));
+        assertEquals(
+                "4 5 7",
+                reading.problems().stream()
+                        .map(problem -> problem.replaceAll(".* line (\\d+) skipped: .*", "$1"))
+                        .collect(Collectors.joining(" ")));
     }
 
     @Test
     void aKeyThatGetsIntoAnEventDoesNotGetIntoTheFile() throws Exception {
-        Incident.at(folder).append(Event.now("triage", Event.NOTE, "pk_" + "0a".repeat(17), Map.of("answer", "bad key pk_AbC123_" + "0A".repeat(17))));
+        Incident.at(folder)
+                .append(Event.now(
+                        "triage",
+                        Event.NOTE,
+                        "pk_" + "0a".repeat(17),
+                        Map.of("answer", "bad key pk_AbC123_" + "0A".repeat(17))));
         String file = Files.readString(folder.resolve("journal.jsonl"));
         assertFalse(file.toLowerCase().contains("0a0a"), file);
     }
@@ -162,12 +193,17 @@ class JournalTest {
             assumeTrue(Files.isDirectory(Path.of("/proc/self")), "only where there is a /proc");
         }
         try {
-            Cli.Result result = Cli.script("triage").args("--drill", "revoked-key", "--incident", incident.toString()).cwd(folder).run();
-            assertAll(result.toString(),
-                () -> assertEquals(11, result.exit()),
-                () -> assertTrue(result.out().contains("P1 key-invalid")),
-                () -> assertEquals(1, result.err().lines().count(), "one line"),
-                () -> assertTrue(result.err().startsWith("warning: the incident folder was not written (") && result.err().contains("--incident")));
+            Cli.Result result = Cli.script("triage")
+                    .args("--drill", "revoked-key", "--incident", incident.toString())
+                    .cwd(folder)
+                    .run();
+            assertAll(
+                    result.toString(),
+                    () -> assertEquals(11, result.exit()),
+                    () -> assertTrue(result.out().contains("P1 key-invalid")),
+                    () -> assertEquals(1, result.err().lines().count(), "one line"),
+                    () -> assertTrue(result.err().startsWith("warning: the incident folder was not written (")
+                            && result.err().contains("--incident")));
         } finally {
             if (where.equals("full")) {
                 unmount(incident);
@@ -179,7 +215,10 @@ class JournalTest {
     private static void unmount(Path full) throws IOException {
         List<String> left;
         try (Stream<Path> files = Files.list(full)) {
-            left = files.filter(file -> !file.endsWith("journal.jsonl") || file.toFile().length() > 0).map(file -> file.getFileName().toString()).toList();
+            left = files.filter(file ->
+                            !file.endsWith("journal.jsonl") || file.toFile().length() > 0)
+                    .map(file -> file.getFileName().toString())
+                    .toList();
         } finally {
             assertEquals(0, Cli.command("umount", full.toString()).run().exit());
         }
@@ -188,7 +227,12 @@ class JournalTest {
 
     private static void mountFull(Path at) throws IOException {
         Files.createDirectories(at);
-        assumeTrue(Cli.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString()).run().exit() == 0, "only where a small file system may be mounted");
+        assumeTrue(
+                Cli.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString())
+                                .run()
+                                .exit()
+                        == 0,
+                "only where a small file system may be mounted");
         try {
             Files.write(at.resolve("filler"), new byte[1 << 20]);
         } catch (IOException e) {
@@ -200,13 +244,21 @@ class JournalTest {
     @Test
     void triageGoesOnAfterAPowerCutAndLeavesPrivateFiles() throws Exception {
         Path incident = folder.resolve("incident");
-        Files.createDirectories(incident, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Files.createDirectories(
+                incident, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         Files.writeString(incident.resolve("journal.jsonl"), "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"tri");
         Files.setPosixFilePermissions(incident.resolve("journal.jsonl"), PosixFilePermissions.fromString("rw-------"));
-        Cli.Result result = Cli.script("triage").args("--drill", "revoked-key", "--incident", incident.toString()).cwd(folder).run();
+        Cli.Result result = Cli.script("triage")
+                .args("--drill", "revoked-key", "--incident", incident.toString())
+                .cwd(folder)
+                .run();
         Journal.Reading reading = Incident.at(incident).journal().read();
         assertEquals(11, result.exit(), result.toString());
-        assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED) && event.drill().equals("revoked-key")), reading.toString());
+        assertTrue(
+                reading.events().stream()
+                        .anyMatch(event -> event.event().equals(Event.DIAGNOSED)
+                                && event.drill().equals("revoked-key")),
+                reading.toString());
         assertEquals(1, reading.problems().size());
         assertModes(incident);
     }
@@ -218,13 +270,18 @@ class JournalTest {
     }
 
     private static void assertModes(Path incident) throws IOException {
-        assumeTrue(FileSystems.getDefault().supportedFileAttributeViews().contains("posix"), "only where files have modes");
+        assumeTrue(
+                FileSystems.getDefault().supportedFileAttributeViews().contains("posix"),
+                "only where files have modes");
         List<Path> files = new ArrayList<>();
         try (Stream<Path> all = Files.walk(incident)) {
             all.forEach(files::add);
         }
         for (Path file : files) {
-            assertEquals(Files.isDirectory(file) ? "rwx------" : "rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)), file.toString());
+            assertEquals(
+                    Files.isDirectory(file) ? "rwx------" : "rw-------",
+                    PosixFilePermissions.toString(Files.getPosixFilePermissions(file)),
+                    file.toString());
         }
     }
 }

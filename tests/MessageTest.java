@@ -39,8 +39,16 @@ import runbook.verdict.Diagnosis;
 /** The two messages of the runbook, and the post to Slack. */
 class MessageTest {
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
-    private static final List<String> INTERNAL_FIELDS = List.of("INCIDENT: Klaviyo Integration", "Status: ", "Impact: ", "Root cause: ",
-            "Current action: ", "ETA: ", "Incident lead: ", "Next update: ", "Last updated: ");
+    private static final List<String> INTERNAL_FIELDS = List.of(
+            "INCIDENT: Klaviyo Integration",
+            "Status: ",
+            "Impact: ",
+            "Root cause: ",
+            "Current action: ",
+            "ETA: ",
+            "Incident lead: ",
+            "Next update: ",
+            "Last updated: ");
 
     @ParameterizedTest
     @EnumSource(Diagnosis.class)
@@ -51,7 +59,8 @@ class MessageTest {
     @ParameterizedTest
     @EnumSource(State.class)
     void internalHasEveryField(State state) {
-        String text = Messages.internal(Announcement.of("key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30"));
+        String text = Messages.internal(
+                Announcement.of("key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30"));
 
         INTERNAL_FIELDS.forEach(field -> assertTrue(text.contains(field), field + " in\n" + text));
         assertTrue(text.startsWith("P1 INCIDENT"), text);
@@ -64,29 +73,45 @@ class MessageTest {
     @EnumSource(Diagnosis.class)
     void externalNamesNothing(Diagnosis diagnosis) {
         for (State state : State.values()) {
-            Announcement announcement = Announcement.of(diagnosis.id(), "P1", state, AT).withLead("Ana").withImpact("db7.internal is down")
-                    .withRootCause("account AbC123 revoked by Ana").withAction("ssh 10.0.0.7").withEta("when Ana is back");
+            Announcement announcement = Announcement.of(diagnosis.id(), "P1", state, AT)
+                    .withLead("Ana")
+                    .withImpact("db7.internal is down")
+                    .withRootCause("account AbC123 revoked by Ana")
+                    .withAction("ssh 10.0.0.7")
+                    .withEta("when Ana is back");
             String text = Messages.external(announcement);
 
-            for (String secret : List.of("Ana", "db7", "AbC123", "10.0.0.7", "revoked", "key", "Wording", announcement.words().rootCause())) {
+            for (String secret : List.of(
+                    "Ana",
+                    "db7",
+                    "AbC123",
+                    "10.0.0.7",
+                    "revoked",
+                    "key",
+                    "Wording",
+                    announcement.words().rootCause())) {
                 assertFalse(text.contains(secret), secret + " in\n" + text);
             }
-            assertTrue(text.startsWith("Klaviyo Integration -- ") && text.contains("\nNext update: ") && text.contains("\nLast updated: 2026-11-23T03:04Z"), text);
+            assertTrue(
+                    text.startsWith("Klaviyo Integration -- ")
+                            && text.contains("\nNext update: ")
+                            && text.contains("\nLast updated: 2026-11-23T03:04Z"),
+                    text);
         }
     }
 
     @Test
     void externalIsTheRunbooksText() {
         assertEquals("""
-                Klaviyo Integration -- Degraded Performance
+            Klaviyo Integration -- Degraded Performance
 
-                Some features powered by Klaviyo (email subscriptions, event tracking) are experiencing delays. Customer data is being queued and will be processed once the issue is resolved.
+            Some features powered by Klaviyo (email subscriptions, event tracking) are experiencing delays. Customer data is being queued and will be processed once the issue is resolved.
 
-                No data loss is expected. We are monitoring the situation.
+            No data loss is expected. We are monitoring the situation.
 
-                Next update: by 2026-11-23T03:09Z
-                Last updated: 2026-11-23T03:04Z
-                """, Messages.external(Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT)));
+            Next update: by 2026-11-23T03:09Z
+            Last updated: 2026-11-23T03:04Z
+            """, Messages.external(Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT)));
     }
 
     @Test
@@ -100,7 +125,8 @@ class MessageTest {
 
     @Test
     void drillsSayDrill() {
-        Announcement drill = Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT).withDrill(Optional.of("outage"));
+        Announcement drill =
+                Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT).withDrill(Optional.of("outage"));
 
         assertTrue(Messages.internal(drill).startsWith("DRILL (outage)"));
         assertTrue(Messages.external(drill).startsWith("DRILL"));
@@ -116,7 +142,8 @@ class MessageTest {
 
     @Test
     void valuesStayOneLineEach() {
-        String text = Messages.internal(Announcement.of("x", "P1", State.INVESTIGATING, AT).withImpact("a\nStatus: RESOLVED\u001b[31m pk_0123456789abcdef0123456789abcdef01"));
+        String text = Messages.internal(Announcement.of("x", "P1", State.INVESTIGATING, AT)
+                .withImpact("a\nStatus: RESOLVED\u001b[31m pk_0123456789abcdef0123456789abcdef01"));
 
         assertEquals(1, text.lines().filter(line -> line.startsWith("Status:")).count(), text);
         assertFalse(text.contains("\u001b") || text.contains("0123456789abcdef"), text);
@@ -124,7 +151,9 @@ class MessageTest {
 
     @Test
     void slackTextCannotMentionOrLink() {
-        String text = Messages.forSlack(Announcement.of("x", "P1", State.INVESTIGATING, AT).withImpact("<!channel> <https://evil|click> a & b").withLead("<@U123>"));
+        String text = Messages.forSlack(Announcement.of("x", "P1", State.INVESTIGATING, AT)
+                .withImpact("<!channel> <https://evil|click> a & b")
+                .withLead("<@U123>"));
 
         assertFalse(text.contains("<"), text);
         assertTrue(text.contains("&lt;!channel&gt; &lt;https://evil|click&gt; a &amp; b"), text);
@@ -139,10 +168,19 @@ class MessageTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"'',INVESTIGATING", "detected diagnosed,INVESTIGATING", "detected mitigated note,MITIGATING", "detected rotated recovered,RESOLVED",
-            "detected recovered degraded,INVESTIGATING", "detected mitigated diagnosed,MITIGATING", "recovered closed,RESOLVED"})
+    @CsvSource({
+        "'',INVESTIGATING",
+        "detected diagnosed,INVESTIGATING",
+        "detected mitigated note,MITIGATING",
+        "detected rotated recovered,RESOLVED",
+        "detected recovered degraded,INVESTIGATING",
+        "detected mitigated diagnosed,MITIGATING",
+        "recovered closed,RESOLVED"
+    })
     void stateOfAJournal(String events, State state) {
-        List<Event> journal = Stream.of(events.split(" ")).map(event -> new Event(AT, "x", event, "", Json.object())).toList();
+        List<Event> journal = Stream.of(events.split(" "))
+                .map(event -> new Event(AT, "x", event, "", Json.object()))
+                .toList();
 
         assertEquals(state, State.of(journal));
     }
@@ -170,7 +208,8 @@ class MessageTest {
     /** What Slack said, what we make of it, and what it was sent. */
     private record Delivery(Slack.Posted posted, String body, String contentType) { }
 
-    private static Delivery deliver(int status, String answer, Map<String, String> headers) throws IOException, InterruptedException {
+    private static Delivery deliver(int status, String answer, Map<String, String> headers)
+            throws IOException, InterruptedException {
         BlockingQueue<String> received = new LinkedBlockingQueue<>();
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
         server.createContext(SECRET_PATH, exchange -> {
@@ -194,9 +233,15 @@ class MessageTest {
     }
 
     private static Http http() {
-        return Http.of(new Settings(new Settings.Target(URI.create("http://127.0.0.1:1"), URI.create("http://127.0.0.1:1"), null, null, null),
-                Optional.empty(), "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
-                new Settings.AppErrors(List.of(), "", "status"), Optional.empty(), Map.of()));
+        return Http.of(new Settings(
+                new Settings.Target(
+                        URI.create("http://127.0.0.1:1"), URI.create("http://127.0.0.1:1"), null, null, null),
+                Optional.empty(),
+                "2026-07-15",
+                new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
+                new Settings.AppErrors(List.of(), "", "status"),
+                Optional.empty(),
+                Map.of()));
     }
 
     @Test
@@ -209,8 +254,17 @@ class MessageTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = ';', value = {"404;no_service;make a new one", "403;invalid_token;revoked", "410;channel_is_archived;archived",
-            "200;<html>Log in</html>;HTTP 200", "500;;HTTP 500", "302;;HTTP 302", "404;/services/T000/B000/s3cr3tPart not found;[masked]"})
+    @CsvSource(
+            delimiter = ';',
+            value = {
+                "404;no_service;make a new one",
+                "403;invalid_token;revoked",
+                "410;channel_is_archived;archived",
+                "200;<html>Log in</html>;HTTP 200",
+                "500;;HTTP 500",
+                "302;;HTTP 302",
+                "404;/services/T000/B000/s3cr3tPart not found;[masked]"
+            })
     void slackThatSaysAnythingElseHasNotAccepted(int status, String answer, String why) throws Exception {
         Slack.Posted posted = deliver(status, answer == null ? "" : answer, Map.of()).posted;
 
@@ -226,7 +280,8 @@ class MessageTest {
 
     @Test
     void slackThatIsNotThereIsNamedWithoutItsAddress() {
-        Slack.Posted posted = Slack.post(http(), URI.create("http://127.0.0.1:1" + SECRET_PATH), "x", Duration.ofSeconds(5));
+        Slack.Posted posted =
+                Slack.post(http(), URI.create("http://127.0.0.1:1" + SECRET_PATH), "x", Duration.ofSeconds(5));
 
         assertFalse(posted.accepted());
         assertEquals("Slack was not reached: refused", posted.why());
@@ -234,9 +289,13 @@ class MessageTest {
 
     @Test
     void aWebhookThatIsNoAddressIsNotShown() {
-        Problem problem = assertThrows(Problem.class, () -> Slack.webhook(Map.of("SLACK_WEBHOOK_URL", "hooks.slack.com" + SECRET_PATH)));
+        Problem problem = assertThrows(
+                Problem.class, () -> Slack.webhook(Map.of("SLACK_WEBHOOK_URL", "hooks.slack.com" + SECRET_PATH)));
 
-        assertTrue(problem.getMessage().contains("SLACK_WEBHOOK_URL") && !problem.getMessage().contains("s3cr3t"), problem.getMessage());
+        assertTrue(
+                problem.getMessage().contains("SLACK_WEBHOOK_URL")
+                        && !problem.getMessage().contains("s3cr3t"),
+                problem.getMessage());
         assertEquals(Optional.empty(), Slack.webhook(Map.of()));
     }
 }

@@ -53,21 +53,32 @@ class NetworkTest {
         expired    | true  | fail: TLS: the certificate has expired                                    | ^fail: TLS: .* expired | Slack was not reached: tls expired
         wrong-name | true  | fail: TLS: the certificate is for another host name                       | ^fail: TLS: .* another host name | Slack was not reached: tls wrong name
         """)
-    void eachCertificateFaultIsNamedInEachCheck(String certificate, boolean trusted, String network, String others, String slack) throws Exception {
+    void eachCertificateFaultIsNamedInEachCheck(
+            String certificate, boolean trusted, String network, String others, String slack) throws Exception {
         try (Site site = Site.start(certificate)) {
-            TriageRun run = TriageRun.of(triage(site.uri()).args("--post").env("SLACK_WEBHOOK_URL", site.uri() + "/services/T0/B0/secretpath")
-                .env("JDK_JAVA_OPTIONS", trusted ? certificates.trusting() : "-Dtest=1"));
+            TriageRun run = TriageRun.of(triage(site.uri())
+                    .args("--post")
+                    .env("SLACK_WEBHOOK_URL", site.uri() + "/services/T0/B0/secretpath")
+                    .env("JDK_JAVA_OPTIONS", trusted ? certificates.trusting() : "-Dtest=1"));
             String anyOutcome = others.replaceFirst("\\^fail", "^(fail|warn)");
             assertAll(
-                () -> assertMatches(network, run.check("network")),
-                () -> assertMatches(others, run.check("auth")),
-                () -> assertMatches(others.replaceFirst("fail: ", "fail: 1 of 1 failed: "), run.check("endpoint:webhooks")),
-                () -> assertMatches(anyOutcome.replaceFirst(": ", ": status page unreachable: "), run.check("status-page")),
-                () -> assertMatches(anyOutcome.replaceFirst(": ", ": metrics unavailable: "), run.check("app-errors")),
-                () -> assertMatches(others, run.check("app")),
-                () -> assertMatches(certificate.equals("good") && trusted ? "ok: HTTP 401 to an unsigned request: the route is live, certificate until" : network, run.check("webhook")),
-                () -> assertMatches(slack.replace("^", ""), run.result().err().replaceAll("\\s+", " ")),
-                () -> assertFalse((run.result().out() + run.result().err()).contains("secretpath")));
+                    () -> assertMatches(network, run.check("network")),
+                    () -> assertMatches(others, run.check("auth")),
+                    () -> assertMatches(
+                            others.replaceFirst("fail: ", "fail: 1 of 1 failed: "), run.check("endpoint:webhooks")),
+                    () -> assertMatches(
+                            anyOutcome.replaceFirst(": ", ": status page unreachable: "), run.check("status-page")),
+                    () -> assertMatches(
+                            anyOutcome.replaceFirst(": ", ": metrics unavailable: "), run.check("app-errors")),
+                    () -> assertMatches(others, run.check("app")),
+                    () -> assertMatches(
+                            certificate.equals("good") && trusted
+                                    ? "ok: HTTP 401 to an unsigned request: the route is live, certificate until"
+                                    : network,
+                            run.check("webhook")),
+                    () -> assertMatches(
+                            slack.replace("^", ""), run.result().err().replaceAll("\\s+", " ")),
+                    () -> assertFalse((run.result().out() + run.result().err()).contains("secretpath")));
         }
     }
 
@@ -78,11 +89,17 @@ class NetworkTest {
         try (Site site = Site.start("good"); ProxyServer proxy = new ProxyServer(LOGIN, 0)) {
             TriageRun run = through(triage(site.uri()), "HTTPS_PROXY", "http://" + LOGIN + "@" + proxy.address());
             assertAll(
-                () -> assertMatches("^ok: .*TLS \\d+ ms through proxy " + proxy.address() + ", certificate until", run.check("network")),
-                () -> assertMatches("HTTP 401", run.check("auth")),
-                () -> assertMatches("HTTP 401", run.check("app")),
-                () -> assertTrue(proxy.asked().stream().allMatch(line -> line.startsWith("CONNECT 127.0.0.1:" + site.uri().getPort())) && proxy.asked().size() > 5,
-                    proxy.asked().toString()));
+                    () -> assertMatches(
+                            "^ok: .*TLS \\d+ ms through proxy " + proxy.address() + ", certificate until",
+                            run.check("network")),
+                    () -> assertMatches("HTTP 401", run.check("auth")),
+                    () -> assertMatches("HTTP 401", run.check("app")),
+                    () -> assertTrue(
+                            proxy.asked().stream()
+                                            .allMatch(line -> line.startsWith("CONNECT 127.0.0.1:"
+                                                    + site.uri().getPort()))
+                                    && proxy.asked().size() > 5,
+                            proxy.asked().toString()));
         }
     }
 
@@ -102,8 +119,13 @@ class NetworkTest {
         is down       | 0   | 127.0.0.1 refuses connections              | refuses connections
         """)
     void aProxyInTheWayIsNamedAndIsNoOutage(String what, int status, String network, String auth) throws Exception {
-        try (Site site = Site.start("good"); ProxyServer proxy = new ProxyServer(LOGIN, status); FaultServer down = FaultServer.refusing()) {
-            TriageRun run = through(triage(site.uri()), "https_proxy", "http://deploy:wr0ng-battery@" + (status == 0 ? down.uri().getAuthority() : proxy.address()));
+        try (Site site = Site.start("good");
+                ProxyServer proxy = new ProxyServer(LOGIN, status);
+                FaultServer down = FaultServer.refusing()) {
+            TriageRun run = through(
+                    triage(site.uri()),
+                    "https_proxy",
+                    "http://deploy:wr0ng-battery@" + (status == 0 ? down.uri().getAuthority() : proxy.address()));
             assertAll(
                 () -> assertMatches("^fail: " + network, run.check("network")),
                 () -> assertMatches("^fail: .*" + auth, run.check("auth")),
@@ -114,7 +136,10 @@ class NetworkTest {
     private TriageRun through(Cli triage, String variable, String value) throws Exception {
         TriageRun run = TriageRun.of(triage.env(variable, value).env("JDK_JAVA_OPTIONS", certificates.trusting()));
         String all = run.result().out() + run.result().err();
-        assertFalse(all.contains("-battery") || all.contains(Base64.getEncoder().encodeToString(LOGIN.getBytes(StandardCharsets.UTF_8))), all);
+        assertFalse(
+                all.contains("-battery")
+                        || all.contains(Base64.getEncoder().encodeToString(LOGIN.getBytes(StandardCharsets.UTF_8))),
+                all);
         return run;
     }
 
@@ -134,8 +159,14 @@ class NetworkTest {
         "https://a.klaviyo.com, HTTPS_PROXY=:::nonsense, directly"})
     void theEnvironmentDecides(String destination, String environment, String proxy) {
         Map<String, String> variables = new java.util.HashMap<>();
-        List.of(environment.replace("'", "").split(" ")).forEach(pair -> variables.put(pair.split("=", 2)[0], pair.split("=", 2)[1].replace(';', ',')));
-        assertEquals(proxy, new EnvironmentProxy(variables).proxyFor(URI.create(destination)).map(uri -> uri.getHost() + ":" + EnvironmentProxy.port(uri)).orElse(null));
+        List.of(environment.replace("'", "").split(" "))
+                .forEach(pair -> variables.put(pair.split("=", 2)[0], pair.split("=", 2)[1].replace(';', ',')));
+        assertEquals(
+                proxy,
+                new EnvironmentProxy(variables)
+                        .proxyFor(URI.create(destination))
+                        .map(uri -> uri.getHost() + ":" + EnvironmentProxy.port(uri))
+                        .orElse(null));
     }
 
     // ---- the server behind it all
@@ -151,7 +182,9 @@ class NetworkTest {
             }
             server.setExecutor(THREADS);
             server.createContext("/", exchange -> {
-                byte[] body = "{\"errors\":[{\"code\":\"authentication_failed\",\"detail\":\"Incorrect authentication credentials.\"}]}".getBytes(StandardCharsets.UTF_8);
+                byte[] body =
+                        "{\"errors\":[{\"code\":\"authentication_failed\",\"detail\":\"Incorrect authentication credentials.\"}]}"
+                                .getBytes(StandardCharsets.UTF_8);
                 exchange.sendResponseHeaders(401, body.length);
                 exchange.getResponseBody().write(body);
                 exchange.close();
@@ -171,7 +204,11 @@ class NetworkTest {
     }
 
     private Cli triage(URI base) throws IOException {
-        return Cli.script("triage").args(TriageRun.pointedAt(base)).args("--endpoint", "webhooks", "--timeout", "20s").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17)).cwd(folder);
+        return Cli.script("triage")
+                .args(TriageRun.pointedAt(base))
+                .args("--endpoint", "webhooks", "--timeout", "20s")
+                .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17))
+                .cwd(folder);
     }
 
     private static void assertMatches(String regex, String text) {

@@ -18,7 +18,9 @@ class PostmortemCheckTest {
 
     /** {@code 3 placeholder, 5 owner}. */
     private static String found(String document) {
-        return Unfinished.in(document, TODAY).stream().map(place -> place.line() + " " + place.rule()).collect(Collectors.joining(", "));
+        return Unfinished.in(document, TODAY).stream()
+                .map(place -> place.line() + " " + place.rule())
+                .collect(Collectors.joining(", "));
     }
 
     @ParameterizedTest
@@ -77,7 +79,9 @@ class PostmortemCheckTest {
             "03:04–03:40 Alert fired,03:50 x;''",
     })
     void timeline(String rows, String places) {
-        String table = List.of(rows.split(",")).stream().map(row -> "| " + row.replaceFirst("(.*\\d\\d:\\d\\d) ", "$1 | ") + " | x |\n").collect(Collectors.joining());
+        String table = List.of(rows.split(",")).stream()
+                .map(row -> "| " + row.replaceFirst("(.*\\d\\d:\\d\\d) ", "$1 | ") + " | x |\n")
+                .collect(Collectors.joining());
 
         assertEquals(places, found("### Timeline\n| Time | What | By |\n" + table));
         assertEquals("", found("### Impact\n\n" + table), "only the timeline is one");
@@ -93,9 +97,13 @@ class PostmortemCheckTest {
 
     @Test
     void aFreshOneIsUnfinishedAndAFilledInOneIsFinished() {
-        String fresh = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.KEY_INVALID)).markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
-        String done = fresh.replace("**(to confirm)**", "").replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2027-01-15")
-                .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.").replace("[...]", "see the facts");
+        String fresh = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.KEY_INVALID))
+                .markdown(Template.bundled("postmortem.md"), Optional.empty())
+                .text();
+        String done = fresh.replace("**(to confirm)**", "")
+                .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2027-01-15")
+                .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
+                .replace("[...]", "see the facts");
 
         assertTrue(Unfinished.in(fresh, TODAY).size() > 10, found(fresh));
         assertEquals("", found(done));

@@ -34,7 +34,10 @@ class PostmortemGoldenTest {
     void page() throws IOException {
         Report report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.KEY_INVALID));
 
-        compare("key-invalid.html", report.html(report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text()));
+        compare(
+                "key-invalid.html",
+                report.html(report.markdown(Template.bundled("postmortem.md"), Optional.empty())
+                        .text()));
     }
 
     @Test
@@ -50,9 +53,14 @@ class PostmortemGoldenTest {
     void notOverYet() throws IOException {
         Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
         PostmortemJournals.add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
-        String text = PostmortemJournals.report(incident).markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
+        String text = PostmortemJournals.report(incident)
+                .markdown(Template.bundled("postmortem.md"), Optional.empty())
+                .text();
 
-        assertTrue(text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC") && text.contains("**Duration:** not over yet"), text);
+        assertTrue(
+                text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
+                        && text.contains("**Duration:** not over yet"),
+                text);
         assertTrue(text.contains("it came back and failed again (1 time)"), text);
     }
 

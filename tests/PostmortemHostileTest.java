@@ -34,8 +34,25 @@ class PostmortemHostileTest {
 
     private static Incident with(String hostile) {
         Incident incident = PostmortemJournals.whole(Diagnosis.SERVER_ERROR);
-        Map<String, Object> data = Map.of("diagnosis", hostile, "severity", "P1", "title", hostile, "reason", hostile,
-                "path", List.of(Map.of("question", hostile, "answer", hostile)), "also", List.of(hostile), "by", hostile, "lead", hostile, "text", hostile + "\n" + hostile);
+        Map<String, Object> data = Map.of(
+                "diagnosis",
+                hostile,
+                "severity",
+                "P1",
+                "title",
+                hostile,
+                "reason",
+                hostile,
+                "path",
+                List.of(Map.of("question", hostile, "answer", hostile)),
+                "also",
+                List.of(hostile),
+                "by",
+                hostile,
+                "lead",
+                hostile,
+                "text",
+                hostile + "\n" + hostile);
         PostmortemJournals.add(incident, 5, hostile, Event.DIAGNOSED, hostile, data);
         PostmortemJournals.add(incident, 6, "x", Event.ACKNOWLEDGED, hostile, data);
         PostmortemJournals.add(incident, 7, "x", Event.ANNOUNCED, hostile, data);
@@ -45,9 +62,31 @@ class PostmortemHostileTest {
     }
 
     private static void vendor(Incident incident, String hostile) {
-        String json = Json.line(Json.of(Map.of("checks", List.of(Map.of("name", "status-page", "detail", Map.of("incidents", List.of(
-                Map.of("name", hostile, "status", hostile, "impact", hostile, "shortlink", "https://evil/" + hostile, "startedAt", "2026-11-20T03:00:00Z",
-                        "postedAt", "2026-11-20T03:30:00Z", "updatedAt", "2026-11-20T03:31:00Z", "update", hostile))))))));
+        String json = Json.line(Json.of(Map.of(
+                "checks",
+                List.of(Map.of(
+                        "name",
+                        "status-page",
+                        "detail",
+                        Map.of(
+                                "incidents",
+                                List.of(Map.of(
+                                        "name",
+                                        hostile,
+                                        "status",
+                                        hostile,
+                                        "impact",
+                                        hostile,
+                                        "shortlink",
+                                        "https://evil/" + hostile,
+                                        "startedAt",
+                                        "2026-11-20T03:00:00Z",
+                                        "postedAt",
+                                        "2026-11-20T03:30:00Z",
+                                        "updatedAt",
+                                        "2026-11-20T03:31:00Z",
+                                        "update",
+                                        hostile))))))));
         try {
             incident.write("triage-20261120T030405Z.json", json.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
@@ -80,39 +119,73 @@ class PostmortemHostileTest {
 
         assertInert(page);
         assertSameShape(page);
-        assertEquals(markdown, report.markdown(Template.bundled("postmortem.md"), Optional.of(markdown)).text(), "its markers are its own");
+        assertEquals(
+                markdown,
+                report.markdown(Template.bundled("postmortem.md"), Optional.of(markdown))
+                        .text(),
+                "its markers are its own");
         assertFalse((markdown + page.outerHtml()).contains(KEY), "keys are masked");
         assertFalse(markdown.matches("(?s).*[\\p{Cc}\\p{Cf}&&[^\\n]].*"), "no control character survives");
-        assertFalse(markdown.replace("&#8203;", "\u200b").contains("@channel") || markdown.contains("@octocat"), "nobody is mentioned");
+        assertFalse(
+                markdown.replace("&#8203;", "\u200b").contains("@channel") || markdown.contains("@octocat"),
+                "nobody is mentioned");
     }
 
     private static void assertInert(Document page) {
-        assertEquals(0, page.select("script, iframe, object, embed, link, base, form, meta[http-equiv=refresh], foreignObject").size());
+        assertEquals(
+                0,
+                page.select("script, iframe, object, embed, link, base, form, meta[http-equiv=refresh], foreignObject")
+                        .size());
         for (Element element : page.getAllElements()) {
             element.attributes().forEach(attribute -> {
                 assertFalse(attribute.getKey().startsWith("on"), element.outerHtml());
-                assertFalse(attribute.getValue().replaceAll("\\s", "").toLowerCase().startsWith("javascript:"), element.outerHtml());
-                assertFalse(attribute.getKey().matches("src|srcset|background|poster|xlink:href") && !attribute.getValue().startsWith("data:"), element.outerHtml());
+                assertFalse(
+                        attribute.getValue().replaceAll("\\s", "").toLowerCase().startsWith("javascript:"),
+                        element.outerHtml());
+                assertFalse(
+                        attribute.getKey().matches("src|srcset|background|poster|xlink:href")
+                                && !attribute.getValue().startsWith("data:"),
+                        element.outerHtml());
             });
         }
-        page.select("a[href]").forEach(link -> assertTrue(link.attr("href").startsWith("#event-"), "no link from outside: " + link));
+        page.select("a[href]")
+                .forEach(link -> assertTrue(link.attr("href").startsWith("#event-"), "no link from outside: " + link));
         assertEquals(0, page.select("main img").size());
     }
 
     private static void assertSameShape(Document page) {
         assertEquals(1, page.select("h2").size(), "one title");
-        assertEquals(List.of("Summary", "Timeline (UTC)", "Detection and Response", "Root Cause", "Impact", "Action Items", "Lessons Learned", "Messages Sent", "Sources"),
+        assertEquals(
+                List.of(
+                        "Summary",
+                        "Timeline (UTC)",
+                        "Detection and Response",
+                        "Root Cause",
+                        "Impact",
+                        "Action Items",
+                        "Lessons Learned",
+                        "Messages Sent",
+                        "Sources"),
                 page.select("h3").eachText());
         page.select("table").forEach(table -> table.select("tr").forEach(row ->
                 assertEquals(table.selectFirst("tr").childrenSize(), row.childrenSize(), "columns of " + row.text())));
-        assertEquals(2, page.select("li.task").stream().filter(item -> !item.text().contains("Owner: [name]")).count() + 2, "no task from outside");
+        assertEquals(
+                2,
+                page.select("li.task").stream()
+                                .filter(item -> !item.text().contains("Owner: [name]"))
+                                .count()
+                        + 2,
+                "no task from outside");
         assertEquals(2, page.select("figure > svg[viewBox]").size(), "both pictures are whole");
     }
 
     @Test
     void whatPeoplePasteIsCleanedToo() {
         Report report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.SERVER_ERROR));
-        String page = report.html("### Timeline\n<script>alert(1)</script>\n<b onclick=x()>bold</b> ![i](https://evil/i.png) [l](javascript:x()) <details><summary>s</summary>d</details>\n");
+        String page = report.html("### Timeline\n"
+                + "<script>alert(1)</script>\n"
+                + "<b onclick=x()>bold</b> ![i](https://evil/i.png) [l](javascript:x())"
+                + " <details><summary>s</summary>d</details>\n");
 
         Document parsed = Jsoup.parse(page);
         assertInert(parsed);
@@ -124,21 +197,39 @@ class PostmortemHostileTest {
     void damagedJournalsAreUsedAsWellAsCanBe() throws IOException {
         Incident incident = Incident.at(Tree.temporary("postmortem").resolve("damaged"));
         Files.createDirectories(incident.folder());
-        String line = "{\"at\":\"2026-11-20T03:%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
-        Files.write(incident.folder().resolve("journal.jsonl"), (String.format(line, "30", "third") + String.format(line, "10", "first") + String.format(line, "20", "second")
-                + String.format(line, "20", "second")
-                + "{\"at\":\"2199-01-01T00:00:00Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"from the future\",\"data\":{}}\n"
-                + "{\"at\":\"yesterday\",\"event\":\"note\"}\nnot json\n[1,2]\n\u0000\u0001\n{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n{\"at\":\"2026-11-20T03:5")
-                .getBytes(StandardCharsets.UTF_8));
+        String line =
+                "{\"at\":\"2026-11-20T03:%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
+        Files.write(
+                incident.folder().resolve("journal.jsonl"),
+                (String.format(line, "30", "third") + String.format(line, "10", "first")
+                                + String.format(line, "20", "second")
+                                + String.format(line, "20", "second")
+                                + "{\"at\":\"2199-01-01T00:00:00Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"from"
+                                + " the future\",\"data\":{}}\n"
+                                + "{\"at\":\"yesterday\",\"event\":\"note\"}\n"
+                                + "not json\n"
+                                + "[1,2]\n"
+                                + "\u0000\u0001\n"
+                                + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n"
+                                + "{\"at\":\"2026-11-20T03:5")
+                        .getBytes(StandardCharsets.UTF_8));
         Report report = PostmortemJournals.report(incident);
         String text = report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
 
-        assertTrue(text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"), text);
+        assertTrue(
+                text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"), text);
         assertEquals(1, text.split("\\| second", -1).length - 1, "twice recorded, once told");
         assertTrue(text.contains("from the future"), "used as well as can be");
         String said = String.join("\n", report.missing());
-        for (String problem : List.of("line 6 skipped", "line 7 skipped", "line 8 skipped", "line 9 skipped", "line 11 skipped",
-                "the clock of watch was wrong", "out of order", "recorded twice")) {
+        for (String problem : List.of(
+                "line 6 skipped",
+                "line 7 skipped",
+                "line 8 skipped",
+                "line 9 skipped",
+                "line 11 skipped",
+                "the clock of watch was wrong",
+                "out of order",
+                "recorded twice")) {
             assertTrue(said.contains(problem), problem + " in\n" + said);
         }
     }

@@ -51,29 +51,57 @@ class PostmortemImportTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "soon", "25:00", "10:61", "-5", "10", "99999999999 days ago", "2026-02-30 10:00", "10.12", "ago", "min ago"})
+    @ValueSource(
+            strings = {
+                "",
+                "soon",
+                "25:00",
+                "10:61",
+                "-5",
+                "10",
+                "99999999999 days ago",
+                "2026-02-30 10:00",
+                "10.12",
+                "ago",
+                "min ago"
+            })
     void nonsenseIsRefusedWithTheFormsThatWork(String said) {
         Problem problem = assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty()));
 
-        assertTrue(problem.getMessage().startsWith("--at \"") && problem.getMessage().contains("write 10:12, \"10 min ago\""), problem.getMessage());
+        assertTrue(
+                problem.getMessage().startsWith("--at \"")
+                        && problem.getMessage().contains("write 10:12, \"10 min ago\""),
+                problem.getMessage());
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"10:31", "today 23:59", "2026-11-24 01:00", "2126-11-23T10:12:00Z"})
     void theFutureIsRefused(String said) {
-        assertTrue(assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty())).getMessage().contains("is in the future"));
+        assertTrue(assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty()))
+                .getMessage()
+                .contains("is in the future"));
     }
 
     @Test
     void afterMidnightABareTimeIsYesterdaysWhenTheIncidentBeganThen() {
         Instant past = Instant.parse("2026-11-23T00:05:00Z");
 
-        assertEquals(Instant.parse("2026-11-22T23:50:00Z"), Moment.past("--at", "23:50", past, Optional.of(Instant.parse("2026-11-22T22:00:00Z"))));
-        assertThrows(Problem.class, () -> Moment.past("--at", "11:50", past, Optional.of(Instant.parse("2026-11-23T00:01:00Z"))), "before the incident, or in the future");
+        assertEquals(
+                Instant.parse("2026-11-22T23:50:00Z"),
+                Moment.past("--at", "23:50", past, Optional.of(Instant.parse("2026-11-22T22:00:00Z"))));
+        assertThrows(
+                Problem.class,
+                () -> Moment.past("--at", "11:50", past, Optional.of(Instant.parse("2026-11-23T00:01:00Z"))),
+                "before the incident, or in the future");
     }
 
     @ParameterizedTest
-    @CsvSource({"03:10,2026-11-20T03:10:00Z", "23:50,2026-11-19T23:50:00Z", "15:00,2026-11-20T15:00:00Z", "today 09:00,2026-11-23T09:00:00Z"})
+    @CsvSource({
+        "03:10,2026-11-20T03:10:00Z",
+        "23:50,2026-11-19T23:50:00Z",
+        "15:00,2026-11-20T15:00:00Z",
+        "today 09:00,2026-11-23T09:00:00Z"
+    })
     void daysLaterABareTimeIsOfTheDayOfTheIncident(String said, Instant meant) {
         assertEquals(meant, Moment.past("--at", said, NOW, Optional.of(Instant.parse("2026-11-20T03:04:05Z"))));
     }
@@ -81,15 +109,22 @@ class PostmortemImportTest {
     @Test
     void slackExport() throws IOException {
         EventsFile.Contents contents = read("""
-                [{"type":"message","user":"U1","ts":"1763892000.000200","text":"<!here> <@U2> says <https://x.example/a?b=1&amp;c=2|this> &lt;b&gt; in <#C1|ops>","user_profile":{"real_name":"Ana"}},
-                 {"type":"message","subtype":"channel_join","user":"U2","ts":"1763892001.0","text":"<@U2> has joined"},
-                 {"type":"message","user":"U2","ts":"1763892060.5","text":"two\\nlines","user_profile":{"display_name":"Bob","real_name":"Robert"}},
-                 {"type":"message","user":"U2","ts":"4763892060.5","text":"from a wrong clock"}]""");
+            [{"type":"message","user":"U1","ts":"1763892000.000200","text":"<!here> <@U2> says <https://x.example/a?b=1&amp;c=2|this> &lt;b&gt; in <#C1|ops>","user_profile":{"real_name":"Ana"}},
+             {"type":"message","subtype":"channel_join","user":"U2","ts":"1763892001.0","text":"<@U2> has joined"},
+             {"type":"message","user":"U2","ts":"1763892060.5","text":"two\\nlines","user_profile":{"display_name":"Bob","real_name":"Robert"}},
+             {"type":"message","user":"U2","ts":"4763892060.5","text":"from a wrong clock"}]\
+            """);
 
         assertEquals("Slack export", contents.form());
-        assertEquals(List.of(
-                new Told(Instant.parse("2025-11-23T10:00:00Z"), "Ana", "note", "@here @Bob says this (https://x.example/a?b=1&c=2) <b> in #ops"),
-                new Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")), contents.told());
+        assertEquals(
+                List.of(
+                        new Told(
+                                Instant.parse("2025-11-23T10:00:00Z"),
+                                "Ana",
+                                "note",
+                                "@here @Bob says this (https://x.example/a?b=1&c=2) <b> in #ops"),
+                        new Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")),
+                contents.told());
         assertEquals(1, contents.problems().size(), contents.problems().toString());
     }
 
@@ -97,13 +132,24 @@ class PostmortemImportTest {
     void wholeSlackExport() throws IOException {
         Path file = Tree.temporary("import").resolve("export.zip");
         try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
-            for (String name : List.of("channels.json", "incident/2025-11-23.json", "incident/2025-11-22.json", "random/2025-11-23.json")) {
+            for (String name : List.of(
+                    "channels.json",
+                    "incident/2025-11-23.json",
+                    "incident/2025-11-22.json",
+                    "random/2025-11-23.json")) {
                 zip.putNextEntry(new ZipEntry(name));
-                zip.write(("[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\"" + (name.contains("-22") ? "1763800000" : "1763892000") + ".0\",\"text\":\"" + name + "\"}]").getBytes());
+                zip.write(("[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\""
+                                + (name.contains("-22") ? "1763800000" : "1763892000") + ".0\",\"text\":\"" + name
+                                + "\"}]")
+                        .getBytes());
             }
         }
 
-        assertEquals(List.of("incident/2025-11-22.json", "incident/2025-11-23.json"), EventsFile.read(file, "incident", NOW).told().stream().map(Told::text).toList());
+        assertEquals(
+                List.of("incident/2025-11-22.json", "incident/2025-11-23.json"),
+                EventsFile.read(file, "incident", NOW).told().stream()
+                        .map(Told::text)
+                        .toList());
         Problem problem = assertThrows(Problem.class, () -> EventsFile.read(file, null, NOW));
         assertEquals("--channel is needed: there are incident, random", problem.getMessage());
     }
@@ -116,20 +162,27 @@ class PostmortemImportTest {
                 + "nonsense,,,z,\r\n"
                 + "2026-11-23 09:05,,Eve,done,closed\r\n");
 
-        assertEquals(List.of(
-                new Told(Instant.parse("2026-11-23T09:01:00Z"), "Pager", "detected", "Alert, \"shop\" fired"),
-                new Told(Instant.parse("2026-11-23T09:02:00Z"), "Eve", "note", "two lines"),
-                new Told(Instant.parse("2026-11-23T09:05:00Z"), "Eve", "note", "done")), contents.told(), "an import never closes an incident");
-        assertEquals(List.of("row 4 skipped"), contents.problems().stream().map(problem -> problem.substring(0, 13)).toList());
+        assertEquals(
+                List.of(
+                        new Told(Instant.parse("2026-11-23T09:01:00Z"), "Pager", "detected", "Alert, \"shop\" fired"),
+                        new Told(Instant.parse("2026-11-23T09:02:00Z"), "Eve", "note", "two lines"),
+                        new Told(Instant.parse("2026-11-23T09:05:00Z"), "Eve", "note", "done")),
+                contents.told(),
+                "an import never closes an incident");
+        assertEquals(
+                List.of("row 4 skipped"),
+                contents.problems().stream()
+                        .map(problem -> problem.substring(0, 13))
+                        .toList());
     }
 
     @Test
     void jsonLines() throws IOException {
         EventsFile.Contents contents = read("""
-                {"at":"2026-11-23T09:03:00Z","text":"one","by":"Zoe"}
-                {torn
-                {"at":"2026-11-23T09:04:00Z","step":"x","event":"mitigated","summary":"two","data":{"by":"Yan"}}
-                """);
+            {"at":"2026-11-23T09:03:00Z","text":"one","by":"Zoe"}
+            {torn
+            {"at":"2026-11-23T09:04:00Z","step":"x","event":"mitigated","summary":"two","data":{"by":"Yan"}}
+            """);
 
         assertEquals(List.of(new Told(Instant.parse("2026-11-23T09:03:00Z"), "Zoe", "note", "one"),
                 new Told(Instant.parse("2026-11-23T09:04:00Z"), "Yan", "mitigated", "two")), contents.told());

@@ -44,12 +44,18 @@ class PostmortemKeepTest {
 
     @Test
     void generatedPartsAreRenewedAndWordsStay() {
-        String words = first.replace("[Technical explanation: how and what, not who]", "Their load balancer dropped us.").replace("### Summary", "### Summary for everybody")
-                + "\nPS: thanks.\n";
+        String words =
+                first.replace("[Technical explanation: how and what, not who]", "Their load balancer dropped us.")
+                                .replace("### Summary", "### Summary for everybody")
+                        + "\nPS: thanks.\n";
         moreHappens();
 
         String second = again(words).text();
-        assertTrue(second.contains(MORE) && second.contains("Their load balancer dropped us.") && second.endsWith("PS: thanks.\n"), second);
+        assertTrue(
+                second.contains(MORE)
+                        && second.contains("Their load balancer dropped us.")
+                        && second.endsWith("PS: thanks.\n"),
+                second);
         assertTrue(second.contains("### Summary for everybody"));
         assertFalse(second.contains("offered:"), "nobody edited a generated part");
     }
@@ -61,7 +67,11 @@ class PostmortemKeepTest {
 
         Report.Written second = again(edited);
         assertEquals(List.of("timeline"), second.kept());
-        assertTrue(second.text().contains("good again, says Bob") && second.text().contains("<!-- offered:timeline") && second.text().contains(MORE), second.text());
+        assertTrue(
+                second.text().contains("good again, says Bob")
+                        && second.text().contains("<!-- offered:timeline")
+                        && second.text().contains(MORE),
+                second.text());
         assertEquals(second.text(), again(second.text()).text(), "offered once, not twice");
     }
 
@@ -107,7 +117,8 @@ class PostmortemKeepTest {
 
     @Test
     void aRemovedPartIsNotPutBack() {
-        String without = first.replaceAll("(?s)#### Replay Plan\n\n<!-- generated:replay.*?/generated:replay -->\n", "");
+        String without =
+                first.replaceAll("(?s)#### Replay Plan\n\n<!-- generated:replay.*?/generated:replay -->\n", "");
 
         Report.Written second = again(without);
         assertEquals(without, second.text());
@@ -121,7 +132,11 @@ class PostmortemKeepTest {
 
         Report.Written second = again(habits);
         assertEquals(List.of(), second.kept());
-        assertTrue(second.text().contains(MORE) && second.text().contains("\r\n") && !second.text().replace("\r\n", "").contains("\n"), "line ends stay as they were");
+        assertTrue(
+                second.text().contains(MORE)
+                        && second.text().contains("\r\n")
+                        && !second.text().replace("\r\n", "").contains("\n"),
+                "line ends stay as they were");
     }
 
     @Test
@@ -130,7 +145,9 @@ class PostmortemKeepTest {
         moreHappens();
 
         String second = again(broken).text();
-        for (String line : broken.substring(broken.indexOf("### Impact"), broken.indexOf("#### Replay Plan")).lines().toList()) {
+        for (String line : broken.substring(broken.indexOf("### Impact"), broken.indexOf("#### Replay Plan"))
+                .lines()
+                .toList()) {
             assertTrue(second.contains(line), line);
         }
         assertTrue(second.contains(MORE), "the other parts are still renewed");

@@ -52,8 +52,13 @@ class PostmortemTest {
     void writtenThenCheckedThenFilledInThenClosed() throws IOException {
         Cli.Result write = run("--lead", "@Ana");
         assertEquals(0, write.exit(), write.toString());
-        assertTrue(write.out().contains("postmortem.md") && write.out().contains("postmortem.html") && write.out().contains("127.0.0.1 refuses"), write.toString());
-        assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(written("postmortem.md"))));
+        assertTrue(
+                write.out().contains("postmortem.md")
+                        && write.out().contains("postmortem.html")
+                        && write.out().contains("127.0.0.1 refuses"),
+                write.toString());
+        assertEquals(
+                "rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(written("postmortem.md"))));
         String fresh = PostmortemJournals.read(written("postmortem.md"));
         assertTrue(fresh.contains("**Incident Lead:** Ana"), fresh);
 
@@ -61,13 +66,19 @@ class PostmortemTest {
         assertEquals(51, check.exit(), check.toString());
         Matcher place = Pattern.compile("postmortem\\.md:(\\d+): the action has no owner").matcher(check.out());
         assertTrue(place.find(), check.toString());
-        assertTrue(fresh.lines().toList().get(Integer.parseInt(place.group(1)) - 1).startsWith("- [ ] "), "line numbers are right");
+        assertTrue(
+                fresh.lines().toList().get(Integer.parseInt(place.group(1)) - 1).startsWith("- [ ] "),
+                "line numbers are right");
 
         assertEquals(51, run("close").exit(), "unfinished");
         assertTrue(Incident.open(events()));
 
-        Files.writeString(written("postmortem.md"), fresh.replace("**(to confirm)**", "").replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
-                .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.").replace("[...]", "see the facts"));
+        Files.writeString(
+                written("postmortem.md"),
+                fresh.replace("**(to confirm)**", "")
+                        .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
+                        .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
+                        .replace("[...]", "see the facts"));
         assertEquals(0, run("--check").exit());
         Cli.Result close = run("close", "--by", "Ana");
         assertEquals(0, close.exit(), close.toString());
@@ -78,7 +89,8 @@ class PostmortemTest {
     void closeAnyway() throws IOException {
         Cli.Result without = run("close");
         assertEquals(51, without.exit(), without.toString());
-        assertTrue(without.out().contains("no klaviyo-incidents/20261120T030405Z/postmortem.md yet"), without.toString());
+        assertTrue(
+                without.out().contains("no klaviyo-incidents/20261120T030405Z/postmortem.md yet"), without.toString());
 
         assertEquals(0, run("close", "--anyway").exit());
         assertEquals(Event.CLOSED, events().get(events().size() - 1).event());
@@ -86,13 +98,21 @@ class PostmortemTest {
 
     @Test
     void eventsAndMessagesShowInWhatIsWritten() throws IOException {
-        assertEquals(0, run("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve").exit());
-        Cli.Result internal = run("announce", "internal", "--state", "mitigating", "--eta", "11:30", "--lead", "Ana", "--json");
+        assertEquals(
+                0,
+                run("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve")
+                        .exit());
+        Cli.Result internal =
+                run("announce", "internal", "--state", "mitigating", "--eta", "11:30", "--lead", "Ana", "--json");
         assertEquals(0, internal.exit(), internal.toString());
         JsonNode json = Json.read(internal.out());
-        assertTrue(json.path("text").asText().contains("Status: MITIGATING") && json.path("text").asText().contains("ETA: 11:30"), internal.toString());
+        assertTrue(
+                json.path("text").asText().contains("Status: MITIGATING")
+                        && json.path("text").asText().contains("ETA: 11:30"),
+                internal.toString());
         Cli.Result external = run("announce", "external", "--state", "resolved", "--data-loss", "none");
-        assertTrue(external.out().contains("No data was lost.") && !external.out().contains("Ana"), external.toString());
+        assertTrue(
+                external.out().contains("No data was lost.") && !external.out().contains("Ana"), external.toString());
 
         assertEquals(0, run("--format", "md").exit());
         String text = PostmortemJournals.read(written("postmortem.md"));
@@ -108,7 +128,8 @@ class PostmortemTest {
         assertRefused(run("--bundle", "nothing.zip"), "--bundle nothing.zip");
         assertRefused(run("announce", "internal", "--post"), "SLACK_WEBHOOK_URL");
         Files.writeString(folder.resolve("team.md"), "# {{errorTyp}}\n");
-        assertRefused(run("--template", "team.md"), "team.md line 1: there is no {{errorTyp}}, did you mean {{errorType}}?");
+        assertRefused(
+                run("--template", "team.md"), "team.md line 1: there is no {{errorTyp}}, did you mean {{errorType}}?");
         Files.writeString(folder.resolve("mine.md"), "my own words\n");
         assertRefused(run("--out", "mine.md"), "--out mine.md is there");
         assertEquals("my own words\n", PostmortemJournals.read(folder.resolve("mine.md")));
@@ -121,12 +142,15 @@ class PostmortemTest {
 
     @Test
     void ownTemplateAndPlace() throws IOException {
-        Files.writeString(folder.resolve("team.md"), "# {{errorType}} ({{severity}})\n\n<!-- generated:t -->\n{{timeline}}\n<!-- /generated:t -->\n");
+        Files.writeString(
+                folder.resolve("team.md"),
+                "# {{errorType}} ({{severity}})\n\n<!-- generated:t -->\n{{timeline}}\n<!-- /generated:t -->\n");
         Cli.Result result = run("--template", "team.md", "--out", "docs/one.html", "--format", "html,md", "--json");
 
         assertEquals(0, result.exit(), result.toString());
         assertEquals(1, Json.read(result.out()).path("schema").asInt());
-        assertTrue(PostmortemJournals.read(folder.resolve("docs/one.md")).startsWith("# 401 Authentication Failure (P2)\n"));
+        assertTrue(PostmortemJournals.read(folder.resolve("docs/one.md"))
+                .startsWith("# 401 Authentication Failure (P2)\n"));
         assertTrue(PostmortemJournals.read(folder.resolve("docs/one.html")).startsWith("<!doctype html>"));
     }
 
@@ -137,13 +161,19 @@ class PostmortemTest {
 
         assertEquals(0, result.exit(), result.toString());
         String text = PostmortemJournals.read(elsewhere.resolve("postmortem.md"));
-        assertTrue(text.contains("## Incident: Klaviyo [Error Type]") && text.contains("**Date:** " + Instant.now().toString().substring(0, 7)), text);
+        assertTrue(
+                text.contains("## Incident: Klaviyo [Error Type]")
+                        && text.contains("**Date:** " + Instant.now().toString().substring(0, 7)),
+                text);
         assertTrue(result.out().contains("--incident DIR names one"), result.toString());
     }
 
     @Test
     void aSlackExportIsTakenOnce() throws IOException {
-        Files.writeString(folder.resolve("day.json"), "[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\"1763608000.0002\",\"text\":\"write to jane@example.com\"}]");
+        Files.writeString(
+                folder.resolve("day.json"),
+                "[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\"1763608000.0002\",\"text\":\"write to"
+                        + " jane@example.com\"}]");
         int before = events().size();
 
         assertEquals(0, run("import", "day.json").exit());
@@ -170,13 +200,22 @@ class PostmortemTest {
             Files.createDirectories(journal);
             StringBuilder lines = new StringBuilder();
             for (int i = 0; i < events; i++) {
-                lines.append("{\"at\":\"").append(PostmortemJournals.BEGAN.plusMillis(300L * i)).append("\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"round ")
-                        .append(i).append("\",\"data\":{\"round\":").append(i).append("}}\n");
+                lines.append("{\"at\":\"")
+                        .append(PostmortemJournals.BEGAN.plusMillis(300L * i))
+                        .append("\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"round ")
+                        .append(i)
+                        .append("\",\"data\":{\"round\":")
+                        .append(i)
+                        .append("}}\n");
             }
             Files.write(journal.resolve("journal.jsonl"), lines.toString().getBytes(StandardCharsets.UTF_8));
         }
         long start = System.nanoTime();
-        Cli.Running running = Cli.script("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE).args("--incident", journal.toString()).start();
+        Cli.Running running = Cli.script("postmortem")
+                .cwd(folder)
+                .env("KLAVIYO_STATUS_URL", NOWHERE)
+                .args("--incident", journal.toString())
+                .start();
         long mostMemory = 0;
         while (running.process().isAlive()) {
             mostMemory = Math.max(mostMemory, residentMegabytes(running.process().pid()));
@@ -190,7 +229,8 @@ class PostmortemTest {
 
     private static long residentMegabytes(long pid) {
         try {
-            Matcher peak = Pattern.compile("VmHWM:\\s+(\\d+) kB").matcher(PostmortemJournals.read(Path.of("/proc/" + pid + "/status")));
+            Matcher peak = Pattern.compile("VmHWM:\\s+(\\d+) kB")
+                    .matcher(PostmortemJournals.read(Path.of("/proc/" + pid + "/status")));
             return peak.find() ? Long.parseLong(peak.group(1)) / 1024 : 0;
         } catch (UncheckedIOException e) {
             // No such file system here, or the process has just ended.

@@ -59,8 +59,12 @@ final class ProxyServer implements AutoCloseable {
         try (client) {
             String head = head(client.getInputStream());
             if (refusal != 0 || !knows(head)) {
-                String status = refusal != 0 ? refusal + " Refused" : "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"office\"";
-                client.getOutputStream().write(("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n").getBytes(StandardCharsets.ISO_8859_1));
+                String status = refusal != 0
+                        ? refusal + " Refused"
+                        : "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"office\"";
+                client.getOutputStream()
+                        .write(("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n")
+                                .getBytes(StandardCharsets.ISO_8859_1));
                 return;
             }
             String line = head.lines().findFirst().orElse("");
@@ -68,10 +72,14 @@ final class ProxyServer implements AutoCloseable {
             URI target = URI.create(line.startsWith("CONNECT") ? "tunnel://" + line.split(" ")[1] : line.split(" ")[1]);
             try (Socket server = new Socket(target.getHost(), target.getPort())) {
                 if (line.startsWith("CONNECT")) {
-                    client.getOutputStream().write("HTTP/1.1 200 Connection established\r\n\r\n".getBytes(StandardCharsets.ISO_8859_1));
+                    client.getOutputStream()
+                            .write("HTTP/1.1 200 Connection established\r\n\r\n".getBytes(StandardCharsets.ISO_8859_1));
                 } else {
-                    String path = target.getRawPath() + (target.getRawQuery() == null ? "" : "?" + target.getRawQuery());
-                    server.getOutputStream().write((head.replaceFirst(" \\S+ ", " " + path + " ") ).getBytes(StandardCharsets.ISO_8859_1));
+                    String path =
+                            target.getRawPath() + (target.getRawQuery() == null ? "" : "?" + target.getRawQuery());
+                    server.getOutputStream()
+                            .write((head.replaceFirst(" \\S+ ", " " + path + " "))
+                                    .getBytes(StandardCharsets.ISO_8859_1));
                 }
                 daemon(() -> copy(client, server));
                 copy(server, client);
@@ -82,7 +90,9 @@ final class ProxyServer implements AutoCloseable {
     }
 
     private boolean knows(String head) {
-        return login == null || head.contains("Proxy-Authorization: Basic " + Base64.getEncoder().encodeToString(login.getBytes(StandardCharsets.UTF_8)));
+        return login == null
+                || head.contains("Proxy-Authorization: Basic "
+                        + Base64.getEncoder().encodeToString(login.getBytes(StandardCharsets.UTF_8)));
     }
 
     private static String head(InputStream in) throws IOException {

@@ -44,7 +44,9 @@ class RedactTest {
     @ParameterizedTest
     @MethodSource("samples")
     void everyRowOfTheTableMatchesItsSampleAndSparesTheOther(RuleSamples.Sample sample) {
-        assertTrue(counts(sample.matches()).containsKey(sample.rule()), sample.rule() + ": " + STRICT.text(sample.matches()));
+        assertTrue(
+                counts(sample.matches()).containsKey(sample.rule()),
+                sample.rule() + ": " + STRICT.text(sample.matches()));
         assertEquals(sample.spares(), STRICT.text(sample.spares()));
     }
 
@@ -70,7 +72,10 @@ class RedactTest {
             byte[] cleaned = STRICT.bytes(canary.line().getBytes(StandardCharsets.UTF_8));
             Tally left = new Tally();
             STRICT.cleaner(left).remaining(cleaned, cleaned.length);
-            assertEquals(0, left.total(), canary.planted() + " became " + new String(cleaned, StandardCharsets.UTF_8) + " " + left.counts());
+            assertEquals(
+                    0,
+                    left.total(),
+                    canary.planted() + " became " + new String(cleaned, StandardCharsets.UTF_8) + " " + left.counts());
         }
     }
 
@@ -86,7 +91,9 @@ class RedactTest {
     void aValueHasOnePseudonymByNameAndByForm() {
         String key = STRICT.text(KEY);
         assertEquals("Authorization: Klaviyo-API-Key " + key, STRICT.text("Authorization: Klaviyo-API-Key " + KEY));
-        assertEquals("\"phone_number\":\"" + STRICT.text("+15550109999") + "\"", STRICT.text("\"phone_number\":\"+15550109999\""));
+        assertEquals(
+                "\"phone_number\":\"" + STRICT.text("+15550109999") + "\"",
+                STRICT.text("\"phone_number\":\"+15550109999\""));
         assertEquals(STRICT.text("tel +1 (555) 010-9999"), STRICT.text("tel +15550109999"));
     }
 
@@ -104,7 +111,9 @@ class RedactTest {
 
     @Test
     void jsonStaysJson() throws IOException {
-        String cleaned = STRICT.text("{\"latitude\": 42.36, \"phone_number\": 15550109999, \"first_name\": null, \"external_id\": 7, \"nested\": \"{\\\"zip\\\": 12345}\"}");
+        String cleaned = STRICT.text(
+                "{\"latitude\": 42.36, \"phone_number\": 15550109999, \"first_name\": null, \"external_id\": 7,"
+                        + " \"nested\": \"{\\\"zip\\\": 12345}\"}");
         assertEquals(5, runbook.Json.read(cleaned).size(), cleaned);
         assertEquals(1, runbook.Json.read(runbook.Json.read(cleaned).path("nested").asText()).size(), cleaned);
     }
@@ -114,7 +123,9 @@ class RedactTest {
         Redactor relaxed = new Redactor(Policy.strict().keeping(Set.of("email")));
         assertEquals("jo@shop.example", relaxed.text("jo@shop.example"));
         assertFalse(relaxed.text("at 203.0.113.9").contains("203"));
-        assertTrue(assertThrows(Problem.class, () -> Policy.strict().keeping(Set.of("klaviyo-key"))).getMessage().contains("email"));
+        assertTrue(assertThrows(Problem.class, () -> Policy.strict().keeping(Set.of("klaviyo-key")))
+                .getMessage()
+                .contains("email"));
     }
 
     @Test
@@ -125,7 +136,8 @@ class RedactTest {
             assertNoTrace(value, redactor.text("klaviyo <" + trace + ">"), trace);
         }
         for (int shift = 0; shift < 3; shift++) {
-            String encoded = Base64.getEncoder().encodeToString(("xx".substring(0, shift) + value + "tail").getBytes(StandardCharsets.UTF_8));
+            String encoded = Base64.getEncoder()
+                    .encodeToString(("xx".substring(0, shift) + value + "tail").getBytes(StandardCharsets.UTF_8));
             assertNoTrace(value, redactor.text("blob " + encoded), encoded);
         }
         assertNoTrace(value, redactor.text(value.replace("\"", "\\\"").replace("/", "\\/")), "JSON");
@@ -135,8 +147,11 @@ class RedactTest {
 
     @Test
     void aSecretThatStraddlesPiecesIsFound() throws IOException {
-        // A megabyte and a bit without a line end, so that pieces are cut within the line; the secret is tried around each cut.
-        Piece first = new Pieces(new ByteArrayInputStream(filler(3 << 20).getBytes(StandardCharsets.ISO_8859_1)), Long.MAX_VALUE).next();
+        // A megabyte and a bit without a line end, so that pieces are cut within the line; the secret is tried around
+        // each cut.
+        Piece first = new Pieces(
+                        new ByteArrayInputStream(filler(3 << 20).getBytes(StandardCharsets.ISO_8859_1)), Long.MAX_VALUE)
+                .next();
         int cut = first.to();
         for (int offset = -60; offset <= 20; offset += 7) {
             StringBuilder text = new StringBuilder(filler(3 << 20));
@@ -152,14 +167,17 @@ class RedactTest {
         Random random = new Random(4);
         StringBuilder text = new StringBuilder();
         while (text.length() < 5 << 20) {
-            text.append("line ").append(Canaries.lookAlikes(random.nextInt()).get(random.nextInt(200))).append(random.nextInt(9) == 0 ? "\r\n" : "\n");
+            text.append("line ")
+                    .append(Canaries.lookAlikes(random.nextInt()).get(random.nextInt(200)))
+                    .append(random.nextInt(9) == 0 ? "\r\n" : "\n");
         }
         assertEquals(text.toString(), stream(text.toString().getBytes(StandardCharsets.UTF_8), 0));
     }
 
     @Test
     void aRunThatCannotBeSeenWholeIsLeftOut() throws IOException {
-        String cleaned = stream(("access_token=" + "aB3".repeat(1 << 20) + " end of klaviyo\n").getBytes(StandardCharsets.UTF_8), 0);
+        String cleaned = stream(
+                ("access_token=" + "aB3".repeat(1 << 20) + " end of klaviyo\n").getBytes(StandardCharsets.UTF_8), 0);
         assertFalse(cleaned.contains("aB3aB3"), cleaned.substring(0, 100));
         assertTrue(cleaned.endsWith(" end of klaviyo\n"));
     }
@@ -192,19 +210,34 @@ class RedactTest {
     void gzipInsideGzipIsUnpackedAndOtherPackingsAreRefused() throws IOException {
         byte[] plain = ("klaviyo " + KEY + "\n").getBytes(StandardCharsets.UTF_8);
         assertTrue(stream(gzip(gzip(plain)), 0).startsWith("klaviyo klaviyo-key-"));
-        for (byte[] packed : List.of(new byte[] {(byte) 0xfd, '7', 'z', 'X', 'Z', 0, 1}, new byte[] {'P', 'K', 3, 4, 20, 0}, new byte[] {1, 2, 3, 4, 5, 6, 7, 0, 9, 1, 2, 3, 4})) {
+        for (byte[] packed : List.of(
+                new byte[] {(byte) 0xfd, '7', 'z', 'X', 'Z', 0, 1},
+                new byte[] {'P', 'K', 3, 4, 20, 0},
+                new byte[] {1, 2, 3, 4, 5, 6, 7, 0, 9, 1, 2, 3, 4})) {
             assertThrows(PlainInput.NotText.class, () -> PlainInput.of(new ByteArrayInputStream(packed)));
         }
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY"})
+    @ValueSource(
+            strings = {
+                "PRIVATE KEY",
+                "RSA PRIVATE KEY",
+                "EC PRIVATE KEY",
+                "OPENSSH PRIVATE KEY",
+                "ENCRYPTED PRIVATE KEY"
+            })
     void privateKeysLoseTheirBodies(String kind) throws IOException {
         String body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
         String begin = "-----BEGIN " + kind + "-----\n";
         String end = "-----END " + kind + "-----\n";
-        for (String text : List.of(begin + (body + "\n").repeat(20) + end, begin + (body + "\n").repeat(3), (body + "\n").repeat(3) + end, body + "\nlone line\n",
-                begin.replace("\n", "\r\n") + (body + "\r\n").repeat(9) + end, "{\"k\":\"" + begin.replace("\n", "\\n") + body + "\\n" + end.replace("\n", "\\n") + "\"}",
+        for (String text : List.of(
+                begin + (body + "\n").repeat(20) + end,
+                begin + (body + "\n").repeat(3),
+                (body + "\n").repeat(3) + end,
+                body + "\nlone line\n",
+                begin.replace("\n", "\r\n") + (body + "\r\n").repeat(9) + end,
+                "{\"k\":\"" + begin.replace("\n", "\\n") + body + "\\n" + end.replace("\n", "\\n") + "\"}",
                 begin + ("Nov 23 03:04:05 host app[7]: " + body + "\n").repeat(9) + end)) {
             String cleaned = stream(("before it\n" + text + "after it\n").getBytes(StandardCharsets.UTF_8), 0);
             assertFalse(cleaned.contains("MIIEvQ"), cleaned);
@@ -213,7 +246,27 @@ class RedactTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"@", "a@a.", "://", "://a:", "\"token\":'", "token=", "\\\"", "+1 ", "eyJ", "%40", "::", "1.1.", "Authorization: ", "-----BEGIN PRIVATE KEY-----", "password=a,b", "--token ", "_", "A"})
+    @ValueSource(
+            strings = {
+                "@",
+                "a@a.",
+                "://",
+                "://a:",
+                "\"token\":'",
+                "token=",
+                "\\\"",
+                "+1 ",
+                "eyJ",
+                "%40",
+                "::",
+                "1.1.",
+                "Authorization: ",
+                "-----BEGIN PRIVATE KEY-----",
+                "password=a,b",
+                "--token ",
+                "_",
+                "A"
+            })
     void noTextTakesLong(String hostile) {
         byte[] text = hostile.repeat((1 << 20) / hostile.length()).getBytes(StandardCharsets.UTF_8);
         // A pattern that goes wrong takes hours for this; a machine under load may take seconds.
@@ -231,7 +284,9 @@ class RedactTest {
     static void assertNoTrace(String secret, String text, String planted) {
         String folded = text.toLowerCase(Locale.ROOT);
         for (String trace : Canaries.traces(secret)) {
-            assertFalse(folded.contains(trace.toLowerCase(Locale.ROOT)), () -> trace + " is left of " + planted + " in " + text.substring(0, Math.min(400, text.length())));
+            assertFalse(
+                    folded.contains(trace.toLowerCase(Locale.ROOT)),
+                    () -> trace + " is left of " + planted + " in " + text.substring(0, Math.min(400, text.length())));
         }
     }
 

@@ -43,7 +43,8 @@ class RotationCloudTest {
 
     private static void needs(String... tools) {
         for (String tool : tools) {
-            boolean there = Stream.of(System.getenv("PATH").split(File.pathSeparator)).anyMatch(folder -> Files.isExecutable(Path.of(folder, tool)));
+            boolean there = Stream.of(System.getenv("PATH").split(File.pathSeparator))
+                    .anyMatch(folder -> Files.isExecutable(Path.of(folder, tool)));
             Assumptions.assumeTrue(there, tool + " is not installed");
         }
     }
@@ -78,13 +79,22 @@ class RotationCloudTest {
         needs("kubectl");
         kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key()));
         kubernetes.forbidden.add("patch secrets");
-        Cli.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart", "k8s:shop/deployment/gone").run();
+        Cli.Result result = rotate(
+                        "--to",
+                        "k8s:shop/klaviyo/api-key",
+                        "--to",
+                        "k8s:shop/klaviyo/nothing",
+                        "--restart",
+                        "k8s:shop/deployment/gone")
+                .run();
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().contains("no permission to patch klaviyo"), result.out());
         assertTrue(result.out().contains("has no field nothing"), result.out());
         assertTrue(result.out().contains("kubectl get secrets,deployments -n shop"), result.out());
         assertEquals(sandbox.key(), kubernetes.field("shop", "klaviyo", "api-key"));
-        assertFalse(kubernetes.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")), "nothing may have been written");
+        assertFalse(
+                kubernetes.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")),
+                "nothing may have been written");
     }
 
     @Test
@@ -94,7 +104,9 @@ class RotationCloudTest {
         stored = () -> aws.value("shop/klaviyo", "AWSCURRENT").replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1");
         Cli.Result result = rotate("--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", restart()).run();
         assertEquals(0, result.exit(), result::toString);
-        assertEquals("{ \"user\":\"x\",  \"key\":\"" + sandbox.newKey() + "\", \"n\": 1.10 }", aws.value("shop/klaviyo", "AWSCURRENT"));
+        assertEquals(
+                "{ \"user\":\"x\",  \"key\":\"" + sandbox.newKey() + "\", \"n\": 1.10 }",
+                aws.value("shop/klaviyo", "AWSCURRENT"));
         assertTrue(aws.value("shop/klaviyo", "AWSPREVIOUS").contains(sandbox.key()));
         assertFalse((result.out() + result.err()).contains(sandbox.newKey()), "no key may be shown");
     }
@@ -116,7 +128,13 @@ class RotationCloudTest {
         gcp.secret("shop", "klaviyo", sandbox.key());
         // gcloud then fails although the version is made: it is not believed.
         gcp.silentAboutChecksums = true;
-        Cli.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart", "exec:test -e " + scratch.resolve("ready") + " || { touch " + scratch.resolve("ready") + "; exit 3; }").run();
+        Cli.Result result = rotate(
+                        "--to",
+                        "gcp:klaviyo@shop",
+                        "--restart",
+                        "exec:test -e " + scratch.resolve("ready") + " || { touch " + scratch.resolve("ready")
+                                + "; exit 3; }")
+                .run();
         assertEquals(22, result.exit(), result::toString);
         assertEquals(sandbox.key(), gcp.latest("shop", "klaviyo"));
         assertEquals(3, gcp.versions("shop", "klaviyo"));
@@ -128,7 +146,10 @@ class RotationCloudTest {
         needs("gcloud", "aws");
         gcp.secret("shop", "klaviyo", sandbox.key());
         gcp.readOnly = true;
-        Cli.Result result = rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing", "--restart", "exec:no-such-program --now").env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE").run();
+        Cli.Result result = rotate(
+                        "--to", "gcp:elsewhere@shop", "--to", "aws:nothing", "--restart", "exec:no-such-program --now")
+                .env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
+                .run();
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().contains("gcloud secrets create elsewhere --project=shop"), result.out());
         assertTrue(result.out().contains("aws sso login"), result.out());

@@ -31,7 +31,9 @@ class RotationKillTest {
         assertEquals(bench.newKey(), bench.tools.value(), "the store");
         assertEquals(bench.newKey(), bench.tools.app(), "the application");
         assertTrue(bench.record().contains("\"rotated\""), bench.record());
-        assertFalse(bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()), "no key may be kept in a file");
+        assertFalse(
+                bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()),
+                "no key may be kept in a file");
         bench.close();
     }
 
@@ -45,7 +47,10 @@ class RotationKillTest {
         bench.tools.mend();
         Cli.Result second = bench.rotate().run();
         assertEquals(0, second.exit(), second::toString);
-        assertEquals(!List.of("kv get", "LoadState").contains(call), second.out().contains("Going on with the rotation begun at"), second::toString);
+        assertEquals(
+                !List.of("kv get", "LoadState").contains(call),
+                second.out().contains("Going on with the rotation begun at"),
+                second::toString);
         ended();
     }
 
@@ -56,9 +61,17 @@ class RotationKillTest {
         }
         release();
         bench.tools.mend();
-        Cli.Result second = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null).env("KLAVIYO_PRIVATE_KEY", null).args("--account", bench.sandbox.control().accountId()).run();
+        Cli.Result second = bench.rotate()
+                .env("KLAVIYO_NEW_PRIVATE_KEY", null)
+                .env("KLAVIYO_PRIVATE_KEY", null)
+                .args("--account", bench.sandbox.control().accountId())
+                .run();
         assertEquals(0, second.exit(), second::toString);
-        assertTrue(second.out().contains("holds the new key, newer form, 44 characters, sha256 " + Key.of(bench.newKey()).fingerprint()), second.out());
+        assertTrue(
+                second.out()
+                        .contains("holds the new key, newer form, 44 characters, sha256 "
+                                + Key.of(bench.newKey()).fingerprint()),
+                second.out());
         ended();
     }
 
@@ -98,7 +111,9 @@ class RotationKillTest {
         }
         release();
         bench.tools.mend();
-        Cli.Result second = bench.rotate("--roll-back").env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null).run();
+        Cli.Result second = bench.rotate("--roll-back")
+                .env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null)
+                .run();
         assertEquals(22, second.exit(), second::toString);
         assertEquals(bench.oldKey(), bench.tools.value());
         assertEquals(bench.oldKey(), bench.tools.app());

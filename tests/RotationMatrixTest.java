@@ -21,7 +21,11 @@ class RotationMatrixTest {
 
     /** A step: a word in the call that goes wrong, and one in the call before it, after which a tool is gone. */
     private enum Place {
-        PREFLIGHT_STORE("get", ""), PREFLIGHT_TARGET("LoadState", ""), STORE("patch", "get"), RESTART("restart", "InvocationID"), WAIT("is-active", "restart");
+        PREFLIGHT_STORE("get", ""),
+        PREFLIGHT_TARGET("LoadState", ""),
+        STORE("patch", "get"),
+        RESTART("restart", "InvocationID"),
+        WAIT("is-active", "restart");
 
         final String call;
         final String before;
@@ -48,8 +52,17 @@ class RotationMatrixTest {
         };
     }
 
-    private record Outcome(String name, int expected, Cli.Result first, String store, String app, Cli.Result second, String storeAfter, String appAfter,
-                           String oldKey, String newKey) {
+    private record Outcome(
+            String name,
+            int expected,
+            Cli.Result first,
+            String store,
+            String app,
+            Cli.Result second,
+            String storeAfter,
+            String appAfter,
+            String oldKey,
+            String newKey) {
         void check() {
             assertEquals(expected, first.exit(), first::toString);
             if (expected == 0) {
@@ -64,7 +77,10 @@ class RotationMatrixTest {
             assertEquals(newKey, storeAfter, "the store after the second run");
             assertEquals(newKey, appAfter, "the application after the second run");
             for (Cli.Result result : List.of(first, second)) {
-                assertFalse((result.out() + result.err()).contains(oldKey) || (result.out() + result.err()).contains(newKey), "no key may be shown");
+                assertFalse(
+                        (result.out() + result.err()).contains(oldKey)
+                                || (result.out() + result.err()).contains(newKey),
+                        "no key may be shown");
             }
         }
     }
@@ -83,7 +99,17 @@ class RotationMatrixTest {
             String app = bench.tools.app();
             bench.tools.mend();
             Cli.Result second = bench.rotate().run();
-            return new Outcome(place + " " + fault, expected(place, fault), first, store, app, second, bench.tools.value(), bench.tools.app(), bench.oldKey(), bench.newKey());
+            return new Outcome(
+                    place + " " + fault,
+                    expected(place, fault),
+                    first,
+                    store,
+                    app,
+                    second,
+                    bench.tools.value(),
+                    bench.tools.app(),
+                    bench.oldKey(),
+                    bench.newKey());
         }
     }
 

@@ -7,8 +7,22 @@ final class RotationRuns {
     private RotationRuns() { }
 
     static Cli against(Sandbox sandbox, Path scratch) {
-        return Cli.script("rotate-key").env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("HOME", scratch.toString()).cwd(scratch).timeout(Duration.ofMinutes(2))
-                .args("--api-url", sandbox.apiUrl().toString(), "--app-url", sandbox.appUrl().toString(), "--incident", scratch.resolve("incident").toString(),
-                        "--yes", "--verify-for", "3s", "--tool-timeout", "30s");
+        return Cli.script("rotate-key")
+                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                .env("HOME", scratch.toString())
+                .cwd(scratch)
+                .timeout(Duration.ofMinutes(2))
+                .args(
+                        "--api-url",
+                        sandbox.apiUrl().toString(),
+                        "--app-url",
+                        sandbox.appUrl().toString(),
+                        "--incident",
+                        scratch.resolve("incident").toString(),
+                        "--yes",
+                        "--verify-for",
+                        "3s",
+                        "--tool-timeout",
+                        "30s");
     }
 }

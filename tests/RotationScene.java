@@ -22,8 +22,12 @@ final class RotationScene implements AutoCloseable {
     private LoopbackServer.Response health() {
         boolean well = !broken && sandbox.control().accepts(tools.app());
         String fingerprint = telling ? Key.of(tools.app()).fingerprint() : null;
-        return new LoopbackServer.Response(well ? 200 : 503, Json.line(Json.of(fingerprint == null ? Map.of("status", well ? "ok" : "down")
-                : Map.of("status", well ? "ok" : "down", "keyFingerprint", fingerprint))));
+        return new LoopbackServer.Response(
+                well ? 200 : 503,
+                Json.line(Json.of(
+                        fingerprint == null
+                                ? Map.of("status", well ? "ok" : "down")
+                                : Map.of("status", well ? "ok" : "down", "keyFingerprint", fingerprint))));
     }
 
     /** {@code rotate-key} with the stand-in Vault and systemd, unless told otherwise. */
@@ -33,9 +37,24 @@ final class RotationScene implements AutoCloseable {
 
     /** {@code rotate-key} without stores and targets. */
     Cli bare(String... more) {
-        Cli cli = Cli.script("rotate-key").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey())
-                .args("--api-url", sandbox.apiUrl().toString(), "--app-url", app.url() + "/health", "--incident", incident().toString(),
-                        "--yes", "--verify-for", "2s", "--tool-timeout", "2500ms", "--restart-within", "2500ms");
+        Cli cli = Cli.script("rotate-key")
+                .cwd(folder)
+                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                .env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey())
+                .args(
+                        "--api-url",
+                        sandbox.apiUrl().toString(),
+                        "--app-url",
+                        app.url() + "/health",
+                        "--incident",
+                        incident().toString(),
+                        "--yes",
+                        "--verify-for",
+                        "2s",
+                        "--tool-timeout",
+                        "2500ms",
+                        "--restart-within",
+                        "2500ms");
         return tools.onPath(cli).args(more);
     }
 

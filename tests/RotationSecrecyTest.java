@@ -49,7 +49,11 @@ class RotationSecrecyTest {
 
     /** One look at every process that this test's rotation started; the rotation itself may hold what it was given. */
     private static int look(RotationScene bench, long rotation, List<String> seen) {
-        List<Long> children = ProcessHandle.of(rotation).map(ProcessHandle::descendants).orElse(Stream.of()).map(ProcessHandle::pid).toList();
+        List<Long> children = ProcessHandle.of(rotation)
+                .map(ProcessHandle::descendants)
+                .orElse(Stream.of())
+                .map(ProcessHandle::pid)
+                .toList();
         for (long pid : children) {
             for (String file : List.of("cmdline", "environ")) {
                 String text = read(Path.of("/proc", Long.toString(pid), file));
@@ -78,19 +82,32 @@ class RotationSecrecyTest {
     void nothingThatIsLeftBehindHoldsAKey() throws Exception {
         try (RotationScene bench = new RotationScene()) {
             Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=" + bench.oldKey() + "\n");
-            Cli.Result result = bench.bare("--to", "file:" + env + "#KEY", "--restart", "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app", "--json").run();
+            Cli.Result result = bench.bare(
+                            "--to",
+                            "file:" + env + "#KEY",
+                            "--restart",
+                            "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app",
+                            "--json")
+                    .run();
             assertEquals(0, result.exit(), result::toString);
             try (Stream<Path> files = Files.walk(bench.folder)) {
                 for (Path file : files.filter(Files::isRegularFile).toList()) {
                     String text = Files.readString(file, StandardCharsets.ISO_8859_1);
                     boolean holds = text.contains(bench.oldKey()) || text.contains(bench.newKey());
-                    assertFalse(holds && !List.of(".env", "app.env", "app", "value", "first").contains(file.getFileName().toString()), file + " holds a key");
+                    assertFalse(
+                            holds
+                                    && !List.of(".env", "app.env", "app", "value", "first")
+                                            .contains(file.getFileName().toString()),
+                            file + " holds a key");
                 }
             }
             assertFalse((result.out() + result.err()).contains("_" + bench.newKey().substring(10)), result::toString);
             try (Stream<Path> files = Files.list(bench.incident())) {
                 for (Path file : files.toList()) {
-                    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)), file.toString());
+                    assertEquals(
+                            "rw-------",
+                            PosixFilePermissions.toString(Files.getPosixFilePermissions(file)),
+                            file.toString());
                 }
             }
         }

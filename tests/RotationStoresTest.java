@@ -28,15 +28,22 @@ class RotationStoresTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', value = {
-        "cloudrun:web@europe-west1 | gcloud [run] [services] [update] [web] [--region=europe-west1] [--update-labels=klaviyo-key-rotated=",
-        "ecs:prod/web              | aws [ecs] [update-service] [--cluster] [prod] [--service] [web] [--force-new-deployment]"})
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "cloudrun:web@europe-west1 | gcloud [run] [services] [update] [web] [--region=europe-west1]"
+                        + " [--update-labels=klaviyo-key-rotated=",
+                "ecs:prod/web              | aws [ecs] [update-service] [--cluster] [prod] [--service] [web]"
+                        + " [--force-new-deployment]"
+            })
     void aServiceIsRestartedSoThatItReadsTheKey(String target, String call) {
         bench.tools.installCloud();
         Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(bench.newKey(), bench.tools.app(), "the key that the service started with");
-        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), () -> String.join("\n", bench.tools.calls()));
+        assertTrue(
+                bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)),
+                () -> String.join("\n", bench.tools.calls()));
         assertFalse(bench.tools.environment(call.split(" ")[0]).contains("pk_"), "the tool's environment has a key");
     }
 
@@ -52,13 +59,28 @@ class RotationStoresTest {
 
     @Test
     void theKeyTravelsByStandardInput() {
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--to", "azure:shop-vault/klaviyo", "--to", "github:acme/shop/KLAVIYO_KEY",
-                "--to", "heroku:shop/KLAVIYO_KEY", "--restart", "systemd:web").run();
+        Cli.Result result = bench.bare(
+                        "--to",
+                        "vault:secret/klaviyo#key",
+                        "--to",
+                        "azure:shop-vault/klaviyo",
+                        "--to",
+                        "github:acme/shop/KLAVIYO_KEY",
+                        "--to",
+                        "heroku:shop/KLAVIYO_KEY",
+                        "--restart",
+                        "systemd:web")
+                .run();
         assertEquals(0, result.exit(), result::toString);
         List<String> calls = bench.tools.calls();
-        assertTrue(calls.containsAll(List.of("vault [kv] [patch] [secret/klaviyo] [key=-]",
-                "az [keyvault] [secret] [set] [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-] [--output] [none]",
-                "gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop]", "heroku [api] [PATCH] [/apps/shop/config-vars]")), () -> String.join("\n", calls));
+        assertTrue(
+                calls.containsAll(List.of(
+                        "vault [kv] [patch] [secret/klaviyo] [key=-]",
+                        "az [keyvault] [secret] [set] [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-]"
+                                + " [--output] [none]",
+                        "gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop]",
+                        "heroku [api] [PATCH] [/apps/shop/config-vars]")),
+                () -> String.join("\n", calls));
         assertFalse(String.join("\n", calls).contains("pk_"), "a tool's words have a key");
         for (String tool : List.of("vault", "az", "gh")) {
             assertEquals(bench.newKey(), bench.tools.stdin(tool), tool);
@@ -66,14 +88,23 @@ class RotationStoresTest {
         assertEquals("{\"KLAVIYO_KEY\":\"" + bench.newKey() + "\"}", bench.tools.stdin("heroku"));
         for (String tool : List.of("vault", "az", "gh", "heroku", "systemctl")) {
             String environment = bench.tools.environment(tool);
-            assertFalse(environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"), tool + "'s environment has a key");
+            assertFalse(
+                    environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"),
+                    tool + "'s environment has a key");
         }
     }
 
     @Test
     void aStoreThatCannotBeReadIsOnlyWrittenWithAWayBack() {
-        Cli.Result refused = bench.bare("--to", "github:acme/shop/KLAVIYO_KEY", "--restart", "systemd:web", "--account", bench.sandbox.control().accountId())
-                .env("KLAVIYO_PRIVATE_KEY", null).run();
+        Cli.Result refused = bench.bare(
+                        "--to",
+                        "github:acme/shop/KLAVIYO_KEY",
+                        "--restart",
+                        "systemd:web",
+                        "--account",
+                        bench.sandbox.control().accountId())
+                .env("KLAVIYO_PRIVATE_KEY", null)
+                .run();
         assertEquals(21, refused.exit(), refused::toString);
         assertTrue(refused.out().contains("no way back"), refused.out());
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
@@ -86,7 +117,12 @@ class RotationStoresTest {
     @Test
     void aCommandOfYourOwnReadsTheKeyAndSeesNoneInItsEnvironment() throws IOException {
         Path kept = bench.folder.resolve("kept");
-        Cli.Result result = bench.bare("--to", "exec:cat > " + kept + "; env > " + kept + ".env", "--restart", "exec:cp " + kept + " " + bench.folder.resolve("app")).run();
+        Cli.Result result = bench.bare(
+                        "--to",
+                        "exec:cat > " + kept + "; env > " + kept + ".env",
+                        "--restart",
+                        "exec:cp " + kept + " " + bench.folder.resolve("app"))
+                .run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(bench.newKey(), Files.readString(kept));
         assertFalse(Files.readString(bench.folder.resolve("kept.env")).contains("pk_"));
@@ -96,7 +132,9 @@ class RotationStoresTest {
     void aFailureInTheMiddleRestoresEveryStoreInReverse() throws IOException {
         Path env = Files.writeString(bench.folder.resolve(".env"), "KEY='" + bench.oldKey() + "'\n");
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
-        Cli.Result result = bench.bare("--to", "file:" + env + "#KEY", "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web").run();
+        Cli.Result result = bench.bare(
+                        "--to", "file:" + env + "#KEY", "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web")
+                .run();
         assertEquals(22, result.exit(), result::toString);
         assertEquals("KEY='" + bench.oldKey() + "'\n", Files.readString(env));
         assertEquals(bench.oldKey(), bench.tools.value());
@@ -104,8 +142,13 @@ class RotationStoresTest {
         assertTrue(back.indexOf("vault:secret") < back.indexOf("file:"), back);
     }
 
-    private static final List<String> DOTENV = List.of("A=1\nKEY=@\nB=2\n", "# top\n\nexport KEY=@ # the key\nKEYS=x\n", "KEY=\"@\"\r\nX='KEY=y'\r\n",
-            "  KEY = '@'  # c\n#KEY=old", "Z=caf\u00e9\nKEY=@", "NOT_KEY=1\nKEY=@\n\n\n");
+    private static final List<String> DOTENV = List.of(
+            "A=1\nKEY=@\nB=2\n",
+            "# top\n\nexport KEY=@ # the key\nKEYS=x\n",
+            "KEY=\"@\"\r\nX='KEY=y'\r\n",
+            "  KEY = '@'  # c\n#KEY=old",
+            "Z=caf\u00e9\nKEY=@",
+            "NOT_KEY=1\nKEY=@\n\n\n");
 
     @Test
     void aDotenvFileChangesOnlyInTheKey() throws IOException {
@@ -121,7 +164,8 @@ class RotationStoresTest {
         assertEquals(0, result.exit(), result::toString);
         for (int i = 0; i < DOTENV.size(); i++) {
             Path env = bench.folder.resolve("app config " + i + ".env");
-            assertEquals(DOTENV.get(i).replace("@", bench.newKey()), Files.readString(env, StandardCharsets.ISO_8859_1));
+            assertEquals(
+                    DOTENV.get(i).replace("@", bench.newKey()), Files.readString(env, StandardCharsets.ISO_8859_1));
             assertEquals("rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(env)));
             assertTrue(Files.isSymbolicLink(bench.folder.resolve("link" + i)));
         }
@@ -131,7 +175,16 @@ class RotationStoresTest {
     void aPlaceholderIsReplacedAndPutBack() throws IOException {
         Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=a\nOTHER=1\n");
         Path empty = Files.writeString(bench.folder.resolve("empty.env"), "KEY=\n");
-        String[] words = {"--to", "file:" + env + "#KEY", "--to", "file:" + empty + "#KEY", "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web"};
+        String[] words = {
+            "--to",
+            "file:" + env + "#KEY",
+            "--to",
+            "file:" + empty + "#KEY",
+            "--to",
+            "vault:secret/klaviyo#key",
+            "--restart",
+            "systemd:web"
+        };
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
         Cli.Result back = bench.bare(words).run();
         assertEquals(22, back.exit(), back::toString);
@@ -146,21 +199,44 @@ class RotationStoresTest {
     @Test
     void aDotenvFileThatIsNotClearIsRefused() throws IOException {
         Cli cli = bench.bare("--restart", "exec:true");
-        Map<String, String> complaints = Map.of("OTHER=1", "other.env sets no KEY", "KEY=a\nKEY=b", "key.env sets KEY more than once", "K=1\nKEY=\"unclosed", "unclosed.env sets no KEY");
+        Map<String, String> complaints = Map.of(
+                "OTHER=1",
+                "other.env sets no KEY",
+                "KEY=a\nKEY=b",
+                "key.env sets KEY more than once",
+                "K=1\nKEY=\"unclosed",
+                "unclosed.env sets no KEY");
         for (Map.Entry<String, String> entry : complaints.entrySet()) {
-            Path env = Files.writeString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", "")), entry.getKey());
+            Path env =
+                    Files.writeString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", "")), entry.getKey());
             cli.args("--to", "file:" + env + "#KEY");
         }
         Cli.Result result = cli.run();
         assertEquals(21, result.exit(), result::toString);
         for (Map.Entry<String, String> entry : complaints.entrySet()) {
             assertTrue(result.out().replaceAll("\\s+", " ").contains(entry.getValue()), result.out());
-            assertEquals(entry.getKey(), Files.readString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", ""))));
+            assertEquals(
+                    entry.getKey(),
+                    Files.readString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", ""))));
         }
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"gcp:", "gcp:--help", "aws:-x", "k8s:a/b", "vault:a", "github:a/b", "heroku:a", "file:/x", "ftp:x", "nothing", "exec:", "exec:echo pk_0123456789abcdef0123456789abcdef01"})
+    @ValueSource(
+            strings = {
+                "gcp:",
+                "gcp:--help",
+                "aws:-x",
+                "k8s:a/b",
+                "vault:a",
+                "github:a/b",
+                "heroku:a",
+                "file:/x",
+                "ftp:x",
+                "nothing",
+                "exec:",
+                "exec:echo pk_0123456789abcdef0123456789abcdef01"
+            })
     void aStoreThatIsNoneIsWrongUsage(String store) {
         Problem problem = assertThrows(Problem.class, () -> Places.store(store));
         assertEquals(Problem.USAGE, problem.exitCode());
@@ -169,8 +245,25 @@ class RotationStoresTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"gcp:klaviyo-key", "gcp:klaviyo@shop-1", "gcp:k@example.com:shop", "aws:shop/klaviyo", "aws:a@b@eu-west-1", "aws:x#key", "aws:x@us-gov-west-1#key", "aws:x#key@eu-west-1",
-        "aws:arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf", "azure:v/s", "k8s:shop/klaviyo/api.key", "vault:secret/a/b#key", "github:acme/shop/KEY", "heroku:shop/KEY", "file:/a b#.env#KEY", "exec:cat > x"})
+    @ValueSource(
+            strings = {
+                "gcp:klaviyo-key",
+                "gcp:klaviyo@shop-1",
+                "gcp:k@example.com:shop",
+                "aws:shop/klaviyo",
+                "aws:a@b@eu-west-1",
+                "aws:x#key",
+                "aws:x@us-gov-west-1#key",
+                "aws:x#key@eu-west-1",
+                "aws:arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf",
+                "azure:v/s",
+                "k8s:shop/klaviyo/api.key",
+                "vault:secret/a/b#key",
+                "github:acme/shop/KEY",
+                "heroku:shop/KEY",
+                "file:/a b#.env#KEY",
+                "exec:cat > x"
+            })
     void aStoreIsNamedAsItWasTyped(String store) {
         assertEquals(store, Places.store(store).name());
     }

@@ -36,7 +36,9 @@ class RotationTest {
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().replaceAll("\\s+", " ").contains(why), result::toString);
         assertEquals(bench.oldKey(), bench.tools.value(), "nothing may have changed");
-        assertFalse(bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")), () -> String.join("\n", bench.tools.calls()));
+        assertFalse(
+                bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
+                () -> String.join("\n", bench.tools.calls()));
         return result;
     }
 
@@ -70,7 +72,9 @@ class RotationTest {
         assertTrue(result.out().contains("by standard input of vault"), result.out());
         assertEquals(bench.oldKey(), bench.tools.value());
         assertFalse(Files.exists(bench.incident()), "a dry run leaves nothing behind");
-        assertFalse(bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")), () -> String.join("\n", bench.tools.calls()));
+        assertFalse(
+                bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
+                () -> String.join("\n", bench.tools.calls()));
     }
 
     @Test
@@ -85,7 +89,9 @@ class RotationTest {
                 planned.add(step.path("name").asText() + " " + step.path("command").asText());
             }
         });
-        assertTrue(planned.contains("store vault kv patch secret/klaviyo key=-   # the key on standard input"), planned.toString());
+        assertTrue(
+                planned.contains("store vault kv patch secret/klaviyo key=-   # the key on standard input"),
+                planned.toString());
         assertTrue(planned.contains("restart systemctl --no-ask-password restart web"), planned.toString());
     }
 
@@ -104,10 +110,14 @@ class RotationTest {
         assertEquals(bench.sandbox.control().accountId(), json.path("account").asText());
         assertEquals(Key.of(bench.oldKey()).fingerprint(), json.path("oldKey").path("fingerprint").asText());
         assertEquals(Key.of(bench.newKey()).fingerprint(), json.path("newKey").path("fingerprint").asText());
-        assertTrue(names.containsAll(List.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old")), names.toString());
+        assertTrue(
+                names.containsAll(
+                        List.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old")),
+                names.toString());
         List<Event> events = Incident.at(bench.incident()).journal().read().events();
         assertEquals(names.size(), events.stream().filter(event -> event.event().equals(Event.ROTATION_STEP)).count());
-        assertTrue(events.stream().anyMatch(event -> event.event().equals(Event.ROTATED)) && events.stream().anyMatch(event -> event.event().equals(Event.MITIGATED)));
+        assertTrue(events.stream().anyMatch(event -> event.event().equals(Event.ROTATED))
+                && events.stream().anyMatch(event -> event.event().equals(Event.MITIGATED)));
         String all = result.out() + result.err() + Files.readString(bench.incident().resolve("journal.jsonl"));
         assertFalse(all.contains(bench.oldKey()) || all.contains(bench.newKey()), "no key may be shown");
     }
@@ -129,7 +139,9 @@ class RotationTest {
     @Test
     void anOldKeyThatIsStillNeededIsEnabledAgainAndEverythingBroughtBack() {
         // This restart does nothing, and the application does not tell its key: it shows only once the old key is dead.
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:true", "--disable-old", "--grace", "1ms").run();
+        Cli.Result result = bench.bare(
+                        "--to", "vault:secret/klaviyo#key", "--restart", "exec:true", "--disable-old", "--grace", "1ms")
+                .run();
         assertEquals(22, result.exit(), result::toString);
         assertTrue(result.out().contains("enabled again: something of ours still uses it"), result.out());
         assertTrue(bench.sandbox.control().accepts(bench.oldKey()));
@@ -152,13 +164,19 @@ class RotationTest {
         bench.tools.fail("[restart]", "");
         Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:true").run();
         assertEquals(22, result.exit(), result::toString);
-        assertTrue(result.out().replaceAll("\\s+", " ").contains("still uses another key, sha256 " + Key.of(bench.oldKey()).fingerprint()), result.out());
+        assertTrue(
+                result.out()
+                        .replaceAll("\\s+", " ")
+                        .contains("still uses another key, sha256 "
+                                + Key.of(bench.oldKey()).fingerprint()),
+                result.out());
         assertEquals(bench.oldKey(), bench.tools.value());
     }
 
     @Test
     void whatCannotBeRolledBackIsLeftToAPersonWithTheCommands() {
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:rm bin/vault; exit 3").run();
+        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:rm bin/vault; exit 3")
+                .run();
         assertEquals(23, result.exit(), result::toString);
         assertTrue(result.out().contains("vault kv rollback -version=1 secret/klaviyo"), result.out());
         assertTrue(result.out().contains("rm bin/vault; exit 3"), result.out());
@@ -178,7 +196,8 @@ class RotationTest {
         assertTrue(noStore.err().contains("--to"), noStore.err());
         Cli.Result noKey = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null).run();
         assertEquals(2, noKey.exit(), noKey::toString);
-        assertTrue(noKey.out().contains("Settings > API keys") && noKey.out().contains("profiles:write"), noKey::toString);
+        assertTrue(
+                noKey.out().contains("Settings > API keys") && noKey.out().contains("profiles:write"), noKey::toString);
         assertTrue(noKey.err().contains("--new-key-file"), noKey.err());
     }
 
@@ -195,7 +214,8 @@ class RotationTest {
     @Test
     void whatARestartLeavesRunningOutlivesUs() throws Exception {
         Path beat = bench.tools.file("beat");
-        String daemon = "cp value app; (while [ ! -f stop ]; do echo alive || break; date +%N > " + beat + "; sleep 0.05; done) & true";
+        String daemon = "cp value app; (while [ ! -f stop ]; do echo alive || break; date +%N > " + beat
+                + "; sleep 0.05; done) & true";
         try {
             Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:" + daemon).run();
             assertEquals(0, result.exit(), result::toString);
@@ -219,10 +239,18 @@ class RotationTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"revoked-key, 0, Rotated", "revoked-key:read-back, 22, gives back", "revoked-key:restart, 22, did not start", "revoked-key:verify, 22, not well within"})
+    @CsvSource({
+        "revoked-key, 0, Rotated",
+        "revoked-key:read-back, 22, gives back",
+        "revoked-key:restart, 22, did not start",
+        "revoked-key:verify, 22, not well within"
+    })
     void drillsShowTheWholeWayAndTheWayBack(String drill, int exit, String words) throws IOException {
         Path folder = Tree.temporary("drill");
-        Cli.Result result = Cli.script("rotate-key").cwd(folder).args("--drill", drill, "--yes", "--verify-for", "2s").run();
+        Cli.Result result = Cli.script("rotate-key")
+                .cwd(folder)
+                .args("--drill", drill, "--yes", "--verify-for", "2s")
+                .run();
         assertEquals(exit, result.exit(), result::toString);
         assertTrue(result.out().contains(words), result.out());
         assertTrue(result.out().startsWith("DRILL"), result.out());
@@ -234,8 +262,14 @@ class RotationTest {
     @Test
     void aDrillTouchesNothingThatIsThere() throws IOException {
         Path real = Files.writeString(bench.folder.resolve("real.env"), "KEY=" + bench.oldKey() + "\n");
-        for (String[] words : new String[][] {{"--to", "file:" + real + "#KEY"}, {"--to", "vault:a#b"}, {"--restart", "systemd:web"}}) {
-            Cli.Result result = bench.tools.onPath(Cli.script("rotate-key").cwd(bench.folder)).args("--drill", "revoked-key", "--yes").args(words).run();
+        for (String[] words :
+                new String[][] {{"--to", "file:" + real + "#KEY"}, {"--to", "vault:a#b"}, {"--restart", "systemd:web"}
+                }) {
+            Cli.Result result = bench.tools
+                    .onPath(Cli.script("rotate-key").cwd(bench.folder))
+                    .args("--drill", "revoked-key", "--yes")
+                    .args(words)
+                    .run();
             assertEquals(2, result.exit(), result::toString);
         }
         assertEquals("KEY=" + bench.oldKey() + "\n", Files.readString(real));
@@ -244,32 +278,45 @@ class RotationTest {
 
     @Test
     void onATerminalItAsksForTheKeyUnseenAndForAYes() throws Exception {
-        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
+        Assumptions.assumeTrue(
+                Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
         String script = """
-                import os, pty, sys, time
-                key, command = sys.argv[1], sys.argv[2:]
-                answers = [(b'New private key: ', key.encode() + b'\\n'), (b'Type yes: ', b'yes\\n')]
-                pid, terminal = pty.fork()
-                if pid == 0:
-                    os.execvp(command[0], command)
-                seen = b''
-                while True:
-                    try:
-                        part = os.read(terminal, 4096)
-                    except OSError:
-                        break
-                    if not part:
-                        break
-                    seen += part
-                    if answers and answers[0][0] in seen:
-                        os.write(terminal, answers.pop(0)[1])
-                sys.stdout.buffer.write(seen)
-                sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-                """;
+            import os, pty, sys, time
+            key, command = sys.argv[1], sys.argv[2:]
+            answers = [(b'New private key: ', key.encode() + b'\\n'), (b'Type yes: ', b'yes\\n')]
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.execvp(command[0], command)
+            seen = b''
+            while True:
+                try:
+                    part = os.read(terminal, 4096)
+                except OSError:
+                    break
+                if not part:
+                    break
+                seen += part
+                if answers and answers[0][0] in seen:
+                    os.write(terminal, answers.pop(0)[1])
+            sys.stdout.buffer.write(seen)
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            """;
         List<String> words = new ArrayList<>(List.of("/usr/bin/python3", "-c", script, bench.newKey()));
         words.addAll(ScriptCommand.of(Repository.file("rotate-key.java")));
-        words.addAll(List.of("--api-url", bench.sandbox.apiUrl().toString(), "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web", "--verify-for", "2s"));
-        Cli.Result result = bench.tools.onPath(Cli.command(words.toArray(String[]::new))).cwd(bench.folder).env("KLAVIYO_PRIVATE_KEY", bench.oldKey()).run();
+        words.addAll(List.of(
+                "--api-url",
+                bench.sandbox.apiUrl().toString(),
+                "--to",
+                "vault:secret/klaviyo#key",
+                "--restart",
+                "systemd:web",
+                "--verify-for",
+                "2s"));
+        Cli.Result result = bench.tools
+                .onPath(Cli.command(words.toArray(String[]::new)))
+                .cwd(bench.folder)
+                .env("KLAVIYO_PRIVATE_KEY", bench.oldKey())
+                .run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(bench.newKey(), bench.tools.value());
         assertFalse(result.out().contains(bench.newKey()), "what is typed must not be seen");

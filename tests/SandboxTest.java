@@ -134,25 +134,47 @@ class SandboxTest {
     // ---- what the API refuses
 
     @ParameterizedTest(name = "{0} {1}, authorization {2}, revision {3}: {4} {5}")
-    @CsvSource(delimiter = '|', nullValues = "-", value = {
-        "GET  | /api/accounts     | -                                          | 2026-07-15     | 401 | not_authenticated     | Missing or invalid authorization scheme. Please use Klaviyo-API-Key.",
-        "GET  | /api/accounts     | Bearer KEY                                 | 2026-07-15     | 401 | not_authenticated     | Missing or invalid authorization scheme",
-        "GET  | /api/accounts     | KEY                                        | 2026-07-15     | 401 | not_authenticated     | Missing or invalid authorization scheme",
-        "GET  | /api/accounts     | Klaviyo-API-Key pk_nobody                  | 2026-07-15     | 401 | authentication_failed | Incorrect authentication credentials.",
-        "GET  | /api/accounts     | Klaviyo-API-Key 'KEY'                      | 2026-07-15     | 401 | authentication_failed | Incorrect authentication credentials.",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | -              | 400 | invalid               | revision header is required",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | yesterday      | 400 | invalid               | YYYY-MM-DD",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-13-45     | 400 | invalid               | YYYY-MM-DD",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-07-15.rc1 | 400 | invalid               | YYYY-MM-DD",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 9999-01-15     | 404 | not_found             | Unable to specify a future revision date",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-07-14     | 404 | not_found             | No valid revisions found for method",
-        "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2022-10-17     | 410 | gone                  | has been retired",
-        "POST | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-07-15     | 404 | not_found             | No valid revisions found for method",
-        "GET  | /api/api-keys     | Klaviyo-API-Key KEY                        | 2026-07-15     | 404 | not_found             | No valid revisions found for method",
-        "GET  | /api/nothing      | Klaviyo-API-Key KEY                        | 2026-07-15     | 404 | not_found             | could not be found",
-        "GET  | /api/api-keys/01X | Klaviyo-API-Key KEY                        | 2026-07-15.pre | 404 | not_found             | does not exist"})
-    void refusesWithKlaviyosOwnError(String method, String path, String authorization, String revision, int status, String code, String detail) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(healthy.apiUrl() + path)).method(method, HttpRequest.BodyPublishers.noBody());
+    @CsvSource(
+            delimiter = '|',
+            nullValues = "-",
+            value = {
+                "GET  | /api/accounts     | -                                          | 2026-07-15     | 401 |"
+                    + " not_authenticated     | Missing or invalid authorization scheme. Please use Klaviyo-API-Key.",
+                "GET  | /api/accounts     | Bearer KEY                                 | 2026-07-15     | 401 |"
+                        + " not_authenticated     | Missing or invalid authorization scheme",
+                "GET  | /api/accounts     | KEY                                        | 2026-07-15     | 401 |"
+                        + " not_authenticated     | Missing or invalid authorization scheme",
+                "GET  | /api/accounts     | Klaviyo-API-Key pk_nobody                  | 2026-07-15     | 401 |"
+                        + " authentication_failed | Incorrect authentication credentials.",
+                "GET  | /api/accounts     | Klaviyo-API-Key 'KEY'                      | 2026-07-15     | 401 |"
+                        + " authentication_failed | Incorrect authentication credentials.",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | -              | 400 |"
+                        + " invalid               | revision header is required",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | yesterday      | 400 |"
+                        + " invalid               | YYYY-MM-DD",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-13-45     | 400 |"
+                        + " invalid               | YYYY-MM-DD",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-07-15.rc1 | 400 |"
+                        + " invalid               | YYYY-MM-DD",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 9999-01-15     | 404 |"
+                        + " not_found             | Unable to specify a future revision date",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-07-14     | 404 |"
+                        + " not_found             | No valid revisions found for method",
+                "GET  | /api/accounts     | Klaviyo-API-Key KEY                        | 2022-10-17     | 410 | gone  "
+                        + "                | has been retired",
+                "POST | /api/accounts     | Klaviyo-API-Key KEY                        | 2026-07-15     | 404 |"
+                        + " not_found             | No valid revisions found for method",
+                "GET  | /api/api-keys     | Klaviyo-API-Key KEY                        | 2026-07-15     | 404 |"
+                        + " not_found             | No valid revisions found for method",
+                "GET  | /api/nothing      | Klaviyo-API-Key KEY                        | 2026-07-15     | 404 |"
+                        + " not_found             | could not be found",
+                "GET  | /api/api-keys/01X | Klaviyo-API-Key KEY                        | 2026-07-15.pre | 404 |"
+                        + " not_found             | does not exist"
+            })
+    void refusesWithKlaviyosOwnError(
+            String method, String path, String authorization, String revision, int status, String code, String detail) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(healthy.apiUrl() + path))
+                .method(method, HttpRequest.BodyPublishers.noBody());
         if (authorization != null) {
             request.header("Authorization", authorization.replace("KEY", healthy.key()));
         }
@@ -163,13 +185,18 @@ class SandboxTest {
         JsonNode error = error(response);
         assertAll(
                 () -> assertEquals(status, response.statusCode()),
-                () -> assertEquals("application/vnd.api+json", response.headers().firstValue("content-type").orElse("")),
+                () -> assertEquals(
+                        "application/vnd.api+json",
+                        response.headers().firstValue("content-type").orElse("")),
                 () -> assertEquals(status, error.path("status").asInt()),
                 () -> assertEquals(code, error.path("code").asText()),
-                () -> assertTrue(error.path("detail").asText().contains(detail), error.path("detail").asText()),
+                () -> assertTrue(
+                        error.path("detail").asText().contains(detail),
+                        error.path("detail").asText()),
                 () -> assertFalse(error.path("id").asText().isEmpty()),
                 () -> assertFalse(error.path("title").asText().isEmpty()),
-                () -> assertEquals("cloudflare", response.headers().firstValue("server").orElse("")),
+                () -> assertEquals(
+                        "cloudflare", response.headers().firstValue("server").orElse("")),
                 () -> assertTrue(response.headers().firstValue("cf-ray").isPresent()));
     }
 
@@ -208,8 +235,10 @@ class SandboxTest {
     void theEdgeRefusesAnAuthorizationHeaderThatNoHeaderCanCarry(String authorization) throws IOException {
         URI uri = healthy.apiUrl();
         try (Socket socket = new Socket(uri.getHost(), uri.getPort())) {
-            socket.getOutputStream().write(("GET /api/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nrevision: " + REVISION + "\r\nAuthorization: "
-                    + authorization + "\r\n\r\n").getBytes(StandardCharsets.ISO_8859_1));
+            socket.getOutputStream()
+                    .write(("GET /api/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nrevision: " + REVISION
+                                    + "\r\nAuthorization: " + authorization + "\r\n\r\n")
+                            .getBytes(StandardCharsets.ISO_8859_1));
             String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1);
             assertAll(
                     () -> assertTrue(answer.startsWith("HTTP/1.1 400 "), answer),
@@ -220,7 +249,8 @@ class SandboxTest {
 
     @Test
     void headIsInNoSpecification() {
-        HttpResponse<String> response = send(api(healthy, "/api/profiles", healthy.key(), REVISION).method("HEAD", HttpRequest.BodyPublishers.noBody()));
+        HttpResponse<String> response = send(api(healthy, "/api/profiles", healthy.key(), REVISION)
+                .method("HEAD", HttpRequest.BodyPublishers.noBody()));
         assertEquals(404, response.statusCode());
         assertEquals("", response.body());
     }
@@ -229,15 +259,33 @@ class SandboxTest {
     void legacyCallsAreGoneInWordsThatAreNotJsonApi() {
         HttpResponse<String> response = call(healthy, "/api/v2/lists");
         assertEquals(410, response.statusCode());
-        assertTrue(json(response).path("message").asText().startsWith("This API has been retired and is no longer in service."));
+        assertTrue(json(response)
+                .path("message")
+                .asText()
+                .startsWith("This API has been retired and is no longer in service."));
     }
 
     @ParameterizedTest(name = "without {0}: {1} is a 403")
-    @CsvSource({"accounts:read,/api/accounts", "profiles:read,/api/profiles", "lists:read,/api/lists", "metrics:read,/api/metrics",
-        "events:read,/api/events", "webhooks:read,/api/webhooks", "webhooks:read,/api/webhook-topics", "credentials:read,/api/api-keys"})
+    @CsvSource({
+        "accounts:read,/api/accounts",
+        "profiles:read,/api/profiles",
+        "lists:read,/api/lists",
+        "metrics:read,/api/metrics",
+        "events:read,/api/events",
+        "webhooks:read,/api/webhooks",
+        "webhooks:read,/api/webhook-topics",
+        "credentials:read,/api/api-keys"
+    })
     void namesTheMissingScope(String scope, String path) {
         Sandbox sandbox = start(Scenario.HEALTHY);
-        Set<String> fewer = new HashSet<>(Set.of("accounts:read", "profiles:read", "lists:read", "metrics:read", "events:read", "webhooks:read", "credentials:read"));
+        Set<String> fewer = new HashSet<>(Set.of(
+                "accounts:read",
+                "profiles:read",
+                "lists:read",
+                "metrics:read",
+                "events:read",
+                "webhooks:read",
+                "credentials:read"));
         fewer.remove(scope);
         sandbox.control().scopes(sandbox.key(), fewer);
         HttpResponse<String> response = call(sandbox, path);
@@ -249,8 +297,17 @@ class SandboxTest {
     // ---- what it answers
 
     @ParameterizedTest
-    @CsvSource({"/api/accounts,account,1", "/api/accounts/,account,1", "/api/profiles,profile,20", "/api/lists/,list,10", "/api/metrics,metric,14",
-        "/api/events,event,40", "/api/webhooks,webhook,1", "/api/webhook-topics,webhook-topic,4", "/api/api-keys,api-key,3"})
+    @CsvSource({
+        "/api/accounts,account,1",
+        "/api/accounts/,account,1",
+        "/api/profiles,profile,20",
+        "/api/lists/,list,10",
+        "/api/metrics,metric,14",
+        "/api/events,event,40",
+        "/api/webhooks,webhook,1",
+        "/api/webhook-topics,webhook-topic,4",
+        "/api/api-keys,api-key,3"
+    })
     void answersWithResources(String path, String type, int count) {
         JsonNode data = data(call(healthy, path));
         assertEquals(count, data.size());
@@ -266,17 +323,26 @@ class SandboxTest {
         Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream()).forEach(endpoint -> {
             HttpResponse<String> response = call(healthy, endpoint.target());
             assertEquals(200, response.statusCode(), endpoint.name() + ": " + response.body());
-            assertEquals(endpoint.steady(), Integer.parseInt(response.headers().firstValue("RateLimit-Limit").orElse("0")), endpoint.name());
+            assertEquals(
+                    endpoint.steady(),
+                    Integer.parseInt(
+                            response.headers().firstValue("RateLimit-Limit").orElse("0")),
+                    endpoint.name());
         });
     }
 
     @ParameterizedTest(name = "{0} has only {1}")
-    @CsvSource(delimiter = '|', value = {
-        "/api/profiles?page[size]=1&fields[profile]=email                                    | email",
-        "/api/profiles?page[size]=1&fields[profile]=location.city,email                      | email location.city",
-        "/api/accounts?fields[account]=contact_information.organization_name,timezone        | contact_information.organization_name timezone",
-        "/api/profiles?page[size]=1&fields[profile]=id                                       | ''",
-        "/api/events?page[size]=1&fields[event]=datetime                                     | datetime"})
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "/api/profiles?page[size]=1&fields[profile]=email                                    | email",
+                "/api/profiles?page[size]=1&fields[profile]=location.city,email                      | email"
+                        + " location.city",
+                "/api/accounts?fields[account]=contact_information.organization_name,timezone        |"
+                        + " contact_information.organization_name timezone",
+                "/api/profiles?page[size]=1&fields[profile]=id                                       | ''",
+                "/api/events?page[size]=1&fields[event]=datetime                                     | datetime"
+            })
     void honoursSparseFieldsets(String target, String leaves) {
         JsonNode attributes = data(call(healthy, target)).path(0).path("attributes");
         assertEquals(new TreeSet<>(List.of(leaves.split(" "))), leaves(attributes, ""));
@@ -289,16 +355,23 @@ class SandboxTest {
         } else if (node.isEmpty() && path.isEmpty()) {
             leaves.add("");
         }
-        node.properties().forEach(field -> leaves.addAll(leaves(field.getValue(), path.isEmpty() ? field.getKey() : path + "." + field.getKey())));
+        node.properties()
+                .forEach(field -> leaves.addAll(
+                        leaves(field.getValue(), path.isEmpty() ? field.getKey() : path + "." + field.getKey())));
         return leaves;
     }
 
     @Test
     void additionalFieldsComeWhenAskedForOnly() {
-        assertTrue(data(call(healthy, "/api/profiles?page[size]=1")).path(0).path("attributes").path("subscriptions").isMissingNode());
+        assertTrue(data(call(healthy, "/api/profiles?page[size]=1"))
+                .path(0)
+                .path("attributes")
+                .path("subscriptions")
+                .isMissingNode());
         assertTrue(data(call(healthy, "/api/profiles?page[size]=1&additional-fields[profile]=subscriptions")).path(0)
                 .path("attributes").path("subscriptions").isObject());
-        HttpResponse<String> costly = call(healthy, "/api/profiles?page[size]=1&additional-fields[profile]=predictive_analytics");
+        HttpResponse<String> costly =
+                call(healthy, "/api/profiles?page[size]=1&additional-fields[profile]=predictive_analytics");
         assertEquals("150", costly.headers().firstValue("RateLimit-Limit").orElse(""), "predictions lower the limit");
     }
 
@@ -320,14 +393,29 @@ class SandboxTest {
     @Test
     void sortsFiltersAndIncludes() {
         List<String> names = new ArrayList<>();
-        data(call(healthy, "/api/lists?sort=-name")).forEach(list -> names.add(list.path("attributes").path("name").asText()));
+        data(call(healthy, "/api/lists?sort=-name"))
+                .forEach(list -> names.add(list.path("attributes").path("name").asText()));
         assertEquals(names.stream().sorted(java.util.Comparator.reverseOrder()).toList(), names);
         assertEquals(1, data(call(healthy, "/api/lists?filter=" + encoded("equals(name,\"VIP\")"))).size());
         assertEquals(2, data(call(healthy, "/api/lists?filter=" + encoded("any(name,[\"VIP\",\"Press\"])"))).size());
-        assertEquals(0, data(call(healthy, "/api/events?filter=" + encoded("greater-than(datetime,2999-01-01T00:00:00Z)"))).size());
-        assertEquals(40, data(call(healthy, "/api/events?filter=" + encoded("greater-than(datetime,2001-01-01T00:00:00Z),less-than(timestamp,99999999999)"))).size());
+        assertEquals(
+                0,
+                data(call(healthy, "/api/events?filter=" + encoded("greater-than(datetime,2999-01-01T00:00:00Z)")))
+                        .size());
+        assertEquals(
+                40,
+                data(call(
+                                healthy,
+                                "/api/events?filter="
+                                        + encoded(
+                                                "greater-than(datetime,2001-01-01T00:00:00Z),less-than(timestamp,99999999999)")))
+                        .size());
         JsonNode included = json(call(healthy, "/api/events?page[size]=1&include=metric,profile")).path("included");
-        assertEquals(List.of("metric", "profile"), List.of(included.path(0).path("type").asText(), included.path(1).path("type").asText()));
+        assertEquals(
+                List.of("metric", "profile"),
+                List.of(
+                        included.path(0).path("type").asText(),
+                        included.path(1).path("type").asText()));
     }
 
     private static String encoded(String text) {
@@ -344,12 +432,25 @@ class SandboxTest {
         assertAll(
                 () -> assertEquals(429, second.statusCode()),
                 () -> assertEquals("throttled", error(second).path("code").asText()),
-                () -> assertEquals("Request was throttled. Expected available in 1 second.", error(second).path("detail").asText()),
-                () -> assertEquals("1", second.headers().firstValue("Retry-After").orElse("")),
-                () -> assertTrue(second.headers().map().keySet().stream().noneMatch(name -> name.toLowerCase().startsWith("ratelimit"))),
-                () -> assertEquals(200, call(sandbox, "/api/webhooks").statusCode(), "another endpoint has its own window"),
-                () -> assertEquals(200, send(api(sandbox, "/api/accounts", sandbox.foreignKey(), REVISION)).statusCode(), "another account too"),
-                () -> assertEquals(429, send(api(sandbox, "/api/accounts", sandbox.newKey(), REVISION)).statusCode(), "another key shares it"));
+                () -> assertEquals(
+                        "Request was throttled. Expected available in 1 second.",
+                        error(second).path("detail").asText()),
+                () -> assertEquals(
+                        "1", second.headers().firstValue("Retry-After").orElse("")),
+                () -> assertTrue(second.headers().map().keySet().stream()
+                        .noneMatch(name -> name.toLowerCase().startsWith("ratelimit"))),
+                () -> assertEquals(
+                        200, call(sandbox, "/api/webhooks").statusCode(), "another endpoint has its own window"),
+                () -> assertEquals(
+                        200,
+                        send(api(sandbox, "/api/accounts", sandbox.foreignKey(), REVISION))
+                                .statusCode(),
+                        "another account too"),
+                () -> assertEquals(
+                        429,
+                        send(api(sandbox, "/api/accounts", sandbox.newKey(), REVISION))
+                                .statusCode(),
+                        "another key shares it"));
         sandbox.control().advance(Duration.ofSeconds(1));
         assertEquals(200, call(sandbox, "/api/accounts").statusCode());
     }
@@ -398,26 +499,39 @@ class SandboxTest {
     void theBetaApiDisablesAKey() {
         Sandbox sandbox = start(Scenario.HEALTHY);
         String id = sandbox.control().keyId(sandbox.key());
-        HttpResponse<String> patched = patch(sandbox, id, "{\"data\":{\"type\":\"api-key\",\"id\":\"" + id + "\",\"attributes\":{\"status\":\"disabled\",\"name\":\"old\"}}}");
+        HttpResponse<String> patched = patch(
+                sandbox,
+                id,
+                "{\"data\":{\"type\":\"api-key\",\"id\":\"" + id
+                        + "\",\"attributes\":{\"status\":\"disabled\",\"name\":\"old\"}}}");
         assertEquals(200, patched.statusCode(), patched.body());
         assertEquals("disabled", json(patched).path("data").path("attributes").path("status").asText());
         assertEquals("old", json(patched).path("data").path("attributes").path("name").asText());
         assertEquals("authentication_failed", error(call(sandbox, "/api/profiles")).path("code").asText());
-        JsonNode listed = data(send(api(sandbox, "/api/api-keys?additional-fields[api-key]=redacted_key", sandbox.newKey(), BETA)));
+        JsonNode listed = data(
+                send(api(sandbox, "/api/api-keys?additional-fields[api-key]=redacted_key", sandbox.newKey(), BETA)));
         JsonNode old = listed.path(1).path("attributes");
         assertEquals("disabled", old.path("status").asText());
-        assertEquals("pk_****" + sandbox.key().substring(sandbox.key().length() - 4), old.path("redacted_key").asText());
+        assertEquals(
+                "pk_****" + sandbox.key().substring(sandbox.key().length() - 4),
+                old.path("redacted_key").asText());
         assertFalse(listed.toString().contains(sandbox.key()), "a listing never shows a key");
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "{                                                                                        | /data",
-        "{\"data\":{\"type\":\"key\",\"id\":\"ID\",\"attributes\":{}}}                            | /data/type",
-        "{\"data\":{\"type\":\"api-key\",\"id\":\"other\",\"attributes\":{}}}                     | /data/id",
-        "{\"data\":{\"type\":\"api-key\",\"id\":\"ID\"}}                                          | /data/attributes",
-        "{\"data\":{\"type\":\"api-key\",\"id\":\"ID\",\"attributes\":{\"scopes\":[]}}}           | /data/attributes/scopes",
-        "{\"data\":{\"type\":\"api-key\",\"id\":\"ID\",\"attributes\":{\"status\":\"gone\"}}}     | /data/attributes/status"})
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{                                                                                        | /data",
+                "{\"data\":{\"type\":\"key\",\"id\":\"ID\",\"attributes\":{}}}                            | /data/type",
+                "{\"data\":{\"type\":\"api-key\",\"id\":\"other\",\"attributes\":{}}}                     | /data/id",
+                "{\"data\":{\"type\":\"api-key\",\"id\":\"ID\"}}                                          |"
+                        + " /data/attributes",
+                "{\"data\":{\"type\":\"api-key\",\"id\":\"ID\",\"attributes\":{\"scopes\":[]}}}           |"
+                        + " /data/attributes/scopes",
+                "{\"data\":{\"type\":\"api-key\",\"id\":\"ID\",\"attributes\":{\"status\":\"gone\"}}}     |"
+                        + " /data/attributes/status"
+            })
     void theBetaApiChecksWhatItIsSent(String body, String pointer) {
         String id = healthy.control().keyId(healthy.newKey());
         HttpResponse<String> response = patch(healthy, id, body.replace("ID", id));
@@ -430,11 +544,14 @@ class SandboxTest {
         Sandbox sandbox = start(Scenario.HEALTHY);
         sandbox.control().scopes(sandbox.key(), Set.of("credentials:read"));
         HttpResponse<String> response = patch(sandbox, sandbox.control().keyId(sandbox.newKey()), "{}");
-        assertEquals("Your API key is missing required scopes: credentials:write", error(response).path("detail").asText());
+        assertEquals(
+                "Your API key is missing required scopes: credentials:write",
+                error(response).path("detail").asText());
     }
 
     private static HttpResponse<String> patch(Sandbox sandbox, String id, String body) {
-        return send(api(sandbox, "/api/api-keys/" + id, sandbox.key(), BETA).header("Content-Type", "application/vnd.api+json")
+        return send(api(sandbox, "/api/api-keys/" + id, sandbox.key(), BETA)
+                .header("Content-Type", "application/vnd.api+json")
                 .method("PATCH", HttpRequest.BodyPublishers.ofString(body)));
     }
 
@@ -455,35 +572,48 @@ class SandboxTest {
 
     /** One line a scenario: three statuses of accounts, three of events; the page's indicator; the application's status; what its calls fail with. */
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', nullValues = "-", value = {
-        "healthy             | 200 | 200 200 200 | none        | ok       | -",
-        "outage              | 503 | 503 503 503 | critical    | degraded | 503",
-        "degraded            | 200 | 200 200 200 | minor       | ok       | 504",
-        "event-delay         | 200 | 200 200 200 | minor       | ok       | -",
-        "maintenance         | 200 | 200 200 200 | maintenance | ok       | -",
-        "silent-outage       | 503 | 503 503 503 | none        | degraded | 503",
-        "intermittent-5xx    | 200 | 200 200 503 | none        | ok       | 503",
-        "partial             | 200 | 503 503 503 | none        | ok       | 503",
-        "rate-limited        | 200 | 429 429 429 | none        | degraded | 429",
-        "cdn-block           | 403 | 403 403 403 | none        | degraded | 403",
-        "revoked-key         | 401 | 401 401 401 | none        | degraded | 401",
-        "malformed-key       | 401 | 401 401 401 | none        | ok       | -",
-        "missing-scope       | 200 | 403 403 403 | none        | ok       | 403",
-        "stale-app-key       | 200 | 200 200 200 | none        | degraded | 401",
-        "bad-payload         | 200 | 200 200 200 | none        | ok       | 400",
-        "retired-revision    | 410 | 410 410 410 | none        | degraded | 410",
-        "deprecated-revision | 200 | 200 200 200 | none        | ok       | -",
-        "app-down            | 200 | 200 200 200 | none        | down     | -",
-        "webhook-down        | 200 | 200 200 200 | none        | ok       | -",
-        "recovering          | 503 | 503 503 503 | critical    | degraded | 503",
-        "flapping            | 503 | 503 503 503 | major       | degraded | 503"})
+    @CsvSource(
+            delimiter = '|',
+            nullValues = "-",
+            value = {
+                "healthy             | 200 | 200 200 200 | none        | ok       | -",
+                "outage              | 503 | 503 503 503 | critical    | degraded | 503",
+                "degraded            | 200 | 200 200 200 | minor       | ok       | 504",
+                "event-delay         | 200 | 200 200 200 | minor       | ok       | -",
+                "maintenance         | 200 | 200 200 200 | maintenance | ok       | -",
+                "silent-outage       | 503 | 503 503 503 | none        | degraded | 503",
+                "intermittent-5xx    | 200 | 200 200 503 | none        | ok       | 503",
+                "partial             | 200 | 503 503 503 | none        | ok       | 503",
+                "rate-limited        | 200 | 429 429 429 | none        | degraded | 429",
+                "cdn-block           | 403 | 403 403 403 | none        | degraded | 403",
+                "revoked-key         | 401 | 401 401 401 | none        | degraded | 401",
+                "malformed-key       | 401 | 401 401 401 | none        | ok       | -",
+                "missing-scope       | 200 | 403 403 403 | none        | ok       | 403",
+                "stale-app-key       | 200 | 200 200 200 | none        | degraded | 401",
+                "bad-payload         | 200 | 200 200 200 | none        | ok       | 400",
+                "retired-revision    | 410 | 410 410 410 | none        | degraded | 410",
+                "deprecated-revision | 200 | 200 200 200 | none        | ok       | -",
+                "app-down            | 200 | 200 200 200 | none        | down     | -",
+                "webhook-down        | 200 | 200 200 200 | none        | ok       | -",
+                "recovering          | 503 | 503 503 503 | critical    | degraded | 503",
+                "flapping            | 503 | 503 503 503 | major       | degraded | 503"
+            })
     void isWhatItsNameSays(String id, int accounts, String events, String indicator, String app, String failing) {
         Sandbox sandbox = start(Scenario.of(id).orElseThrow());
         String revision = sandbox.revision() == null ? REVISION : sandbox.revision();
         assertEquals(accounts, send(api(sandbox, "/api/accounts", sandbox.key(), revision)).statusCode());
-        assertEquals(Arrays.stream(events.split(" ")).map(Integer::valueOf).toList(), IntStream.range(0, 3).mapToObj(i ->
-                send(api(sandbox, "/api/events?page[size]=1", sandbox.key(), revision)).statusCode()).toList());
-        assertEquals(indicator, json(get(sandbox.statusUrl().resolve("/api/v2/summary.json"))).path("status").path("indicator").asText());
+        assertEquals(
+                Arrays.stream(events.split(" ")).map(Integer::valueOf).toList(),
+                IntStream.range(0, 3)
+                        .mapToObj(i -> send(api(sandbox, "/api/events?page[size]=1", sandbox.key(), revision))
+                                .statusCode())
+                        .toList());
+        assertEquals(
+                indicator,
+                json(get(sandbox.statusUrl().resolve("/api/v2/summary.json")))
+                        .path("status")
+                        .path("indicator")
+                        .asText());
         HttpResponse<String> health = get(sandbox.appUrl());
         assertEquals(app, json(health).path("status").asText(), health.body());
         assertEquals(app.equals("down") ? 503 : 200, health.statusCode());
@@ -492,11 +622,14 @@ class SandboxTest {
 
     private static Set<String> failingStatuses(Sandbox sandbox) {
         Set<String> statuses = new TreeSet<>();
-        query(sandbox, "sum by (status) (increase(klaviyo_api_errors_total[15m]))").path("data").path("result").forEach(row -> {
-            if (Double.parseDouble(row.path("value").path(1).asText()) >= 1) {
-                statuses.add(row.path("metric").path("status").asText());
-            }
-        });
+        query(sandbox, "sum by (status) (increase(klaviyo_api_errors_total[15m]))")
+                .path("data")
+                .path("result")
+                .forEach(row -> {
+                    if (Double.parseDouble(row.path("value").path(1).asText()) >= 1) {
+                        statuses.add(row.path("metric").path("status").asText());
+                    }
+                });
         return statuses;
     }
 
@@ -524,8 +657,16 @@ class SandboxTest {
         LocalDate today = LocalDate.now(ZoneOffset.UTC);
         LocalDate serverToday = today.isBefore(Revision.NEWEST.date()) ? Revision.NEWEST.date() : today;
         assertNull(healthy.revision());
-        assertEquals(Revision.Phase.RETIRED, Revision.of(start(Scenario.RETIRED_REVISION).revision()).orElseThrow().phase(serverToday));
-        assertEquals(Revision.Phase.DEPRECATED, Revision.of(start(Scenario.DEPRECATED_REVISION).revision()).orElseThrow().phase(serverToday));
+        assertEquals(
+                Revision.Phase.RETIRED,
+                Revision.of(start(Scenario.RETIRED_REVISION).revision())
+                        .orElseThrow()
+                        .phase(serverToday));
+        assertEquals(
+                Revision.Phase.DEPRECATED,
+                Revision.of(start(Scenario.DEPRECATED_REVISION).revision())
+                        .orElseThrow()
+                        .phase(serverToday));
     }
 
     @Test
@@ -539,7 +680,13 @@ class SandboxTest {
     @Test
     void withoutANetworkEverythingRefuses() {
         Sandbox sandbox = start(Scenario.NO_NETWORK);
-        for (URI uri : List.of(sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl(), sandbox.slackUrl())) {
+        for (URI uri : List.of(
+                sandbox.apiUrl(),
+                sandbox.statusUrl(),
+                sandbox.appUrl(),
+                sandbox.webhookUrl(),
+                sandbox.prometheusUrl(),
+                sandbox.slackUrl())) {
             UncheckedIOException refused = assertThrows(UncheckedIOException.class, () -> get(uri), uri.toString());
             assertTrue(refused.getCause() instanceof ConnectException, refused.toString());
         }
@@ -554,13 +701,17 @@ class SandboxTest {
 
     @Test
     void recoversByItself() {
-        assertEquals("0 503 investigating|8 503 identified|15 200 identified|18 200 monitoring|28 200 resolved", course(Scenario.RECOVERING, 40));
+        assertEquals(
+                "0 503 investigating|8 503 identified|15 200 identified|18 200 monitoring|28 200 resolved",
+                course(Scenario.RECOVERING, 40));
     }
 
     @Test
     void flapsAndEndsWell() {
-        assertEquals("0 503 investigating|6 200 investigating|12 503 investigating|14 503 identified|18 200 identified|24 503 identified"
-                + "|30 200 identified|31 200 monitoring|42 200 resolved", course(Scenario.FLAPPING, 60));
+        assertEquals(
+                "0 503 investigating|6 200 investigating|12 503 investigating|14 503 identified|18 200 identified|24"
+                        + " 503 identified|30 200 identified|31 200 monitoring|42 200 resolved",
+                course(Scenario.FLAPPING, 60));
     }
 
     /** The seconds at which what a client sees changes: API status and the incident's. */
@@ -570,7 +721,11 @@ class SandboxTest {
         String last = "";
         for (int second = 0; second <= seconds; second++) {
             String now = call(sandbox, "/api/lists").statusCode() + " "
-                    + json(get(sandbox.statusUrl().resolve("/api/v2/incidents.json"))).path("incidents").path(0).path("status").asText();
+                    + json(get(sandbox.statusUrl().resolve("/api/v2/incidents.json")))
+                            .path("incidents")
+                            .path(0)
+                            .path("status")
+                            .asText();
             if (!now.equals(last)) {
                 turns.put(second, second + " " + now);
             }
@@ -620,11 +775,27 @@ class SandboxTest {
         JsonNode summary = json(get(sandbox.statusUrl().resolve("/api/v2/summary.json")));
         JsonNode incident = summary.path("incidents").path(0);
         assertEquals("identified", incident.path("status").asText());
-        assertEquals(List.of("identified", "investigating"), List.of(incident.path("incident_updates").path(0).path("status").asText(),
-                incident.path("incident_updates").path(1).path("status").asText()));
+        assertEquals(
+                List.of("identified", "investigating"),
+                List.of(
+                        incident.path("incident_updates").path(0).path("status").asText(),
+                        incident.path("incident_updates").path(1).path("status").asText()));
         assertTrue(summary.path("components").findValuesAsText("status").contains("major_outage"));
-        for (String part : List.of("status", "components", "incidents", "incidents/unresolved", "scheduled-maintenances", "scheduled-maintenances/active", "scheduled-maintenances/upcoming")) {
-            assertEquals("Klaviyo", json(get(sandbox.statusUrl().resolve("/api/v2/" + part + ".json"))).path("page").path("name").asText(), part);
+        for (String part : List.of(
+                "status",
+                "components",
+                "incidents",
+                "incidents/unresolved",
+                "scheduled-maintenances",
+                "scheduled-maintenances/active",
+                "scheduled-maintenances/upcoming")) {
+            assertEquals(
+                    "Klaviyo",
+                    json(get(sandbox.statusUrl().resolve("/api/v2/" + part + ".json")))
+                            .path("page")
+                            .path("name")
+                            .asText(),
+                    part);
         }
         for (String text : List.of("/", "/history.rss", "/history.atom")) {
             assertTrue(get(sandbox.statusUrl().resolve(text)).body().contains("Klaviyo API unavailable"), text);
@@ -636,9 +807,20 @@ class SandboxTest {
     void thePageCanBeSetByHand() {
         Sandbox sandbox = start(Scenario.HEALTHY);
         sandbox.control().statusPage("Late events", "minor", "monitoring", "degraded_performance", "Catching up.");
-        assertEquals("Late events", json(get(sandbox.statusUrl().resolve("/api/v2/incidents/unresolved.json"))).path("incidents").path(0).path("name").asText());
+        assertEquals(
+                "Late events",
+                json(get(sandbox.statusUrl().resolve("/api/v2/incidents/unresolved.json")))
+                        .path("incidents")
+                        .path(0)
+                        .path("name")
+                        .asText());
         sandbox.control().statusPageGreen();
-        assertEquals("none", json(get(sandbox.statusUrl().resolve("/api/v2/status.json"))).path("status").path("indicator").asText());
+        assertEquals(
+                "none",
+                json(get(sandbox.statusUrl().resolve("/api/v2/status.json")))
+                        .path("status")
+                        .path("indicator")
+                        .asText());
     }
 
     // ---- our application
@@ -650,7 +832,10 @@ class SandboxTest {
         Files.writeString(dotenv, "# shop\nOTHER=1\nexport KLAVIYO_PRIVATE_KEY=\"" + sandbox.newKey() + "\"\n");
         sandbox.control().appKeyFile(dotenv, "KLAVIYO_PRIVATE_KEY");
         assertEquals("degraded", json(get(sandbox.appUrl())).path("status").asText());
-        assertEquals(200, send(HttpRequest.newBuilder(sandbox.restartUrl()).POST(HttpRequest.BodyPublishers.noBody())).statusCode());
+        assertEquals(
+                200,
+                send(HttpRequest.newBuilder(sandbox.restartUrl()).POST(HttpRequest.BodyPublishers.noBody()))
+                        .statusCode());
         JsonNode health = json(get(sandbox.appUrl()));
         assertEquals("ok", health.path("status").asText());
         assertEquals(Key.of(sandbox.newKey()).fingerprint(), health.path("keyFingerprint").asText());
@@ -695,17 +880,30 @@ class SandboxTest {
     @Test
     void manyThreadsAreCountedRight() {
         Sandbox sandbox = start(Scenario.HEALTHY);
-        long good = IntStream.range(0, 200).parallel().filter(i -> call(sandbox, "/api/events?page[size]=1").statusCode() == 200).count();
+        long good = IntStream.range(0, 200)
+                .parallel()
+                .filter(i -> call(sandbox, "/api/events?page[size]=1").statusCode() == 200)
+                .count();
         assertEquals(200, good);
         assertEquals(200, sandbox.control().requests().get("GET /api/events"));
-        assertEquals(3299, Integer.parseInt(call(sandbox, "/api/events?page[size]=1").headers().firstValue("RateLimit-Remaining").orElse("")));
+        assertEquals(
+                3299,
+                Integer.parseInt(call(sandbox, "/api/events?page[size]=1")
+                        .headers()
+                        .firstValue("RateLimit-Remaining")
+                        .orElse("")));
     }
 
     @Test
     void latencyDelaysEveryAnswer() {
         Sandbox sandbox = start(Scenario.HEALTHY);
         sandbox.control().latency(Duration.ofMillis(150));
-        for (URI uri : List.of(sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl())) {
+        for (URI uri : List.of(
+                sandbox.apiUrl(),
+                sandbox.statusUrl(),
+                sandbox.appUrl(),
+                sandbox.webhookUrl(),
+                sandbox.prometheusUrl())) {
             long before = System.nanoTime();
             get(uri);
             assertTrue(System.nanoTime() - before >= 150_000_000L, uri.toString());
@@ -735,10 +933,20 @@ class SandboxTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "sum by (status", "klaviyo_api_errors_total{", "increase(klaviyo_api_errors_total)", "klaviyo_api_errors_total[5m]",
-        "histogram_quantile(0.9, x)", "up{job=shop}", "1 +"})
+    @ValueSource(
+            strings = {
+                "",
+                "sum by (status",
+                "klaviyo_api_errors_total{",
+                "increase(klaviyo_api_errors_total)",
+                "klaviyo_api_errors_total[5m]",
+                "histogram_quantile(0.9, x)",
+                "up{job=shop}",
+                "1 +"
+            })
     void prometheusRefusesWhatItCannotRead(String query) {
-        HttpResponse<String> response = get(URI.create(healthy.prometheusUrl() + "/api/v1/query?query=" + encoded(query)));
+        HttpResponse<String> response =
+                get(URI.create(healthy.prometheusUrl() + "/api/v1/query?query=" + encoded(query)));
         assertEquals(400, response.statusCode());
         assertEquals("bad_data", json(response).path("errorType").asText());
     }
@@ -747,12 +955,20 @@ class SandboxTest {
     void prometheusAnswersRanges() {
         Sandbox sandbox = start(Scenario.OUTAGE);
         long now = System.currentTimeMillis() / 1000;
-        JsonNode result = json(get(URI.create(sandbox.prometheusUrl() + "/api/v1/query_range?query=klaviyo_retry_queue_depth&start="
-                + (now - 1800) + "&end=" + now + "&step=5m"))).path("data").path("result").path(0).path("values");
+        JsonNode result = json(get(URI.create(
+                        sandbox.prometheusUrl() + "/api/v1/query_range?query=klaviyo_retry_queue_depth&start="
+                                + (now - 1800) + "&end=" + now + "&step=5m")))
+                .path("data")
+                .path("result")
+                .path(0)
+                .path("values");
         assertEquals(7, result.size());
         assertEquals(3, result.path(0).path(1).asInt(), "before the incident");
         assertTrue(result.path(6).path(1).asInt() > 1000, "during the incident");
-        assertEquals(400, get(URI.create(sandbox.prometheusUrl() + "/api/v1/query_range?query=up&start=1&end=2&step=0")).statusCode());
+        assertEquals(
+                400,
+                get(URI.create(sandbox.prometheusUrl() + "/api/v1/query_range?query=up&start=1&end=2&step=0"))
+                        .statusCode());
         assertTrue(get(sandbox.prometheusUrl().resolve("/-/healthy")).body().contains("Healthy"));
     }
 
@@ -760,7 +976,10 @@ class SandboxTest {
 
     @Test
     void theLiveRouteTakesSignedPostsOnly() {
-        assertEquals(401, send(HttpRequest.newBuilder(healthy.webhookUrl()).POST(HttpRequest.BodyPublishers.ofString("{}"))).statusCode());
+        assertEquals(
+                401,
+                send(HttpRequest.newBuilder(healthy.webhookUrl()).POST(HttpRequest.BodyPublishers.ofString("{}")))
+                        .statusCode());
         assertEquals(405, get(healthy.webhookUrl()).statusCode());
         assertEquals("POST", get(healthy.webhookUrl()).headers().firstValue("Allow").orElse(""));
         String listed = data(call(healthy, "/api/webhooks")).path(0).path("attributes").path("endpoint_url").asText();
@@ -799,8 +1018,15 @@ class SandboxTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"{\"text\":\"hello\"} | 200 | ok", "{\"text\":\"\"} | 400 | no_text", "{} | 400 | no_text",
-        "[] | 400 | invalid_payload", "hello | 400 | invalid_payload"})
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "{\"text\":\"hello\"} | 200 | ok",
+                "{\"text\":\"\"} | 400 | no_text",
+                "{} | 400 | no_text",
+                "[] | 400 | invalid_payload",
+                "hello | 400 | invalid_payload"
+            })
     void slackAnswersInItsOwnWords(String payload, int status, String word) {
         HttpResponse<String> response = post(healthy, payload);
         assertEquals(status, response.statusCode());
@@ -811,13 +1037,21 @@ class SandboxTest {
     void slackRefusesAsOftenAsToldAndKeepsWhatItTook() {
         Sandbox sandbox = start(Scenario.HEALTHY);
         sandbox.control().failSlack(2);
-        List<Integer> statuses = IntStream.range(0, 3).mapToObj(i -> post(sandbox, "{\"text\":\"P1 " + i + "\"}").statusCode()).toList();
+        List<Integer> statuses = IntStream.range(0, 3)
+                .mapToObj(i -> post(sandbox, "{\"text\":\"P1 " + i + "\"}").statusCode())
+                .toList();
         assertEquals(List.of(500, 500, 200), statuses);
         assertEquals(List.of("P1 2"), sandbox.control().slackPosts());
-        assertEquals(404, send(HttpRequest.newBuilder(sandbox.slackUrl().resolve("/services/guess")).POST(HttpRequest.BodyPublishers.ofString("{}"))).statusCode());
+        assertEquals(
+                404,
+                send(HttpRequest.newBuilder(sandbox.slackUrl().resolve("/services/guess"))
+                                .POST(HttpRequest.BodyPublishers.ofString("{}")))
+                        .statusCode());
     }
 
     private static HttpResponse<String> post(Sandbox sandbox, String payload) {
-        return send(HttpRequest.newBuilder(sandbox.slackUrl()).header("Content-Type", "application/json").POST(HttpRequest.BodyPublishers.ofString(payload)));
+        return send(HttpRequest.newBuilder(sandbox.slackUrl())
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(payload)));
     }
 }

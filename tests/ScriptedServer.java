@@ -27,8 +27,11 @@ final class ScriptedServer implements AutoCloseable {
 
         /** An error as Klaviyo sends it, with the links and meta that its specification does not mention. */
         static Answer error(int status, String code, String title, String detail) {
-            return json(status, "{\"errors\":[{\"id\":\"01JCP4F1E7\",\"status\":" + status + ",\"code\":\"" + code + "\",\"title\":\"" + title + "\",\"detail\":\"" + detail
-                + "\",\"source\":{\"pointer\":\"/data/\"},\"links\":{},\"meta\":{}}]}");
+            return json(
+                    status,
+                    "{\"errors\":[{\"id\":\"01JCP4F1E7\",\"status\":" + status + ",\"code\":\"" + code
+                            + "\",\"title\":\"" + title + "\",\"detail\":\"" + detail
+                            + "\",\"source\":{\"pointer\":\"/data/\"},\"links\":{},\"meta\":{}}]}");
         }
 
         Answer with(String more) {
@@ -36,14 +39,21 @@ final class ScriptedServer implements AutoCloseable {
         }
     }
 
-    private static final Answer PAGE = Answer.json(200, "{\"status\":{\"indicator\":\"none\",\"description\":\"All Systems Operational\"},\"components\":[],\"incidents\":[]}");
-    private static final Answer METRICS = Answer.json(200, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}}");
-    private static final Answer ACCOUNT = Answer.json(200, "{\"data\":[{\"type\":\"account\",\"id\":\"AbC123\",\"attributes\":{\"contact_information\":{\"organization_name\":\"Acme\"}}}]}");
+    private static final Answer PAGE = Answer.json(
+            200,
+            "{\"status\":{\"indicator\":\"none\",\"description\":\"All Systems"
+                    + " Operational\"},\"components\":[],\"incidents\":[]}");
+    private static final Answer METRICS =
+            Answer.json(200, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}}");
+    private static final Answer ACCOUNT = Answer.json(
+            200,
+            "{\"data\":[{\"type\":\"account\",\"id\":\"AbC123\",\"attributes\":{\"contact_information\":{\"organization_name\":\"Acme\"}}}]}");
     private static final Answer WELL = Answer.json(200, "{\"data\":[],\"status\":\"ok\"}");
 
     private final HttpServer server;
     private final ExecutorService threads = Executors.newCachedThreadPool();
-    private final Map<String, Answer> answers = new LinkedHashMap<>(Map.of("/api/v2/", PAGE, "/api/v1/query", METRICS, "/api/accounts", ACCOUNT, "/", WELL));
+    private final Map<String, Answer> answers = new LinkedHashMap<>(
+            Map.of("/api/v2/", PAGE, "/api/v1/query", METRICS, "/api/accounts", ACCOUNT, "/", WELL));
     private final List<String> asked = new CopyOnWriteArrayList<>();
 
     /** @param special answers by the beginning of the path; the longest that fits counts */
@@ -75,9 +85,12 @@ final class ScriptedServer implements AutoCloseable {
         try (exchange) {
             asked.add(String.valueOf(exchange.getRequestHeaders().getFirst("Authorization")));
             String path = exchange.getRequestURI().getPath();
-            String longest = answers.keySet().stream().filter(path::startsWith).reduce("/", (one, other) -> other.length() > one.length() ? other : one);
+            String longest = answers.keySet().stream()
+                    .filter(path::startsWith)
+                    .reduce("/", (one, other) -> other.length() > one.length() ? other : one);
             Answer answer = answers.get(longest);
-            answer.headers.lines().forEach(line -> exchange.getResponseHeaders().add(line.split(": ", 2)[0], line.split(": ", 2)[1]));
+            answer.headers.lines().forEach(line -> exchange.getResponseHeaders()
+                    .add(line.split(": ", 2)[0], line.split(": ", 2)[1]));
             byte[] body = answer.body.getBytes(StandardCharsets.UTF_8);
             exchange.sendResponseHeaders(answer.status, body.length == 0 ? -1 : body.length);
             exchange.getResponseBody().write(body);

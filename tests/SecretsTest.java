@@ -72,7 +72,8 @@ class SecretsTest {
 
     private static String commandLine(Path process) {
         try {
-            return new String(Files.readAllBytes(process.resolve("cmdline")), StandardCharsets.UTF_8).replace('\0', ' ');
+            return new String(Files.readAllBytes(process.resolve("cmdline")), StandardCharsets.UTF_8)
+                    .replace('\0', ' ');
         } catch (IOException e) {
             return "";
         }
@@ -81,7 +82,17 @@ class SecretsTest {
     // ---- each way to give it, each way to show things
 
     /** The key in the forms in which people store it; each gets through to Klaviyo all the same. */
-    private static final Map<String, String> FORMS = Map.of("plain", KEY, "newline", KEY + "\n", "crlf", KEY + "\r\n", "quoted", "\"" + KEY + "\"\n", "header", "Authorization: Klaviyo-API-Key " + KEY);
+    private static final Map<String, String> FORMS = Map.of(
+            "plain",
+            KEY,
+            "newline",
+            KEY + "\n",
+            "crlf",
+            KEY + "\r\n",
+            "quoted",
+            "\"" + KEY + "\"\n",
+            "header",
+            "Authorization: Klaviyo-API-Key " + KEY);
 
     @ParameterizedTest(name = "{0} key by {1}, {2}")
     @CsvSource({
@@ -94,11 +105,22 @@ class SecretsTest {
         "plain,   environment, --nonsense"})
     void theKeyIsShownNowhere(String form, String source, String options) throws Exception {
         try (ScriptedServer server = new ScriptedServer(echoes())) {
-            Cli triage = Cli.script("triage").args(TriageRun.pointedAt(server.uri())).args(options.split(" ")).args("--timeout", "20s").cwd(folder).env("KLAVIYO_DEBUG", "1");
+            Cli triage = Cli.script("triage")
+                    .args(TriageRun.pointedAt(server.uri()))
+                    .args(options.split(" "))
+                    .args("--timeout", "20s")
+                    .cwd(folder)
+                    .env("KLAVIYO_DEBUG", "1");
             Cli.Result result = give(triage, source, FORMS.get(form)).run();
             assertNothingLeaks(result);
-            assertEquals(options.equals("--curl") ? 0 : options.equals("--nonsense") ? 2 : 11, result.exit(), result.toString());
-            assertEquals(!options.matches("--curl|--nonsense"), server.asked().contains("Klaviyo-API-Key " + KEY), "the bare key is what Klaviyo gets");
+            assertEquals(
+                    options.equals("--curl") ? 0 : options.equals("--nonsense") ? 2 : 11,
+                    result.exit(),
+                    result.toString());
+            assertEquals(
+                    !options.matches("--curl|--nonsense"),
+                    server.asked().contains("Klaviyo-API-Key " + KEY),
+                    "the bare key is what Klaviyo gets");
         }
     }
 
@@ -114,15 +136,29 @@ class SecretsTest {
 
     /** A server that throws the key back in every shape: error, headers, health body, status page, metrics. */
     private static Map<String, ScriptedServer.Answer> echoes() {
-        String every = String.join(" ", KEY, KEY.toUpperCase(Locale.ROOT), KEY.toLowerCase(Locale.ROOT), "'" + KEY + "'", "<" + KEY + ">", "key=" + KEY + "&x", "%22" + KEY + "%22", KEY + "\\n");
-        ScriptedServer.Answer refused = ScriptedServer.Answer.error(401, "authentication_failed " + KEY, every, every).with("cf-ray: " + KEY + "\nx-key: " + KEY);
-        String incident = "{\"name\":\"" + every + "\",\"status\":\"" + KEY + "\",\"incident_updates\":[{\"body\":\"" + every + "\"}]}";
+        String every = String.join(
+                " ",
+                KEY,
+                KEY.toUpperCase(Locale.ROOT),
+                KEY.toLowerCase(Locale.ROOT),
+                "'" + KEY + "'",
+                "<" + KEY + ">",
+                "key=" + KEY + "&x",
+                "%22" + KEY + "%22",
+                KEY + "\\n");
+        ScriptedServer.Answer refused = ScriptedServer.Answer.error(401, "authentication_failed " + KEY, every, every)
+                .with("cf-ray: " + KEY + "\nx-key: " + KEY);
+        String incident = "{\"name\":\"" + every + "\",\"status\":\"" + KEY + "\",\"incident_updates\":[{\"body\":\""
+                + every + "\"}]}";
         Map<String, ScriptedServer.Answer> answers = new HashMap<>();
         answers.put("/api/", refused);
         answers.put("/api/webhooks", new ScriptedServer.Answer(302, "location: http://127.0.0.1/" + KEY, ""));
         answers.put("/api/lists", ScriptedServer.Answer.html(200, "<html>" + every));
         answers.put("/health", ScriptedServer.Answer.json(500, "{\"status\":\"" + every + "\"}"));
-        answers.put("/api/v2/", ScriptedServer.Answer.json(200, "{\"status\":{\"description\":\"" + every + "\"},\"incidents\":[" + incident + "]}"));
+        answers.put(
+                "/api/v2/",
+                ScriptedServer.Answer.json(
+                        200, "{\"status\":{\"description\":\"" + every + "\"},\"incidents\":[" + incident + "]}"));
         answers.put("/api/v1/", ScriptedServer.Answer.json(400, "{\"status\":\"error\",\"error\":\"" + every + "\"}"));
         return answers;
     }
@@ -130,10 +166,18 @@ class SecretsTest {
     @Test
     void neitherDoesAKeyInTheWrongPlaceNorAFailureOfOurOwn() throws Exception {
         // In capitals, so that the sampler does not take the test's own doing for triage's.
-        Cli.Result asArgument = Cli.script("triage").args(KEY.toUpperCase(Locale.ROOT), "--drill", "healthy").cwd(folder).run();
+        Cli.Result asArgument = Cli.script("triage")
+                .args(KEY.toUpperCase(Locale.ROOT), "--drill", "healthy")
+                .cwd(folder)
+                .run();
         Path noStore = Files.writeString(elsewhere.resolve("no-trust-store"), "nothing of the kind");
-        Cli.Result broken = Cli.script("triage").args("--api-url", "https://127.0.0.1:9", "--status-url", "http://127.0.0.1:9", "--timeout", "5s").cwd(folder)
-            .env("KLAVIYO_DEBUG", "1").env("KLAVIYO_PRIVATE_KEY", KEY).env("JDK_JAVA_OPTIONS", "-Djavax.net.ssl.trustStore=" + noStore).run();
+        Cli.Result broken = Cli.script("triage")
+                .args("--api-url", "https://127.0.0.1:9", "--status-url", "http://127.0.0.1:9", "--timeout", "5s")
+                .cwd(folder)
+                .env("KLAVIYO_DEBUG", "1")
+                .env("KLAVIYO_PRIVATE_KEY", KEY)
+                .env("JDK_JAVA_OPTIONS", "-Djavax.net.ssl.trustStore=" + noStore)
+                .run();
         assertNothingLeaks(asArgument);
         assertEquals(2, asArgument.exit(), asArgument.toString());
         assertNothingLeaks(broken);
@@ -163,22 +207,58 @@ class SecretsTest {
     // ---- the forms of a key
 
     @ParameterizedTest(name = "[{0}] is {1}: {2}")
-    @CsvSource(delimiter = '|', ignoreLeadingAndTrailingWhitespace = false, quoteCharacter = '~', value = {
-        "K| |older form", "N| |newer form", "AbC123|public key|public key", "|empty|unknown form", "  |empty|unknown form",
-        " K|white space around|unknown form", "K\\t|white space around|unknown form", "K\\n|line break|unknown form", "\\r\\nK|line break|unknown form",
-        "\"K\"|quotes|unknown form", "'K'|quotes|unknown form", "Bearer K|Bearer|unknown form", "bearer N|Bearer|unknown form",
-        "Klaviyo-API-Key K|whole header|unknown form", "Authorization: Klaviyo-API-Key N|whole header|unknown form", "K K|white space inside|unknown form",
-        "K\u00e9|characters that no header can carry|unknown form", "pk_tooshort| |unknown form", "sk_somethingelse| |unknown form"})
+    @CsvSource(
+            delimiter = '|',
+            ignoreLeadingAndTrailingWhitespace = false,
+            quoteCharacter = '~',
+            value = {
+                "K| |older form",
+                "N| |newer form",
+                "AbC123|public key|public key",
+                "|empty|unknown form",
+                "  |empty|unknown form",
+                " K|white space around|unknown form",
+                "K\\t|white space around|unknown form",
+                "K\\n|line break|unknown form",
+                "\\r\\nK|line break|unknown form",
+                "\"K\"|quotes|unknown form",
+                "'K'|quotes|unknown form",
+                "Bearer K|Bearer|unknown form",
+                "bearer N|Bearer|unknown form",
+                "Klaviyo-API-Key K|whole header|unknown form",
+                "Authorization: Klaviyo-API-Key N|whole header|unknown form",
+                "K K|white space inside|unknown form",
+                "K\u00e9|characters that no header can carry|unknown form",
+                "pk_tooshort| |unknown form",
+                "sk_somethingelse| |unknown form"
+            })
     void aKeysFormIsJudgedAndItsValueKept(String given, String fault, String kind) {
         String older = "pk_" + SECRET;
-        String raw = given == null ? "" : given.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t").replaceAll("\\bK(?=$|[\\s\"'\u00e9])", older).replaceAll("\\bN$", KEY);
+        String raw = given == null
+                ? ""
+                : given.replace("\\n", "\n")
+                        .replace("\\r", "\r")
+                        .replace("\\t", "\t")
+                        .replaceAll("\\bK(?=$|[\\s\"'\u00e9])", older)
+                        .replaceAll("\\bN$", KEY);
         Key key = Key.of(raw);
         assertAll(
-            () -> assertEquals(fault == null || fault.isBlank(), key.faults().isEmpty(), key.faults().toString()),
-            () -> assertTrue(fault == null || fault.isBlank() || key.faults().stream().anyMatch(said -> said.contains(fault)), key.faults().toString()),
-            () -> assertEquals(kind, key.kind()),
-            () -> assertEquals(raw.contains(KEY) ? KEY : raw.contains(older) ? older : raw.strip(), key.cleaned().reveal(), "what is tried"),
-            () -> assertHidden("its description", key.describe() + key + key.faults()),
-            () -> assertTrue(key.describe().contains(raw.length() + " character") && key.fingerprint().matches("[0-9a-f]{8}")));
+                () -> assertEquals(
+                        fault == null || fault.isBlank(),
+                        key.faults().isEmpty(),
+                        key.faults().toString()),
+                () -> assertTrue(
+                        fault == null
+                                || fault.isBlank()
+                                || key.faults().stream().anyMatch(said -> said.contains(fault)),
+                        key.faults().toString()),
+                () -> assertEquals(kind, key.kind()),
+                () -> assertEquals(
+                        raw.contains(KEY) ? KEY : raw.contains(older) ? older : raw.strip(),
+                        key.cleaned().reveal(),
+                        "what is tried"),
+                () -> assertHidden("its description", key.describe() + key + key.faults()),
+                () -> assertTrue(key.describe().contains(raw.length() + " character")
+                        && key.fingerprint().matches("[0-9a-f]{8}")));
     }
 }

@@ -29,69 +29,71 @@ final class StandIns {
     }
 
     private static final String HEAD = """
-            #!/bin/sh
-            here=$(dirname "$0")/..
-            tool=$(basename "$0")
-            { printf '%s' "$tool"; for word in "$@"; do printf ' [%s]' "$word"; done; echo; } >> "$here/calls"
-            env > "$here/environment-$tool"
-            if [ -f "$here/fault" ]; then
-              read -r on times < "$here/fault"
-              case "$tool $*" in *"$on"*)
-                if [ "$times" -gt 0 ]; then
-                  echo "$on $((times - 1))" > "$here/fault"
-                  . "$here/how"
-                fi;;
-              esac
-            fi
-            """;
-    private static final String KEEP = "cat > \"$here/stdin-$tool\"; cp \"$here/stdin-$tool\" \"$here/value\"; echo $(( $(cat \"$here/version\") + 1 )) > \"$here/version\"";
+        #!/bin/sh
+        here=$(dirname "$0")/..
+        tool=$(basename "$0")
+        { printf '%s' "$tool"; for word in "$@"; do printf ' [%s]' "$word"; done; echo; } >> "$here/calls"
+        env > "$here/environment-$tool"
+        if [ -f "$here/fault" ]; then
+          read -r on times < "$here/fault"
+          case "$tool $*" in *"$on"*)
+            if [ "$times" -gt 0 ]; then
+              echo "$on $((times - 1))" > "$here/fault"
+              . "$here/how"
+            fi;;
+          esac
+        fi
+        """;
+    private static final String KEEP =
+            "cat > \"$here/stdin-$tool\"; cp \"$here/stdin-$tool\" \"$here/value\"; echo $(( $(cat \"$here/version\")"
+                    + " + 1 )) > \"$here/version\"";
 
     private static final String VAULT = """
-            case "$*" in
-              *-version=1*) printf '{"data":{"data":{"key":"%s"},"metadata":{"version":1}}}' "$(cat "$here/first")";;
-              *'kv get'*) printf '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}' "$(cat "$here/value")" "$(cat "$here/version")";;
-              *'kv patch'*) KEEP;;
-            esac
-            """;
+        case "$*" in
+          *-version=1*) printf '{"data":{"data":{"key":"%s"},"metadata":{"version":1}}}' "$(cat "$here/first")";;
+          *'kv get'*) printf '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}' "$(cat "$here/value")" "$(cat "$here/version")";;
+          *'kv patch'*) KEEP;;
+        esac
+        """;
     private static final String AZ = """
-            case "$*" in
-              *'secret show'*) printf '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}' "$(cat "$here/value")" "$(cat "$here/version")";;
-              *'secret set'*) KEEP;;
-            esac
-            """;
+        case "$*" in
+          *'secret show'*) printf '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}' "$(cat "$here/value")" "$(cat "$here/version")";;
+          *'secret set'*) KEEP;;
+        esac
+        """;
     private static final String GH = """
-            case "$*" in
-              *'secret list'*) printf 'OTHER\\t2026-01-01T00:00:00Z\\nKLAVIYO_KEY\\t2026-01-01T00:00:%02dZ\\n' "$(cat "$here/version")";;
-              *'secret set'*) KEEP;;
-            esac
-            """;
+        case "$*" in
+          *'secret list'*) printf 'OTHER\\t2026-01-01T00:00:00Z\\nKLAVIYO_KEY\\t2026-01-01T00:00:%02dZ\\n' "$(cat "$here/version")";;
+          *'secret set'*) KEEP;;
+        esac
+        """;
     private static final String HEROKU = """
-            case "$*" in
-              'api GET'*) printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$(cat "$here/value")";;
-              'api PATCH'*) cat > "$here/stdin-$tool"; sed 's/.*:"\\([^"]*\\)"}/\\1/' < "$here/stdin-$tool" | tr -d '\\n' > "$here/value";;
-            esac
-            """;
+        case "$*" in
+          'api GET'*) printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$(cat "$here/value")";;
+          'api PATCH'*) cat > "$here/stdin-$tool"; sed 's/.*:"\\([^"]*\\)"}/\\1/' < "$here/stdin-$tool" | tr -d '\\n' > "$here/value";;
+        esac
+        """;
     private static final String SYSTEMCTL = """
-            case "$*" in
-              *LoadState*) echo loaded;;
-              *InvocationID*) printf '%032x\\n' "$(cat "$here/starts")";;
-              *restart*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
-              *is-active*) echo active;;
-            esac
-            """;
+        case "$*" in
+          *LoadState*) echo loaded;;
+          *InvocationID*) printf '%032x\\n' "$(cat "$here/starts")";;
+          *restart*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
+          *is-active*) echo active;;
+        esac
+        """;
 
     private static final String GCLOUD = """
-            case "$*" in
-              'run services describe'*) printf 'web-%05d-abc\\n' "$(cat "$here/starts")";;
-              'run services update'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
-            esac
-            """;
+        case "$*" in
+          'run services describe'*) printf 'web-%05d-abc\\n' "$(cat "$here/starts")";;
+          'run services update'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
+        esac
+        """;
     private static final String AWS = """
-            case "$*" in
-              'ecs describe-services'*) printf '{"services":[{"deployments":[{"id":"ecs-svc/%s"}]}],"failures":[]}' "$(cat "$here/starts")";;
-              'ecs update-service'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts"; echo '{}';;
-            esac
-            """;
+        case "$*" in
+          'ecs describe-services'*) printf '{"services":[{"deployments":[{"id":"ecs-svc/%s"}]}],"failures":[]}' "$(cat "$here/starts")";;
+          'ecs update-service'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts"; echo '{}';;
+        esac
+        """;
 
     private final Path folder;
 

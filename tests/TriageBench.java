@@ -53,24 +53,40 @@ final class TriageBench {
     private static void silence() {
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, Duration.ofMinutes(5))) {
             long millis = against(sandbox, Cli.wrapper("triage", "--timeout", "2s")).run().millis();
-            System.out.printf(Locale.ROOT, "an API that never answers, --timeout 2s: %d ms (wanted: at most 3000)%n", millis);
+            System.out.printf(
+                    Locale.ROOT, "an API that never answers, --timeout 2s: %d ms (wanted: at most 3000)%n", millis);
         }
     }
 
     private static void breakdown(int runs) {
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
-            long jvm = median(runs, () -> Cli.command(Cli.JAVA.toString(), "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-version").run());
+            long jvm = median(runs, () -> Cli.command(
+                            Cli.JAVA.toString(),
+                            "-Xshare:auto",
+                            "-XX:TieredStopAtLevel=1",
+                            "-XX:+UseSerialGC",
+                            "-version")
+                    .run());
             long help = median(runs, () -> Cli.run("triage", "--help"));
             long direct = median(runs, () -> against(sandbox, Cli.script("triage")).run());
             long whole = median(runs, () -> against(sandbox, Cli.wrapper("triage")).run());
-            System.out.printf(Locale.ROOT, "without latency: %d ms = launcher %d + JVM %d + our start %d + checks and rendering %d%n",
-                    whole, whole - direct, jvm, help - jvm, direct - help);
+            System.out.printf(
+                    Locale.ROOT,
+                    "without latency: %d ms = launcher %d + JVM %d + our start %d + checks and rendering %d%n",
+                    whole,
+                    whole - direct,
+                    jvm,
+                    help - jvm,
+                    direct - help);
         }
     }
 
     private static Cli against(Sandbox sandbox, Cli cli) {
-        return cli.env("KLAVIYO_API_URL", sandbox.apiUrl().toString()).env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
-                .env("KLAVIYO_APP_URL", sandbox.appUrl().toString()).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("bench"));
+        return cli.env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
+                .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
+                .env("KLAVIYO_APP_URL", sandbox.appUrl().toString())
+                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                .cwd(Tree.temporary("bench"));
     }
 
     private static long median(int runs, Supplier<Cli.Result> measured) {

@@ -20,14 +20,26 @@ record TriageRun(Cli.Result result, JsonNode json) {
 
     /** Arguments that point every check at one server. */
     static String[] pointedAt(Object base) {
-        return new String[] {"--api-url", base.toString(), "--status-url", base.toString(), "--app-url", base + "/health",
-            "--webhook-url", base + "/hooks", "--prometheus", base.toString()};
+        return new String[] {
+            "--api-url",
+            base.toString(),
+            "--status-url",
+            base.toString(),
+            "--app-url",
+            base + "/health",
+            "--webhook-url",
+            base + "/hooks",
+            "--prometheus",
+            base.toString()
+        };
     }
 
     /** {@code outcome: summary} of a check. */
     String check(String name) {
         JsonNode check = StreamSupport.stream(json.path("checks").spliterator(), false)
-            .filter(each -> each.path("name").asText().equals(name)).findFirst().orElseThrow(() -> new AssertionError("no check " + name + ": " + result));
+                .filter(each -> each.path("name").asText().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new AssertionError("no check " + name + ": " + result));
         return check.path("outcome").asText() + ": " + check.path("summary").asText();
     }
 

@@ -22,8 +22,20 @@ import runbook.sandbox.Scenario;
 
 /** What the person who was paged gets from triage, scenario by scenario, through the real process. */
 class TriageTest {
-    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:lists", "endpoint:metrics",
-            "endpoint:events", "endpoint:webhooks", "rate-limit", "revision", "app", "app-errors", "webhook");
+    private static final List<String> CHECKS = List.of(
+            "status-page",
+            "network",
+            "auth",
+            "endpoint:profiles",
+            "endpoint:lists",
+            "endpoint:metrics",
+            "endpoint:events",
+            "endpoint:webhooks",
+            "rate-limit",
+            "revision",
+            "app",
+            "app-errors",
+            "webhook");
 
     @ParameterizedTest(name = "{0}: exit {1}, {2} {3}")
     @CsvSource(delimiter = '|', value = {
@@ -73,9 +85,12 @@ class TriageTest {
 
     @Test
     void everyScenarioOfTheSandboxIsInTheTableAbove() throws NoSuchMethodException {
-        CsvSource table = TriageTest.class.getDeclaredMethod("aDrillIsDiagnosed", String.class, int.class, String.class, String.class, String.class)
+        CsvSource table = TriageTest.class
+                .getDeclaredMethod(
+                        "aDrillIsDiagnosed", String.class, int.class, String.class, String.class, String.class)
                 .getAnnotation(CsvSource.class);
-        Set<String> tested = Stream.of(table.value()).map(row -> row.split("\\|")[0].strip()).collect(Collectors.toSet());
+        Set<String> tested =
+                Stream.of(table.value()).map(row -> row.split("\\|")[0].strip()).collect(Collectors.toSet());
         assertEquals(Stream.of(Scenario.values()).map(Scenario::id).collect(Collectors.toSet()), tested);
     }
 
@@ -107,7 +122,9 @@ class TriageTest {
             Path incident = incidents.reduce((one, other) -> {
                 throw new AssertionError("two incidents");
             }).orElseThrow();
-            List<String> events = Files.readAllLines(incident.resolve("journal.jsonl")).stream().map(TriageTest::event).toList();
+            List<String> events = Files.readAllLines(incident.resolve("journal.jsonl")).stream()
+                    .map(TriageTest::event)
+                    .toList();
             assertEquals(List.of("detected", "acknowledged", "diagnosed", "acknowledged", "diagnosed"), events);
         }
     }
@@ -116,12 +133,16 @@ class TriageTest {
     void theInternalMessageIsPostedAndTheAnswerChecked() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
             Path incident = Tree.temporary("triage");
-            Cli triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
+            Cli triage = against(sandbox)
+                    .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                    .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
             Cli.Result result = triage.args("--post", "--lead", "Sam", "--incident", incident.toString()).run();
             assertEquals(1, sandbox.control().slackPosts().size(), result.toString());
             assertTrue(sandbox.control().slackPosts().get(0).contains("Sam"), "names the lead");
             assertTrue(Files.readString(incident.resolve("journal.jsonl")).contains("\"announced\""), "is journalled");
-            assertFalse((result.out() + result.err()).contains(sandbox.slackUrl().toString()), "the webhook's address is a secret");
+            assertFalse(
+                    (result.out() + result.err()).contains(sandbox.slackUrl().toString()),
+                    "the webhook's address is a secret");
         }
     }
 
@@ -129,7 +150,10 @@ class TriageTest {
     void aRefusedPostIsSaid() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
             sandbox.control().failSlack(5);
-            Cli.Result result = against(sandbox).env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString()).args("--post").run();
+            Cli.Result result = against(sandbox)
+                    .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
+                    .args("--post")
+                    .run();
             assertEquals(11, result.exit(), "the verdict stands");
             assertTrue(result.err().contains("not posted"), result.toString());
         }
@@ -157,7 +181,10 @@ class TriageTest {
 
     @Test
     void curlCommandsAreReadyToPasteAndHoldNoKey() {
-        Cli.Result result = Cli.script("triage").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17)).args("--curl").run();
+        Cli.Result result = Cli.script("triage")
+                .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17))
+                .args("--curl")
+                .run();
         List<String> commands = result.out().lines().filter(line -> line.contains("curl -")).toList();
         assertEquals(0, result.exit());
         assertEquals(8, commands.size(), result.out());
@@ -168,7 +195,12 @@ class TriageTest {
 
     @Test
     void aCharacterSetWithoutSymbolsGetsAscii() {
-        Cli.Result result = Cli.script("triage").env("LANG", "C").env("LC_ALL", "C").args("--drill", "outage", "--explain").cwd(Tree.temporary("triage")).run();
+        Cli.Result result = Cli.script("triage")
+                .env("LANG", "C")
+                .env("LC_ALL", "C")
+                .args("--drill", "outage", "--explain")
+                .cwd(Tree.temporary("triage"))
+                .run();
         assertTrue(result.out().chars().allMatch(c -> c < 128), result.out());
         assertTrue(result.out().contains("x P1 klaviyo-outage"), result.out());
     }
@@ -176,7 +208,8 @@ class TriageTest {
     @Test
     void defaultsComeFromTheEnvironmentThenFromThePropertiesFile() throws IOException {
         Path home = Tree.temporary("home");
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "api-url=http://127.0.0.1:7\nrevision=2025-10-15\n");
+        Files.writeString(
+                home.resolve(".klaviyo-runbook.properties"), "api-url=http://127.0.0.1:7\nrevision=2025-10-15\n");
         Cli triage = Cli.script("triage").home(home).env("KLAVIYO_API_URL", "http://127.0.0.1:9");
         String curl = triage.args("--curl").run().out();
         assertTrue(curl.contains("http://127.0.0.1:9/api/accounts"), curl);
@@ -189,11 +222,19 @@ class TriageTest {
         Cli.Result script = Cli.run("triage", "--completion", shell);
         assertEquals(0, script.exit(), script.toString());
         assertEquals(0, Cli.command("bash", "-n").stdin(script.out()).run().exit());
-        assertTrue(script.out().contains("--announce") && script.out().contains("revoked-key"), "completes options and scenarios");
+        assertTrue(
+                script.out().contains("--announce") && script.out().contains("revoked-key"),
+                "completes options and scenarios");
     }
 
     private static Cli against(Sandbox sandbox) {
-        return Cli.script("triage").args("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(), "--json")
+        return Cli.script("triage")
+                .args(
+                        "--api-url",
+                        sandbox.apiUrl().toString(),
+                        "--status-url",
+                        sandbox.statusUrl().toString(),
+                        "--json")
                 .cwd(Tree.temporary("triage"));
     }
 

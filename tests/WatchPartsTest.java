@@ -66,7 +66,10 @@ class WatchPartsTest {
 
     @Test
     void theLastStateOfAnEarlierWatchIsGoneOnFrom() {
-        Past past = Past.of(List.of(watched(0, "degraded", State.DEGRADED), watched(60, "note", State.RECOVERING), event(90, "watch", "note", Map.of("kind", "blip"))));
+        Past past = Past.of(List.of(
+                watched(0, "degraded", State.DEGRADED),
+                watched(60, "note", State.RECOVERING),
+                event(90, "watch", "note", Map.of("kind", "blip"))));
         assertEquals(State.RECOVERING, past.state());
         assertEquals(BEGAN.plusSeconds(60), past.since());
         assertEquals(Optional.of(BEGAN.plusSeconds(90)), past.watched());
@@ -77,9 +80,15 @@ class WatchPartsTest {
     void whatCameAfterARecoveryIsTroubleAgainWhoeverSawIt() {
         Event recovered = watched(60, "recovered", State.RECOVERED);
         assertFalse(Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered)).troubled());
-        assertTrue(Past.of(List.of(recovered, event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error")))).troubled());
-        assertFalse(Past.of(List.of(recovered, event(90, "triage", "note", Map.of("diagnosis", "healthy")))).troubled());
-        assertEquals(List.of(), Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered)).falls(), "falls before it are forgotten");
+        assertTrue(Past.of(List.of(recovered, event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error"))))
+                .troubled());
+        assertFalse(Past.of(List.of(recovered, event(90, "triage", "note", Map.of("diagnosis", "healthy"))))
+                .troubled());
+        assertEquals(
+                List.of(),
+                Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered))
+                        .falls(),
+                "falls before it are forgotten");
     }
 
     @Test
@@ -109,7 +118,9 @@ class WatchPartsTest {
 
     @Test
     void aJournalOfOtherToolsAndNonsenseIsReadAsFarAsItGoes() {
-        Past past = Past.of(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "yesterday")), event(1, "watch", "strange", Map.of("state", 7, "tell", "all"))));
+        Past past = Past.of(List.of(
+                event(0, "watch", "degraded", Map.of("state", "degraded", "since", "yesterday")),
+                event(1, "watch", "strange", Map.of("state", 7, "tell", "all"))));
         assertEquals(State.DEGRADED, past.state());
         assertEquals(BEGAN, past.since());
         assertEquals(List.of(), past.untold());
@@ -133,7 +144,11 @@ class WatchPartsTest {
     @Test
     void aQuoteThatStaysOpenOrNothingAtAllIsWrongUsage() {
         for (String line : List.of("say 'hi", "say \"hi", "", "   ")) {
-            assertTrue(assertThrows(Problem.class, () -> Hook.of("--exec", line)).getMessage().startsWith("--exec: "), line);
+            assertTrue(
+                    assertThrows(Problem.class, () -> Hook.of("--exec", line))
+                            .getMessage()
+                            .startsWith("--exec: "),
+                    line);
         }
     }
 
@@ -142,7 +157,8 @@ class WatchPartsTest {
     private static Snapshot snapshot(String words) {
         History history = new History();
         List<Reading> readings = new ArrayList<>();
-        for (String check : List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors", "webhook")) {
+        for (String check : List.of(
+                "status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors", "webhook")) {
             Result result = check.equals("auth") ? Result.BAD : check.equals("webhook") ? Result.UNKNOWN : Result.GOOD;
             readings.add(new Reading(check, result, true, 12_345, words));
         }
@@ -150,21 +166,38 @@ class WatchPartsTest {
             history.add(round * 1_000L, readings);
         }
         readings.set(2, new Reading("auth", Result.BAD, false, 12_345, words));
-        List<Condition> conditions = List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"), new Condition("status-page", false, words));
-        return new Snapshot(Optional.of("flapping"), BEGAN, State.FLAPPING, Duration.ofHours(30), Optional.of(Duration.ofDays(3)), readings, history,
-                Map.of("auth", Duration.ofSeconds(40)), conditions, Optional.of(new Update("k", BEGAN, words, "identified", words)), 123_456,
-                Optional.of(Duration.ofSeconds(12)), Optional.of(Duration.ofMinutes(-3)), 2, List.of(words, words, words));
+        List<Condition> conditions = List.of(
+                new Condition("rounds", true, "3 of 3 good rounds in a row"),
+                new Condition("status-page", false, words));
+        return new Snapshot(
+                Optional.of("flapping"),
+                BEGAN,
+                State.FLAPPING,
+                Duration.ofHours(30),
+                Optional.of(Duration.ofDays(3)),
+                readings,
+                history,
+                Map.of("auth", Duration.ofSeconds(40)),
+                conditions,
+                Optional.of(new Update("k", BEGAN, words, "identified", words)),
+                123_456,
+                Optional.of(Duration.ofSeconds(12)),
+                Optional.of(Duration.ofMinutes(-3)),
+                2,
+                List.of(words, words, words));
     }
 
     @Test
     void noLineIsWiderThanTheTerminalAndNoPictureHigher() {
-        for (String words : List.of("short", "a very long sentence that goes on ".repeat(20), "日本語のとても長い文章".repeat(20), "🔥".repeat(90))) {
+        for (String words : List.of(
+                "short", "a very long sentence that goes on ".repeat(20), "日本語のとても長い文章".repeat(20), "🔥".repeat(90))) {
             for (int columns = 60; columns <= 200; columns++) {
                 for (int rows : new int[] {5, 12, 24, 60}) {
                     List<AttributedString> lines = Panel.lay(snapshot(words), columns, rows, true, true);
                     int wide = columns;
                     assertTrue(lines.size() <= rows, lines.size() + " lines on " + rows);
-                    lines.forEach(line -> assertTrue(line.columnLength() < wide, line.columnLength() + " of " + wide + ": " + line));
+                    lines.forEach(line ->
+                            assertTrue(line.columnLength() < wide, line.columnLength() + " of " + wide + ": " + line));
                 }
             }
         }
@@ -173,7 +206,14 @@ class WatchPartsTest {
     @Test
     void onALowTerminalTheStateTheFailuresAndTheConditionsStay() {
         String low = text(Panel.lay(snapshot("HTTP 503"), 80, 9, true, false));
-        for (String needed : List.of("DRILL flapping", "! FLAPPING for 1 d 6 h", "✗ auth", "3 of 3 good rounds", "HTTP 503", "next round in 12 s", "overdue by 3 min")) {
+        for (String needed : List.of(
+                "DRILL flapping",
+                "! FLAPPING for 1 d 6 h",
+                "✗ auth",
+                "3 of 3 good rounds",
+                "HTTP 503",
+                "next round in 12 s",
+                "overdue by 3 min")) {
             assertTrue(low.contains(needed), needed + " in\n" + low);
         }
     }
@@ -181,8 +221,17 @@ class WatchPartsTest {
     @Test
     void everythingThatIsAskedForIsOnAnOrdinaryTerminal() {
         String shown = text(Panel.lay(snapshot("HTTP 503"), 100, 40, true, false));
-        for (String needed : List.of("incident began 3 d ago", "✗ auth                 0 %", "××××", "(again in 41 s)", "✓ network            100 %", "– webhook", "Klaviyo at 2026-11-23T03:00:00Z, identified",
-                "123456 requests spent", "2 messages not accepted yet", "q leaves")) {
+        for (String needed : List.of(
+                "incident began 3 d ago",
+                "✗ auth                 0 %",
+                "××××",
+                "(again in 41 s)",
+                "✓ network            100 %",
+                "– webhook",
+                "Klaviyo at 2026-11-23T03:00:00Z, identified",
+                "123456 requests spent",
+                "2 messages not accepted yet",
+                "q leaves")) {
             assertTrue(shown.contains(needed), needed + " in\n" + shown);
         }
     }
@@ -200,17 +249,22 @@ class WatchPartsTest {
 
     // ---- the chart
 
-    private static final String HOSTILE = "</script><script>alert(1)</script> & \"quoted\" '\u001b[31m\u0000\uffff ]]> <svg onload=x>";
+    private static final String HOSTILE =
+            "</script><script>alert(1)</script> & \"quoted\" '\u001b[31m\u0000\uffff ]]> <svg onload=x>";
 
     private static Chart chart(History history, List<Event> events) {
-        return new Chart(history, BEGAN, BEGAN.minusSeconds(600), BEGAN.plusSeconds(3_600), events, Optional.of("flapping"));
+        return new Chart(
+                history, BEGAN, BEGAN.minusSeconds(600), BEGAN.plusSeconds(3_600), events, Optional.of("flapping"));
     }
 
     private static History history(String check) {
         History history = new History();
         for (int round = 0; round < 3_000; round++) {
             boolean good = round % 400 > 30;
-            history.add(round * 1_200L, List.of(new Reading(check, good ? Result.GOOD : Result.BAD, true, good ? 120 + round % 50 : 15, "")));
+            history.add(
+                    round * 1_200L,
+                    List.of(new Reading(
+                            check, good ? Result.GOOD : Result.BAD, true, good ? 120 + round % 50 : 15, "")));
         }
         history.hole(1_200_000, 1_500_000);
         return history;
@@ -224,7 +278,8 @@ class WatchPartsTest {
 
     @Test
     void theChartIsWellFormedAndNothingFromOutsideBecomesMarkup() throws Exception {
-        List<Event> events = List.of(new Event(BEGAN, HOSTILE, HOSTILE, HOSTILE, Json.of(Map.of("kind", "status-page", "vendorAt", HOSTILE))));
+        List<Event> events = List.of(new Event(
+                BEGAN, HOSTILE, HOSTILE, HOSTILE, Json.of(Map.of("kind", "status-page", "vendorAt", HOSTILE))));
         String svg = chart(history(HOSTILE), events).svg();
         Document document = parse(svg);
         assertEquals(0, document.getElementsByTagName("script").getLength());
@@ -235,11 +290,22 @@ class WatchPartsTest {
 
     @Test
     void theChartMarksEventsGapsAndFailuresByFormAndWordNotByColourAlone() throws Exception {
-        List<Event> events = List.of(event(0, "watch", "degraded", Map.of("kind", "degraded")), event(900, "watch", "note", Map.of("kind", "recovering")),
+        List<Event> events = List.of(
+                event(0, "watch", "degraded", Map.of("kind", "degraded")),
+                event(900, "watch", "note", Map.of("kind", "recovering")),
                 event(1_500, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-23T03:20:00Z")));
         String svg = chart(history("auth"), events).svg();
-        assertTrue(svg.contains("fill=\"url(#bad)\"") && svg.contains("fill=\"url(#hole)\""), "failures are hatched, gaps are dotted");
-        for (String word : List.of("failed (height: share)", "not observed", "Klaviyo&#39;s status page", "watch degraded: degraded", "2026-11-23T03:20:00Z", "DRILL: flapping", "% good of 3000 looks")) {
+        assertTrue(
+                svg.contains("fill=\"url(#bad)\"") && svg.contains("fill=\"url(#hole)\""),
+                "failures are hatched, gaps are dotted");
+        for (String word : List.of(
+                "failed (height: share)",
+                "not observed",
+                "Klaviyo&#39;s status page",
+                "watch degraded: degraded",
+                "2026-11-23T03:20:00Z",
+                "DRILL: flapping",
+                "% good of 3000 looks")) {
             assertTrue(svg.contains(word), word);
         }
         assertTrue(svg.contains("prefers-color-scheme:dark"));

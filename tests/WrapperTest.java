@@ -68,7 +68,9 @@ class WrapperTest {
     void anAliasRunsWhereTheUserIsWithEveryArgumentUnchanged() {
         String[] args = {"", "b  c", "it's", "\"q\"", "*", "$HOME `id` \\", "two\nlines", "--json", "échec"};
         Cli.Result result = warm("echo").args(args).cwd(folder).stdin("typed\n").run();
-        assertEquals(folder + "\n" + Stream.of(args).map(arg -> "<" + arg + ">\n").reduce("", String::concat) + "typed\n", result.out());
+        assertEquals(
+                folder + "\n" + Stream.of(args).map(arg -> "<" + arg + ">\n").reduce("", String::concat) + "typed\n",
+                result.out());
         assertEquals(0, result.exit());
     }
 
@@ -83,7 +85,9 @@ class WrapperTest {
     void theProcessBecomesTheScript() throws IOException {
         try (Cli.Running running = warm("echo").openStdin().start()) {
             running.awaitOut("(?m)^/");
-            assertTrue(running.process().info().command().orElseThrow().endsWith("/java"), "a kill would not reach the script");
+            assertTrue(
+                    running.process().info().command().orElseThrow().endsWith("/java"),
+                    "a kill would not reach the script");
         }
     }
 
@@ -92,8 +96,12 @@ class WrapperTest {
         Path bin = Files.createDirectories(folder.resolve("bin"));
         Files.createSymbolicLink(bin.resolve("kj"), CLONE.resolve("jbang"));
         Files.createSymbolicLink(folder.resolve("relative"), Path.of("bin/kj"));
-        assertEquals(folder + "\n<x>\n", run(Cli.command("../relative", "echo", "x").cwd(bin).env("JBANG_DIR", WARM.toString()),
-            folder.resolve("bin")).replace("/bin\n", "\n"));
+        assertEquals(
+                folder + "\n<x>\n",
+                run(
+                                Cli.command("../relative", "echo", "x").cwd(bin).env("JBANG_DIR", WARM.toString()),
+                                folder.resolve("bin"))
+                        .replace("/bin\n", "\n"));
     }
 
     @ParameterizedTest
@@ -223,7 +231,10 @@ class WrapperTest {
         stub("mvn", "echo 'Could not transfer artifact'; exit 1");
         Cli.Result failed = fresh(bin, java()).run();
         assertEquals(1, failed.exit());
-        assertTrue(failed.err().contains("Could not transfer artifact") && failed.err().contains("settings.xml"), failed.err());
+        assertTrue(
+                failed.err().contains("Could not transfer artifact")
+                        && failed.err().contains("settings.xml"),
+                failed.err());
         assertEquals("", failed.out());
     }
 
@@ -281,7 +292,8 @@ class WrapperTest {
     private static final String DELIVER = """
         for arg; do
           case $arg in -DoutputDirectory=*) %s >"${arg#*=}/jbang-cli-0.132.1-all.jar" ;; esac
-        done""";
+        done\
+        """;
 
     private static Cli warm(String... args) {
         assumeTrue(Files.exists(WARM.resolve(JAR_NAME)), "needs Maven");
@@ -293,13 +305,28 @@ class WrapperTest {
     }
 
     private static Cli wrapperIn(Path clone, Path jbangDir, String... args) {
-        return Cli.command(clone.resolve("jbang").toString()).args(args).env("PATH", path()).env("JBANG_DIR", jbangDir.toString());
+        return Cli.command(clone.resolve("jbang").toString())
+                .args(args)
+                .env("PATH", path())
+                .env("JBANG_DIR", jbangDir.toString());
     }
 
     /** With an empty JBang folder, on a machine that has but a few commands, those in bin, and perhaps a JDK. */
     private Cli fresh(Path bin, Path javaHome) throws IOException {
-        for (String tool : List.of("basename", "cat", "cksum", "dirname", "find", "mkdir", "mktemp", "mv", "readlink", "rm", "sed",
-                "sha256sum", "shasum")) {
+        for (String tool : List.of(
+                "basename",
+                "cat",
+                "cksum",
+                "dirname",
+                "find",
+                "mkdir",
+                "mktemp",
+                "mv",
+                "readlink",
+                "rm",
+                "sed",
+                "sha256sum",
+                "shasum")) {
             link(bin, tool);
         }
         return wrapper(folder.resolve("jb"), "echo", "x").cwd(folder).env("PATH", bin.toString())

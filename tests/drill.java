@@ -22,9 +22,16 @@ import runbook.cli.Screen.Mark;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 
-@Command(name = "drill", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
-        description = {"A game day: the private key was revoked. Five commands take the team from the page to the closed postmortem,"
-                + " against one sandbox that lives as long as this runs. Each command is shown before it runs; type along in a second terminal."},
+@Command(
+        name = "drill",
+        mixinStandardHelpOptions = true,
+        version = Launch.VERSION,
+        sortOptions = false,
+        description = {
+            "A game day: the private key was revoked. Five commands take the team from the page to the closed"
+                + " postmortem, against one sandbox that lives as long as this runs. Each command is shown before it"
+                + " runs; type along in a second terminal."
+        },
         footerHeading = "%nExit codes: 0 every step ended as it should; 1 one did not.%n%nExamples:%n",
         footer = {"  ./jbang drill", "  ./jbang drill --yes --lead Sam"})
 class Drill implements Callable<Integer> {
@@ -37,7 +44,11 @@ class Drill implements Callable<Integer> {
     @Option(names = {"-y", "--yes"}, description = "go on without waiting for Enter")
     boolean yes;
 
-    @Option(names = "--lead", paramLabel = "NAME", defaultValue = "Game Day", description = "who leads the incident (${DEFAULT-VALUE})")
+    @Option(
+            names = "--lead",
+            paramLabel = "NAME",
+            defaultValue = "Game Day",
+            description = "who leads the incident (${DEFAULT-VALUE})")
     String lead;
 
     @Option(names = "--no-color", description = "no colours (NO_COLOR does the same)")
@@ -52,7 +63,10 @@ class Drill implements Callable<Integer> {
     @Override
     public Integer call() throws IOException, InterruptedException {
         screen = Screen.onOutput(noColor);
-        folder = Files.createDirectories(Path.of("klaviyo-game-day", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", ""))).toAbsolutePath();
+        folder = Files.createDirectories(Path.of(
+                        "klaviyo-game-day",
+                        Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")))
+                .toAbsolutePath();
         try (Sandbox sandbox = Sandbox.start(Scenario.REVOKED_KEY)) {
             // The application reads its key from a dotenv file when it starts, as a real one would from its secret store.
             secret(".env", VARIABLE + "=" + sandbox.key() + "\n");
@@ -68,7 +82,10 @@ class Drill implements Callable<Integer> {
             }
         }
         screen.line();
-        screen.verdict(Mark.OK, "DRILL over: the incident is closed. Its folder, with journal, bundle and postmortem: " + folder.resolve("klaviyo-incidents"));
+        screen.verdict(
+                Mark.OK,
+                "DRILL over: the incident is closed. Its folder, with journal, bundle and postmortem: "
+                        + folder.resolve("klaviyo-incidents"));
         return 0;
     }
 
@@ -76,30 +93,86 @@ class Drill implements Callable<Integer> {
         String shop = "file:.env#" + VARIABLE;
         String restart = "exec:curl -fsS -X POST " + sandbox.restartUrl();
         return List.of(
-                new Step("03:00, the pager says \"Klaviyo is broken\". What is broken, how bad, what next?",
-                        List.of("triage", "--key-file", "old-key", "--lead", lead, "--announce", "both"), 11),
-                new Step("The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it, changing nothing:",
-                        List.of("rotate-key", "--key-file", "old-key", "--new-key-file", "new-key", "--to", shop, "--restart", restart, "--dry-run"), 0),
-                new Step("Now in earnest: store it, read it back, restart, verify.",
-                        List.of("rotate-key", "--key-file", "old-key", "--new-key-file", "new-key", "--to", shop, "--restart", restart, "--verify-for", "20s", "--yes"), 0),
-                new Step("Has it recovered? Not before several good rounds in a row.",
-                        List.of("watch", "--key-file", "new-key", "--interval", "1s", "--until", "3", "--for", "3s", "--max", "90s"), 0),
-                new Step("Evidence that is safe to share, collected while it is fresh.",
-                        List.of("debug-bundle", "--key-file", "new-key", "--since", "1h"), 0),
-                new Step("Something only people know goes into the journal.",
-                        List.of("postmortem", "event", "Customers' e-mails went out again", "--by", lead), 0),
-                new Step("The postmortem, mostly written already.",
-                        List.of("postmortem", "--lead", lead), 0),
-                new Step("What is left for people to fill in?",
-                        List.of("postmortem", "--check"), 51),
-                new Step("A drill may be closed without: in earnest, fill it in first.",
-                        List.of("postmortem", "close", "--anyway"), 0));
+                new Step(
+                        "03:00, the pager says \"Klaviyo is broken\". What is broken, how bad, what next?",
+                        List.of("triage", "--key-file", "old-key", "--lead", lead, "--announce", "both"),
+                        11),
+                new Step(
+                        "The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it, changing"
+                                + " nothing:",
+                        List.of(
+                                "rotate-key",
+                                "--key-file",
+                                "old-key",
+                                "--new-key-file",
+                                "new-key",
+                                "--to",
+                                shop,
+                                "--restart",
+                                restart,
+                                "--dry-run"),
+                        0),
+                new Step(
+                        "Now in earnest: store it, read it back, restart, verify.",
+                        List.of(
+                                "rotate-key",
+                                "--key-file",
+                                "old-key",
+                                "--new-key-file",
+                                "new-key",
+                                "--to",
+                                shop,
+                                "--restart",
+                                restart,
+                                "--verify-for",
+                                "20s",
+                                "--yes"),
+                        0),
+                new Step(
+                        "Has it recovered? Not before several good rounds in a row.",
+                        List.of(
+                                "watch",
+                                "--key-file",
+                                "new-key",
+                                "--interval",
+                                "1s",
+                                "--until",
+                                "3",
+                                "--for",
+                                "3s",
+                                "--max",
+                                "90s"),
+                        0),
+                new Step(
+                        "Evidence that is safe to share, collected while it is fresh.",
+                        List.of("debug-bundle", "--key-file", "new-key", "--since", "1h"),
+                        0),
+                new Step(
+                        "Something only people know goes into the journal.",
+                        List.of("postmortem", "event", "Customers' e-mails went out again", "--by", lead),
+                        0),
+                new Step("The postmortem, mostly written already.", List.of("postmortem", "--lead", lead), 0),
+                new Step("What is left for people to fill in?", List.of("postmortem", "--check"), 51),
+                new Step(
+                        "A drill may be closed without: in earnest, fill it in first.",
+                        List.of("postmortem", "close", "--anyway"),
+                        0));
     }
 
     private Map<String, String> environment(Sandbox sandbox) {
-        return Map.of("KLAVIYO_GAME_DAY", Scenario.REVOKED_KEY.id(), "KLAVIYO_API_URL", sandbox.apiUrl().toString(),
-                "KLAVIYO_STATUS_URL", sandbox.statusUrl().toString(), "KLAVIYO_APP_URL", sandbox.appUrl().toString(),
-                "KLAVIYO_WEBHOOK_URL", sandbox.webhookUrl().toString(), "KLAVIYO_PROMETHEUS_URL", sandbox.prometheusUrl().toString());
+        return Map.of(
+                "KLAVIYO_GAME_DAY",
+                Scenario.REVOKED_KEY.id(),
+                "KLAVIYO_API_URL",
+                sandbox.apiUrl().toString(),
+                "KLAVIYO_STATUS_URL",
+                sandbox.statusUrl().toString(),
+                "KLAVIYO_APP_URL",
+                sandbox.appUrl().toString(),
+                "KLAVIYO_WEBHOOK_URL",
+                sandbox.webhookUrl().toString(),
+                "KLAVIYO_PROMETHEUS_URL",
+                sandbox.prometheusUrl().toString());
     }
 
     private void introduce(Map<String, String> environment) {
@@ -112,17 +185,27 @@ class Drill implements Callable<Integer> {
     private boolean run(Step step, Map<String, String> environment) throws IOException, InterruptedException {
         screen.line();
         screen.heading("== " + step.why);
-        screen.command(2, quoted(Repository.file("jbang").toString()) + " " + String.join(" ", step.command.stream().map(Drill::quoted).toList()));
+        screen.command(
+                2,
+                quoted(Repository.file("jbang").toString()) + " "
+                        + String.join(
+                                " ", step.command.stream().map(Drill::quoted).toList()));
         if (!yes && Screen.terminal()) {
             System.console().readLine("Enter to run it ");
         }
-        ProcessBuilder builder = new ProcessBuilder(Repository.file("jbang").toString()).inheritIO().directory(folder.toFile());
+        ProcessBuilder builder = new ProcessBuilder(Repository.file("jbang").toString())
+                .inheritIO()
+                .directory(folder.toFile());
         builder.command().addAll(step.command);
         builder.environment().putAll(environment);
         builder.environment().keySet().removeAll(List.of(VARIABLE, "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL"));
         int exit = builder.start().waitFor();
         boolean asExpected = exit == step.exit;
-        screen.marked(asExpected ? Mark.OK : Mark.FAIL, "", 0, "exit code " + exit + (asExpected ? ", as it should be" : ", which should have been " + step.exit));
+        screen.marked(
+                asExpected ? Mark.OK : Mark.FAIL,
+                "",
+                0,
+                "exit code " + exit + (asExpected ? ", as it should be" : ", which should have been " + step.exit));
         return asExpected;
     }
 

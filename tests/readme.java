@@ -49,7 +49,9 @@ class WriteReadme {
             Element picture = page.selectFirst("svg.wide").attr("xmlns", "http://www.w3.org/2000/svg");
             Element group = new Element("g").addClass("timeline").appendChildren(List.copyOf(picture.children()));
             picture.empty().appendChild(group).prependChild(page.selectFirst("figure.timeline > svg > defs"));
-            picture.prependElement("style").appendChild(new DataNode(page.select("style").stream().map(Element::data).collect(Collectors.joining("\n"))));
+            picture.prependElement("style")
+                    .appendChild(new DataNode(
+                            page.select("style").stream().map(Element::data).collect(Collectors.joining("\n"))));
             Files.writeString(Repository.file("pictures/timeline.svg"), picture.outerHtml() + "\n");
         }
     }

@@ -27,7 +27,13 @@ record AppBody(URI address, Http http, Duration timeout) implements Collector {
     public void collect(Sink sink) throws IOException {
         Answer answer = http.get(address, Map.of(), timeout);
         if (answer instanceof Reply reply) {
-            sink.json("health-answer.json", Json.object().put("status", reply.status()).put("millis", reply.millis()).put("content-type", reply.header("content-type").orElse("")), reply.millis());
+            sink.json(
+                    "health-answer.json",
+                    Json.object()
+                            .put("status", reply.status())
+                            .put("millis", reply.millis())
+                            .put("content-type", reply.header("content-type").orElse("")),
+                    reply.millis());
             sink.text(reply.json().isMissingNode() ? "health.txt" : "health.json", reply.text(), reply.millis());
         } else {
             sink.trouble(((Fault) answer).words());

@@ -22,7 +22,8 @@ final class Archive {
 
     /** Writes the items in their order. */
     static void write(Path file, List<Item> items, Instant at) throws IOException {
-        try (OutputStream raw = new BufferedOutputStream(Files.newOutputStream(file), 1 << 16); ZipArchiveOutputStream zip = new ZipArchiveOutputStream(raw)) {
+        try (OutputStream raw = new BufferedOutputStream(Files.newOutputStream(file), 1 << 16);
+                ZipArchiveOutputStream zip = new ZipArchiveOutputStream(raw)) {
             zip.setUseZip64(Zip64Mode.AsNeeded);
             for (Item item : items) {
                 Part.Sums sums = item.part().sums();

@@ -54,7 +54,15 @@ public final class Bundle {
      * @param redacted rule to count
      * @param headline triage's verdict in a line
      */
-    public record Made(Path file, long bytes, int files, long unpacked, List<String> missing, boolean complete, Map<String, Long> redacted, String headline) { }
+    public record Made(
+            Path file,
+            long bytes,
+            int files,
+            long unpacked,
+            List<String> missing,
+            boolean complete,
+            Map<String, Long> redacted,
+            String headline) {}
 
     /** How far it is: a collector that ended, or a step of the work on the whole. */
     public record Progress(String what, boolean good, boolean skipped, String words) { }
@@ -69,10 +77,12 @@ public final class Bundle {
             }
             for (Collector.Planned planned : collector.plan()) {
                 known += Math.max(0, planned.bytes());
-                lines.add(redactor.text(collector.name() + ": " + planned.what()) + (planned.bytes() >= 0 ? ", " + Bytes.words(planned.bytes()) : ""));
+                lines.add(redactor.text(collector.name() + ": " + planned.what())
+                        + (planned.bytes() >= 0 ? ", " + Bytes.words(planned.bytes()) : ""));
             }
         }
-        lines.add("To read: about " + Bytes.words(known) + " and what commands print; the archive: about " + Bytes.words(Math.min(request.limits().size(), known / 8 + FRONT_PAGES)) + " or less");
+        lines.add("To read: about " + Bytes.words(known) + " and what commands print; the archive: about "
+                + Bytes.words(Math.min(request.limits().size(), known / 8 + FRONT_PAGES)) + " or less");
         return lines;
     }
 
@@ -84,15 +94,31 @@ public final class Bundle {
      */
     public Made make(Consumer<Progress> progress) throws IOException, InterruptedException {
         Deadline whole = Deadline.in(Duration.ofNanos((long) (request.limits().time().toNanos() * FOR_COLLECTING)));
-        try (Staging staging = new Staging(target); Conveyor conveyor = new Conveyor(redactor); Conveyor again = new Conveyor(redactor.again())) {
+        try (Staging staging = new Staging(target);
+                Conveyor conveyor = new Conveyor(redactor);
+                Conveyor again = new Conveyor(redactor.again())) {
             Sink.Workshop workshop = new Sink.Workshop(staging.folder(), conveyor, redactor, new EntryNames());
             Collectors collectors = new Collectors(request);
-            List<Outcome> outcomes = new Collection(workshop, request.limits().each(), whole, request.limits().size()).run(collectors.all(),
-                    outcome -> progress.accept(new Progress(outcome.collector(), outcome.state() == Outcome.State.OK, outcome.state() == Outcome.State.SKIPPED, outcome.words())));
-            List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream()).sorted(Comparator.comparing(Item::path)).toList();
+            List<Outcome> outcomes = new Collection(
+                            workshop,
+                            request.limits().each(),
+                            whole,
+                            request.limits().size())
+                    .run(
+                            collectors.all(),
+                            outcome -> progress.accept(new Progress(
+                                    outcome.collector(),
+                                    outcome.state() == Outcome.State.OK,
+                                    outcome.state() == Outcome.State.SKIPPED,
+                                    outcome.words())));
+            List<Item> collected = outcomes.stream()
+                    .flatMap(outcome -> outcome.items().stream())
+                    .sorted(Comparator.comparing(Item::path))
+                    .toList();
             keepWithin(request.limits().size() - FRONT_PAGES, collected);
             Story story = story(collectors, outcomes, collected);
-            List<Item> all = withFrontPages(new Sink.Workshop(staging.folder(), again, redactor, workshop.names()), story, outcomes, collected);
+            List<Item> all = withFrontPages(
+                    new Sink.Workshop(staging.folder(), again, redactor, workshop.names()), story, outcomes, collected);
             return finish(staging, all, story, outcomes, progress);
         }
     }
@@ -118,31 +144,55 @@ public final class Bundle {
                 }
             }
         }
-        return new Story(Instant.now(), request.settings().drill().orElse(null), request.window(), collectors.vendor().verdict(), collectors.status().lines(), collectors.plots(), logs, outcomes,
-                List.copyOf(request.kept()), items.stream().mapToLong(item -> item.tally().total()).sum());
+        return new Story(
+                Instant.now(),
+                request.settings().drill().orElse(null),
+                request.window(),
+                collectors.vendor().verdict(),
+                collectors.status().lines(),
+                collectors.plots(),
+                logs,
+                outcomes,
+                List.copyOf(request.kept()),
+                items.stream().mapToLong(item -> item.tally().total()).sum());
     }
 
-    private List<Item> withFrontPages(Sink.Workshop workshop, Story story, List<Outcome> outcomes, List<Item> collected) throws IOException {
+    private List<Item> withFrontPages(Sink.Workshop workshop, Story story, List<Outcome> outcomes, List<Item> collected)
+            throws IOException {
         Item summary = page(workshop, "summary.md", story.markdown());
         Item report = page(workshop, "report.html", ReportPage.of(story));
         List<Item> counted = Stream.concat(Stream.of(summary, report), collected.stream()).toList();
         Item redaction = page(workshop, "redaction.json", Json.pretty(Manifest.redaction(counted)) + "\n");
         List<Item> listed = Stream.concat(Stream.of(summary, report, redaction), collected.stream()).toList();
-        Manifest.Head head = new Manifest.Head(request.version(), request.settings().drill().orElse(null), story.created().truncatedTo(ChronoUnit.MILLIS).toString(), request.window(),
-                request.logs().words(), List.copyOf(request.kept()));
+        Manifest.Head head = new Manifest.Head(
+                request.version(),
+                request.settings().drill().orElse(null),
+                story.created().truncatedTo(ChronoUnit.MILLIS).toString(),
+                request.window(),
+                request.logs().words(),
+                List.copyOf(request.kept()));
         JsonNode manifest = Manifest.json(head, outcomes, listed);
-        return Stream.concat(Stream.of(page(workshop, Manifest.FILE, Json.pretty(manifest) + "\n")), listed.stream()).toList();
+        return Stream.concat(Stream.of(page(workshop, Manifest.FILE, Json.pretty(manifest) + "\n")), listed.stream())
+                .toList();
     }
 
     private static Item page(Sink.Workshop workshop, String name, String content) throws IOException {
         Tally tally = new Tally();
         Part part = new Part(workshop.folder(), "page-" + name, Long.MAX_VALUE);
-        workshop.conveyor().carry(new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE, LineChoice.Wanted.everything(), tally, part);
+        workshop.conveyor()
+                .carry(
+                        new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)),
+                        Long.MAX_VALUE,
+                        LineChoice.Wanted.everything(),
+                        tally,
+                        part);
         part.finish();
         return new Item(name, "bundle", Item.Origin.none(0), part, tally, List.of());
     }
 
-    private Made finish(Staging staging, List<Item> items, Story story, List<Outcome> outcomes, Consumer<Progress> progress) throws IOException {
+    private Made finish(
+            Staging staging, List<Item> items, Story story, List<Outcome> outcomes, Consumer<Progress> progress)
+            throws IOException {
         Path half = staging.file("archive.part");
         Archive.write(half, items, story.created());
         long start = System.nanoTime();
@@ -150,12 +200,24 @@ public final class Bundle {
         if (!verification.good()) {
             throw new Unsafe(Unsafe.words(verification));
         }
-        progress.accept(new Progress("bundle/read-back", true, false, Bytes.words(verification.bytes()) + " read back, no secret found (" + (System.nanoTime() - start) / 1_000_000 + " ms)"));
+        progress.accept(new Progress(
+                "bundle/read-back",
+                true,
+                false,
+                Bytes.words(verification.bytes()) + " read back, no secret found ("
+                        + (System.nanoTime() - start) / 1_000_000 + " ms)"));
         long bytes = Files.size(half);
         Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
         Map<String, Long> redacted = new TreeMap<>();
         items.forEach(item -> item.tally().counts().forEach((rule, count) -> redacted.merge(rule, count, Long::sum)));
-        return new Made(target, bytes, verification.files(), verification.bytes(), Manifest.missing(outcomes),
-                outcomes.stream().noneMatch(outcome -> outcome.state() == Outcome.State.FAILED), redacted, redactor.text(story.headline()));
+        return new Made(
+                target,
+                bytes,
+                verification.files(),
+                verification.bytes(),
+                Manifest.missing(outcomes),
+                outcomes.stream().noneMatch(outcome -> outcome.state() == Outcome.State.FAILED),
+                redacted,
+                redactor.text(story.headline()));
     }
 }

@@ -26,8 +26,18 @@ import runbook.redact.Policy;
  * @param limits   how long and how large
  * @param version  of the toolkit
  */
-public record BundleRequest(Settings settings, Launcher launcher, Window window, Lines logs, Sources sources, List<String> queries, Environment environment,
-                            Optional<Incident> incident, Policy policy, Limits limits, String version) {
+public record BundleRequest(
+        Settings settings,
+        Launcher launcher,
+        Window window,
+        Lines logs,
+        Sources sources,
+        List<String> queries,
+        Environment environment,
+        Optional<Incident> incident,
+        Policy policy,
+        Limits limits,
+        String version) {
     /** Which lines of logs: those with these words (none: all), so many lines around them, times without a zone in this one. */
     public record Lines(String words, int around, ZoneId zone) { }
 
@@ -43,7 +53,15 @@ public record BundleRequest(Settings settings, Launcher launcher, Window window,
      * @param aws       CloudWatch log groups
      * @param loki      Loki's address and queries
      */
-    public record Sources(List<String> files, List<String> journal, String journalDirectory, List<String> k8s, List<String> docker, List<String> gcp, List<String> aws, Loki loki) { }
+    public record Sources(
+            List<String> files,
+            List<String> journal,
+            String journalDirectory,
+            List<String> k8s,
+            List<String> docker,
+            List<String> gcp,
+            List<String> aws,
+            Loki loki) {}
 
     /** Loki's address (or null) and LogQL queries. */
     public record Loki(java.net.URI address, List<String> queries) { }

@@ -26,7 +26,8 @@ final class Child implements Sink.Ending, AutoCloseable {
         this.sink = sink;
         this.words = words;
         ProcessBuilder builder = new ProcessBuilder(words).redirectErrorStream(merged);
-        builder.redirectInput(ProcessBuilder.Redirect.from(new java.io.File(System.getProperty("os.name").startsWith("Windows") ? "NUL" : "/dev/null")));
+        builder.redirectInput(ProcessBuilder.Redirect.from(
+                new java.io.File(System.getProperty("os.name").startsWith("Windows") ? "NUL" : "/dev/null")));
         builder.environment().keySet().removeIf(name -> name.startsWith("KLAVIYO_"));
         try {
             process = builder.start();
@@ -65,7 +66,11 @@ final class Child implements Sink.Ending, AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        return new Item.Origin(words.stream().map(sink::clean).toList(), exit, sink.clean(errors.toString()), TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+        return new Item.Origin(
+                words.stream().map(sink::clean).toList(),
+                exit,
+                sink.clean(errors.toString()),
+                TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
     }
 
     /** Its whole output, for tools that list things; a failure when it ends with anything but 0. */
@@ -74,7 +79,9 @@ final class Child implements Sink.Ending, AutoCloseable {
             String output = new String(child.output().readNBytes(16 << 20), StandardCharsets.UTF_8);
             Item.Origin origin = child.origin();
             if (origin.exitCode() == null || origin.exitCode() != 0) {
-                throw new Problem(Problem.USAGE, words.get(0) + " ended with exit code " + origin.exitCode() + ": " + origin.stderr());
+                throw new Problem(
+                        Problem.USAGE,
+                        words.get(0) + " ended with exit code " + origin.exitCode() + ": " + origin.stderr());
             }
             return output;
         }

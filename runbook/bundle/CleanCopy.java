@@ -65,7 +65,9 @@ public final class CleanCopy {
         try (Staging staging = new Staging(target); Conveyor conveyor = new Conveyor(redactor)) {
             read(source, staging.folder(), conveyor);
             if (items.isEmpty()) {
-                throw new Problem(Problem.USAGE, "nothing to clean in " + source + (leftOut.isEmpty() ? "" : ": " + leftOut.get(0)));
+                throw new Problem(
+                        Problem.USAGE,
+                        "nothing to clean in " + source + (leftOut.isEmpty() ? "" : ": " + leftOut.get(0)));
             }
             items.sort(Comparator.comparing(Item::path));
             write(staging, source, target, conveyor);
@@ -122,10 +124,14 @@ public final class CleanCopy {
         Tally tally = new Tally();
         Part part = new Part(folder, "part-" + items.size(), Long.MAX_VALUE);
         try {
-            Conveyor.Carried carried = conveyor.carry(PlainInput.of(stream), Long.MAX_VALUE, LineChoice.Wanted.everything(), tally, part);
+            Conveyor.Carried carried =
+                    conveyor.carry(PlainInput.of(stream), Long.MAX_VALUE, LineChoice.Wanted.everything(), tally, part);
             part.finish();
             if (carried.leftOut() > 0 || carried.trouble() != null) {
-                leftOut.add(path + ": " + (carried.trouble() != null ? carried.trouble() : carried.leftOut() + " bytes could not be redacted"));
+                leftOut.add(path + ": "
+                        + (carried.trouble() != null
+                                ? carried.trouble()
+                                : carried.leftOut() + " bytes could not be redacted"));
             }
             items.add(new Item(names.unique(path.toString()), "redact", Item.Origin.none(0), part, tally, List.of()));
         } catch (PlainInput.NotText | java.util.zip.ZipException e) {
@@ -160,17 +166,28 @@ public final class CleanCopy {
     }
 
     private List<Item> withManifest(Path folder, Conveyor conveyor) throws IOException {
-        Manifest.Head head = new Manifest.Head("redact", null, Instant.now().toString(), null, "", List.copyOf(policy.kept()));
-        List<Outcome> outcomes = List.of(new Outcome("redact", leftOut.isEmpty() ? Outcome.State.OK : Outcome.State.FAILED, leftOut, List.of(), 0, items));
+        Manifest.Head head =
+                new Manifest.Head("redact", null, Instant.now().toString(), null, "", List.copyOf(policy.kept()));
+        List<Outcome> outcomes = List.of(new Outcome(
+                "redact", leftOut.isEmpty() ? Outcome.State.OK : Outcome.State.FAILED, leftOut, List.of(), 0, items));
         Part part = new Part(folder, "manifest", Long.MAX_VALUE);
         byte[] manifest = Json.pretty(Manifest.json(head, outcomes, items)).getBytes(java.nio.charset.StandardCharsets.UTF_8);
-        conveyor.carry(new java.io.ByteArrayInputStream(manifest), Long.MAX_VALUE, LineChoice.Wanted.everything(), new Tally(), part);
+        conveyor.carry(
+                new java.io.ByteArrayInputStream(manifest),
+                Long.MAX_VALUE,
+                LineChoice.Wanted.everything(),
+                new Tally(),
+                part);
         part.finish();
-        return Stream.concat(Stream.of(new Item(Manifest.FILE, "redact", Item.Origin.none(0), part, new Tally(), List.of())), items.stream()).toList();
+        return Stream.concat(
+                        Stream.of(new Item(Manifest.FILE, "redact", Item.Origin.none(0), part, new Tally(), List.of())),
+                        items.stream())
+                .toList();
     }
 
     private void unpack(Item item, Path file) throws IOException {
-        try (InputStream plain = new InflaterInputStream(item.part().deflated(), new Inflater(true), 1 << 16); OutputStream output = Files.newOutputStream(file)) {
+        try (InputStream plain = new InflaterInputStream(item.part().deflated(), new Inflater(true), 1 << 16);
+                OutputStream output = Files.newOutputStream(file)) {
             plain.transferTo(output);
         }
         Tally tally = new Tally();

@@ -21,12 +21,20 @@ final class Collectors {
         var timeout = settings.probing().timeout();
         vendor = new Vendor(settings, request.launcher());
         status = new StatusHistory(settings.target().status(), http, timeout, request.window());
-        metrics = settings.target().prometheus() == null ? null : new Metrics(settings.target().prometheus(), queries(request), http, timeout, request.window());
+        metrics = settings.target().prometheus() == null
+                ? null
+                : new Metrics(settings.target().prometheus(), queries(request), http, timeout, request.window());
         all.add(vendor);
         all.add(status);
-        all.add(settings.target().app() == null ? new Collector.Skipped("application/health", "no health endpoint given (--app-url)") : new AppBody(settings.target().app(), http, timeout));
+        all.add(
+                settings.target().app() == null
+                        ? new Collector.Skipped("application/health", "no health endpoint given (--app-url)")
+                        : new AppBody(settings.target().app(), http, timeout));
         logs(request, http);
-        all.add(metrics == null ? new Collector.Skipped("metrics/prometheus", "no address given (--prometheus)") : metrics);
+        all.add(
+                metrics == null
+                        ? new Collector.Skipped("metrics/prometheus", "no address given (--prometheus)")
+                        : metrics);
         all.add(new Surroundings(request.environment().variables(), settings.target().api(), http, timeout));
         request.environment().projects().forEach(project -> all.add(new ProjectVersions(project)));
         all.add(request.incident().filter(incident -> Files.isDirectory(incident.folder())).<Collector>map(IncidentFiles::new)
@@ -49,12 +57,17 @@ final class Collectors {
         sources.docker().forEach(container -> all.add(CommandLogs.docker(container, wanted)));
         sources.gcp().forEach(filter -> all.add(CommandLogs.gcp(filter, wanted)));
         sources.aws().forEach(group -> all.add(CommandLogs.aws(group, wanted)));
-        sources.loki().queries().forEach(query -> all.add(new LokiLogs(sources.loki().address(), query, http, request.limits().each(), wanted)));
+        sources.loki()
+                .queries()
+                .forEach(query -> all.add(new LokiLogs(
+                        sources.loki().address(), query, http, request.limits().each(), wanted)));
         if (request.settings().drill().isPresent() && request.settings().target().prometheus() != null) {
             all.add(new DrillLog(request.settings().target().prometheus(), http, request.settings().probing().timeout(), wanted));
         }
         if (all.size() == before) {
-            all.add(new Collector.Skipped("application/logs", "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
+            all.add(new Collector.Skipped(
+                    "application/logs",
+                    "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
         }
     }
 

@@ -40,7 +40,7 @@ final class Conveyor implements Closeable {
     }
 
     /** What came of a stream: how much was read, why it stopped early or null, and how many bytes could not be judged or redacted. */
-    record Carried(long read, String trouble, long leftOut) { }
+    record Carried(long read, String trouble, long leftOut) {}
 
     /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
     private record Block(byte[] packed, byte[] plain, long read, long leftOut) { }
@@ -58,7 +58,9 @@ final class Conveyor implements Closeable {
         long leftOut = 0;
         String trouble = null;
         try {
-            for (Piece piece = pieces.next(); piece != null || !underway.isEmpty(); piece = piece == null ? null : pieces.next()) {
+            for (Piece piece = pieces.next();
+                    piece != null || !underway.isEmpty();
+                    piece = piece == null ? null : pieces.next()) {
                 if (piece != null) {
                     Piece next = piece;
                     underway.add(pool.submit(() -> work(next, wanted, tally, idle)));

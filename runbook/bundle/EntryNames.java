@@ -15,7 +15,9 @@ final class EntryNames {
     static String safe(String name) {
         String plain = name.replaceAll("[^\\p{L}\\p{N}._=@+-]+", "_").replaceAll("^[._]+|[._]+$", "");
         // The end of a long path tells more than its beginning.
-        String shorter = plain.length() <= LONGEST ? plain : plain.substring(plain.length() - LONGEST).replaceAll("^[._]+", "");
+        String shorter = plain.length() <= LONGEST
+                ? plain
+                : plain.substring(plain.length() - LONGEST).replaceAll("^[._]+", "");
         return shorter.isEmpty() ? "unnamed" : RESERVED.matcher(shorter).matches() ? "_" + shorter : shorter;
     }
 
@@ -31,7 +33,11 @@ final class EntryNames {
 
     /** Whether a name from an archive stays within the folder it is unpacked to, on any system. */
     static boolean harmless(String name) {
-        if (name.isEmpty() || name.startsWith("/") || name.contains("\\") || name.contains(":") || name.indexOf('\0') >= 0) {
+        if (name.isEmpty()
+                || name.startsWith("/")
+                || name.contains("\\")
+                || name.contains(":")
+                || name.indexOf('\0') >= 0) {
             return false;
         }
         for (String part : name.split("/")) {

@@ -31,7 +31,11 @@ record IncidentFiles(Incident incident) implements Collector {
 
     private List<Path> files() throws IOException {
         try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(Files::isRegularFile).filter(file -> !file.toString().endsWith(".zip") && !file.getFileName().toString().startsWith(".")).sorted().toList();
+            return files.filter(Files::isRegularFile)
+                    .filter(file -> !file.toString().endsWith(".zip")
+                            && !file.getFileName().toString().startsWith("."))
+                    .sorted()
+                    .toList();
         }
     }
 
@@ -39,7 +43,12 @@ record IncidentFiles(Incident incident) implements Collector {
     public void collect(Sink sink) throws IOException {
         for (Path file : files()) {
             try (InputStream stream = Files.newInputStream(file)) {
-                sink.stream(file.getFileName().toString(), stream, Files.size(file), LineChoice.Wanted.everything(), () -> Item.Origin.none(0));
+                sink.stream(
+                        file.getFileName().toString(),
+                        stream,
+                        Files.size(file),
+                        LineChoice.Wanted.everything(),
+                        () -> Item.Origin.none(0));
             } catch (IOException e) {
                 sink.remark(file.getFileName() + " left out: " + Incident.why(e));
             }

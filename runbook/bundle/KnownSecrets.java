@@ -34,7 +34,9 @@ public final class KnownSecrets {
             String value = environment.get(name);
             boolean ours = name.startsWith("KLAVIYO_") || variables.contains(name);
             if (ours && value.length() >= SHORTEST && Surroundings.shown(name, value).startsWith("secret:")) {
-                known = name.contains("KEY") && Key.of(value).cleaned().known() ? key(known, value) : known.knowing("secret", value);
+                known = name.contains("KEY") && Key.of(value).cleaned().known()
+                        ? key(known, value)
+                        : known.knowing("secret", value);
             }
         }
         return known.sparing(addresses(settings));
@@ -60,7 +62,9 @@ public final class KnownSecrets {
             }
             Policy known = policy;
             for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().map(String::strip).toList()) {
-                String value = line.matches("[A-Za-z_]\\w*=.+") ? line.substring(line.indexOf('=') + 1).replaceAll("^([\"'])(.*)\\1$", "$2") : line;
+                String value = line.matches("[A-Za-z_]\\w*=.+")
+                        ? line.substring(line.indexOf('=') + 1).replaceAll("^([\"'])(.*)\\1$", "$2")
+                        : line;
                 known = known.knowing("secret", line).knowing("secret", value);
             }
             return known;
@@ -74,7 +78,8 @@ public final class KnownSecrets {
         Set<String> addresses = new TreeSet<>();
         for (URI address : List.of(settings.target().api(), settings.target().status())) {
             try {
-                for (InetAddress found : CompletableFuture.supplyAsync(() -> lookUp(address.getHost())).get(2, TimeUnit.SECONDS)) {
+                for (InetAddress found : CompletableFuture.supplyAsync(() -> lookUp(address.getHost()))
+                        .get(2, TimeUnit.SECONDS)) {
                     addresses.add(found.getHostAddress());
                 }
             } catch (TimeoutException | ExecutionException e) {

@@ -34,7 +34,10 @@ record LogFiles(String given, LineChoice.Wanted wanted) implements Collector {
         List<Planned> plan = new ArrayList<>();
         try {
             for (Path file : files(note -> plan.add(new Planned(note, -1)))) {
-                plan.add(old(file) ? new Planned(file + ": last changed before the window, left out", -1) : new Planned(file.toString(), Files.size(file)));
+                plan.add(
+                        old(file)
+                                ? new Planned(file + ": last changed before the window, left out", -1)
+                                : new Planned(file.toString(), Files.size(file)));
             }
         } catch (IOException e) {
             plan.add(new Planned(Incident.why(e), -1));
@@ -89,7 +92,9 @@ record LogFiles(String given, LineChoice.Wanted wanted) implements Collector {
     private static List<String> changed(Path file, long size) {
         try {
             long now = Files.size(file);
-            return now > size ? List.of("it grew while it was read: the new part is left out") : now < size ? List.of("it was cut short while it was read") : List.of();
+            return now > size
+                    ? List.of("it grew while it was read: the new part is left out")
+                    : now < size ? List.of("it was cut short while it was read") : List.of();
         } catch (IOException e) {
             return List.of("it was moved away while it was read");
         }
@@ -115,7 +120,8 @@ record LogFiles(String given, LineChoice.Wanted wanted) implements Collector {
             // The part before the first special character is where to start looking.
             int special = given.split("[*?\\[{]", 2)[0].lastIndexOf('/');
             Path root = Path.of(special < 0 ? "." : special == 0 ? "/" : given.substring(0, special));
-            PathMatcher matcher = FileSystems.getDefault().getPathMatcher("glob:" + (special < 0 ? "./" + given : given));
+            PathMatcher matcher =
+                    FileSystems.getDefault().getPathMatcher("glob:" + (special < 0 ? "./" + given : given));
             walk(root, matcher::matches, files, note);
         } else {
             throw new java.nio.file.NoSuchFileException(given);
@@ -158,7 +164,10 @@ record LogFiles(String given, LineChoice.Wanted wanted) implements Collector {
 
             @Override
             public FileVisitResult visitFileFailed(Path file, IOException e) {
-                note.accept(file + " left out: " + (e instanceof FileSystemLoopException ? "a link back to a folder above it" : Incident.why(e)));
+                note.accept(file + " left out: "
+                        + (e instanceof FileSystemLoopException
+                                ? "a link back to a folder above it"
+                                : Incident.why(e)));
                 return FileVisitResult.CONTINUE;
             }
 

@@ -22,11 +22,15 @@ final class LogStory {
     /** How much of each log is looked at: its newest part. */
     static final long LOOKED_AT = 48_000_000;
     private static final int MOST_KINDS = 5_000;
-    private static final Pattern ERROR = Pattern.compile("(?i)\\b(error|fatal|severe|exception|failed|failure|timed? ?out|refused)\\b");
-    private static final Pattern STATUS = Pattern.compile("(?i)(?:status(?:[_ ]?code)?|http(?:/[\\d.]+)?|code|returned|response|answered|got)[\"' =:]{1,4}([45]\\d\\d)\\b"
-            + "|(?<![\\d.#-])\\b(4(?:00|01|03|04|09|10|22|29)|5(?:00|02|03|04|2\\d))\\b(?= (?:from|Too|Bad|Unauth|Forbid|Not|Serv|Internal|Gateway|\\{))");
+    private static final Pattern ERROR =
+            Pattern.compile("(?i)\\b(error|fatal|severe|exception|failed|failure|timed? ?out|refused)\\b");
+    private static final Pattern STATUS =
+            Pattern.compile("(?i)(?:status(?:[_ ]?code)?|http(?:/[\\d.]+)?|code|returned|response|answered|got)[\"'"
+                + " =:]{1,4}([45]\\d\\d)\\b|(?<![\\d.#-])\\b(4(?:00|01|03|04|09|10|22|29)|5(?:00|02|03|04|2\\d))\\b(?="
+                + " (?:from|Too|Bad|Unauth|Forbid|Not|Serv|Internal|Gateway|\\{))");
     private static final Pattern RETRY_AFTER = Pattern.compile("(?i)retry[-_ ]?after[\"' =:]{1,4}(\\d{1,6})");
-    private static final Pattern VARIABLE = Pattern.compile("(?<=[a-z]-)[0-9a-f]{6}\\b|[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*|\\d+");
+    private static final Pattern VARIABLE =
+            Pattern.compile("(?<=[a-z]-)[0-9a-f]{6}\\b|[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]{4,})*|\\d+");
     private static final int LONGEST = 300;
 
     private final Window window;
@@ -105,12 +109,15 @@ final class LogStory {
         List<Plot.Series> series = new ArrayList<>();
         byStatus.forEach((status, counts) -> {
             List<Plot.Point> points = new ArrayList<>();
-            for (Instant at = Instant.ofEpochSecond(window.from().getEpochSecond() / step * step); !at.isAfter(window.to()); at = at.plusSeconds(step)) {
+            for (Instant at = Instant.ofEpochSecond(window.from().getEpochSecond() / step * step);
+                    !at.isAfter(window.to());
+                    at = at.plusSeconds(step)) {
                 points.add(new Plot.Point(at, counts.getOrDefault(at, 0)));
             }
             series.add(new Plot.Series("HTTP " + status, points));
         });
-        return new Plot("log lines by status, per " + (step == 60 ? "minute" : step / 60 + " minutes"), window, null, series);
+        return new Plot(
+                "log lines by status, per " + (step == 60 ? "minute" : step / 60 + " minutes"), window, null, series);
     }
 
     /** Statuses and how many lines told of them. */
@@ -121,11 +128,18 @@ final class LogStory {
     }
 
     List<Frequent> mostFrequent(int most) {
-        return kinds.entrySet().stream().sorted(Comparator.comparing((Map.Entry<String, int[]> kind) -> -kind.getValue()[0]).thenComparing(Map.Entry::getKey))
-                .limit(most).map(kind -> new Frequent(kind.getValue()[0], examples.get(kind.getKey()))).toList();
+        return kinds.entrySet().stream()
+                .sorted(Comparator.comparing((Map.Entry<String, int[]> kind) -> -kind.getValue()[0])
+                        .thenComparing(Map.Entry::getKey))
+                .limit(most)
+                .map(kind -> new Frequent(kind.getValue()[0], examples.get(kind.getKey())))
+                .toList();
     }
 
     List<Waiting> waits() {
-        return waits.entrySet().stream().map(wait -> new Waiting(wait.getKey().truncatedTo(ChronoUnit.SECONDS), wait.getValue()[0], wait.getValue()[1])).toList();
+        return waits.entrySet().stream()
+                .map(wait -> new Waiting(
+                        wait.getKey().truncatedTo(ChronoUnit.SECONDS), wait.getValue()[0], wait.getValue()[1]))
+                .toList();
     }
 }

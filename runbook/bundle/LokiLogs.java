@@ -46,7 +46,12 @@ record LokiLogs(URI address, String query, Http http, Duration timeout, LineChoi
         Reading reading = new Reading();
         reading.nextElement = reading.page();
         long start = System.nanoTime();
-        sink.stream("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted, () -> Item.Origin.none((System.nanoTime() - start) / 1_000_000));
+        sink.stream(
+                "loki/lines.log",
+                new SequenceInputStream(reading),
+                Long.MAX_VALUE,
+                wanted,
+                () -> Item.Origin.none((System.nanoTime() - start) / 1_000_000));
         if (reading.trouble != null) {
             sink.trouble(reading.trouble);
         }
@@ -54,7 +59,8 @@ record LokiLogs(URI address, String query, Http http, Duration timeout, LineChoi
 
     /** Pages as streams; each is asked for when the one before it has been read. */
     private final class Reading implements Enumeration<InputStream> {
-        private BigInteger from = BigInteger.valueOf(wanted.window().from().toEpochMilli()).multiply(BigInteger.valueOf(1_000_000));
+        private BigInteger from =
+                BigInteger.valueOf(wanted.window().from().toEpochMilli()).multiply(BigInteger.valueOf(1_000_000));
         private Set<Line> atFrom = Set.of();
         private int limit = PAGE;
         private int pages;
@@ -77,14 +83,20 @@ record LokiLogs(URI address, String query, Http http, Duration timeout, LineChoi
             if (trouble != null || pages++ >= MOST_PAGES) {
                 return null;
             }
-            Answer answer = http.get(URI.create(address + "/loki/api/v1/query_range?direction=forward&limit=" + limit + "&start=" + from
-                    + "&end=" + wanted.window().to().toEpochMilli() + "000000&query=" + URLEncoder.encode(query, StandardCharsets.UTF_8)), Map.of(), timeout);
+            Answer answer = http.get(
+                    URI.create(address + "/loki/api/v1/query_range?direction=forward&limit=" + limit + "&start=" + from
+                            + "&end=" + wanted.window().to().toEpochMilli() + "000000&query="
+                            + URLEncoder.encode(query, StandardCharsets.UTF_8)),
+                    Map.of(),
+                    timeout);
             if (answer instanceof Fault fault && fault.kind() == Kind.TOO_LARGE && limit > 1) {
                 limit = Math.max(1, limit / 4);
                 return page();
             }
             if (!(answer instanceof Reply reply) || reply.status() != 200) {
-                trouble = answer instanceof Fault fault ? fault.words() : "HTTP " + ((Reply) answer).status() + ": " + ((Reply) answer).text();
+                trouble = answer instanceof Fault fault
+                        ? fault.words()
+                        : "HTTP " + ((Reply) answer).status() + ": " + ((Reply) answer).text();
                 return null;
             }
             List<Line> lines = lines(reply.json());
@@ -121,7 +133,10 @@ record LokiLogs(URI address, String query, Http http, Duration timeout, LineChoi
         StringBuilder text = new StringBuilder();
         for (Line line : lines) {
             BigInteger[] parts = line.nanos.divideAndRemainder(BigInteger.valueOf(1_000_000_000));
-            text.append(Instant.ofEpochSecond(parts[0].longValue(), parts[1].longValue())).append(' ').append(line.text).append('\n');
+            text.append(Instant.ofEpochSecond(parts[0].longValue(), parts[1].longValue()))
+                    .append(' ')
+                    .append(line.text)
+                    .append('\n');
         }
         return text.toString();
     }

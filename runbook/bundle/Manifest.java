@@ -25,7 +25,15 @@ final class Manifest {
         json.put("version", head.version);
         json.put("drill", head.drill);
         json.put("created", head.created);
-        json.put("window", head.window == null ? null : Map.of("from", head.window.from().toString(), "to", head.window.to().toString()));
+        json.put(
+                "window",
+                head.window == null
+                        ? null
+                        : Map.of(
+                                "from",
+                                head.window.from().toString(),
+                                "to",
+                                head.window.to().toString()));
         json.put("grep", head.words);
         json.put("kept", head.kept);
         json.put("complete", outcomes.stream().noneMatch(outcome -> outcome.state() == Outcome.State.FAILED));
@@ -43,7 +51,8 @@ final class Manifest {
         Part.Sums sums = item.part().sums();
         List<String> notes = new ArrayList<>(item.notes());
         if (item.part().dropped() > 0) {
-            notes.add("truncated: the oldest " + Bytes.words(item.part().dropped()) + " were left out to keep within the size allowed");
+            notes.add("truncated: the oldest " + Bytes.words(item.part().dropped())
+                    + " were left out to keep within the size allowed");
         }
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("path", item.path());
@@ -54,7 +63,9 @@ final class Manifest {
         json.put("exitCode", item.origin().exitCode());
         json.put("stderr", item.origin().stderr());
         json.put("millis", item.origin().millis());
-        json.put("truncated", notes.stream().anyMatch(note -> note.startsWith("truncated") || note.contains("stopped early")));
+        json.put(
+                "truncated",
+                notes.stream().anyMatch(note -> note.startsWith("truncated") || note.contains("stopped early")));
         json.put("notes", notes);
         return json;
     }
@@ -64,7 +75,9 @@ final class Manifest {
         List<String> missing = new ArrayList<>();
         for (Outcome outcome : outcomes) {
             if (outcome.state() != Outcome.State.OK) {
-                missing.add(outcome.collector() + (outcome.state() == Outcome.State.FAILED ? " failed: " : " skipped: ") + String.join("; ", outcome.why()));
+                missing.add(outcome.collector()
+                        + (outcome.state() == Outcome.State.FAILED ? " failed: " : " skipped: ")
+                        + String.join("; ", outcome.why()));
             }
             outcome.remarks().forEach(remark -> missing.add(outcome.collector() + ": " + remark));
         }
@@ -84,7 +97,11 @@ final class Manifest {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", SCHEMA);
         // Not rule to count as an object: there "secret": 5 would read as a secret.
-        json.put("totals", totals.entrySet().stream().map(total -> Map.of("rule", total.getKey(), "count", total.getValue())).toList());
+        json.put(
+                "totals",
+                totals.entrySet().stream()
+                        .map(total -> Map.of("rule", total.getKey(), "count", total.getValue()))
+                        .toList());
         json.put("redactions", rows);
         return Json.of(json);
     }

@@ -58,7 +58,8 @@ final class Metrics implements Collector {
     public void collect(Sink sink) throws IOException {
         for (String query : queries) {
             String name = EntryNames.safe(query.length() > 60 ? query.substring(0, 60) : query);
-            JsonNode now = get("/api/v1/query?time=" + window.to().getEpochSecond() + "&query=" + encoded(query), query, sink);
+            JsonNode now =
+                    get("/api/v1/query?time=" + window.to().getEpochSecond() + "&query=" + encoded(query), query, sink);
             if (now != null) {
                 sink.json(name + "-now.json", now, 0);
             }
@@ -84,7 +85,8 @@ final class Metrics implements Collector {
         // A body beyond the client's bound means too many series: fewer steps then.
         for (int steps = STEPS; steps >= 15 && found == null; steps /= 4) {
             long step = Math.max(5, over.length().toSeconds() / steps);
-            Answer answer = ask("/api/v1/query_range?start=" + over.from().getEpochSecond() + "&end=" + over.to().getEpochSecond() + "&step=" + step + "&query=" + encoded(query));
+            Answer answer = ask("/api/v1/query_range?start=" + over.from().getEpochSecond() + "&end="
+                    + over.to().getEpochSecond() + "&step=" + step + "&query=" + encoded(query));
             if (answer instanceof Fault fault && fault.kind() == Kind.TOO_LARGE) {
                 continue;
             }
@@ -102,10 +104,16 @@ final class Metrics implements Collector {
     }
 
     private static JsonNode data(Answer answer, String query, Sink sink) {
-        if (answer instanceof Reply reply && reply.status() == 200 && reply.json().path("status").asText().equals("success")) {
+        if (answer instanceof Reply reply
+                && reply.status() == 200
+                && reply.json().path("status").asText().equals("success")) {
             return reply.json();
         }
-        sink.trouble(query + ": " + (answer instanceof Fault fault ? fault.words() : "HTTP " + ((Reply) answer).status() + " " + ((Reply) answer).json().path("error").asText()));
+        sink.trouble(query + ": "
+                + (answer instanceof Fault fault
+                        ? fault.words()
+                        : "HTTP " + ((Reply) answer).status() + " "
+                                + ((Reply) answer).json().path("error").asText()));
         return null;
     }
 
@@ -124,7 +132,11 @@ final class Metrics implements Collector {
             points.addAll(points(result));
             series.add(new Plot.Series(label(result.path("metric")), counter ? perMinute(points) : points));
         }
-        return new Plot(counter ? query + ", per minute" : query, new Window(window.hourBefore().from(), window.to()), window.from(), series);
+        return new Plot(
+                counter ? query + ", per minute" : query,
+                new Window(window.hourBefore().from(), window.to()),
+                window.from(),
+                series);
     }
 
     private static List<Plot.Point> points(JsonNode result) {

@@ -25,7 +25,13 @@ record Outcome(String collector, State state, List<String> why, List<String> rem
             why.add(failure);
         }
         State state = !why.isEmpty() ? State.FAILED : sink.skipped() != null ? State.SKIPPED : State.OK;
-        return new Outcome(collector, state, state == State.SKIPPED ? List.of(sink.skipped()) : why, sink.remarks(), millis, sink.items());
+        return new Outcome(
+                collector,
+                state,
+                state == State.SKIPPED ? List.of(sink.skipped()) : why,
+                sink.remarks(),
+                millis,
+                sink.items());
     }
 
     Map<String, Object> json() {
@@ -42,8 +48,15 @@ record Outcome(String collector, State state, List<String> why, List<String> rem
     /** What a person is told about it in one line. */
     String words() {
         long bytes = items.stream().mapToLong(item -> item.part().plain()).sum();
-        String got = items.isEmpty() ? "nothing" : items.size() + (items.size() == 1 ? " file, " : " files, ") + Bytes.words(bytes);
-        return state == State.OK ? got + (remarks.isEmpty() ? "" : "; " + remarks.get(0) + (remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : ""))
+        String got = items.isEmpty()
+                ? "nothing"
+                : items.size() + (items.size() == 1 ? " file, " : " files, ") + Bytes.words(bytes);
+        return state == State.OK
+                ? got
+                        + (remarks.isEmpty()
+                                ? ""
+                                : "; " + remarks.get(0)
+                                        + (remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : ""))
                 : String.join("; ", why) + (items.isEmpty() ? "" : " (" + got + " kept)");
     }
 }

@@ -20,7 +20,8 @@ record Pods(String namespace, String selector, LineChoice.Wanted wanted) impleme
     static Pods of(String given, LineChoice.Wanted wanted) {
         int slash = given.indexOf('/');
         if (slash < 1 || slash == given.length() - 1) {
-            throw new Problem("--k8s " + runbook.Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
+            throw new Problem(
+                    "--k8s " + runbook.Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
         }
         return new Pods(given.substring(0, slash), given.substring(slash + 1), wanted);
     }
@@ -32,7 +33,10 @@ record Pods(String namespace, String selector, LineChoice.Wanted wanted) impleme
 
     @Override
     public List<Planned> plan() {
-        return List.of(new Planned(String.join(" ", listing()), -1), new Planned("kubectl logs of each of their containers, and of the previous ones of those restarted", -1));
+        return List.of(
+                new Planned(String.join(" ", listing()), -1),
+                new Planned(
+                        "kubectl logs of each of their containers, and of the previous ones of those restarted", -1));
     }
 
     private List<String> listing() {
@@ -49,8 +53,17 @@ record Pods(String namespace, String selector, LineChoice.Wanted wanted) impleme
             sink.trouble("no pod in " + namespace + " has " + selector);
         }
         for (Log log : logs) {
-            List<String> words = new ArrayList<>(List.of("kubectl", "logs", "--namespace", namespace, log.pod, "--container", log.container, "--timestamps",
-                    "--since-time", wanted.window().from().truncatedTo(ChronoUnit.SECONDS).toString()));
+            List<String> words = new ArrayList<>(List.of(
+                    "kubectl",
+                    "logs",
+                    "--namespace",
+                    namespace,
+                    log.pod,
+                    "--container",
+                    log.container,
+                    "--timestamps",
+                    "--since-time",
+                    wanted.window().from().truncatedTo(ChronoUnit.SECONDS).toString()));
             if (log.previous) {
                 words.add("--previous");
             }

@@ -15,14 +15,38 @@ import runbook.Json;
 
 /** Which Klaviyo libraries a project uses, by what its package files say. */
 record ProjectVersions(Path project) implements Collector {
-    private static final Set<String> FILES = Set.of("package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pom.xml", "build.gradle", "build.gradle.kts",
-            "gradle.lockfile", "libs.versions.toml", "requirements.txt", "Pipfile", "Pipfile.lock", "poetry.lock", "pyproject.toml", "composer.json", "composer.lock", "Gemfile", "Gemfile.lock",
-            "go.mod", "go.sum");
+    private static final Set<String> FILES = Set.of(
+            "package.json",
+            "package-lock.json",
+            "npm-shrinkwrap.json",
+            "yarn.lock",
+            "pnpm-lock.yaml",
+            "pom.xml",
+            "build.gradle",
+            "build.gradle.kts",
+            "gradle.lockfile",
+            "libs.versions.toml",
+            "requirements.txt",
+            "Pipfile",
+            "Pipfile.lock",
+            "poetry.lock",
+            "pyproject.toml",
+            "composer.json",
+            "composer.lock",
+            "Gemfile",
+            "Gemfile.lock",
+            "go.mod",
+            "go.sum");
     private static final Set<String> NOT_OURS = Set.of("node_modules", "vendor", ".git", "target", "build", "dist");
     private static final int DEEPEST = 4;
     private static final long LARGEST = 20_000_000;
     // A library's name, and the next version after it: on its line, or a few lines on, as in lock files and pom.xml.
-    private static final Pattern LIBRARY = Pattern.compile("(?i)([\\w@./:-]*klaviyo[\\w./-]*)(?:[^0-9\\n]{0,40}|(?:[^\\n]*\\n){1,3}?[^\\n]*version[^0-9\\n]{0,12})v?(\\d+(?:\\.[\\w+-]+){1,5})");
+    private static final Pattern LIBRARY = Pattern.compile("(?i)([\\w@./:-]*klaviyo[\\w./-]*)(?:[^0-9\\n"
+            + "]{0,40}|(?:[^\\n"
+            + "]*\\n"
+            + "){1,3}?[^\\n"
+            + "]*version[^0-9\\n"
+            + "]{0,12})v?(\\d+(?:\\.[\\w+-]+){1,5})");
 
     @Override
     public String name() {
@@ -39,14 +63,20 @@ record ProjectVersions(Path project) implements Collector {
         ObjectNode found = Json.object();
         List<Path> files;
         try (Stream<Path> walk = Files.walk(project, DEEPEST)) {
-            files = walk.filter(file -> FILES.contains(file.getFileName().toString()) || file.getFileName().toString().matches("requirements.*\\.txt"))
-                    .filter(this::ours).sorted().limit(200).toList();
+            files = walk.filter(file -> FILES.contains(file.getFileName().toString())
+                            || file.getFileName().toString().matches("requirements.*\\.txt"))
+                    .filter(this::ours)
+                    .sorted()
+                    .limit(200)
+                    .toList();
         } catch (java.io.UncheckedIOException e) {
             throw e.getCause();
         }
         for (Path file : files) {
             if (Files.size(file) <= LARGEST) {
-                versions(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), found.putArray(project.relativize(file).toString()));
+                versions(
+                        new String(Files.readAllBytes(file), StandardCharsets.UTF_8),
+                        found.putArray(project.relativize(file).toString()));
             } else {
                 sink.remark(file + " left out: too large for a package file");
             }

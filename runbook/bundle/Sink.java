@@ -48,7 +48,12 @@ final class Sink {
 
     /** Adds a file that is at hand. */
     void text(String name, String content, long millis) throws IOException {
-        stream(name, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE, LineChoice.Wanted.everything(), new Job(millis));
+        stream(
+                name,
+                new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)),
+                Long.MAX_VALUE,
+                LineChoice.Wanted.everything(),
+                new Job(millis));
     }
 
     /** Adds a JSON file. */
@@ -78,10 +83,14 @@ final class Sink {
      *
      * @return what came of it; null when it was left out
      */
-    Conveyor.Carried stream(String name, InputStream raw, long most, LineChoice.Wanted wanted, Ending ending) throws IOException {
+    Conveyor.Carried stream(String name, InputStream raw, long most, LineChoice.Wanted wanted, Ending ending)
+            throws IOException {
         String path = path(name);
         Tally tally = new Tally();
-        Part part = new Part(workshop.folder(), "part-" + Integer.toHexString(System.identityHashCode(this)) + "-" + items.size(), limit);
+        Part part = new Part(
+                workshop.folder(),
+                "part-" + Integer.toHexString(System.identityHashCode(this)) + "-" + items.size(),
+                limit);
         Conveyor.Carried carried;
         try {
             carried = workshop.conveyor().carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part);
@@ -139,7 +148,9 @@ final class Sink {
 
     /** A short text, redacted and on one line. */
     String clean(String text) {
-        return Text.safe(workshop.redactor().text(text == null ? "" : text.length() > 20_000 ? text.substring(0, 20_000) : text), LONGEST_NOTE);
+        return Text.safe(
+                workshop.redactor().text(text == null ? "" : text.length() > 20_000 ? text.substring(0, 20_000) : text),
+                LONGEST_NOTE);
     }
 
     /** A child that is to end when the time is up. */

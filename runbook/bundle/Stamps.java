@@ -70,8 +70,14 @@ final class Stamps {
                 fraction++;
             }
         }
-        return time(number(data, at, 4), number(data, at + 5, 2), number(data, at + 8, 2), number(data, at + 11, 2), number(data, at + 14, 2),
-                number(data, at + 17, 2) * 1000 + millis, offset(data, fraction, end));
+        return time(
+                number(data, at, 4),
+                number(data, at + 5, 2),
+                number(data, at + 8, 2),
+                number(data, at + 11, 2),
+                number(data, at + 14, 2),
+                number(data, at + 17, 2) * 1000 + millis,
+                offset(data, fraction, end));
     }
 
     private long web(byte[] data, int at, int end) {
@@ -79,14 +85,29 @@ final class Stamps {
         if (month < 0 || data[at + 6] != '/' || data[at + 11] != ':' || data[at + 14] != ':') {
             return NONE;
         }
-        return time(number(data, at + 7, 4), month, number(data, at, 2), number(data, at + 12, 2), number(data, at + 15, 2), number(data, at + 18, 2) * 1000,
+        return time(
+                number(data, at + 7, 4),
+                month,
+                number(data, at, 2),
+                number(data, at + 12, 2),
+                number(data, at + 15, 2),
+                number(data, at + 18, 2) * 1000,
                 offset(data, at + 21, end));
     }
 
     private long syslog(byte[] data, int at) {
         int month = month(data, at);
         int day = data[at + 4] == ' ' ? number(data, at + 5, 1) : number(data, at + 4, 2);
-        return month < 0 ? NONE : time(year, month, day, number(data, at + 7, 2), number(data, at + 10, 2), number(data, at + 13, 2) * 1000, Integer.MIN_VALUE);
+        return month < 0
+                ? NONE
+                : time(
+                        year,
+                        month,
+                        day,
+                        number(data, at + 7, 2),
+                        number(data, at + 10, 2),
+                        number(data, at + 13, 2) * 1000,
+                        Integer.MIN_VALUE);
     }
 
     private long sinceEpoch(byte[] data, int at, int end) {
@@ -96,9 +117,16 @@ final class Stamps {
             value = value * 10 + data[at + digits] - '0';
             digits++;
         }
-        boolean named = at == 0 || data[at - 1] == '\n' || data[at - 1] == ':' || data[at - 1] == '=' || data[at - 1] == ' ' || data[at - 1] == '"';
+        boolean named = at == 0
+                || data[at - 1] == '\n'
+                || data[at - 1] == ':'
+                || data[at - 1] == '='
+                || data[at - 1] == ' '
+                || data[at - 1] == '"';
         boolean ends = at + digits >= end || !Character.isLetter(data[at + digits]);
-        long time = !named || !ends ? NONE : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16 ? value / 1000 : NONE;
+        long time = !named || !ends
+                ? NONE
+                : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16 ? value / 1000 : NONE;
         // An order's number may look the same: only what is near the window is taken for a time.
         return time != NONE && Math.abs(latest - time) < NEAR.toMillis() ? time : NONE;
     }
@@ -120,11 +148,15 @@ final class Stamps {
         if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0 || millis < 0) {
             return NONE;
         }
-        long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000 + (offset == Integer.MIN_VALUE ? 199_999 : offset + 90_000);
+        long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000
+                + (offset == Integer.MIN_VALUE ? 199_999 : offset + 90_000);
         if (key != minuteKey) {
             try {
                 LocalDateTime local = LocalDateTime.of(years, month, day, hour, minute);
-                minuteStart = (offset == Integer.MIN_VALUE ? local.atZone(zone).toInstant() : local.toInstant(ZoneOffset.ofTotalSeconds(offset))).toEpochMilli();
+                minuteStart = (offset == Integer.MIN_VALUE
+                                ? local.atZone(zone).toInstant()
+                                : local.toInstant(ZoneOffset.ofTotalSeconds(offset)))
+                        .toEpochMilli();
                 minuteKey = key;
             } catch (DateTimeException e) {
                 return NONE;

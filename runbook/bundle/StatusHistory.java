@@ -74,13 +74,25 @@ final class StatusHistory implements Collector {
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
             return reply.json();
         }
-        sink.trouble(path + ": " + (answer instanceof Fault fault ? fault.words() : ((Reply) answer).status() == 200 ? ((Reply) answer).notJson() : "HTTP " + ((Reply) answer).status()));
+        sink.trouble(path + ": "
+                + (answer instanceof Fault fault
+                        ? fault.words()
+                        : ((Reply) answer).status() == 200
+                                ? ((Reply) answer).notJson()
+                                : "HTTP " + ((Reply) answer).status()));
         return null;
     }
 
     private static String line(JsonNode incident) {
-        return Text.safe(incident.path("started_at").asText(incident.path("created_at").asText()) + " " + incident.path("name").asText() + " (" + incident.path("impact").asText() + ", "
-                + incident.path("status").asText() + (incident.path("resolved_at").isTextual() ? " " + incident.path("resolved_at").asText() : "") + ")", 300);
+        return Text.safe(
+                incident.path("started_at").asText(incident.path("created_at").asText()) + " "
+                        + incident.path("name").asText() + " ("
+                        + incident.path("impact").asText() + ", "
+                        + incident.path("status").asText()
+                        + (incident.path("resolved_at").isTextual()
+                                ? " " + incident.path("resolved_at").asText()
+                                : "") + ")",
+                300);
     }
 
     // The page is often late and backdates: a day before the window counts as touching it.

@@ -35,7 +35,10 @@ public final class Unpacking {
             int files = 0;
             for (ZipEntry entry : zip.stream().toList()) {
                 if (!EntryNames.harmless(entry.getName().replaceFirst("/$", "")) || ++files > MOST_FILES) {
-                    throw new Problem(archive + " is not unpacked: it has " + (files > MOST_FILES ? "too many files" : "a name that would leave the folder: " + Text.safe(entry.getName(), 80)));
+                    throw new Problem(archive + " is not unpacked: it has "
+                            + (files > MOST_FILES
+                                    ? "too many files"
+                                    : "a name that would leave the folder: " + Text.safe(entry.getName(), 80)));
                 }
                 if (!entry.isDirectory()) {
                     left -= copy(zip, entry, inside.resolve(entry.getName()), left);
@@ -49,7 +52,8 @@ public final class Unpacking {
     private static long copy(ZipFile zip, ZipEntry entry, Path target, long left) throws IOException {
         Files.createDirectories(target.getParent());
         long copied = 0;
-        try (InputStream input = zip.getInputStream(entry); OutputStream output = Files.newOutputStream(target, StandardOpenOption.CREATE_NEW)) {
+        try (InputStream input = zip.getInputStream(entry);
+                OutputStream output = Files.newOutputStream(target, StandardOpenOption.CREATE_NEW)) {
             byte[] buffer = new byte[1 << 16];
             for (int read = input.read(buffer); read >= 0; read = input.read(buffer)) {
                 copied += read;

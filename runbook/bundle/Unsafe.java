@@ -15,11 +15,18 @@ public final class Unsafe extends Problem {
     }
 
     static String words(Verification verification) {
-        String leaks = verification.leaks().entrySet().stream().limit(5).map(leak -> leak.getKey() + " (" + rules(leak.getValue()) + ")").collect(Collectors.joining(", "));
-        return leaks.isEmpty() ? String.join("; ", verification.problems()) : "secrets or personal data were left in " + leaks;
+        String leaks = verification.leaks().entrySet().stream()
+                .limit(5)
+                .map(leak -> leak.getKey() + " (" + rules(leak.getValue()) + ")")
+                .collect(Collectors.joining(", "));
+        return leaks.isEmpty()
+                ? String.join("; ", verification.problems())
+                : "secrets or personal data were left in " + leaks;
     }
 
     private static String rules(Map<String, Long> counts) {
-        return counts.entrySet().stream().map(count -> count.getValue() + " " + count.getKey()).collect(Collectors.joining(", "));
+        return counts.entrySet().stream()
+                .map(count -> count.getValue() + " " + count.getKey())
+                .collect(Collectors.joining(", "));
     }
 }

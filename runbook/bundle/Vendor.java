@@ -49,7 +49,10 @@ final class Vendor implements Collector {
 
     @Override
     public List<Planned> plan() {
-        return List.of(new Planned("a triage run against " + settings.target().api() + " and " + settings.target().status(), 50_000));
+        return List.of(new Planned(
+                "a triage run against " + settings.target().api() + " and "
+                        + settings.target().status(),
+                50_000));
     }
 
     @Override
@@ -72,7 +75,8 @@ final class Vendor implements Collector {
         }
         bodies(answers, sink);
         if (settings.key().isEmpty()) {
-            sink.remark("no private key given: the API was not asked (KLAVIYO_PRIVATE_KEY, --key-file or --key-command)");
+            sink.remark(
+                    "no private key given: the API was not asked (KLAVIYO_PRIVATE_KEY, --key-file or --key-command)");
         }
     }
 
@@ -84,7 +88,9 @@ final class Vendor implements Collector {
                 ObjectNode entry = list.addObject().put("millis", answer.millis());
                 if (answer instanceof Reply reply) {
                     ObjectNode headers = entry.put("status", reply.status()).putObject("headers");
-                    reply.headers().forEach((header, values) -> headers.put(header, LEFT_OUT.contains(header) ? "(left out)" : String.join(", ", values)));
+                    reply.headers()
+                            .forEach((header, values) -> headers.put(
+                                    header, LEFT_OUT.contains(header) ? "(left out)" : String.join(", ", values)));
                 } else {
                     entry.put("fault", ((Fault) answer).words());
                 }
@@ -98,7 +104,9 @@ final class Vendor implements Collector {
         for (Map.Entry<String, List<Answer>> entry : answers.entrySet()) {
             Set<String> seen = new java.util.HashSet<>();
             for (Answer answer : entry.getValue()) {
-                if (answer instanceof Reply reply && reply.status() >= 400 && seen.add(reply.status() + " " + reply.body().length)) {
+                if (answer instanceof Reply reply
+                        && reply.status() >= 400
+                        && seen.add(reply.status() + " " + reply.body().length)) {
                     String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
                     sink.text("errors/" + entry.getKey() + "-" + reply.status() + kind, reply.text(), reply.millis());
                 }
@@ -112,9 +120,16 @@ final class Vendor implements Collector {
         ArrayNode chain = network.putArray("chain");
         for (X509Certificate certificate : findings.network().path().chain()) {
             try {
-                chain.addObject().put("serial", certificate.getSerialNumber().toString(16)).put("from", certificate.getNotBefore().toInstant().toString())
-                        .put("until", certificate.getNotAfter().toInstant().toString()).put("signature algorithm", certificate.getSigAlgName())
-                        .put("pem", "-----BEGIN CERTIFICATE-----\n" + Base64.getMimeEncoder().encodeToString(certificate.getEncoded()) + "\n-----END CERTIFICATE-----");
+                chain.addObject()
+                        .put("serial", certificate.getSerialNumber().toString(16))
+                        .put("from", certificate.getNotBefore().toInstant().toString())
+                        .put("until", certificate.getNotAfter().toInstant().toString())
+                        .put("signature algorithm", certificate.getSigAlgName())
+                        .put(
+                                "pem",
+                                "-----BEGIN CERTIFICATE-----\n"
+                                        + Base64.getMimeEncoder().encodeToString(certificate.getEncoded())
+                                        + "\n-----END CERTIFICATE-----");
             } catch (CertificateEncodingException e) {
                 chain.addObject().put("unreadable", e.getMessage());
             }

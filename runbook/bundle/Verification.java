@@ -124,7 +124,8 @@ public record Verification(List<String> problems, Map<String, Map<String, Long>>
         private void name(String name, Set<String> names, Redactor redactor) {
             String clean = redactor.text(name);
             if (!EntryNames.harmless(name)) {
-                problems.add("the name " + runbook.Text.safe(clean, 80) + " would leave the folder, or is reserved on some system");
+                problems.add("the name " + runbook.Text.safe(clean, 80)
+                        + " would leave the folder, or is reserved on some system");
             }
             if (!names.add(name.toLowerCase(java.util.Locale.ROOT))) {
                 problems.add("two files are named " + runbook.Text.safe(clean, 80));
@@ -137,7 +138,8 @@ public record Verification(List<String> problems, Map<String, Map<String, Long>>
 
         private void leak(String file, Tally tally) {
             if (tally.total() > 0) {
-                tally.counts().forEach((rule, count) -> leaks.computeIfAbsent(file, any -> new TreeMap<>()).merge(rule, count, Long::sum));
+                tally.counts().forEach((rule, count) -> leaks.computeIfAbsent(file, any -> new TreeMap<>())
+                        .merge(rule, count, Long::sum));
             }
         }
 
@@ -166,7 +168,8 @@ public record Verification(List<String> problems, Map<String, Map<String, Long>>
                 Thread.currentThread().interrupt();
                 throw new IOException("interrupted while reading back");
             } catch (ExecutionException e) {
-                problems.add(entry.getName() + " could not be looked through: " + e.getCause().getClass().getSimpleName());
+                problems.add(entry.getName() + " could not be looked through: "
+                        + e.getCause().getClass().getSimpleName());
             }
             leak(entry.getName(), tally);
             return HexFormat.of().formatHex(digest.digest());

@@ -45,7 +45,13 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
         settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
         if (settings.target().prometheus() == null) {
             return told.isEmpty()
-                    ? new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, or --observed with the statuses in the application's log"), State.NOT_ASKED, told)
+                    ? new AppErrors(
+                            Check.skipped(
+                                    "app-errors",
+                                    "unknown: give --prometheus, or --observed with the statuses in the application's"
+                                            + " log"),
+                            State.NOT_ASKED,
+                            told)
                     : known(told, Map.of(), 0, null);
         }
         String query = settings.app().query();
@@ -74,7 +80,8 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
     }
 
     private static Answer ask(Settings settings, Http http, Deadline deadline, String query) {
-        URI address = URI.create(settings.target().prometheus() + "/api/v1/query?query=" + URLEncoder.encode(query, StandardCharsets.UTF_8));
+        URI address = URI.create(settings.target().prometheus() + "/api/v1/query?query="
+                + URLEncoder.encode(query, StandardCharsets.UTF_8));
         return http.get(address, Map.of("Accept", "application/json"), deadline.left());
     }
 
@@ -93,7 +100,8 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
     }
 
     private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, long millis, Integer http) {
-        String summary = byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + (over.isEmpty() ? "" : " in the last minute")
+        String summary = byStatus.isEmpty()
+                ? "the application counts no errors from Klaviyo" + (over.isEmpty() ? "" : " in the last minute")
                 : "the application gets " + words(byStatus);
         boolean fine = byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
         return new AppErrors(new Check("app-errors", !fine ? Outcome.FAIL : over.isEmpty() ? Outcome.OK : Outcome.WARN,
@@ -102,14 +110,23 @@ public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
     }
 
     private static String words(Map<String, Long> byStatus) {
-        return byStatus.entrySet().stream().map(entry -> entry.getKey() + (entry.getValue() > 0 ? " × " + entry.getValue() : "")).collect(Collectors.joining(", "));
+        return byStatus.entrySet().stream()
+                .map(entry -> entry.getKey() + (entry.getValue() > 0 ? " × " + entry.getValue() : ""))
+                .collect(Collectors.joining(", "));
     }
 
     private static AppErrors unavailable(Answer answer, Map<String, Long> told) {
-        String why = answer instanceof Fault fault ? fault.words()
-                : "HTTP " + ((Reply) answer).status() + " " + Text.safe(((Reply) answer).json().path("error").asText(((Reply) answer).notJson()), 120);
-        Check check = new Check("app-errors", Outcome.WARN, "metrics unavailable: " + why + "; the direct probes above still hold", answer.millis(),
-                answer instanceof Reply reply ? reply.status() : null, Json.of(Map.of("byStatus", told)));
+        String why = answer instanceof Fault fault
+                ? fault.words()
+                : "HTTP " + ((Reply) answer).status() + " "
+                        + Text.safe(((Reply) answer).json().path("error").asText(((Reply) answer).notJson()), 120);
+        Check check = new Check(
+                "app-errors",
+                Outcome.WARN,
+                "metrics unavailable: " + why + "; the direct probes above still hold",
+                answer.millis(),
+                answer instanceof Reply reply ? reply.status() : null,
+                Json.of(Map.of("byStatus", told)));
         return new AppErrors(check, State.UNAVAILABLE, told);
     }
 

@@ -23,7 +23,8 @@ import runbook.redact.Redactor;
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
 public final class Checkup implements AutoCloseable {
     /** The checks that ask something and can be chosen; endpoints are chosen together as {@code endpoints}. */
-    public static final Set<String> CHOICES = Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "webhook");
+    public static final Set<String> CHOICES =
+            Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "webhook");
 
     private final Settings settings;
     private final Http http;
@@ -77,30 +78,55 @@ public final class Checkup implements AutoCloseable {
         Deadline deadline = Deadline.in(settings.probing().timeout());
         Settings chosen = without(names);
         // The API's answers are awaited longest: they are asked first.
-        Supplier<Probes> asked = ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http, deadline);
-        CompletableFuture<StatusPage> status = later(() -> names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
-        CompletableFuture<Network> network = later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
+        Supplier<Probes> asked =
+                ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http, deadline);
+        CompletableFuture<StatusPage> status = later(() ->
+                names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
+        CompletableFuture<Network> network =
+                later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
         CompletableFuture<AppHealth> app = later(() -> AppHealth.look(chosen, http, deadline));
         CompletableFuture<AppErrors> errors = later(() -> AppErrors.look(chosen, http, deadline));
         CompletableFuture<Webhook> webhook = later(() -> Webhook.look(chosen, http, deadline));
         Probes probes = asked.get();
-        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, RateLimits.of(probes.auth, probes.endpoints),
+        return new Findings(
+                at,
+                settings,
+                status.join(),
+                network.join(),
+                probes.auth,
+                probes.endpoints,
+                RateLimits.of(probes.auth, probes.endpoints),
                 RevisionCheck.of(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC)),
-                app.join(), errors.join(), webhook.join().with(probes.webhooks(), chosen.target().webhook()));
+                app.join(),
+                errors.join(),
+                webhook.join().with(probes.webhooks(), chosen.target().webhook()));
     }
 
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
     public Findings again(Findings shared, Optional<Key> key) {
         Settings other = settings.withKey(key);
         Probes probes = ask(other, other, http.withKey(key), Deadline.in(settings.probing().timeout())).get();
-        return new Findings(shared.at(), other, shared.status(), shared.network(), probes.auth, probes.endpoints, RateLimits.of(probes.auth, probes.endpoints),
-                shared.revision(), shared.app(), shared.errors(), shared.webhook());
+        return new Findings(
+                shared.at(),
+                other,
+                shared.status(),
+                shared.network(),
+                probes.auth,
+                probes.endpoints,
+                RateLimits.of(probes.auth, probes.endpoints),
+                shared.revision(),
+                shared.app(),
+                shared.errors(),
+                shared.webhook());
     }
 
     /** What a key makes it possible to ask. */
     private record Probes(Auth auth, List<EndpointProbe> endpoints) {
         Optional<Reply> webhooks() {
-            return endpoints.stream().filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS)).findFirst().flatMap(EndpointProbe::success);
+            return endpoints.stream()
+                    .filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS))
+                    .findFirst()
+                    .flatMap(EndpointProbe::success);
         }
     }
 
@@ -118,13 +144,28 @@ public final class Checkup implements AutoCloseable {
 
     private Settings without(Set<String> names) {
         Settings.Target all = settings.target();
-        Settings.Target some = new Settings.Target(all.api(), all.status(), kept(names, "app", all.app()), kept(names, "webhook", all.webhook()),
+        Settings.Target some = new Settings.Target(
+                all.api(),
+                all.status(),
+                kept(names, "app", all.app()),
+                kept(names, "webhook", all.webhook()),
                 kept(names, "app-errors", all.prometheus()));
         Settings.Probing probing = settings.probing();
-        return new Settings(some, settings.key(), settings.revision(),
-                new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), probing.endpoints().stream()
-                        .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList()),
-                settings.app(), settings.drill(), settings.proxies());
+        return new Settings(
+                some,
+                settings.key(),
+                settings.revision(),
+                new Settings.Probing(
+                        probing.timeout(),
+                        probing.samples(),
+                        probing.slow(),
+                        probing.endpoints().stream()
+                                .filter(endpoint ->
+                                        names.contains("endpoints") || names.contains("endpoint:" + endpoint.name()))
+                                .toList()),
+                settings.app(),
+                settings.drill(),
+                settings.proxies());
     }
 
     private static URI kept(Set<String> names, String name, URI address) {

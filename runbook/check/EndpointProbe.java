@@ -54,12 +54,29 @@ public record EndpointProbe(Check check, Endpoint endpoint, List<Answer> samples
         long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
         boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
         String summary = failed.isEmpty()
-                ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms" + (slow ? ", which is slow" : "")
-                : failed.size() + " of " + samples.size() + " failed: " + failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
-        Outcome outcome = failed.isEmpty() ? slow ? Outcome.WARN : Outcome.OK : planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
-        Integer http = (failed.isEmpty() ? samples : failed).stream().filter(Reply.class::isInstance).map(answer -> ((Reply) answer).status())
-                .max(Comparator.naturalOrder()).orElse(null);
-        Check check = new Check("endpoint:" + endpoint.name(), outcome, summary, samples.stream().mapToLong(Answer::millis).max().orElse(0), http,
+                ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
+                        + (slow ? ", which is slow" : "")
+                : failed.size() + " of " + samples.size() + " failed: "
+                        + failed.stream()
+                                .map(Symptom::describe)
+                                .distinct()
+                                .limit(2)
+                                .collect(Collectors.joining("; "));
+        Outcome outcome = failed.isEmpty()
+                ? slow ? Outcome.WARN : Outcome.OK
+                : planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
+        Integer http = (failed.isEmpty() ? samples : failed)
+                .stream()
+                        .filter(Reply.class::isInstance)
+                        .map(answer -> ((Reply) answer).status())
+                        .max(Comparator.naturalOrder())
+                        .orElse(null);
+        Check check = new Check(
+                "endpoint:" + endpoint.name(),
+                outcome,
+                summary,
+                samples.stream().mapToLong(Answer::millis).max().orElse(0),
+                http,
                 Json.of(detail(samples, median)));
         return new EndpointProbe(check, endpoint, samples);
     }

@@ -26,8 +26,18 @@ import runbook.Settings;
  * @param errors    our application's errors
  * @param webhook   the route that Klaviyo delivers to
  */
-public record Findings(Instant at, Settings settings, StatusPage status, Network network, Auth auth, List<EndpointProbe> endpoints,
-                       RateLimits limits, RevisionCheck revision, AppHealth app, AppErrors errors, Webhook webhook) {
+public record Findings(
+        Instant at,
+        Settings settings,
+        StatusPage status,
+        Network network,
+        Auth auth,
+        List<EndpointProbe> endpoints,
+        RateLimits limits,
+        RevisionCheck revision,
+        AppHealth app,
+        AppErrors errors,
+        Webhook webhook) {
     /** All checks in the order in which people read them. */
     public List<Check> checks() {
         List<Check> checks = new ArrayList<>(List.of(status.check(), network.check(), auth.check()));
@@ -75,7 +85,9 @@ public record Findings(Instant at, Settings settings, StatusPage status, Network
         if (auth.answer() != null && auth.symptom() == symptom) {
             names.add("accounts");
         }
-        endpoints.stream().filter(probe -> probe.symptoms().contains(symptom)).forEach(probe -> names.add(probe.endpoint().name()));
+        endpoints.stream()
+                .filter(probe -> probe.symptoms().contains(symptom))
+                .forEach(probe -> names.add(probe.endpoint().name()));
         return names;
     }
 }

@@ -27,11 +27,14 @@ public record Network(Check check, Path path) {
         long start = System.nanoTime();
         Path path = Path.to(settings.target().api(), settings.proxies(), deadline);
         long millis = Duration.ofNanos(System.nanoTime() - start).toMillis();
-        return new Network(new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))), path);
+        return new Network(
+                new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))), path);
     }
 
     static Network skipped() {
-        return new Network(Check.skipped("network", "not asked for"), new Path(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
+        return new Network(
+                Check.skipped("network", "not asked for"),
+                new Path(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
     }
 
     private static Outcome outcome(Path path) {

@@ -57,8 +57,10 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
 
     /** The phases in words: {@code DNS 3 ms, connect 12 ms, TLS 25 ms}. */
     public String timing() {
-        List<String> phases = Stream.of(phase("DNS", dnsMillis), phase("connect", connectMillis), phase("TLS", tlsMillis))
-                .flatMap(Optional::stream).toList();
+        List<String> phases = Stream.of(
+                        phase("DNS", dnsMillis), phase("connect", connectMillis), phase("TLS", tlsMillis))
+                .flatMap(Optional::stream)
+                .toList();
         return String.join(", ", phases) + proxy.map(name -> " through proxy " + name).orElse("");
     }
 
@@ -166,14 +168,21 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
             } catch (IOException | GeneralSecurityException e) {
                 // A certificate that is expired and unknown fails for being unknown: what somebody has to mend is its date.
                 Kind kind = expired() ? Kind.TLS_EXPIRED : TlsFault.of(e).orElse(Kind.TLS);
-                return fault(kind, deadline.over() ? "TLS: the handshake did not end within the timeout" : TlsFault.words(kind, e.getMessage()));
+                return fault(
+                        kind,
+                        deadline.over()
+                                ? "TLS: the handshake did not end within the timeout"
+                                : TlsFault.words(kind, e.getMessage()));
             } finally {
                 tlsMillis = since(start);
             }
         }
 
         private boolean expired() {
-            return chain.stream().findFirst().filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now())).isPresent();
+            return chain.stream()
+                    .findFirst()
+                    .filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now()))
+                    .isPresent();
         }
 
         // A socket's timeout is for each read: a server that sends a byte a second would never meet it.
@@ -188,10 +197,13 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
         }
 
         private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
-            String login = EnvironmentProxy.authorization(through).map(header -> "Proxy-Authorization: " + header + "\r\n").orElse("");
+            String login = EnvironmentProxy.authorization(through)
+                    .map(header -> "Proxy-Authorization: " + header + "\r\n")
+                    .orElse("");
             String target = uri.getHost() + ":" + port();
-            socket.getOutputStream().write(("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n")
-                    .getBytes(StandardCharsets.ISO_8859_1));
+            socket.getOutputStream()
+                    .write(("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n")
+                            .getBytes(StandardCharsets.ISO_8859_1));
             StringBuilder answer = new StringBuilder();
             InputStream in = socket.getInputStream();
             int read = 0;
@@ -199,15 +211,29 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
                 read = in.read();
                 answer.append((char) read);
             }
-            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*") ? Optional.empty()
-                    : fault(Kind.PROXY, "the proxy refused the tunnel: " + Text.safe(answer.toString().lines().findFirst().orElse("no answer"), 80));
+            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*")
+                    ? Optional.empty()
+                    : fault(
+                            Kind.PROXY,
+                            "the proxy refused the tunnel: "
+                                    + Text.safe(
+                                            answer.toString()
+                                                    .lines()
+                                                    .findFirst()
+                                                    .orElse("no answer"),
+                                            80));
         }
 
         private SSLSocketFactory factory() throws GeneralSecurityException {
             TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
             trusted.init((KeyStore) null);
             SSLContext context = SSLContext.getInstance("TLS");
-            context.init(null, new TrustManager[] {new Witness((X509TrustManager) trusted.getTrustManagers()[0], seen -> chain = seen)}, null);
+            context.init(
+                    null,
+                    new TrustManager[] {
+                        new Witness((X509TrustManager) trusted.getTrustManagers()[0], seen -> chain = seen)
+                    },
+                    null);
             return context.getSocketFactory();
         }
 

@@ -52,7 +52,10 @@ public record RateLimits(Check check, Map<String, Window> windows, OptionalLong 
     }
 
     private static Window window(Reply reply) {
-        return new Window(reply.number("ratelimit-limit").getAsLong(), reply.number("ratelimit-remaining").orElse(0), reply.number("ratelimit-reset").orElse(0));
+        return new Window(
+                reply.number("ratelimit-limit").getAsLong(),
+                reply.number("ratelimit-remaining").orElse(0),
+                reply.number("ratelimit-reset").orElse(0));
     }
 
     private static Check check(Map<String, Window> windows, List<String> throttled, OptionalLong wait) {
@@ -61,8 +64,10 @@ public record RateLimits(Check check, Map<String, Window> windows, OptionalLong 
         }
         List<String> said = new ArrayList<>();
         if (!throttled.isEmpty()) {
-            said.add("429 on " + String.join(", ", throttled) + (wait.orElse(0) > 0
-                    ? ": full again in " + Durations.words(Duration.ofSeconds(wait.getAsLong())) : ": may be asked again at once"));
+            said.add("429 on " + String.join(", ", throttled)
+                    + (wait.orElse(0) > 0
+                            ? ": full again in " + Durations.words(Duration.ofSeconds(wait.getAsLong()))
+                            : ": may be asked again at once"));
         }
         windows.forEach((name, window) -> said.add(name + " " + window.remaining + " of " + window.limit + " left"
                 + (window.low() ? " (full again in " + window.resetSeconds + " s)" : "")));
@@ -75,6 +80,7 @@ public record RateLimits(Check check, Map<String, Window> windows, OptionalLong 
         detail.put("windows", plain);
         detail.put("throttled", throttled);
         detail.put("retryAfterSeconds", wait.isPresent() ? wait.getAsLong() : null);
-        return new Check("rate-limit", outcome, String.join("; ", said), 0, throttled.isEmpty() ? null : 429, Json.of(detail));
+        return new Check(
+                "rate-limit", outcome, String.join("; ", said), 0, throttled.isEmpty() ? null : 429, Json.of(detail));
     }
 }

@@ -38,7 +38,8 @@ final class StatusFeed {
                 .or(() -> fetch(page + "/", http, deadline, StatusFeed::fromHtml));
     }
 
-    private static Optional<StatusPage> fetch(String address, Http http, Deadline deadline, Function<Reply, Optional<StatusPage>> reader) {
+    private static Optional<StatusPage> fetch(
+            String address, Http http, Deadline deadline, Function<Reply, Optional<StatusPage>> reader) {
         Answer answer = http.get(URI.create(address), Map.of(), deadline.left());
         return answer instanceof Reply reply && reply.status() == 200 ? reader.apply(reply) : Optional.empty();
     }
@@ -52,8 +53,13 @@ final class StatusFeed {
         List<Incident> open = feed.select("channel > item").stream().map(StatusFeed::item).filter(Objects::nonNull)
                 .filter(incident -> !incident.status().matches("(?i)resolved|completed|postmortem"))
                 .filter(incident -> incident.updated() == null || incident.updated().isAfter(since)).toList();
-        return Optional.of(StatusPage.of(Source.FEED, open.isEmpty() ? "no open incident in the feed" : Text.count(open.size(), "open incident"),
-                Map.of(), open, List.of(), reply));
+        return Optional.of(StatusPage.of(
+                Source.FEED,
+                open.isEmpty() ? "no open incident in the feed" : Text.count(open.size(), "open incident"),
+                Map.of(),
+                open,
+                List.of(),
+                reply));
     }
 
     // Statuspage writes a feed item's updates newest first: <p><small>time</small><br><strong>Investigating</strong> - words</p>.
@@ -66,8 +72,16 @@ final class StatusFeed {
         Element newest = status.closest("p") == null ? updates : status.closest("p");
         String words = newest.text().replaceFirst("^.*?" + Pattern.quote(status.text()) + "\\s*-\\s*", "");
         Instant published = published(text(item, "pubDate"));
-        return new Incident(Text.safe(text(item, "link"), 100), Text.safe(text(item, "title"), 100), Text.safe(status.text(), 30).toLowerCase(),
-                "", null, null, published, Text.safe(words, 240), true);
+        return new Incident(
+                Text.safe(text(item, "link"), 100),
+                Text.safe(text(item, "title"), 100),
+                Text.safe(status.text(), 30).toLowerCase(),
+                "",
+                null,
+                null,
+                published,
+                Text.safe(words, 240),
+                true);
     }
 
     private static String text(Element item, String name) {
@@ -97,15 +111,28 @@ final class StatusFeed {
                 components.put(Text.safe(name.text(), 60), Text.safe(component.attr("data-component-status"), 40));
             }
         });
-        return Optional.of(StatusPage.of(Source.HTML, overall == null ? "open incident" : Text.safe(overall.text(), 80), components, open, List.of(), reply));
+        return Optional.of(StatusPage.of(
+                Source.HTML,
+                overall == null ? "open incident" : Text.safe(overall.text(), 80),
+                components,
+                open,
+                List.of(),
+                reply));
     }
 
     private static Incident box(Element box) {
         Element title = box.selectFirst(".incident-title a, .incident-title");
         Element update = box.selectFirst(".update");
         Element status = update == null ? null : update.selectFirst("strong");
-        return new Incident(title == null ? "" : Text.safe(title.attr("href"), 100), Text.safe(title == null ? "unnamed incident" : title.text(), 100),
-                status == null ? "unknown" : Text.safe(status.text(), 30).toLowerCase(), "", null, null, null,
-                update == null ? "" : Text.safe(update.text(), 240), true);
+        return new Incident(
+                title == null ? "" : Text.safe(title.attr("href"), 100),
+                Text.safe(title == null ? "unnamed incident" : title.text(), 100),
+                status == null ? "unknown" : Text.safe(status.text(), 30).toLowerCase(),
+                "",
+                null,
+                null,
+                null,
+                update == null ? "" : Text.safe(update.text(), 240),
+                true);
     }
 }

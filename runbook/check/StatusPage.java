@@ -65,13 +65,17 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     }
 
     /** Components that an integration over the API feels. The page has others: e-mail sending, signup forms. */
-    private static final Pattern MATTERS = Pattern.compile("(?i)\\b(api|apis|webhooks?|analytics|events?|tracking|segmentation|subscription|flow)\\b");
+    private static final Pattern MATTERS =
+            Pattern.compile("(?i)\\b(api|apis|webhooks?|analytics|events?|tracking|segmentation|subscription|flow)\\b");
+
     private static final Pattern OVER = Pattern.compile("(?i)resolved|postmortem|completed");
     private static final String ADVICE = "try another network (mobile) or @klaviyo";
 
     static StatusPage read(Settings settings, Http http, Executor pool, Deadline deadline) {
-        CompletableFuture<Answer> json = CompletableFuture.supplyAsync(() ->
-                http.get(URI.create(settings.target().status() + "/api/v2/summary.json"), Map.of(), deadline.left()), pool);
+        CompletableFuture<Answer> json = CompletableFuture.supplyAsync(
+                () -> http.get(
+                        URI.create(settings.target().status() + "/api/v2/summary.json"), Map.of(), deadline.left()),
+                pool);
         if (comesBy(json, deadline.left().dividedBy(2)) && (fromJson(json.join()).isPresent() || unreached(json.join()))) {
             return fromJson(json.join()).orElseGet(() -> unreachable(json.join()));
         }
@@ -102,14 +106,21 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     }
 
     static StatusPage skipped() {
-        return new StatusPage(Check.skipped("status-page", "not asked for"), Source.NONE, "", Map.of(), List.of(), List.of());
+        return new StatusPage(
+                Check.skipped("status-page", "not asked for"), Source.NONE, "", Map.of(), List.of(), List.of());
     }
 
     private static StatusPage unreachable(Answer json) {
         String why = json instanceof Reply reply
-                ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "") : ((Answer.Fault) json).words();
-        Check check = new Check("status-page", Outcome.WARN, "status page unreachable: " + why + "; " + ADVICE, json.millis(),
-                json instanceof Reply reply ? reply.status() : null, Json.object());
+                ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "")
+                : ((Answer.Fault) json).words();
+        Check check = new Check(
+                "status-page",
+                Outcome.WARN,
+                "status page unreachable: " + why + "; " + ADVICE,
+                json.millis(),
+                json instanceof Reply reply ? reply.status() : null,
+                Json.object());
         return new StatusPage(check, Source.NONE, "", Map.of(), List.of(), List.of());
     }
 
@@ -141,13 +152,21 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     private static Incident incident(JsonNode incident) {
         JsonNode update = incident.path("incident_updates").path(0);
         JsonNode touched = incident.path("components");
-        boolean matters = !touched.elements().hasNext() || StreamSupport.stream(touched.spliterator(), false).anyMatch(StatusPage::matters);
+        boolean matters = !touched.elements().hasNext()
+                || StreamSupport.stream(touched.spliterator(), false).anyMatch(StatusPage::matters);
         Instant posted = instant(incident.path("created_at").asText());
         Instant started = instant(incident.path("started_at").asText());
-        return new Incident(text(incident, "id", "", 60), text(incident, "name", "unnamed incident", 100),
-                text(incident, "status", "unknown", 30), text(incident, "impact", "", 20),
-                started == null ? posted : started, posted,
-                instant(update.path("display_at").asText(update.path("created_at").asText())), text(update, "body", "", 240), matters);
+        return new Incident(
+                text(incident, "id", "", 60),
+                text(incident, "name", "unnamed incident", 100),
+                text(incident, "status", "unknown", 30),
+                text(incident, "impact", "", 20),
+                started == null ? posted : started,
+                posted,
+                instant(update.path("display_at")
+                        .asText(update.path("created_at").asText())),
+                text(update, "body", "", 240),
+                matters);
     }
 
     // A field may be missing, or null, which Jackson would call "null".
@@ -183,22 +202,36 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         });
         components.forEach((name, status) -> said.add(name + ": " + status.replace('_', ' ')));
         incidents.forEach(incident -> said.add("incident \"" + incident.name + "\" (" + incident.status
-                + (incident.impact.isEmpty() ? "" : ", " + incident.impact) + ")" + (incident.update.isEmpty() ? "" : ": " + incident.update)));
+                + (incident.impact.isEmpty() ? "" : ", " + incident.impact) + ")"
+                + (incident.update.isEmpty() ? "" : ": " + incident.update)));
         maintenance.forEach(name -> said.add("maintenance under way: " + name));
         // Maintenance may last for weeks without anybody feeling it: the probes tell.
-        boolean trouble = components.values().stream().anyMatch(status -> !status.equals("under_maintenance")) || incidents.stream().anyMatch(Incident::matters);
+        boolean trouble = components.values().stream().anyMatch(status -> !status.equals("under_maintenance"))
+                || incidents.stream().anyMatch(Incident::matters);
         var detail = Json.of(Map.of("source", source.name().toLowerCase(), "overall", overall, "components", components,
                 "maintenance", maintenance, "incidents", incidents.stream().map(StatusPage::json).toList()));
         boolean maintained = !maintenance.isEmpty() || components.containsValue("under_maintenance");
-        Check check = new Check("status-page", trouble ? Outcome.FAIL : source == Source.JSON && !maintained ? Outcome.OK : Outcome.WARN,
-                String.join("; ", said), reply.millis(), reply.status(), detail);
+        Check check = new Check(
+                "status-page",
+                trouble ? Outcome.FAIL : source == Source.JSON && !maintained ? Outcome.OK : Outcome.WARN,
+                String.join("; ", said),
+                reply.millis(),
+                reply.status(),
+                detail);
         return new StatusPage(check, source, overall, components, incidents, maintenance);
     }
 
     private static JsonNode json(Incident incident) {
-        return Json.object().put("id", incident.id).put("name", incident.name).put("status", incident.status).put("impact", incident.impact)
-                .put("startedAt", text(incident.started)).put("postedAt", text(incident.posted)).put("updatedAt", text(incident.updated))
-                .put("update", incident.update).put("matters", incident.matters);
+        return Json.object()
+                .put("id", incident.id)
+                .put("name", incident.name)
+                .put("status", incident.status)
+                .put("impact", incident.impact)
+                .put("startedAt", text(incident.started))
+                .put("postedAt", text(incident.posted))
+                .put("updatedAt", text(incident.updated))
+                .put("update", incident.update)
+                .put("matters", incident.matters);
     }
 
     private static String text(Instant instant) {
@@ -219,6 +252,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     /** Whether a major outage is admitted, by a component or an incident's impact. */
     public boolean admitsMajorOutage() {
         return components.containsValue("major_outage")
-                || incidents.stream().anyMatch(incident -> incident.matters && Pattern.matches("major|critical", incident.impact));
+                || incidents.stream()
+                        .anyMatch(incident -> incident.matters && Pattern.matches("major|critical", incident.impact));
     }
 }

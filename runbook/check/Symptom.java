@@ -106,9 +106,15 @@ public enum Symptom {
         if (ApiError.fromCdn(reply)) {
             return "HTTP " + reply.status() + " from the CDN in front of Klaviyo, not from Klaviyo"
                     + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("")
-                    + (reply.status() == 400 ? "; it refuses the request itself: look for a line break in the Authorization header" : "");
+                    + (reply.status() == 400
+                            ? "; it refuses the request itself: look for a line break in the Authorization header"
+                            : "");
         }
-        return "HTTP " + reply.status() + ApiError.of(reply).map(error -> " " + error)
-                .orElseGet(() -> reply.json().isMissingNode() ? ", " + reply.notJson() : ", JSON without the data that belongs there");
+        return "HTTP " + reply.status()
+                + ApiError.of(reply)
+                        .map(error -> " " + error)
+                        .orElseGet(() -> reply.json().isMissingNode()
+                                ? ", " + reply.notJson()
+                                : ", JSON without the data that belongs there");
     }
 }

@@ -35,7 +35,9 @@ public final class KeySource {
         if (file != null) {
             return Optional.of(fromFile(option, file));
         }
-        return command != null ? Optional.of(fromCommand(option, command)) : Optional.ofNullable(System.getenv(variable)).map(Key::of);
+        return command != null
+                ? Optional.of(fromCommand(option, command))
+                : Optional.ofNullable(System.getenv(variable)).map(Key::of);
     }
 
     private static Key fromFile(String option, String file) {

@@ -75,8 +75,10 @@ public final class Launch {
     private static String optionsByHeading(Help help) {
         StringBuilder text = new StringBuilder();
         HEADINGS.forEach((from, heading) -> {
-            List<OptionSpec> options = help.commandSpec().options().stream().filter(option -> !option.hidden() && headingOf(option) == from)
-                    .sorted(Comparator.comparingInt(OptionSpec::order)).toList();
+            List<OptionSpec> options = help.commandSpec().options().stream()
+                    .filter(option -> !option.hidden() && headingOf(option) == from)
+                    .sorted(Comparator.comparingInt(OptionSpec::order))
+                    .toList();
             if (!options.isEmpty()) {
                 Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
                 layout.addAllOptions(options, help.parameterLabelRenderer());
@@ -87,7 +89,9 @@ public final class Launch {
     }
 
     private static int headingOf(OptionSpec option) {
-        return option.usageHelp() || option.versionHelp() ? 1040 : Math.max(0, option.order() < 1010 ? 0 : option.order() / 10 * 10);
+        return option.usageHelp() || option.versionHelp()
+                ? 1040
+                : Math.max(0, option.order() < 1010 ? 0 : option.order() / 10 * 10);
     }
 
     private static int usage(ParameterException e) {
@@ -102,7 +106,8 @@ public final class Launch {
             layout.addOption(option, help.parameterLabelRenderer());
             System.err.print(layout);
         }
-        System.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   (" + line.getCommandSpec().qualifiedName() + " --help lists the options)");
+        System.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
+                + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return Problem.USAGE;
     }
 

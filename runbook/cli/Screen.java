@@ -92,7 +92,9 @@ public final class Screen {
                 return Integer.parseInt(columns);
             }
             Process stty = new ProcessBuilder("stty", "size").redirectInput(Path.of("/dev/tty").toFile()).start();
-            String[] size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII).strip().split(" ");
+            String[] size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII)
+                    .strip()
+                    .split(" ");
             stty.waitFor(1, TimeUnit.SECONDS);
             return Integer.parseInt(size[1]);
         } catch (IOException | RuntimeException e) {
@@ -184,7 +186,13 @@ public final class Screen {
 
     private String clean(String text) {
         String masked = Key.mask(text.replaceAll("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]", " "));
-        return unicode ? masked : masked.replace("…", "...").replace("→", "->").replace("—", "-").replace("–", "-").replace("·", "|");
+        return unicode
+                ? masked
+                : masked.replace("…", "...")
+                        .replace("→", "->")
+                        .replace("—", "-")
+                        .replace("–", "-")
+                        .replace("·", "|");
     }
 
     private static List<String> wrap(String text, int columns) {

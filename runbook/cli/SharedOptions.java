@@ -29,8 +29,19 @@ import runbook.sandbox.Scenario;
 public final class SharedOptions {
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
-    private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url", "--prometheus",
-            "--revision", "--key-file", "--key-command", "--timeout", "--incident", "--drill");
+
+    private static final Set<String> CARRIED = Set.of(
+            "--api-url",
+            "--status-url",
+            "--app-url",
+            "--webhook-url",
+            "--prometheus",
+            "--revision",
+            "--key-file",
+            "--key-command",
+            "--timeout",
+            "--incident",
+            "--drill");
 
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
@@ -142,21 +153,31 @@ public final class SharedOptions {
         Optional<Sandbox> drilled = sandbox();
         return new Settings(
                 drilled.map(SharedOptions::targetOf).orElseGet(this::target),
-                drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of) : KeySource.read("--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY"),
-                Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.toString()),
+                drilled.isPresent()
+                        ? drilled.map(Sandbox::key).map(Key::of)
+                        : KeySource.read("--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY"),
+                Optional.ofNullable(revision)
+                        .or(() -> drilled.map(Sandbox::revision))
+                        .orElse(Revision.NEWEST.toString()),
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
-                new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))", "status"),
+                new Settings.AppErrors(
+                        List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))", "status"),
                 drill(),
                 drilled.isPresent() ? Map.of() : System.getenv());
     }
 
     private static Settings.Target targetOf(Sandbox sandbox) {
-        return new Settings.Target(sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl());
+        return new Settings.Target(
+                sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl());
     }
 
     private Settings.Target target() {
-        return new Settings.Target(address("--api-url", apiUrl), address("--status-url", statusUrl),
-                address("--app-url", appUrl), address("--webhook-url", webhookUrl), address("--prometheus", prometheusUrl));
+        return new Settings.Target(
+                address("--api-url", apiUrl),
+                address("--status-url", statusUrl),
+                address("--app-url", appUrl),
+                address("--webhook-url", webhookUrl),
+                address("--prometheus", prometheusUrl));
     }
 
     /**
@@ -171,22 +192,30 @@ public final class SharedOptions {
         }
         try {
             URI uri = new URI(text.strip().replaceFirst("/+$", ""));
-            if (uri.getHost() != null && List.of("http", "https").contains(String.valueOf(uri.getScheme()).toLowerCase())) {
+            if (uri.getHost() != null
+                    && List.of("http", "https")
+                            .contains(String.valueOf(uri.getScheme()).toLowerCase())) {
                 return uri;
             }
         } catch (URISyntaxException e) {
             // Said below, with what would be right.
         }
-        throw new Problem(option + " " + Text.safe(text, 80) + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+        throw new Problem(
+                option + " " + Text.safe(text, 80) + " is no address: write http://HOST[:PORT][/PATH] or https://…");
     }
 
     /** How to paste the next script: started as this one was, with what was given here about where things are. */
     public Launcher launcher(ParseResult parsed) {
         String wrapper = System.getenv("KLAVIYO_RUNBOOK_COMMAND");
         String catalog = System.getenv().getOrDefault("KLAVIYO_RUNBOOK_CATALOG", "CATALOG");
-        String options = parsed.matchedOptions().stream().filter(option -> CARRIED.contains(option.longestName()))
-                .map(option -> option.longestName() + " " + quoted(option.originalStringValues().get(0))).collect(Collectors.joining(" "));
-        return new Launcher(script -> wrapper == null ? "jbang " + script + "@" + catalog : quoted(wrapper) + " " + script, options);
+        String options = parsed.matchedOptions().stream()
+                .filter(option -> CARRIED.contains(option.longestName()))
+                .map(option -> option.longestName() + " "
+                        + quoted(option.originalStringValues().get(0)))
+                .collect(Collectors.joining(" "));
+        return new Launcher(
+                script -> wrapper == null ? "jbang " + script + "@" + catalog : quoted(wrapper) + " " + script,
+                options);
     }
 
     private static String quoted(String word) {

@@ -40,18 +40,23 @@ public final class AccountsFile {
             }
             return checked(accounts);
         } catch (IOException e) {
-            throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: " + Text.safe(Incident.why(e), 120));
+            throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: "
+                    + Text.safe(Incident.why(e), 120));
         }
     }
 
     private static List<JsonNode> csv(String text) throws IOException {
-        try (var rows = new CsvMapper().readerFor(JsonNode.class).with(CsvSchema.emptySchema().withHeader().withComments()).<JsonNode>readValues(text)) {
+        try (var rows = new CsvMapper()
+                .readerFor(JsonNode.class)
+                .with(CsvSchema.emptySchema().withHeader().withComments())
+                .<JsonNode>readValues(text)) {
             return rows.readAll();
         }
     }
 
     private static Account account(JsonNode entry, int number) {
-        Account account = new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"), field(entry, "command"));
+        Account account =
+                new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"), field(entry, "command"));
         long sources = Stream.of(account.env(), account.file(), account.command()).filter(Objects::nonNull).count();
         if (account.name() == null || sources != 1) {
             throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");

@@ -74,7 +74,9 @@ public final class Fleet {
         });
         try (Checkup checkup = new Checkup(settings)) {
             Future<Findings> shared = pool.submit(() -> checkup.run(OF_ALL));
-            List<Future<Result>> running = accounts.stream().map(account -> pool.submit(() -> look(checkup, shared.get(), account))).toList();
+            List<Future<Result>> running = accounts.stream()
+                    .map(account -> pool.submit(() -> look(checkup, shared.get(), account)))
+                    .toList();
             return running.stream().map(Fleet::join).sorted(Comparator.comparingInt(Result::rank)).toList();
         } finally {
             pool.shutdownNow();
@@ -101,11 +103,18 @@ public final class Fleet {
             trouble = problem.getMessage();
         }
         Verdict verdict = Verdict.of(checkup.again(shared, key));
-        String reason = !key.isEmpty() ? verdict.reason() : verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
+        String reason = !key.isEmpty()
+                ? verdict.reason()
+                : verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
         ObjectNode json = Json.object().put("name", account.name());
         json.setAll((ObjectNode) verdict.json(launcher, null));
-        return new Result(account.name(), verdict.exitCode(), verdict.severity().map(severity -> severity + " ").orElse("") + verdict.diagnosis().id(),
-                reason, json.put("reason", reason));
+        return new Result(
+                account.name(),
+                verdict.exitCode(),
+                verdict.severity().map(severity -> severity + " ").orElse("")
+                        + verdict.diagnosis().id(),
+                reason,
+                json.put("reason", reason));
     }
 
     /** The exit code of the worst of these results, which are worst first. */

@@ -71,7 +71,10 @@ public final class Journal {
     private FileChannel open() throws IOException {
         var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         return Incident.POSIX
-                ? FileChannel.open(file, options, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
+                ? FileChannel.open(
+                        file,
+                        options,
+                        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
                 : FileChannel.open(file, options);
     }
 
@@ -91,7 +94,8 @@ public final class Journal {
      */
     public Reading read() throws IOException {
         List<Event> events = new ArrayList<>();
-        List<String> problems = Files.notExists(file) ? List.of() : each(Files.newInputStream(file), file.toString(), events::add);
+        List<String> problems =
+                Files.notExists(file) ? List.of() : each(Files.newInputStream(file), file.toString(), events::add);
         return new Reading(events, problems);
     }
 

@@ -68,7 +68,12 @@ public final class Messages {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally");
         values.put("status", a.state().name());
-        values.put("customers", over ? "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again." : a.words().customers());
+        values.put(
+                "customers",
+                over
+                        ? "Features powered by Klaviyo (email subscriptions, event tracking) are working normally"
+                                + " again."
+                        : a.words().customers());
         values.put("queued", over ? "Data that was queued meanwhile is being processed." : a.words().queued());
         values.put("dataLoss", a.dataLoss().sentence());
         values.put("outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.");

@@ -38,7 +38,8 @@ public final class Template {
     public static Template bundled(String name) {
         try (InputStream file = Template.class.getResourceAsStream("/templates/" + name)) {
             if (file == null) {
-                throw new IllegalStateException("templates/" + name + " did not come with the script: a //FILES line is missing");
+                throw new IllegalStateException(
+                        "templates/" + name + " did not come with the script: a //FILES line is missing");
             }
             return new Template("templates/" + name, new String(file.readAllBytes(), StandardCharsets.UTF_8));
         } catch (IOException e) {
@@ -76,7 +77,10 @@ public final class Template {
      */
     public String fill(Map<String, Object> values) {
         try {
-            com.samskivert.mustache.Template compiled = Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(text);
+            com.samskivert.mustache.Template compiled = Mustache.compiler()
+                    .escapeHTML(false)
+                    .emptyStringIsFalse(true)
+                    .compile(text);
             refuseUnknown(namesIn(compiled), namesOf(values));
             return compiled.execute(values);
         } catch (MustacheException | UnsupportedOperationException e) {
@@ -90,7 +94,8 @@ public final class Template {
             if (!known.contains(name)) {
                 String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
                         .orElseGet(() -> "; there are " + String.join(", ", known));
-                throw new Problem(origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}" + instead);
+                throw new Problem(
+                        origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}" + instead);
             }
         }
     }

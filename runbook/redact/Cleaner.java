@@ -12,7 +12,8 @@ public final class Cleaner {
     private static final int QUOTED = 16;
     private static final int LONGEST_ADDRESS = 48;
     private static final int LONGEST_LOCAL_PART = 128;
-    private static final Pattern LOGIN = Pattern.compile("[\\w.@+-]{2,64}:(?!//)(?=[^\\s]*[A-Za-z])[\\x21-\\x7e]{3,128}\\x00*");
+    private static final Pattern LOGIN =
+            Pattern.compile("[\\w.@+-]{2,64}:(?!//)(?=[^\\s]*[A-Za-z])[\\x21-\\x7e]{3,128}\\x00*");
 
     private final Redactor redactor;
     private final Tally tally;
@@ -140,7 +141,9 @@ public final class Cleaner {
         boolean mixed = spans.count() > 0;
         Triggers triggers = redactor.triggers();
         int floor = 0;
-        for (int at = triggers.next(data, 0, 0, length); at < length; at = triggers.next(data, Math.max(at + 1, floor), 0, length)) {
+        for (int at = triggers.next(data, 0, 0, length);
+                at < length;
+                at = triggers.next(data, Math.max(at + 1, floor), 0, length)) {
             if (matchAt(data, at, length, floor, -1)) {
                 floor = valueEnd;
                 add(data);
@@ -172,7 +175,9 @@ public final class Cleaner {
             return;
         }
         if (byContext) {
-            for (int at = redactor.triggers().next(data, start, 0, end); at < end; at = redactor.triggers().next(data, at + 1, 0, end)) {
+            for (int at = redactor.triggers().next(data, start, 0, end);
+                    at < end;
+                    at = redactor.triggers().next(data, at + 1, 0, end)) {
                 if (matchAt(data, at, end, start, rule) && valueStart == start && valueEnd == end) {
                     rule = valueRule;
                     break;
@@ -246,11 +251,15 @@ public final class Cleaner {
 
     private static int back(byte[] data, int trigger, int floor, int radix, char between) {
         int start = trigger;
-        while (start > floor && trigger - start < LONGEST_ADDRESS && (data[start - 1] == between || Character.digit(data[start - 1], radix) >= 0)) {
+        while (start > floor
+                && trigger - start < LONGEST_ADDRESS
+                && (data[start - 1] == between || Character.digit(data[start - 1], radix) >= 0)) {
             start--;
         }
         // In %22203.0.113.9 and in an escaped quote before 203.0.113.9 the first digits are the quote's.
-        int escape = start == 0 ? 0 : data[start - 1] == '%' ? 2 : data[start - 1] == 'u' && start > 1 && data[start - 2] == '\\' ? 4 : 0;
+        int escape = start == 0
+                ? 0
+                : data[start - 1] == '%' ? 2 : data[start - 1] == 'u' && start > 1 && data[start - 2] == '\\' ? 4 : 0;
         return Math.min(trigger, start + escape);
     }
 
@@ -283,7 +292,15 @@ public final class Cleaner {
     }
 
     private static boolean inLocalPart(byte b) {
-        return b < 0 || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-' || b == '+' || b == '%';
+        return b < 0
+                || b >= 'a' && b <= 'z'
+                || b >= 'A' && b <= 'Z'
+                || b >= '0' && b <= '9'
+                || b == '.'
+                || b == '_'
+                || b == '-'
+                || b == '+'
+                || b == '%';
     }
 
     // %2B, %2D, %2E, %5F: plus, dash, dot and underscore belong to an address; other escapes end it.
@@ -330,6 +347,9 @@ public final class Cleaner {
             inner = new Cleaner(redactor, new Tally(), depth + 1);
             inner.sparing = true;
         }
-        return inner.remaining(decoded, decoded.length) > 0 || decoded.length < 200 && LOGIN.matcher(new String(decoded, StandardCharsets.ISO_8859_1)).matches();
+        return inner.remaining(decoded, decoded.length) > 0
+                || decoded.length < 200
+                        && LOGIN.matcher(new String(decoded, StandardCharsets.ISO_8859_1))
+                                .matches();
     }
 }

@@ -53,8 +53,11 @@ final class EncodedRuns {
                 end++;
             }
             if (end - start >= SHORTEST) {
-                int rule = pemLine(data, start, end, from, to) ? privateKey : end - start == KEY_TAIL && hex(data, start, end) ? keyTail
-                        : holdsSecret(data, start, end) ? encoded : -1;
+                int rule = pemLine(data, start, end, from, to)
+                        ? privateKey
+                        : end - start == KEY_TAIL && hex(data, start, end)
+                                ? keyTail
+                                : holdsSecret(data, start, end) ? encoded : -1;
                 if (rule >= 0) {
                     spans.add(start, end, rule);
                 }
@@ -66,13 +69,17 @@ final class EncodedRuns {
     // A line of a private key's body that came without its beginning: 64 or 76 characters, alone to the line's end.
     private static boolean pemLine(byte[] data, int start, int end, int from, int to) {
         int length = end - start;
-        if (length != 64 && length != 76 || end < to && data[end] != '\n' && data[end] != '\r' || start > from && data[start - 1] > ' ') {
+        if (length != 64 && length != 76
+                || end < to && data[end] != '\n' && data[end] != '\r'
+                || start > from && data[start - 1] > ' ') {
             return false;
         }
         int kinds = 0;
         for (int i = start; i < end; i++) {
             byte b = data[i];
-            kinds |= b >= 'a' && b <= 'z' ? 1 : b >= 'A' && b <= 'Z' ? 2 : b >= '0' && b <= '9' ? 4 : b == '-' || b == '_' ? 8 : 0;
+            kinds |= b >= 'a' && b <= 'z'
+                    ? 1
+                    : b >= 'A' && b <= 'Z' ? 2 : b >= '0' && b <= '9' ? 4 : b == '-' || b == '_' ? 8 : 0;
         }
         return kinds == 7;
     }

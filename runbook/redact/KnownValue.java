@@ -25,7 +25,8 @@ record KnownValue(String id, String value) {
     Rule rule() {
         StringBuilder form = new StringBuilder("(?i:");
         encodings().forEach(encoding -> form.append(form.length() > 4 ? "|" : "").append(Pattern.quote(encoding)));
-        return new Rule(id, false, List.of(), Rule.Lead.NONE, form.append(')').toString(), Rule.Same.AS_WRITTEN, value, "");
+        return new Rule(
+                id, false, List.of(), Rule.Lead.NONE, form.append(')').toString(), Rule.Same.AS_WRITTEN, value, "");
     }
 
     /** What it may look like, as the bytes are seen one character each. */
@@ -34,9 +35,22 @@ record KnownValue(String id, String value) {
         String url = URLEncoder.encode(value, StandardCharsets.UTF_8);
         String html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
         String json = value.replace("\\", "\\\\").replace("\"", "\\\"");
-        Set<String> all = new LinkedHashSet<>(List.of(value, url, url.replace("+", "%20"), url.replace("%", "%25"), URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%2520").replaceAll("%(?!25)", "%25"), html, html.replace("\"", "&quot;"),
-                json, json.replace("/", "\\/"), json.replace("\\", "\\\\"), escaped(value), HexFormat.of().formatHex(bytes),
-                Base64.getEncoder().withoutPadding().encodeToString(bytes), Base64.getUrlEncoder().withoutPadding().encodeToString(bytes)));
+        Set<String> all = new LinkedHashSet<>(List.of(
+                value,
+                url,
+                url.replace("+", "%20"),
+                url.replace("%", "%25"),
+                URLEncoder.encode(url, StandardCharsets.UTF_8),
+                url.replace("+", "%2520").replaceAll("%(?!25)", "%25"),
+                html,
+                html.replace("\"", "&quot;"),
+                json,
+                json.replace("/", "\\/"),
+                json.replace("\\", "\\\\"),
+                escaped(value),
+                HexFormat.of().formatHex(bytes),
+                Base64.getEncoder().withoutPadding().encodeToString(bytes),
+                Base64.getUrlEncoder().withoutPadding().encodeToString(bytes)));
         if (bytes.length >= SHORTEST_SHIFTED) {
             for (int before = 0; before < 3; before++) {
                 all.add(shifted(bytes, before));
@@ -59,7 +73,11 @@ record KnownValue(String id, String value) {
     // What JSON encoders that are careful with HTML make of it.
     private static String escaped(String text) {
         StringBuilder escaped = new StringBuilder();
-        text.chars().forEach(c -> escaped.append(Character.isLetterOrDigit(c) && c < 128 || "-_.~ ".indexOf(c) >= 0 ? String.valueOf((char) c) : String.format("\\u%04x", c)));
+        text.chars()
+                .forEach(c -> escaped.append(
+                        Character.isLetterOrDigit(c) && c < 128 || "-_.~ ".indexOf(c) >= 0
+                                ? String.valueOf((char) c)
+                                : String.format("\\u%04x", c)));
         return escaped.toString();
     }
 }

@@ -21,8 +21,13 @@ public final class PlainInput {
 
     private record Magic(String name, int... bytes) { }
 
-    private static final List<Magic> UNREADABLE = List.of(new Magic("xz", 0xfd, '7', 'z', 'X', 'Z'), new Magic("zstd", 0x28, 0xb5, 0x2f, 0xfd),
-            new Magic("bzip2", 'B', 'Z', 'h'), new Magic("zip", 'P', 'K', 3, 4), new Magic("7z", '7', 'z', 0xbc, 0xaf), new Magic("lz4", 4, 0x22, 0x4d, 0x18));
+    private static final List<Magic> UNREADABLE = List.of(
+            new Magic("xz", 0xfd, '7', 'z', 'X', 'Z'),
+            new Magic("zstd", 0x28, 0xb5, 0x2f, 0xfd),
+            new Magic("bzip2", 'B', 'Z', 'h'),
+            new Magic("zip", 'P', 'K', 3, 4),
+            new Magic("7z", '7', 'z', 0xbc, 0xaf),
+            new Magic("lz4", 4, 0x22, 0x4d, 0x18));
 
     private PlainInput() { }
 

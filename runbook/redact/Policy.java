@@ -36,10 +36,12 @@ public final class Policy {
      * @throws Problem for a rule that is unknown, or that is about a secret
      */
     public Policy keeping(Set<String> rules) {
-        Set<String> mayStay = Rules.ALL.stream().filter(Rule::personal).map(Rule::id).collect(Collectors.toCollection(TreeSet::new));
+        Set<String> mayStay =
+                Rules.ALL.stream().filter(Rule::personal).map(Rule::id).collect(Collectors.toCollection(TreeSet::new));
         for (String rule : rules) {
             if (!mayStay.contains(rule)) {
-                throw new Problem("--keep " + rule + " is not possible: what may be kept is " + String.join(", ", mayStay));
+                throw new Problem(
+                        "--keep " + rule + " is not possible: what may be kept is " + String.join(", ", mayStay));
             }
         }
         return new Policy(Set.copyOf(rules), known, pseudonymKey, harmless);

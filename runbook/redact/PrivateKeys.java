@@ -18,9 +18,11 @@ final class PrivateKeys {
             int afterMark = mark + MARK.length();
             if (line >= 0) {
                 int end = end(data, afterMark, length);
-                blanked += overwrite(data, afterDashes(data, afterMark, length), end < 0 ? bodyEnd(data, afterMark, length) : end);
+                blanked += overwrite(
+                        data, afterDashes(data, afterMark, length), end < 0 ? bodyEnd(data, afterMark, length) : end);
             } else if (before(data, mark, "-----END ") >= 0) {
-                blanked += overwrite(data, bodyStart(data, before(data, mark, "-----END ")), before(data, mark, "-----END "));
+                blanked += overwrite(
+                        data, bodyStart(data, before(data, mark, "-----END ")), before(data, mark, "-----END "));
             }
         }
         return blanked;

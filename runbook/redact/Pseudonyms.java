@@ -84,6 +84,8 @@ final class Pseudonyms {
         if (value.indexOf('%') < 0 && value.indexOf('\\') < 0 && value.indexOf('&') < 0) {
             return value;
         }
-        return value.replaceAll("(?i)%(?:25)*40|\\\\+u0040|&#64;|&#x40;", "@").replaceAll("(?i)%(?:25)*2b|\\\\+u002b|&#43;", "+").replaceAll("%(?:25)*20", " ");
+        return value.replaceAll("(?i)%(?:25)*40|\\\\+u0040|&#64;|&#x40;", "@")
+                .replaceAll("(?i)%(?:25)*2b|\\\\+u002b|&#43;", "+")
+                .replaceAll("%(?:25)*20", " ");
     }
 }

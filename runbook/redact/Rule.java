@@ -15,7 +15,15 @@ import java.util.regex.Pattern;
  * @param matches  a sample that must match
  * @param spares   a sample that must not
  */
-record Rule(String id, boolean personal, List<String> triggers, Lead lead, String form, Same same, String matches, String spares) {
+record Rule(
+        String id,
+        boolean personal,
+        List<String> triggers,
+        Lead lead,
+        String form,
+        Same same,
+        String matches,
+        String spares) {
     /** How far left of its trigger a match may begin. */
     enum Lead {
         /** It begins at the trigger. */

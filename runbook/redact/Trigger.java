@@ -55,7 +55,8 @@ record Trigger(int rule, long[] sets, int rarest) {
     private static long weight(long[] sets, int second) {
         long weight = weight(sets[second - 1]) * weight(sets[second]);
         for (int i = 1; i < COMMON.length(); i++) {
-            if ((sets[second - 1] & ByteClass.set(COMMON.substring(i - 1, i))) != 0 && (sets[second] & ByteClass.set(COMMON.substring(i, i + 1))) != 0) {
+            if ((sets[second - 1] & ByteClass.set(COMMON.substring(i - 1, i))) != 0
+                    && (sets[second] & ByteClass.set(COMMON.substring(i, i + 1))) != 0) {
                 return weight * COMMON.length();
             }
         }

@@ -10,7 +10,11 @@ import runbook.incident.Event;
 record Band(Kind kind, Instant from, Instant to) {
     /** The states that a picture tells apart. */
     enum Kind {
-        UNNOTICED("unnoticed"), INVESTIGATING("investigating"), MITIGATING("mitigating"), WATCHING("watching"), RESOLVED("resolved");
+        UNNOTICED("unnoticed"),
+        INVESTIGATING("investigating"),
+        MITIGATING("mitigating"),
+        WATCHING("watching"),
+        RESOLVED("resolved");
 
         private final String word;
 
@@ -47,7 +51,9 @@ record Band(Kind kind, Instant from, Instant to) {
         List<Band> visible = new ArrayList<>();
         for (Band band : bands) {
             Band last = visible.isEmpty() ? null : visible.get(visible.size() - 1);
-            boolean same = last != null && (last.kind == band.kind || Duration.between(band.from, band.to).compareTo(shortest) < 0);
+            boolean same = last != null
+                    && (last.kind == band.kind
+                            || Duration.between(band.from, band.to).compareTo(shortest) < 0);
             if (same) {
                 visible.set(visible.size() - 1, new Band(last.kind, last.from, band.to));
             } else {

@@ -47,7 +47,11 @@ final class BundleFile {
     /** One counter of one instance: the bundle has it in two files, for the window and for the hour before. */
     private record Counter(String name, TreeMap<Instant, Double> values) {
         Series series() {
-            return new Series(name, values.entrySet().stream().map(value -> new Series.Point(value.getKey(), value.getValue())).toList());
+            return new Series(
+                    name,
+                    values.entrySet().stream()
+                            .map(value -> new Series.Point(value.getKey(), value.getValue()))
+                            .toList());
         }
     }
 
@@ -101,7 +105,8 @@ final class BundleFile {
             document = Json.read(content);
         } catch (IOException e) {
             if (name.startsWith("metrics/") || name.startsWith("klaviyo/")) {
-                problems.add(file.getFileName() + ": " + Text.safe(name, 80) + " is no JSON" + (content.length == LARGEST_JSON ? " of a size that is read" : ""));
+                problems.add(file.getFileName() + ": " + Text.safe(name, 80) + " is no JSON"
+                        + (content.length == LARGEST_JSON ? " of a size that is read" : ""));
             }
             return;
         }
@@ -119,7 +124,8 @@ final class BundleFile {
             Series series = Prometheus.series(node);
             String metric = node.path("metric").path("__name__").asText(name);
             if (metric.contains("errors_total")) {
-                Counter counter = counters.computeIfAbsent(node.path("metric"), labels -> new Counter(series.name(), new TreeMap<>()));
+                Counter counter = counters.computeIfAbsent(
+                        node.path("metric"), labels -> new Counter(series.name(), new TreeMap<>()));
                 series.points().forEach(point -> counter.values.put(point.at(), point.value()));
             } else if (metric.contains("queue") && !name.contains("hour-before")) {
                 queue = series;
@@ -172,15 +178,27 @@ final class BundleFile {
     /** Its numbers. Counters become calls per second, and their growth after {@code began} the failed calls. */
     Metrics metrics(Instant began) {
         if (counters.isEmpty()) {
-            return logs.failed().isEmpty() ? Metrics.NONE
-                    : new Metrics("the bundle's logs", logs.failed(), OptionalLong.empty(), List.of(), Optional.empty(), Optional.ofNullable(queue));
+            return logs.failed().isEmpty()
+                    ? Metrics.NONE
+                    : new Metrics(
+                            "the bundle's logs",
+                            logs.failed(),
+                            OptionalLong.empty(),
+                            List.of(),
+                            Optional.empty(),
+                            Optional.ofNullable(queue));
         }
         Map<String, Long> failed = new TreeMap<>();
         List<Series> all = counters.values().stream().map(Counter::series).toList();
         all.forEach(counter -> failed.merge(counter.name(), Math.round(growth(counter, began)), Long::sum));
         failed.values().removeIf(count -> count <= 0);
-        return new Metrics("the bundle's metrics", failed, OptionalLong.empty(), all.stream().map(BundleFile::rate).toList(),
-                Optional.empty(), Optional.ofNullable(queue));
+        return new Metrics(
+                "the bundle's metrics",
+                failed,
+                OptionalLong.empty(),
+                all.stream().map(BundleFile::rate).toList(),
+                Optional.empty(),
+                Optional.ofNullable(queue));
     }
 
     // A counter that falls was reset by a restart: what it shows then has grown from nothing.

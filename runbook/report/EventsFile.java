@@ -45,7 +45,8 @@ public final class EventsFile {
     private static final List<String> BY = List.of("by", "user", "author", "who", "name");
     private static final List<String> KIND = List.of("kind", "event", "type");
     private static final Pattern DAY = Pattern.compile(".*[^/]+/\\d{4}-\\d\\d-\\d\\d\\.json");
-    private static final Pattern NOISE = Pattern.compile("(channel|group)_.*|bot_add|bot_remove|reminder_add|pinned_item");
+    private static final Pattern NOISE =
+            Pattern.compile("(channel|group)_.*|bot_add|bot_remove|reminder_add|pinned_item");
 
     /**
      * What a file held.
@@ -104,17 +105,24 @@ public final class EventsFile {
             csv(content, file);
             return "CSV";
         }
-        throw new Problem(file + " is neither a Slack export (a JSON array of messages), nor CSV with a header, nor JSON Lines");
+        throw new Problem(
+                file + " is neither a Slack export (a JSON array of messages), nor CSV with a header, nor JSON Lines");
     }
 
     // A whole export: a folder for each channel, in it a file for each day.
     private void export(Path file, String channel) throws IOException {
         try (ZipFile zip = new ZipFile(file.toFile())) {
-            List<? extends ZipEntry> days = zip.stream().filter(entry -> DAY.matcher(entry.getName()).matches()).sorted(Comparator.comparing(ZipEntry::getName)).toList();
+            List<? extends ZipEntry> days = zip.stream()
+                    .filter(entry -> DAY.matcher(entry.getName()).matches())
+                    .sorted(Comparator.comparing(ZipEntry::getName))
+                    .toList();
             List<String> channels = days.stream().map(EventsFile::channel).distinct().toList();
             if (channel == null ? channels.size() != 1 : !channels.contains(channel)) {
-                throw new Problem("--channel " + (channel == null ? "is needed" : Text.safe(channel, 60) + " is not in this export") + ": "
-                        + (channels.isEmpty() ? file + " has no channel" : "there are " + Text.safe(String.join(", ", channels), 300)));
+                throw new Problem("--channel "
+                        + (channel == null ? "is needed" : Text.safe(channel, 60) + " is not in this export") + ": "
+                        + (channels.isEmpty()
+                                ? file + " has no channel"
+                                : "there are " + Text.safe(String.join(", ", channels), 300)));
             }
             for (ZipEntry day : days) {
                 if (channel == null || channel(day).equals(channel)) {
@@ -148,15 +156,25 @@ public final class EventsFile {
 
     private static String name(JsonNode message) {
         JsonNode profile = message.path("user_profile");
-        return Stream.of(profile.path("display_name"), profile.path("real_name"), message.path("username"), message.path("user"))
-                .map(JsonNode::asText).filter(name -> !name.isBlank()).findFirst().orElse("");
+        return Stream.of(
+                        profile.path("display_name"),
+                        profile.path("real_name"),
+                        message.path("username"),
+                        message.path("user"))
+                .map(JsonNode::asText)
+                .filter(name -> !name.isBlank())
+                .findFirst()
+                .orElse("");
     }
 
     // Slack writes <@U123>, <#C1|general>, <https://x|label> and escapes the three characters that this needs.
     private static String slackText(String text, Map<String, String> names) {
-        String named = Pattern.compile("<@([A-Z0-9]+)(?:\\|([^>]*))?>").matcher(text)
-                .replaceAll(found -> Matcher.quoteReplacement(
-                        "@" + (found.group(2) != null ? found.group(2) : names.getOrDefault(found.group(1), found.group(1)))));
+        String named = Pattern.compile("<@([A-Z0-9]+)(?:\\|([^>]*))?>")
+                .matcher(text)
+                .replaceAll(found -> Matcher.quoteReplacement("@"
+                        + (found.group(2) != null
+                                ? found.group(2)
+                                : names.getOrDefault(found.group(1), found.group(1)))));
         return named.replaceAll("<#[A-Z0-9]+\\|([^>]*)>", "#$1").replaceAll("<!([a-z]+)[^>]*>", "@$1")
                 .replaceAll("<([^|>]+)\\|([^>]*)>", "$2 ($1)").replaceAll("<([^>]+)>", "$1")
                 .replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
@@ -173,7 +191,10 @@ public final class EventsFile {
                 try {
                     JsonNode node = Json.read(line);
                     Map<String, String> fields = new HashMap<>();
-                    node.properties().forEach(field -> fields.put(field.getKey().toLowerCase(Locale.ROOT), field.getValue().asText()));
+                    node.properties()
+                            .forEach(field -> fields.put(
+                                    field.getKey().toLowerCase(Locale.ROOT),
+                                    field.getValue().asText()));
                     fields.putIfAbsent("by", node.path("data").path("by").asText());
                     row("line " + number, fields);
                 } catch (IOException e) {
@@ -186,15 +207,19 @@ public final class EventsFile {
     private void csv(String content, Path file) throws IOException {
         CsvMapper mapper = CsvMapper.builder().enable(CsvParser.Feature.TRIM_SPACES).enable(CsvParser.Feature.SKIP_EMPTY_LINES)
                 .enable(CsvParser.Feature.IGNORE_TRAILING_UNMAPPABLE).build();
-        try (MappingIterator<Map<String, String>> rows = mapper.readerForMapOf(String.class).with(CsvSchema.emptySchema().withHeader()).readValues(content)) {
+        try (MappingIterator<Map<String, String>> rows = mapper.readerForMapOf(String.class)
+                .with(CsvSchema.emptySchema().withHeader())
+                .readValues(content)) {
             int number = 1;
             while (rows.hasNextValue()) {
                 number++;
                 Map<String, String> fields = new HashMap<>();
-                rows.nextValue().forEach((name, value) -> fields.put(name.strip().toLowerCase(Locale.ROOT), value == null ? "" : value));
+                rows.nextValue()
+                        .forEach((name, value) ->
+                                fields.put(name.strip().toLowerCase(Locale.ROOT), value == null ? "" : value));
                 if (TIME.stream().noneMatch(fields::containsKey) || TEXT.stream().noneMatch(fields::containsKey)) {
-                    throw new Problem(file + ": its header needs a column for the time (" + String.join(", ", TIME) + ") and one for the text ("
-                            + String.join(", ", TEXT) + ")");
+                    throw new Problem(file + ": its header needs a column for the time (" + String.join(", ", TIME)
+                            + ") and one for the text (" + String.join(", ", TEXT) + ")");
                 }
                 row("row " + number, fields);
             }
@@ -203,7 +228,12 @@ public final class EventsFile {
 
     private void row(String place, Map<String, String> fields) {
         Optional<String> text = first(fields, TEXT);
-        add(place, first(fields, TIME).orElse(""), first(fields, BY).orElse(""), first(fields, KIND).orElse("note"), text.orElse(""));
+        add(
+                place,
+                first(fields, TIME).orElse(""),
+                first(fields, BY).orElse(""),
+                first(fields, KIND).orElse("note"),
+                text.orElse(""));
     }
 
     private static Optional<String> first(Map<String, String> fields, List<String> names) {
@@ -216,11 +246,16 @@ public final class EventsFile {
             return;
         }
         try {
-            Instant at = time.matches("\\d{9,11}(\\.\\d+)?") ? epoch(time) : Moment.past(place, time, now, Optional.empty());
+            Instant at =
+                    time.matches("\\d{9,11}(\\.\\d+)?") ? epoch(time) : Moment.past(place, time, now, Optional.empty());
             if (at.isAfter(now)) {
                 throw new Problem(place + " \"" + time + "\" is in the future");
             }
-            told.add(new Told(at, Text.safe(by, 80), kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED) ? kind : "note", Text.safe(text, LONGEST_TEXT)));
+            told.add(new Told(
+                    at,
+                    Text.safe(by, 80),
+                    kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED) ? kind : "note",
+                    Text.safe(text, LONGEST_TEXT)));
         } catch (Problem | DateTimeException e) {
             problems.add(place + " skipped: " + e.getMessage().replaceFirst("^" + Pattern.quote(place) + " ", ""));
         }

@@ -54,12 +54,22 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         Metrics metrics = metrics(from, recorded, noticed, bundle, asked, missing);
         List<Entry> onset = onset(metrics, bundle, recorded);
         List<VendorIncident> vendor = vendor(from, recorded, bundle, asked, missing);
-        return new Evidence(recorded, vendor, metrics.or(rounds(from, bundle)), bundle.map(BundleFile::logs), onset, asked, missing);
+        return new Evidence(
+                recorded,
+                vendor,
+                metrics.or(rounds(from, bundle)),
+                bundle.map(BundleFile::logs),
+                onset,
+                asked,
+                missing);
     }
 
     private static Recorded journal(Report.Sources from, List<String> asked, List<String> missing) {
         if (from.incident().isEmpty() || Files.notExists(from.incident().get().journal().file())) {
-            missing.add("no journal: " + (from.incident().isPresent() ? "the incident folder has none" : "no incident folder was given or found"));
+            missing.add("no journal: "
+                    + (from.incident().isPresent()
+                            ? "the incident folder has none"
+                            : "no incident folder was given or found"));
             return Recorded.NOTHING;
         }
         Path file = from.incident().get().journal().file();
@@ -79,7 +89,9 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
             return Metrics.NONE;
         }
         if (from.prometheus() != null) {
-            Instant last = recorded.entries().isEmpty() ? noticed.get() : recorded.entries().get(recorded.entries().size() - 1).at();
+            Instant last = recorded.entries().isEmpty()
+                    ? noticed.get()
+                    : recorded.entries().get(recorded.entries().size() - 1).at();
             Instant until = last.plus(AFTER).isBefore(from.now()) ? last.plus(AFTER) : from.now();
             Prometheus prometheus = new Prometheus(from.http(), from.prometheus(), from.timeout());
             Metrics metrics = prometheus.read(from.queries(), noticed.get(), noticed.get().minus(BEFORE), until);
@@ -89,13 +101,17 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
                 return metrics;
             }
         }
-        return bundle.map(file -> file.metrics(file.metrics(noticed.get()).onset(noticed.get()).orElse(noticed.get()))).orElse(Metrics.NONE);
+        return bundle.map(file -> file.metrics(
+                        file.metrics(noticed.get()).onset(noticed.get()).orElse(noticed.get())))
+                .orElse(Metrics.NONE);
     }
 
     private static Metrics rounds(Report.Sources from, Optional<BundleFile> bundle) {
         Optional<Path> file = from.incident().map(incident -> incident.folder().resolve(Rounds.FILE)).filter(Files::exists);
         try {
-            return file.isPresent() ? Rounds.read(Files.newInputStream(file.get())) : bundle.map(BundleFile::rounds).orElse(Metrics.NONE);
+            return file.isPresent()
+                    ? Rounds.read(Files.newInputStream(file.get()))
+                    : bundle.map(BundleFile::rounds).orElse(Metrics.NONE);
         } catch (IOException e) {
             return Metrics.NONE;
         }
@@ -105,16 +121,31 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         Optional<Instant> noticed = recorded.entries().stream().map(Entry::at).findFirst();
         Optional<Instant> rose = metrics.onset(noticed.orElse(Instant.MAX.minus(BEFORE)));
         if (rose.isPresent()) {
-            Optional<Entry> normal = metrics.allErrors().points().stream().map(Series.Point::at).filter(at -> at.isBefore(rose.get()))
-                    .reduce((earlier, later) -> later).map(at -> new Entry(at, Entry.NORMAL, "metrics", "failed calls at their usual level"));
-            return Stream.of(normal, Optional.of(new Entry(rose.get(), Entry.SYMPTOM, "metrics", "failed calls begin to rise")))
-                    .flatMap(Optional::stream).toList();
+            Optional<Entry> normal = metrics.allErrors().points().stream()
+                    .map(Series.Point::at)
+                    .filter(at -> at.isBefore(rose.get()))
+                    .reduce((earlier, later) -> later)
+                    .map(at -> new Entry(at, Entry.NORMAL, "metrics", "failed calls at their usual level"));
+            return Stream.of(
+                            normal,
+                            Optional.of(new Entry(rose.get(), Entry.SYMPTOM, "metrics", "failed calls begin to rise")))
+                    .flatMap(Optional::stream)
+                    .toList();
         }
-        return bundle.flatMap(file -> file.logs().first()).filter(at -> noticed.isEmpty() || at.isBefore(noticed.get())).stream()
-                .map(at -> new Entry(at, Entry.SYMPTOM, "application logs", "first failed call in the bundle's logs")).toList();
+        return bundle
+                .flatMap(file -> file.logs().first())
+                .filter(at -> noticed.isEmpty() || at.isBefore(noticed.get()))
+                .stream()
+                .map(at -> new Entry(at, Entry.SYMPTOM, "application logs", "first failed call in the bundle's logs"))
+                .toList();
     }
 
-    private static List<VendorIncident> vendor(Report.Sources from, Recorded recorded, Optional<BundleFile> bundle, List<String> asked, List<String> missing) {
+    private static List<VendorIncident> vendor(
+            Report.Sources from,
+            Recorded recorded,
+            Optional<BundleFile> bundle,
+            List<String> asked,
+            List<String> missing) {
         Map<String, VendorIncident> known = new TreeMap<>();
         fromTriage(from).forEach(incident -> keep(known, incident));
         VendorIncident.seenByWatch(recorded.entries()).forEach(incident -> keep(known, incident));
@@ -122,13 +153,16 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         if (!recorded.drill().isEmpty() && from.status() != null && "status.klaviyo.com".equals(from.status().getHost())) {
             missing.add("a drill: the real status page was not asked");
         } else if (from.status() != null && !recorded.entries().isEmpty()) {
-            Answer answer = from.http().get(URI.create(from.status() + "/api/v2/incidents.json"), Map.of(), from.timeout());
+            Answer answer =
+                    from.http().get(URI.create(from.status() + "/api/v2/incidents.json"), Map.of(), from.timeout());
             if (answer instanceof Answer.Reply reply && reply.json().path("incidents").isArray()) {
                 asked.add("status page");
                 VendorIncident.readAll(reply.json()).forEach(incident -> keep(known, incident));
             } else {
-                missing.add("the status page's record: " + (answer instanceof Answer.Fault fault ? fault.words() : "HTTP " + ((Answer.Reply) answer).status()
-                        + ", no list of incidents"));
+                missing.add("the status page's record: "
+                        + (answer instanceof Answer.Fault fault
+                                ? fault.words()
+                                : "HTTP " + ((Answer.Reply) answer).status() + ", no list of incidents"));
             }
         }
         return overlapping(known.values(), recorded);
@@ -158,8 +192,14 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         List<VendorIncident> found = new ArrayList<>();
         from.incident().map(Incident::folder).filter(Files::isDirectory).ifPresent(folder -> {
             try (Stream<Path> files = Files.list(folder)) {
-                for (Path file : files.filter(path -> path.getFileName().toString().matches("triage-.*\\.json")).sorted().limit(50).toList()) {
-                    Json.read(Files.readAllBytes(file)).path("checks").forEach(check -> found.addAll(VendorIncident.readAll(check.path("detail"))));
+                for (Path file : files.filter(
+                                path -> path.getFileName().toString().matches("triage-.*\\.json"))
+                        .sorted()
+                        .limit(50)
+                        .toList()) {
+                    Json.read(Files.readAllBytes(file))
+                            .path("checks")
+                            .forEach(check -> found.addAll(VendorIncident.readAll(check.path("detail"))));
                 }
             } catch (IOException e) {
                 // The status page itself is asked next; a torn triage file is no news for the reader.

@@ -64,8 +64,9 @@ final class Hints {
     private void response(Milestones moments) {
         Milestones.between(moments.detected(), moments.acknowledged()).filter(took -> took.compareTo(SLOW) > 0)
                 .ifPresent(took -> badly.add("nobody took it for " + Texts.duration(took)));
-        Milestones.between(moments.detected(), moments.mitigated()).ifPresent(took ->
-                (took.compareTo(SLOW) <= 0 ? well : badly).add("something was done against it " + Texts.duration(took) + " after we noticed"));
+        Milestones.between(moments.detected(), moments.mitigated())
+                .ifPresent(took -> (took.compareTo(SLOW) <= 0 ? well : badly)
+                        .add("something was done against it " + Texts.duration(took) + " after we noticed"));
     }
 
     private void falls(List<Entry> entries) {
@@ -111,14 +112,17 @@ final class Hints {
     }
 
     private void queue(Metrics metrics) {
-        metrics.queue().filter(queue -> queue.peak() > 0).ifPresent(queue -> well.add("failed calls were queued, not lost"));
+        metrics.queue()
+                .filter(queue -> queue.peak() > 0)
+                .ifPresent(queue -> well.add("failed calls were queued, not lost"));
     }
 
     private void hours(Milestones moments) {
         moments.detected().ifPresent(at -> {
             int hour = at.atOffset(ZoneOffset.UTC).getHour();
             if (hour >= 22 || hour < 6) {
-                lucky.add("it happened at " + Texts.clock(at) + " UTC: would the same have gone as well at the busiest hour?");
+                lucky.add("it happened at " + Texts.clock(at)
+                        + " UTC: would the same have gone as well at the busiest hour?");
             }
         });
     }
@@ -128,6 +132,8 @@ final class Hints {
         well.forEach(fact -> lines.add("- perhaps went well: " + fact));
         badly.forEach(fact -> lines.add("- perhaps could improve: " + fact));
         lucky.forEach(fact -> lines.add("- perhaps luck: " + fact));
-        return lines.isEmpty() ? "Nothing that was recorded suggests an entry." : "Facts that suggest entries:\n\n" + String.join("\n", lines);
+        return lines.isEmpty()
+                ? "Nothing that was recorded suggests an entry."
+                : "Facts that suggest entries:\n\n" + String.join("\n", lines);
     }
 }

@@ -34,9 +34,12 @@ final class Impact {
     }
 
     private String users() {
-        return evidence.logs().filter(logs -> logs.customers() > 0)
-                .map(logs -> number(logs.customers()) + " customers in the failed calls of the bundle's logs (by pseudonym; a lower bound)")
-                .orElse("unknown: give the logs to `./jbang debug-bundle --log FILE`, then `./jbang postmortem --bundle FILE`");
+        return evidence.logs()
+                .filter(logs -> logs.customers() > 0)
+                .map(logs -> number(logs.customers())
+                        + " customers in the failed calls of the bundle's logs (by pseudonym; a lower bound)")
+                .orElse("unknown: give the logs to `./jbang debug-bundle --log FILE`, then `./jbang postmortem"
+                        + " --bundle FILE`");
     }
 
     private String failed() {
@@ -47,24 +50,32 @@ final class Impact {
         if (metrics.failed().isEmpty()) {
             return "none counted by " + metrics.source();
         }
-        String byStatus = metrics.failed().entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue(Comparator.reverseOrder()))
-                .map(entry -> Markdown.text(entry.getKey(), 20) + ": " + number(entry.getValue())).collect(Collectors.joining(", "));
+        String byStatus = metrics.failed().entrySet().stream()
+                .sorted(Map.Entry.<String, Long>comparingByValue(Comparator.reverseOrder()))
+                .map(entry -> Markdown.text(entry.getKey(), 20) + ": " + number(entry.getValue()))
+                .collect(Collectors.joining(", "));
         return number(metrics.failures()) + " (" + byStatus + "; " + metrics.source() + ")";
     }
 
     private String share() {
         Metrics metrics = evidence.metrics();
         if (metrics.calls().isEmpty() || metrics.calls().getAsLong() < Math.max(1, metrics.failures())) {
-            return "unknown: failed calls divided by all calls, where the application counts both (`klaviyo_api_requests_total`)";
+            return "unknown: failed calls divided by all calls, where the application counts both"
+                    + " (`klaviyo_api_requests_total`)";
         }
         double percent = 100.0 * metrics.failures() / metrics.calls().getAsLong();
         return String.format(Locale.ROOT, "%.1f %% of %s calls", percent, number(metrics.calls().getAsLong()));
     }
 
     private String queued() {
-        return evidence.metrics().queue().map(queue -> number(Math.round(queue.peak())) + " at most; "
-                        + (queue.last() <= usual(queue) ? "drained" : number(Math.round(queue.last())) + " still waiting at the end of the data"))
-                .orElse("unknown: the depth of the application's retry queue (`klaviyo_retry_queue_depth`), or ask its owner");
+        return evidence.metrics()
+                .queue()
+                .map(queue -> number(Math.round(queue.peak())) + " at most; "
+                        + (queue.last() <= usual(queue)
+                                ? "drained"
+                                : number(Math.round(queue.last())) + " still waiting at the end of the data"))
+                .orElse("unknown: the depth of the application's retry queue (`klaviyo_retry_queue_depth`), or ask its"
+                        + " owner");
     }
 
     private static double usual(Series queue) {
@@ -78,6 +89,7 @@ final class Impact {
 
     /** When calls failed, in words. */
     String window() {
-        return moments.began().map(Texts::full).orElse("[start]") + " to " + moments.restored().map(Texts::full).orElse("[end]") + " UTC";
+        return moments.began().map(Texts::full).orElse("[start]") + " to "
+                + moments.restored().map(Texts::full).orElse("[end]") + " UTC";
     }
 }

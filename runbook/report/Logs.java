@@ -17,10 +17,15 @@ final class Logs {
     private static final int LONGEST_LINE = 8_000;
     private static final int MOST_ENDPOINTS = 50;
     private static final int MOST_CUSTOMERS = 1_000_000;
-    private static final Pattern STATUS = Pattern.compile("(?i)(?:status(?:_?code)?|http(?:_status)?(?:/[\\d.]+\")?|code|response)[\"']?\\s*[=: ]\\s*[\"']?([45]\\d\\d)\\b");
-    private static final Pattern ENDPOINT = Pattern.compile("(?:\\b(GET|POST|PUT|PATCH|DELETE)[\"']?[\\s,]+[^\\s]*?)?(/api/[a-z][a-z-]*)");
-    private static final Pattern CUSTOMER = Pattern.compile("\\b(?:email|phone|profile|external-id|external_id|customer)-[0-9a-f]{6,16}\\b");
-    private static final Pattern TIME = Pattern.compile("\\d{4}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d{1,9})?\\s?(?:Z|[+-]\\d\\d:?\\d\\d)?");
+    private static final Pattern STATUS =
+            Pattern.compile("(?i)(?:status(?:_?code)?|http(?:_status)?(?:/[\\d.]+\")?|code|response)[\"']?\\s*[=:"
+                    + " ]\\s*[\"']?([45]\\d\\d)\\b");
+    private static final Pattern ENDPOINT =
+            Pattern.compile("(?:\\b(GET|POST|PUT|PATCH|DELETE)[\"']?[\\s,]+[^\\s]*?)?(/api/[a-z][a-z-]*)");
+    private static final Pattern CUSTOMER =
+            Pattern.compile("\\b(?:email|phone|profile|external-id|external_id|customer)-[0-9a-f]{6,16}\\b");
+    private static final Pattern TIME = Pattern.compile(
+            "\\d{4}-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d{1,9})?\\s?(?:Z|[+-]\\d\\d:?\\d\\d)?");
 
     private final Map<String, Long> failed = new TreeMap<>();
     private final Map<String, Long> endpoints = new TreeMap<>();
@@ -60,9 +65,14 @@ final class Logs {
         if (!time.find()) {
             return Optional.empty();
         }
-        String text = time.group().replace(',', '.').replaceFirst(" (?=\\d\\d:)", "T").replace(" ", "").replaceFirst("([+-]\\d\\d)(\\d\\d)$", "$1:$2");
+        String text = time.group()
+                .replace(',', '.')
+                .replaceFirst(" (?=\\d\\d:)", "T")
+                .replace(" ", "")
+                .replaceFirst("([+-]\\d\\d)(\\d\\d)$", "$1:$2");
         try {
-            return Optional.of(OffsetDateTime.parse(text.matches(".*(Z|[+-]\\d\\d:\\d\\d)") ? text : text + "Z").toInstant());
+            return Optional.of(OffsetDateTime.parse(text.matches(".*(Z|[+-]\\d\\d:\\d\\d)") ? text : text + "Z")
+                    .toInstant());
         } catch (DateTimeException e) {
             return Optional.empty();
         }

@@ -20,7 +20,8 @@ final class Markdown {
         String html = Text.safe(outside, max).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
         String plain = MARKUP.matcher(html).replaceAll(found -> "\\\\" + Matcher.quoteReplacement(found.group()));
         String inline = REFERENCE.matcher(plain).replaceAll("$1" + NOTHING);
-        return BLOCK.matcher(inline).replaceFirst(found -> inline.matches("(?s)\\d.*") ? found.group() + "\\\\" : "\\\\" + found.group());
+        return BLOCK.matcher(inline)
+                .replaceFirst(found -> inline.matches("(?s)\\d.*") ? found.group() + "\\\\" : "\\\\" + found.group());
     }
 
     /** The same, of a length that a table can bear. */
@@ -31,7 +32,9 @@ final class Markdown {
     /** Outside text of several lines, as a block quote with its line breaks kept. */
     static String quote(String outside, int maxLines) {
         StringBuilder quote = new StringBuilder();
-        outside.lines().limit(maxLines).forEach(line -> quote.append("> ").append(text(line)).append(line.isBlank() ? "\n" : "  \n"));
+        outside.lines()
+                .limit(maxLines)
+                .forEach(line -> quote.append("> ").append(text(line)).append(line.isBlank() ? "\n" : "  \n"));
         return quote.toString().stripTrailing();
     }
 }

@@ -19,22 +19,50 @@ import java.util.TreeMap;
  * @param queue   calls waiting to be repeated
  * @param rate    what {@code errors} are, in words
  */
-record Metrics(String source, Map<String, Long> failed, OptionalLong calls, List<Series> errors, Optional<Series> latency, Optional<Series> queue, String rate) {
-    static final Metrics NONE = new Metrics("", Map.of(), OptionalLong.empty(), List.of(), Optional.empty(), Optional.empty());
+record Metrics(
+        String source,
+        Map<String, Long> failed,
+        OptionalLong calls,
+        List<Series> errors,
+        Optional<Series> latency,
+        Optional<Series> queue,
+        String rate) {
+    static final Metrics NONE =
+            new Metrics("", Map.of(), OptionalLong.empty(), List.of(), Optional.empty(), Optional.empty());
 
-    Metrics(String source, Map<String, Long> failed, OptionalLong calls, List<Series> errors, Optional<Series> latency, Optional<Series> queue) {
+    Metrics(
+            String source,
+            Map<String, Long> failed,
+            OptionalLong calls,
+            List<Series> errors,
+            Optional<Series> latency,
+            Optional<Series> queue) {
         this(source, failed, calls, errors, latency, queue, "failed calls per second");
     }
 
     /** What watch saw: it counts no calls of ours, so there is no source to name for any. */
     static Metrics seenByWatch(Series failing, Series latency) {
-        return new Metrics("", Map.of(), OptionalLong.empty(), List.of(failing), Optional.of(latency), Optional.empty(), "share of failed checks");
+        return new Metrics(
+                "",
+                Map.of(),
+                OptionalLong.empty(),
+                List.of(failing),
+                Optional.of(latency),
+                Optional.empty(),
+                "share of failed checks");
     }
 
     /** These, with curves from others where they have none. */
     Metrics or(Metrics others) {
         boolean own = errors.stream().anyMatch(series -> series.points().size() > 1);
-        return new Metrics(source, failed, calls, own ? errors : others.errors, latency.or(() -> others.latency), queue, own ? rate : others.rate);
+        return new Metrics(
+                source,
+                failed,
+                calls,
+                own ? errors : others.errors,
+                latency.or(() -> others.latency),
+                queue,
+                own ? rate : others.rate);
     }
 
     private static final Duration LOOKED_BACK = Duration.ofMinutes(10);
@@ -65,7 +93,11 @@ record Metrics(String source, Map<String, Long> failed, OptionalLong calls, List
     Optional<Instant> onset(Instant noticed) {
         List<Series.Point> points = allErrors().points();
         List<Series.Point> before = points.stream().filter(point -> !point.at().isAfter(noticed.plus(LOOKED_BACK))).toList();
-        double usual = points.stream().limit(Math.max(1, points.size() / 10)).mapToDouble(Series.Point::value).average().orElse(0);
+        double usual = points.stream()
+                .limit(Math.max(1, points.size() / 10))
+                .mapToDouble(Series.Point::value)
+                .average()
+                .orElse(0);
         double peak = before.stream().mapToDouble(Series.Point::value).max().orElse(0);
         double raised = usual + (peak - usual) / 4;
         if (peak <= usual * 1.5 || peak == 0) {

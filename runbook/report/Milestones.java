@@ -22,9 +22,17 @@ import runbook.incident.Event;
  * @param closed       the incident was closed
  * @param vendorPosted the vendor first wrote about it
  */
-record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> detected, Optional<Instant> acknowledged, Optional<Instant> diagnosed,
-                  Optional<Instant> mitigated, Optional<Instant> restored, Optional<Instant> stable, Optional<Instant> closed,
-                  Optional<Instant> vendorPosted) {
+record Milestones(
+        Optional<Instant> began,
+        String beganBy,
+        Optional<Instant> detected,
+        Optional<Instant> acknowledged,
+        Optional<Instant> diagnosed,
+        Optional<Instant> mitigated,
+        Optional<Instant> restored,
+        Optional<Instant> stable,
+        Optional<Instant> closed,
+        Optional<Instant> vendorPosted) {
     private static final List<String> OUR_SIGNS = List.of(Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED);
 
     private static final List<String> OUR_DEEDS = List.of(Event.ACKNOWLEDGED, Event.MITIGATED, Event.ROTATED, Event.RECOVERED);
@@ -66,7 +74,10 @@ record Milestones(Optional<Instant> began, String beganBy, Optional<Instant> det
     }
 
     private static Optional<Entry> confirmed(List<Entry> entries, Entry recovered) {
-        return entries.stream().filter(entry -> entry.kind().equals(Entry.STABLE) && !entry.at().isBefore(recovered.at())).findFirst();
+        return entries.stream()
+                .filter(entry ->
+                        entry.kind().equals(Entry.STABLE) && !entry.at().isBefore(recovered.at()))
+                .findFirst();
     }
 
     // Watch proves a recovery before it tells of one, and says since when it had been good.

@@ -23,13 +23,16 @@ import runbook.Text;
  * UTC, like everything in an incident.
  */
 public final class Moment {
-    private static final Pattern AGO = Pattern.compile("(?i)(\\d{1,5})\\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)\\s+ago");
+    private static final Pattern AGO =
+            Pattern.compile("(?i)(\\d{1,5})\\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)\\s+ago");
     private static final Pattern DURATION_AGO = Pattern.compile("(?i)([0-9dhms]+)\\s+ago");
-    private static final Pattern CLOCK = Pattern.compile("(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
+    private static final Pattern CLOCK = Pattern.compile(
+            "(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
     private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
     private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
     private static final Duration LONG_AGO = Duration.ofDays(2);
-    private static final String FORMS = "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
+    private static final String FORMS =
+            "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
     private static final List<DateTimeFormatter> LOCAL = List.of(
             strict("uuuu-MM-dd H:mm[:ss]"), strict("uuuu-MM-dd'T'HH:mm[:ss]['Z']"));
 
@@ -60,7 +63,8 @@ public final class Moment {
             throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is no time: " + FORMS);
         }
         if (at.isAfter(now)) {
-            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is in the future: it is " + now.toString().substring(0, 16) + "Z now (times are UTC)");
+            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is in the future: it is "
+                    + now.toString().substring(0, 16) + "Z now (times are UTC)");
         }
         if (at.isBefore(EARLIEST)) {
             throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is before Klaviyo existed: " + FORMS);

@@ -23,9 +23,15 @@ import org.jsoup.safety.Safelist;
 final class Page {
     private static final List<Extension> GITHUB = List.of(TablesExtension.create(), TaskListItemsExtension.create());
     // What people paste may be hostile too, so the page takes no more than documents need, and no image from elsewhere.
-    private static final Safelist DOCUMENT = Safelist.relaxed().addTags("input", "hr", "del", "details", "summary")
-            .addAttributes("input", "type", "checked", "disabled").addAttributes("ol", "start").addAttributes("th", "align").addAttributes("td", "align")
-            .removeProtocols("img", "src", "http", "https").addProtocols("img", "src", "data").removeProtocols("a", "href", "ftp");
+    private static final Safelist DOCUMENT = Safelist.relaxed()
+            .addTags("input", "hr", "del", "details", "summary")
+            .addAttributes("input", "type", "checked", "disabled")
+            .addAttributes("ol", "start")
+            .addAttributes("th", "align")
+            .addAttributes("td", "align")
+            .removeProtocols("img", "src", "http", "https")
+            .addProtocols("img", "src", "data")
+            .removeProtocols("a", "href", "ftp");
 
     private Page() { }
 
@@ -39,7 +45,9 @@ final class Page {
         main.select("img:not([src])").remove();
         main.select("input").attr("type", "checkbox").attr("disabled", "");
         main.select("li:has(> input)").addClass("task");
-        main.select("table").forEach(table -> table.wrap("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"></div>"));
+        main.select("table")
+                .forEach(table ->
+                        table.wrap("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"></div>"));
         picture.ifPresent(drawn -> place(main, drawn.html()));
         return page.outerHtml() + "\n";
     }
@@ -51,7 +59,9 @@ final class Page {
     }
 
     private static void place(Element main, String figure) {
-        Element heading = main.selectFirst("h1:matchesOwn(^Timeline), h2:matchesOwn(^Timeline), h3:matchesOwn(^Timeline), h4:matchesOwn(^Timeline)");
+        Element heading =
+                main.selectFirst("h1:matchesOwn(^Timeline), h2:matchesOwn(^Timeline), h3:matchesOwn(^Timeline),"
+                        + " h4:matchesOwn(^Timeline)");
         if (heading == null) {
             main.prepend(figure);
         } else {

@@ -54,7 +54,8 @@ final class Picture {
 
     /** The figure: the picture for wide and for narrow pages, and the list that its numbers stand for. */
     String html() {
-        return "<figure class=\"timeline\">" + patterns() + svg(960, "wide") + svg(360, "narrow") + legend() + list() + "</figure>";
+        return "<figure class=\"timeline\">" + patterns() + svg(960, "wide") + svg(360, "narrow") + legend() + list()
+                + "</figure>";
     }
 
     private String svg(int width, String name) {
@@ -65,8 +66,15 @@ final class Picture {
         double plotTop = marksTop + Math.max(1, lanes) * LANE + 12;
         double axis = plotTop + (plotted() ? PLOT : 0);
         StringBuilder svg = new StringBuilder();
-        svg.append(String.format(Locale.ROOT, "<svg class=\"%s\" viewBox=\"0 0 %d %.0f\" width=\"%d\" height=\"%.0f\" role=\"group\" aria-label=\"Timeline to scale\">",
-                name, width, axis + 36, width, axis + 36));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<svg class=\"%s\" viewBox=\"0 0 %d %.0f\" width=\"%d\" height=\"%.0f\" role=\"group\""
+                        + " aria-label=\"Timeline to scale\">",
+                name,
+                width,
+                axis + 36,
+                width,
+                axis + 36));
         ticks(svg, scale, axis);
         bands(svg, scale, axis);
         if (plotted()) {
@@ -84,7 +92,11 @@ final class Picture {
     // Apart from both pictures: what a picture that is not displayed defines is not to be had elsewhere.
     private static String patterns() {
         return "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>"
-                + pattern("unnoticed", "", "<circle class=\"ink\" cx=\"2\" cy=\"2\" r=\"1.2\"/><circle class=\"ink\" cx=\"6\" cy=\"6\" r=\"1.2\"/>")
+                + pattern(
+                        "unnoticed",
+                        "",
+                        "<circle class=\"ink\" cx=\"2\" cy=\"2\" r=\"1.2\"/><circle class=\"ink\" cx=\"6\" cy=\"6\""
+                                + " r=\"1.2\"/>")
                 + pattern("investigating", "rotate(45)", "<rect class=\"ink\" width=\"3\" height=\"8\"/>")
                 + pattern("mitigating", "rotate(-45)", "<rect class=\"ink\" width=\"1\" height=\"8\"/>")
                 + pattern("watching", "", "<rect class=\"ink\" width=\"8\" height=\"1.5\"/>")
@@ -92,17 +104,30 @@ final class Picture {
     }
 
     private static String pattern(String name, String turned, String ink) {
-        return String.format("<pattern id=\"band-%1$s\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" patternTransform=\"%2$s\">"
-                + "<rect class=\"%1$s\" width=\"8\" height=\"8\"/>%3$s</pattern>", name, turned, ink);
+        return String.format(
+                "<pattern id=\"band-%1$s\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\""
+                        + " patternTransform=\"%2$s\"><rect class=\"%1$s\" width=\"8\" height=\"8\"/>%3$s</pattern>",
+                name, turned, ink);
     }
 
     private static void ticks(StringBuilder svg, Scale scale, double axis) {
-        svg.append(String.format(Locale.ROOT, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%2$.1f\"/>", scale.left(), axis, scale.right()));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%2$.1f\"/>",
+                scale.left(),
+                axis,
+                scale.right()));
         for (Instant tick : scale.ticks(scale.overDays() ? 92 : 56)) {
             String label = scale.overDays() ? Texts.full(tick).substring(5) : Texts.clock(tick);
-            svg.append(String.format(Locale.ROOT, "<line class=\"grid\" x1=\"%1$.1f\" y1=\"%2$.1f\" x2=\"%1$.1f\" y2=\"%3$.1f\"/>"
-                    + "<text class=\"tick\" x=\"%1$.1f\" y=\"%4$.1f\">%5$s</text>",
-                    scale.x(tick), BAND, axis + 5, axis + 20, label));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<line class=\"grid\" x1=\"%1$.1f\" y1=\"%2$.1f\" x2=\"%1$.1f\" y2=\"%3$.1f\"/>"
+                            + "<text class=\"tick\" x=\"%1$.1f\" y=\"%4$.1f\">%5$s</text>",
+                    scale.x(tick),
+                    BAND,
+                    axis + 5,
+                    axis + 20,
+                    label));
         }
     }
 
@@ -111,15 +136,32 @@ final class Picture {
             double x = scale.x(band.from());
             double width = Math.max(1, scale.x(band.to()) - x);
             String word = band.kind().word();
-            svg.append(String.format(Locale.ROOT, "<rect class=\"band\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%.0f\" fill=\"url(#band-%s)\">"
-                    + "<title>%s %s to %s UTC</title></rect>",
-                    x, width, BAND, word, word, Texts.full(band.from()), Texts.full(band.to())));
-            svg.append(String.format(Locale.ROOT, "<line class=\"change\" x1=\"%1$.1f\" y1=\"0\" x2=\"%1$.1f\" y2=\"%2$.1f\"/>", x, axis));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<rect class=\"band\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%.0f\" fill=\"url(#band-%s)\">"
+                            + "<title>%s %s to %s UTC</title></rect>",
+                    x,
+                    width,
+                    BAND,
+                    word,
+                    word,
+                    Texts.full(band.from()),
+                    Texts.full(band.to())));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<line class=\"change\" x1=\"%1$.1f\" y1=\"0\" x2=\"%1$.1f\" y2=\"%2$.1f\"/>",
+                    x,
+                    axis));
             double room = word.length() * 7.4 + 10;
             if (width > room) {
-                svg.append(String.format(Locale.ROOT, "<rect class=\"plate\" x=\"%.1f\" y=\"6\" width=\"%.1f\" height=\"18\" rx=\"3\"/>"
-                        + "<text class=\"word\" x=\"%.1f\" y=\"19\">%s</text>",
-                        x + width / 2 - room / 2, room, x + width / 2, word));
+                svg.append(String.format(
+                        Locale.ROOT,
+                        "<rect class=\"plate\" x=\"%.1f\" y=\"6\" width=\"%.1f\" height=\"18\" rx=\"3\"/>"
+                                + "<text class=\"word\" x=\"%.1f\" y=\"19\">%s</text>",
+                        x + width / 2 - room / 2,
+                        room,
+                        x + width / 2,
+                        word));
             }
         }
     }
@@ -128,25 +170,47 @@ final class Picture {
         Series errors = metrics.allErrors();
         double peak = errors.peak();
         if (errors.points().size() > 1 && peak > 0) {
-            svg.append("<path class=\"errors\" d=\"").append(area(errors, scale, peak, top, bottom)).append("\"><title>").append(metrics.rate()).append("</title></path>");
+            svg.append("<path class=\"errors\" d=\"")
+                    .append(area(errors, scale, peak, top, bottom))
+                    .append("\"><title>")
+                    .append(metrics.rate())
+                    .append("</title></path>");
             svg.append(value(scale.left() - 5, top + 8, "end", peak)).append(value(scale.left() - 5, bottom, "end", 0));
         }
-        metrics.latency().filter(latency -> latency.points().size() > 1 && latency.peak() > 0).ifPresent(latency -> {
-            svg.append("<path class=\"latency\" d=\"").append(line(latency, scale, latency.peak(), top, bottom)).append("\"><title>latency in seconds</title></path>");
-            svg.append(value(scale.right() + 5, top + 8, "start", latency.peak())).append(value(scale.right() + 5, bottom, "start", 0));
-        });
+        metrics.latency()
+                .filter(latency -> latency.points().size() > 1 && latency.peak() > 0)
+                .ifPresent(latency -> {
+                    svg.append("<path class=\"latency\" d=\"")
+                            .append(line(latency, scale, latency.peak(), top, bottom))
+                            .append("\"><title>latency in seconds</title></path>");
+                    svg.append(value(scale.right() + 5, top + 8, "start", latency.peak()))
+                            .append(value(scale.right() + 5, bottom, "start", 0));
+                });
     }
 
     private static String value(double x, double y, String anchor, double value) {
-        String number = value == 0 ? "0" : value >= 100 ? String.format(Locale.ROOT, "%.0f", value) : String.format(Locale.ROOT, "%.2g", value);
-        return String.format(Locale.ROOT, "<text class=\"tick\" style=\"text-anchor:%s\" x=\"%.1f\" y=\"%.1f\">%s</text>", anchor, x, y, number);
+        String number = value == 0
+                ? "0"
+                : value >= 100 ? String.format(Locale.ROOT, "%.0f", value) : String.format(Locale.ROOT, "%.2g", value);
+        return String.format(
+                Locale.ROOT,
+                "<text class=\"tick\" style=\"text-anchor:%s\" x=\"%.1f\" y=\"%.1f\">%s</text>",
+                anchor,
+                x,
+                y,
+                number);
     }
 
     private static String line(Series series, Scale scale, double peak, double top, double bottom) {
         StringBuilder path = new StringBuilder();
         for (Series.Point point : series.points()) {
             if (!point.at().isBefore(scale.from()) && !point.at().isAfter(scale.to())) {
-                path.append(String.format(Locale.ROOT, "%s%.1f %.1f", path.length() == 0 ? "M" : "L", scale.x(point.at()), bottom - point.value() / peak * (bottom - top)));
+                path.append(String.format(
+                        Locale.ROOT,
+                        "%s%.1f %.1f",
+                        path.length() == 0 ? "M" : "L",
+                        scale.x(point.at()),
+                        bottom - point.value() / peak * (bottom - top)));
             }
         }
         return path.toString();
@@ -200,18 +264,31 @@ final class Picture {
             double y = top + lanes.get(i) * LANE + DISC;
             String words = escaped(Texts.full(event.at()) + " UTC: " + Timeline.plain(event), 160);
             String shape = event.kind().equals(Entry.VENDOR)
-                    ? String.format(Locale.ROOT, "<rect x=\"%.1f\" y=\"%.1f\" width=\"19\" height=\"19\"/>", x - 9.5, y - 9.5)
+                    ? String.format(
+                            Locale.ROOT, "<rect x=\"%.1f\" y=\"%.1f\" width=\"19\" height=\"19\"/>", x - 9.5, y - 9.5)
                     : String.format(Locale.ROOT, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.0f\"/>", x, y, DISC);
-            svg.append(String.format(Locale.ROOT, "<line class=\"stem\" x1=\"%1$.1f\" y1=\"%2$.1f\" x2=\"%1$.1f\" y2=\"%3$.1f\"/>"
-                    + "<a class=\"mark\" href=\"#event-%4$d\" aria-label=\"%5$s\"><title>%5$s</title>%6$s<text x=\"%1$.1f\" y=\"%7$.1f\">%4$d</text></a>",
-                    x, y, axis, i + 1, words, shape, y + 4));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<line class=\"stem\" x1=\"%1$.1f\" y1=\"%2$.1f\" x2=\"%1$.1f\" y2=\"%3$.1f\"/><a class=\"mark\""
+                            + " href=\"#event-%4$d\" aria-label=\"%5$s\"><title>%5$s</title>%6$s<text x=\"%1$.1f\""
+                            + " y=\"%7$.1f\">%4$d</text></a>",
+                    x,
+                    y,
+                    axis,
+                    i + 1,
+                    words,
+                    shape,
+                    y + 4));
         }
     }
 
     private String legend() {
         StringBuilder legend = new StringBuilder("<p class=\"legend\">");
-        bands.stream().map(band -> band.kind().word()).distinct()
-                .forEach(word -> legend.append(key("<rect width=\"22\" height=\"14\" fill=\"url(#band-" + word + ")\"/>", word)));
+        bands.stream()
+                .map(band -> band.kind().word())
+                .distinct()
+                .forEach(word -> legend.append(
+                        key("<rect width=\"22\" height=\"14\" fill=\"url(#band-" + word + ")\"/>", word)));
         legend.append("<span class=\"key\"><b class=\"disc\">1</b> ours</span> ");
         if (events.stream().anyMatch(event -> event.kind().equals(Entry.VENDOR))) {
             legend.append("<span class=\"key\"><b class=\"box\">1</b> Klaviyo's status page</span> ");
@@ -226,7 +303,8 @@ final class Picture {
     }
 
     private static String key(String sample, String words) {
-        return "<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\">" + sample + "</svg> " + words + "</span> ";
+        return "<span class=\"key\"><svg width=\"22\" height=\"14\" aria-hidden=\"true\">" + sample + "</svg> " + words
+                + "</span> ";
     }
 
     private String list() {
@@ -234,8 +312,13 @@ final class Picture {
         StringBuilder list = new StringBuilder("<ol class=\"events\">");
         for (int i = 0; i < events.size(); i++) {
             Entry event = events.get(i);
-            list.append(String.format("<li id=\"event-%d\"><time datetime=\"%s\">%s</time> %s <small>%s</small></li>", i + 1, event.at(),
-                    overDays ? Texts.full(event.at()) : Texts.clock(event.at()), escaped(Timeline.plain(event), 220), escaped(event.source(), 40)));
+            list.append(String.format(
+                    "<li id=\"event-%d\"><time datetime=\"%s\">%s</time> %s <small>%s</small></li>",
+                    i + 1,
+                    event.at(),
+                    overDays ? Texts.full(event.at()) : Texts.clock(event.at()),
+                    escaped(Timeline.plain(event), 220),
+                    escaped(event.source(), 40)));
         }
         long more = entries.stream().filter(Entry::milestone).count() - events.size();
         return list + "</ol>" + (more > 0 ? "<p>" + more + " more milestones are in the table.</p>" : "");

@@ -63,15 +63,22 @@ public final class Prometheus {
         long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / POINTS);
         List<Series> errors = range(queries.rate, from, to, step, true);
         // Failed calls are counted from when they began, which is often before anybody noticed.
-        Instant began = new Metrics("", Map.of(), OptionalLong.empty(), errors, Optional.empty(), Optional.empty()).onset(noticed).orElse(noticed);
+        Instant began = new Metrics("", Map.of(), OptionalLong.empty(), errors, Optional.empty(), Optional.empty())
+                .onset(noticed)
+                .orElse(noticed);
         String window = Math.max(60, Duration.between(began, to).toSeconds()) + "s";
         Map<String, Long> failed = new TreeMap<>();
-        ask("query", Map.of("query", queries.failed.replace("$window", window), "time", to.toString()), true).forEach(series ->
-                failed.merge(status(series), Math.round(value(series.path("value"))), Long::sum));
+        ask("query", Map.of("query", queries.failed.replace("$window", window), "time", to.toString()), true)
+                .forEach(series -> failed.merge(status(series), Math.round(value(series.path("value"))), Long::sum));
         failed.values().removeIf(count -> count <= 0);
-        OptionalLong calls = one(queries.calls.replace("$window", window), to, !queries.calls.equals(Queries.USUAL.calls));
-        Optional<Series> latency = range(queries.latency, from, to, step, !queries.latency.equals(Queries.USUAL.latency)).stream().findFirst();
-        Optional<Series> queue = range(queries.queue, from, to, step, !queries.queue.equals(Queries.USUAL.queue)).stream().findFirst();
+        OptionalLong calls =
+                one(queries.calls.replace("$window", window), to, !queries.calls.equals(Queries.USUAL.calls));
+        Optional<Series> latency =
+                range(queries.latency, from, to, step, !queries.latency.equals(Queries.USUAL.latency)).stream()
+                        .findFirst();
+        Optional<Series> queue =
+                range(queries.queue, from, to, step, !queries.queue.equals(Queries.USUAL.queue)).stream()
+                        .findFirst();
         return dead ? Metrics.NONE : new Metrics("Prometheus", failed, calls, errors, latency, queue);
     }
 
@@ -85,7 +92,18 @@ public final class Prometheus {
     private List<Series> range(String query, Instant from, Instant to, long step, boolean told) {
         List<Series> all = new ArrayList<>();
         String asked = query.replace("$step", Math.max(60, 2 * step) + "s");
-        ask("query_range", Map.of("query", asked, "start", from.toString(), "end", to.toString(), "step", Long.toString(step)), told)
+        ask(
+                        "query_range",
+                        Map.of(
+                                "query",
+                                asked,
+                                "start",
+                                from.toString(),
+                                "end",
+                                to.toString(),
+                                "step",
+                                Long.toString(step)),
+                        told)
                 .forEach(series -> all.add(series(series)));
         return all;
     }
@@ -125,7 +143,8 @@ public final class Prometheus {
         StringBuilder query = new StringBuilder();
         parameters.forEach((name, value) -> query.append(query.length() == 0 ? '?' : '&').append(name).append('=')
                 .append(URLEncoder.encode(value, StandardCharsets.UTF_8)));
-        Answer answer = http.get(URI.create(base + "/api/v1/" + route + query), Map.of("Accept", "application/json"), timeout);
+        Answer answer =
+                http.get(URI.create(base + "/api/v1/" + route + query), Map.of("Accept", "application/json"), timeout);
         if (answer instanceof Answer.Fault fault) {
             dead = true;
             problems.add("--prometheus: " + fault.words());
@@ -134,8 +153,8 @@ public final class Prometheus {
         Answer.Reply reply = (Answer.Reply) answer;
         if (!reply.json().path("status").asText().equals("success")) {
             if (told) {
-                problems.add("--prometheus: HTTP " + reply.status() + " for " + Text.safe(parameters.get("query"), 80) + ": "
-                        + Text.safe(reply.json().path("error").asText(reply.notJson()), 120));
+                problems.add("--prometheus: HTTP " + reply.status() + " for " + Text.safe(parameters.get("query"), 80)
+                        + ": " + Text.safe(reply.json().path("error").asText(reply.notJson()), 120));
             }
             return nothing;
         }

@@ -105,13 +105,16 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
             if (!event.at().isAfter(now.plus(CLOCKS_DIFFER)) && !event.at().isBefore(KLAVIYO_FOUNDED)) {
                 return event.at();
             }
-            wrongClock.add("the clock of " + event.step() + " was wrong: " + event.at() + " for \"" + Text.safe(event.summary(), 60)
-                    + "\"; it stands where the journal has it");
+            wrongClock.add("the clock of " + event.step() + " was wrong: " + event.at() + " for \""
+                    + Text.safe(event.summary(), 60) + "\"; it stands where the journal has it");
             return entries.isEmpty() ? now : entries.get(entries.size() - 1).at();
         }
 
         private JsonNode kept(Event event) {
-            boolean matters = DATA_MATTERS.contains(event.event()) || event.data().has("lead") || event.data().has("by") || event.data().has("vendorAt");
+            boolean matters = DATA_MATTERS.contains(event.event())
+                    || event.data().has("lead")
+                    || event.data().has("by")
+                    || event.data().has("vendorAt");
             return matters && withData++ < MOST_DATA ? event.data() : Json.object();
         }
 
@@ -125,7 +128,8 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
             problems.addAll(few(torn, "more lines were skipped"));
             problems.addAll(few(wrongClock, "more times were impossible"));
             if (outOfOrder > 0) {
-                problems.add(Text.count(outOfOrder, "line") + " out of order (by up to " + Durations.words(farthestBack) + "), sorted by time");
+                problems.add(Text.count(outOfOrder, "line") + " out of order (by up to " + Durations.words(farthestBack)
+                        + "), sorted by time");
             }
             if (ordered.size() < entries.size()) {
                 problems.add(Text.count(entries.size() - ordered.size(), "line") + " recorded twice, used once");

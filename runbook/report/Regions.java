@@ -23,9 +23,11 @@ import java.util.stream.Collectors;
  * White space at line ends and the kind of line ends do not count as a hand.
  */
 final class Regions {
-    private static final Pattern OPEN = Pattern.compile("[ \\t]*<!-- (generated|offered):([a-z0-9-]+)(?: ([0-9a-f]{12}))?(?: offered ([0-9a-f]{12}))? -->[ \\t]*");
-    private static final String OFFER = "> **Newer text for the part above**, which somebody has edited and which was therefore left alone."
-            + " Take over what helps, then delete this part.\n\n";
+    private static final Pattern OPEN = Pattern.compile(
+            "[ \\t]*<!-- (generated|offered):([a-z0-9-]+)(?: ([0-9a-f]{12}))?(?: offered ([0-9a-f]{12}))? -->[ \\t]*");
+    private static final String OFFER =
+            "> **Newer text for the part above**, which somebody has edited and which was therefore left alone."
+                    + " Take over what helps, then delete this part.\n\n";
 
     /** A piece of a document. */
     private sealed interface Part {

@@ -19,19 +19,39 @@ final class Replay {
 
     private static final List<Rule> RULES = List.of(
             rule("GET .*", "safe", "reads change nothing"),
-            rule(".*/api/events", "safe with `unique_id`, else may duplicate",
-                    "send the original `time` and `unique_id`; late events start flows, so hold back what should not mail anybody now"),
+            rule(
+                    ".*/api/events",
+                    "safe with `unique_id`, else may duplicate",
+                    "send the original `time` and `unique_id`; late events start flows, so hold back what should not"
+                            + " mail anybody now"),
             rule(".*/api/event-bulk-create-jobs", "safe with `unique_id`, else may duplicate", "as for events"),
-            rule(".*/api/(profile-import|profile-bulk-import-jobs).*", "safe", "an upsert; drop what a later call has overtaken"),
-            rule("(POST )?/api/profiles", "safe", "an existing profile is refused with 409 duplicate_profile, which counts as done"),
+            rule(
+                    ".*/api/(profile-import|profile-bulk-import-jobs).*",
+                    "safe",
+                    "an upsert; drop what a later call has overtaken"),
+            rule(
+                    "(POST )?/api/profiles",
+                    "safe",
+                    "an existing profile is refused with 409 duplicate_profile, which counts as done"),
             rule("PATCH .*", "safe in order", "oldest first, and not over a newer change: the last write wins"),
-            rule(".*/api/profile-subscription.*", "safe", "may send the double opt-in mail again; drop who has unsubscribed since"),
+            rule(
+                    ".*/api/profile-subscription.*",
+                    "safe",
+                    "may send the double opt-in mail again; drop who has unsubscribed since"),
             rule(".*/api/lists.*", "safe", "adding a member twice adds it once"),
-            rule(".*/api/(campaign-send-jobs|campaigns).*", "never blindly", "look in Klaviyo first: a campaign sent twice is mailed twice"),
+            rule(
+                    ".*/api/(campaign-send-jobs|campaigns).*",
+                    "never blindly",
+                    "look in Klaviyo first: a campaign sent twice is mailed twice"),
             rule("DELETE .*", "safe", "404 counts as done"));
     private static final Rule OTHERWISE = rule(".*", "look first", "no rule for this endpoint: read its reference");
-    private static final List<String> USUAL = List.of("POST /api/events", "POST /api/profile-import", "POST /api/profiles",
-            "PATCH /api/profiles", "POST /api/profile-subscription-bulk-create-jobs", "POST /api/campaign-send-jobs");
+    private static final List<String> USUAL = List.of(
+            "POST /api/events",
+            "POST /api/profile-import",
+            "POST /api/profiles",
+            "PATCH /api/profiles",
+            "POST /api/profile-subscription-bulk-create-jobs",
+            "POST /api/campaign-send-jobs");
 
     private Replay() { }
 
@@ -44,18 +64,25 @@ final class Replay {
         List<String> calls = failed.isEmpty() ? USUAL : failed.entrySet().stream()
                 .sorted(Map.Entry.<String, Long>comparingByValue(Comparator.reverseOrder())).map(Map.Entry::getKey).toList();
         List<String> lines = new ArrayList<>();
-        lines.add("Window: " + window + (failed.isEmpty() ? "; which endpoints failed is unknown (a bundle's logs would tell), so here are the usual ones." : "."));
+        lines.add("Window: " + window
+                + (failed.isEmpty()
+                        ? "; which endpoints failed is unknown (a bundle's logs would tell), so here are the usual"
+                                + " ones."
+                        : "."));
         lines.add("");
         lines.add("| Call | Failed | Repeat? | Mind |");
         lines.add("| --- | --- | --- | --- |");
         for (String call : calls) {
             Rule rule = RULES.stream().filter(one -> one.call.matcher(call).matches()).findFirst().orElse(OTHERWISE);
-            lines.add("| `" + call + "` | " + (failed.containsKey(call) ? String.format(Locale.ROOT, "%,d", failed.get(call)) : "unknown") + " | "
-                    + rule.repeat + " | " + rule.mind + " |");
+            lines.add("| `" + call + "` | "
+                    + (failed.containsKey(call) ? String.format(Locale.ROOT, "%,d", failed.get(call)) : "unknown")
+                    + " | " + rule.repeat + " | " + rule.mind + " |");
         }
         lines.add("");
-        lines.add("Refused calls (400, 401, 403, 429) were never processed. Those that ended in 5xx or a timeout may have been: treat them as possible duplicates.");
-        lines.add("Repeat the oldest first, at no more than half of each endpoint's rate limit, and stop at the first new failure.");
+        lines.add("Refused calls (400, 401, 403, 429) were never processed. Those that ended in 5xx or a timeout may"
+                + " have been: treat them as possible duplicates.");
+        lines.add("Repeat the oldest first, at no more than half of each endpoint's rate limit, and stop at the first"
+                + " new failure.");
         return String.join("\n", lines);
     }
 }

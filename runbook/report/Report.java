@@ -39,8 +39,17 @@ public final class Report {
      * @param lead       who leads; empty for whom the journal names
      * @param drill      the drill's scenario; empty for what the journal says
      */
-    public record Sources(Optional<Incident> incident, Optional<Path> bundle, Http http, URI status, URI prometheus, Prometheus.Queries queries,
-                          Duration timeout, Instant now, Optional<String> lead, Optional<String> drill) { }
+    public record Sources(
+            Optional<Incident> incident,
+            Optional<Path> bundle,
+            Http http,
+            URI status,
+            URI prometheus,
+            Prometheus.Queries queries,
+            Duration timeout,
+            Instant now,
+            Optional<String> lead,
+            Optional<String> drill) {}
 
     private Report(Evidence evidence, Story story) {
         this.evidence = evidence;
@@ -59,8 +68,17 @@ public final class Report {
 
     /** What the incident's folder alone has: no request is made. */
     public static Report recorded(Incident incident, Instant now) {
-        return of(new Sources(Optional.of(incident), Optional.empty(), null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, now,
-                Optional.empty(), Optional.empty()));
+        return of(new Sources(
+                Optional.of(incident),
+                Optional.empty(),
+                null,
+                null,
+                null,
+                Prometheus.Queries.USUAL,
+                Duration.ZERO,
+                now,
+                Optional.empty(),
+                Optional.empty()));
     }
 
     /**
@@ -79,7 +97,10 @@ public final class Report {
 
     /** The page for that Markdown, with the timeline drawn to scale. */
     public String html(String markdown) {
-        return Page.html(markdown, Picture.of(story, evidence.metrics()), (story.drill().isEmpty() ? "" : "DRILL: ") + "Incident: " + story.title());
+        return Page.html(
+                markdown,
+                Picture.of(story, evidence.metrics()),
+                (story.drill().isEmpty() ? "" : "DRILL: ") + "Incident: " + story.title());
     }
 
     /** Whether a text was generated here, so that it can be written again. */

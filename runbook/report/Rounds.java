@@ -59,8 +59,13 @@ final class Rounds {
     }
 
     private static double median(JsonNode round) {
-        long[] sorted = StreamSupport.stream(round.spliterator(), false).filter(JsonNode::isObject)
-                .flatMapToLong(checks -> LongStream.of(StreamSupport.stream(checks.spliterator(), false).mapToLong(JsonNode::asLong).toArray())).sorted().toArray();
+        long[] sorted = StreamSupport.stream(round.spliterator(), false)
+                .filter(JsonNode::isObject)
+                .flatMapToLong(checks -> LongStream.of(StreamSupport.stream(checks.spliterator(), false)
+                        .mapToLong(JsonNode::asLong)
+                        .toArray()))
+                .sorted()
+                .toArray();
         return sorted.length == 0 ? 0 : sorted[sorted.length / 2];
     }
 

@@ -29,7 +29,12 @@ final class Story {
         this.evidence = evidence;
         this.sources = sources;
         this.entries = evidence.entries();
-        this.moments = Milestones.of(entries, evidence.onset().stream().filter(entry -> entry.kind().equals(Entry.SYMPTOM)).findFirst(), evidence.vendor());
+        this.moments = Milestones.of(
+                entries,
+                evidence.onset().stream()
+                        .filter(entry -> entry.kind().equals(Entry.SYMPTOM))
+                        .findFirst(),
+                evidence.vendor());
         this.diagnosed = worst();
         this.lessons = Lessons.of(diagnosis());
         this.impact = new Impact(evidence, moments);
@@ -74,7 +79,9 @@ final class Story {
     String lead() {
         String lead = "";
         for (Entry entry : entries) {
-            String named = entry.data().path("lead").asText(entry.kind().equals(Event.ACKNOWLEDGED) && lead.isEmpty() ? entry.by() : "");
+            String named = entry.data()
+                    .path("lead")
+                    .asText(entry.kind().equals(Event.ACKNOWLEDGED) && lead.isEmpty() ? entry.by() : "");
             lead = named.isBlank() ? lead : named;
         }
         return sources.lead().orElse(lead);
@@ -82,12 +89,23 @@ final class Story {
 
     // The leading diagnosis is the most severe; of equals the last, when most was known.
     private Optional<JsonNode> worst() {
-        return entries.stream().filter(entry -> entry.kind().equals(Event.DIAGNOSED) && entry.data().has("diagnosis") && !entry.healthy()).map(Entry::data)
-                .reduce((one, other) -> other.path("severity").asText("P9").compareTo(one.path("severity").asText("P9")) <= 0 ? other : one);
+        return entries.stream()
+                .filter(entry ->
+                        entry.kind().equals(Event.DIAGNOSED) && entry.data().has("diagnosis") && !entry.healthy())
+                .map(Entry::data)
+                .reduce((one, other) -> other.path("severity")
+                                        .asText("P9")
+                                        .compareTo(one.path("severity").asText("P9"))
+                                <= 0
+                        ? other
+                        : one);
     }
 
     private Stream<Map.Entry<Instant, String>> severities() {
-        return entries.stream().filter(entry -> entry.data().has("severity")).map(entry -> Map.entry(entry.at(), entry.data().path("severity").asText()))
+        return entries.stream()
+                .filter(entry -> entry.data().has("severity"))
+                .map(entry ->
+                        Map.entry(entry.at(), entry.data().path("severity").asText()))
                 .filter(change -> change.getValue().matches("P[1-4]"));
     }
 
@@ -119,12 +137,16 @@ final class Story {
             return Texts.full(sources.now()) + " - HH:MM UTC";
         }
         Instant from = moments.began().get();
-        String until = moments.restored().map(to -> Texts.date(to).equals(Texts.date(from)) ? Texts.clock(to) : Texts.full(to)).orElse("ongoing");
+        String until = moments.restored()
+                .map(to -> Texts.date(to).equals(Texts.date(from)) ? Texts.clock(to) : Texts.full(to))
+                .orElse("ongoing");
         return Texts.full(from) + " - " + until + " UTC";
     }
 
     private String duration() {
-        return moments.lasted().map(Texts::duration).orElse(moments.began().isPresent() ? "not over yet" : "[X hours Y minutes]");
+        return moments.lasted()
+                .map(Texts::duration)
+                .orElse(moments.began().isPresent() ? "not over yet" : "[X hours Y minutes]");
     }
 
     private String severityWords() {
@@ -138,7 +160,9 @@ final class Story {
             }
             last = change.getValue();
         }
-        return severity().isEmpty() ? "P[1-4]" : severity() + (changes.size() > 1 ? " at its worst (" + String.join(", ", changes) + ")" : "");
+        return severity().isEmpty()
+                ? "P[1-4]"
+                : severity() + (changes.size() > 1 ? " at its worst (" + String.join(", ", changes) + ")" : "");
     }
 
     private String summary() {
@@ -146,32 +170,45 @@ final class Story {
             return "[1-2 sentence description of what happened]";
         }
         Words words = Wording.of(diagnosis());
-        String known = diagnosed.map(data -> data.path("title").asText(words.rootCause())).orElse("Something failed that no check has named");
-        String what = "On " + Texts.date(moments.began().get()) + " at " + Texts.clock(moments.began().get()) + " UTC trouble with the Klaviyo integration began: "
-                + Markdown.text(known.replaceFirst("\\.$", ""), 160) + impact.inShort().map(calls -> " (" + calls + ")").orElse("") + ".";
+        String known = diagnosed
+                .map(data -> data.path("title").asText(words.rootCause()))
+                .orElse("Something failed that no check has named");
+        String what = "On " + Texts.date(moments.began().get()) + " at "
+                + Texts.clock(moments.began().get()) + " UTC trouble with the Klaviyo integration began: "
+                + Markdown.text(known.replaceFirst("\\.$", ""), 160)
+                + impact.inShort().map(calls -> " (" + calls + ")").orElse("") + ".";
         return what + " " + ending();
     }
 
     private String ending() {
-        String mitigated = moments.mitigated().map(at -> "It was mitigated at " + Texts.clock(at) + " and ").orElse("It ");
-        return moments.restored().map(at -> mitigated + "worked again from " + Texts.clock(at) + " on, after "
-                + moments.lasted().map(Texts::duration).orElse("an unknown time") + ".").orElse(mitigated + "was not over when this was written.");
+        String mitigated = moments.mitigated()
+                .map(at -> "It was mitigated at " + Texts.clock(at) + " and ")
+                .orElse("It ");
+        return moments.restored()
+                .map(at -> mitigated + "worked again from " + Texts.clock(at) + " on, after "
+                        + moments.lasted().map(Texts::duration).orElse("an unknown time") + ".")
+                .orElse(mitigated + "was not over when this was written.");
     }
 
     private String cause() {
         List<String> said = new ArrayList<>();
         diagnosed.ifPresent(data -> said.add(triaged(data)));
-        entries.stream().filter(entry -> entry.kind().equals(Event.DIAGNOSED) && !entry.data().has("diagnosis")).limit(10)
-                .forEach(entry -> said.add("Named" + (entry.by().isEmpty() ? "" : " by " + Markdown.text(entry.by(), 60)) + " at " + Texts.clock(entry.at()) + ": "
-                        + Markdown.text(entry.text()) + " " + TO_CONFIRM));
+        entries.stream()
+                .filter(entry ->
+                        entry.kind().equals(Event.DIAGNOSED) && !entry.data().has("diagnosis"))
+                .limit(10)
+                .forEach(entry ->
+                        said.add("Named" + (entry.by().isEmpty() ? "" : " by " + Markdown.text(entry.by(), 60)) + " at "
+                                + Texts.clock(entry.at()) + ": " + Markdown.text(entry.text()) + " " + TO_CONFIRM));
         return said.isEmpty() ? "Nothing was diagnosed. " + TO_CONFIRM : String.join("\n\n", said);
     }
 
     private String triaged(JsonNode data) {
         String reason = Markdown.text(data.path("reason").asText(), 400);
         String walked = new Path(data.path("path")).markdown();
-        return "Triage's diagnosis: " + Markdown.text(data.path("title").asText(diagnosis()), 200) + " (" + identifier(diagnosis()) + "). " + TO_CONFIRM
-                + (reason.isEmpty() ? "" : "\n\n" + reason) + (walked.isEmpty() ? "" : "\n\nThe decision tree, as it was walked:\n\n" + walked);
+        return "Triage's diagnosis: " + Markdown.text(data.path("title").asText(diagnosis()), 200) + " ("
+                + identifier(diagnosis()) + "). " + TO_CONFIRM + (reason.isEmpty() ? "" : "\n\n" + reason)
+                + (walked.isEmpty() ? "" : "\n\nThe decision tree, as it was walked:\n\n" + walked);
     }
 
     private static String identifier(String name) {
@@ -182,40 +219,60 @@ final class Story {
     private record Path(JsonNode steps) {
         String markdown() {
             List<String> lines = new ArrayList<>();
-            steps.forEach(step -> lines.add("- " + Markdown.text(step.path("question").asText(), 160) + " **" + Markdown.text(step.path("answer").asText(), 120) + "**"));
+            steps.forEach(
+                    step -> lines.add("- " + Markdown.text(step.path("question").asText(), 160) + " **"
+                            + Markdown.text(step.path("answer").asText(), 120) + "**"));
             return String.join("\n", lines);
         }
     }
 
     private String factors() {
         List<String> factors = new ArrayList<>(lessons.factors());
-        diagnosed.ifPresent(data -> data.path("also").forEach(also -> factors.add("Held at the same time: " + Markdown.text(also.asText(), 80))));
-        return factors.isEmpty() ? "- [factor]" : factors.stream().map(factor -> "- " + factor + " " + TO_CONFIRM).collect(Collectors.joining("\n"));
+        diagnosed.ifPresent(data -> data.path("also")
+                .forEach(also -> factors.add("Held at the same time: " + Markdown.text(also.asText(), 80))));
+        return factors.isEmpty()
+                ? "- [factor]"
+                : factors.stream()
+                        .map(factor -> "- " + factor + " " + TO_CONFIRM)
+                        .collect(Collectors.joining("\n"));
     }
 
     private String actions() {
-        return lessons.actions().isEmpty() ? "- [ ] [Action] - Owner: [name] - Due: [date]" : lessons.actions().stream()
-                .map(action -> "- [ ] **" + action.type() + "**: " + action.text() + " - Owner: [name] - Due: [date]").collect(Collectors.joining("\n"));
+        return lessons.actions().isEmpty()
+                ? "- [ ] [Action] - Owner: [name] - Due: [date]"
+                : lessons.actions().stream()
+                        .map(action ->
+                                "- [ ] **" + action.type() + "**: " + action.text() + " - Owner: [name] - Due: [date]")
+                        .collect(Collectors.joining("\n"));
     }
 
     private String messages() {
         List<Entry> told = entries.stream().filter(entry -> entry.kind().equals(Event.ANNOUNCED)).toList();
-        return told.isEmpty() ? "None recorded." : told.stream().limit(30).map(Story::message).collect(Collectors.joining("\n\n"))
-                + (told.size() > 30 ? "\n\n… and " + (told.size() - 30) + " more in the journal" : "");
+        return told.isEmpty()
+                ? "None recorded."
+                : told.stream().limit(30).map(Story::message).collect(Collectors.joining("\n\n"))
+                        + (told.size() > 30 ? "\n\n… and " + (told.size() - 30) + " more in the journal" : "");
     }
 
     private static String message(Entry told) {
         String text = told.data().path("text").asText();
-        return "**" + Texts.full(told.at()) + " UTC**, " + Markdown.text(told.source(), 40) + ": " + Markdown.text(told.text(), 160)
-                + (text.isEmpty() ? "" : "\n\n" + Markdown.quote(text, 30));
+        return "**" + Texts.full(told.at()) + " UTC**, " + Markdown.text(told.source(), 40) + ": "
+                + Markdown.text(told.text(), 160) + (text.isEmpty() ? "" : "\n\n" + Markdown.quote(text, 30));
     }
 
     private String read() {
         List<String> lines = new ArrayList<>();
-        lines.add("- Read: " + (evidence.asked().isEmpty() ? "nothing" : evidence.asked().stream().map(one -> Markdown.text(one, 120)).collect(Collectors.joining(", "))));
+        lines.add("- Read: "
+                + (evidence.asked().isEmpty()
+                        ? "nothing"
+                        : evidence.asked().stream()
+                                .map(one -> Markdown.text(one, 120))
+                                .collect(Collectors.joining(", "))));
         evidence.missing().forEach(problem -> lines.add("- " + Markdown.text(problem, 240)));
-        evidence.vendor().stream().filter(incident -> incident.url().startsWith("https://"))
-                .forEach(incident -> lines.add("- Klaviyo's own record: " + Markdown.text(incident.name(), 120) + ", " + Markdown.text(incident.url(), 200)));
+        evidence.vendor().stream()
+                .filter(incident -> incident.url().startsWith("https://"))
+                .forEach(incident -> lines.add("- Klaviyo's own record: " + Markdown.text(incident.name(), 120) + ", "
+                        + Markdown.text(incident.url(), 200)));
         return String.join("\n", lines);
     }
 }

@@ -89,12 +89,13 @@ final class Timeline {
 
     private static String placeholders() {
         return """
-                - HH:MM - Alert fired: [description]
-                - HH:MM - Incident acknowledged by [name]
-                - HH:MM - Root cause identified: [description]
-                - HH:MM - Mitigation applied: [what was done]
-                - HH:MM - Service restored
-                - HH:MM - Monitoring confirmed stable""";
+            - HH:MM - Alert fired: [description]
+            - HH:MM - Incident acknowledged by [name]
+            - HH:MM - Root cause identified: [description]
+            - HH:MM - Mitigation applied: [what was done]
+            - HH:MM - Service restored
+            - HH:MM - Monitoring confirmed stable\
+            """;
     }
 
     /** The rows at a length of step; empty when they are too many. */
@@ -109,7 +110,9 @@ final class Timeline {
                 open.clear();
                 current = index;
             }
-            open.computeIfAbsent(place(entry), key -> new Row(entry.at(), entry.source(), new ArrayList<>())).entries().add(entry);
+            open.computeIfAbsent(place(entry), key -> new Row(entry.at(), entry.source(), new ArrayList<>()))
+                    .entries()
+                    .add(entry);
             if (rows.size() + open.size() > MOST_ROWS) {
                 return Optional.empty();
             }
@@ -121,7 +124,9 @@ final class Timeline {
 
     /** What is folded together within a step: one source's entries, but each minute's milestones apart. */
     private String place(Entry entry) {
-        return entry.milestone() && !manyMilestones ? entry.source() + entry.kind() + entry.at().getEpochSecond() / 60 : entry.source();
+        return entry.milestone() && !manyMilestones
+                ? entry.source() + entry.kind() + entry.at().getEpochSecond() / 60
+                : entry.source();
     }
 
     private static String time(Row row, boolean dated) {
@@ -129,7 +134,8 @@ final class Timeline {
         if (Texts.full(row.from()).equals(Texts.full(row.to()))) {
             return from;
         }
-        return from + "–" + (Texts.date(row.from()).equals(Texts.date(row.to())) ? Texts.clock(row.to()) : Texts.full(row.to()));
+        return from + "–"
+                + (Texts.date(row.from()).equals(Texts.date(row.to())) ? Texts.clock(row.to()) : Texts.full(row.to()));
     }
 
     private String what(Row row) {
@@ -154,7 +160,9 @@ final class Timeline {
     /** One entry in the runbook's words. */
     static String sentence(Entry entry) {
         String label = LABELS.get(entry.kind());
-        String by = entry.kind().equals(Event.ACKNOWLEDGED) && !entry.by().isEmpty() ? " by " + Markdown.text(entry.by(), 60) : "";
+        String by = entry.kind().equals(Event.ACKNOWLEDGED) && !entry.by().isEmpty()
+                ? " by " + Markdown.text(entry.by(), 60)
+                : "";
         String text = Markdown.text(entry.text());
         return label == null ? text : "**" + label + by + "**" + (text.isEmpty() ? "" : ": " + text);
     }

@@ -26,20 +26,43 @@ public final class Unfinished {
     private record Rule(String name, Pattern pattern, String message) { }
 
     private static final List<Rule> RULES = List.of(
-            new Rule("placeholder", Pattern.compile("(?<![\\\\!\\]])\\[(?![ xX]\\]|\\^)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\](?![(\\[:])|\\[\\.\\.\\.\\]"), "is a placeholder: fill it in, or delete it"),
-            new Rule("placeholder", Pattern.compile("\\{\\{[^}]*}}|\\bYYYY-MM-DD\\b|\\bHH:MM\\b|\\bTBD\\b|\\bTODO\\b|\\bFIXME\\b|P\\[1-4\\]"), "is a placeholder: fill it in, or delete it"),
-            new Rule("to-confirm", Pattern.compile("(?i)to confirm|to be confirmed"), "is still there: confirm it and delete these words, or correct it"),
-            new Rule("blame", Pattern.compile("(?i)\\b(human error|operator error|user error|careless(ly|ness)?|negligen(t|ce)|incompeten(t|ce)|stupid(ly|ity)?|lazy|sloppy"
-                    + "|should have known|should have (noticed|checked|seen)|failed to follow|forgot to|to blame|(his|her|their) fault|fault of|mistake (of|by))\\b"),
+            new Rule(
+                    "placeholder",
+                    Pattern.compile("(?<![\\\\!\\]])\\[(?!["
+                            + " xX]\\]|\\^)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\](?![(\\[:])|\\[\\.\\.\\.\\]"),
+                    "is a placeholder: fill it in, or delete it"),
+            new Rule(
+                    "placeholder",
+                    Pattern.compile(
+                            "\\{\\{[^}]*}}|\\bYYYY-MM-DD\\b|\\bHH:MM\\b|\\bTBD\\b|\\bTODO\\b|\\bFIXME\\b|P\\[1-4\\]"),
+                    "is a placeholder: fill it in, or delete it"),
+            new Rule(
+                    "to-confirm",
+                    Pattern.compile("(?i)to confirm|to be confirmed"),
+                    "is still there: confirm it and delete these words, or correct it"),
+            new Rule(
+                    "blame",
+                    Pattern.compile("(?i)\\b(human error|operator error|user"
+                        + " error|careless(ly|ness)?|negligen(t|ce)|incompeten(t|ce)|stupid(ly|ity)?|lazy|sloppy|should"
+                        + " have known|should have (noticed|checked|seen)|failed to follow|forgot to|to"
+                        + " blame|(his|her|their) fault|fault of|mistake (of|by))\\b"),
                     "blames: say what made it possible, not who did it"),
-            new Rule("offer", Pattern.compile("<!-- offered:([a-z0-9-]+) .*-->"), "offers newer text beside a part that somebody edited: take over what helps, then delete the offer"));
+            new Rule(
+                    "offer",
+                    Pattern.compile("<!-- offered:([a-z0-9-]+) .*-->"),
+                    "offers newer text beside a part that somebody edited: take over what helps, then delete the"
+                            + " offer"));
 
     private static final Pattern ACTION = Pattern.compile("\\s*[-*+] \\[( |x|X)\\] .*");
-    private static final Pattern OWNER = Pattern.compile("(?i)\\bowner:\\s*(\\[[^\\]]*\\]|[^\\s|-][^|]*?)?\\s*(?:-\\s*due:|\\||$)");
+    private static final Pattern OWNER =
+            Pattern.compile("(?i)\\bowner:\\s*(\\[[^\\]]*\\]|[^\\s|-][^|]*?)?\\s*(?:-\\s*due:|\\||$)");
     private static final Pattern DUE = Pattern.compile("(?i)\\bdue:\\s*(\\[[^\\]]*\\]|\\S+)?");
-    private static final Pattern ROW = Pattern.compile("(?:\\|\\s*|[-*] )(?:(\\d{4}-\\d\\d-\\d\\d) )?(\\d\\d:\\d\\d)(?:–(?:(\\d{4}-\\d\\d-\\d\\d) )?(\\d\\d:\\d\\d))?\\s*(?:\\||-)(.*)");
+    private static final Pattern ROW =
+            Pattern.compile("(?:\\|\\s*|[-*] )(?:(\\d{4}-\\d\\d-\\d\\d) )?(\\d\\d:\\d\\d)(?:–(?:(\\d{4}-\\d\\d-\\d\\d)"
+                    + " )?(\\d\\d:\\d\\d))?\\s*(?:\\||-)(.*)");
     private static final Pattern HEADING = Pattern.compile("#{1,6} (.*)");
-    private static final Pattern EXPLAINED = Pattern.compile("(?i)\\bgap\\s+(\\d\\d:\\d\\d)\\s*[-–]\\s*(\\d\\d:\\d\\d)\\s*:\\s*\\S");
+    private static final Pattern EXPLAINED =
+            Pattern.compile("(?i)\\bgap\\s+(\\d\\d:\\d\\d)\\s*[-–]\\s*(\\d\\d:\\d\\d)\\s*:\\s*\\S");
     private static final int LONGEST_HOLE = 30;
 
     private final List<String> lines;
@@ -82,7 +105,10 @@ public final class Unfinished {
             for (Rule rule : RULES) {
                 Matcher found = rule.pattern.matcher(comment(text) && !rule.name.equals("offer") ? "" : text);
                 if (found.find()) {
-                    add(i + 1, rule.name, "\"" + (rule.name.equals("offer") ? found.group(1) : found.group()) + "\" " + rule.message);
+                    add(
+                            i + 1,
+                            rule.name,
+                            "\"" + (rule.name.equals("offer") ? found.group(1) : found.group()) + "\" " + rule.message);
                 }
             }
         }
@@ -143,8 +169,12 @@ public final class Unfinished {
         if (at.before(last)) {
             order(line, last, at);
         } else if (at.minutesAfter(last) > LONGEST_HOLE && !explained(last, at)) {
-            add(line, "hole", at.minutesAfter(last) + " minutes without an entry before this one: add what happened (./jbang postmortem event),"
-                    + " or explain it below the table (\"Gap " + last.clock + "-" + at.clock + ": why\")");
+            add(
+                    line,
+                    "hole",
+                    at.minutesAfter(last)
+                            + " minutes without an entry before this one: add what happened (./jbang postmortem event),"
+                            + " or explain it below the table (\"Gap " + last.clock + "-" + at.clock + ": why\")");
         }
     }
 
@@ -153,7 +183,11 @@ public final class Unfinished {
     }
 
     private boolean explained(Moment from, Moment to) {
-        return lines.stream().map(EXPLAINED::matcher).anyMatch(gap -> gap.find() && gap.group(1).equals(from.clock) && gap.group(2).equals(to.clock));
+        return lines.stream()
+                .map(EXPLAINED::matcher)
+                .anyMatch(gap -> gap.find()
+                        && gap.group(1).equals(from.clock)
+                        && gap.group(2).equals(to.clock));
     }
 
     private void add(int line, String rule, String message) {

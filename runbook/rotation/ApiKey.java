@@ -23,13 +23,19 @@ record ApiKey(String id, String name, boolean active, Set<String> scopes, String
         Set<String> scopes = new TreeSet<>();
         attributes.path("scopes").forEach(scope -> scopes.add(scope.asText()));
         String redacted = attributes.path("redacted_key").asText();
-        return new ApiKey(resource.path("id").asText(), attributes.path("name").asText(), attributes.path("status").asText().equals("active"),
-                scopes, redacted.substring(Math.max(0, redacted.length() - SHOWN)));
+        return new ApiKey(
+                resource.path("id").asText(),
+                attributes.path("name").asText(),
+                attributes.path("status").asText().equals("active"),
+                scopes,
+                redacted.substring(Math.max(0, redacted.length() - SHOWN)));
     }
 
     /** The one among these that can only be this key; empty when none or several end like it. */
     static Optional<ApiKey> matching(List<ApiKey> listed, Key key) {
-        List<ApiKey> alike = listed.stream().filter(one -> one.ending.length() == SHOWN && key.reveal().endsWith(one.ending)).toList();
+        List<ApiKey> alike = listed.stream()
+                .filter(one -> one.ending.length() == SHOWN && key.reveal().endsWith(one.ending))
+                .toList();
         return alike.size() == 1 ? Optional.of(alike.get(0)) : Optional.empty();
     }
 }

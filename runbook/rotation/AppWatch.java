@@ -20,7 +20,14 @@ final class AppWatch implements AutoCloseable {
     AppWatch(Settings settings) {
         Settings.AppErrors counted = new Settings.AppErrors(java.util.List.of(), LAST_MINUTE, "status");
         this.settings = settings;
-        this.checkup = new Checkup(new Settings(settings.target(), Optional.empty(), settings.revision(), settings.probing(), counted, settings.drill(), settings.proxies()));
+        this.checkup = new Checkup(new Settings(
+                settings.target(),
+                Optional.empty(),
+                settings.revision(),
+                settings.probing(),
+                counted,
+                settings.drill(),
+                settings.proxies()));
     }
 
     /** Whether Prometheus is there to be asked. */
@@ -36,8 +43,15 @@ final class AppWatch implements AutoCloseable {
     }
 
     private Optional<String> fingerprint() {
-        return settings.target().app() != null && checkup.http().get(settings.target().app(), Map.of(), settings.probing().timeout()) instanceof Reply reply
-                ? Optional.ofNullable(reply.json().path("keyFingerprint").textValue()) : Optional.empty();
+        return settings.target().app() != null
+                        && checkup.http()
+                                        .get(
+                                                settings.target().app(),
+                                                Map.of(),
+                                                settings.probing().timeout())
+                                instanceof Reply reply
+                ? Optional.ofNullable(reply.json().path("keyFingerprint").textValue())
+                : Optional.empty();
     }
 
     @Override

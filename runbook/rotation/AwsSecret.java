@@ -18,7 +18,9 @@ record AwsSecret(String name, String id, String region, String field) implements
     }
 
     private Command command(String verb) {
-        return Command.of("aws", "secretsmanager", verb, "--secret-id", id).option("--region", region).and("--output", "json");
+        return Command.of("aws", "secretsmanager", verb, "--secret-id", id)
+                .option("--region", region)
+                .and("--output", "json");
     }
 
     @Override
@@ -28,7 +30,9 @@ record AwsSecret(String name, String id, String region, String field) implements
 
     @Override
     public Command writing() {
-        return command("put-secret-value").and("--secret-string", "file:///dev/stdin").feeding(field == null ? "the key" : "the JSON secret with the key in it");
+        return command("put-secret-value")
+                .and("--secret-string", "file:///dev/stdin")
+                .feeding(field == null ? "the key" : "the JSON secret with the key in it");
     }
 
     @Override
@@ -39,12 +43,17 @@ record AwsSecret(String name, String id, String region, String field) implements
     private Held held(Tool tool, Command command) throws Trouble {
         JsonNode answer = tool.run(command, subject()).json();
         String secret = secret(answer);
-        return Held.of(field == null ? secret : JsonField.value(secret, field).orElseThrow(this::noField), answer.path("VersionId").asText());
+        return Held.of(
+                field == null ? secret : JsonField.value(secret, field).orElseThrow(this::noField),
+                answer.path("VersionId").asText());
     }
 
     private String secret(JsonNode answer) throws Trouble {
         if (answer.has("SecretBinary")) {
-            throw new Trouble(Kind.UNFIT, id + " is a binary secret: a key is text", "aws secretsmanager describe-secret --secret-id " + id);
+            throw new Trouble(
+                    Kind.UNFIT,
+                    id + " is a binary secret: a key is text",
+                    "aws secretsmanager describe-secret --secret-id " + id);
         }
         if (!answer.path("SecretString").isTextual()) {
             throw SecretStore.garbled(reading());
@@ -53,8 +62,11 @@ record AwsSecret(String name, String id, String region, String field) implements
     }
 
     private Trouble noField() {
-        return new Trouble(Kind.NOT_FOUND, id + " has no text field " + field + " in it", "aws secretsmanager get-secret-value --secret-id " + id
-                + subject().place() + " --query SecretString --output text | jq keys");
+        return new Trouble(
+                Kind.NOT_FOUND,
+                id + " has no text field " + field + " in it",
+                "aws secretsmanager get-secret-value --secret-id " + id
+                        + subject().place() + " --query SecretString --output text | jq keys");
     }
 
     @Override
@@ -74,7 +86,9 @@ record AwsSecret(String name, String id, String region, String field) implements
 
     @Override
     public String undo(String version) {
-        return "aws secretsmanager update-secret-version-stage --secret-id " + Command.quoted(id) + subject().place() + " --version-stage AWSCURRENT --move-to-version-id " + version
-                + " --remove-from-version-id $(" + reading().option("--query", "VersionId").shown().replace("--output json", "--output text") + ")";
+        return "aws secretsmanager update-secret-version-stage --secret-id " + Command.quoted(id)
+                + subject().place() + " --version-stage AWSCURRENT --move-to-version-id " + version
+                + " --remove-from-version-id $("
+                + reading().option("--query", "VersionId").shown().replace("--output json", "--output text") + ")";
     }
 }

@@ -54,6 +54,9 @@ record AzureSecret(String name, String vault, String secret) implements SecretSt
 
     @Override
     public String undo(String version) {
-        return command("show").and("--version", version, "--query", "value", "--output", "tsv").shown() + " | " + command("set").and("--value", "@-", "--output", "none").shown();
+        return command("show")
+                        .and("--version", version, "--query", "value", "--output", "tsv")
+                        .shown() + " | "
+                + command("set").and("--value", "@-", "--output", "none").shown();
     }
 }

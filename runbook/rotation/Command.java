@@ -47,7 +47,8 @@ public record Command(List<String> words, String fed) {
 
     /** As it can be pasted into a shell; what standard input carries follows as a comment. */
     public String shown() {
-        return words.stream().map(Command::quoted).collect(Collectors.joining(" ")) + (fed.isEmpty() ? "" : "   # " + fed + " on standard input");
+        return words.stream().map(Command::quoted).collect(Collectors.joining(" "))
+                + (fed.isEmpty() ? "" : "   # " + fed + " on standard input");
     }
 
     static String quoted(String word) {

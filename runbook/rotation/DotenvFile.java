@@ -27,7 +27,10 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
 
     /** Named by its whole path, so that a run from another folder means the same file; no shell expands {@code ~} after {@code file:}. */
     static DotenvFile of(String path, String variable) {
-        Path absolute = Path.of(path.replaceFirst("^~/", Matcher.quoteReplacement(System.getProperty("user.home") + "/"))).toAbsolutePath().normalize();
+        Path absolute = Path.of(
+                        path.replaceFirst("^~/", Matcher.quoteReplacement(System.getProperty("user.home") + "/")))
+                .toAbsolutePath()
+                .normalize();
         return new DotenvFile("file:" + absolute + "#" + variable, absolute, variable);
     }
 
@@ -52,7 +55,10 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
         Held held = read(tool);
         Path folder = real().getParent();
         if (!Files.isWritable(folder)) {
-            throw new Trouble(Kind.DENIED, "no permission to write in " + folder + ", which replacing the file needs", "sudo chown \"$USER\" " + Command.quoted(folder.toString()));
+            throw new Trouble(
+                    Kind.DENIED,
+                    "no permission to write in " + folder + ", which replacing the file needs",
+                    "sudo chown \"$USER\" " + Command.quoted(folder.toString()));
         }
         keepable();
         return held;
@@ -64,7 +70,10 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
             PosixFileAttributes file = attributes(real());
             String me = System.getProperty("user.name");
             if (file != null && !file.owner().getName().equals(me) && !me.equals("root")) {
-                throw new Trouble(Kind.DENIED, path + " belongs to " + file.owner().getName() + ": replacing it would change that", "sudo -u " + file.owner().getName() + " …the same command…");
+                throw new Trouble(
+                        Kind.DENIED,
+                        path + " belongs to " + file.owner().getName() + ": replacing it would change that",
+                        "sudo -u " + file.owner().getName() + " …the same command…");
             }
         } catch (IOException e) {
             throw unreadable(e);
@@ -89,7 +98,10 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
             keep(attributes(file), half);
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw new Trouble(Kind.FAILED, path + " cannot be replaced: " + Incident.why(e), "ls -ld " + Command.quoted(file.getParent().toString()));
+            throw new Trouble(
+                    Kind.FAILED,
+                    path + " cannot be replaced: " + Incident.why(e),
+                    "ls -ld " + Command.quoted(file.getParent().toString()));
         } finally {
             discard(half);
         }
@@ -104,8 +116,11 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
     }
 
     private static void fill(Path half, String text) throws IOException {
-        try (FileChannel channel = posix() ? FileChannel.open(half, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
+        try (FileChannel channel = posix()
+                ? FileChannel.open(
+                        half,
+                        Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+                        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
                 : FileChannel.open(half, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.ISO_8859_1));
             while (bytes.hasRemaining()) {
@@ -146,8 +161,12 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
 
     private Trouble unreadable(IOException e) {
         boolean missing = Files.notExists(path);
-        return new Trouble(missing ? Kind.NOT_FOUND : Kind.DENIED, path + " cannot be read: " + Incident.why(e),
-                missing ? "find . -name " + Command.quoted(path.getFileName().toString()) : "ls -l " + Command.quoted(path.toString()));
+        return new Trouble(
+                missing ? Kind.NOT_FOUND : Kind.DENIED,
+                path + " cannot be read: " + Incident.why(e),
+                missing
+                        ? "find . -name " + Command.quoted(path.getFileName().toString())
+                        : "ls -l " + Command.quoted(path.toString()));
     }
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
@@ -168,14 +187,29 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
 
     private Assignment assignment(String text) throws Trouble {
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable)
-                + "[ \\t]*=[ \\t]*(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
+                        + "[ \\t]*=[ \\t]*(?:\"([^\"\\r"
+                        + "\\n"
+                        + "]*)\"|'([^'\\r"
+                        + "\\n"
+                        + "]*)'|([^\\s\"'#][^\\r"
+                        + "\\n"
+                        + "]*?|))[ \\t]*(?:[ \\t]#[^\\r"
+                        + "\\n"
+                        + "]*)?\\r"
+                        + "?$")
+                .matcher(text);
         if (!line.find()) {
-            throw new Trouble(Kind.NOT_FOUND, path + " sets no " + variable, "echo " + variable + "= >> " + Command.quoted(path.toString()));
+            throw new Trouble(
+                    Kind.NOT_FOUND,
+                    path + " sets no " + variable,
+                    "echo " + variable + "= >> " + Command.quoted(path.toString()));
         }
         int group = line.group(1) != null ? 1 : line.group(2) != null ? 2 : 3;
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
         if (line.find()) {
-            throw new Trouble(Kind.UNFIT, path + " sets " + variable + " more than once: which one counts depends on who reads it",
+            throw new Trouble(
+                    Kind.UNFIT,
+                    path + " sets " + variable + " more than once: which one counts depends on who reads it",
                     "grep -n " + variable + " " + Command.quoted(path.toString()) + "   # remove all but one");
         }
         return found;

@@ -46,10 +46,17 @@ public final class Drill implements AutoCloseable {
         Path folder = chosen.isPresent() ? null : Files.createTempDirectory("klaviyo-drill");
         SecretStore store = chosen.orElseGet(() -> Places.store("file:" + folder.resolve("app.env") + "#" + VARIABLE));
         if (!(store instanceof DotenvFile file) || Files.exists(file.path())) {
-            throw new Problem("--to " + store.name() + ": a drill touches nothing of yours; leave --to away, or give file:PATH#VAR with a file that does not exist yet");
+            throw new Problem("--to " + store.name()
+                    + ": a drill touches nothing of yours; leave --to away, or give file:PATH#VAR with a file"
+                    + " that does not exist yet");
         }
-        Files.createFile(file.path(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "=" + sandbox.control().appKey() + "\n", StandardCharsets.UTF_8);
+        Files.createFile(
+                file.path(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        Files.writeString(
+                file.path(),
+                "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
+                        + sandbox.control().appKey() + "\n",
+                StandardCharsets.UTF_8);
         sandbox.control().appKeyFile(file.path(), file.variable());
         if (variant.equals("restart")) {
             sandbox.control().failRestarts(1);

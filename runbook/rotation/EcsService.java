@@ -15,7 +15,18 @@ record EcsService(String name, String cluster, String service) implements Restar
 
     @Override
     public List<Command> restarting(Duration within) {
-        return List.of(Command.of("aws", "ecs", "update-service", "--cluster", cluster, "--service", service, "--force-new-deployment", "--output", "json"),
+        return List.of(
+                Command.of(
+                        "aws",
+                        "ecs",
+                        "update-service",
+                        "--cluster",
+                        cluster,
+                        "--service",
+                        service,
+                        "--force-new-deployment",
+                        "--output",
+                        "json"),
                 Command.of("aws", "ecs", "wait", "services-stable", "--cluster", cluster, "--services", service));
     }
 
@@ -26,11 +37,15 @@ record EcsService(String name, String cluster, String service) implements Restar
 
     @Override
     public Optional<String> mark(Tool tool) throws Trouble {
-        Command describe = Command.of("aws", "ecs", "describe-services", "--cluster", cluster, "--services", service, "--output", "json");
+        Command describe = Command.of(
+                "aws", "ecs", "describe-services", "--cluster", cluster, "--services", service, "--output", "json");
         JsonNode answer = tool.run(describe, subject()).json();
         // A service that is not there is no error to ECS: it is listed as a failure.
         if (!answer.path("failures").isEmpty()) {
-            throw new Trouble(Kind.NOT_FOUND, "no service " + service + " in cluster " + cluster, "aws ecs list-services --cluster " + cluster);
+            throw new Trouble(
+                    Kind.NOT_FOUND,
+                    "no service " + service + " in cluster " + cluster,
+                    "aws ecs list-services --cluster " + cluster);
         }
         String deployment = answer.path("services").path(0).path("deployments").path(0).path("id").asText();
         if (deployment.isEmpty()) {

@@ -33,7 +33,9 @@ record GcpSecret(String name, String secret, String project) implements SecretSt
 
     @Override
     public Command writing() {
-        return Command.of("gcloud", "secrets", "versions", "add", secret, "--data-file=-").and(inProject()).feeding("the key");
+        return Command.of("gcloud", "secrets", "versions", "add", secret, "--data-file=-")
+                .and(inProject())
+                .feeding("the key");
     }
 
     @Override
@@ -72,6 +74,8 @@ record GcpSecret(String name, String secret, String project) implements SecretSt
 
     @Override
     public String undo(String version) {
-        return "gcloud secrets versions access " + version + " --secret=" + secret + subject().place() + " | gcloud secrets versions add " + secret + subject().place() + " --data-file=-";
+        return "gcloud secrets versions access " + version + " --secret=" + secret
+                + subject().place() + " | gcloud secrets versions add " + secret
+                + subject().place() + " --data-file=-";
     }
 }

@@ -23,9 +23,15 @@ record GithubSecret(String name, String repository, String secret) implements Se
     @Override
     public Held read(Tool tool) throws Trouble {
         String list = tool.run(reading(), subject()).out();
-        String updated = list.lines().map(line -> line.strip().split("\\s+", 2)).filter(line -> line[0].equalsIgnoreCase(secret))
-                .map(line -> line.length > 1 ? line[1] : "").findFirst().orElseThrow(() -> new Trouble(Kind.NOT_FOUND,
-                        "no secret " + secret + " in " + repository, "gh secret set " + secret + " --repo " + repository + "   # makes it; it asks for the value"));
+        String updated = list.lines()
+                .map(line -> line.strip().split("\\s+", 2))
+                .filter(line -> line[0].equalsIgnoreCase(secret))
+                .map(line -> line.length > 1 ? line[1] : "")
+                .findFirst()
+                .orElseThrow(() -> new Trouble(
+                        Kind.NOT_FOUND,
+                        "no secret " + secret + " in " + repository,
+                        "gh secret set " + secret + " --repo " + repository + "   # makes it; it asks for the value"));
         return new Held(Optional.empty(), updated);
     }
 

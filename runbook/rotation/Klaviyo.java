@@ -53,7 +53,10 @@ final class Klaviyo {
         return switch (Symptom.of(answer)) {
             case NONE -> {
                 Optional<Auth.Account> account = Auth.account((Reply) answer);
-                yield new Standing(State.VALID, account.map(Auth.Account::id).or(() -> site), account.map(Auth.Account::toString).orElse("authenticated"));
+                yield new Standing(
+                        State.VALID,
+                        account.map(Auth.Account::id).or(() -> site),
+                        account.map(Auth.Account::toString).orElse("authenticated"));
             }
             case FORBIDDEN -> new Standing(State.VALID, site, "valid, though without accounts:read");
             case UNAUTHORIZED -> new Standing(State.INVALID, Optional.empty(), Symptom.describe(answer));
@@ -74,10 +77,20 @@ final class Klaviyo {
 
     /** Enables or disables a key by the beta API; {@code with} needs credentials:write. */
     void enabled(Key with, String id, boolean enabled) throws Trouble {
-        var document = Map.of("data", Map.of("type", "api-key", "id", id, "attributes", Map.of("status", enabled ? "active" : "disabled")));
-        Answer answer = ask(with, "PATCH", KEYS + "/" + id, BETA, Json.line(Json.of(document)).getBytes(StandardCharsets.UTF_8));
+        var document = Map.of(
+                "data",
+                Map.of("type", "api-key", "id", id, "attributes", Map.of("status", enabled ? "active" : "disabled")));
+        Answer answer = ask(
+                with,
+                "PATCH",
+                KEYS + "/" + id,
+                BETA,
+                Json.line(Json.of(document)).getBytes(StandardCharsets.UTF_8));
         if (!(answer instanceof Reply reply) || reply.status() != 200) {
-            throw new Trouble(Kind.FAILED, "Klaviyo did not " + (enabled ? "enable" : "disable") + " it: " + Symptom.describe(answer), "");
+            throw new Trouble(
+                    Kind.FAILED,
+                    "Klaviyo did not " + (enabled ? "enable" : "disable") + " it: " + Symptom.describe(answer),
+                    "");
         }
     }
 

@@ -21,7 +21,15 @@ record KubernetesSecret(String name, String namespace, String secret, String fie
 
     @Override
     public Command writing() {
-        return Command.of("kubectl", "patch", "secret", secret, "-n", namespace, "--type=merge", "--patch-file=/dev/stdin")
+        return Command.of(
+                        "kubectl",
+                        "patch",
+                        "secret",
+                        secret,
+                        "-n",
+                        namespace,
+                        "--type=merge",
+                        "--patch-file=/dev/stdin")
                 .feeding("a patch with the key in it");
     }
 
@@ -36,7 +44,10 @@ record KubernetesSecret(String name, String namespace, String secret, String fie
     static void allowed(Tool tool, Command question, Subject subject) throws Trouble {
         Output answer = tool.attempt(question, "");
         if (answer.out().strip().startsWith("no")) {
-            throw new Trouble(Kind.DENIED, "no permission to patch " + subject.name(), subject.into("kubectl auth can-i --list{place}"));
+            throw new Trouble(
+                    Kind.DENIED,
+                    "no permission to patch " + subject.name(),
+                    subject.into("kubectl auth can-i --list{place}"));
         }
     }
 
@@ -47,14 +58,22 @@ record KubernetesSecret(String name, String namespace, String secret, String fie
             throw SecretStore.garbled(reading());
         }
         if (answer.path("immutable").asBoolean()) {
-            throw new Trouble(Kind.UNFIT, secret + " is immutable: it can only be replaced by another secret", "kubectl get secret " + secret + " -n " + namespace + " -o yaml");
+            throw new Trouble(
+                    Kind.UNFIT,
+                    secret + " is immutable: it can only be replaced by another secret",
+                    "kubectl get secret " + secret + " -n " + namespace + " -o yaml");
         }
         JsonNode value = answer.path("data").path(field);
         if (!value.isTextual()) {
-            throw new Trouble(Kind.NOT_FOUND, secret + " has no field " + field, "kubectl describe secret " + secret + " -n " + namespace);
+            throw new Trouble(
+                    Kind.NOT_FOUND,
+                    secret + " has no field " + field,
+                    "kubectl describe secret " + secret + " -n " + namespace);
         }
         try {
-            return Held.of(new String(Base64.getDecoder().decode(value.asText()), StandardCharsets.UTF_8), answer.path("metadata").path("resourceVersion").asText());
+            return Held.of(
+                    new String(Base64.getDecoder().decode(value.asText()), StandardCharsets.UTF_8),
+                    answer.path("metadata").path("resourceVersion").asText());
         } catch (IllegalArgumentException e) {
             throw SecretStore.garbled(reading());
         }

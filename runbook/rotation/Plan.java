@@ -26,7 +26,10 @@ public record Plan(List<Line> lines) {
 
     /** The same as steps that were not made. */
     public List<Step> steps() {
-        return lines.stream().map(line -> new Step(line.step, line.place, Outcome.PLANNED, 0, line.command, String.join("; ", line.notes), "")).toList();
+        return lines.stream()
+                .map(line -> new Step(
+                        line.step, line.place, Outcome.PLANNED, 0, line.command, String.join("; ", line.notes), ""))
+                .toList();
     }
 
     static Plan of(Wishes wishes, List<Holding> holdings, Optional<Key> fresh, Optional<Key> old) {
@@ -35,19 +38,37 @@ public record Plan(List<Line> lines) {
             lines.add(new Line("store", holding.name(), holding.store.writing().shown(), notes(holding, fresh)));
         }
         for (Holding holding : holdings) {
-            lines.add(holding.store.readable() ? new Line("read-back", holding.name(), holding.store.reading().shown(), List.of())
-                    : new Line("read-back", holding.name(), "", List.of("not compared: " + holding.store.note())));
+            lines.add(
+                    holding.store.readable()
+                            ? new Line(
+                                    "read-back",
+                                    holding.name(),
+                                    holding.store.reading().shown(),
+                                    List.of())
+                            : new Line(
+                                    "read-back", holding.name(), "", List.of("not compared: " + holding.store.note())));
         }
         for (RestartTarget target : wishes.targets()) {
-            target.restarting(wishes.restart()).forEach(command -> lines.add(new Line("restart", target.name(), command.shown(), List.of())));
+            target.restarting(wishes.restart())
+                    .forEach(command -> lines.add(new Line("restart", target.name(), command.shown(), List.of())));
         }
         if (wishes.targets().isEmpty()) {
-            lines.add(new Line("restart", "app", "", List.of("nothing to restart was given: the application has to read the key anew by itself")));
+            lines.add(new Line(
+                    "restart",
+                    "app",
+                    "",
+                    List.of("nothing to restart was given: the application has to read the key anew by itself")));
         }
         lines.add(new Line("verify", "app", "", List.of(verification(wishes))));
-        lines.add(new Line("disable-old", old.map(key -> "sha256 " + key.fingerprint()).orElse("unknown"), "", List.of(wishes.disableOld()
-                ? "disabled by Klaviyo's API " + Durations.words(wishes.grace()) + " after the application is well; enabled again if anything still uses it"
-                : "stays enabled: delete it by hand afterwards")));
+        lines.add(new Line(
+                "disable-old",
+                old.map(key -> "sha256 " + key.fingerprint()).orElse("unknown"),
+                "",
+                List.of(
+                        wishes.disableOld()
+                                ? "disabled by Klaviyo's API " + Durations.words(wishes.grace())
+                                        + " after the application is well; enabled again if anything still uses it"
+                                : "stays enabled: delete it by hand afterwards")));
         return new Plan(List.copyOf(lines));
     }
 
@@ -81,7 +102,11 @@ public record Plan(List<Line> lines) {
 
     private static String verification(Wishes wishes) {
         String within = " within " + Durations.words(wishes.verify());
-        return (wishes.settings().target().app() == null ? "no --app-url: nobody looks at the application's health" : "healthy" + within + " by " + wishes.settings().target().app())
-                + (wishes.settings().target().prometheus() == null ? "" : ", its errors not rising") + "; the new key still authenticates";
+        return (wishes.settings().target().app() == null
+                        ? "no --app-url: nobody looks at the application's health"
+                        : "healthy" + within + " by "
+                                + wishes.settings().target().app())
+                + (wishes.settings().target().prometheus() == null ? "" : ", its errors not rising")
+                + "; the new key still authenticates";
     }
 }

@@ -69,18 +69,30 @@ final class Preflight {
             holding.version = holding.now.version();
         }
         if (!holding.store.readable()) {
-            return Done.warn("there; " + holding.store.note() + earlier.map(one -> "; the run before left it " + holding.state.name().toLowerCase(Locale.ROOT)).orElse(""));
+            return Done.warn("there; " + holding.store.note()
+                    + earlier.map(one -> "; the run before left it "
+                                    + holding.state.name().toLowerCase(Locale.ROOT))
+                            .orElse(""));
         }
         Key held = holding.now.key().orElseThrow();
         if (holding.now.holds(holding.before)) {
             holding.old = Optional.of(held);
         }
-        String holds = "holds " + earlier.map(one -> whose(holding, one) + ", ").orElse("") + held.describe() + holding.now.versionWords();
-        return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key" + held.faults().stream().map(fault -> ": " + fault).findFirst().orElse(""));
+        String holds = "holds " + earlier.map(one -> whose(holding, one) + ", ").orElse("") + held.describe()
+                + holding.now.versionWords();
+        return held.known()
+                ? Done.ok(holds)
+                : Done.warn(holds + ", which is no private key"
+                        + held.faults().stream()
+                                .map(fault -> ": " + fault)
+                                .findFirst()
+                                .orElse(""));
     }
 
     private static String whose(Holding holding, Progress earlier) {
-        return holding.now.holds(holding.before) ? "the old key" : holding.now.holds(earlier.fingerprint("newKey")) ? "the new key" : "neither the old nor the new key";
+        return holding.now.holds(holding.before)
+                ? "the old key"
+                : holding.now.holds(earlier.fingerprint("newKey")) ? "the new key" : "neither the old nor the new key";
     }
 
     private Done lookAtApp() {
@@ -101,12 +113,20 @@ final class Preflight {
         old = known.stream().filter(key -> recorded.isEmpty() || key.fingerprint().equals(recorded)).findFirst();
         for (Holding holding : work.holdings()) {
             if (holding.old.isEmpty()) {
-                holding.old = holding.before.isEmpty() ? old : known.stream().filter(key -> key.fingerprint().equals(holding.before)).findFirst();
+                holding.old = holding.before.isEmpty()
+                        ? old
+                        : known.stream()
+                                .filter(key -> key.fingerprint().equals(holding.before))
+                                .findFirst();
             }
             if (!holding.store.readable() && holding.old.isEmpty() && before.isEmpty()) {
-                throw new Trouble(Kind.UNFIT, holding.name() + " cannot be read, so there would be no way back", "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
+                throw new Trouble(
+                        Kind.UNFIT,
+                        holding.name() + " cannot be read, so there would be no way back",
+                        "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
             }
         }
-        return old.map(key -> Done.ok(key.describe())).orElseGet(() -> Done.warn("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it"));
+        return old.map(key -> Done.ok(key.describe()))
+                .orElseGet(() -> Done.warn("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it"));
     }
 }

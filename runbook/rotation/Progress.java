@@ -36,8 +36,14 @@ final class Progress {
 
     /** A new rotation's. */
     static Progress begin(Incident incident, AppState app) {
-        return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED).put("startedAt", Instant.now().toString())
-                .put("app", app.health().name()).put("restarting", false));
+        return new Progress(
+                incident,
+                Json.object()
+                        .put("schema", 1)
+                        .put("outcome", UNFINISHED)
+                        .put("startedAt", Instant.now().toString())
+                        .put("app", app.health().name())
+                        .put("restarting", false));
     }
 
     /**
@@ -51,7 +57,9 @@ final class Progress {
             return Optional.empty();
         }
         JsonNode root = Json.read(Files.readAllBytes(file));
-        boolean open = List.of(UNFINISHED, "stuck").contains(root.path("outcome").asText()) && root.path("stores").isArray();
+        boolean open =
+                List.of(UNFINISHED, "stuck").contains(root.path("outcome").asText())
+                        && root.path("stores").isArray();
         return open ? Optional.of(new Progress(incident, (ObjectNode) root)) : Optional.empty();
     }
 
@@ -101,19 +109,26 @@ final class Progress {
 
     /** A key as its kind and fingerprint; nulls for none. */
     static JsonNode key(Optional<Key> key) {
-        return Json.object().put("kind", key.map(Key::kind).orElse(null)).put("fingerprint", key.map(Key::fingerprint).orElse(null));
+        return Json.object()
+                .put("kind", key.map(Key::kind).orElse(null))
+                .put("fingerprint", key.map(Key::fingerprint).orElse(null));
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
     void save(List<Holding> holdings) throws Trouble {
         ArrayNode stores = root.putArray("stores");
         for (Holding holding : holdings) {
-            stores.addObject().put("name", holding.name()).put("before", holding.before).put("version", holding.version).put("state", holding.state.name());
+            stores.addObject()
+                    .put("name", holding.name())
+                    .put("before", holding.before)
+                    .put("version", holding.version)
+                    .put("state", holding.state.name());
         }
         try {
             write();
         } catch (IOException e) {
-            throw new Trouble(Kind.FAILED, "the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
+            throw new Trouble(
+                    Kind.FAILED, "the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
         }
     }
 
@@ -138,15 +153,18 @@ final class Progress {
 
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
     void awaitChild(Duration patience) {
-        ProcessHandle.of(root.path("child").path("pid").asLong(-1)).filter(child -> started(child).equals(root.path("child").path("started").asText())).ifPresent(child -> {
-            try {
-                child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            } catch (Exception e) {
-                Tool.kill(child);
-            }
-        });
+        ProcessHandle.of(root.path("child").path("pid").asLong(-1))
+                .filter(child ->
+                        started(child).equals(root.path("child").path("started").asText()))
+                .ifPresent(child -> {
+                    try {
+                        child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    } catch (Exception e) {
+                        Tool.kill(child);
+                    }
+                });
     }
 
     // Process ids come round again: only together with the time of its start does one name a process.

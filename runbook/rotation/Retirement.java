@@ -42,7 +42,13 @@ final class Retirement {
         }
         Optional<ApiKey> listed = klaviyo.list(fresh).flatMap(keys -> ApiKey.matching(keys, old.get()));
         if (listed.isEmpty()) {
-            ledger.run("disable-old", "old key", "", () -> Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. " + byHand(old, Instant.now())));
+            ledger.run(
+                    "disable-old",
+                    "old key",
+                    "",
+                    () -> Done.warn(
+                            "not disabled: the new key may not list keys (credentials:read), or several end alike. "
+                                    + byHand(old, Instant.now())));
             return;
         }
         ledger.waiting("the old key stays enabled for another " + Durations.words(wishes.grace()));
@@ -64,13 +70,16 @@ final class Retirement {
         if (standing.state() == Standing.State.INVALID) {
             return Done.skipped("dead already (" + standing.words() + "): delete it in Klaviyo, Settings > API keys");
         }
-        return old.isEmpty() || old.get().equals(fresh) ? Done.skipped("which key was the old one is not known: delete it in Klaviyo, Settings > API keys")
+        return old.isEmpty() || old.get().equals(fresh)
+                ? Done.skipped("which key was the old one is not known: delete it in Klaviyo, Settings > API keys")
                 : Done.skipped(byHand(old, Instant.now().plus(wishes.grace())));
     }
 
     private static String byHand(Optional<Key> old, Instant when) {
-        return "Delete the old key" + old.map(key -> " (sha256 " + key.fingerprint() + ")").orElse("") + " in Klaviyo, Settings > API keys, not before "
-                + when.truncatedTo(ChronoUnit.MINUTES) + " and once nothing uses it any more";
+        return "Delete the old key"
+                + old.map(key -> " (sha256 " + key.fingerprint() + ")").orElse("")
+                + " in Klaviyo, Settings > API keys, not before " + when.truncatedTo(ChronoUnit.MINUTES)
+                + " and once nothing uses it any more";
     }
 
     private void unused(Key old) throws Trouble {

@@ -68,7 +68,9 @@ final class RollBack {
                 return Done.ok("holds the old value again, sha256 " + key.fingerprint());
             }
         }
-        throw last != null ? last : new Trouble(Kind.FAILED, "does not give back the old value, but " + holding.now, "");
+        throw last != null
+                ? last
+                : new Trouble(Kind.FAILED, "does not give back the old value, but " + holding.now, "");
     }
 
     private boolean holds(Holding holding) {
@@ -83,10 +85,13 @@ final class RollBack {
     private Key oldValue(Holding holding) throws Trouble {
         if (holding.old.isEmpty()) {
             // After a kill nobody has it in memory: its own history may.
-            holding.old = holding.store.recall(work.tool(), holding.version).filter(key -> key.fingerprint().equals(holding.before));
+            holding.old = holding.store.recall(work.tool(), holding.version).filter(key -> key.fingerprint()
+                    .equals(holding.before));
             holding.old.ifPresent(work.tool()::conceal);
         }
-        return holding.old.orElseThrow(() -> new Trouble(Kind.NOT_FOUND, "its old value, sha256 " + holding.before + ", is nowhere to be had",
+        return holding.old.orElseThrow(() -> new Trouble(
+                Kind.NOT_FOUND,
+                "its old value, sha256 " + holding.before + ", is nowhere to be had",
                 "finish instead: run the same command again with the new key"));
     }
 
@@ -120,8 +125,12 @@ final class RollBack {
 
     private static List<HandStep> byHand(Holding holding) {
         String undo = holding.version.isEmpty() ? "" : holding.store.undo(holding.version);
-        return List.of(undo.isEmpty()
-                ? new HandStep("put the old key" + (holding.before.isEmpty() ? "" : " (sha256 " + holding.before + ")") + " back into " + holding.name(), holding.store.writing().shown())
-                : new HandStep("put the old value of " + holding.name() + " back from its own history", undo));
+        return List.of(
+                undo.isEmpty()
+                        ? new HandStep(
+                                "put the old key" + (holding.before.isEmpty() ? "" : " (sha256 " + holding.before + ")")
+                                        + " back into " + holding.name(),
+                                holding.store.writing().shown())
+                        : new HandStep("put the old value of " + holding.name() + " back from its own history", undo));
     }
 }

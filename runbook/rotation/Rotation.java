@@ -25,8 +25,10 @@ import runbook.rotation.Trouble.Kind;
  */
 public final class Rotation implements AutoCloseable {
     // To bring a dead key back would leave the application with none.
-    private static final HandStep ENABLE = new HandStep("something still uses the old key, which is disabled and could not be enabled again: do that in Klaviyo, "
-            + "Settings > API keys. The stores keep the new key meanwhile", "");
+    private static final HandStep ENABLE = new HandStep(
+            "something still uses the old key, which is disabled and could not be enabled again: do that in Klaviyo, "
+                    + "Settings > API keys. The stores keep the new key meanwhile",
+            "");
 
     private final Work work;
     private final Verification verification;
@@ -59,8 +61,14 @@ public final class Rotation implements AutoCloseable {
             List<String> missing = new ArrayList<>(progress.get().stores());
             missing.removeAll(work.holdings().stream().map(Holding::name).toList());
             if (!missing.isEmpty()) {
-                throw new Trouble(Kind.UNFIT, "the unfinished rotation in " + where + " is about other stores too: " + String.join(", ", missing),
-                        "run it again with " + missing.stream().map(name -> "--to " + Command.quoted(name)).collect(Collectors.joining(" ")));
+                throw new Trouble(
+                        Kind.UNFIT,
+                        "the unfinished rotation in " + where + " is about other stores too: "
+                                + String.join(", ", missing),
+                        "run it again with "
+                                + missing.stream()
+                                        .map(name -> "--to " + Command.quoted(name))
+                                        .collect(Collectors.joining(" ")));
             }
             resumed = true;
             progress.get().awaitChild(work.tool().timeout());
@@ -102,13 +110,16 @@ public final class Rotation implements AutoCloseable {
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return progress.flatMap(one -> work.holdings().stream().filter(holding -> holding.now.holds(one.fingerprint("newKey")))
-                .flatMap(holding -> holding.now.key().stream()).findFirst());
+        return progress.flatMap(one -> work.holdings().stream()
+                .filter(holding -> holding.now.holds(one.fingerprint("newKey")))
+                .flatMap(holding -> holding.now.key().stream())
+                .findFirst());
     }
 
     /** The scopes of the old key, where it may still tell them. */
     public Optional<String> oldScopes() {
-        return old.flatMap(key -> work.klaviyo().list(key).flatMap(keys -> ApiKey.matching(keys, key))).map(key -> String.join(", ", key.scopes()));
+        return old.flatMap(key -> work.klaviyo().list(key).flatMap(keys -> ApiKey.matching(keys, key)))
+                .map(key -> String.join(", ", key.scopes()));
     }
 
     /** Step 2: the new key's form, whether it authenticates, whose it is, what it may do. */
@@ -153,12 +164,22 @@ public final class Rotation implements AutoCloseable {
     public void restart() throws Trouble {
         List<RestartTarget> targets = work.wishes().targets();
         if (targets.isEmpty()) {
-            work.ledger().run("restart", "app", "", () -> Done.warn("no --restart: the application has to read the key anew by itself"));
+            work.ledger()
+                    .run(
+                            "restart",
+                            "app",
+                            "",
+                            () -> Done.warn("no --restart: the application has to read the key anew by itself"));
         }
         progress.orElseThrow().beginRestarting();
         progress.orElseThrow().save(work.holdings());
         for (RestartTarget target : targets) {
-            work.ledger().run("restart", target.name(), Plan.joined(target.restarting(work.wishes().restart())), () -> restart(target));
+            work.ledger()
+                    .run(
+                            "restart",
+                            target.name(),
+                            Plan.joined(target.restarting(work.wishes().restart())),
+                            () -> restart(target));
         }
     }
 
@@ -168,7 +189,8 @@ public final class Rotation implements AutoCloseable {
         target.restart(work.tool(), work.wishes().restart());
         Optional<String> after = target.mark(work.tool());
         if (before.isPresent() && before.equals(after)) {
-            throw new Trouble(Kind.FAILED, "the tool says that it restarted, but nothing did (still " + after.get() + ")", "");
+            throw new Trouble(
+                    Kind.FAILED, "the tool says that it restarted, but nothing did (still " + after.get() + ")", "");
         }
         return Done.ok("restarted" + after.map(mark -> ", now " + mark).orElse(""));
     }
@@ -188,8 +210,15 @@ public final class Rotation implements AutoCloseable {
     public void finish() {
         end("rotated");
         Map<String, Object> data = data();
-        work.ledger().journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ").orElse("")
-                + fresh.map(key -> "sha256 " + key.fingerprint()).orElse(""), data);
+        work.ledger()
+                .journal(
+                        Event.ROTATED,
+                        "key rotated: "
+                                + old.map(key -> "sha256 " + key.fingerprint() + " -> ")
+                                        .orElse("")
+                                + fresh.map(key -> "sha256 " + key.fingerprint())
+                                        .orElse(""),
+                        data);
         work.ledger().journal(Event.MITIGATED, "the application runs with a new key", data);
     }
 
@@ -199,9 +228,17 @@ public final class Rotation implements AutoCloseable {
      * @return what a person has to do by hand; empty when all is as it was
      */
     public List<HandStep> rollBack() {
-        List<HandStep> byHand = retirement.filter(Retirement::disabled).isPresent() ? List.of(ENABLE) : new RollBack(work, verification, progress).run(baseline, old);
+        List<HandStep> byHand = retirement.filter(Retirement::disabled).isPresent()
+                ? List.of(ENABLE)
+                : new RollBack(work, verification, progress).run(baseline, old);
         end(byHand.isEmpty() ? "rolled-back" : "stuck");
-        work.ledger().journal(Event.NOTE, byHand.isEmpty() ? "key rotation failed and was rolled back" : "key rotation failed and could not be rolled back everywhere", data());
+        work.ledger()
+                .journal(
+                        Event.NOTE,
+                        byHand.isEmpty()
+                                ? "key rotation failed and was rolled back"
+                                : "key rotation failed and could not be rolled back everywhere",
+                        data());
         return byHand;
     }
 
@@ -230,7 +267,11 @@ public final class Rotation implements AutoCloseable {
         ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome).put("account", account().orElse(null));
         root.set("oldKey", Progress.key(old));
         root.set("newKey", Progress.key(fresh));
-        root.set("steps", Json.of(Stream.concat(work.ledger().steps().stream(), planned.stream()).map(Step::json).toList()));
+        root.set(
+                "steps",
+                Json.of(Stream.concat(work.ledger().steps().stream(), planned.stream())
+                        .map(Step::json)
+                        .toList()));
         return root.put("incident", incident.map(one -> one.folder().toString()).orElse(null));
     }
 

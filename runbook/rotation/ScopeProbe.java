@@ -14,14 +14,17 @@ record ScopeProbe(String method, String target, boolean beta) {
 
     private static Map<String, ScopeProbe> known() {
         Map<String, ScopeProbe> probes = new LinkedHashMap<>();
-        Endpoint.KNOWN.forEach(endpoint -> probes.put(endpoint.scope(), new ScopeProbe("GET", endpoint.target(), false)));
+        Endpoint.KNOWN.forEach(
+                endpoint -> probes.put(endpoint.scope(), new ScopeProbe("GET", endpoint.target(), false)));
         probes.put("accounts:read", new ScopeProbe("GET", Endpoint.ACCOUNTS.target(), false));
         probes.put("credentials:read", new ScopeProbe("GET", "/api/api-keys", true));
-        for (String name : new String[] {"flows", "segments", "templates", "tags", "images", "forms", "coupons", "campaigns"}) {
+        for (String name :
+                new String[] {"flows", "segments", "templates", "tags", "images", "forms", "coupons", "campaigns"}) {
             probes.put(name + ":read", new ScopeProbe("GET", "/api/" + name, false));
         }
         probes.put("catalogs:read", new ScopeProbe("GET", "/api/catalog-items", false));
-        for (String name : new String[] {"events", "profiles", "lists", "segments", "templates", "tags", "coupons", "campaigns"}) {
+        for (String name :
+                new String[] {"events", "profiles", "lists", "segments", "templates", "tags", "coupons", "campaigns"}) {
             probes.put(name + ":write", new ScopeProbe("POST", "/api/" + name, false));
         }
         probes.put("catalogs:write", new ScopeProbe("POST", "/api/catalog-items", false));

@@ -33,11 +33,15 @@ final class Scopes {
      * @throws Trouble that names the scopes that are missing
      */
     Done compare(Set<String> asked) throws Trouble {
-        Optional<List<ApiKey>> listed = klaviyo.list(fresh).or(() -> oldAlive ? klaviyo.list(old.orElseThrow()) : Optional.empty());
+        Optional<List<ApiKey>> listed =
+                klaviyo.list(fresh).or(() -> oldAlive ? klaviyo.list(old.orElseThrow()) : Optional.empty());
         Set<String> needed = !asked.isEmpty() ? asked : listed.flatMap(keys -> old.flatMap(key -> ApiKey.matching(keys, key)))
                 .map(ApiKey::scopes).orElseGet(this::shown);
         if (needed.isEmpty()) {
-            return new Done(Outcome.WARN, "not compared: neither key may list keys (credentials:read); --needs events:write,… tests what the application needs");
+            return new Done(
+                    Outcome.WARN,
+                    "not compared: neither key may list keys (credentials:read); --needs events:write,… tests what the"
+                            + " application needs");
         }
         Optional<Set<String>> has = listed.flatMap(keys -> ApiKey.matching(keys, fresh)).map(ApiKey::scopes);
         return has.isPresent() ? listed(needed, has.get()) : probed(needed);
@@ -49,7 +53,10 @@ final class Scopes {
         refuse(missing);
         Set<String> more = new TreeSet<>(has);
         more.removeAll(needed);
-        return new Done(Outcome.OK, "all of " + String.join(", ", needed) + (more.isEmpty() ? "" : "; and more than that: " + String.join(", ", more)));
+        return new Done(
+                Outcome.OK,
+                "all of " + String.join(", ", needed)
+                        + (more.isEmpty() ? "" : "; and more than that: " + String.join(", ", more)));
     }
 
     private Done probed(Set<String> needed) throws Trouble {
@@ -65,8 +72,10 @@ final class Scopes {
             }
         }
         refuse(missing);
-        return untold.isEmpty() ? new Done(Outcome.OK, "probed: " + String.join(", ", needed))
-                : new Done(Outcome.WARN, "could not be probed: " + String.join(", ", untold) + difference(needed, untold));
+        return untold.isEmpty()
+                ? new Done(Outcome.OK, "probed: " + String.join(", ", needed))
+                : new Done(
+                        Outcome.WARN, "could not be probed: " + String.join(", ", untold) + difference(needed, untold));
     }
 
     private static String difference(Set<String> needed, Set<String> untold) {

@@ -53,6 +53,9 @@ public interface SecretStore {
 
     /** The trouble of a tool that said something else than it does when it works. */
     static Trouble garbled(Command command) {
-        return new Trouble(Kind.GARBLED, command.words().get(0) + " succeeded, but its answer is not what it should be", "look at it: " + command.shown());
+        return new Trouble(
+                Kind.GARBLED,
+                command.words().get(0) + " succeeded, but its answer is not what it should be",
+                "look at it: " + command.shown());
     }
 }

@@ -23,12 +23,28 @@ public record Step(String name, String place, Outcome outcome, long millis, Stri
 
     /** The step as in {@code rotate-key --json}. */
     public JsonNode json() {
-        return Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT)).put("millis", millis)
-                .put("command", command).put("detail", line());
+        return Json.object()
+                .put("name", name)
+                .put("outcome", outcome.name().toLowerCase(Locale.ROOT))
+                .put("millis", millis)
+                .put("command", command)
+                .put("detail", line());
     }
 
     Map<String, Object> data() {
-        return Map.of("name", name, "place", place, "outcome", outcome.name().toLowerCase(Locale.ROOT), "millis", millis, "command", command, "detail", detail);
+        return Map.of(
+                "name",
+                name,
+                "place",
+                place,
+                "outcome",
+                outcome.name().toLowerCase(Locale.ROOT),
+                "millis",
+                millis,
+                "command",
+                command,
+                "detail",
+                detail);
     }
 
     String line() {

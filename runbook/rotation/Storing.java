@@ -44,12 +44,15 @@ final class Storing {
             throw complaint.get();
         }
         enter(holding, State.WRITTEN);
-        return complaint.map(trouble -> Done.warn("holds the new key, although the tool complained: " + trouble.getMessage())).orElse(Done.ok("stored"));
+        return complaint
+                .map(trouble -> Done.warn("holds the new key, although the tool complained: " + trouble.getMessage()))
+                .orElse(Done.ok("stored"));
     }
 
     // A tool that is not there did nothing; one that was refused did nothing either, if the store says the same.
     private boolean changedNothing(Holding holding, Kind complaint) {
-        return complaint == Kind.MISSING_TOOL || complaint == Kind.DENIED && (!holding.store.readable() || found(holding, holding.before));
+        return complaint == Kind.MISSING_TOOL
+                || complaint == Kind.DENIED && (!holding.store.readable() || found(holding, holding.before));
     }
 
     private boolean found(Holding holding, String fingerprint) {
@@ -92,11 +95,14 @@ final class Storing {
             if (complaint.isEmpty() && holding.now.holds(fresh.fingerprint())) {
                 return Done.ok("holds the new key, sha256 " + fresh.fingerprint() + holding.now.versionWords());
             }
-            if (complaint.filter(trouble -> trouble.kind() == Kind.TIMED_OUT || trouble.kind() == Kind.MISSING_TOOL).isPresent()) {
+            if (complaint
+                    .filter(trouble -> trouble.kind() == Kind.TIMED_OUT || trouble.kind() == Kind.MISSING_TOOL)
+                    .isPresent()) {
                 break;
             }
             Pause.of(Verification.INTERVAL);
         }
-        throw complaint.orElseGet(() -> new Trouble(Kind.FAILED, "gives back " + holding.now + " instead of sha256 " + fresh.fingerprint(), ""));
+        throw complaint.orElseGet(() -> new Trouble(
+                Kind.FAILED, "gives back " + holding.now + " instead of sha256 " + fresh.fingerprint(), ""));
     }
 }

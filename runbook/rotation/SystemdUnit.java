@@ -14,14 +14,19 @@ record SystemdUnit(String name, String unit) implements RestartTarget {
 
     @Override
     public List<Command> restarting(Duration within) {
-        return List.of(Command.of("systemctl", "--no-ask-password", "restart", unit), Command.of("systemctl", "is-active", unit));
+        return List.of(
+                Command.of("systemctl", "--no-ask-password", "restart", unit),
+                Command.of("systemctl", "is-active", unit));
     }
 
     @Override
     public void inspect(Tool tool) throws Trouble {
         String state = tool.run(show("LoadState"), subject()).out().strip();
         if (!state.equals("loaded")) {
-            throw new Trouble(Kind.NOT_FOUND, "no unit " + unit + " here that can be restarted (" + (state.matches("[a-z-]+") ? state : "no answer") + ")",
+            throw new Trouble(
+                    Kind.NOT_FOUND,
+                    "no unit " + unit + " here that can be restarted ("
+                            + (state.matches("[a-z-]+") ? state : "no answer") + ")",
                     "systemctl list-units --type=service");
         }
     }

@@ -30,7 +30,8 @@ public final class Tool {
     private static final int LONGEST_OUTPUT = 1 << 20;
     private static final int SHORTEST_KEY = 16;
     private static final Duration DRAINING = Duration.ofSeconds(2);
-    private static final List<String> SECRET_VARIABLES = List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL");
+    private static final List<String> SECRET_VARIABLES =
+            List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL");
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
     private static final Map<String, String> QUIET = Map.of("AWS_PAGER", "", "CLOUDSDK_CORE_DISABLE_PROMPTS", "1",
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
@@ -98,13 +99,19 @@ public final class Tool {
         try {
             Path file = Files.createTempFile("rotate-key", ".out");
             try {
-                Output output = converse(start(command, builder -> builder.redirectErrorStream(true).redirectOutput(file.toFile())), "", command, within);
+                Output output = converse(
+                        start(command, builder -> builder.redirectErrorStream(true)
+                                .redirectOutput(file.toFile())),
+                        "",
+                        command,
+                        within);
                 return successful(command, new Output(output.exit(), head(file), ""), subject);
             } finally {
                 Files.delete(file);
             }
         } catch (IOException e) {
-            throw new Trouble(Kind.FAILED, "no temporary file can be made: " + Text.safe(e.getMessage(), 120), "df -h /tmp");
+            throw new Trouble(
+                    Kind.FAILED, "no temporary file can be made: " + Text.safe(e.getMessage(), 120), "df -h /tmp");
         }
     }
 
@@ -137,7 +144,10 @@ public final class Tool {
         try {
             return builder.start();
         } catch (IOException e) {
-            throw new Trouble(Kind.MISSING_TOOL, program(command) + " cannot be run: " + Text.safe(e.getMessage(), 120), Remedies.install(program(command)));
+            throw new Trouble(
+                    Kind.MISSING_TOOL,
+                    program(command) + " cannot be run: " + Text.safe(e.getMessage(), 120),
+                    Remedies.install(program(command)));
         }
     }
 
@@ -151,7 +161,9 @@ public final class Tool {
         try {
             if (!child.waitFor(within.toMillis(), TimeUnit.MILLISECONDS)) {
                 kill(child.toHandle());
-                throw new Trouble(Kind.TIMED_OUT, program(command) + " did not end within " + Durations.words(within) + " and was stopped",
+                throw new Trouble(
+                        Kind.TIMED_OUT,
+                        program(command) + " did not end within " + Durations.words(within) + " and was stopped",
                         "run it by hand to see why: " + command.shown());
             }
             // A grandchild may hold the pipes open for ever: what has come by then is what there is.
@@ -233,7 +245,8 @@ public final class Tool {
                 return candidate.toString();
             }
         }
-        throw new Trouble(Kind.MISSING_TOOL, program + " is not installed (not on the PATH)", Remedies.install(program));
+        throw new Trouble(
+                Kind.MISSING_TOOL, program + " is not installed (not on the PATH)", Remedies.install(program));
     }
 
     private static String program(Command command) {

@@ -33,7 +33,10 @@ record VaultSecret(String name, String path, String field) implements SecretStor
         }
         // Version 1 of the engine has the fields right here, keeps no versions, and cannot change one field alone.
         if (!data.path("data").isObject() || !data.path("metadata").isObject()) {
-            throw new Trouble(Kind.UNFIT, path + " is in a key-value engine of version 1, where one field cannot be changed alone", "vault kv enable-versioning MOUNT");
+            throw new Trouble(
+                    Kind.UNFIT,
+                    path + " is in a key-value engine of version 1, where one field cannot be changed alone",
+                    "vault kv enable-versioning MOUNT");
         }
         JsonNode value = data.path("data").path(field);
         if (!value.isTextual()) {

@@ -32,7 +32,11 @@ final class Verification {
 
     /** The application is healthy with this key, its errors do not rise, and the key authenticates. */
     void well(AppState before, Key fresh) throws Trouble {
-        ledger.run("verify", "app", "", () -> await(before, now -> !now.healthy() ? now.words() : wrongKey(now, Optional.of(fresh))));
+        ledger.run(
+                "verify",
+                "app",
+                "",
+                () -> await(before, now -> !now.healthy() ? now.words() : wrongKey(now, Optional.of(fresh))));
         if (app.counts()) {
             ledger.run("verify", "errors", "", () -> steady(before));
         }
@@ -85,11 +89,16 @@ final class Verification {
                 return Done.warn("nobody counted them: Prometheus gave no answer");
             }
             if (last.errors() <= Math.max(first.errors(), before.errors())) {
-                return Done.ok(last.errors() + " in the last minute, " + Math.max(0, before.errors()) + " in the minute before the rotation");
+                return Done.ok(last.errors() + " in the last minute, " + Math.max(0, before.errors())
+                        + " in the minute before the rotation");
             }
             ledger.waiting("errors still rise: " + last.errors() + " in the last minute");
         } while (deadline.nanos() > System.nanoTime());
-        throw new Trouble(Kind.FAILED, "its errors rise: " + last.errors() + " in the last minute, " + Math.max(0, before.errors()) + " in the minute before the rotation", "");
+        throw new Trouble(
+                Kind.FAILED,
+                "its errors rise: " + last.errors() + " in the last minute, " + Math.max(0, before.errors())
+                        + " in the minute before the rotation",
+                "");
     }
 
     private Done authenticates(Key fresh) throws Trouble {

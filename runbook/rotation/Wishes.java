@@ -20,5 +20,13 @@ import runbook.Settings;
  * @param grace      how long the old key stays enabled after the application is well
  * @param disableOld whether to disable the old key at the end
  */
-public record Wishes(Settings settings, List<SecretStore> stores, List<RestartTarget> targets, Optional<String> account, Set<String> needs,
-                     Duration restart, Duration verify, Duration grace, boolean disableOld) { }
+public record Wishes(
+        Settings settings,
+        List<SecretStore> stores,
+        List<RestartTarget> targets,
+        Optional<String> account,
+        Set<String> needs,
+        Duration restart,
+        Duration verify,
+        Duration grace,
+        boolean disableOld) {}

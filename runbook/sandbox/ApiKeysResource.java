@@ -22,8 +22,13 @@ final class ApiKeysResource {
     Object answer(Route route, Request request, ApiKey caller, Map<String, List<String>> parameters) {
         String address = world.apiUrl + "/api/api-keys/";
         if (route.id(request.path()).isEmpty()) {
-            return KlaviyoData.map("data", world.keyring.of(caller.account).stream().map(key -> shown(key, parameters)).toList(),
-                    "links", Map.of("self", address));
+            return KlaviyoData.map(
+                    "data",
+                    world.keyring.of(caller.account).stream()
+                            .map(key -> shown(key, parameters))
+                            .toList(),
+                    "links",
+                    Map.of("self", address));
         }
         String id = route.id(request.path()).orElseThrow();
         ApiKey key = world.keyring.byId(caller.account, id)
@@ -59,12 +64,14 @@ final class ApiKeysResource {
         JsonNode attributes = data.path("attributes");
         attributes.fieldNames().forEachRemaining(name -> {
             if (!Set.of("name", "status").contains(name)) {
-                throw KlaviyoErrors.body("/data/attributes/" + name, "'" + name + "' is not a valid field for the resource 'api-key'.");
+                throw KlaviyoErrors.body(
+                        "/data/attributes/" + name, "'" + name + "' is not a valid field for the resource 'api-key'.");
             }
         });
         JsonNode status = attributes.path("status");
         if (!status.isMissingNode() && !status.isNull() && !STATUSES.contains(status.asText())) {
-            throw KlaviyoErrors.body("/data/attributes/status", "'" + status.asText() + "' is not one of active, disabled.");
+            throw KlaviyoErrors.body(
+                    "/data/attributes/status", "'" + status.asText() + "' is not one of active, disabled.");
         }
         if (attributes.path("name").isTextual()) {
             key.name = attributes.path("name").asText();
@@ -76,9 +83,17 @@ final class ApiKeysResource {
     }
 
     private Map<String, Object> shown(ApiKey key, Map<String, List<String>> parameters) {
-        Map<String, Object> attributes = KlaviyoData.map("name", key.name, "status", key.enabled ? "active" : "disabled",
-                "scopes", new TreeSet<>(key.scopes), "created", key.created.toString().replaceFirst("\\.?\\d*Z$", "+00:00"),
-                "redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4));
+        Map<String, Object> attributes = KlaviyoData.map(
+                "name",
+                key.name,
+                "status",
+                key.enabled ? "active" : "disabled",
+                "scopes",
+                new TreeSet<>(key.scopes),
+                "created",
+                key.created.toString().replaceFirst("\\.?\\d*Z$", "+00:00"),
+                "redacted_key",
+                "pk_****" + key.secret.substring(key.secret.length() - 4));
         return Page.reduced(KlaviyoData.map("type", "api-key", "id", key.id, "attributes", attributes,
                 "links", Map.of("self", world.apiUrl + "/api/api-keys/" + key.id + "/")), parameters);
     }

@@ -16,7 +16,8 @@ import runbook.sandbox.Traffic.Outcome;
  * kept. A running application never notices a changed secret by itself: that is what the drill is about.
  */
 final class Application {
-    private static final Pattern LINE = Pattern.compile("\\s*(?:export\\s+)?([A-Za-z_][A-Za-z0-9_]*)\\s*=\\s*(.*?)\\s*");
+    private static final Pattern LINE =
+            Pattern.compile("\\s*(?:export\\s+)?([A-Za-z_][A-Za-z0-9_]*)\\s*=\\s*(.*?)\\s*");
 
     private final World world;
     private final AtomicInteger restarts = new AtomicInteger();
@@ -41,7 +42,9 @@ final class Application {
 
     private Reply health() {
         if (broken || world.behaviour().appDown()) {
-            return Reply.json(503, KlaviyoData.map("status", "down", "klaviyo", "unknown", "error", "worker pool is not running"));
+            return Reply.json(
+                    503,
+                    KlaviyoData.map("status", "down", "klaviyo", "unknown", "error", "worker pool is not running"));
         }
         Outcome now = world.traffic.at(world.clock.millis());
         // A few failing calls do not make an application unhealthy: it queues them. A refused key or a dead API does.
@@ -99,7 +102,9 @@ final class Application {
     }
 
     private static String unquoted(String value) {
-        boolean quoted = value.length() > 1 && "\"'".indexOf(value.charAt(0)) >= 0 && value.charAt(0) == value.charAt(value.length() - 1);
+        boolean quoted = value.length() > 1
+                && "\"'".indexOf(value.charAt(0)) >= 0
+                && value.charAt(0) == value.charAt(value.length() - 1);
         return quoted ? value.substring(1, value.length() - 1) : value.replaceFirst("\\s+#.*$", "");
     }
 }

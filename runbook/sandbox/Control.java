@@ -160,6 +160,8 @@ public final class Control {
     }
 
     private Keyring.ApiKey known(String key) {
-        return world.keyring.bySecret(key).orElseThrow(() -> new IllegalArgumentException("no such key in this sandbox"));
+        return world.keyring
+                .bySecret(key)
+                .orElseThrow(() -> new IllegalArgumentException("no such key in this sandbox"));
     }
 }

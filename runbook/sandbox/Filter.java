@@ -18,8 +18,17 @@ final class Filter {
             "equals", order -> order == 0,
             "greater-than", order -> order > 0, "greater-or-equal", order -> order >= 0,
             "less-than", order -> order < 0, "less-or-equal", order -> order <= 0);
-    private static final Map<String, String> PLACES = Map.of("id", "id", "metric_id", "relationships.metric.data.id",
-            "profile_id", "relationships.profile.data.id", "metric", "relationships.metric.data", "profile", "relationships.profile.data");
+    private static final Map<String, String> PLACES = Map.of(
+            "id",
+            "id",
+            "metric_id",
+            "relationships.metric.data.id",
+            "profile_id",
+            "relationships.profile.data.id",
+            "metric",
+            "relationships.metric.data",
+            "profile",
+            "relationships.profile.data");
 
     private Filter() { }
 
@@ -53,7 +62,8 @@ final class Filter {
     private static boolean holds(String operator, Object found, String value) {
         return switch (operator) {
             case "has" -> true;
-            case "any" -> Arrays.stream(value.replaceAll("[\\[\\]]", "").split(",")).anyMatch(one -> order(found, one) == 0);
+            case "any" ->
+                Arrays.stream(value.replaceAll("[\\[\\]]", "").split(",")).anyMatch(one -> order(found, one) == 0);
             default -> COMPARISONS.get(operator).test(order(found, value));
         };
     }

@@ -20,11 +20,34 @@ import runbook.sandbox.Keyring.Account;
 /** The resources of an account: invented people at example.com, in the shapes of the OpenAPI specification. */
 final class KlaviyoData {
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ssxxx");
-    private static final List<String> METRICS = List.of("Placed Order", "Ordered Product", "Fulfilled Order", "Cancelled Order",
-            "Checkout Started", "Viewed Product", "Active on Site", "Opened Email", "Clicked Email", "Received Email",
-            "Bounced Email", "Subscribed to List", "Unsubscribed", "Received SMS");
-    private static final List<String> LISTS = List.of("Newsletter", "Preview List", "SMS Subscribers", "VIP", "Waitlist",
-            "Back in Stock", "Loyalty", "Wholesale", "Events", "Press", "Staff", "Archive 2024");
+    private static final List<String> METRICS = List.of(
+            "Placed Order",
+            "Ordered Product",
+            "Fulfilled Order",
+            "Cancelled Order",
+            "Checkout Started",
+            "Viewed Product",
+            "Active on Site",
+            "Opened Email",
+            "Clicked Email",
+            "Received Email",
+            "Bounced Email",
+            "Subscribed to List",
+            "Unsubscribed",
+            "Received SMS");
+    private static final List<String> LISTS = List.of(
+            "Newsletter",
+            "Preview List",
+            "SMS Subscribers",
+            "VIP",
+            "Waitlist",
+            "Back in Stock",
+            "Loyalty",
+            "Wholesale",
+            "Events",
+            "Press",
+            "Staff",
+            "Archive 2024");
     private static final List<String> TOPICS = List.of("event:klaviyo.sent_sms", "event:klaviyo.received_sms",
             "event:klaviyo.clicked_sms", "event:klaviyo.opened_email");
     private static final int PROFILES = 25;
@@ -70,22 +93,101 @@ final class KlaviyoData {
 
     private Map<String, Object> profile(Account account, int index) {
         String created = daysAgo(200 - index);
-        return resource("profile", id(account, "profile", index), map(
-                "email", "drill.person." + index + "@example.com", "phone_number", null, "external_id", "drill-" + index,
-                "first_name", "Drill", "last_name", "Person " + index, "organization", null, "locale", "en-GB", "title", null,
-                "image", null, "created", created, "updated", daysAgo(index), "last_event_date", daysAgo(0),
-                "location", map("address1", null, "address2", null, "city", "Utrecht", "country", "Netherlands",
-                        "latitude", null, "longitude", null, "region", null, "zip", null, "timezone", "Europe/Amsterdam", "ip", null),
-                "properties", map("drill", true),
-                "subscriptions", map("email", map("marketing", map("can_receive_email_marketing", true, "consent", "SUBSCRIBED",
-                        "consent_timestamp", created, "last_updated", created, "method", "FORM", "method_detail", "",
-                        "custom_method_detail", null, "double_optin", true, "suppression", List.of(), "list_suppressions", List.of()))),
-                "predictive_analytics", map("historic_clv", 93.87, "predicted_clv", 27.24, "total_clv", 121.11)));
+        return resource(
+                "profile",
+                id(account, "profile", index),
+                map(
+                        "email",
+                        "drill.person." + index + "@example.com",
+                        "phone_number",
+                        null,
+                        "external_id",
+                        "drill-" + index,
+                        "first_name",
+                        "Drill",
+                        "last_name",
+                        "Person " + index,
+                        "organization",
+                        null,
+                        "locale",
+                        "en-GB",
+                        "title",
+                        null,
+                        "image",
+                        null,
+                        "created",
+                        created,
+                        "updated",
+                        daysAgo(index),
+                        "last_event_date",
+                        daysAgo(0),
+                        "location",
+                        map(
+                                "address1",
+                                null,
+                                "address2",
+                                null,
+                                "city",
+                                "Utrecht",
+                                "country",
+                                "Netherlands",
+                                "latitude",
+                                null,
+                                "longitude",
+                                null,
+                                "region",
+                                null,
+                                "zip",
+                                null,
+                                "timezone",
+                                "Europe/Amsterdam",
+                                "ip",
+                                null),
+                        "properties",
+                        map("drill", true),
+                        "subscriptions",
+                        map(
+                                "email",
+                                map(
+                                        "marketing",
+                                        map(
+                                                "can_receive_email_marketing",
+                                                true,
+                                                "consent",
+                                                "SUBSCRIBED",
+                                                "consent_timestamp",
+                                                created,
+                                                "last_updated",
+                                                created,
+                                                "method",
+                                                "FORM",
+                                                "method_detail",
+                                                "",
+                                                "custom_method_detail",
+                                                null,
+                                                "double_optin",
+                                                true,
+                                                "suppression",
+                                                List.of(),
+                                                "list_suppressions",
+                                                List.of()))),
+                        "predictive_analytics",
+                        map("historic_clv", 93.87, "predicted_clv", 27.24, "total_clv", 121.11)));
     }
 
     private Map<String, Object> list(Account account, int index) {
-        return resource("list", id(account, "list", index), map("name", LISTS.get(index), "created", daysAgo(300 - index),
-                "updated", daysAgo(index), "opt_in_process", index % 3 == 0 ? "double_opt_in" : "single_opt_in"));
+        return resource(
+                "list",
+                id(account, "list", index),
+                map(
+                        "name",
+                        LISTS.get(index),
+                        "created",
+                        daysAgo(300 - index),
+                        "updated",
+                        daysAgo(index),
+                        "opt_in_process",
+                        index % 3 == 0 ? "double_opt_in" : "single_opt_in"));
     }
 
     private Map<String, Object> metric(Account account, int index) {
@@ -97,9 +199,18 @@ final class KlaviyoData {
 
     private Map<String, Object> event(Account account, int index) {
         Instant at = now().minusSeconds(90L * index);
-        Map<String, Object> event = resource("event", id(account, "event", index), map("timestamp", at.getEpochSecond(),
-                "event_properties", map("OrderId", 1000 + index, "$value", 42.5),
-                "datetime", STAMP.format(at.atOffset(ZoneOffset.UTC)), "uuid", uuid(account, "event", index).toString()));
+        Map<String, Object> event = resource(
+                "event",
+                id(account, "event", index),
+                map(
+                        "timestamp",
+                        at.getEpochSecond(),
+                        "event_properties",
+                        map("OrderId", 1000 + index, "$value", 42.5),
+                        "datetime",
+                        STAMP.format(at.atOffset(ZoneOffset.UTC)),
+                        "uuid",
+                        uuid(account, "event", index).toString()));
         event.put("relationships", map(
                 "profile", related(event, "profile", id(account, "profile", index % PROFILES)),
                 "metric", related(event, "metric", id(account, "metric", index % METRICS.size()))));
@@ -153,7 +264,11 @@ final class KlaviyoData {
     }
 
     private String daysAgo(long days) {
-        return STAMP.format(world.clock.wall(0).truncatedTo(ChronoUnit.HOURS).minus(days, ChronoUnit.DAYS).atOffset(ZoneOffset.UTC));
+        return STAMP.format(world.clock
+                .wall(0)
+                .truncatedTo(ChronoUnit.HOURS)
+                .minus(days, ChronoUnit.DAYS)
+                .atOffset(ZoneOffset.UTC));
     }
 
     /** A map in the order written; unlike {@link Map#of} it takes nulls, which JSON needs. */

@@ -54,8 +54,12 @@ final class KlaviyoErrors {
     static Refusal revision(int status, String detail) {
         return status == 404
                 ? error(404, "not_found", "Not found.", detail, pointer("/data/"))
-                : error(status, status == 410 ? "gone" : "invalid",
-                        status == 410 ? "This revision has been retired." : "Invalid input.", detail, pointer("/data/"));
+                : error(
+                        status,
+                        status == 410 ? "gone" : "invalid",
+                        status == 410 ? "This revision has been retired." : "Invalid input.",
+                        detail,
+                        pointer("/data/"));
     }
 
     static Refusal notFound(String detail) {
@@ -64,7 +68,8 @@ final class KlaviyoErrors {
 
 
     static Refusal unavailable() {
-        return error(503, "error", "A server error occurred.", "The service is temporarily unavailable.", pointer("/data/"));
+        return error(
+                503, "error", "A server error occurred.", "The service is temporarily unavailable.", pointer("/data/"));
     }
 
     /** What the CDN says to a client that it takes for a robot. */
@@ -76,14 +81,23 @@ final class KlaviyoErrors {
 
     /** What the edge says to a request that it will not even pass on. */
     static Refusal edge() {
-        return new Refusal(Reply.text(400, "text/html", "<html>\r\n<head><title>400 Bad Request</title></head>\r\n"
-                + "<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n")
+        return new Refusal(Reply.text(
+                        400,
+                        "text/html",
+                        "<html>\r\n"
+                                + "<head><title>400 Bad Request</title></head>\r\n"
+                                + "<body>\r\n"
+                                + "<center><h1>400 Bad Request</h1></center>\r\n"
+                                + "<hr><center>cloudflare</center>\r\n"
+                                + "</body>\r\n"
+                                + "</html>\r\n")
                 .with("cf-ray", "-"));
     }
 
     /** The legacy v1 and v2 APIs: not JSON:API. */
     static Refusal legacy() {
-        return new Refusal(Reply.json(410, Map.of("message", "This API has been retired and is no longer in service.")));
+        return new Refusal(
+                Reply.json(410, Map.of("message", "This API has been retired and is no longer in service.")));
     }
 
     /** A UUID without the cost of a secure random number. */

@@ -12,7 +12,8 @@ import java.util.Optional;
 
 /** One page of a collection: filtered, sorted, cut, and reduced to the fields asked for. */
 final class Page {
-    private static final Map<String, String> INCLUDABLE = Map.of("metric", "metric", "profile", "profile", "webhook-topics", "webhook-topic");
+    private static final Map<String, String> INCLUDABLE =
+            Map.of("metric", "metric", "profile", "profile", "webhook-topics", "webhook-topic");
 
     /** Finds the resource that a relationship points to. */
     interface Lookup {
@@ -39,7 +40,9 @@ final class Page {
                 .ifPresent(filter -> wanted.removeIf(filter.negate()));
         first(parameters, "sort").ifPresent(sort -> wanted.sort(order(sort)));
         int from = Math.min(first(parameters, "page[cursor]").map(Page::offset).orElse(0), wanted.size());
-        int size = first(parameters, "page[size]").map(Integer::parseInt).orElse(route.page() == 0 ? wanted.size() : route.page());
+        int size = first(parameters, "page[size]")
+                .map(Integer::parseInt)
+                .orElse(route.page() == 0 ? wanted.size() : route.page());
         int to = Math.min(wanted.size(), from + size);
         List<Map<String, Object>> cut = wanted.subList(from, to);
         return new Page(cut.stream().map(resource -> reduced(resource, parameters)).toList(),
@@ -72,14 +75,16 @@ final class Page {
         List<String> named = list(parameters, "fields[" + type + "]");
         Map<String, Object> kept = new LinkedHashMap<>((Map<String, Object>) attributes);
         List.of("subscriptions", "predictive_analytics", "redacted_key").stream()
-                .filter(field -> !extra.contains(field) && named.stream().noneMatch(name -> name.equals(field) || name.startsWith(field + ".")))
+                .filter(field -> !extra.contains(field)
+                        && named.stream().noneMatch(name -> name.equals(field) || name.startsWith(field + ".")))
                 .forEach(kept::remove);
         Map<String, Object> copy = new LinkedHashMap<>(resource);
         copy.put("attributes", named.isEmpty() ? kept : KlaviyoData.only(kept, named));
         return copy;
     }
 
-    private static List<Map<String, Object>> included(List<Map<String, Object>> resources, Map<String, List<String>> parameters, Lookup data) {
+    private static List<Map<String, Object>> included(
+            List<Map<String, Object>> resources, Map<String, List<String>> parameters, Lookup data) {
         Map<Object, Map<String, Object>> found = new LinkedHashMap<>();
         for (String name : list(parameters, "include")) {
             for (Map<String, Object> resource : resources) {
@@ -93,13 +98,17 @@ final class Page {
 
     private static Comparator<Map<String, Object>> order(String sort) {
         String field = sort.replaceFirst("^-", "");
-        Comparator<Map<String, Object>> rising = Comparator.comparing(resource ->
-                KlaviyoData.at(resource, field.equals("id") ? "id" : "attributes." + field).map(Object::toString).orElse(""));
+        Comparator<Map<String, Object>> rising = Comparator.comparing(
+                resource -> KlaviyoData.at(resource, field.equals("id") ? "id" : "attributes." + field)
+                        .map(Object::toString)
+                        .orElse(""));
         return sort.startsWith("-") ? rising.reversed() : rising;
     }
 
     private static String cursor(int offset) {
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(("offset:" + offset).getBytes(StandardCharsets.US_ASCII));
+        return Base64.getUrlEncoder()
+                .withoutPadding()
+                .encodeToString(("offset:" + offset).getBytes(StandardCharsets.US_ASCII));
     }
 
     private static int offset(String cursor) {

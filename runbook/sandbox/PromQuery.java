@@ -31,7 +31,8 @@ record PromQuery(String aggregate, List<String> by, String function, String metr
     private static final Pattern AGGREGATE = Pattern.compile(
             "(sum|max)\\s*(?:" + LABELS + "\\s*)?\\((.*?)\\)\\s*(?:" + LABELS + ")?");
     private static final Pattern FUNCTION = Pattern.compile("(increase|rate)\\s*\\((.*)\\)");
-    private static final Pattern SELECTOR = Pattern.compile("([a-zA-Z_:][\\w:]*)\\s*(?:\\{(.*)})?\\s*(?:\\[(\\d{1,6})(ms|s|m|h|d)])?");
+    private static final Pattern SELECTOR =
+            Pattern.compile("([a-zA-Z_:][\\w:]*)\\s*(?:\\{(.*)})?\\s*(?:\\[(\\d{1,6})(ms|s|m|h|d)])?");
     private static final Pattern MATCHER = Pattern.compile("\\s*(\\w+)\\s*(=~|!~|!=|=)\\s*\"([^\"]*)\"\\s*(,|$)");
     private static final Map<String, Duration> UNITS = Map.of("ms", Duration.ofMillis(1), "s", Duration.ofSeconds(1),
             "m", Duration.ofMinutes(1), "h", Duration.ofHours(1), "d", Duration.ofDays(1));
@@ -57,11 +58,15 @@ record PromQuery(String aggregate, List<String> by, String function, String metr
         Duration range = selector.group(3) == null ? null
                 : UNITS.get(selector.group(4)).multipliedBy(Long.parseLong(selector.group(3)));
         if (called != (range != null)) {
-            throw new IllegalArgumentException(called
-                    ? "1:1: parse error: expected type range vector in call to function \"" + function.group(1) + "\", got instant vector"
-                    : "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector");
+            throw new IllegalArgumentException(
+                    called
+                            ? "1:1: parse error: expected type range vector in call to function \"" + function.group(1)
+                                    + "\", got instant vector"
+                            : "invalid expression type \"range vector\" for range query, must be Scalar or instant"
+                                    + " Vector");
         }
-        return new PromQuery(aggregate, by, called ? function.group(1) : "", selector.group(1), matchers(selector.group(2)), range);
+        return new PromQuery(
+                aggregate, by, called ? function.group(1) : "", selector.group(1), matchers(selector.group(2)), range);
     }
 
     private static List<Match> matchers(String text) {

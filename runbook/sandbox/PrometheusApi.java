@@ -57,7 +57,8 @@ final class PrometheusApi {
                 default -> Reply.text(404, "text/plain; charset=utf-8", "404 page not found\n");
             };
         } catch (IllegalArgumentException | DateTimeException e) {
-            return Reply.json(400, KlaviyoData.map("status", "error", "errorType", "bad_data", "error", e.getMessage()));
+            return Reply.json(
+                    400, KlaviyoData.map("status", "error", "errorType", "bad_data", "error", e.getMessage()));
         }
     }
 
@@ -81,9 +82,12 @@ final class PrometheusApi {
         long end = time(parameters, "end");
         long step = Math.round(1000 * seconds(required(parameters, "step")));
         if (step <= 0 || end < start || (end - start) / step > MAX_STEPS) {
-            throw new IllegalArgumentException(step <= 0
-                    ? "zero or negative query resolution step widths are not accepted. Try a positive integer"
-                    : end < start ? "end timestamp must not be before start time" : "exceeded maximum resolution of 11,000 points per timeseries");
+            throw new IllegalArgumentException(
+                    step <= 0
+                            ? "zero or negative query resolution step widths are not accepted. Try a positive integer"
+                            : end < start
+                                    ? "end timestamp must not be before start time"
+                                    : "exceeded maximum resolution of 11,000 points per timeseries");
         }
         return result("matrix", query, "values", labels -> IntStream.rangeClosed(0, (int) ((end - start) / step))
                 .mapToObj(index -> sample(query, labels, start + index * step)).toList());
@@ -93,7 +97,8 @@ final class PrometheusApi {
         List<Map<String, Object>> rows = series.stream().filter(one -> matches(query, one))
                 .map(one -> query.kept(one.labels())).distinct()
                 .map(labels -> KlaviyoData.map("metric", labels, field, value.apply(labels))).toList();
-        return Reply.json(200, KlaviyoData.map("status", "success", "data", KlaviyoData.map("resultType", type, "result", rows)));
+        return Reply.json(
+                200, KlaviyoData.map("status", "success", "data", KlaviyoData.map("resultType", type, "result", rows)));
     }
 
     private static boolean matches(PromQuery query, Series one) {
@@ -134,7 +139,9 @@ final class PrometheusApi {
     /** Unix seconds or RFC 3339, turned into the sandbox's own count. */
     private long time(Map<String, List<String>> parameters, String name) {
         String text = required(parameters, name);
-        long epochMillis = text.matches("\\d+(\\.\\d+)?") ? Math.round(Double.parseDouble(text) * 1000) : Instant.parse(text).toEpochMilli();
+        long epochMillis = text.matches("\\d+(\\.\\d+)?")
+                ? Math.round(Double.parseDouble(text) * 1000)
+                : Instant.parse(text).toEpochMilli();
         return epochMillis - world.clock.wall(0).toEpochMilli();
     }
 
@@ -145,7 +152,8 @@ final class PrometheusApi {
         try {
             return Duration.parse("PT" + text).toMillis() / 1000.0;
         } catch (DateTimeException e) {
-            throw new IllegalArgumentException("invalid parameter \"step\": cannot parse \"" + text + "\" to a valid duration", e);
+            throw new IllegalArgumentException(
+                    "invalid parameter \"step\": cannot parse \"" + text + "\" to a valid duration", e);
         }
     }
 }

@@ -43,13 +43,16 @@ public final class Sandbox implements AutoCloseable {
         world.apiUrl = api;
         status = site(new StatusPageSite(world, this::statusAddress)::answer);
         prometheus = scenario.behaviour().monitored() ? site(new PrometheusApi(world)::answer) : refusing();
-        // Prefixed so that one port serves what is ours; the paths are drawn at random for Slack, as its secret is the path.
-        String slackPath = "/services/" + world.keyring.random(9) + "/" + world.keyring.random(9) + "/" + world.keyring.random(24);
+        // Prefixed so that one port serves what is ours; the paths are drawn at random for Slack, as its secret is the
+        // path.
+        String slackPath =
+                "/services/" + world.keyring.random(9) + "/" + world.keyring.random(9) + "/" + world.keyring.random(24);
         URI ours = site(request -> request.path().equals(slackPath) ? messages.answer(request)
                 : request.path().startsWith("/webhooks/") ? deliveries.answer(request) : app.answer(request));
         application = ours.resolve("/health");
         slack = ours.resolve(slackPath);
-        webhook = (scenario.behaviour().webhook() == WebhookCase.EXPIRED ? expired(deliveries::answer) : ours).resolve(WebhookSite.PATH);
+        webhook = (scenario.behaviour().webhook() == WebhookCase.EXPIRED ? expired(deliveries::answer) : ours)
+                .resolve(WebhookSite.PATH);
         world.webhookUrl = webhook;
     }
 

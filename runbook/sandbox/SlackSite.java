@@ -28,7 +28,9 @@ final class SlackSite {
         if (!message.isObject()) {
             return text(400, "invalid_payload");
         }
-        if (message.path("text").asText().isBlank() && message.path("blocks").isEmpty() && message.path("attachments").isEmpty()) {
+        if (message.path("text").asText().isBlank()
+                && message.path("blocks").isEmpty()
+                && message.path("attachments").isEmpty()) {
             return text(400, "no_text");
         }
         posts.add(message.path("text").asText());

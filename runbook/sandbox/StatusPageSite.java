@@ -13,8 +13,16 @@ import java.util.function.Supplier;
 
 /** Klaviyo's status page, in the shape of Statuspage's API v2 (status.io of Atlassian: {@code /api/v2/summary.json} and its parts). */
 final class StatusPageSite {
-    private static final List<String> GROUPED = List.of("Klaviyo API", "Web Application", "Signup Forms", "List Subscription",
-            "Segmentation", "Flow Triggering", "Email Sending", "SMS Sending", "Analytics");
+    private static final List<String> GROUPED = List.of(
+            "Klaviyo API",
+            "Web Application",
+            "Signup Forms",
+            "List Subscription",
+            "Segmentation",
+            "Flow Triggering",
+            "Email Sending",
+            "SMS Sending",
+            "Analytics");
     private static final String GROUP = id("group");
     private static final Map<String, String> DESCRIPTIONS = Map.of("none", "All Systems Operational",
             "minor", "Minor Service Outage", "major", "Partial System Outage", "critical", "Major Service Outage",
@@ -33,9 +41,13 @@ final class StatusPageSite {
         documents.put("components", () -> map("page", page(), "components", components()));
         documents.put("incidents", () -> map("page", page(), "incidents", incidents(true)));
         documents.put("incidents/unresolved", () -> map("page", page(), "incidents", incidents(false)));
-        documents.put("scheduled-maintenances", () -> map("page", page(), "scheduled_maintenances", maintenances("in_progress")));
+        documents.put(
+                "scheduled-maintenances",
+                () -> map("page", page(), "scheduled_maintenances", maintenances("in_progress")));
         documents.put("scheduled-maintenances/active", documents.get("scheduled-maintenances"));
-        documents.put("scheduled-maintenances/upcoming", () -> map("page", page(), "scheduled_maintenances", maintenances("scheduled")));
+        documents.put(
+                "scheduled-maintenances/upcoming",
+                () -> map("page", page(), "scheduled_maintenances", maintenances("scheduled")));
     }
 
     Reply answer(Request request) {
@@ -46,7 +58,9 @@ final class StatusPageSite {
         String path = request.path();
         if (path.startsWith("/api/v2/") && path.endsWith(".json")) {
             Supplier<Object> document = documents.get(path.substring("/api/v2/".length(), path.length() - ".json".length()));
-            return document == null ? Reply.json(404, Map.of("error", "Not found")) : Reply.json(200, "application/json; charset=utf-8", document.get());
+            return document == null
+                    ? Reply.json(404, Map.of("error", "Not found"))
+                    : Reply.json(200, "application/json; charset=utf-8", document.get());
         }
         StatusPageFeeds feeds = new StatusPageFeeds(address.get(), incidents(true), components(), status());
         return switch (path) {
@@ -83,15 +97,44 @@ final class StatusPageSite {
         VendorIncident incident = world.incident();
         for (String name : GROUPED) {
             boolean touched = incident != null && incident.components().contains(name) && !published(incident).isEmpty();
-            components.add(component(id(name), name, touched ? latest(incident).componentStatus() : "operational", GROUP, components.size()));
+            components.add(component(
+                    id(name),
+                    name,
+                    touched ? latest(incident).componentStatus() : "operational",
+                    GROUP,
+                    components.size()));
         }
         return components;
     }
 
     private Map<String, Object> component(String id, String name, String status, String group, int position) {
-        Map<String, Object> component = map("id", id, "name", name, "status", status, "created_at", "2019-06-03T14:00:00.000Z",
-                "updated_at", stamp(world.scenarioBegan()), "position", position, "description", null, "showcase", group != null,
-                "start_date", null, "group_id", group, "page_id", id("page"), "group", group == null, "only_show_if_degraded", false);
+        Map<String, Object> component = map(
+                "id",
+                id,
+                "name",
+                name,
+                "status",
+                status,
+                "created_at",
+                "2019-06-03T14:00:00.000Z",
+                "updated_at",
+                stamp(world.scenarioBegan()),
+                "position",
+                position,
+                "description",
+                null,
+                "showcase",
+                group != null,
+                "start_date",
+                null,
+                "group_id",
+                group,
+                "page_id",
+                id("page"),
+                "group",
+                group == null,
+                "only_show_if_degraded",
+                false);
         if (group == null) {
             component.put("components", GROUPED.stream().map(StatusPageSite::id).toList());
         }
@@ -121,21 +164,69 @@ final class StatusPageSite {
         String changed = stamp(world.scenarioBegan() + latest.atSecond() * 1000L);
         boolean over = latest.status().equals("resolved");
         String id = id(incident.name());
-        List<Map<String, Object>> affected = components().stream().filter(component -> incident.components().contains(component.get("name"))).toList();
-        return map("id", id, "name", incident.name(), "status", latest.status(), "impact", incident.impact(),
-                "created_at", began, "started_at", began, "updated_at", changed,
-                "monitoring_at", null, "resolved_at", over ? changed : null, "shortlink", address.get() + "/incidents/" + id,
-                "page_id", id("page"), "incident_updates", updates(incident, id), "components", affected);
+        List<Map<String, Object>> affected = components().stream()
+                .filter(component -> incident.components().contains(component.get("name")))
+                .toList();
+        return map(
+                "id",
+                id,
+                "name",
+                incident.name(),
+                "status",
+                latest.status(),
+                "impact",
+                incident.impact(),
+                "created_at",
+                began,
+                "started_at",
+                began,
+                "updated_at",
+                changed,
+                "monitoring_at",
+                null,
+                "resolved_at",
+                over ? changed : null,
+                "shortlink",
+                address.get() + "/incidents/" + id,
+                "page_id",
+                id("page"),
+                "incident_updates",
+                updates(incident, id),
+                "components",
+                affected);
     }
 
     private List<Map<String, Object>> updates(VendorIncident incident, String incidentId) {
         List<Map<String, Object>> updates = new ArrayList<>();
         for (VendorIncident.Update update : published(incident)) {
             String at = stamp(world.scenarioBegan() + update.atSecond() * 1000L);
-            updates.add(map("id", id(incident.name() + update.atSecond()), "status", update.status(), "body", update.body(),
-                    "incident_id", incidentId, "created_at", at, "updated_at", at, "display_at", at,
-                    "affected_components", incident.components().stream().map(name -> map("code", id(name), "name", name,
-                            "old_status", "operational", "new_status", update.componentStatus())).toList()));
+            updates.add(map(
+                    "id",
+                    id(incident.name() + update.atSecond()),
+                    "status",
+                    update.status(),
+                    "body",
+                    update.body(),
+                    "incident_id",
+                    incidentId,
+                    "created_at",
+                    at,
+                    "updated_at",
+                    at,
+                    "display_at",
+                    at,
+                    "affected_components",
+                    incident.components().stream()
+                            .map(name -> map(
+                                    "code",
+                                    id(name),
+                                    "name",
+                                    name,
+                                    "old_status",
+                                    "operational",
+                                    "new_status",
+                                    update.componentStatus()))
+                            .toList()));
         }
         Collections.reverse(updates);
         return updates;

@@ -25,9 +25,15 @@ final class VendorIncidents {
             new Update(-1500, "investigating", "degraded_performance", "Events are accepted and processed late."),
             new Update(-600, "identified", "degraded_performance", "Events are queued. No data loss is expected.")));
 
-    static final VendorIncident MAINTENANCE = new VendorIncident("Scheduled database maintenance", "maintenance",
-            List.of("Klaviyo API"), List.of(
-            new Update(-600, "in_progress", "under_maintenance", "Scheduled maintenance is in progress. API calls may be slow.")));
+    static final VendorIncident MAINTENANCE = new VendorIncident(
+            "Scheduled database maintenance",
+            "maintenance",
+            List.of("Klaviyo API"),
+            List.of(new Update(
+                    -600,
+                    "in_progress",
+                    "under_maintenance",
+                    "Scheduled maintenance is in progress. API calls may be slow.")));
 
     // The probes are good from second 15 on: the vendor's word lags behind, as it does in life.
     static final VendorIncident RECOVERING = new VendorIncident("Klaviyo API unavailable", "critical",

@@ -35,7 +35,9 @@ final class Drawing {
         } else if (tree instanceof Tree.Ask ask) {
             boolean asked = walked && depth < path.size() && path.get(depth).question().equals(ask.question());
             lines.add(mark(asked) + indent + ask.question());
-            List<Map.Entry<String, Tree>> branches = ask.branches().entrySet().stream().filter(branch -> !empty(branch.getValue())).toList();
+            List<Map.Entry<String, Tree>> branches = ask.branches().entrySet().stream()
+                    .filter(branch -> !empty(branch.getValue()))
+                    .toList();
             for (int i = 0; i < branches.size(); i++) {
                 boolean last = i == branches.size() - 1;
                 boolean taken = asked && path.get(depth).answer().equals(branches.get(i).getKey());

@@ -47,7 +47,9 @@ final class Facts {
 
     static Set<String> statusCodes(Findings findings) {
         Set<String> answers = new LinkedHashSet<>();
-        CODES.stream().filter(code -> code.symptoms.stream().anyMatch(findings.symptoms()::containsKey)).forEach(code -> answers.add(code.answer));
+        CODES.stream()
+                .filter(code -> code.symptoms.stream().anyMatch(findings.symptoms()::containsKey))
+                .forEach(code -> answers.add(code.answer));
         return answers;
     }
 
@@ -57,10 +59,15 @@ final class Facts {
 
     /** Whether any server outside our own network answered, or at least let us connect. */
     static boolean somethingIsReached(Findings findings) {
-        boolean api = Stream.concat(Stream.ofNullable(findings.auth().answer()), findings.endpoints().stream().flatMap(probe -> probe.samples().stream()))
+        boolean api = Stream.concat(
+                        Stream.ofNullable(findings.auth().answer()),
+                        findings.endpoints().stream().flatMap(probe -> probe.samples().stream()))
                 .anyMatch(Facts::reached);
         boolean connected = findings.network().path().connectMillis() >= 0 && findings.network().path().proxy().isEmpty();
-        return api || connected || findings.status().source() != StatusPage.Source.NONE || findings.status().check().http() != null;
+        return api
+                || connected
+                || findings.status().source() != StatusPage.Source.NONE
+                || findings.status().check().http() != null;
     }
 
     private static boolean reached(Answer answer) {
@@ -76,7 +83,9 @@ final class Facts {
     }
 
     static boolean degraded(Findings findings) {
-        return findings.status().admitsTrouble() || findings.endpoints().stream().filter(EndpointProbe::slow).count() * 2 > findings.endpoints().size();
+        return findings.status().admitsTrouble()
+                || findings.endpoints().stream().filter(EndpointProbe::slow).count() * 2
+                        > findings.endpoints().size();
     }
 
     /** The share of API requests that failed on Klaviyo's side, 0 to 1. */
@@ -87,7 +96,9 @@ final class Facts {
     }
 
     private static int failures(Map<Symptom, Integer> symptoms) {
-        return Stream.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED).mapToInt(symptom -> symptoms.getOrDefault(symptom, 0)).sum();
+        return Stream.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED)
+                .mapToInt(symptom -> symptoms.getOrDefault(symptom, 0))
+                .sum();
     }
 
     static boolean nearlyAllFail(Findings findings) {
@@ -104,15 +115,20 @@ final class Facts {
 
     static Set<String> applicationHealth(Findings findings) {
         AppHealth.State state = findings.app().state();
-        return Set.of(state == AppHealth.State.NOT_ASKED ? "not asked" : state == AppHealth.State.HEALTHY ? "yes" : "no");
+        return Set.of(
+                state == AppHealth.State.NOT_ASKED ? "not asked" : state == AppHealth.State.HEALTHY ? "yes" : "no");
     }
 
     static Set<String> applicationErrors(Findings findings) {
         Set<String> answers = new LinkedHashSet<>();
         AppErrors errors = findings.errors();
         if (errors.sees("401")) {
-            answers.add(findings.auth().answer() == null ? "401, and there is no key here"
-                    : findings.symptoms().containsKey(Symptom.UNAUTHORIZED) ? "401, and the key is refused here too" : "401, and the key is fine here");
+            answers.add(
+                    findings.auth().answer() == null
+                            ? "401, and there is no key here"
+                            : findings.symptoms().containsKey(Symptom.UNAUTHORIZED)
+                                    ? "401, and the key is refused here too"
+                                    : "401, and the key is fine here");
         }
         Stream.of("429", "400", "410").filter(errors::sees).forEach(answers::add);
         // A 403 tells the application nothing about who sent it: where the CDN stops our probes, it stops the application.
@@ -153,7 +169,8 @@ final class Facts {
     }
 
     static boolean pageAnswers(Findings findings) {
-        return findings.status().source() != StatusPage.Source.NONE || findings.status().check().outcome() == Check.Outcome.SKIPPED;
+        return findings.status().source() != StatusPage.Source.NONE
+                || findings.status().check().outcome() == Check.Outcome.SKIPPED;
     }
 
     /** Whether the revision is the reason why requests fail, and not only past its date. */

@@ -43,7 +43,8 @@ public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity>
     public static Verdict of(Findings findings) {
         Map<Diagnosis, Candidate> holding = new LinkedHashMap<>();
         for (Tree.End end : DecisionTree.ROOT.walk(findings)) {
-            holding.putIfAbsent(end.diagnosis(), new Candidate(end.diagnosis(), Impact.of(end.diagnosis(), findings), end.path()));
+            holding.putIfAbsent(
+                    end.diagnosis(), new Candidate(end.diagnosis(), Impact.of(end.diagnosis(), findings), end.path()));
         }
         if (holding.size() > 1) {
             holding.remove(Diagnosis.HEALTHY);
@@ -52,8 +53,14 @@ public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity>
                 .sorted(Comparator.comparingInt(Candidate::rank).thenComparing(Candidate::diagnosis)).toList();
         Candidate lead = worstFirst.get(0);
         List<Candidate> rest = worstFirst.subList(1, worstFirst.size());
-        return new Verdict(findings, lead.diagnosis, Optional.ofNullable(lead.impact.severity()), rest.stream().map(Candidate::diagnosis).toList(),
-                lead.impact.reason(), lead.path, rest.stream().map(candidate -> candidate.impact.reason()).toList());
+        return new Verdict(
+                findings,
+                lead.diagnosis,
+                Optional.ofNullable(lead.impact.severity()),
+                rest.stream().map(Candidate::diagnosis).toList(),
+                lead.impact.reason(),
+                lead.path,
+                rest.stream().map(candidate -> candidate.impact.reason()).toList());
     }
 
     /** Whether nothing is wrong. */
@@ -120,9 +127,17 @@ public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity>
         data.put("reason", reason);
         data.put("also", also.stream().map(Diagnosis::id).toList());
         data.put("path", steps());
-        data.put("checks", findings.checks().stream().filter(check -> check.outcome() != Check.Outcome.SKIPPED)
-                .map(check -> Json.object().put("name", check.name()).put("outcome", check.outcome().name().toLowerCase())
-                        .put("summary", check.summary()).put("http", check.http()).put("millis", check.millis())).toList());
+        data.put(
+                "checks",
+                findings.checks().stream()
+                        .filter(check -> check.outcome() != Check.Outcome.SKIPPED)
+                        .map(check -> Json.object()
+                                .put("name", check.name())
+                                .put("outcome", check.outcome().name().toLowerCase())
+                                .put("summary", check.summary())
+                                .put("http", check.http())
+                                .put("millis", check.millis()))
+                        .toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
         return data;
     }

@@ -18,11 +18,15 @@ public record Backlog(OptionalDouble now, OptionalDouble before, String why) {
         }
         double level = before.orElse(0);
         boolean met = now.getAsDouble() <= level;
-        String was = before.isPresent() ? number(level) + " before the incident" : "nothing known from before the incident: 0 wanted";
+        String was = before.isPresent()
+                ? number(level) + " before the incident"
+                : "nothing known from before the incident: 0 wanted";
         return new Condition("backlog", met, "retry backlog " + number(now.getAsDouble()) + ", " + was);
     }
 
     private static String number(double value) {
-        return value == Math.rint(value) ? String.format(Locale.ROOT, "%.0f", value) : String.format(Locale.ROOT, "%.1f", value);
+        return value == Math.rint(value)
+                ? String.format(Locale.ROOT, "%.0f", value)
+                : String.format(Locale.ROOT, "%.1f", value);
     }
 }

@@ -56,7 +56,8 @@ public sealed interface Happening {
 
         @Override
         public String words() {
-            return "good again" + (failedFor > 0 ? " after " + Durations.words(Duration.ofMillis(failedFor)) : "") + "; waiting until it holds";
+            return "good again" + (failedFor > 0 ? " after " + Durations.words(Duration.ofMillis(failedFor)) : "")
+                    + "; waiting until it holds";
         }
 
         @Override
@@ -102,7 +103,8 @@ public sealed interface Happening {
 
         @Override
         public String words() {
-            return Text.count(rounds, "good round") + " in a row over " + Durations.words(Duration.ofMillis(at - goodSince));
+            return Text.count(rounds, "good round") + " in a row over "
+                    + Durations.words(Duration.ofMillis(at - goodSince));
         }
 
         @Override
@@ -148,7 +150,8 @@ public sealed interface Happening {
 
         @Override
         public String words() {
-            return "nothing was observed for " + Durations.words(Duration.ofMillis(at - from)) + " (" + why + "); not counted as healthy";
+            return "nothing was observed for " + Durations.words(Duration.ofMillis(at - from)) + " (" + why
+                    + "); not counted as healthy";
         }
 
         @Override

@@ -41,9 +41,17 @@ final class Herald {
     /** A happening; {@code findings} is the round that brought it about, where there is one. */
     void happened(Happening happening, Optional<Findings> findings) {
         boolean news = !saidBefore(happening);
-        Optional<Event> event = news ? scribe.write(happening, this::clock, happening.changesState() ? telling.channels() : Set.of(),
-                happening instanceof Happening.Degraded ? diagnosis(findings) : Map.of()) : Optional.empty();
-        face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(), happening.words(),
+        Optional<Event> event = news
+                ? scribe.write(
+                        happening,
+                        this::clock,
+                        happening.changesState() ? telling.channels() : Set.of(),
+                        happening instanceof Happening.Degraded ? diagnosis(findings) : Map.of())
+                : Optional.empty();
+        face.event(
+                event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)),
+                happening.kind(),
+                happening.words(),
                 event.map(Event::data).orElseGet(() -> Json.of(happening.details(this::clock))));
         if (happening.changesState()) {
             State before = told;
@@ -58,7 +66,10 @@ final class Herald {
 
     // Whoever looks after it was said hears it, but it is not said a second time.
     private boolean saidBefore(Happening happening) {
-        return happening instanceof Happening.Recovered && told == State.STARTING && past.state() == State.RECOVERED && !past.troubled();
+        return happening instanceof Happening.Recovered
+                && told == State.STARTING
+                && past.state() == State.RECOVERED
+                && !past.troubled();
     }
 
     /** What triage would call it, for an incident that no triage has looked at. */

@@ -16,7 +16,8 @@ import runbook.Problem;
 public final class Hook {
     private static final int SECONDS = 30;
     // Whoever needs these has them from elsewhere; a hook that logs its environment would give them away.
-    private static final Set<String> SECRETS = Set.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL");
+    private static final Set<String> SECRETS =
+            Set.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL");
 
     private final List<String> words;
 
@@ -59,7 +60,8 @@ public final class Hook {
             words.add(word.toString());
         }
         if (quote != 0 || words.isEmpty()) {
-            throw new Problem(option + ": " + (quote != 0 ? "a " + quote + " is never closed" : "there is no command in it"));
+            throw new Problem(
+                    option + ": " + (quote != 0 ? "a " + quote + " is never closed" : "there is no command in it"));
         }
         return new Hook(List.copyOf(words));
     }
@@ -81,8 +83,10 @@ public final class Hook {
      * @return what became of it: empty when it ended with 0
      */
     String run(Map<String, String> variables) throws InterruptedException {
-        ProcessBuilder builder = new ProcessBuilder(words).redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                .redirectOutput(ProcessBuilder.Redirect.DISCARD).redirectError(ProcessBuilder.Redirect.DISCARD);
+        ProcessBuilder builder = new ProcessBuilder(words)
+                .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD);
         builder.environment().keySet().removeAll(SECRETS);
         builder.environment().putAll(variables);
         Process process;

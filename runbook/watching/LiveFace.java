@@ -67,8 +67,22 @@ public final class LiveFace implements Face {
         synchronized (notes) {
             shown = List.copyOf(notes);
         }
-        return new Snapshot(shot.drill(), shot.now(), shot.state(), shot.lasting(), shot.incident(), shot.readings(), shot.history(), shot.waits(),
-                shot.conditions(), shot.update(), shot.requests(), shot.next(), shot.message(), shot.untold(), shown);
+        return new Snapshot(
+                shot.drill(),
+                shot.now(),
+                shot.state(),
+                shot.lasting(),
+                shot.incident(),
+                shot.readings(),
+                shot.history(),
+                shot.waits(),
+                shot.conditions(),
+                shot.update(),
+                shot.requests(),
+                shot.next(),
+                shot.message(),
+                shot.untold(),
+                shown);
     }
 
     @Override

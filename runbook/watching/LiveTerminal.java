@@ -49,7 +49,11 @@ public final class LiveTerminal implements AutoCloseable {
         terminal.handle(Terminal.Signal.WINCH, signal -> resized = true);
         before = terminal.enterRawMode();
         display = new Display(terminal, true);
-        farewell = (POP_TITLE + capability(Capability.exit_ca_mode) + capability(Capability.cursor_normal) + SHOW_CURSOR).getBytes(StandardCharsets.US_ASCII);
+        farewell = (POP_TITLE
+                        + capability(Capability.exit_ca_mode)
+                        + capability(Capability.cursor_normal)
+                        + SHOW_CURSOR)
+                .getBytes(StandardCharsets.US_ASCII);
         terminal.puts(Capability.enter_ca_mode);
         terminal.puts(Capability.cursor_invisible);
         terminal.writer().print(PUSH_TITLE);
@@ -70,7 +74,9 @@ public final class LiveTerminal implements AutoCloseable {
      */
     public static LiveTerminal open(boolean unicode, boolean color) throws IOException {
         // JLine would load a native library for this, of which Java 24 and later warn; reflection does as well.
-        System.setProperty(TerminalBuilder.PROP_REDIRECT_PIPE_CREATION_MODE, TerminalBuilder.PROP_REDIRECT_PIPE_CREATION_MODE_REFLECTION);
+        System.setProperty(
+                TerminalBuilder.PROP_REDIRECT_PIPE_CREATION_MODE,
+                TerminalBuilder.PROP_REDIRECT_PIPE_CREATION_MODE_REFLECTION);
         Terminal terminal = TerminalBuilder.builder().provider(TerminalBuilder.PROP_PROVIDER_EXEC).system(true).dumb(false)
                 .nativeSignals(true).signalHandler(Terminal.SignalHandler.SIG_DFL).build();
         return new LiveTerminal(terminal, unicode, color);
@@ -94,7 +100,14 @@ public final class LiveTerminal implements AutoCloseable {
             display.clear();
             terminal.puts(Capability.clear_screen);
         }
-        display.update(Panel.lay(shot, Math.max(NARROWEST, size.getColumns()), Math.max(LOWEST, size.getRows() - 1), unicode, color), 0);
+        display.update(
+                Panel.lay(
+                        shot,
+                        Math.max(NARROWEST, size.getColumns()),
+                        Math.max(LOWEST, size.getRows() - 1),
+                        unicode,
+                        color),
+                0);
         terminal.flush();
     }
 

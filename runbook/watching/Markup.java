@@ -9,8 +9,13 @@ final class Markup {
 
     /** One bounded line, escaped for text and for quoted attributes. */
     static String escape(String text, int max) {
-        return Text.safe(text, max).replaceAll("[\\ufffe\\uffff]", "").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-                .replace("\"", "&quot;").replace("'", "&#39;");
+        return Text.safe(text, max)
+                .replaceAll("[\\ufffe\\uffff]", "")
+                .replace("&", "&amp;")
+                .replace("<", "&lt;")
+                .replace(">", "&gt;")
+                .replace("\"", "&quot;")
+                .replace("'", "&#39;");
     }
 
     /** A coordinate. */

@@ -141,7 +141,8 @@ public final class Messenger implements AutoCloseable {
     }
 
     /** The environment of {@code --exec}: plain names, and nothing that is secret. */
-    public static Map<String, String> variables(String state, String before, String summary, String at, String incident, String drill) {
+    public static Map<String, String> variables(
+            String state, String before, String summary, String at, String incident, String drill) {
         Map<String, String> variables = new LinkedHashMap<>();
         variables.put("KLAVIYO_WATCH_STATE", state);
         variables.put("KLAVIYO_WATCH_PREVIOUS", before);

@@ -95,13 +95,29 @@ public final class Observer implements AutoCloseable {
             page = Page.of(status);
             updates = vendor.read(status);
         }
-        Round round = new Round(now, known.values().stream().filter(reading -> !reading.check().equals("status-page")).toList(),
-                withPage ? page : null, backlog.map(RetryQueue::look).orElse(null));
+        Round round = new Round(
+                now,
+                known.values().stream()
+                        .filter(reading -> !reading.check().equals("status-page"))
+                        .toList(),
+                withPage ? page : null,
+                backlog.map(RetryQueue::look).orElse(null));
         return new Look(round, updates, findings.requestsSpent(), Optional.ofNullable(status).map(read -> with(read, findings)));
     }
 
     private static Findings with(StatusPage status, Findings f) {
-        return new Findings(f.at(), f.settings(), status, f.network(), f.auth(), f.endpoints(), f.limits(), f.revision(), f.app(), f.errors(), f.webhook());
+        return new Findings(
+                f.at(),
+                f.settings(),
+                status,
+                f.network(),
+                f.auth(),
+                f.endpoints(),
+                f.limits(),
+                f.revision(),
+                f.app(),
+                f.errors(),
+                f.webhook());
     }
 
     // Triage counts its samples; here it is always one.
@@ -116,7 +132,11 @@ public final class Observer implements AutoCloseable {
         } else if (check.outcome() != Outcome.WARN) {
             return check.outcome() == Outcome.OK ? Result.GOOD : Result.BAD;
         } else if (check.name().startsWith("endpoint:")) {
-            return findings.endpoints().stream().filter(probe -> probe.check() == check).anyMatch(EndpointProbe::slow) ? Result.BAD : Result.UNKNOWN;
+            return findings.endpoints().stream()
+                            .filter(probe -> probe.check() == check)
+                            .anyMatch(EndpointProbe::slow)
+                    ? Result.BAD
+                    : Result.UNKNOWN;
         }
         return switch (check.name()) {
             case "app" -> Result.BAD;
@@ -135,7 +155,10 @@ public final class Observer implements AutoCloseable {
     private void heed(String endpoint, Answer answer, long now) {
         if (answer instanceof Reply reply && reply.status() == 429) {
             // From the answer's moment, not the round's: an answer may be late.
-            pace.hold(endpoint, now + reply.millis(), ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER));
+            pace.hold(
+                    endpoint,
+                    now + reply.millis(),
+                    ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER));
         }
     }
 

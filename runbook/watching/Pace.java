@@ -50,15 +50,21 @@ public final class Pace {
         this.random = random;
         for (String check : checks) {
             Optional<Endpoint> endpoint = endpoint(check);
-            bucketOf.put(check, endpoint.map(Endpoint::name).or(() -> check.equals("status-page") ? Optional.of(check) : Optional.empty()));
+            bucketOf.put(
+                    check,
+                    endpoint.map(Endpoint::name)
+                            .or(() -> check.equals("status-page") ? Optional.of(check) : Optional.empty()));
             endpoint.ifPresent(known -> limit(known.name(), known.steady()));
         }
         apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
     }
 
     private static Optional<Endpoint> endpoint(String check) {
-        return check.equals("auth") ? Optional.of(Endpoint.ACCOUNTS)
-                : check.startsWith("endpoint:") ? Endpoint.named(check.substring("endpoint:".length())) : Optional.empty();
+        return check.equals("auth")
+                ? Optional.of(Endpoint.ACCOUNTS)
+                : check.startsWith("endpoint:")
+                        ? Endpoint.named(check.substring("endpoint:".length()))
+                        : Optional.empty();
     }
 
     /** Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts. */
@@ -109,24 +115,43 @@ public final class Pace {
     /** When the next round begins: an interval after the last, give or take the jitter, or later when every quota is spent. */
     public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
-        return bucketOf.entrySet().stream().filter(entry -> !entry.getKey().equals("status-page")).map(Map.Entry::getValue)
-                .flatMap(Optional::stream).mapToLong(this::readyAt).min().stream().map(earliest -> Math.max(wished, earliest)).findFirst().orElse(wished);
+        return bucketOf.entrySet().stream()
+                .filter(entry -> !entry.getKey().equals("status-page"))
+                .map(Map.Entry::getValue)
+                .flatMap(Optional::stream)
+                .mapToLong(this::readyAt)
+                .min()
+                .stream()
+                .map(earliest -> Math.max(wished, earliest))
+                .findFirst()
+                .orElse(wished);
     }
 
     /** When a check may be made again; empty when it may now. */
     public synchronized Optional<Duration> wait(String check, long now) {
-        return bucketOf.getOrDefault(check, Optional.empty()).map(ready::get).map(at -> at - now).filter(left -> left > 0).map(Duration::ofMillis);
+        return bucketOf.getOrDefault(check, Optional.empty())
+                .map(ready::get)
+                .map(at -> at - now)
+                .filter(left -> left > 0)
+                .map(Duration::ofMillis);
     }
 
     /** Says which checks are made less often than every interval, and why; one line for each pace. */
     public synchronized List<String> slowed() {
         Map<Long, List<String>> byPace = new LinkedHashMap<>();
-        bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey).map(apart::get).filter(spacing -> spacing > interval)
-                .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
-        return byPace.entrySet().stream().map(entry -> String.join(", ", entry.getValue()) + " only every "
-                + Durations.words(Duration.ofSeconds(Math.round(entry.getKey() / 1000.0))) + ", not every " + Durations.words(Duration.ofMillis(interval))
-                + ": Klaviyo allows " + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
-                + " a minute, and watch takes a tenth at most"
-                + (speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed))).toList();
+        bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey)
+                .map(apart::get)
+                .filter(spacing -> spacing > interval)
+                .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>())
+                        .add(check)));
+        return byPace.entrySet().stream()
+                .map(entry -> String.join(", ", entry.getValue()) + " only every "
+                        + Durations.words(Duration.ofSeconds(Math.round(entry.getKey() / 1000.0))) + ", not every "
+                        + Durations.words(Duration.ofMillis(interval))
+                        + ": Klaviyo allows "
+                        + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
+                        + " a minute, and watch takes a tenth at most"
+                        + (speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed)))
+                .toList();
     }
 }

@@ -23,7 +23,9 @@ public record Page(List<String> worse, String trouble, Optional<Update> newest) 
         }
         List<String> worse = new ArrayList<>();
         List<StatusPage.Incident> ours = page.incidents().stream().filter(StatusPage.Incident::matters).toList();
-        ours.stream().filter(incident -> !incident.monitoring()).forEach(incident -> worse.add(incident.name() + " is " + incident.status()));
+        ours.stream()
+                .filter(incident -> !incident.monitoring())
+                .forEach(incident -> worse.add(incident.name() + " is " + incident.status()));
         // While the vendor monitors its fix, a component may still show what was; without an incident it has to be believed.
         if (ours.isEmpty()) {
             page.components().forEach((name, status) -> {
@@ -46,6 +48,9 @@ public record Page(List<String> worse, String trouble, Optional<Update> newest) 
         }
         return worse.isEmpty()
                 ? new Condition("status-page", true, "status page: nothing worse than monitoring")
-                : new Condition("status-page", false, "status page: " + String.join("; ", worse) + " (wanted: monitoring or better)");
+                : new Condition(
+                        "status-page",
+                        false,
+                        "status page: " + String.join("; ", worse) + " (wanted: monitoring or better)");
     }
 }

@@ -37,8 +37,19 @@ public final class Panel {
     private static final Sign FAIL = new Sign("✗", "x", BAD);
     private static final Sign OPEN = new Sign("…", ".", WARN);
     private static final Sign NOTHING = new Sign("–", "-", SOFT);
-    private static final Map<State, Sign> STATES = Map.of(State.STARTING, OPEN, State.HEALTHY, OK, State.DEGRADED, FAIL, State.RECOVERING, OPEN,
-            State.FLAPPING, new Sign("!", "!", BAD), State.RECOVERED, OK);
+    private static final Map<State, Sign> STATES = Map.of(
+            State.STARTING,
+            OPEN,
+            State.HEALTHY,
+            OK,
+            State.DEGRADED,
+            FAIL,
+            State.RECOVERING,
+            OPEN,
+            State.FLAPPING,
+            new Sign("!", "!", BAD),
+            State.RECOVERED,
+            OK);
 
     private final Snapshot shot;
     private final int columns;
@@ -65,11 +76,21 @@ public final class Panel {
     }
 
     private void head() {
-        shot.drill().ifPresent(scenario -> add(0, text(WARN.bold(), "DRILL " + scenario + ": an exercise, nothing here is real")));
+        shot.drill()
+                .ifPresent(scenario ->
+                        add(0, text(WARN.bold(), "DRILL " + scenario + ": an exercise, nothing here is real")));
         Sign sign = STATES.get(shot.state());
-        add(0, new AttributedStringBuilder().append(symbol(sign) + " " + shot.state().name(), style(sign.style().bold()))
-                .append(" for " + Durations.words(atLeastASecond(shot.lasting())), style(BOLD)).toAttributedString());
-        String incident = shot.incident().map(since -> "incident began " + Durations.words(atLeastASecond(since)) + " ago; now ").orElse("no incident so far; now ");
+        add(
+                0,
+                new AttributedStringBuilder()
+                        .append(
+                                symbol(sign) + " " + shot.state().name(),
+                                style(sign.style().bold()))
+                        .append(" for " + Durations.words(atLeastASecond(shot.lasting())), style(BOLD))
+                        .toAttributedString());
+        String incident = shot.incident()
+                .map(since -> "incident began " + Durations.words(atLeastASecond(since)) + " ago; now ")
+                .orElse("no incident so far; now ");
         add(3, text(PLAIN, "  " + incident + shot.now().truncatedTo(ChronoUnit.SECONDS)));
         add(8, AttributedString.EMPTY);
     }
@@ -77,9 +98,20 @@ public final class Panel {
     private void checks() {
         int name = Math.min(LONGEST_NAME, shot.readings().stream().mapToInt(reading -> reading.check().length()).max().orElse(5));
         int left = columns - 2 - name - 2 - 5 - 2 - 7 - 2;
-        int spark = Math.max(SPARK_AT_LEAST, Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left));
+        int spark = Math.max(
+                SPARK_AT_LEAST, Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left));
         int words = left - spark - 2;
-        add(5, text(SOFT, String.format("  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s", "check", "good", "last", "latency", words >= WORDS_AT_LEAST ? "last said" : "")));
+        add(
+                5,
+                text(
+                        SOFT,
+                        String.format(
+                                "  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s",
+                                "check",
+                                "good",
+                                "last",
+                                "latency",
+                                words >= WORDS_AT_LEAST ? "last said" : "")));
         for (Reading reading : shot.readings()) {
             add(reading.result() == Result.GOOD ? 4 : 2, check(reading, name, spark, words));
         }
@@ -90,10 +122,15 @@ public final class Panel {
         Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
         Series series = shot.history().series().get(reading.check());
         String good = series == null ? "" : String.format(Locale.ROOT, "%.0f %%", Math.floor(100 * series.success()));
-        String last = reading.millis() == 0 && series == null ? "" : reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
+        String last = reading.millis() == 0 && series == null
+                ? ""
+                : reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
         String line = series == null ? "" : Sparkline.of(series.recent(), spark, unicode);
         Duration wait = shot.waits().get(reading.check());
-        String said = (wait == null || reading.fresh() ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1)) + ") ") + reading.words();
+        String said = (wait == null || reading.fresh()
+                        ? ""
+                        : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1)) + ") ")
+                + reading.words();
         AttributedStringBuilder row = new AttributedStringBuilder().append(symbol(sign), style(sign.style()))
                 .append(String.format(" %-" + name + "s  %5s  %7s  ", Text.safe(reading.check(), name), good, last))
                 .append(String.format("%-" + spark + "s", line), style(sign == FAIL ? BAD : PLAIN));
@@ -104,14 +141,27 @@ public final class Panel {
         add(6, text(SOFT, "  to call it recovered"));
         for (Condition condition : shot.conditions()) {
             Sign sign = condition.met() ? OK : OPEN;
-            add(1, new AttributedStringBuilder().append(symbol(sign), style(sign.style())).append(" " + ascii(condition.words())).toAttributedString());
+            add(
+                    1,
+                    new AttributedStringBuilder()
+                            .append(symbol(sign), style(sign.style()))
+                            .append(" " + ascii(condition.words()))
+                            .toAttributedString());
         }
         add(8, AttributedString.EMPTY);
     }
 
     private void vendor() {
         shot.update().ifPresent(update -> {
-            add(3, text(PLAIN, "  Klaviyo" + (update.at() == null ? "" : " at " + update.at().truncatedTo(ChronoUnit.SECONDS)) + ", " + update.status() + ": " + update.incident()));
+            add(
+                    3,
+                    text(
+                            PLAIN,
+                            "  Klaviyo"
+                                    + (update.at() == null
+                                            ? ""
+                                            : " at " + update.at().truncatedTo(ChronoUnit.SECONDS)) + ", "
+                                    + update.status() + ": " + update.incident()));
             add(6, text(SOFT, "  " + update.body()));
         });
         shot.notes().forEach(note -> add(7, text(SOFT, "  " + note)));
@@ -119,7 +169,9 @@ public final class Panel {
     }
 
     private void foot() {
-        String next = shot.next().map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000) + " s").orElse("looking now");
+        String next = shot.next()
+                .map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000) + " s")
+                .orElse("looking now");
         add(1, text(PLAIN, "  " + Text.count(shot.requests(), "request") + " spent; " + next));
         shot.message().ifPresent(due -> add(2, due.isNegative()
                 ? text(WARN, "  next message to people is overdue by " + Durations.words(atLeastASecond(due.negated())))

@@ -26,8 +26,19 @@ import runbook.incident.Event;
  * @param diagnosis the last diagnosis, or {@code indeterminate}
  * @param severity  its severity, or empty text
  */
-public record Past(Optional<Instant> began, boolean troubled, State state, Instant since, List<Instant> falls, Set<String> updates,
-                   Optional<Instant> watched, Optional<Instant> announced, List<Unseen> gaps, List<Untold> untold, String diagnosis, String severity) {
+public record Past(
+        Optional<Instant> began,
+        boolean troubled,
+        State state,
+        Instant since,
+        List<Instant> falls,
+        Set<String> updates,
+        Optional<Instant> watched,
+        Optional<Instant> announced,
+        List<Unseen> gaps,
+        List<Untold> untold,
+        String diagnosis,
+        String severity) {
     /** A time in which no watch looked. */
     public record Unseen(Instant from, Instant to) { }
 
@@ -42,14 +53,32 @@ public record Past(Optional<Instant> began, boolean troubled, State state, Insta
     public static Past of(List<Event> events) {
         List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
         Optional<Event> last = ours.stream().filter(event -> stateOf(event) != State.STARTING).reduce((one, later) -> later);
-        Optional<Event> diagnosed = events.stream().filter(event -> event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)).reduce((one, later) -> later);
-        return new Past(events.stream().map(Event::at).min(Instant::compareTo), troubled(events),
-                last.map(Past::stateOf).orElse(State.STARTING), last.map(Past::since).orElse(Instant.EPOCH), falls(ours),
-                ours.stream().map(event -> event.data().path("update").asText("")).filter(id -> !id.isEmpty()).collect(Collectors.toSet()),
+        Optional<Event> diagnosed = events.stream()
+                .filter(event -> event.data().path("diagnosis").isTextual()
+                        && !event.event().equals(Event.NOTE))
+                .reduce((one, later) -> later);
+        return new Past(
+                events.stream().map(Event::at).min(Instant::compareTo),
+                troubled(events),
+                last.map(Past::stateOf).orElse(State.STARTING),
+                last.map(Past::since).orElse(Instant.EPOCH),
+                falls(ours),
+                ours.stream()
+                        .map(event -> event.data().path("update").asText(""))
+                        .filter(id -> !id.isEmpty())
+                        .collect(Collectors.toSet()),
                 ours.stream().map(Event::at).max(Instant::compareTo),
-                events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).map(Event::at).max(Instant::compareTo),
-                gaps(ours), untold(ours), diagnosed.map(event -> event.data().path("diagnosis").asText()).orElse("indeterminate"),
-                diagnosed.map(event -> event.data().path("severity").asText("")).filter(text -> text.startsWith("P")).orElse(""));
+                events.stream()
+                        .filter(event -> event.event().equals(Event.ANNOUNCED))
+                        .map(Event::at)
+                        .max(Instant::compareTo),
+                gaps(ours),
+                untold(ours),
+                diagnosed.map(event -> event.data().path("diagnosis").asText()).orElse("indeterminate"),
+                diagnosed
+                        .map(event -> event.data().path("severity").asText(""))
+                        .filter(text -> text.startsWith("P"))
+                        .orElse(""));
     }
 
     private static State stateOf(Event event) {
@@ -63,7 +92,8 @@ public record Past(Optional<Instant> began, boolean troubled, State state, Insta
     private static boolean troubled(List<Event> events) {
         boolean troubled = false;
         for (Event event : events) {
-            boolean unwell = event.event().equals(Event.DIAGNOSED) && !event.data().path("diagnosis").asText().equals("healthy");
+            boolean unwell = event.event().equals(Event.DIAGNOSED)
+                    && !event.data().path("diagnosis").asText().equals("healthy");
             troubled = unwell || TROUBLE.contains(event.event()) || troubled && !event.event().equals(Event.RECOVERED);
         }
         return troubled;
@@ -74,7 +104,8 @@ public record Past(Optional<Instant> began, boolean troubled, State state, Insta
         for (Event event : ours) {
             if (event.event().equals(Event.RECOVERED)) {
                 falls.clear();
-            } else if (event.event().equals(Event.DEGRADED) || event.data().path("kind").asText().equals(State.FLAPPING.word())) {
+            } else if (event.event().equals(Event.DEGRADED)
+                    || event.data().path("kind").asText().equals(State.FLAPPING.word())) {
                 falls.add(since(event));
             }
         }
@@ -83,12 +114,17 @@ public record Past(Optional<Instant> began, boolean troubled, State state, Insta
 
     private static List<Unseen> gaps(List<Event> ours) {
         List<Unseen> gaps = new ArrayList<>();
-        ours.forEach(event -> instant(event.data().path("from").asText()).ifPresent(from -> gaps.add(new Unseen(from, instant(event.data().path("to").asText()).orElse(event.at())))));
+        ours.forEach(event -> instant(event.data().path("from").asText())
+                .ifPresent(from -> gaps.add(new Unseen(
+                        from, instant(event.data().path("to").asText()).orElse(event.at())))));
         return List.copyOf(gaps);
     }
 
     private static List<Untold> untold(List<Event> ours) {
-        Set<String> told = ours.stream().map(event -> event.data().path("of").asText() + event.data().path("channel").asText()).collect(Collectors.toSet());
+        Set<String> told = ours.stream()
+                .map(event -> event.data().path("of").asText()
+                        + event.data().path("channel").asText())
+                .collect(Collectors.toSet());
         List<Untold> untold = new ArrayList<>();
         for (Event event : ours) {
             Set<String> channels = new TreeSet<>();

@@ -20,5 +20,13 @@ import runbook.incident.Incident;
  * @param incident the incident that is open
  * @param base     where a new one is made
  */
-public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed, Optional<String> backlog,
-                   Optional<Incident> incident, Path base) { }
+public record Plan(
+        Settings settings,
+        Set<String> checks,
+        Goal goal,
+        Duration interval,
+        Duration max,
+        double speed,
+        Optional<String> backlog,
+        Optional<Incident> incident,
+        Path base) {}

@@ -48,18 +48,31 @@ final class RetryQueue {
             return new Backlog(OptionalDouble.empty(), before, why(answer));
         }
         JsonNode rows = result(answer);
-        return rows.isEmpty() ? new Backlog(OptionalDouble.empty(), before, "Prometheus knows no " + Text.safe(query, 60))
+        return rows.isEmpty()
+                ? new Backlog(OptionalDouble.empty(), before, "Prometheus knows no " + Text.safe(query, 60))
                 : new Backlog(OptionalDouble.of(sum(rows)), before, "");
     }
 
     private void lookBack() {
-        Answer answer = http.get(address("query_range", Map.of("start", seconds(began.minus(BEFORE_FROM)), "end", seconds(began.minus(BEFORE_TO)),
-                "step", STEP_SECONDS)), Map.of("Accept", "application/json"), timeout);
+        Answer answer = http.get(
+                address(
+                        "query_range",
+                        Map.of(
+                                "start",
+                                seconds(began.minus(BEFORE_FROM)),
+                                "end",
+                                seconds(began.minus(BEFORE_TO)),
+                                "step",
+                                STEP_SECONDS)),
+                Map.of("Accept", "application/json"),
+                timeout);
         asked = ok(answer);
         if (asked) {
             Map<String, Double> byTime = new HashMap<>();
             for (JsonNode row : result(answer)) {
-                row.path("values").forEach(value -> byTime.merge(value.path(0).asText(), value.path(1).asDouble(), Double::sum));
+                row.path("values")
+                        .forEach(value -> byTime.merge(
+                                value.path(0).asText(), value.path(1).asDouble(), Double::sum));
             }
             before = byTime.values().stream().mapToDouble(Double::doubleValue).max();
         }
@@ -74,7 +87,8 @@ final class RetryQueue {
     }
 
     private URI address(String route, Map<String, String> more) {
-        StringBuilder address = new StringBuilder(prometheus + "/api/v1/" + route + "?query=" + URLEncoder.encode(query, StandardCharsets.UTF_8));
+        StringBuilder address = new StringBuilder(
+                prometheus + "/api/v1/" + route + "?query=" + URLEncoder.encode(query, StandardCharsets.UTF_8));
         more.forEach((name, value) -> address.append('&').append(name).append('=').append(value));
         return URI.create(address.toString());
     }
@@ -92,7 +106,9 @@ final class RetryQueue {
     }
 
     private static String why(Answer answer) {
-        return answer instanceof Fault fault ? "Prometheus: " + fault.words()
-                : "Prometheus: HTTP " + ((Reply) answer).status() + " " + Text.safe(((Reply) answer).json().path("error").asText(((Reply) answer).notJson()), 80);
+        return answer instanceof Fault fault
+                ? "Prometheus: " + fault.words()
+                : "Prometheus: HTTP " + ((Reply) answer).status() + " "
+                        + Text.safe(((Reply) answer).json().path("error").asText(((Reply) answer).notJson()), 80);
     }
 }

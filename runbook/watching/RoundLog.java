@@ -70,8 +70,14 @@ final class RoundLog {
         try {
             JsonNode node = Json.read(line);
             Instant at = Instant.parse(node.path("at").asText());
-            node.path("good").properties().forEach(look -> looks.accept(new PastLook(at, look.getKey(), true, look.getValue().asLong())));
-            node.path("bad").properties().forEach(look -> looks.accept(new PastLook(at, look.getKey(), false, look.getValue().asLong())));
+            node.path("good")
+                    .properties()
+                    .forEach(look -> looks.accept(new PastLook(
+                            at, look.getKey(), true, look.getValue().asLong())));
+            node.path("bad")
+                    .properties()
+                    .forEach(look -> looks.accept(new PastLook(
+                            at, look.getKey(), false, look.getValue().asLong())));
         } catch (IOException | DateTimeParseException e) {
             // Torn by a kill: one round of many.
         }

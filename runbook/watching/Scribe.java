@@ -134,7 +134,9 @@ public final class Scribe implements AutoCloseable {
     }
 
     private static String name(Happening happening) {
-        return happening instanceof Happening.Degraded ? Event.DEGRADED : happening instanceof Happening.Recovered ? Event.RECOVERED : Event.NOTE;
+        return happening instanceof Happening.Degraded
+                ? Event.DEGRADED
+                : happening instanceof Happening.Recovered ? Event.RECOVERED : Event.NOTE;
     }
 
     private void open(Happening.Degraded first, LongFunction<Instant> clock) {
@@ -189,7 +191,8 @@ public final class Scribe implements AutoCloseable {
     private void complain(IOException e) {
         if (!complained) {
             complained = true;
-            complain.accept("the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it");
+            complain.accept(
+                    "the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it");
         }
     }
 

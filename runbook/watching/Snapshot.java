@@ -25,6 +25,19 @@ import java.util.Optional;
  * @param untold    messages that Slack has not accepted yet
  * @param notes     what else there is to say, newest last
  */
-public record Snapshot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident, List<Reading> readings,
-                       History history, Map<String, Duration> waits, List<Condition> conditions, Optional<Update> update, long requests,
-                       Optional<Duration> next, Optional<Duration> message, int untold, List<String> notes) { }
+public record Snapshot(
+        Optional<String> drill,
+        Instant now,
+        State state,
+        Duration lasting,
+        Optional<Duration> incident,
+        List<Reading> readings,
+        History history,
+        Map<String, Duration> waits,
+        List<Condition> conditions,
+        Optional<Update> update,
+        long requests,
+        Optional<Duration> next,
+        Optional<Duration> message,
+        int untold,
+        List<String> notes) {}

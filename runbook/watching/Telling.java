@@ -21,7 +21,8 @@ import runbook.message.Messages;
 
 /** What people are told, and when: on every change of state, and again while it lasts. */
 public final class Telling implements AutoCloseable {
-    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+    private static final DateTimeFormatter STAMP =
+            DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final Map<State, String> ACTIONS = Map.of(
             State.RECOVERING, "It works again; watching until it has held",
             State.FLAPPING, "It comes and goes; watching, and staying on the fallback",
@@ -37,7 +38,13 @@ public final class Telling implements AutoCloseable {
      * @param external whether drafts of the external message are left
      * @param lead     the incident lead's name
      */
-    public record Choice(Optional<URI> webhook, Optional<Hook> command, Duration remind, boolean internal, boolean external, Optional<String> lead) { }
+    public record Choice(
+            Optional<URI> webhook,
+            Optional<Hook> command,
+            Duration remind,
+            boolean internal,
+            boolean external,
+            Optional<String> lead) {}
 
     private final Choice choice;
     private final Scribe scribe;
@@ -90,7 +97,12 @@ public final class Telling implements AutoCloseable {
             Set<String> still = new TreeSet<>(one.channels());
             still.retainAll(channels);
             if (scribe.leading() && !still.isEmpty()) {
-                tell(one.event().at(), still, State.of(one.event().data().path("state").asText()), State.STARTING, one.event().summary());
+                tell(
+                        one.event().at(),
+                        still,
+                        State.of(one.event().data().path("state").asText()),
+                        State.STARTING,
+                        one.event().summary());
             }
         }
     }
@@ -104,8 +116,13 @@ public final class Telling implements AutoCloseable {
 
     private void tell(Instant at, Set<String> by, State state, State before, String words) {
         String folder = scribe.incident().map(incident -> incident.folder().toString()).orElse("");
-        messenger.tell(new Messenger.Message(at.toString(), by.contains(Messenger.SLACK) ? Messages.forSlack(announcement(state, at)) : "",
-                by.contains(Messenger.EXEC) ? Messenger.variables(state.word(), before.word(), words, at.toString(), folder, drill.orElse("")) : Map.of()));
+        messenger.tell(new Messenger.Message(
+                at.toString(),
+                by.contains(Messenger.SLACK) ? Messages.forSlack(announcement(state, at)) : "",
+                by.contains(Messenger.EXEC)
+                        ? Messenger.variables(
+                                state.word(), before.word(), words, at.toString(), folder, drill.orElse(""))
+                        : Map.of()));
     }
 
     private void drafts(State state, Instant at) {
@@ -128,7 +145,8 @@ public final class Telling implements AutoCloseable {
     private Announcement announcement(State state, Instant at) {
         List<Event> journal = scribe.journal();
         Past past = Past.of(journal);
-        runbook.message.State stands = state == State.RECOVERED ? runbook.message.State.RESOLVED : runbook.message.State.of(journal);
+        runbook.message.State stands =
+                state == State.RECOVERED ? runbook.message.State.RESOLVED : runbook.message.State.of(journal);
         if (state != State.RECOVERED && stands == runbook.message.State.RESOLVED) {
             stands = runbook.message.State.INVESTIGATING;
         }
@@ -144,16 +162,32 @@ public final class Telling implements AutoCloseable {
     // On a thread of the messenger's.
     private void told(Messenger.Told told) {
         boolean worked = told.why().isEmpty();
-        String what = told.channel().equals(Messenger.SLACK) ? "internal message posted to Slack" : "--exec " + choice.command().map(Hook::name).orElse("") + " ran";
+        String what = told.channel().equals(Messenger.SLACK)
+                ? "internal message posted to Slack"
+                : "--exec " + choice.command().map(Hook::name).orElse("") + " ran";
         if (told.over()) {
-            Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", "told", "channel", told.channel(), "of", told.message().of()));
+            Map<String, Object> data = new LinkedHashMap<>(Map.of(
+                    "kind",
+                    "told",
+                    "channel",
+                    told.channel(),
+                    "of",
+                    told.message().of()));
             if (told.channel().equals(Messenger.SLACK)) {
                 data.put("audience", "internal");
                 data.put("text", told.message().slack());
             }
-            scribe.append(told.channel().equals(Messenger.SLACK) ? Event.ANNOUNCED : Event.NOTE, worked ? what : what + ", but " + told.why(), data);
+            scribe.append(
+                    told.channel().equals(Messenger.SLACK) ? Event.ANNOUNCED : Event.NOTE,
+                    worked ? what : what + ", but " + told.why(),
+                    data);
         }
-        say.accept(worked ? "told" : "not-told", worked ? what : told.channel() + ": " + told.why() + (told.over() ? "" : "; it is tried until it is accepted"));
+        say.accept(
+                worked ? "told" : "not-told",
+                worked
+                        ? what
+                        : told.channel() + ": " + told.why()
+                                + (told.over() ? "" : "; it is tried until it is accepted"));
     }
 
     /** Waits for what is under way. */

@@ -45,7 +45,9 @@ final class VendorLog {
             return List.of();
         }
         Map<String, Update> now = new LinkedHashMap<>();
-        page.incidents().stream().filter(StatusPage.Incident::matters).forEach(incident -> now.put(incident.id(), Page.update(incident)));
+        page.incidents().stream()
+                .filter(StatusPage.Incident::matters)
+                .forEach(incident -> now.put(incident.id(), Page.update(incident)));
         if (now.equals(open)) {
             return List.of();
         }
@@ -53,7 +55,8 @@ final class VendorLog {
         concerned.addAll(now.keySet());
         List<Update> stories = page.source() == StatusPage.Source.JSON ? fetch(concerned) : List.of();
         open = now;
-        return (stories.isEmpty() ? List.copyOf(now.values()) : stories).stream().filter(update -> told.add(update.id())).toList();
+        return (stories.isEmpty() ? List.copyOf(now.values()) : stories)
+                .stream().filter(update -> told.add(update.id())).toList();
     }
 
     private List<Update> fetch(Set<String> concerned) {
@@ -71,8 +74,12 @@ final class VendorLog {
     }
 
     private static Update update(JsonNode incident, JsonNode update) {
-        return new Update(Text.safe(incident.path("id").asText(), 60), instant(update.path("display_at").asText(update.path("created_at").asText())),
-                Text.safe(incident.path("name").asText("unnamed incident"), 100), Text.safe(update.path("status").asText("unknown"), 30),
+        return new Update(
+                Text.safe(incident.path("id").asText(), 60),
+                instant(update.path("display_at")
+                        .asText(update.path("created_at").asText())),
+                Text.safe(incident.path("name").asText("unnamed incident"), 100),
+                Text.safe(update.path("status").asText("unknown"), 30),
                 Text.safe(update.path("body").asText(), LONGEST_BODY));
     }
 

@@ -62,13 +62,28 @@ public final class Watching implements AutoCloseable {
         began = past.began().filter(start::isAfter).orElse(start);
         observer = new Observer(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began);
         telling = new Telling(choice, observer.http(), scribe, drill, face::say);
-        keeper = new Watchkeeper(plan.goal(), resumed(), resumed() == State.STARTING ? 0 : millis(past.since()), past.troubled(), past.falls().stream().map(this::millis).toList());
-        herald = new Herald(face, scribe, telling, past, keeper.state(), ticker, start, millis(past.announced().orElse(began)) + choice.remind().toMillis());
+        keeper = new Watchkeeper(
+                plan.goal(),
+                resumed(),
+                resumed() == State.STARTING ? 0 : millis(past.since()),
+                past.troubled(),
+                past.falls().stream().map(this::millis).toList());
+        herald = new Herald(
+                face,
+                scribe,
+                telling,
+                past,
+                keeper.state(),
+                ticker,
+                start,
+                millis(past.announced().orElse(began)) + choice.remind().toMillis());
     }
 
     // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about now.
     private State resumed() {
-        return past.troubled() && past.state() != State.RECOVERED && past.state() != State.HEALTHY ? past.state() : State.STARTING;
+        return past.troubled() && past.state() != State.RECOVERED && past.state() != State.HEALTHY
+                ? past.state()
+                : State.STARTING;
     }
 
     // What the journal has is of the past, also where the clock has been set back since.
@@ -121,8 +136,11 @@ public final class Watching implements AutoCloseable {
     }
 
     private void begin() {
-        face.say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until " + plan.goal().rounds()
-                + " good rounds in a row over " + Durations.words(plan.goal().lasting()));
+        face.say(
+                "watching",
+                String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
+                        + plan.goal().rounds() + " good rounds in a row over "
+                        + Durations.words(plan.goal().lasting()));
         pace.slowed().forEach(words -> face.say("slowed", words));
         if (!scribe.leading()) {
             face.say("second", "another watch keeps this incident's journal and tells people; this one only looks");
@@ -152,7 +170,10 @@ public final class Watching implements AutoCloseable {
             return;
         }
         if (past.state() != State.STARTING) {
-            face.say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
+            face.say(
+                    "goes-on",
+                    "the journal says " + past.state().word() + " since "
+                            + past.since().truncatedTo(ChronoUnit.SECONDS));
         }
         if (-newest[0] > plan.interval().toMillis() + late()) {
             gap(newest[0], 0, "no watch was running");
@@ -208,7 +229,9 @@ public final class Watching implements AutoCloseable {
             return Optional.of(looking.join());
         } catch (CompletionException e) {
             // A fault of ours, or no memory for what came: a watch of days goes on.
-            face.say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
+            face.say(
+                    "trouble",
+                    "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
             return Optional.empty();
         }
     }
@@ -265,14 +288,21 @@ public final class Watching implements AutoCloseable {
     /** How it ended, in one line. */
     public String verdict(int exit) {
         String after = " after " + Durations.words(Duration.ofMillis(Math.max(1_000, ticker.millis() / 1_000 * 1_000)));
-        return exit == 0 ? "recovered: every condition holds" + after
-                : exit == NOT_RECOVERED ? "not recovered" + after + ": " + keeper.state().word() : "left" + after + ": " + keeper.state().word() + ", not called recovered";
+        return exit == 0
+                ? "recovered: every condition holds" + after
+                : exit == NOT_RECOVERED
+                        ? "not recovered" + after + ": " + keeper.state().word()
+                        : "left" + after + ": " + keeper.state().word() + ", not called recovered";
     }
 
     /** The conditions that do not hold, in words. */
     public List<String> open() {
-        return keeper.state() == State.RECOVERED ? List.of()
-                : keeper.conditions(ticker.millis()).stream().filter(condition -> !condition.met()).map(Condition::words).toList();
+        return keeper.state() == State.RECOVERED
+                ? List.of()
+                : keeper.conditions(ticker.millis()).stream()
+                        .filter(condition -> !condition.met())
+                        .map(Condition::words)
+                        .toList();
     }
 
     /** The incident, by now. */
@@ -295,14 +325,27 @@ public final class Watching implements AutoCloseable {
         Map<String, Duration> waits = new HashMap<>();
         plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
         Page page = last == null ? null : last.round().page();
-        return new Snapshot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
-                lasting() || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(), observer.readings(), history, waits, keeper.conditions(now),
-                page == null ? Optional.empty() : page.newest(), requests, next,
-                lasting() ? Optional.of(Duration.ofMillis(herald.due() - now)) : Optional.empty(), telling.pending(), List.of());
+        return new Snapshot(
+                plan.settings().drill(),
+                Instant.now(),
+                keeper.state(),
+                Duration.ofMillis(now - keeper.since()),
+                lasting() || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(),
+                observer.readings(),
+                history,
+                waits,
+                keeper.conditions(now),
+                page == null ? Optional.empty() : page.newest(),
+                requests,
+                next,
+                lasting() ? Optional.of(Duration.ofMillis(herald.due() - now)) : Optional.empty(),
+                telling.pending(),
+                List.of());
     }
 
     private JsonNode roundJson() {
-        ObjectNode json = RoundJson.of(clock(lastLook), plan.settings().drill(), rounds, keeper, last.round(), observer.readings());
+        ObjectNode json = RoundJson.of(
+                clock(lastLook), plan.settings().drill(), rounds, keeper, last.round(), observer.readings());
         return json.put("requestsSpent", requests).put("nextRoundMillis", Math.max(0, pace.next() - ticker.millis()))
                 .put("incident", scribe.incident().map(Incident::toString).orElse(null));
     }

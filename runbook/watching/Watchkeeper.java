@@ -140,7 +140,10 @@ public final class Watchkeeper {
         if (goodRounds++ == 0) {
             goodSince = round.at();
             unproven.clear();
-            round.readings().stream().filter(reading -> reading.result() != Reading.Result.UNKNOWN).map(Reading::check).forEach(unproven::add);
+            round.readings().stream()
+                    .filter(reading -> reading.result() != Reading.Result.UNKNOWN)
+                    .map(Reading::check)
+                    .forEach(unproven::add);
         }
         round.readings().stream().filter(Reading::passed).map(Reading::check).forEach(unproven::remove);
         if (state == State.DEGRADED || state == State.STARTING && troubled) {
@@ -181,7 +184,8 @@ public final class Watchkeeper {
         conditions.add(new Condition("time", goodRounds > 0 && held >= goal.lasting().toMillis(),
                 "good for " + words(held) + " of " + Durations.words(goal.lasting())));
         if (goodRounds > 0 && !unproven.isEmpty()) {
-            conditions.add(new Condition("checks", false, "not looked at since it is good: " + String.join(", ", unproven)));
+            conditions.add(
+                    new Condition("checks", false, "not looked at since it is good: " + String.join(", ", unproven)));
         }
         if (last != null && last.page() != null) {
             conditions.add(last.page().condition());
