@@ -16,7 +16,7 @@ import java.util.stream.Stream;
 final class Readme {
     static final Path FILE = Repository.file("README.md");
     private static final Pattern BLOCK = Pattern.compile("(?s)<!-- (screen: [^>]+|files) -->\n.*?<!-- end -->");
-    private static final Pattern SENTENCE = Pattern.compile("(?s)/\\*\\*\\s*(?:\\*\\s)?(.*?[.:;])(?:\\s|\\*/)");
+    private static final Pattern SENTENCE = Pattern.compile("(?s)/\\*\\*\\s*(?:\\*\\s)?(.*?\\.)(?:\\s|\\*/)");
 
     private Readme() { }
 
@@ -71,7 +71,7 @@ final class Readme {
         try {
             Matcher found = SENTENCE.matcher(Files.readString(file));
             return found.find()
-                    ? found.group(1).replaceAll("\\s*\\n\\s*\\*?\\s*", " ").replaceAll("\\{@\\w+ ([^}]*)}", "$1")
+                    ? found.group(1).replaceAll("\\s*\\n\\s*\\*?\\s*", " ").replaceAll("\\{@\\w+ #?([^}]*)}|</?code>", "$1")
                     : "";
         } catch (IOException e) {
             throw new UncheckedIOException(e);
