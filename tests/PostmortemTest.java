@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -83,6 +84,20 @@ class PostmortemTest {
         Cli.Result close = run("close", "--by", "Ana");
         assertEquals(0, close.exit(), close.toString());
         assertFalse(Incident.open(events()));
+    }
+
+    @Test
+    void anIncidentThatFailsAgainAfterItsRecoveryIsNotOver() throws IOException {
+        incident.append(new Event(Instant.parse("2026-11-20T04:10:00Z"), "triage", Event.DIAGNOSED, "P1 key-invalid, again",
+                Json.of(Map.of("diagnosis", "key-invalid", "severity", "P1"))));
+        run();
+        String report = PostmortemJournals.read(written("postmortem.md"));
+        assertTrue(report.contains("ongoing UTC") && report.contains("was not over when this was written"), report);
+        assertTrue(report.contains("seemed to work again from 03:17 until 04:10"), report);
+        incident.append(new Event(Instant.parse("2026-11-20T04:30:00Z"), "watch", Event.RECOVERED, "it held", Json.object()));
+        run();
+        String later = PostmortemJournals.read(written("postmortem.md"));
+        assertTrue(later.contains("worked again from 04:30 on"), later);
     }
 
     @Test

@@ -56,6 +56,18 @@ public record Event(Instant at, String step, String event, String summary, JsonN
         return data.path("drill").asText("");
     }
 
+    /** Whether it says that users are affected, now or again: an alert, a fall that watch saw, or a triage of P1 to P3. */
+    public boolean failing() {
+        return failing(event, data);
+    }
+
+    /** The same of an event that was taken apart. A cause that a person names later is no new failure. */
+    public static boolean failing(String event, JsonNode data) {
+        return event.equals(DETECTED)
+                || event.equals(DEGRADED)
+                || event.equals(DIAGNOSED) && data.path("severity").asText().matches("P[1-3]");
+    }
+
     ObjectNode json() {
         return Json.object().put("at", at.toString()).put("step", step).put("event", event)
                 .put("summary", summary).set("data", data);

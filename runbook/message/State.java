@@ -18,9 +18,9 @@ public enum State {
         State state = INVESTIGATING;
         for (Event event : events) {
             state = switch (event.event()) {
-                case Event.DETECTED, Event.DIAGNOSED -> state == RESOLVED ? INVESTIGATING : state;
                 case Event.MITIGATED, Event.ROTATED -> MITIGATING;
-                case Event.DEGRADED -> state == RESOLVED ? INVESTIGATING : state;
+                case Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED ->
+                        state == RESOLVED && event.failing() ? INVESTIGATING : state;
                 case Event.RECOVERED, Event.CLOSED -> RESOLVED;
                 default -> state;
             };

@@ -31,9 +31,9 @@ record Band(Kind kind, Instant from, Instant to) {
         static Kind after(Kind before, Entry entry) {
             boolean over = before == RESOLVED || before == WATCHING;
             return switch (entry.kind()) {
-                case Event.DIAGNOSED -> entry.healthy() || before != null && before != RESOLVED ? before : INVESTIGATING;
-                case Event.DETECTED, Event.ACKNOWLEDGED -> before == null || before == RESOLVED ? INVESTIGATING : before;
-                case Event.DEGRADED -> before == null || over ? INVESTIGATING : before;
+                case Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED ->
+                        entry.failing() && over || before == null && !entry.healthy() ? INVESTIGATING : before;
+                case Event.ACKNOWLEDGED -> before == null ? INVESTIGATING : before;
                 case Event.MITIGATED, Event.ROTATED -> before == RESOLVED ? before : MITIGATING;
                 case Event.RECOVERED -> entry.provesLater() ? WATCHING : RESOLVED;
                 case Event.CLOSED, Entry.STABLE -> RESOLVED;

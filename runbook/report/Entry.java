@@ -50,6 +50,16 @@ record Entry(Instant at, String kind, String source, String text, JsonNode data)
         return kind.equals(Event.DIAGNOSED) && data.path("diagnosis").asText().equals("healthy");
     }
 
+    /** Whether it says that users are affected, now or again. */
+    boolean failing() {
+        return Event.failing(kind, data);
+    }
+
+    /** Whether it says that it works again. */
+    boolean restoring() {
+        return kind.equals(Event.RECOVERED) || kind.equals(STABLE);
+    }
+
     /** Whether it is the beginning of a recovery that was confirmed later. */
     boolean provesLater() {
         return kind.equals(Event.RECOVERED) && text.equals(BEGINS);

@@ -26,7 +26,7 @@ final class Hints {
         hints.detection(moments);
         hints.vendor(moments);
         hints.response(moments);
-        hints.falls(entries);
+        hints.falls(moments);
         hints.telling(moments, entries);
         hints.queue(metrics);
         hints.hours(moments);
@@ -69,13 +69,8 @@ final class Hints {
                         .add("something was done against it " + Texts.duration(took) + " after we noticed"));
     }
 
-    private void falls(List<Entry> entries) {
-        boolean recovered = false;
-        int falls = 0;
-        for (Entry entry : entries) {
-            falls += recovered && entry.kind().equals(Event.DEGRADED) ? 1 : 0;
-            recovered = entry.kind().equals(Event.RECOVERED) || recovered && !entry.kind().equals(Event.DEGRADED);
-        }
+    private void falls(Milestones moments) {
+        int falls = moments.relapses().size();
         if (falls > 0) {
             badly.add("it came back and failed again (" + Text.count(falls, "time") + ")");
         }

@@ -21,6 +21,7 @@ import runbook.incident.Event;
  * @param stable       the recovery held
  * @param closed       the incident was closed
  * @param vendorPosted the vendor first wrote about it
+ * @param relapses     how often it seemed to be over, oldest first
  */
 record Milestones(
         Optional<Instant> began,
@@ -32,7 +33,11 @@ record Milestones(
         Optional<Instant> restored,
         Optional<Instant> stable,
         Optional<Instant> closed,
-        Optional<Instant> vendorPosted) {
+        Optional<Instant> vendorPosted,
+        List<Relapse> relapses) {
+    /** It worked again from one moment on, until it failed again at another. */
+    record Relapse(Instant good, Instant failed) { }
+
     private static final List<String> OUR_SIGNS = List.of(Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED);
 
     private static final List<String> OUR_DEEDS = List.of(Event.ACKNOWLEDGED, Event.MITIGATED, Event.ROTATED, Event.RECOVERED);
@@ -47,26 +52,28 @@ record Milestones(
         Optional<Entry> detected = first(entries, OUR_SIGNS);
         Optional<Entry> trouble = onset.filter(sign -> detected.isEmpty() || sign.at().isBefore(detected.get().at()));
         Optional<Entry> began = trouble.or(() -> detected).or(() -> first(entries, OUR_DEEDS));
-        Optional<Entry> recovered = lasting(entries);
+        List<Relapse> relapses = new ArrayList<>();
+        Optional<Entry> recovered = lasting(entries, relapses);
         return new Milestones(began.map(Entry::at), began.map(Entry::source).orElse(""), at(detected),
                 at(first(entries, List.of(Event.ACKNOWLEDGED))), at(first(entries, List.of(Event.DIAGNOSED))),
                 at(first(entries, List.of(Event.MITIGATED, Event.ROTATED))),
-                recovered.map(Milestones::goodSince), at(recovered.flatMap(since -> confirmed(entries, since))),
+                at(recovered), at(recovered.flatMap(since -> confirmed(entries, since))),
                 at(first(entries, List.of(Event.CLOSED))),
-                vendor.stream().map(VendorIncident::posted).min(Instant::compareTo));
+                vendor.stream().map(VendorIncident::posted).min(Instant::compareTo), List.copyOf(relapses));
     }
 
     private static Optional<Entry> first(List<Entry> entries, List<String> kinds) {
         return entries.stream().filter(entry -> kinds.contains(entry.kind()) && !entry.healthy()).findFirst();
     }
 
-    /** The recovery after which it never got worse again. */
-    private static Optional<Entry> lasting(List<Entry> entries) {
+    /** The recovery after which it never failed again; those before it become relapses. */
+    private static Optional<Entry> lasting(List<Entry> entries, List<Relapse> relapses) {
         Entry recovered = null;
         for (Entry entry : entries) {
-            if (entry.kind().equals(Event.RECOVERED)) {
+            if (entry.restoring()) {
                 recovered = recovered == null ? entry : recovered;
-            } else if (entry.kind().equals(Event.DEGRADED) || entry.kind().equals(Event.DETECTED)) {
+            } else if (recovered != null && entry.failing()) {
+                relapses.add(new Relapse(recovered.at(), entry.at()));
                 recovered = null;
             }
         }

@@ -32,7 +32,7 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
     // Memory: what is no milestone gives up its data, and so do milestones once there are absurdly many.
     private static final int MOST_DATA = 2_000;
     private static final Set<String> DATA_MATTERS = Set.of(Event.DETECTED, Event.ACKNOWLEDGED, Event.DIAGNOSED, Event.MITIGATED,
-            Event.ROTATED, Event.DEGRADED, Event.RECOVERED, Event.BUNDLED, Event.ANNOUNCED, Event.CLOSED);
+            Event.ROTATED, Event.ROTATION_STEP, Event.DEGRADED, Event.RECOVERED, Event.BUNDLED, Event.ANNOUNCED, Event.CLOSED);
     private static final Instant KLAVIYO_FOUNDED = Instant.parse("2012-01-01T00:00:00Z");
     private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
     private static final Duration APPENDS_RACE = Duration.ofSeconds(5);

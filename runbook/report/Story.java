@@ -16,6 +16,7 @@ import runbook.message.Words;
 /** The evidence told as the fields of {@code templates/postmortem.md}. */
 final class Story {
     private static final String TO_CONFIRM = "**(to confirm)**";
+    private static final int MOST_RELAPSES = 3;
 
     private final Evidence evidence;
     private final Report.Sources sources;
@@ -139,14 +140,14 @@ final class Story {
         Instant from = moments.began().get();
         String until = moments.restored()
                 .map(to -> Texts.date(to).equals(Texts.date(from)) ? Texts.clock(to) : Texts.full(to))
-                .orElse("ongoing");
+                .orElse(unended() ? "HH:MM" : "ongoing");
         return Texts.full(from) + " - " + until + " UTC";
     }
 
     private String duration() {
         return moments.lasted()
                 .map(Texts::duration)
-                .orElse(moments.began().isPresent() ? "not over yet" : "[X hours Y minutes]");
+                .orElse(moments.began().isPresent() && !unended() ? "not over yet" : "[X hours Y minutes]");
     }
 
     private String severityWords() {
@@ -181,13 +182,26 @@ final class Story {
     }
 
     private String ending() {
-        String mitigated = moments.mitigated()
-                .map(at -> "It was mitigated at " + Texts.clock(at) + " and ")
-                .orElse("It ");
-        return moments.restored()
-                .map(at -> mitigated + "worked again from " + Texts.clock(at) + " on, after "
-                        + moments.lasted().map(Texts::duration).orElse("an unknown time") + ".")
-                .orElse(mitigated + "was not over when this was written.");
+        List<String> course = new ArrayList<>();
+        moments.mitigated().ifPresent(at -> course.add("was mitigated at " + Texts.clock(at)));
+        course.addAll(relapses());
+        String end = moments.restored()
+                .map(at -> "worked again from " + Texts.clock(at) + " on, after "
+                        + moments.lasted().map(Texts::duration).orElse("an unknown time"))
+                .orElse(unended() ? "was closed without a recorded recovery" : "was not over when this was written");
+        return "It " + (course.isEmpty() ? "" : String.join(", ", course) + " and ") + end + ".";
+    }
+
+    private List<String> relapses() {
+        List<Milestones.Relapse> all = moments.relapses();
+        return all.size() > MOST_RELAPSES
+                ? List.of("failed again " + all.size() + " times, last at " + Texts.clock(all.get(all.size() - 1).failed()))
+                : all.stream().map(relapse -> "seemed to work again from " + Texts.clock(relapse.good()) + " until "
+                        + Texts.clock(relapse.failed())).toList();
+    }
+
+    private boolean unended() {
+        return moments.closed().isPresent() && moments.restored().isEmpty();
     }
 
     private String cause() {

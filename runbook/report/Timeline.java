@@ -3,8 +3,8 @@ package runbook.report;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -139,18 +139,28 @@ final class Timeline {
     }
 
     private String what(Row row) {
-        Map<String, Integer> times = new HashMap<>();
-        List<Entry> distinct = new ArrayList<>();
-        for (Entry entry : row.entries()) {
-            if (times.merge(entry.kind() + entry.text(), 1, Integer::sum) == 1) {
-                distinct.add(entry);
-            }
-        }
+        Collection<List<Entry>> alike = alike(row);
         int most = entries.size() <= USUAL_LENGTH ? USUAL_LENGTH : MOST_TEXTS;
-        String shown = distinct.stream().limit(most).map(entry -> sentence(entry) + times(times.get(entry.kind() + entry.text())))
-                .collect(Collectors.joining("<br>"));
-        int more = distinct.size() - most;
+        String shown = alike.stream().limit(most).map(Timeline::line).collect(Collectors.joining("<br>"));
+        int more = alike.size() - most;
         return more > 0 ? shown + String.format(Locale.ROOT, "<br>… and %,d more", more) : shown;
+    }
+
+    /** What is told in one line each: entries that say the same, and the steps of a rotation. */
+    private static Collection<List<Entry>> alike(Row row) {
+        Map<String, List<Entry>> alike = new LinkedHashMap<>();
+        for (Entry entry : row.entries()) {
+            String line = entry.kind().equals(Event.ROTATION_STEP) ? entry.kind() : entry.kind() + entry.text();
+            alike.computeIfAbsent(line, key -> new ArrayList<>()).add(entry);
+        }
+        return alike.values();
+    }
+
+    private static String line(List<Entry> alike) {
+        Entry first = alike.get(0);
+        return first.kind().equals(Event.ROTATION_STEP)
+                ? RotationSteps.told(alike)
+                : sentence(first) + times(alike.size());
     }
 
     private static String times(int number) {

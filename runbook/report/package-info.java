@@ -26,6 +26,7 @@
 //SOURCES Regions.java
 //SOURCES Replay.java
 //SOURCES Report.java
+//SOURCES RotationSteps.java
 //SOURCES Rounds.java
 //SOURCES Scale.java
 //SOURCES Series.java
