@@ -265,7 +265,7 @@ class Postmortem implements Callable<Integer> {
     /** The one named, else the newest open real one here, else the newest open drill. */
     private static Optional<Incident> incident(SharedOptions shared) throws IOException {
         Optional<Incident> named = shared.incident();
-        return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), true);
+        return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), drill -> !drill.isEmpty());
     }
 
     private static Incident needed(SharedOptions shared) throws IOException {

@@ -37,6 +37,7 @@ import runbook.Http;
 import runbook.Json;
 import runbook.Key;
 import runbook.Launcher;
+import runbook.Nearest;
 import runbook.Problem;
 import runbook.Settings;
 import runbook.Text;
@@ -104,7 +105,7 @@ class Triage implements Callable<Integer> {
     String errorsLabel;
 
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
-            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command")
+            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command; not in a drill")
     Path accounts;
 
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
@@ -128,6 +129,7 @@ class Triage implements Callable<Integer> {
     private Screen screen;
     private Launcher launcher;
     private boolean opened;
+    private Optional<Incident> beside = Optional.empty();
 
     @Override
     public Integer call() throws IOException {
@@ -144,11 +146,13 @@ class Triage implements Callable<Integer> {
         drillBanner();
         screen.line("Klaviyo triage at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + ", at most " + Durations.words(shared.timeout()) + " ...");
 
-        Verdict verdict;
+        Verdict found;
         try (Checkup checkup = new Checkup(settings)) {
-            verdict = Verdict.of(checkup.run(Checkup.CHOICES));
+            found = Verdict.of(checkup.run(Checkup.CHOICES));
         }
-        Optional<Incident> incident = record(verdict);
+        Recorded recorded = record(found);
+        Verdict verdict = recorded.verdict;
+        Optional<Incident> incident = recorded.incident;
         show(verdict, incident);
         if (announce != null || post) {
             announce(verdict, incident);
@@ -182,21 +186,27 @@ class Triage implements Callable<Integer> {
             // Its limits are not known here: as few requests as for the smallest tier.
             return new Endpoint(name.substring("/api/".length()), name, "", "", 1, 15);
         }
-        return Endpoint.named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40) + ": give a path such as /api/segments, or one of "
-                + Endpoint.KNOWN.stream().map(Endpoint::name).collect(Collectors.joining(", "))));
+        return Endpoint.named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40)
+                + " is neither a known endpoint nor a path such as /api/segments"
+                + Nearest.hint(name, Endpoint.KNOWN.stream().map(Endpoint::name).toList())));
     }
 
     // ---- what is left behind
 
+    /** A verdict as part of the incident, and the incident; without one where none is open and nothing is wrong. */
+    private record Recorded(Verdict verdict, Optional<Incident> incident) { }
+
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
-    private Optional<Incident> record(Verdict verdict) {
+    private Recorded record(Verdict found) {
         try {
             Optional<Incident> open = shared.incident();
-            boolean wrong = verdict.severity().isPresent();
+            boolean wrong = found.severity().isPresent();
             if (!wrong && (open.isEmpty() || !Files.isDirectory(open.get().folder()))) {
-                return Optional.empty();
+                return new Recorded(found, Optional.empty());
             }
-            Incident incident = open.orElseGet(() -> Incident.named(Path.of(Incident.BASE), verdict.findings().at()));
+            beside = shared.besideNew();
+            Incident incident = open.orElseGet(() -> Incident.named(Path.of(Incident.BASE), found.findings().at()));
+            Verdict verdict = found.in(incident.journal().read().events());
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
             Map<String, Object> data = verdict.journalData();
             opened = !Files.exists(incident.journal().file());
@@ -209,10 +219,10 @@ class Triage implements Callable<Integer> {
             incident.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
             String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
             incident.write("triage-" + stamp + ".json", Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
-            return Optional.of(incident);
+            return new Recorded(verdict, Optional.of(incident));
         } catch (IOException e) {
             System.err.println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200) + "): name another with --incident. The diagnosis below holds.");
-            return Optional.empty();
+            return new Recorded(found, Optional.empty());
         }
     }
 
@@ -261,16 +271,23 @@ class Triage implements Callable<Integer> {
         }
         screen.line();
         showSpent(verdict.findings());
-        incident.ifPresent(folder -> screen.line("Incident folder: " + folder + (opened ? " (opened now)" : " (joined: it was open already)")));
+        incident.ifPresent(folder -> screen.line("Incident folder: " + folder
+                + (opened ? " (opened now)" : " (joined: it was open already)")));
+        beside.ifPresent(other -> screen.marked(Mark.WARN, "incident", 0, "another one is open beside it: --incident " + other + " joins it"));
     }
 
     private void showVerdict(Verdict verdict) {
         Mark mark = verdict.healthy() ? Mark.OK : verdict.severity().isEmpty() ? Mark.SKIP : verdict.severity().get().ordinal() < 3 ? Mark.FAIL : Mark.WARN;
         screen.verdict(mark, headline(verdict));
         screen.indented(2, verdict.reason());
-        verdict.respondBy().ifPresent(by -> screen.indented(2, "Respond by " + by + " (" + verdict.severity().get().responseTime() + "; "
+        verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
                 + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
+    }
+
+    private static String due(Instant by) {
+        Duration late = Duration.between(by, Instant.now());
+        return late.isNegative() ? "Respond by " + by : "A response was due by " + by + ", " + Durations.words(late) + " ago";
     }
 
     private static String headline(Verdict verdict) {
@@ -384,7 +401,7 @@ class Triage implements Callable<Integer> {
 
     private List<String> curlCommands(Settings settings) {
         List<String> lines = new ArrayList<>();
-        Settings.Target target = settings.target();
+        Settings.Target target = shared.target();
         String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
         // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv, where ps would show it.
         String api = "printf 'Authorization: Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\" | " + plain + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";

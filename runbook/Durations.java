@@ -6,6 +6,7 @@ import java.util.regex.Pattern;
 
 /** Durations as people write and read them: {@code 500ms}, {@code 5s}, {@code 2m}, {@code 1h30m}, {@code 2d}. */
 public final class Durations {
+    private static final Duration LONGEST = Duration.ofDays(3_650);
     private static final Pattern FORM =
             Pattern.compile("(?:(\\d{1,9})d)?(?:(\\d{1,9})h)?(?:(\\d{1,9})m(?!s))?(?:(\\d{1,9})s)?(?:(\\d{1,9})ms)?");
 
@@ -14,19 +15,24 @@ public final class Durations {
     /**
      * Reads a duration.
      *
-     * @throws IllegalArgumentException with the accepted forms in its message, when the text is none of them or is zero
+     * @throws IllegalArgumentException with the accepted forms in its message, when the text is none of them,
+     *     zero, or more than ten years
      */
     public static Duration parse(String text) {
         Matcher parts = FORM.matcher(text.strip());
-        Duration duration = !text.isBlank() && parts.matches()
-                ? Duration.ofDays(number(parts, 1)).plusHours(number(parts, 2)).plusMinutes(number(parts, 3))
-                        .plusSeconds(number(parts, 4)).plusMillis(number(parts, 5))
-                : Duration.ZERO;
-        if (duration.isZero()) {
-            throw new IllegalArgumentException(
-                    "'" + Text.safe(text, 40) + "' is no duration: write 500ms, 5s, 2m or 1h30m");
+        if (text.isBlank() || !parts.matches()) {
+            throw refused(text, text.strip().equals("0") ? "has to be more than 0" : "is no duration");
+        }
+        Duration duration = Duration.ofDays(number(parts, 1)).plusHours(number(parts, 2)).plusMinutes(number(parts, 3))
+                .plusSeconds(number(parts, 4)).plusMillis(number(parts, 5));
+        if (duration.isZero() || duration.compareTo(LONGEST) > 0) {
+            throw refused(text, duration.isZero() ? "has to be more than 0" : "is longer than ten years");
         }
         return duration;
+    }
+
+    private static IllegalArgumentException refused(String text, String why) {
+        return new IllegalArgumentException("'" + Text.safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m");
     }
 
     private static long number(Matcher parts, int group) {

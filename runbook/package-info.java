@@ -6,6 +6,7 @@
 //SOURCES Durations.java
 //SOURCES Json.java
 //SOURCES Text.java
+//SOURCES Nearest.java
 //SOURCES Problem.java
 //SOURCES Key.java
 //SOURCES Launcher.java

@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -153,17 +154,18 @@ class JournalTest {
 
     @Test
     void theNewestOpenOneIsChosenAndDrillsNeverMixWithRealOnes() throws Exception {
-        assertEquals(Optional.empty(), Incident.newestOpen(folder.resolve("missing"), false));
+        assertEquals(Optional.empty(), Incident.newestOpen(folder.resolve("missing"), String::isEmpty));
         incident("20261120T000000Z", Map.of());
         incident("20261121T000000Z", Map.of());
         incident("20261122T000000Z", Map.of(), Event.CLOSED);
         incident("20261123T000000Z", Map.of("drill", "outage"));
         Files.createDirectories(folder.resolve("20261124T000000Z"));
         Files.writeString(folder.resolve("notes.txt"), "no folder");
-        assertEquals("20261121T000000Z", newest(false));
-        assertEquals("20261123T000000Z", newest(true));
+        assertEquals("20261121T000000Z", newest(String::isEmpty));
+        assertEquals("20261123T000000Z", newest("outage"::equals));
+        assertEquals("none", newest("revoked-key"::equals), "a drill joins only a drill of its own scenario");
         incident("20261123T000000Z", Map.of("drill", "outage"), Event.CLOSED);
-        assertEquals("none", newest(true));
+        assertEquals("none", newest("outage"::equals));
     }
 
     private void incident(String name, Map<String, String> data, String... more) throws IOException {
@@ -172,7 +174,7 @@ class JournalTest {
         }
     }
 
-    private String newest(boolean drill) throws IOException {
+    private String newest(Predicate<String> drill) throws IOException {
         return Incident.newestOpen(folder, drill).map(found -> found.folder().getFileName().toString()).orElse("none");
     }
 

@@ -7,7 +7,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -17,6 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Json;
+import runbook.incident.Event;
+import runbook.incident.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 
@@ -130,6 +134,32 @@ class TriageTest {
     }
 
     @Test
+    void theTimeToRespondCountsFromTheIncidentsFirstTriageThatWasThisBad() throws IOException {
+        Incident incident = Incident.at(Tree.temporary("triage").resolve("long-ago"));
+        Instant first = Instant.parse("2026-11-20T03:04:05Z");
+        Map<String, String> p1 = Map.of("severity", "P1", "drill", "outage");
+        incident.append(new Event(first.minusSeconds(60), "triage", "detected", "minor at first", Json.of(Map.of("severity", "P3"))));
+        incident.append(new Event(first, "triage", "diagnosed", "an outage", Json.of(p1)));
+        Cli triage = Cli.script("triage").args("--drill", "outage", "--incident", incident.toString(), "--json");
+        Cli.Result result = triage.run();
+        assertEquals("2026-11-20T03:19:05Z", Json.read(result.out()).path("respondBy").asText(), result.toString());
+        assertTrue(result.err().contains("A response was due by 2026-11-20T03:19:05Z"), result.toString());
+        incident.append(Event.now("watch", "recovered", "it held", p1));
+        Instant again = Instant.parse(Json.read(triage.run().out()).path("respondBy").asText());
+        assertTrue(again.isAfter(Instant.now()), "a relapse gets its own quarter of an hour: " + again);
+    }
+
+    @Test
+    void aNewFolderBesideAnOpenIncidentIsPointedOut() {
+        Path folder = Tree.temporary("triage");
+        Cli.script("triage").args("--drill", "outage", "--incident", "incident-a").cwd(folder).run();
+        Cli.Result typo = Cli.script("triage").args("--drill", "outage", "--incident", "incident-b").cwd(folder).run();
+        assertTrue(typo.out().contains("incident-a joins it"), typo.toString());
+        Cli.Result other = Cli.script("triage").args("--drill", "degraded", "--incident", "incident-c").cwd(folder).run();
+        assertFalse(other.out().contains("joins it"), "another drill is another incident: " + other);
+    }
+
+    @Test
     void theInternalMessageIsPostedAndTheAnswerChecked() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
             Path incident = Tree.temporary("triage");
@@ -162,11 +192,15 @@ class TriageTest {
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', value = {
         "--timeout 5x            | no duration",
+        "--timeout 0             | has to be more than 0",
+        "--timeout 9999999h      | longer than ten years",
         "--samples 0             | --samples",
         "--samples many          | --samples",
         "--observed 99           | --observed",
-        "--endpoint nosuch       | --endpoint",
-        "--drill nosuch          | no such scenario",
+        "--endpoint nosuch       | there are profiles, lists, metrics",
+        "--endpoint profile      | did you mean profiles?",
+        "--drill nosuch          | no such scenario; there are healthy, outage",
+        "--drill revoked-kye     | did you mean revoked-key?",
         "--api-url ftp://x       | --api-url",
         "--key-file /nowhere     | --key-file",
         "--key-command false     | --key-command",
@@ -191,6 +225,8 @@ class TriageTest {
         commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
         assertFalse(result.out().contains("0f0f"), result.out());
         assertEquals(0, Cli.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
+        String drill = Cli.run("triage", "--curl", "--drill", "outage").out();
+        assertTrue(drill.contains("https://a.klaviyo.com/api/accounts") && !drill.contains("127.0.0.1"), "a drill's sandbox is gone: " + drill);
     }
 
     @Test

@@ -1,7 +1,8 @@
 package runbook.check;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.Map;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Locale;
 import runbook.Json;
 
 /**
@@ -26,10 +27,13 @@ public record Check(String name, Outcome outcome, String summary, long millis, I
 
     /** The check as the JSON of {@code triage --json}. */
     public JsonNode json() {
-        var object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(java.util.Locale.ROOT))
+        return inShort().set("detail", detail);
+    }
+
+    /** The same without its detail, as the journal has it. */
+    public ObjectNode inShort() {
+        ObjectNode object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
                 .put("summary", summary).put("millis", millis);
-        object.set("http", Json.of(http));
-        object.set("detail", detail);
-        return object;
+        return object.set("http", Json.of(http));
     }
 }

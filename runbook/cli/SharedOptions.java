@@ -3,6 +3,7 @@ package runbook.cli;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
@@ -17,6 +18,7 @@ import picocli.CommandLine.ParseResult;
 import runbook.Endpoint;
 import runbook.Key;
 import runbook.Launcher;
+import runbook.Nearest;
 import runbook.Problem;
 import runbook.Revision;
 import runbook.Settings;
@@ -30,18 +32,8 @@ public final class SharedOptions {
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
-    private static final Set<String> CARRIED = Set.of(
-            "--api-url",
-            "--status-url",
-            "--app-url",
-            "--webhook-url",
-            "--prometheus",
-            "--revision",
-            "--key-file",
-            "--key-command",
-            "--timeout",
-            "--incident",
-            "--drill");
+    private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url",
+            "--prometheus", "--revision", "--key-file", "--key-command", "--timeout", "--incident", "--drill");
 
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
@@ -103,7 +95,11 @@ public final class SharedOptions {
     static final class Scenarios implements Iterable<String> {
         @Override
         public Iterator<String> iterator() {
-            return Stream.of(Scenario.values()).map(Scenario::id).iterator();
+            return names().iterator();
+        }
+
+        static List<String> names() {
+            return Stream.of(Scenario.values()).map(Scenario::id).toList();
         }
     }
 
@@ -130,9 +126,8 @@ public final class SharedOptions {
     /** The sandbox behind {@code --drill}; empty in earnest. Started once, by whoever asks first. */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            sandbox = Sandbox.start(Scenario.of(drill.replaceFirst(":.*", "")).orElseThrow(() -> new Problem(
-                    "--drill " + Text.safe(drill, 40) + ": no such scenario. There are: "
-                            + String.join(", ", new Scenarios()))));
+            sandbox = Sandbox.start(Scenario.of(scenario(drill)).orElseThrow(() -> new Problem("--drill "
+                    + Text.safe(drill, 40) + ": no such scenario" + Nearest.hint(drill, Scenarios.names()))));
             // Its servers' threads would hold up the exit, see Http.
             Runtime.getRuntime().addShutdownHook(new Thread(sandbox::close, "end-sandbox"));
         }
@@ -171,7 +166,8 @@ public final class SharedOptions {
                 sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl());
     }
 
-    private Settings.Target target() {
+    /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
+    public Settings.Target target() {
         return new Settings.Target(
                 address("--api-url", apiUrl),
                 address("--status-url", statusUrl),
@@ -222,9 +218,24 @@ public final class SharedOptions {
         return word.matches("[A-Za-z0-9_@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 
-    /** The incident named by {@code --incident}, else the newest open one here; drills and real ones apart. */
+    /** The incident named by {@code --incident}, else the newest open one here; drills of each scenario and real ones apart. */
     public Optional<Incident> incident() throws IOException {
-        return incident != null ? Optional.of(Incident.at(incident))
-                : Incident.newestOpen(Path.of(Incident.BASE), drill().isPresent());
+        return incident != null ? Optional.of(Incident.at(incident)) : openIn(Path.of(Incident.BASE));
+    }
+
+    /** The open incident beside the one that {@code --incident} names, when that is a new one: perhaps the name was mistyped. */
+    public Optional<Incident> besideNew() throws IOException {
+        Path base = incident == null ? null : incident.toAbsolutePath().getParent();
+        return base == null || Files.exists(Incident.at(incident).journal().file()) ? Optional.empty() : openIn(base);
+    }
+
+    private Optional<Incident> openIn(Path base) throws IOException {
+        String wanted = scenario(drill().orElse(""));
+        return Incident.newestOpen(base, drill -> scenario(drill).equals(wanted));
+    }
+
+    // Without the variant, see variant().
+    private static String scenario(String drill) {
+        return drill.replaceFirst(":.*", "");
     }
 }

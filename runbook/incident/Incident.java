@@ -20,6 +20,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /** One incident's folder (0700) with its journal and what each step leaves (0600). */
@@ -49,10 +50,10 @@ public final class Incident {
     /**
      * The newest incident under {@code base} that nobody closed. Drills and real incidents never mix.
      *
-     * @param drill whether to look among drills, or among real incidents
+     * @param drill which to look at, by the drill's scenario; that of a real incident is empty
      * @throws IOException when the folder or a journal in it cannot be read
      */
-    public static Optional<Incident> newestOpen(Path base, boolean drill) throws IOException {
+    public static Optional<Incident> newestOpen(Path base, Predicate<String> drill) throws IOException {
         if (!Files.isDirectory(base)) {
             return Optional.empty();
         }
@@ -64,7 +65,7 @@ public final class Incident {
         for (Path child : folders) {
             Incident incident = new Incident(child);
             List<Event> events = incident.journal().read().events();
-            if (open(events) && drill(events).isEmpty() != drill) {
+            if (open(events) && drill.test(drill(events))) {
                 return Optional.of(incident);
             }
         }

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import runbook.Nearest;
 import runbook.Problem;
 import runbook.Text;
 import runbook.incident.Incident;

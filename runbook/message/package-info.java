@@ -5,7 +5,6 @@
 //SOURCES ../package-info.java
 //SOURCES ../incident/package-info.java
 //SOURCES Template.java
-//SOURCES Nearest.java
 //SOURCES State.java
 //SOURCES Words.java
 //SOURCES Wording.java

@@ -12,11 +12,13 @@ import runbook.Json;
 import runbook.Launcher;
 import runbook.check.Check;
 import runbook.check.Findings;
+import runbook.incident.Event;
 
 /**
  * What is broken, how bad, and how that was found.
  *
  * @param findings  what it rests on
+ * @param since     since when it has been this bad, or worse: the checkup's beginning, unless an incident is older
  * @param diagnosis the worst that holds
  * @param severity  empty when healthy, undecided, or only a key is missing
  * @param also      what holds besides, worst first
@@ -24,7 +26,7 @@ import runbook.check.Findings;
  * @param path      the questions that led to the diagnosis, and their answers
  * @param others    the reasons of {@code also}, in its order
  */
-public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity> severity, List<Diagnosis> also, String reason,
+public record Verdict(Findings findings, Instant since, Diagnosis diagnosis, Optional<Severity> severity, List<Diagnosis> also, String reason,
                       List<Step> path, List<String> others) {
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
@@ -53,14 +55,24 @@ public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity>
                 .sorted(Comparator.comparingInt(Candidate::rank).thenComparing(Candidate::diagnosis)).toList();
         Candidate lead = worstFirst.get(0);
         List<Candidate> rest = worstFirst.subList(1, worstFirst.size());
-        return new Verdict(
-                findings,
-                lead.diagnosis,
-                Optional.ofNullable(lead.impact.severity()),
-                rest.stream().map(Candidate::diagnosis).toList(),
-                lead.impact.reason(),
-                lead.path,
+        return new Verdict(findings, findings.at(), lead.diagnosis, Optional.ofNullable(lead.impact.severity()),
+                rest.stream().map(Candidate::diagnosis).toList(), lead.impact.reason(), lead.path,
                 rest.stream().map(candidate -> candidate.impact.reason()).toList());
+    }
+
+    /** The same verdict as part of an incident: the time to respond counts from when it was first this bad, or worse. */
+    public Verdict in(List<Event> incident) {
+        Instant first = since;
+        for (Event event : incident) {
+            String then = event.data().path("severity").asText("P9");
+            boolean thisBad = severity.isPresent() && then.compareTo(severity.get().name()) <= 0;
+            if (event.event().equals(Event.RECOVERED)) {
+                first = since;
+            } else if (thisBad && event.at().isBefore(first)) {
+                first = event.at();
+            }
+        }
+        return new Verdict(findings, first, diagnosis, severity, also, reason, path, others);
     }
 
     /** Whether nothing is wrong. */
@@ -80,7 +92,7 @@ public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity>
 
     /** By when somebody has to respond; empty without a severity. */
     public Optional<Instant> respondBy() {
-        return severity.map(level -> level.respondBy(findings.at()).truncatedTo(ChronoUnit.SECONDS));
+        return severity.map(level -> level.respondBy(since).truncatedTo(ChronoUnit.SECONDS));
     }
 
     /** What to do next, in order. */
@@ -127,17 +139,10 @@ public record Verdict(Findings findings, Diagnosis diagnosis, Optional<Severity>
         data.put("reason", reason);
         data.put("also", also.stream().map(Diagnosis::id).toList());
         data.put("path", steps());
-        data.put(
-                "checks",
-                findings.checks().stream()
-                        .filter(check -> check.outcome() != Check.Outcome.SKIPPED)
-                        .map(check -> Json.object()
-                                .put("name", check.name())
-                                .put("outcome", check.outcome().name().toLowerCase())
-                                .put("summary", check.summary())
-                                .put("http", check.http())
-                                .put("millis", check.millis()))
-                        .toList());
+        data.put("checks", findings.checks().stream()
+                .filter(check -> check.outcome() != Check.Outcome.SKIPPED)
+                .map(Check::inShort)
+                .toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
         return data;
     }

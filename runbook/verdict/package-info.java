@@ -1,5 +1,6 @@
 /** From findings to a verdict: the runbook's decision tree, severities, and what to do next. */
 //SOURCES ../check/package-info.java
+//SOURCES ../incident/package-info.java
 //SOURCES Severity.java
 //SOURCES Diagnosis.java
 //SOURCES Tree.java

@@ -1,20 +1,26 @@
-package runbook.message;
+package runbook;
 
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
 
 /** The name that somebody probably meant. */
-final class Nearest {
+public final class Nearest {
     private static final int FARTHEST = 4;
 
     private Nearest() { }
 
     /** The nearest of the names by edit distance, where one is near enough to be meant. */
-    static Optional<String> to(String wrong, Collection<String> names) {
+    public static Optional<String> to(String wrong, Collection<String> names) {
         return names.stream()
                 .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, Math.max(wrong.length(), name.length()) / 2))
                 .min(Comparator.comparingInt((String name) -> distance(wrong, name)).thenComparing(Comparator.naturalOrder()));
+    }
+
+    /** What a message says of a wrong name: {@code , did you mean outage?} where one is near, else all that there are. */
+    public static String hint(String wrong, Collection<String> names) {
+        return to(wrong, names).map(near -> ", did you mean " + near + "?")
+                .orElseGet(() -> "; there are " + String.join(", ", names));
     }
 
     private static int distance(String a, String b) {
