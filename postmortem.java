@@ -44,7 +44,6 @@ import runbook.cli.SharedOptions;
 import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.message.Announcement;
-import runbook.message.Cadence;
 import runbook.message.DataLoss;
 import runbook.message.Messages;
 import runbook.message.Slack;
@@ -491,10 +490,10 @@ class Postmortem implements Callable<Integer> {
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
             Report known = Report.recorded(incident, now);
             State stands = state == null ? State.of(events) : state;
-            Announcement message = Announcement.of(known.diagnosis(), severity == null ? known.severity() : severity, stands, now)
-                    .withLead(lead == null ? known.lead() : lead).withDrill(drill(shared, events));
-            message = stands == State.RESOLVED && next == null ? message
-                    : message.withNext(next == null ? Cadence.next(known.began().orElse(now), now) : now.plus(next));
+            Announcement message = Announcement.of(
+                            known.diagnosis(), severity == null ? known.severity() : severity, stands, now, events)
+                    .withLead(lead).withDrill(drill(shared, events));
+            message = next == null ? message : message.withNext(now.plus(next));
             message = impact == null ? message : message.withImpact(impact);
             message = cause == null ? message : message.withRootCause(cause);
             message = action == null ? message : message.withAction(action);

@@ -324,8 +324,10 @@ class Triage implements Callable<Integer> {
     // ---- telling people
 
     private void announce(Verdict verdict, Optional<Incident> incident) {
-        Announcement message = Announcement.of(verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""), State.INVESTIGATING,
-                Instant.now().truncatedTo(ChronoUnit.SECONDS)).withLead(lead).withDrill(shared.drill());
+        List<Event> journal = journal(incident);
+        Announcement message = Announcement.of(verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
+                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal)
+                .withLead(lead).withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
             screen.line();
             screen.heading("Internal message");
@@ -342,6 +344,15 @@ class Triage implements Callable<Integer> {
             screen.line();
             screen.line("These are drafts. Once one is sent, put it on record:");
             screen.command(2, launcher.line("postmortem", "event 'told people' --kind announced"));
+        }
+    }
+
+    // The message alone matters then: the diagnosis above holds, and its folder has been complained about.
+    private static List<Event> journal(Optional<Incident> incident) {
+        try {
+            return incident.isEmpty() ? List.of() : incident.get().journal().read().events();
+        } catch (IOException e) {
+            return List.of();
         }
     }
 

@@ -111,7 +111,33 @@ class MessageTest {
 
             Next update: by 2026-11-23T03:09Z
             Last updated: 2026-11-23T03:04Z
-            """, Messages.external(Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT)));
+            """, Messages.external(Announcement.of("klaviyo-outage", "P1", State.MITIGATING, AT)));
+    }
+
+    @Test
+    void nothingIsSaidToBeDoneBeforeItIs() {
+        Announcement first = Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT);
+        String internal = Messages.internal(first);
+        String external = Messages.external(first);
+
+        assertTrue(internal.contains("Current action: To do: switch fallback mode on, queue failed calls"), internal);
+        assertFalse(external.contains("No data loss") || external.contains("is being queued"), external);
+        assertTrue(external.contains("We are checking that no data was lost and will say so here."), external);
+        assertTrue(Messages.external(first.withDataLoss(DataLoss.NOT_EXPECTED)).contains("No data loss is expected."));
+    }
+
+    @Test
+    void theJournalSaysWhatWasDoneWhoLeadsAndWhenTheNextIsDue() {
+        List<Event> journal = List.of(
+                new Event(AT, "triage", Event.DETECTED, "triage found klaviyo-outage", Json.object()),
+                new Event(AT, "triage", Event.ACKNOWLEDGED, "Ana leads", Json.object().put("by", "Ana")),
+                new Event(AT.plusSeconds(600), "postmortem", Event.MITIGATED, "fallback on at the shop", Json.object()));
+        Instant now = AT.plus(Duration.ofMinutes(15));
+        String text = Messages.internal(Announcement.of("klaviyo-outage", "P1", State.of(journal), now, journal));
+
+        assertTrue(text.contains("Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n"), text);
+        assertTrue(text.contains("Incident lead: @Ana\n"), text);
+        assertTrue(text.contains("Next update: by 2026-11-23T03:39Z\n"), text);
     }
 
     @Test
@@ -175,11 +201,16 @@ class MessageTest {
         "detected rotated recovered,RESOLVED",
         "detected recovered degraded,INVESTIGATING",
         "detected mitigated diagnosed,MITIGATING",
+        "detected recovered diagnosed,RESOLVED",
+        "detected recovered diagnosed:P1,INVESTIGATING",
+        "detected recovered diagnosed:P4,RESOLVED",
         "recovered closed,RESOLVED"
     })
     void stateOfAJournal(String events, State state) {
         List<Event> journal = Stream.of(events.split(" "))
-                .map(event -> new Event(AT, "x", event, "", Json.object()))
+                .map(event -> event.split(":"))
+                .map(event -> new Event(
+                        AT, "x", event[0], "", Json.of(event.length > 1 ? Map.of("severity", event[1]) : Map.of())))
                 .toList();
 
         assertEquals(state, State.of(journal));

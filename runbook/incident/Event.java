@@ -68,6 +68,11 @@ public record Event(Instant at, String step, String event, String summary, JsonN
                 || event.equals(DIAGNOSED) && data.path("severity").asText().matches("P[1-3]");
     }
 
+    /** Whether it says that something was done against it. */
+    public boolean mitigating() {
+        return event.equals(MITIGATED) || event.equals(ROTATED);
+    }
+
     ObjectNode json() {
         return Json.object().put("at", at.toString()).put("step", step).put("event", event)
                 .put("summary", summary).set("data", data);

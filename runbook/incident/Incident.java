@@ -87,6 +87,20 @@ public final class Incident {
         return events.stream().noneMatch(event -> event.event().equals(Event.CLOSED));
     }
 
+    /** Whoever leads by these events: the one named last, else who took it first; empty when nobody did. */
+    public static String lead(List<Event> events) {
+        return events.stream()
+                .map(event -> event.data().path("lead").asText(""))
+                .filter(name -> !name.isBlank())
+                .reduce((one, later) -> later)
+                .or(() -> events.stream()
+                        .filter(event -> event.event().equals(Event.ACKNOWLEDGED))
+                        .map(event -> event.data().path("by").asText(""))
+                        .filter(name -> !name.isBlank())
+                        .findFirst())
+                .orElse("");
+    }
+
     /** The scenario when these events are a drill's, else empty. */
     public static String drill(List<Event> events) {
         return events.stream().map(Event::drill).filter(name -> !name.isEmpty()).findFirst().orElse("");

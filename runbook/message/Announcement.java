@@ -1,11 +1,15 @@
 package runbook.message;
 
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.List;
 import java.util.Optional;
+import runbook.incident.Event;
+import runbook.incident.Incident;
 
 /**
  * What the two messages say. {@link #of} knows what the diagnosis implies; the {@code with…} methods replace what
- * somebody knows better.
+ * somebody knows better. Nothing is said to be done before the incident's state has it that something was.
  *
  * @param severity {@code P1} to {@code P4}, or empty when not known
  * @param state    where the incident stands
@@ -27,16 +31,38 @@ public record Announcement(String severity, State state, Instant at, Words words
      */
     public static Announcement of(String diagnosis, String severity, State state, Instant at) {
         boolean over = state == State.RESOLVED;
-        return new Announcement(severity, state, at, Wording.of(diagnosis), "", over ? "resolved" : "unknown",
+        Announcement plain = new Announcement(severity, state, at, Wording.of(diagnosis), "", over ? "resolved" : "unknown",
                 over ? Optional.empty() : Optional.of(Cadence.next(at, at)),
-                over ? DataLoss.CHECKING : DataLoss.NOT_EXPECTED,
+                state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING,
                 Optional.empty());
+        return plain.withAction((state == State.MITIGATING ? "Under way: " : "To do: ") + plain.words().action());
     }
 
-    /** With an incident lead; a leading {@code @} is dropped. */
+    /**
+     * The same, of an incident with a journal: its lead, the next message by how long it has lasted, and, while it is
+     * being mitigated, what was done last as the current action.
+     */
+    public static Announcement of(String diagnosis, String severity, State state, Instant at, List<Event> journal) {
+        Announcement plain = of(diagnosis, severity, state, at).withLead(Incident.lead(journal));
+        if (state == State.RESOLVED || journal.isEmpty()) {
+            return plain;
+        }
+        Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
+        Announcement due = plain.withNext(Cadence.next(began, at));
+        Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((one, later) -> later);
+        return state != State.MITIGATING || done.isEmpty()
+                ? due
+                : due.withAction("Done at " + minute(done.get().at()) + ": " + done.get().summary());
+    }
+
+    static String minute(Instant at) {
+        return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
+    }
+
+    /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
     public Announcement withLead(String name) {
         String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
-        return new Announcement(severity, state, at, words, bare, eta, next, dataLoss, drill);
+        return new Announcement(severity, state, at, words, bare.isEmpty() ? lead : bare, eta, next, dataLoss, drill);
     }
 
     /** With the time that somebody knows it to be over by. */

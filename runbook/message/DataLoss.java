@@ -2,9 +2,9 @@ package runbook.message;
 
 /** What is known about lost data. A choice and no free text, so that the external message cannot name what it must not. */
 public enum DataLoss {
-    /** While it lasts, and failed calls are queued. */
+    /** While it lasts, once something was done against it. */
     NOT_EXPECTED("No data loss is expected."),
-    /** It is over, and nobody has counted yet. */
+    /** Nobody has looked, or counted, yet. */
     CHECKING("We are checking that no data was lost and will say so here."),
     /** Counted: nothing is missing. */
     NONE("No data was lost."),

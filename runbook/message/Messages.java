@@ -1,7 +1,5 @@
 package runbook.message;
 
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -10,6 +8,8 @@ import runbook.Text;
 /** The runbook's two texts. Every value is one printable, bounded line without a private key. */
 public final class Messages {
     private static final int LONGEST_VALUE = 400;
+    private static final String WORKING_AGAIN =
+            "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
 
     private Messages() { }
 
@@ -55,7 +55,7 @@ public final class Messages {
         texts.put("eta", a.eta());
         texts.put("lead", a.lead().isBlank() ? "nobody yet" : "@" + a.lead());
         texts.put("next", next(a));
-        texts.put("updated", minute(a.at()));
+        texts.put("updated", Announcement.minute(a.at()));
         texts.put("drill", a.drill().orElse(""));
         Map<String, Object> values = new LinkedHashMap<>();
         texts.forEach((name, text) -> values.put(name, escape.apply(Text.safe(text, LONGEST_VALUE))));
@@ -65,29 +65,25 @@ public final class Messages {
     private static Map<String, Object> externalValues(Announcement a) {
         boolean over = a.state() == State.RESOLVED;
         boolean waiting = !a.words().queued().isEmpty();
+        String queued = switch (a.state()) {
+            case INVESTIGATING -> waiting ? "We are working to process what is delayed." : "";
+            case MITIGATING -> a.words().queued();
+            case RESOLVED -> "Data that was queued meanwhile is being processed.";
+        };
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally");
         values.put("status", a.state().name());
-        values.put(
-                "customers",
-                over
-                        ? "Features powered by Klaviyo (email subscriptions, event tracking) are working normally"
-                                + " again."
-                        : a.words().customers());
-        values.put("queued", over ? "Data that was queued meanwhile is being processed." : a.words().queued());
+        values.put("customers", over ? WORKING_AGAIN : a.words().customers());
+        values.put("queued", queued);
         values.put("dataLoss", a.dataLoss().sentence());
         values.put("outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.");
         values.put("next", next(a));
-        values.put("updated", minute(a.at()));
+        values.put("updated", Announcement.minute(a.at()));
         values.put("drill", a.drill().isPresent());
         return values;
     }
 
     private static String next(Announcement a) {
-        return a.next().map(due -> "by " + minute(due)).orElse("this is the last one, unless it comes back");
-    }
-
-    private static String minute(Instant at) {
-        return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
+        return a.next().map(due -> "by " + Announcement.minute(due)).orElse("this is the last one, unless it comes back");
     }
 }

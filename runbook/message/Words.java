@@ -6,7 +6,7 @@ package runbook.message;
  *
  * @param impact    what users experience
  * @param rootCause the cause as triage sees it
- * @param action    what is usually being done
+ * @param action    what usually helps, as something to do
  * @param customers what customers notice
  * @param queued    what happens to their data meanwhile; empty when nothing does
  */

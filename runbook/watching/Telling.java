@@ -25,7 +25,7 @@ public final class Telling implements AutoCloseable {
             DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final Map<State, String> ACTIONS = Map.of(
             State.RECOVERING, "It works again; watching until it has held",
-            State.FLAPPING, "It comes and goes; watching, and staying on the fallback",
+            State.FLAPPING, "It comes and goes; watching until it holds",
             State.HEALTHY, "It works; watching until it has held");
 
     /**
@@ -150,7 +150,8 @@ public final class Telling implements AutoCloseable {
         if (state != State.RECOVERED && stands == runbook.message.State.RESOLVED) {
             stands = runbook.message.State.INVESTIGATING;
         }
-        Announcement plain = Announcement.of(past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS))
+        Announcement plain = Announcement.of(
+                        past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)
                 .withLead(choice.lead().orElse("")).withDrill(drill);
         if (state == State.RECOVERED) {
             return plain;
