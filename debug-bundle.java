@@ -27,6 +27,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.zip.ZipException;
+import java.util.zip.ZipFile;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -330,6 +332,7 @@ class DebugBundle implements Callable<Integer> {
                 policy = KnownSecrets.fromFile(policy, secrets);
             }
             Screen screen = Screen.onOutput(noColor);
+            refuseWhatIsNoArchive(file);
             Verification verification = reading(file, policy);
             verification.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
             verification.leaks().forEach((leak, rules) -> screen.marked(Mark.FAIL, "", 0, leak + " holds " + rules.entrySet().stream()
@@ -339,13 +342,19 @@ class DebugBundle implements Callable<Integer> {
             return verification.good() ? 0 : BAD_ARCHIVE;
         }
 
+        private static void refuseWhatIsNoArchive(Path file) {
+            try (ZipFile zip = new ZipFile(file.toFile())) {
+                zip.size();
+            } catch (IOException e) {
+                throw new Problem(file + " is no archive that can be read (" + Incident.why(e) + "): name a bundle, bundle-*.zip");
+            }
+        }
+
         private static Verification reading(Path file, Policy policy) throws IOException {
             try {
                 return Verification.of(file, policy);
-            } catch (java.util.zip.ZipException e) {
-                throw new Problem(BAD_ARCHIVE, file + " is no archive that can be read: " + e.getMessage());
-            } catch (java.nio.file.NoSuchFileException e) {
-                throw new Problem(Incident.why(e));
+            } catch (ZipException e) {
+                throw new Problem(BAD_ARCHIVE, file + " is damaged: " + e.getMessage());
             }
         }
     }

@@ -18,6 +18,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +33,8 @@ import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Json;
 
 /** The bundle as its users make it: the real program, every source, and nothing in the archive that should not be. */
@@ -604,6 +607,26 @@ class DebugBundleTest {
         assertFalse(Files.exists(work.resolve("evil.txt"))
                 || Files.exists(work.resolve("sub/evil.txt"))
                 || Files.exists(work.resolve("sub/evil")));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"a text", "a folder", "nothing", "half an archive"})
+    void verifyOfWhatIsNoArchiveIsWrongUsage(String what) throws IOException {
+        Path work = Tree.temporary("no-archive");
+        Path file = work.resolve("bundle.zip");
+        switch (what) {
+            case "a text" -> Files.writeString(file, "this is no archive");
+            case "a folder" -> Files.createDirectories(file);
+            case "half an archive" -> {
+                byte[] whole = Files.readAllBytes(zip(work.resolve("whole.zip"), Map.of("a.txt", "a", "b.txt", "b")));
+                Files.write(file, Arrays.copyOf(whole, whole.length / 2));
+            }
+            default -> Files.deleteIfExists(file);
+        }
+        Cli.Result result = Cli.run("debug-bundle", "verify", file.toString());
+        assertEquals(2, result.exit(), result.toString());
+        assertEquals(1, result.err().lines().count(), result.toString());
+        assertTrue(result.err().contains("is no archive that can be read"), result.toString());
     }
 
     private static Path zip(Path file, Map<String, String> files) throws IOException {
