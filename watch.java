@@ -51,7 +51,8 @@ import runbook.watching.Watching;
 
 @Command(name = "watch", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
         description = "Watches until Klaviyo works again for us: tells the moment it has recovered, and not before.",
-        footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n"
+                + "  1 unexpected failure; 2 wrong usage; 130 interrupted, or left with q.%n%nExamples:%n",
         footer = {"  jbang watch --drill recovering",
                   "  jbang watch --post --exec './fallback.sh off' --chart recovery.svg"})
 class Watch implements Callable<Integer> {

@@ -19,37 +19,21 @@ public final class Places {
     private static final String VARIABLE = "([A-Za-z_][A-Za-z0-9_]*)";
 
     private static final List<Row<SecretStore>> STORES = List.of(
-            store(
-                    "gcp:SECRET[@PROJECT]",
-                    WORD + "(?:@([a-z0-9][a-z0-9.:-]*))?",
+            store("gcp:SECRET[@PROJECT]", WORD + "(?:@([a-z0-9][a-z0-9.:-]*))?",
                     is -> new GcpSecret(is.group(), is.group(1), is.group(2))),
-            store(
-                    "aws:SECRET_ID[@REGION][#FIELD]",
-                    "([A-Za-z0-9/_][A-Za-z0-9/_+=.@:-]*?)(?:@" + REGION + ")?(?:#([^#@]+))?",
+            store("aws:SECRET_ID[@REGION][#FIELD]", "([A-Za-z0-9/_][A-Za-z0-9/_+=.@:-]*?)(?:@" + REGION + ")?(?:#([^#@]+))?",
                     is -> new AwsSecret(is.group(), is.group(1), is.group(2), is.group(3))),
-            store(
-                    "aws:SECRET_ID#FIELD@REGION",
-                    "([A-Za-z0-9/_][A-Za-z0-9/_+=.@:-]*?)#([^#@]+)@" + REGION,
+            store("aws:SECRET_ID#FIELD@REGION", "([A-Za-z0-9/_][A-Za-z0-9/_+=.@:-]*?)#([^#@]+)@" + REGION,
                     is -> new AwsSecret(is.group(), is.group(1), is.group(3), is.group(2))),
-            store(
-                    "azure:VAULT/SECRET",
-                    "([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9][A-Za-z0-9-]*)",
+            store("azure:VAULT/SECRET", "([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9][A-Za-z0-9-]*)",
                     is -> new AzureSecret(is.group(), is.group(1), is.group(2))),
-            store(
-                    "k8s:NAMESPACE/SECRET/FIELD",
-                    "([a-z0-9][a-z0-9-]*)/([a-z0-9][a-z0-9.-]*)/([A-Za-z0-9_.-]+)",
+            store("k8s:NAMESPACE/SECRET/FIELD", "([a-z0-9][a-z0-9-]*)/([a-z0-9][a-z0-9.-]*)/([A-Za-z0-9_.-]+)",
                     is -> new KubernetesSecret(is.group(), is.group(1), is.group(2), is.group(3))),
-            store(
-                    "vault:PATH#FIELD",
-                    "([A-Za-z0-9_][A-Za-z0-9/_.-]*)#([A-Za-z0-9_][A-Za-z0-9_.-]*)",
+            store("vault:PATH#FIELD", "([A-Za-z0-9_][A-Za-z0-9/_.-]*)#([A-Za-z0-9_][A-Za-z0-9_.-]*)",
                     is -> new VaultSecret(is.group(), is.group(1), is.group(2))),
-            store(
-                    "github:OWNER/REPO/NAME",
-                    "([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.][A-Za-z0-9_.-]*)/" + VARIABLE,
+            store("github:OWNER/REPO/NAME", "([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.][A-Za-z0-9_.-]*)/" + VARIABLE,
                     is -> new GithubSecret(is.group(), is.group(1), is.group(2))),
-            store(
-                    "heroku:APP/VAR",
-                    "([a-z][a-z0-9-]*)/" + VARIABLE,
+            store("heroku:APP/VAR", "([a-z][a-z0-9-]*)/" + VARIABLE,
                     is -> new HerokuVariable(is.group(), is.group(1), is.group(2))),
             store("file:PATH#VAR", "([^\\x00-\\x1f]+)#" + VARIABLE, is -> DotenvFile.of(is.group(1), is.group(2))),
             store("exec:COMMAND", "(\\s*\\S[^\\x00]*)", is -> new ExecStore(is.group(), is.group(1))));
@@ -59,18 +43,10 @@ public final class Places {
                     "k8s:NAMESPACE/deployment/NAME",
                     "([a-z0-9][a-z0-9-]*)/((?:deployment|statefulset|daemonset)/[a-z0-9][a-z0-9.-]*)",
                     is -> new KubernetesRollout(is.group(), is.group(1), is.group(2))),
-            target(
-                    "cloudrun:SERVICE@REGION",
-                    "([a-z][a-z0-9-]*)@" + REGION,
+            target("cloudrun:SERVICE@REGION", "([a-z][a-z0-9-]*)@" + REGION,
                     is -> new CloudRunService(is.group(), is.group(1), is.group(2))),
-            target(
-                    "ecs:CLUSTER/SERVICE",
-                    WORD + "/" + WORD,
-                    is -> new EcsService(is.group(), is.group(1), is.group(2))),
-            target(
-                    "systemd:UNIT",
-                    "([A-Za-z0-9_][A-Za-z0-9_.@:\\\\-]*)",
-                    is -> new SystemdUnit(is.group(), is.group(1))),
+            target("ecs:CLUSTER/SERVICE", WORD + "/" + WORD, is -> new EcsService(is.group(), is.group(1), is.group(2))),
+            target("systemd:UNIT", "([A-Za-z0-9_][A-Za-z0-9_.@:\\\\-]*)", is -> new SystemdUnit(is.group(), is.group(1))),
             target("heroku:APP", "([a-z][a-z0-9-]*)", is -> new HerokuDynos(is.group(), is.group(1))),
             target("exec:COMMAND", "(\\s*\\S[^\\x00]*)", is -> new ExecRestart(is.group(), is.group(1))));
 

@@ -22,7 +22,9 @@ public sealed interface Happening {
     Map<String, Object> details(LongFunction<Instant> clock);
 
     /** Whether it changes the state, so that people have to be told. */
-    boolean changesState();
+    default boolean changesState() {
+        return false;
+    }
 
     /** It fails, and not just once; {@code at} is the first failure. */
     record Degraded(long at, String why) implements Happening {
@@ -134,11 +136,6 @@ public sealed interface Happening {
         public Map<String, Object> details(LongFunction<Instant> clock) {
             return Map.of("since", clock.apply(at), "rounds", rounds);
         }
-
-        @Override
-        public boolean changesState() {
-            return false;
-        }
     }
 
     /** Nobody looked for a while. */
@@ -158,11 +155,6 @@ public sealed interface Happening {
         public Map<String, Object> details(LongFunction<Instant> clock) {
             return Map.of("from", clock.apply(from), "to", clock.apply(at));
         }
-
-        @Override
-        public boolean changesState() {
-            return false;
-        }
     }
 
     /** The vendor wrote something on its status page. */
@@ -181,11 +173,6 @@ public sealed interface Happening {
         public Map<String, Object> details(LongFunction<Instant> clock) {
             return Map.of("vendorAt", update.at() == null ? "" : update.at().toString(), "incident", update.incident(),
                     "status", update.status(), "body", update.body(), "update", update.id());
-        }
-
-        @Override
-        public boolean changesState() {
-            return false;
         }
     }
 }

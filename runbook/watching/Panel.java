@@ -38,18 +38,8 @@ public final class Panel {
     private static final Sign OPEN = new Sign("…", ".", WARN);
     private static final Sign NOTHING = new Sign("–", "-", SOFT);
     private static final Map<State, Sign> STATES = Map.of(
-            State.STARTING,
-            OPEN,
-            State.HEALTHY,
-            OK,
-            State.DEGRADED,
-            FAIL,
-            State.RECOVERING,
-            OPEN,
-            State.FLAPPING,
-            new Sign("!", "!", BAD),
-            State.RECOVERED,
-            OK);
+            State.STARTING, OPEN, State.HEALTHY, OK, State.DEGRADED, FAIL,
+            State.RECOVERING, OPEN, State.FLAPPING, new Sign("!", "!", BAD), State.RECOVERED, OK);
 
     private final Snapshot shot;
     private final int columns;
@@ -202,7 +192,9 @@ public final class Panel {
 
     private void add(int dispensable, AttributedString text) {
         // One column stays free: a terminal that wraps after its last column would break the picture.
-        lines.add(new Line(dispensable, text.columnSubSequence(0, columns - 1)));
+        boolean fits = text.columnLength() < columns;
+        lines.add(new Line(dispensable, fits ? text : new AttributedStringBuilder()
+                .append(text.columnSubSequence(0, columns - 2)).append(unicode ? "…" : "~").toAttributedString()));
     }
 
     private AttributedString text(AttributedStyle style, String words) {
