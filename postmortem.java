@@ -2,7 +2,6 @@
 //JAVA 17+
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
 //SOURCES runbook/cli/package-info.java
-//SOURCES runbook/redact/package-info.java
 //SOURCES runbook/report/package-info.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx192m -Xlog:disable
 //CDS
@@ -10,13 +9,10 @@
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.LocalDate;
-import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -27,13 +23,15 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 import runbook.Http;
 import runbook.Json;
+import runbook.Launcher;
 import runbook.Problem;
 import runbook.Settings;
 import runbook.Text;
@@ -49,18 +47,19 @@ import runbook.message.Messages;
 import runbook.message.Slack;
 import runbook.message.State;
 import runbook.message.Template;
-import runbook.redact.Redactor;
+import runbook.report.Document;
 import runbook.report.EventsFile;
 import runbook.report.Moment;
+import runbook.report.Notebook;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.report.Told;
 import runbook.report.Unfinished;
 
 @Command(name = "postmortem", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
         description = "Writes the postmortem of an incident from what was recorded; people add only what people know.",
         subcommands = {Postmortem.Tell.class, Postmortem.Import.class, Postmortem.Announce.class, Postmortem.Close.class},
-        footerHeading = "%nExit codes: 0 written; 51 --check: unfinished places remain; 1 unexpected%n  failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footerHeading = "%nExit codes: 0 written; 51 --check: unfinished places remain; 1 unexpected%n"
+                + "  failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
         footer = {"  jbang postmortem --lead Ana --bundle klaviyo-incidents/*/bundle-*.zip",
                   "  jbang postmortem --check docs/postmortems/2026-11-23.md"})
 class Postmortem implements Callable<Integer> {
@@ -69,7 +68,7 @@ class Postmortem implements Callable<Integer> {
     }
 
     private static final int UNFINISHED = 51;
-    private static final String FILE = "postmortem.md";
+    private static final int LABEL = 7;
 
     enum Format { md, html }
 
@@ -78,16 +77,21 @@ class Postmortem implements Callable<Integer> {
     @Mixin
     SharedOptions shared;
 
+    @Spec
+    CommandSpec spec;
+
     @Option(names = "--lead", paramLabel = "NAME", order = 40, description = "who leads the incident")
     String lead;
 
-    @Option(names = "--bundle", paramLabel = "FILE", order = 41, description = "a debug bundle, for its logs, metrics and journal")
+    @Option(names = "--bundle", paramLabel = "FILE", order = 41,
+            description = "a debug bundle, for its logs, metrics and journal (the newest in the incident's folder)")
     Path bundle;
 
     @Option(names = "--format", paramLabel = "FORMAT", split = ",", order = 42, description = "md, html or both (both)")
     Set<Format> formats = EnumSet.allOf(Format.class);
 
-    @Option(names = "--out", paramLabel = "FILE", order = 43, description = "where to write (postmortem.md in the incident's folder; .html beside it)")
+    @Option(names = "--out", paramLabel = "FILE", order = 43,
+            description = "where to write (postmortem.md in the incident's folder; .html beside it)")
     Path out;
 
     @Option(names = "--template", paramLabel = "FILE", order = 44, description = "your own instead of templates/postmortem.md")
@@ -104,127 +108,101 @@ class Postmortem implements Callable<Integer> {
     @Option(names = "--rate-query", paramLabel = "PROMQL", order = 47, description = "failed calls per second by status")
     String rateQuery = Prometheus.Queries.USUAL.rate();
 
-    @Option(names = "--calls-query", paramLabel = "PROMQL", order = 48, description = "all calls over $window (klaviyo_api_requests_total)")
+    @Option(names = "--calls-query", paramLabel = "PROMQL", order = 48,
+            description = "all calls over $window (klaviyo_api_requests_total)")
     String callsQuery = Prometheus.Queries.USUAL.calls();
 
-    @Option(names = "--latency-query", paramLabel = "PROMQL", order = 49, description = "seconds a call takes (95th percentile)")
+    @Option(names = "--latency-query", paramLabel = "PROMQL", order = 49,
+            description = "seconds a call takes (95th percentile)")
     String latencyQuery = Prometheus.Queries.USUAL.latency();
 
-    @Option(names = "--backlog", paramLabel = "PROMQL", order = 50, description = "calls waiting to be repeated (klaviyo_retry_queue_depth)")
+    @Option(names = "--backlog", paramLabel = "PROMQL", order = 50,
+            description = "calls waiting to be repeated (klaviyo_retry_queue_depth)")
     String backlogQuery = Prometheus.Queries.USUAL.queue();
 
     private Screen screen;
+    private Launcher launcher;
     private Instant now;
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() {
         screen = shared.screen();
+        launcher = shared.launcher(spec.commandLine().getParseResult());
         now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
         Optional<Incident> incident = incident(shared);
-        return check == null ? write(incident) : check(incident);
+        Document document = out == null ? Document.of(incident) : Document.named(out);
+        return check == null ? write(incident, document) : check(check.isEmpty() ? document : new Document(Path.of(check)));
     }
 
     // ---- writing
 
-    private int write(Optional<Incident> incident) throws IOException {
-        Settings settings = shared.settings();
-        Template form = template == null ? Template.bundled(FILE) : Template.file("--template", template);
-        Path markdown = target(incident);
-        Optional<String> existing = existing(markdown);
-        recordLead(incident);
-        Prometheus.Queries queries = new Prometheus.Queries(errorsQuery, rateQuery, callsQuery, latencyQuery, backlogQuery);
-        Report report = Report.of(new Report.Sources(incident, Optional.ofNullable(bundle), Http.of(settings), settings.target().status(),
-                settings.target().prometheus(), queries, shared.timeout(), now, Optional.ofNullable(lead).map(Postmortem::name), shared.drill()));
+    private int write(Optional<Incident> incident, Document document) {
+        Template form = template == null ? Template.bundled(Document.NAME) : Template.file("--template", template);
+        Optional<String> existing = document.existing();
+        if (lead != null && incident.isPresent()) {
+            Notebook.of(incident.get(), shared.drill()).lead(now, lead);
+        }
+        Report report = Report.of(sources(incident));
         Report.Written written = report.markdown(form, existing);
         List<Path> files = new ArrayList<>();
         if (formats.contains(Format.md)) {
-            files.add(save(markdown, written.text()));
+            files.add(Document.save(document.markdown(), written.text()));
         }
         if (formats.contains(Format.html)) {
-            files.add(save(page(markdown), report.html(written.text())));
+            files.add(Document.save(document.page(), report.html(written.text())));
         }
+        int unfinished = Document.unfinished(written.text()).size();
         show(report, written, files, incident);
+        screen.line(unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
+                : report.closed().map(at -> "Nothing is left to fill in, and the incident was closed at " + at)
+                        .orElse("Nothing is left to fill in. The incident is ended by"));
+        if (unfinished > 0 || report.closed().isEmpty()) {
+            screen.command(2, launcher.line("postmortem", unfinished > 0 ? "--check" : "close"));
+        }
+        if (shared.json()) {
+            System.out.println(Json.pretty(json(report, written, files, incident, unfinished)));
+        }
         return 0;
     }
 
-    // With --format html alone, --out names the page; the Markdown that it shows stands beside it, if there is any.
-    private Path target(Optional<Incident> incident) {
-        if (out == null) {
-            return incident.map(Incident::folder).orElse(Path.of("")).resolve(FILE);
-        }
-        String name = out.getFileName().toString();
-        return out.resolveSibling(name.endsWith(".html") ? name.replaceFirst("\\.html$", ".md") : name);
-    }
-
-    private static Path page(Path markdown) {
-        return markdown.resolveSibling(markdown.getFileName().toString().replaceFirst("\\.(md|markdown)$", "") + ".html");
-    }
-
-    private static Optional<String> existing(Path markdown) {
-        try {
-            if (Files.notExists(markdown)) {
-                return Optional.empty();
-            }
-            String text = Files.readString(markdown);
-            if (!Report.ours(text)) {
-                throw new Problem("--out " + markdown + " is there, and has no generated part to bring up to date: name another file");
-            }
-            return Optional.of(text);
-        } catch (IOException e) {
-            throw new Problem("--out " + markdown + " cannot be read: " + Incident.why(e));
-        }
-    }
-
-    private void recordLead(Optional<Incident> incident) throws IOException {
-        if (lead != null && incident.isPresent() && Files.exists(incident.get().journal().file())) {
-            String name = name(lead);
-            List<Event> events = incident.get().journal().read().events();
-            String known = events.stream().map(event -> event.data().path("lead").asText(event.event().equals(Event.ACKNOWLEDGED) ? event.data().path("by").asText() : ""))
-                    .filter(one -> !one.isEmpty()).reduce("", (one, other) -> other);
-            if (!known.equals(name)) {
-                journal(incident.get(), new Event(now, "postmortem", Event.NOTE, name + " leads the incident", Json.of(withDrill(shared, events, Map.of("lead", name)))));
-            }
-        }
-    }
-
-    private static Path save(Path file, String text) {
-        try {
-            return Incident.at(file.toAbsolutePath().getParent()).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
-        } catch (IOException e) {
-            throw new Problem("--out " + file + " cannot be written: " + Incident.why(e));
-        }
+    private Report.Sources sources(Optional<Incident> incident) {
+        Settings settings = shared.settings();
+        return new Report.Sources(incident, Optional.ofNullable(bundle),
+                Http.of(settings), settings.target().status(), settings.target().prometheus(),
+                new Prometheus.Queries(errorsQuery, rateQuery, callsQuery, latencyQuery, backlogQuery),
+                shared.timeout(), now, Optional.ofNullable(lead).map(Notebook::name), shared.drill(),
+                launcher.command().apply("postmortem"));
     }
 
     private void show(Report report, Report.Written written, List<Path> files, Optional<Incident> incident) {
-        List<Unfinished.Place> places = Unfinished.in(written.text(), today());
         if (!report.drill().isEmpty()) {
             screen.heading("DRILL " + report.drill() + ": an exercise, nothing was broken");
         }
-        screen.verdict(Mark.OK, (report.severity().isEmpty() ? "" : report.severity() + " ") + report.title() + ", " + report.entries() + (report.entries() == 1 ? " entry" : " entries"));
+        screen.verdict(Mark.OK, (report.severity() + " " + report.title()).strip() + ", "
+                + (report.entries() == 1 ? "1 entry" : report.entries() + " entries"));
         if (incident.isEmpty()) {
-            screen.marked(Mark.WARN, "", 0, bundle == null ? "no open incident here: an empty template (--incident DIR names one)" : "no open incident here: from the bundle alone");
+            screen.marked(Mark.WARN, "", 0, "no open incident here: "
+                    + (bundle == null ? "an empty template (" + nameOne() + ")" : "from the bundle alone"));
         }
-        files.forEach(file -> screen.marked(Mark.OK, "written", 7, relative(file)));
-        written.kept().forEach(name -> screen.marked(Mark.SKIP, "kept", 7, name + ": somebody edited it, so it was left alone; newer text, if any, stands below it"));
-        written.left().forEach(name -> screen.marked(Mark.SKIP, "left", 7, name + ": somebody removed it, so it was not put back"));
-        report.missing().forEach(problem -> screen.marked(Mark.WARN, "note", 7, problem));
-        screen.line(places.isEmpty() ? "Nothing is left to fill in: postmortem close ends the incident"
-                : Text.count(places.size(), "place") + " to fill in: postmortem --check lists them");
-        if (shared.json()) {
-            System.out.println(Json.pretty(json(report, written, files, incident, places.size())));
-        }
+        files.forEach(file -> screen.marked(Mark.OK, "written", LABEL, relative(file)));
+        written.kept().forEach(name -> screen.marked(Mark.SKIP, "kept", LABEL,
+                name + ": somebody edited it, so it was left alone; newer text, if any, stands below it"));
+        written.left().forEach(name ->
+                screen.marked(Mark.SKIP, "left", LABEL, name + ": somebody removed it, so it was not put back"));
+        report.missing().forEach(problem -> screen.marked(Mark.WARN, "note", LABEL, problem));
     }
 
     private static String relative(Path file) {
         Path here = Path.of("").toAbsolutePath();
-        return file.toAbsolutePath().startsWith(here) ? here.relativize(file.toAbsolutePath()).toString() : file.toString();
+        Path there = file.toAbsolutePath();
+        return there.startsWith(here) ? here.relativize(there).toString() : file.toString();
     }
 
-    private ObjectNode json(Report report, Report.Written written, List<Path> files, Optional<Incident> incident, int unfinished) {
-        ObjectNode json = Json.object().put("schema", 1).put("at", now.toString()).put("drill", report.drill().isEmpty() ? null : report.drill())
-                .put("title", report.title()).put("diagnosis", report.diagnosis()).put("severity", report.severity()).put("lead", report.lead())
-                .put("began", report.began().map(Instant::toString).orElse(null)).put("restored", report.restored().map(Instant::toString).orElse(null))
-                .put("entries", report.entries()).put("unfinished", unfinished).put("incident", incident.map(Incident::toString).orElse(null));
+    private ObjectNode json(
+            Report report, Report.Written written, List<Path> files, Optional<Incident> incident, int unfinished) {
+        ObjectNode json = Json.object().put("schema", 1).put("at", now.toString());
+        json.setAll(report.json());
+        json.put("unfinished", unfinished).put("incident", incident.map(Incident::toString).orElse(null));
         json.set("files", Json.of(files));
         json.set("kept", Json.of(written.kept()));
         json.set("notes", Json.of(report.missing()));
@@ -233,69 +211,62 @@ class Postmortem implements Callable<Integer> {
 
     // ---- checking
 
-    private int check(Optional<Incident> incident) {
-        Path file = check.isEmpty() ? target(incident) : Path.of(check);
-        List<Unfinished.Place> places = unfinished(file);
-        places.forEach(place -> screen.verbatim(file + ":" + place.line() + ": " + place.message()));
+    private int check(Document document) {
+        Path file = document.markdown();
+        List<Unfinished.Place> places = document.unfinished();
+        list(screen, file, places);
         screen.verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, places.isEmpty() ? file + " is finished"
                 : Text.count(places.size(), "place") + " in " + file + " to finish");
         if (shared.json()) {
             ObjectNode json = Json.object().put("schema", 1).put("file", file.toString()).put("finished", places.isEmpty());
-            json.set("places", Json.of(places.stream().map(place -> Map.of("line", place.line(), "rule", place.rule(), "message", place.message())).toList()));
+            json.set("places", Json.of(places));
             System.out.println(Json.pretty(json));
         }
         return places.isEmpty() ? 0 : UNFINISHED;
     }
 
-    private static List<Unfinished.Place> unfinished(Path file) {
-        try {
-            return Unfinished.in(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), today());
-        } catch (IOException e) {
-            throw new Problem("--check " + file + " cannot be read (" + Incident.why(e) + "): write it first with postmortem, or name the file");
-        }
-    }
-
-    private static LocalDate today() {
-        return LocalDate.now(ZoneOffset.UTC);
+    private static void list(Screen screen, Path file, List<Unfinished.Place> places) {
+        places.forEach(place -> screen.verbatim(file + ":" + place.line() + ": " + place.message()));
     }
 
     // ---- the incident that all of this is about
 
     /** The one named, else the newest open real one here, else the newest open drill. */
-    private static Optional<Incident> incident(SharedOptions shared) throws IOException {
-        Optional<Incident> named = shared.incident();
-        return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), drill -> !drill.isEmpty());
-    }
-
-    private static Incident needed(SharedOptions shared) throws IOException {
-        return incident(shared).orElseThrow(() -> new Problem("no open incident in ./" + Incident.BASE + ": name its folder with --incident DIR (a new one is made)"));
-    }
-
-    private static Map<String, Object> withDrill(SharedOptions shared, List<Event> events, Map<String, ?> data) {
-        Map<String, Object> all = new LinkedHashMap<>(data);
-        drill(shared, events).ifPresent(scenario -> all.put("drill", scenario));
-        return all;
-    }
-
-    private static Optional<String> drill(SharedOptions shared, List<Event> events) {
-        return Optional.of(Incident.drill(events)).filter(scenario -> !scenario.isEmpty()).or(shared::drill);
-    }
-
-    private static void banner(SharedOptions shared, List<Event> events) {
-        drill(shared, events).ifPresent(scenario -> shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
-    }
-
-    /** A name as people are asked for it: one line, without the @ of a mention. */
-    private static String name(String given) {
-        return Text.safe(given, 80).replaceFirst("^@+", "");
-    }
-
-    private static void journal(Incident incident, Event event) {
+    private static Optional<Incident> incident(SharedOptions shared) {
         try {
-            incident.append(event);
+            Optional<Incident> named = shared.incident();
+            return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), drill -> !drill.isEmpty());
         } catch (IOException e) {
-            throw new Problem(1, "--incident " + incident + ": its journal cannot be written: " + Incident.why(e));
+            throw new Problem(1, "./" + Incident.BASE + " cannot be read (" + Incident.why(e)
+                    + "): name the incident's folder with --incident DIR");
         }
+    }
+
+    /** What to write when none is open. */
+    private static String nameOne() {
+        try {
+            return Incident.newestFirst(Path.of(Incident.BASE)).stream().findFirst()
+                    .map(newest -> "the newest is closed: --incident " + newest)
+                    .orElse("--incident DIR names one");
+        } catch (IOException e) {
+            return "--incident DIR names one";
+        }
+    }
+
+    /** Its journal, to write in; says on the screen when this is a drill, or when it is over. */
+    private static Notebook notebook(SharedOptions shared) {
+        Incident incident = incident(shared)
+                .orElseThrow(() -> new Problem("no open incident in ./" + Incident.BASE + " (" + nameOne() + ")"));
+        Notebook notebook = Notebook.of(incident, shared.drill());
+        notebook.drill().ifPresent(scenario ->
+                shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
+        return notebook;
+    }
+
+    /** What was written down belongs to an incident that is over: whoever adds it should know. */
+    private static void sayIfClosed(SharedOptions shared, Notebook notebook) {
+        notebook.closed().ifPresent(at -> shared.screen().marked(Mark.WARN, "closed", 0, "this incident was closed at "
+                + at.truncatedTo(ChronoUnit.SECONDS) + "; it is on record all the same, and postmortem writes it in"));
     }
 
     @Command(name = "event", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
@@ -305,8 +276,8 @@ class Postmortem implements Callable<Integer> {
                       "  jbang postmortem event \"taking it\" --by Ana --kind acknowledged"})
     static class Tell implements Callable<Integer> {
         // What only a script can know (rotation steps, bundles) or another command writes (closed) is not among them.
-        private static final Set<String> KINDS = new TreeSet<>(Set.of(Event.DETECTED, Event.ACKNOWLEDGED, Event.DIAGNOSED, Event.MITIGATED,
-                Event.DEGRADED, Event.RECOVERED, Event.ANNOUNCED, Event.NOTE));
+        private static final Set<String> KINDS = new TreeSet<>(Set.of(Event.DETECTED, Event.ACKNOWLEDGED, Event.DIAGNOSED,
+                Event.MITIGATED, Event.DEGRADED, Event.RECOVERED, Event.ANNOUNCED, Event.NOTE));
 
         @Mixin
         SharedOptions shared;
@@ -326,24 +297,24 @@ class Postmortem implements Callable<Integer> {
         String kind;
 
         @Override
-        public Integer call() throws IOException {
+        public Integer call() {
             if (text.isBlank()) {
                 throw new Problem("the event's text is empty: say what happened, in quotes");
             }
             if (!KINDS.contains(kind)) {
-                throw new Problem("--kind " + Text.safe(kind, 40) + (kind.equals(Event.CLOSED) ? ": postmortem close closes an incident" : ": there are " + String.join(", ", KINDS)));
+                throw new Problem("--kind " + Text.safe(kind, 40) + (kind.equals(Event.CLOSED)
+                        ? ": postmortem close closes an incident" : ": there are " + String.join(", ", KINDS)));
             }
-            Incident incident = needed(shared);
-            List<Event> events = incident.journal().read().events();
-            banner(shared, events);
-            Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), events.stream().map(Event::at).min(Instant::compareTo));
-            // What people paste may hold what an incident folder must not: keys, customers' addresses.
-            String said = Redactor.strict().text(Text.safe(text, 1_000));
-            Map<String, String> data = by == null ? Map.of() : Map.of("by", name(by));
-            journal(incident, new Event(when, "postmortem", kind, said, Json.of(withDrill(shared, events, data))));
-            shared.screen().marked(Mark.OK, kind, 0, when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
+            Notebook notebook = notebook(shared);
+            Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), notebook.began());
+            String said = notebook.tell(when, kind, text, Optional.ofNullable(by));
+            String incident = notebook.incident().toString();
+            shared.screen().marked(
+                    Mark.OK, kind, 0, when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
+            sayIfClosed(shared, notebook);
             if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("at", when.toString()).put("event", kind).put("summary", said).put("incident", incident.toString())));
+                System.out.println(Json.pretty(Json.object().put("schema", 1).put("at", when.toString()).put("event", kind)
+                        .put("summary", said).put("incident", incident).put("closed", notebook.closed().isPresent())));
             }
             return 0;
         }
@@ -352,12 +323,16 @@ class Postmortem implements Callable<Integer> {
     @Command(name = "import", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
             description = "Takes events from a Slack export, a CSV or a JSON Lines file; a second time it adds only what is new.",
             footerHeading = "%nExamples:%n",
-            footer = {"  jbang postmortem import incident-channel/2026-11-23.json --from 10:00 --to 12:30", "  jbang postmortem import pager.csv"})
+            footer = {"  jbang postmortem import incident-channel/2026-11-23.json --from 10:00 --to 12:30",
+                      "  jbang postmortem import pager.csv"})
     static class Import implements Callable<Integer> {
+        private static final int MOST_PROBLEMS = 20;
+
         @Mixin
         SharedOptions shared;
 
-        @Parameters(paramLabel = "FILE", description = "Slack export (ZIP), a channel's day from one (JSON), CSV with a header, or JSON Lines")
+        @Parameters(paramLabel = "FILE",
+                description = "Slack export (ZIP), a channel's day from one (JSON), CSV with a header, or JSON Lines")
         Path file;
 
         @Option(names = "--channel", paramLabel = "NAME", order = 39, description = "the channel to take from a whole Slack export")
@@ -370,46 +345,30 @@ class Postmortem implements Callable<Integer> {
         String to;
 
         @Override
-        public Integer call() throws IOException {
+        public Integer call() {
             Instant now = Instant.now();
-            Incident incident = needed(shared);
-            List<Event> known = incident.journal().read().events();
-            banner(shared, known);
-            Optional<Instant> began = known.stream().map(Event::at).min(Instant::compareTo);
-            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, began);
-            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, began);
+            Notebook notebook = notebook(shared);
+            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
+            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
             EventsFile.Contents contents = EventsFile.read(file, channel, now);
-            Set<String> there = known.stream().map(event -> same(event.at(), event.summary())).collect(Collectors.toSet());
-            Redactor redactor = Redactor.strict();
-            int added = 0;
-            for (Told told : contents.told()) {
-                boolean wanted = !told.at().isBefore(first) && !told.at().isAfter(last);
-                String text = redactor.text(told.text());
-                if (wanted && there.add(same(told.at(), text))) {
-                    Map<String, String> data = told.by().isEmpty() ? Map.of("from", contents.form()) : Map.of("from", contents.form(), "by", told.by());
-                    journal(incident, new Event(told.at(), "import", told.kind(), text, Json.of(withDrill(shared, known, data))));
-                    added++;
-                }
-            }
-            show(contents, added, incident);
+            show(contents, notebook.take(contents, first, last), notebook);
             return 0;
         }
 
-        // Pseudonyms differ from run to run, so that they must not tell an event apart from itself.
-        private static String same(Instant at, String text) {
-            return at.truncatedTo(ChronoUnit.MILLIS) + text.replaceAll("-[0-9a-f]{6,}", "-");
-        }
-
-        private void show(EventsFile.Contents contents, int added, Incident incident) {
+        private void show(EventsFile.Contents contents, int added, Notebook notebook) {
             Screen screen = shared.screen();
-            screen.marked(Mark.OK, "imported", 0, added + " of " + Text.count(contents.told().size(), "event") + " from a " + contents.form() + " file into " + incident);
-            contents.problems().stream().limit(20).forEach(problem -> screen.marked(Mark.WARN, "note", 8, problem));
-            if (contents.problems().size() > 20) {
-                screen.marked(Mark.WARN, "note", 8, contents.problems().size() - 20 + " more were skipped");
+            List<String> problems = contents.problems();
+            screen.marked(Mark.OK, "imported", 0, added + " of " + Text.count(contents.told().size(), "event")
+                    + " from a " + contents.form() + " file into " + notebook.incident());
+            problems.stream().limit(MOST_PROBLEMS).forEach(problem -> screen.marked(Mark.WARN, "note", 8, problem));
+            if (problems.size() > MOST_PROBLEMS) {
+                screen.marked(Mark.WARN, "note", 8, problems.size() - MOST_PROBLEMS + " more were skipped");
             }
+            sayIfClosed(shared, notebook);
             if (shared.json()) {
-                ObjectNode json = Json.object().put("schema", 1).put("form", contents.form()).put("read", contents.told().size()).put("added", added);
-                json.set("problems", Json.of(contents.problems()));
+                ObjectNode json = Json.object().put("schema", 1).put("form", contents.form())
+                        .put("read", contents.told().size()).put("added", added);
+                json.set("problems", Json.of(problems));
                 System.out.println(Json.pretty(json));
             }
         }
@@ -427,7 +386,8 @@ class Postmortem implements Callable<Integer> {
         @Parameters(paramLabel = "WHOM", description = "internal, external or both")
         Audience audience;
 
-        @Option(names = "--state", paramLabel = "STATE", order = 40, description = "investigating, mitigating or resolved (as the journal has it)")
+        @Option(names = "--state", paramLabel = "STATE", order = 40,
+                description = "investigating, mitigating or resolved (as the journal has it)")
         State state;
 
         @Option(names = "--lead", paramLabel = "NAME", order = 41, description = "who leads the incident")
@@ -445,23 +405,44 @@ class Postmortem implements Callable<Integer> {
         @Option(names = "--action", paramLabel = "TEXT", order = 45, description = "what is being done right now (internal)")
         String action;
 
-        @Option(names = "--eta", paramLabel = "TIME", order = 46, description = "when it will be over, if that is known (internal; unknown)")
+        @Option(names = "--eta", paramLabel = "TIME", order = 46,
+                description = "when it will be over, if that is known (internal; unknown)")
         String eta;
 
-        @Option(names = "--next", paramLabel = "DURATION", order = 47, description = "until the next message (5 min, then 20 min, hourly after 2 h)")
+        @Option(names = "--next", paramLabel = "DURATION", order = 47,
+                description = "until the next message (5 min, then 20 min, hourly after 2 h)")
         Duration next;
 
-        @Option(names = "--data-loss", paramLabel = "none|some", order = 48, description = "what is known about lost data, once it is counted")
+        @Option(names = "--data-loss", paramLabel = "KNOWN", order = 48,
+                description = "none or some, once it is counted; not_expected or checking before (not_expected once"
+                        + " something was done against it)")
         DataLoss dataLoss;
 
-        @Option(names = "--template", paramLabel = "FILE", order = 49, description = "your own instead of templates/slack.md or status-page.md")
+        @Option(names = "--template", paramLabel = "FILE", order = 49,
+                description = "your own instead of templates/slack.md or status-page.md")
         Path template;
 
         @Option(names = "--post", order = 50, description = "post the internal message to Slack (SLACK_WEBHOOK_URL)")
         boolean post;
 
         @Override
-        public Integer call() throws IOException {
+        public Integer call() {
+            refuseWhatDoesNotGoTogether();
+            Notebook notebook = notebook(shared);
+            Announcement message = message(notebook);
+            boolean delivered = true;
+            if (audience != Audience.external) {
+                delivered = tell("internal", Messages.internal(message, form("slack.md")), message, notebook);
+            }
+            if (audience != Audience.internal) {
+                shared.screen().line();
+                tell("external", Messages.external(message, form("status-page.md")), message, notebook);
+            }
+            sayIfClosed(shared, notebook);
+            return delivered ? 0 : 1;
+        }
+
+        private void refuseWhatDoesNotGoTogether() {
             if (severity != null && !severity.matches("P[1-4]")) {
                 throw new Problem("--severity " + Text.safe(severity, 20) + ": there are P1, P2, P3 and P4");
             }
@@ -471,28 +452,14 @@ class Postmortem implements Callable<Integer> {
             if (post && audience == Audience.external) {
                 throw new Problem("--post goes to Slack, and the external message does not: write announce internal");
             }
-            Incident incident = needed(shared);
-            List<Event> events = incident.journal().read().events();
-            Announcement message = message(incident, events);
-            banner(shared, events);
-            boolean delivered = true;
-            if (audience != Audience.external) {
-                delivered = tell("internal", Messages.internal(message, form("slack.md")), message, incident, events);
-            }
-            if (audience != Audience.internal) {
-                shared.screen().line();
-                tell("external", Messages.external(message, form("status-page.md")), message, incident, events);
-            }
-            return delivered ? 0 : 1;
         }
 
-        private Announcement message(Incident incident, List<Event> events) {
+        private Announcement message(Notebook notebook) {
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
-            Report known = Report.recorded(incident, now);
-            State stands = state == null ? State.of(events) : state;
-            Announcement message = Announcement.of(
-                            known.diagnosis(), severity == null ? known.severity() : severity, stands, now, events)
-                    .withLead(lead).withDrill(drill(shared, events));
+            Report known = Report.recorded(notebook.incident(), now);
+            Announcement message = Announcement.of(known.diagnosis(), severity == null ? known.severity() : severity,
+                            state == null ? State.of(notebook.events()) : state, now, notebook.events())
+                    .withLead(lead).withDrill(notebook.drill());
             message = next == null ? message : message.withNext(now.plus(next));
             message = impact == null ? message : message.withImpact(impact);
             message = cause == null ? message : message.withRootCause(cause);
@@ -505,41 +472,49 @@ class Postmortem implements Callable<Integer> {
             return template == null ? Template.bundled(name) : Template.file("--template", template);
         }
 
-        private boolean tell(String whom, String text, Announcement message, Incident incident, List<Event> events) {
-            Screen screen = shared.screen();
-            screen.verbatim(text);
-            boolean internal = whom.equals("internal");
-            Optional<Slack.Posted> posted = internal && post ? Optional.of(post(message)) : Optional.empty();
-            posted.ifPresent(result -> screen.marked(result.accepted() ? Mark.OK : Mark.FAIL, "slack", 0, result.accepted() ? "posted" : "not posted: " + result.why()));
-            boolean delivered = posted.map(Slack.Posted::accepted).orElse(true);
-            String summary = whom + " message, " + message.state().word() + (posted.isEmpty() ? "" : delivered ? ", posted to Slack" : ", not accepted by Slack");
-            Map<String, Object> data = new LinkedHashMap<>(Map.of("audience", whom, "state", message.state().word(), "text", text, "posted", posted.isPresent() && delivered));
+        private boolean tell(String whom, String text, Announcement message, Notebook notebook) {
+            shared.screen().verbatim(text);
+            boolean sent = post && whom.equals("internal");
+            boolean posted = sent && post(message);
+            String summary = whom + " message, " + message.state().word()
+                    + (posted ? ", posted to Slack" : sent ? ", not accepted by Slack" : "");
+            Map<String, Object> data = new LinkedHashMap<>(Map.of(
+                    "audience", whom, "state", message.state().word(), "text", text, "posted", posted));
             message.next().ifPresent(due -> data.put("next", due.toString()));
             if (lead != null) {
-                data.put("lead", name(lead));
+                data.put("lead", Notebook.name(lead));
             }
-            journal(incident, new Event(message.at(), "postmortem", delivered ? Event.ANNOUNCED : Event.NOTE, summary, Json.of(withDrill(shared, events, data))));
+            notebook.add(message.at(), sent && !posted ? Event.NOTE : Event.ANNOUNCED, summary, data);
             if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("audience", whom).put("state", message.state().word()).put("text", text)
-                        .put("posted", posted.isPresent() && delivered).put("incident", incident.toString())));
+                System.out.println(Json.pretty(Json.object().put("schema", 1).put("audience", whom)
+                        .put("state", message.state().word()).put("text", text).put("posted", posted)
+                        .put("incident", notebook.incident().toString())));
             }
-            return delivered;
+            return posted || !sent;
         }
 
-        private Slack.Posted post(Announcement message) {
+        private boolean post(Announcement message) {
             URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(System.getenv()))
                     .orElseThrow(() -> new Problem("--post: set " + Slack.VARIABLE + " to the address of an incoming webhook"));
-            return Slack.post(Http.of(shared.settings()), webhook, Messages.forSlack(message, form("slack.md")), shared.timeout());
+            Slack.Posted posted = Slack.post(
+                    Http.of(shared.settings()), webhook, Messages.forSlack(message, form("slack.md")), shared.timeout());
+            shared.screen().marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
+                    posted.accepted() ? "posted" : "not posted: " + posted.why());
+            return posted.accepted();
         }
     }
 
     @Command(name = "close", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
             description = "Ends the incident, once nothing in its postmortem is unfinished.",
-            footerHeading = "%nExit codes: 0 closed; 51 unfinished places remain; 1 unexpected failure;%n  2 wrong usage.%n%nExamples:%n",
+            footerHeading = "%nExit codes: 0 closed; 51 unfinished places remain; 1 unexpected failure;%n"
+                    + "  2 wrong usage.%n%nExamples:%n",
             footer = {"  jbang postmortem close", "  jbang postmortem close docs/postmortems/2026-11-23.md --by Ana"})
     static class Close implements Callable<Integer> {
         @Mixin
         SharedOptions shared;
+
+        @Spec
+        CommandSpec spec;
 
         @Parameters(paramLabel = "FILE", arity = "0..1", description = "the postmortem (postmortem.md in the incident's folder)")
         Path file;
@@ -551,34 +526,44 @@ class Postmortem implements Callable<Integer> {
         boolean anyway;
 
         @Override
-        public Integer call() throws IOException {
-            Screen screen = shared.screen();
-            Incident incident = needed(shared);
-            List<Event> events = incident.journal().read().events();
-            banner(shared, events);
-            if (!Incident.open(events)) {
-                screen.marked(Mark.OK, "closed", 0, incident + " is closed already");
+        public Integer call() {
+            Notebook notebook = notebook(shared);
+            if (notebook.closed().isPresent()) {
+                shared.screen().marked(Mark.OK, "closed", 0, notebook.incident() + " is closed already");
                 return 0;
             }
-            Path written = file == null ? incident.folder().resolve(FILE) : file;
-            boolean there = Files.isRegularFile(written);
-            List<Unfinished.Place> places = there ? unfinished(written) : List.of();
-            boolean finished = there && places.isEmpty();
-            if (!finished && !anyway) {
-                places.forEach(place -> screen.verbatim(written + ":" + place.line() + ": " + place.message()));
-                screen.verdict(Mark.FAIL, there ? "not closed: " + Text.count(places.size(), "place") + " to finish first (or --anyway)"
-                        : "not closed: there is no " + written + " yet; write it with postmortem first (or --anyway)");
+            Document document = file == null ? Document.of(Optional.of(notebook.incident())) : new Document(file);
+            boolean there = Files.exists(document.markdown());
+            List<Unfinished.Place> places = there ? document.unfinished() : List.of();
+            if (!anyway && !(there && places.isEmpty())) {
+                refuse(document, there, places);
                 return UNFINISHED;
             }
-            String state = finished ? "postmortem finished" : there ? Text.count(places.size(), "place") + " of the postmortem unfinished" : "without a postmortem";
-            Map<String, Object> data = new LinkedHashMap<>(Map.of("unfinished", places.size()));
-            Optional.ofNullable(by).ifPresent(name -> data.put("by", name(name)));
-            journal(incident, Event.now("postmortem", Event.CLOSED, state, withDrill(shared, events, data)));
-            screen.marked(Mark.OK, "closed", 0, incident + ": " + state);
-            if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("closed", true).put("unfinished", places.size()).put("incident", incident.toString())));
-            }
+            close(notebook, places.size(), !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
+                    : Text.count(places.size(), "place") + " of the postmortem unfinished");
             return 0;
+        }
+
+        private void refuse(Document document, boolean there, List<Unfinished.Place> places) {
+            Screen screen = shared.screen();
+            list(screen, document.markdown(), places);
+            screen.verdict(Mark.FAIL, "not closed: " + (there
+                    ? Text.count(places.size(), "place") + " to finish first (or --anyway)"
+                    : "there is no " + document.markdown() + " yet; write it first (or --anyway)"));
+            if (!there) {
+                screen.command(2, shared.launcher(spec.commandLine().getParseResult()).line("postmortem", ""));
+            }
+        }
+
+        private void close(Notebook notebook, int unfinished, String state) {
+            Map<String, Object> data = new LinkedHashMap<>(Map.of("unfinished", unfinished));
+            Optional.ofNullable(by).ifPresent(name -> data.put("by", Notebook.name(name)));
+            notebook.add(Instant.now().truncatedTo(ChronoUnit.MILLIS), Event.CLOSED, state, data);
+            shared.screen().marked(Mark.OK, "closed", 0, notebook.incident() + ": " + state);
+            if (shared.json()) {
+                System.out.println(Json.pretty(Json.object().put("schema", 1).put("closed", true)
+                        .put("unfinished", unfinished).put("incident", notebook.incident().toString())));
+            }
         }
     }
 }

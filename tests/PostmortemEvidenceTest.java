@@ -135,7 +135,8 @@ class PostmortemEvidenceTest {
                 Duration.ofSeconds(5),
                 PostmortemJournals.WRITTEN,
                 Optional.empty(),
-                Optional.empty());
+                Optional.empty(),
+                "postmortem");
     }
 
     private static String markdown(Report report) {
@@ -209,7 +210,8 @@ class PostmortemEvidenceTest {
                 asked.timeout(),
                 asked.now(),
                 Optional.empty(),
-                Optional.empty()));
+                Optional.empty(),
+                "postmortem"));
 
         assertTrue(
                 report.missing().contains("a drill: the real status page was not asked"),

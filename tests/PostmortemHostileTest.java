@@ -239,7 +239,8 @@ class PostmortemHostileTest {
         Path file = Tree.temporary("postmortem").resolve("bundle.zip");
         Files.writeString(file, "not a zip");
         Problem problem = assertThrows(Problem.class, () -> Report.of(new Report.Sources(Optional.empty(), Optional.of(file),
-                null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty())));
+                null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty(),
+                "postmortem")));
 
         assertTrue(problem.getMessage().startsWith("--bundle "), problem.getMessage());
     }

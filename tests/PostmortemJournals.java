@@ -104,7 +104,8 @@ final class PostmortemJournals {
                 Duration.ZERO,
                 WRITTEN,
                 Optional.of(lead),
-                Optional.empty()));
+                Optional.empty(),
+                "postmortem"));
     }
 
     /** The folder's copy of a file that a script wrote. */

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jsoup.Jsoup;
@@ -21,13 +22,20 @@ import org.jsoup.nodes.DataNode;
 import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 
-/** {@code ./jbang readme}: after a change of options, screens or files. ReadmeTest tells when it is due. */
+/**
+ * {@code ./jbang readme}: after a change of options, screens or files. ReadmeTest tells when it is due. {@code ./jbang
+ * readme quick} leaves the screens and pictures, which take minutes, as they are.
+ */
 class WriteReadme {
     public static void main(String... args) throws IOException {
-        Files.createDirectories(Repository.file("pictures"));
-        watchPicture();
-        timelinePicture();
-        Files.writeString(Readme.FILE, Readme.renew(Files.readString(Readme.FILE), block -> true));
+        boolean quick = List.of(args).contains("quick");
+        if (!quick) {
+            Files.createDirectories(Repository.file("pictures"));
+            watchPicture();
+            timelinePicture();
+        }
+        Predicate<String> due = block -> !quick || block.equals("files") || block.contains("--help");
+        Files.writeString(Readme.FILE, Readme.renew(Files.readString(Readme.FILE), due));
         System.exit(0);
     }
 

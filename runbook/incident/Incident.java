@@ -54,22 +54,30 @@ public final class Incident {
      * @throws IOException when the folder or a journal in it cannot be read
      */
     public static Optional<Incident> newestOpen(Path base, Predicate<String> drill) throws IOException {
-        if (!Files.isDirectory(base)) {
-            return Optional.empty();
-        }
-        List<Path> folders;
-        try (Stream<Path> children = Files.list(base)) {
-            folders = children.filter(child -> Files.exists(child.resolve("journal.jsonl")))
-                    .sorted(Comparator.comparing((Path child) -> child.getFileName().toString()).reversed()).toList();
-        }
-        for (Path child : folders) {
-            Incident incident = new Incident(child);
+        for (Incident incident : newestFirst(base)) {
             List<Event> events = incident.journal().read().events();
             if (open(events) && drill.test(drill(events))) {
                 return Optional.of(incident);
             }
         }
         return Optional.empty();
+    }
+
+    /**
+     * The incidents under {@code base}, open and closed; none when there is no such folder.
+     *
+     * @throws IOException when the folder cannot be read
+     */
+    public static List<Incident> newestFirst(Path base) throws IOException {
+        if (!Files.isDirectory(base)) {
+            return List.of();
+        }
+        try (Stream<Path> children = Files.list(base)) {
+            return children.filter(child -> Files.exists(child.resolve("journal.jsonl")))
+                    .sorted(Comparator.comparing((Path child) -> child.getFileName().toString()).reversed())
+                    .map(Incident::new)
+                    .toList();
+        }
     }
 
     /** The folder. */

@@ -150,6 +150,11 @@ final class BundleFile {
         }
     }
 
+    /** Its name, without the folder. */
+    String name() {
+        return file.getFileName().toString();
+    }
+
     /** Its copy of the journal. */
     Recorded recorded() {
         return recorded;

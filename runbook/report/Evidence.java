@@ -16,6 +16,7 @@ import java.util.stream.Stream;
 import runbook.Answer;
 import runbook.Http;
 import runbook.Json;
+import runbook.Problem;
 import runbook.Text;
 import runbook.incident.Event;
 import runbook.incident.Incident;
@@ -41,9 +42,10 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         List<String> asked = new ArrayList<>();
         List<String> missing = new ArrayList<>();
         Recorded recorded = journal(from, asked, missing);
-        Optional<BundleFile> bundle = from.bundle().map(file -> BundleFile.read("--bundle", file, from.now()));
+        Optional<BundleFile> bundle = from.bundle().map(file -> BundleFile.read("--bundle", file, from.now()))
+                .or(() -> newest(from, missing));
         if (bundle.isPresent()) {
-            asked.add("debug bundle " + from.bundle().get().getFileName());
+            asked.add("debug bundle " + bundle.get().name());
             missing.addAll(bundle.get().problems());
             // The bundle's copy is redacted, so that its lines would stand beside the journal's own.
             recorded = recorded.entries().isEmpty() ? bundle.get().recorded() : recorded;
@@ -83,15 +85,33 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         }
     }
 
+    // Nobody named this one, so that a broken one is a note and no error.
+    private static Optional<BundleFile> newest(Report.Sources from, List<String> missing) {
+        Optional<Path> newest = from.incident().flatMap(incident -> files(incident, "bundle-.*\\.zip")
+                .reduce((one, later) -> later));
+        try {
+            return newest.map(file -> BundleFile.read("the folder's", file, from.now()));
+        } catch (Problem e) {
+            missing.add(e.getMessage());
+            return Optional.empty();
+        }
+    }
+
+    private static Stream<Path> files(Incident incident, String name) {
+        try (Stream<Path> files = Files.list(incident.folder())) {
+            return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList().stream();
+        } catch (IOException e) {
+            return Stream.empty();
+        }
+    }
+
     private static Metrics metrics(Report.Sources from, Recorded recorded, Optional<Instant> noticed, Optional<BundleFile> bundle,
                                    List<String> asked, List<String> missing) {
         if (noticed.isEmpty()) {
             return Metrics.NONE;
         }
         if (from.prometheus() != null) {
-            Instant last = recorded.entries().isEmpty()
-                    ? noticed.get()
-                    : recorded.entries().get(recorded.entries().size() - 1).at();
+            Instant last = recorded.ended().orElse(noticed.get());
             Instant until = last.plus(AFTER).isBefore(from.now()) ? last.plus(AFTER) : from.now();
             Prometheus prometheus = new Prometheus(from.http(), from.prometheus(), from.timeout());
             Metrics metrics = prometheus.read(from.queries(), noticed.get(), noticed.get().minus(BEFORE), until);
@@ -177,7 +197,7 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         List<VendorIncident> ours = new ArrayList<>();
         if (!recorded.entries().isEmpty()) {
             Instant from = recorded.entries().get(0).at().minus(BEFORE);
-            Instant to = recorded.entries().get(recorded.entries().size() - 1).at();
+            Instant to = recorded.ended().orElse(from);
             all.forEach(incident -> {
                 if (incident.overlaps(from, to) && incident.posted().isBefore(to.plus(LATE))) {
                     ours.add(incident);
@@ -190,21 +210,15 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
 
     private static List<VendorIncident> fromTriage(Report.Sources from) {
         List<VendorIncident> found = new ArrayList<>();
-        from.incident().map(Incident::folder).filter(Files::isDirectory).ifPresent(folder -> {
-            try (Stream<Path> files = Files.list(folder)) {
-                for (Path file : files.filter(
-                                path -> path.getFileName().toString().matches("triage-.*\\.json"))
-                        .sorted()
-                        .limit(50)
-                        .toList()) {
-                    Json.read(Files.readAllBytes(file))
-                            .path("checks")
-                            .forEach(check -> found.addAll(VendorIncident.readAll(check.path("detail"))));
-                }
+        for (Path file : from.incident().stream().flatMap(incident -> files(incident, "triage-.*\\.json")).limit(50).toList()) {
+            try {
+                Json.read(Files.readAllBytes(file))
+                        .path("checks")
+                        .forEach(check -> found.addAll(VendorIncident.readAll(check.path("detail"))));
             } catch (IOException e) {
                 // The status page itself is asked next; a torn triage file is no news for the reader.
             }
-        });
+        }
         return found;
     }
 

@@ -38,8 +38,7 @@ final class Impact {
                 .filter(logs -> logs.customers() > 0)
                 .map(logs -> number(logs.customers())
                         + " customers in the failed calls of the bundle's logs (by pseudonym; a lower bound)")
-                .orElse("unknown: give the logs to `./jbang debug-bundle --log FILE`, then `./jbang postmortem"
-                        + " --bundle FILE`");
+                .orElse("unknown: give the logs to `debug-bundle --log FILE`, then `postmortem --bundle FILE`");
     }
 
     private String failed() {

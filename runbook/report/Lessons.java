@@ -33,7 +33,8 @@ record Lessons(String errorType, List<String> factors, List<Action> actions) {
         List<String> factors = new ArrayList<>();
         node.path("factors").forEach(factor -> factors.add(factor.asText()));
         List<Action> actions = new ArrayList<>();
-        node.path("actions").forEach(action -> actions.add(new Action(action.path("type").asText(), action.path("text").asText())));
+        node.path("actions").forEach(action -> actions.add(
+                new Action(action.path("type").asText(), action.path("text").asText())));
         return new Lessons(node.path("errorType").asText(), factors, actions);
     }
 }

@@ -38,7 +38,7 @@ final class Measures {
     }
 
     private static String record(String kind) {
-        return "unknown: `./jbang postmortem event \"…\" --kind " + kind + " --at HH:MM`";
+        return "unknown: `postmortem event \"…\" --kind " + kind + " --at HH:MM`";
     }
 
     private static String value(Measure measure) {

@@ -330,7 +330,7 @@ final class Picture {
 
     /** When nothing has a time there is no picture. */
     static Optional<Picture> of(Story story, Metrics metrics) {
-        Picture picture = new Picture(story.entries(), story.bands(), metrics);
+        Picture picture = new Picture(story.pictured(), story.bands(), metrics);
         return picture.any() ? Optional.of(picture) : Optional.empty();
     }
 }

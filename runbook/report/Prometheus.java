@@ -58,7 +58,10 @@ public final class Prometheus {
         return problems;
     }
 
-    /** The numbers from {@code from} to {@code to} about what was noticed in between; {@link Metrics#NONE} when it does not answer. */
+    /**
+     * The numbers from {@code from} to {@code to} about what was noticed in between; {@link Metrics#NONE} when it does
+     * not answer.
+     */
     Metrics read(Queries queries, Instant noticed, Instant from, Instant to) {
         long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / POINTS);
         List<Series> errors = range(queries.rate, from, to, step, true);

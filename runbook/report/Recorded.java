@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import runbook.Durations;
 import runbook.Json;
@@ -48,6 +49,20 @@ record Recorded(List<Entry> entries, List<String> problems, String drill) {
         Reader reader = new Reader(now);
         List<String> torn = Journal.each(journal, name, reader::take);
         return reader.result(torn);
+    }
+
+    /** When it ended: the lasting recovery, else the last thing before somebody closed it; empty when nothing is recorded. */
+    Optional<Instant> ended() {
+        Instant end = null;
+        Instant recovered = null;
+        for (Entry entry : entries) {
+            if (entry.kind().equals(Event.CLOSED)) {
+                break;
+            }
+            recovered = entry.restoring() ? entry.at() : entry.failing() ? null : recovered;
+            end = entry.at();
+        }
+        return Optional.ofNullable(recovered == null ? end : recovered);
     }
 
     /** By time, those of one moment in the order they came, what is there twice once. */

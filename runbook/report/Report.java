@@ -1,5 +1,6 @@
 package runbook.report;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -8,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import runbook.Http;
+import runbook.Json;
 import runbook.incident.Incident;
 import runbook.message.Template;
 
@@ -29,7 +31,7 @@ public final class Report {
      * Where to look, and what is known beforehand.
      *
      * @param incident   the folder; empty when there is none
-     * @param bundle     a debug bundle
+     * @param bundle     a debug bundle; empty for the newest in the folder, if there is one
      * @param http       for status page and Prometheus; null when both are
      * @param status     the vendor's status page; null not to ask it
      * @param prometheus Prometheus; null not to ask it
@@ -38,6 +40,7 @@ public final class Report {
      * @param now        the time of writing
      * @param lead       who leads; empty for whom the journal names
      * @param drill      the drill's scenario; empty for what the journal says
+     * @param command    what starts this script, for the reader to paste: {@code ./jbang postmortem}
      */
     public record Sources(
             Optional<Incident> incident,
@@ -49,7 +52,8 @@ public final class Report {
             Duration timeout,
             Instant now,
             Optional<String> lead,
-            Optional<String> drill) {}
+            Optional<String> drill,
+            String command) { }
 
     private Report(Evidence evidence, Story story) {
         this.evidence = evidence;
@@ -78,7 +82,8 @@ public final class Report {
                 Duration.ZERO,
                 now,
                 Optional.empty(),
-                Optional.empty()));
+                Optional.empty(),
+                "postmortem"));
     }
 
     /**
@@ -101,11 +106,6 @@ public final class Report {
                 markdown,
                 Picture.of(story, evidence.metrics()),
                 (story.drill().isEmpty() ? "" : "DRILL: ") + "Incident: " + story.title());
-    }
-
-    /** Whether a text was generated here, so that it can be written again. */
-    public static boolean ours(String document) {
-        return Regions.any(document);
     }
 
     /** {@code Klaviyo 401 Authentication Failure}. */
@@ -141,6 +141,24 @@ public final class Report {
     /** When it worked again. */
     public Optional<Instant> restored() {
         return story.moments().restored();
+    }
+
+    /** When the incident was closed. */
+    public Optional<Instant> closed() {
+        return story.moments().closed();
+    }
+
+    /** What is known in a few fields, for machines: null where nothing is. */
+    public ObjectNode json() {
+        return Json.object().put("drill", drill().isEmpty() ? null : drill())
+                .put("title", title())
+                .put("diagnosis", diagnosis())
+                .put("severity", severity())
+                .put("lead", lead())
+                .put("began", began().map(Instant::toString).orElse(null))
+                .put("restored", restored().map(Instant::toString).orElse(null))
+                .put("closed", closed().map(Instant::toString).orElse(null))
+                .put("entries", entries());
     }
 
     /** How many entries its timeline has. */

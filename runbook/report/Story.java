@@ -1,6 +1,7 @@
 package runbook.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,6 +18,7 @@ import runbook.message.Words;
 final class Story {
     private static final String TO_CONFIRM = "**(to confirm)**";
     private static final int MOST_RELAPSES = 3;
+    private static final Duration ROOM = Duration.ofMinutes(30);
 
     private final Evidence evidence;
     private final Report.Sources sources;
@@ -51,9 +53,19 @@ final class Story {
         return moments;
     }
 
-    /** The states it went through, until the last thing recorded. */
+    /** What a picture to scale can show: an incident closed days later would be squeezed to a line in it. */
+    List<Entry> pictured() {
+        Optional<Instant> over = moments.stable().or(moments::restored);
+        Optional<Duration> room = moments.lasted().map(lasted -> lasted.compareTo(ROOM) > 0 ? lasted : ROOM);
+        return over.isEmpty() || room.isEmpty()
+                ? entries
+                : entries.stream().filter(entry -> !entry.at().isAfter(over.get().plus(room.get()))).toList();
+    }
+
+    /** The states that the picture shows. */
     List<Band> bands() {
-        return entries.isEmpty() ? List.of() : moments.bands(entries, entries.get(entries.size() - 1).at());
+        List<Entry> pictured = pictured();
+        return pictured.isEmpty() ? List.of() : moments.bands(pictured, pictured.get(pictured.size() - 1).at());
     }
 
     /** As triage names it; {@code unknown} when nothing was diagnosed. */
@@ -114,6 +126,7 @@ final class Story {
     Map<String, Object> values() {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("drill", Markdown.text(drill(), 60));
+        values.put("command", sources.command());
         values.put("errorType", lessons.errorType());
         values.put("date", date());
         values.put("duration", duration());

@@ -173,8 +173,8 @@ public final class Unfinished {
                     line,
                     "hole",
                     at.minutesAfter(last)
-                            + " minutes without an entry before this one: add what happened (./jbang postmortem event),"
-                            + " or explain it below the table (\"Gap " + last.clock + "-" + at.clock + ": why\")");
+                            + " minutes without an entry before this one: add what happened (postmortem event), or"
+                            + " explain it below the table (\"Gap " + last.clock + "-" + at.clock + ": why\")");
         }
     }
 

@@ -5,8 +5,10 @@
 //SOURCES ../package-info.java
 //SOURCES ../incident/package-info.java
 //SOURCES ../message/package-info.java
+//SOURCES ../redact/package-info.java
 //SOURCES Band.java
 //SOURCES BundleFile.java
+//SOURCES Document.java
 //SOURCES Entry.java
 //SOURCES EventsFile.java
 //SOURCES Evidence.java
@@ -19,6 +21,7 @@
 //SOURCES Metrics.java
 //SOURCES Milestones.java
 //SOURCES Moment.java
+//SOURCES Notebook.java
 //SOURCES Page.java
 //SOURCES Picture.java
 //SOURCES Prometheus.java
