@@ -20,10 +20,10 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
@@ -227,7 +227,7 @@ class Triage implements Callable<Integer> {
     }
 
     private Map<String, Object> withDrill(Map<String, Object> data) {
-        Map<String, Object> all = new LinkedHashMap<>(data);
+        Map<String, Object> all = new TreeMap<>(data);
         shared.drill().ifPresent(scenario -> all.put("drill", scenario));
         return all;
     }

@@ -12,7 +12,11 @@ import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.util.Collection;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /** The one JSON mapper, and trees made from plain maps. */
 public final class Json {
@@ -61,7 +65,8 @@ public final class Json {
 
     /**
      * A tree of plain values: maps, collections, strings, numbers, booleans and nulls as they are, trees kept,
-     * anything else (instants, enums, addresses) by its {@code toString()}.
+     * anything else (instants, enums, addresses) by its {@code toString()}. Fields stand in the map's order where it has
+     * one, or else by name: {@code Map.of} has another with each start.
      */
     public static JsonNode of(Object value) {
         JsonNodeFactory nodes = JsonNodeFactory.instance;
@@ -69,7 +74,7 @@ public final class Json {
             return node;
         } else if (value instanceof Map<?, ?> map) {
             ObjectNode object = nodes.objectNode();
-            map.forEach((name, element) -> object.set(name.toString(), of(element)));
+            ordered(map).forEach((name, element) -> object.set(name.toString(), of(element)));
             return object;
         } else if (value instanceof Collection<?> collection) {
             ArrayNode array = nodes.arrayNode();
@@ -83,6 +88,10 @@ public final class Json {
             return nodes.numberNode(number.longValue());
         }
         return value == null ? nodes.nullNode() : nodes.textNode(value.toString());
+    }
+
+    private static Map<?, ?> ordered(Map<?, ?> map) {
+        return map instanceof LinkedHashMap || map instanceof SortedMap || map instanceof EnumMap ? map : new TreeMap<>(map);
     }
 
     /** The tree on one line. */

@@ -4,8 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -13,37 +15,38 @@ import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.message.Template;
 import runbook.report.Report;
+import runbook.sandbox.Scenario;
 import runbook.verdict.Diagnosis;
 
 /**
- * A whole incident of each diagnosis against {@code tests/golden}. After a change that is meant, write them anew with
- * {@code KLAVIYO_GOLDEN=write ./jbang test PostmortemGoldenTest}, and review the difference.
+ * The postmortem of each drill's whole incident against {@code tests/golden}. After a change that is meant, record and
+ * write them anew with {@code KLAVIYO_GOLDEN=write ./jbang test PostmortemGoldenTest}, and review the difference.
  */
 class PostmortemGoldenTest {
     private static final boolean WRITE = "write".equals(System.getenv("KLAVIYO_GOLDEN"));
+    private static final Map<Scenario, List<String>> RECORDED = new ConcurrentHashMap<>();
 
     @ParameterizedTest
-    @EnumSource(value = Diagnosis.class, mode = EnumSource.Mode.EXCLUDE, names = {"HEALTHY", "KEY_MISSING"})
-    void everyDiagnosis(Diagnosis diagnosis) throws IOException {
-        Report report = PostmortemJournals.report(PostmortemJournals.whole(diagnosis));
-
-        compare(diagnosis.id() + ".md", report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text());
+    @EnumSource(value = Scenario.class, mode = EnumSource.Mode.EXCLUDE, names = {"HEALTHY", "MAINTENANCE", "MISSING_KEY"})
+    void everyDrill(Scenario scenario) throws IOException {
+        compare(scenario.id() + ".md", markdown(recorded(scenario)));
     }
 
     @Test
     void page() throws IOException {
-        Report report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.KEY_INVALID));
+        Report report = PostmortemJournals.report(recorded(Scenario.REVOKED_KEY));
+        compare("revoked-key.html", report.html(markdown(report)));
+    }
 
-        compare(
-                "key-invalid.html",
-                report.html(report.markdown(Template.bundled("postmortem.md"), Optional.empty())
-                        .text()));
+    /** No drill leads to it: nothing that can be practised is beyond explanation. */
+    @Test
+    void indeterminate() throws IOException {
+        compare("indeterminate.md", markdown(PostmortemJournals.whole(Diagnosis.INDETERMINATE)));
     }
 
     @Test
     void nothingRecorded() throws IOException {
-        Report report = PostmortemJournals.report(Incident.at(Tree.temporary("postmortem").resolve("none")));
-        String text = report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
+        String text = markdown(Incident.at(Tree.temporary("postmortem").resolve("none")));
 
         compare("empty.md", text);
         assertTrue(text.contains("**Date:** 2026-11-20 09:00"), "dates are filled in");
@@ -53,15 +56,31 @@ class PostmortemGoldenTest {
     void notOverYet() throws IOException {
         Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
         PostmortemJournals.add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
-        String text = PostmortemJournals.report(incident)
-                .markdown(Template.bundled("postmortem.md"), Optional.empty())
-                .text();
+        String text = markdown(incident);
 
         assertTrue(
-                text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
-                        && text.contains("**Duration:** not over yet"),
+                text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC") && text.contains("**Duration:** not over yet"),
                 text);
         assertTrue(text.contains("it came back and failed again (1 time)"), text);
+    }
+
+    private static Incident recorded(Scenario scenario) throws IOException {
+        Path golden = Repository.file("tests/golden/" + scenario.id() + ".jsonl");
+        if (WRITE) {
+            Files.write(golden, RECORDED.computeIfAbsent(scenario, Recording::of));
+        }
+        Incident incident = Incident.at(Tree.temporary("postmortem").resolve("incident"));
+        Files.createDirectories(incident.folder());
+        Files.copy(golden, incident.journal().file());
+        return incident;
+    }
+
+    private static String markdown(Incident incident) {
+        return markdown(PostmortemJournals.report(incident));
+    }
+
+    private static String markdown(Report report) {
+        return report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
     }
 
     private static void compare(String name, String actual) throws IOException {

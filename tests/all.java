@@ -31,6 +31,7 @@
 //SOURCES PostmortemJournals.java
 //SOURCES ProxyServer.java
 //SOURCES Readme.java
+//SOURCES Recording.java
 //SOURCES Repository.java
 //SOURCES RotationRuns.java
 //SOURCES RotationScene.java

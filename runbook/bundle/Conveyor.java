@@ -7,11 +7,13 @@ import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
 import java.util.zip.Deflater;
 import runbook.redact.Cleaner;
 import runbook.redact.Piece;
@@ -24,15 +26,20 @@ import runbook.redact.Tally;
  * redacted bytes come out of a worker, so nothing else can reach a disk; a worker that fails leaves its piece out.
  */
 final class Conveyor implements Closeable {
+    /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
+    private static final int MOST_WORKERS = 8;
+
     private final ExecutorService pool;
-    private final int ahead;
     private final Redactor redactor;
+    /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no room. */
+    private final Semaphore room;
+    private final ConcurrentLinkedDeque<Worker> idle = new ConcurrentLinkedDeque<>();
 
     Conveyor(Redactor redactor) {
-        int cores = Runtime.getRuntime().availableProcessors();
+        int workers = Math.min(Runtime.getRuntime().availableProcessors(), MOST_WORKERS);
         this.redactor = redactor;
-        this.ahead = cores + 2;
-        this.pool = Executors.newFixedThreadPool(cores, task -> {
+        this.room = new Semaphore(workers + 1);
+        this.pool = Executors.newFixedThreadPool(workers, task -> {
             Thread thread = new Thread(task, "redact");
             thread.setDaemon(true);
             return thread;
@@ -52,47 +59,83 @@ final class Conveyor implements Closeable {
      */
     Carried carry(InputStream input, long limit, LineChoice.Wanted wanted, Tally tally, Part part) throws IOException {
         Pieces pieces = new Pieces(input, limit);
-        Deque<Future<Block>> underway = new ArrayDeque<>();
-        ConcurrentLinkedDeque<Worker> idle = new ConcurrentLinkedDeque<>();
-        long read = 0;
-        long leftOut = 0;
-        String trouble = null;
+        Underway underway = new Underway(part);
         try {
-            for (Piece piece = pieces.next();
-                    piece != null || !underway.isEmpty();
-                    piece = piece == null ? null : pieces.next()) {
-                if (piece != null) {
-                    Piece next = piece;
-                    underway.add(pool.submit(() -> work(next, wanted, tally, idle)));
+            for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
+                if (Thread.currentThread().isInterrupted()) {
+                    return underway.carried("interrupted");
                 }
-                while (underway.size() >= (piece == null ? 1 : ahead)) {
-                    Block block = underway.poll().get();
-                    part.append(block.packed, block.packed.length, block.plain, block.plain.length);
-                    read += block.read;
-                    leftOut += block.leftOut;
-                }
-                trouble = Thread.currentThread().isInterrupted() ? "interrupted" : pieces.trouble();
-                if ("interrupted".equals(trouble)) {
-                    break;
-                }
+                Piece next = piece;
+                underway.add(() -> work(next, wanted, tally));
             }
+            underway.takeAll();
+            return underway.carried(pieces.trouble());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted");
         } catch (ExecutionException e) {
             throw new IOException("redaction failed: " + e.getCause().getClass().getSimpleName());
         } finally {
-            underway.forEach(future -> future.cancel(true));
-            idle.forEach(Worker::close);
+            underway.cancel();
         }
-        return new Carried(read, trouble, leftOut);
     }
 
-    private Block work(Piece piece, LineChoice.Wanted wanted, Tally tally, ConcurrentLinkedDeque<Worker> idle) {
+    /** A stream's pieces that are worked on, in their order. For one thread. */
+    private final class Underway {
+        private final Deque<Future<Block>> blocks = new ArrayDeque<>();
+        private final Part part;
+        private long read;
+        private long leftOut;
+
+        Underway(Part part) {
+            this.part = part;
+        }
+
+        void add(Callable<Block> work) throws IOException, InterruptedException, ExecutionException {
+            while (!blocks.isEmpty() && !room.tryAcquire()) {
+                takeFirst();
+            }
+            blocks.add(pool.submit(work));
+        }
+
+        void takeAll() throws IOException, InterruptedException, ExecutionException {
+            while (!blocks.isEmpty()) {
+                takeFirst();
+            }
+        }
+
+        private void takeFirst() throws IOException, InterruptedException, ExecutionException {
+            Block block = blocks.element().get();
+            remove();
+            part.append(block.packed, block.packed.length, block.plain, block.plain.length);
+            read += block.read;
+            leftOut += block.leftOut;
+        }
+
+        private void remove() {
+            blocks.remove();
+            if (!blocks.isEmpty()) {
+                room.release();
+            }
+        }
+
+        Carried carried(String trouble) {
+            return new Carried(read, trouble, leftOut);
+        }
+
+        void cancel() {
+            while (!blocks.isEmpty()) {
+                blocks.element().cancel(true);
+                remove();
+            }
+        }
+    }
+
+    private Block work(Piece piece, LineChoice.Wanted wanted, Tally tally) {
         Worker worker = idle.pollLast();
-        Worker used = worker == null ? new Worker(redactor.cleaner(tally), wanted) : worker;
+        Worker used = worker == null ? new Worker() : worker;
         try {
-            Block block = used.work(piece);
+            Block block = used.work(piece, new LineChoice(wanted), redactor.cleaner(tally));
             idle.addLast(used);
             return block;
         } catch (RuntimeException | StackOverflowError e) {
@@ -105,22 +148,16 @@ final class Conveyor implements Closeable {
     @Override
     public void close() {
         pool.shutdownNow();
+        idle.forEach(Worker::close);
     }
 
     /** What one thread needs, kept from piece to piece. */
     private static final class Worker {
-        private final Cleaner cleaner;
-        private final LineChoice choice;
         private final Deflater deflater = new Deflater(Deflater.BEST_SPEED, true);
         private final ByteArrayOutputStream clean = new ByteArrayOutputStream(1 << 16);
         private byte[] packed = new byte[1 << 16];
 
-        Worker(Cleaner cleaner, LineChoice.Wanted wanted) {
-            this.cleaner = cleaner;
-            this.choice = new LineChoice(wanted);
-        }
-
-        Block work(Piece piece) {
+        Block work(Piece piece, LineChoice choice, Cleaner cleaner) {
             cleaner.blankPrivateKeys(piece.data(), piece.length());
             int unjudged = piece.blankWhatCannotBeJudged();
             choice.choose(piece);

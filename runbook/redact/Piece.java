@@ -10,7 +10,7 @@ package runbook.redact;
  * @param to     where it ends, exclusive
  */
 public record Piece(byte[] data, int length, int from, int to) {
-    /** Whether the stretch begins in the middle of a line, which only happens within a line of a megabyte. */
+    /** Whether the stretch begins in the middle of a line, which only happens within a line of half a megabyte. */
     public boolean beginsWithinLine() {
         return from > 0 && data[from - 1] != '\n';
     }

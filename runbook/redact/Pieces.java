@@ -7,11 +7,11 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 
-/** Cuts a stream into {@link Piece}s of about a megabyte, at line ends where there are any. */
+/** Cuts a stream into {@link Piece}s of about half a megabyte, at line ends where there are any. */
 public final class Pieces {
     /** How much of its neighbours a piece shows: more than the longest private key in use. */
     public static final int MARGIN = 16_384;
-    private static final int SIZE = 1 << 20;
+    private static final int SIZE = 1 << 19;
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final InputStream input;

@@ -87,7 +87,7 @@ final class Hints {
         }
         Duration first = Duration.between(moments.detected().get(), told.get(0));
         if (first.compareTo(QUICK) <= 0) {
-            well.add("first message within " + Texts.duration(first.isNegative() ? Duration.ZERO : first));
+            well.add("first message after " + Texts.duration(first.isNegative() ? Duration.ZERO : first));
         } else {
             badly.add("first message after " + Texts.duration(first));
         }

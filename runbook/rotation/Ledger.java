@@ -2,10 +2,10 @@ package runbook.rotation;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import runbook.Text;
 import runbook.incident.Event;
@@ -69,7 +69,7 @@ final class Ledger {
 
     /** A journal that cannot be written costs its entry, never the rotation. */
     void journal(String event, String summary, Map<String, ?> data) {
-        Map<String, Object> all = new HashMap<>(data);
+        Map<String, Object> all = new TreeMap<>(data);
         drill.ifPresent(scenario -> all.put("drill", scenario));
         try {
             if (incident.isPresent()) {

@@ -1,0 +1,219 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import runbook.Json;
+import runbook.incident.Incident;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Scenario;
+
+/**
+ * A whole incident's journal, really written by the steps (triage, rotate-key or what people do instead, watch,
+ * debug-bundle) against one sandbox, and made comparable: what differs from run to run (times, measured numbers,
+ * fingerprints, ports, folders) is replaced by what does not.
+ *
+ * <p>The recordings are kept in {@code tests/golden} instead of being made anew by each test run: that takes minutes, and
+ * the reports of fixed journals tell more by their difference. That the steps still write such journals is checked where
+ * they run anyway: {@link GameDayTest}.
+ */
+final class Recording {
+    static final Instant BEGAN = PostmortemJournals.BEGAN.truncatedTo(ChronoUnit.SECONDS);
+
+    /** After so long, the application's errors of the last minutes are none. */
+    private static final Duration ERRORS_FORGOTTEN = Duration.ofMinutes(2);
+
+    /** When each step comes in, in minutes after the first. */
+    private static final Map<String, Integer> MINUTES =
+            Map.of("triage", 0, "rotate-key", 9, "postmortem", 11, "watch", 13, "debug-bundle", 40);
+
+    /** Measured, or told by other fields, and read by no report. */
+    private static final Set<String> LEFT_OUT = Set.of("checks", "millis", "command", "detail", "update", "rounds", "bytes");
+
+    /** What is measured in the middle of a text, and what stands there instead. */
+    private static final Map<Pattern, String> MEASURED = new LinkedHashMap<>();
+
+    static {
+        measured("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(:\\d\\d(\\.\\d+)?)?Z", "2026-11-20T03:04:05Z");
+        measured("\\d{8}T\\d{6}Z", "20261120T034405Z");
+        measured("127\\.0\\.0\\.1:\\d+", "127.0.0.1:8080");
+        measured("\\b\\d+(\\.\\d+)? ms\\b", "12 ms");
+        measured("\\b\\d+(\\.\\d+)? (k|M)?B\\b", "12 kB");
+        measured("\"queued\":\\d+", "\"queued\":2884");
+        measured("× \\d+", "× 2881");
+        measured("\\d+ good rounds in a row over [0-9a-z. ]+", "4 good rounds in a row over 3 s");
+        measured("(good again after|healthy again after|after) \\d+ (s|min)( \\d+ s)?", "$1 9 min");
+        measured("\\d+ in the last minute, \\d+ in the minute before", "12 in the last minute, 240 in the minute before");
+        measured("\\bray [0-9a-f]{16}\\b", "ray 8f2a1b3c4d5e6f70");
+        measured("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "00000000-0000-4000-8000-000000000000");
+    }
+
+    private static final Pattern FINGERPRINT = Pattern.compile("\\b(?=[0-9a-f]*\\d)[0-9a-f]{8}\\b");
+
+    private final List<String> places;
+    private final Map<String, String> fingerprints = new LinkedHashMap<>();
+    private final Map<String, Instant> vendorTimes = new LinkedHashMap<>();
+    private final Map<String, Integer> events = new LinkedHashMap<>();
+
+    private Recording(List<String> places) {
+        this.places = places;
+    }
+
+    private static void measured(String pattern, String instead) {
+        MEASURED.put(Pattern.compile(pattern), instead);
+    }
+
+    /** A journal's lines without what differs from run to run; {@code places} are words that do, longest first. */
+    static List<String> normalised(Path journal, String... places) throws IOException {
+        Recording recording = new Recording(List.of(places));
+        List<String> lines = new ArrayList<>();
+        for (String line : Files.readAllLines(journal)) {
+            lines.add(Json.line(recording.normalised((ObjectNode) Json.read(line))));
+        }
+        return lines;
+    }
+
+    private ObjectNode normalised(ObjectNode event) {
+        String step = event.path("step").asText();
+        int nth = events.merge(step, 1, Integer::sum) - 1;
+        Instant began = BEGAN.plus(Duration.ofMinutes(MINUTES.getOrDefault(step, 50)));
+        ObjectNode data = Json.object();
+        event.path("data").properties().forEach(field -> {
+            if (!LEFT_OUT.contains(field.getKey())) {
+                data.set(field.getKey(), switch (field.getKey()) {
+                    case "vendorAt" -> TextNode.valueOf(vendorTime(field.getValue().asText()).toString());
+                    case "goodSince", "since" -> TextNode.valueOf(began.toString());
+                    default -> normalised(field.getValue());
+                });
+            }
+        });
+        boolean confirmed = event.path("event").asText().equals("recovered");
+        return Json.object()
+                .put("at", began.plusSeconds(confirmed ? 150 : nth).toString())
+                .put("step", step)
+                .put("event", event.path("event").asText())
+                .put("summary", normalised(event.path("summary").asText()))
+                .set("data", data);
+    }
+
+    // The vendor's updates come a minute apart, in their order.
+    private Instant vendorTime(String at) {
+        return vendorTimes.computeIfAbsent(at, same -> BEGAN.plus(Duration.ofMinutes(vendorTimes.size() + 4)));
+    }
+
+    private JsonNode normalised(JsonNode node) {
+        if (node.isTextual()) {
+            return TextNode.valueOf(normalised(node.asText()));
+        }
+        if (node.isObject()) {
+            ObjectNode object = Json.object();
+            node.properties().forEach(field -> object.set(field.getKey(), normalised(field.getValue())));
+            return object;
+        }
+        if (node.isArray()) {
+            List<JsonNode> all = new ArrayList<>();
+            node.forEach(one -> all.add(normalised(one)));
+            return Json.of(all);
+        }
+        return node;
+    }
+
+    private String normalised(String text) {
+        String same = text;
+        for (int i = 0; i < places.size(); i++) {
+            same = same.replace(places.get(i), i == 0 ? "/srv/shop" : "AbC123");
+        }
+        for (Map.Entry<Pattern, String> rule : MEASURED.entrySet()) {
+            same = rule.getKey().matcher(same).replaceAll(rule.getValue());
+        }
+        return FINGERPRINT.matcher(same).replaceAll(found -> Matcher.quoteReplacement(fingerprints.computeIfAbsent(
+                found.group(), first -> String.format("%08x", 0x11111111L * (fingerprints.size() + 1)))));
+    }
+
+    /** What each step writes with each of its events: {@code "watch recovered"} to the names of its data. */
+    static Map<String, Set<String>> shapes(List<String> journal) throws IOException {
+        Map<String, Set<String>> shapes = new TreeMap<>();
+        for (String line : journal) {
+            JsonNode event = Json.read(line);
+            Set<String> names = shapes.computeIfAbsent(
+                    event.path("step").asText() + " " + event.path("event").asText(), first -> new TreeSet<>());
+            event.path("data").fieldNames().forEachRemaining(names::add);
+        }
+        return shapes;
+    }
+
+    // ---- running the steps
+
+    /** What is wrong with these from the sandbox's start on is put right only by another sandbox. */
+    private static final Set<Scenario> FOR_GOOD =
+            Set.of(Scenario.MONITORING_GAP, Scenario.NO_NETWORK, Scenario.WEBHOOK_CERT_EXPIRED);
+    private static final Set<Scenario> BY_ITSELF = Set.of(Scenario.RECOVERING, Scenario.FLAPPING);
+    private static final Set<Scenario> BY_ROTATION =
+            Set.of(Scenario.REVOKED_KEY, Scenario.MALFORMED_KEY, Scenario.MISSING_SCOPE);
+
+    /** The scenario's whole incident. */
+    static List<String> of(Scenario scenario) {
+        Path folder = Tree.temporary("recording");
+        try (Sandbox sandbox = Sandbox.start(scenario);
+                Sandbox another = FOR_GOOD.contains(scenario) ? Sandbox.start(Scenario.HEALTHY) : null) {
+            run(sandbox, folder, "triage", "--lead", "Ana", "--announce", "internal", "--post");
+            if (BY_ROTATION.contains(scenario)) {
+                rotate(sandbox, folder);
+            } else if (!BY_ITSELF.contains(scenario)) {
+                run(sandbox, folder, "postmortem", "event", "what the runbook says was done", "--kind", "mitigated", "--by", "Ana");
+            }
+            if (!BY_ITSELF.contains(scenario)) {
+                sandbox.control().scenario(Scenario.HEALTHY);
+            }
+            sandbox.control().advance(ERRORS_FORGOTTEN);
+            Sandbox healed = another == null ? sandbox : another;
+            run(healed, folder, "watch", "--interval", "1s", "--until", "3", "--for", "3s", "--max", "90s");
+            run(healed, folder, "debug-bundle", "--since", "1h");
+            return normalised(journal(folder), folder.toString(), sandbox.control().accountId());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void rotate(Sandbox sandbox, Path folder) throws IOException {
+        Path file = Files.writeString(folder.resolve(".env"), "KLAVIYO_PRIVATE_KEY=" + sandbox.key() + "\n");
+        sandbox.control().appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
+        Files.writeString(folder.resolve("new-key"), sandbox.newKey() + "\n");
+        run(sandbox, folder, "rotate-key", "--new-key-file", "new-key", "--to", "file:.env#KLAVIYO_PRIVATE_KEY", "--restart",
+                "exec:curl -fsS -X POST " + sandbox.restartUrl(), "--verify-for", "2s", "--yes");
+    }
+
+    private static void run(Sandbox sandbox, Path folder, String script, String... arguments) {
+        Cli.script(script).cwd(folder).args(arguments).timeout(Duration.ofMinutes(3))
+                .env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
+                .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
+                .env("KLAVIYO_APP_URL", sandbox.appUrl().toString())
+                .env("KLAVIYO_WEBHOOK_URL", sandbox.webhookUrl().toString())
+                .env("KLAVIYO_PROMETHEUS_URL", sandbox.prometheusUrl().toString())
+                .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
+                .env("KLAVIYO_REVISION", sandbox.revision())
+                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                .run();
+    }
+
+    private static Path journal(Path folder) throws IOException {
+        try (Stream<Path> files = Files.walk(folder)) {
+            return files.filter(file -> file.endsWith("journal.jsonl")).findFirst().orElseThrow();
+        }
+    }
+}
