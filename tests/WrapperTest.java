@@ -82,6 +82,15 @@ class WrapperTest {
     }
 
     @Test
+    void aMisspeltAliasIsToldWhatThereIs() {
+        Cli.Result result = warm("ecko").run();
+
+        assertEquals(2, result.exit());
+        assertTrue(result.err().startsWith("jbang: 'ecko' is none of echo\n"), result.err());
+        assertFalse(warm("alias", "list").run().err().contains("is none of"), "JBang's own commands are left alone");
+    }
+
+    @Test
     void theProcessBecomesTheScript() throws IOException {
         try (Cli.Running running = warm("echo").openStdin().start()) {
             running.awaitOut("(?m)^/");
