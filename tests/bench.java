@@ -35,19 +35,31 @@ class Bench {
         SUBJECTS.put("fleet", FleetBench::measure);
     }
 
+    private static final String USAGE =
+            "Usage: bench [triage [--baseline FILE] [--runs N] | bundle [MEGABYTES] | watch [--rounds N] | fleet]";
+
     public static void main(String... args) throws Exception {
         List<String> options = Arrays.asList(args);
-        if (options.isEmpty()) {
-            for (Map.Entry<String, Subject> subject : SUBJECTS.entrySet()) {
-                System.out.println("== " + subject.getKey());
-                subject.getValue().measure(List.of());
+        if (!options.isEmpty() && !SUBJECTS.containsKey(options.get(0))) {
+            end(USAGE);
+        }
+        try {
+            if (!options.isEmpty()) {
+                SUBJECTS.get(options.get(0)).measure(options.subList(1, options.size()));
+            } else {
+                for (Map.Entry<String, Subject> subject : SUBJECTS.entrySet()) {
+                    System.out.println("== " + subject.getKey());
+                    subject.getValue().measure(List.of());
+                }
             }
-        } else if (SUBJECTS.containsKey(options.get(0))) {
-            SUBJECTS.get(options.get(0)).measure(options.subList(1, options.size()));
-        } else {
-            System.err.println("Usage: bench [" + String.join("|", SUBJECTS.keySet()) + " [OPTIONS]]");
-            System.exit(2);
+        } catch (NumberFormatException e) {
+            end("a number was expected (" + e.getMessage() + "). " + USAGE);
         }
         System.exit(0);
+    }
+
+    private static void end(String why) {
+        System.err.println(why);
+        System.exit(2);
     }
 }
