@@ -68,6 +68,7 @@ class DebugBundle implements Callable<Integer> {
         System.exit(Launch.run(new DebugBundle(), args));
     }
 
+    private static final int NOT_WRITTEN = 1;
     private static final int INCOMPLETE = 41;
     private static final int BAD_ARCHIVE = 42;
     private static final int LABEL = 32;
@@ -197,13 +198,23 @@ class DebugBundle implements Callable<Integer> {
             return 0;
         }
         screen.line("Klaviyo debug bundle from " + request.window().from() + " to " + request.window().to() + ", at most " + Durations.words(maxTime) + " ...");
-        Bundle.Made made = bundle.make(progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL, label(progress.what()), LABEL, progress.words()));
+        Bundle.Made made = made(bundle, target, screen);
         incident.ifPresent(folder -> record(folder, made, screen));
         show(made, request, screen);
         if (shared.json()) {
             System.out.println(Json.pretty(json(made)));
         }
         return made.complete() ? 0 : INCOMPLETE;
+    }
+
+    private static Bundle.Made made(Bundle bundle, Path target, Screen screen) throws InterruptedException {
+        try {
+            return bundle.make(progress -> screen.marked(
+                    progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL,
+                    label(progress.what()), LABEL, progress.words()));
+        } catch (IOException e) {
+            throw new Problem(NOT_WRITTEN, target + " cannot be written (" + Incident.why(e) + "): name another place with --out");
+        }
     }
 
     // ---- what to collect

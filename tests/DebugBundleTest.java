@@ -34,6 +34,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Json;
 
@@ -480,6 +481,40 @@ class DebugBundleTest {
         assertTrue(log(files).contains("line 59999 ") && !log(files).contains("line 0 "));
         assertTrue(Json.read(files.get("manifest.json")).path("files").findValues("truncated").stream()
                 .anyMatch(JsonNode::asBoolean));
+    }
+
+    /** A disk with room for a part of it: the newest lines are kept. One with room for nothing: a line that says so. */
+    @ParameterizedTest
+    @CsvSource({"2m, 41", "64k, 1"})
+    void aFullDiskCostsTheOldestLinesOnly(String size, int exit) throws Exception {
+        Path work = Files.createDirectories(HOME.resolve("full-disk-" + size));
+        Path log = work.resolve("big.log");
+        java.util.Random random = new java.util.Random(5);
+        try (java.io.BufferedWriter writer = Files.newBufferedWriter(log)) {
+            for (int i = 0; i < 80_000; i++) {
+                writer.write("line " + i + " klaviyo " + Canaries.hex(random, 40) + "\n");
+            }
+        }
+        Path disk = Files.createDirectories(work.resolve("disk"));
+        assumeTrue(
+                Cli.command("mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", disk.toString()).run().exit() == 0,
+                "only where a small file system may be mounted");
+        try {
+            Path out = disk.resolve("bundle.zip");
+            Cli.Result result = bundle(out, "--log", log.toString()).run();
+            assertEquals(exit, result.exit(), result.toString());
+            if (exit == 1) {
+                assertTrue(result.err().contains("error: " + out + " cannot be written (No space left on device)"), result.err());
+                assertEquals(List.of(), List.of(disk.toFile().list()));
+            } else {
+                Map<String, String> files = unpack(out);
+                assertTrue(log(files).contains("line 79999 ") && !log(files).contains("line 0 "));
+                assertTrue(files.get("manifest.json").contains("the disk had room for"), files.get("manifest.json"));
+                assertEquals(0, Cli.script("debug-bundle").args("verify", out.toString()).run().exit());
+            }
+        } finally {
+            assertEquals(0, Cli.command("umount", disk.toString()).run().exit());
+        }
     }
 
     @Test

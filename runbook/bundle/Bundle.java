@@ -97,13 +97,14 @@ public final class Bundle {
         try (Staging staging = new Staging(target);
                 Conveyor conveyor = new Conveyor(redactor);
                 Conveyor again = new Conveyor(redactor.again())) {
-            Sink.Workshop workshop = new Sink.Workshop(staging.folder(), conveyor, redactor, new EntryNames());
+            Room room = new Room(staging.folder(), request.limits().size());
+            Sink.Workshop workshop = new Sink.Workshop(staging.folder(), room, conveyor, redactor, new EntryNames());
             Collectors collectors = new Collectors(request);
             List<Outcome> outcomes = new Collection(
                             workshop,
                             request.limits().each(),
                             whole,
-                            request.limits().size())
+                            room.size())
                     .run(
                             collectors.all(),
                             outcome -> progress.accept(new Progress(
@@ -115,16 +116,23 @@ public final class Bundle {
                     .flatMap(outcome -> outcome.items().stream())
                     .sorted(Comparator.comparing(Item::path))
                     .toList();
-            keepWithin(request.limits().size() - FRONT_PAGES, collected);
+            keepWithin(room, collected);
+            if (room.limits() && collected.stream().anyMatch(item -> item.part().dropped() > 0)) {
+                Outcome disk = disk(room);
+                progress.accept(new Progress(disk.collector(), false, false, disk.words()));
+                outcomes.add(disk);
+            }
             Story story = story(collectors, outcomes, collected);
             List<Item> all = withFrontPages(
-                    new Sink.Workshop(staging.folder(), again, redactor, workshop.names()), story, outcomes, collected);
+                    new Sink.Workshop(staging.folder(), room, again, redactor, workshop.names()), story, outcomes, collected);
             return finish(staging, all, story, outcomes, progress);
         }
     }
 
     // The largest give way first, by their oldest lines.
-    private static void keepWithin(long size, List<Item> items) throws IOException {
+    private static void keepWithin(Room room, List<Item> items) throws IOException {
+        long packed = items.stream().mapToLong(item -> item.part().packed()).sum();
+        long size = Math.min(room.size(), (room.free() + packed) / 2 - FRONT_PAGES) - FRONT_PAGES;
         for (int round = 0; round < 1_000; round++) {
             long excess = items.stream().mapToLong(item -> item.part().packed()).sum() - size;
             Part largest = items.stream().map(Item::part).max(Comparator.comparingLong(Part::packed)).orElse(null);
@@ -133,6 +141,11 @@ public final class Bundle {
             }
             largest.shrinkTo(Math.max(0, largest.packed() - Math.max(excess / 2, 1)));
         }
+    }
+
+    private Outcome disk(Room room) {
+        return new Outcome("bundle/disk", Outcome.State.FAILED, List.of("the oldest lines were left out: the disk had room for "
+                + Bytes.words(2 * room.size()) + " only (--out names another)"), List.of(), 0, List.of());
     }
 
     private Story story(Collectors collectors, List<Outcome> outcomes, List<Item> items) throws IOException {
@@ -178,7 +191,7 @@ public final class Bundle {
 
     private static Item page(Sink.Workshop workshop, String name, String content) throws IOException {
         Tally tally = new Tally();
-        Part part = new Part(workshop.folder(), "page-" + name, Long.MAX_VALUE);
+        Part part = new Part(workshop.folder(), "page-" + name);
         workshop.conveyor()
                 .carry(
                         new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)),

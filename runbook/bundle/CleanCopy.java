@@ -122,7 +122,7 @@ public final class CleanCopy {
             path.append(path.length() == 0 ? "" : "/").append(EntryNames.safe(element));
         }
         Tally tally = new Tally();
-        Part part = new Part(folder, "part-" + items.size(), Long.MAX_VALUE);
+        Part part = new Part(folder, "part-" + items.size());
         try {
             Conveyor.Carried carried =
                     conveyor.carry(PlainInput.of(stream), Long.MAX_VALUE, LineChoice.Wanted.everything(), tally, part);
@@ -170,7 +170,7 @@ public final class CleanCopy {
                 new Manifest.Head("redact", null, Instant.now().toString(), null, "", List.copyOf(policy.kept()));
         List<Outcome> outcomes = List.of(new Outcome(
                 "redact", leftOut.isEmpty() ? Outcome.State.OK : Outcome.State.FAILED, leftOut, List.of(), 0, items));
-        Part part = new Part(folder, "manifest", Long.MAX_VALUE);
+        Part part = new Part(folder, "manifest");
         byte[] manifest = Json.pretty(Manifest.json(head, outcomes, items)).getBytes(java.nio.charset.StandardCharsets.UTF_8);
         conveyor.carry(
                 new java.io.ByteArrayInputStream(manifest),

@@ -18,6 +18,7 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.zip.CRC32;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterInputStream;
@@ -44,6 +45,7 @@ final class Part implements Closeable {
     private final Path folder;
     private final String name;
     private final long limit;
+    private final BooleanSupplier scarce;
     private final long segment;
     private final Deque<Segment> segments = new ArrayDeque<>();
     private final MessageDigest digest = sha256();
@@ -57,12 +59,22 @@ final class Part implements Closeable {
     /**
      * @param folder where segments are kept until the archive is written; readable by its owner alone
      * @param name   tells its segments from other parts'
-     * @param limit  of packed bytes
      */
-    Part(Path folder, String name, long limit) {
+    Part(Path folder, String name) {
+        this(folder, name, Long.MAX_VALUE, () -> false);
+    }
+
+    /**
+     * One that may have to do without its oldest segments.
+     *
+     * @param limit  of packed bytes
+     * @param scarce whether the disk has less left than is needed for the archive
+     */
+    Part(Path folder, String name, long limit, BooleanSupplier scarce) {
         this.folder = folder;
         this.name = name;
         this.limit = limit;
+        this.scarce = scarce;
         this.segment = Math.max(1, Math.min(LARGEST_SEGMENT, limit / 8));
     }
 
@@ -94,7 +106,7 @@ final class Part implements Closeable {
     }
 
     private void dropOldest() throws IOException {
-        while (packed > limit && segments.size() > 1) {
+        while (segments.size() > 1 && (packed > limit || scarce.getAsBoolean())) {
             Segment oldest = segments.removeFirst();
             Files.delete(oldest.file);
             packed -= oldest.packed;

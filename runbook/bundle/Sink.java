@@ -34,11 +34,12 @@ final class Sink {
      * What all collectors share.
      *
      * @param folder   for parts
+     * @param room     for all of them
      * @param conveyor for streams
      * @param redactor for short texts
      * @param names    of entries
      */
-    record Workshop(Path folder, Conveyor conveyor, Redactor redactor, EntryNames names) { }
+    record Workshop(Path folder, Room room, Conveyor conveyor, Redactor redactor, EntryNames names) { }
 
     Sink(String collector, Workshop workshop, long limit) {
         this.collector = collector;
@@ -90,7 +91,8 @@ final class Sink {
         Part part = new Part(
                 workshop.folder(),
                 "part-" + Integer.toHexString(System.identityHashCode(this)) + "-" + items.size(),
-                limit);
+                limit,
+                workshop.room()::scarce);
         Conveyor.Carried carried;
         try {
             carried = workshop.conveyor().carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part);

@@ -10,6 +10,7 @@
 //SOURCES Window.java
 //SOURCES Stamps.java
 //SOURCES LineChoice.java
+//SOURCES Room.java
 //SOURCES Part.java
 //SOURCES Conveyor.java
 //SOURCES Item.java
