@@ -11,12 +11,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.ForkJoinTask;
 import java.util.function.Consumer;
-import java.util.stream.IntStream;
 import runbook.Json;
 import runbook.Key;
 
@@ -28,7 +31,7 @@ public final class Journal {
     /** What reading gave: the events in the order of the file, and a sentence for each line that could not be used. */
     public record Reading(List<Event> events, List<String> problems) { }
 
-    private static final int BATCH = 4_096;
+    private static final int BATCH = 1_024;
 
     private final Path file;
 
@@ -110,22 +113,36 @@ public final class Journal {
      */
     public static List<String> each(InputStream journal, String name, Consumer<Event> use) throws IOException {
         List<String> problems = new ArrayList<>();
+        Consumer<List<Line>> take = parsed -> parsed.forEach(line -> {
+            line.event.ifPresent(use);
+            line.problem.ifPresent(problem -> problems.add(name + " line " + problem));
+        });
         try (Lines lines = new Lines(journal)) {
-            int number = 0;
-            List<byte[]> batch = batch(lines);
-            while (!batch.isEmpty()) {
-                for (Line line : parsed(batch, number)) {
-                    line.event.ifPresent(use);
-                    line.problem.ifPresent(problem -> problems.add(name + " line " + problem));
-                }
-                number += batch.size();
-                batch = batch(lines);
+            Batch batch = batch(lines, 0);
+            if (batch.lines.size() < BATCH) {
+                take.accept(batch.parsed());
+            } else {
+                inParallel(batch, lines, take);
             }
         }
         return problems;
     }
 
-    private static List<byte[]> batch(Lines lines) throws IOException {
+    // Worth it for a long journal only: a short one is parsed before another thread could begin.
+    private static void inParallel(Batch first, Lines lines, Consumer<List<Line>> take) throws IOException {
+        ForkJoinPool parsers = new ForkJoinPool();
+        Deque<ForkJoinTask<List<Line>>> underway = new ArrayDeque<>();
+        for (Batch batch = first; !batch.lines.isEmpty(); batch = batch(lines, batch.before + batch.lines.size())) {
+            underway.add(parsers.submit(batch::parsed));
+            if (underway.size() > parsers.getParallelism()) {
+                take.accept(underway.remove().join());
+            }
+        }
+        underway.forEach(parsed -> take.accept(parsed.join()));
+        parsers.shutdown();
+    }
+
+    private static Batch batch(Lines lines, int before) throws IOException {
         List<byte[]> batch = new ArrayList<>();
         for (byte[] line = lines.next(); line != null; line = lines.next()) {
             batch.add(line);
@@ -133,17 +150,22 @@ public final class Journal {
                 break;
             }
         }
-        return batch;
+        return new Batch(batch, before);
+    }
+
+    /** Some lines of a journal, and how many there are before them. */
+    private record Batch(List<byte[]> lines, int before) {
+        List<Line> parsed() {
+            List<Line> parsed = new ArrayList<>(lines.size());
+            for (byte[] line : lines) {
+                parsed.add(parse(line, before + parsed.size() + 1));
+            }
+            return parsed;
+        }
     }
 
     /** A line's event, or what is wrong with it; neither for a blank one. */
     private record Line(Optional<Event> event, Optional<String> problem) { }
-
-    // All processors parse a long journal; a short one is done before another thread could begin.
-    private static List<Line> parsed(List<byte[]> batch, int before) {
-        IntStream numbers = IntStream.range(0, batch.size());
-        return (batch.size() < BATCH ? numbers : numbers.parallel()).mapToObj(i -> parse(batch.get(i), before + i + 1)).toList();
-    }
 
     private static Line parse(byte[] line, int number) {
         try {

@@ -231,7 +231,8 @@ final class Picture {
         BitSet pixels = new BitSet();
         entries.stream().filter(entry -> !entry.milestone()).forEach(entry -> pixels.set((int) Math.round(scale.x(entry.at()))));
         StringBuilder path = new StringBuilder();
-        pixels.stream().forEach(x -> path.append(String.format(Locale.ROOT, "M%d %.1fv-6", x, axis)));
+        String up = String.format(Locale.ROOT, " %.1fv-6", axis);
+        pixels.stream().forEach(x -> path.append('M').append(x).append(up));
         if (path.length() > 0) {
             svg.append("<path class=\"rug\" d=\"").append(path).append("\"><title>other entries</title></path>");
         }

@@ -23,7 +23,10 @@ final class Story {
     private final Evidence evidence;
     private final Report.Sources sources;
     private final List<Entry> entries;
+    // A long journal is nearly all notes: what has to be found among the rest is looked for there.
+    private final List<Entry> telling;
     private final Milestones moments;
+    private final List<Entry> pictured;
     private final Optional<JsonNode> diagnosed;
     private final Lessons lessons;
     private final Impact impact;
@@ -32,12 +35,14 @@ final class Story {
         this.evidence = evidence;
         this.sources = sources;
         this.entries = evidence.entries();
+        this.telling = entries.stream().filter(entry -> !entry.kind().equals(Event.NOTE) || !entry.data().isEmpty()).toList();
         this.moments = Milestones.of(
-                entries,
+                telling,
                 evidence.onset().stream()
                         .filter(entry -> entry.kind().equals(Entry.SYMPTOM))
                         .findFirst(),
                 evidence.vendor());
+        this.pictured = untilItWasOver();
         this.diagnosed = worst();
         this.lessons = Lessons.of(diagnosis());
         this.impact = new Impact(evidence, moments);
@@ -53,8 +58,13 @@ final class Story {
         return moments;
     }
 
-    /** What a picture to scale can show: an incident closed days later would be squeezed to a line in it. */
+    /** What a picture to scale can show. */
     List<Entry> pictured() {
+        return pictured;
+    }
+
+    // An incident closed days later would be squeezed to a line in it.
+    private List<Entry> untilItWasOver() {
         Optional<Instant> over = moments.stable().or(moments::restored);
         Optional<Duration> room = moments.lasted().map(lasted -> lasted.compareTo(ROOM) > 0 ? lasted : ROOM);
         return over.isEmpty() || room.isEmpty()
@@ -64,7 +74,6 @@ final class Story {
 
     /** The states that the picture shows. */
     List<Band> bands() {
-        List<Entry> pictured = pictured();
         return pictured.isEmpty() ? List.of() : moments.bands(pictured, pictured.get(pictured.size() - 1).at());
     }
 
@@ -91,7 +100,7 @@ final class Story {
     /** Whoever leads, last word counts; empty when nobody is recorded. */
     String lead() {
         String lead = "";
-        for (Entry entry : entries) {
+        for (Entry entry : telling) {
             String named = entry.data()
                     .path("lead")
                     .asText(entry.kind().equals(Event.ACKNOWLEDGED) && lead.isEmpty() ? entry.by() : "");
@@ -102,7 +111,7 @@ final class Story {
 
     // The leading diagnosis is the most severe; of equals the last, when most was known.
     private Optional<JsonNode> worst() {
-        return entries.stream()
+        return telling.stream()
                 .filter(entry ->
                         entry.kind().equals(Event.DIAGNOSED) && entry.data().has("diagnosis") && !entry.healthy())
                 .map(Entry::data)
@@ -115,7 +124,7 @@ final class Story {
     }
 
     private Stream<Map.Entry<Instant, String>> severities() {
-        return entries.stream()
+        return telling.stream()
                 .filter(entry -> entry.data().has("severity"))
                 .map(entry ->
                         Map.entry(entry.at(), entry.data().path("severity").asText()))
@@ -140,7 +149,7 @@ final class Story {
         values.put("impact", impact.markdown());
         values.put("replay", Replay.markdown(evidence.logs(), impact.window()));
         values.put("actions", actions());
-        values.put("hints", Hints.markdown(moments, entries, evidence.metrics()));
+        values.put("hints", Hints.markdown(moments, telling, evidence.metrics()));
         values.put("messages", messages());
         values.put("sources", read());
         return values;
@@ -220,7 +229,7 @@ final class Story {
     private String cause() {
         List<String> said = new ArrayList<>();
         diagnosed.ifPresent(data -> said.add(triaged(data)));
-        entries.stream()
+        telling.stream()
                 .filter(entry ->
                         entry.kind().equals(Event.DIAGNOSED) && !entry.data().has("diagnosis"))
                 .limit(10)
@@ -274,7 +283,7 @@ final class Story {
     }
 
     private String messages() {
-        List<Entry> told = entries.stream().filter(entry -> entry.kind().equals(Event.ANNOUNCED)).toList();
+        List<Entry> told = telling.stream().filter(entry -> entry.kind().equals(Event.ANNOUNCED)).toList();
         return told.isEmpty()
                 ? "None recorded."
                 : told.stream().limit(30).map(Story::message).collect(Collectors.joining("\n\n"))

@@ -3,7 +3,6 @@ package runbook.report;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -139,21 +138,31 @@ final class Timeline {
     }
 
     private String what(Row row) {
-        Collection<List<Entry>> alike = alike(row);
-        int most = entries.size() <= USUAL_LENGTH ? USUAL_LENGTH : MOST_TEXTS;
-        String shown = alike.stream().limit(most).map(Timeline::line).collect(Collectors.joining("<br>"));
-        int more = alike.size() - most;
+        List<List<Entry>> alike = alike(row, entries.size() <= USUAL_LENGTH ? USUAL_LENGTH : MOST_TEXTS);
+        String shown = alike.stream().map(Timeline::line).collect(Collectors.joining("<br>"));
+        int more = row.entries().size() - alike.stream().mapToInt(List::size).sum();
         return more > 0 ? shown + String.format(Locale.ROOT, "<br>… and %,d more", more) : shown;
     }
 
-    /** What is told in one line each: entries that say the same, and the steps of a rotation. */
-    private static Collection<List<Entry>> alike(Row row) {
-        Map<String, List<Entry>> alike = new LinkedHashMap<>();
+    /** What is told in one line each, for so many lines: entries that say the same, and the steps of a rotation. */
+    private static List<List<Entry>> alike(Row row, int most) {
+        List<List<Entry>> alike = new ArrayList<>();
         for (Entry entry : row.entries()) {
-            String line = entry.kind().equals(Event.ROTATION_STEP) ? entry.kind() : entry.kind() + entry.text();
-            alike.computeIfAbsent(line, key -> new ArrayList<>()).add(entry);
+            int line = 0;
+            while (line < alike.size() && !alike(alike.get(line).get(0), entry)) {
+                line++;
+            }
+            if (line < alike.size()) {
+                alike.get(line).add(entry);
+            } else if (line < most) {
+                alike.add(new ArrayList<>(List.of(entry)));
+            }
         }
-        return alike.values();
+        return alike;
+    }
+
+    private static boolean alike(Entry one, Entry other) {
+        return one.kind().equals(other.kind()) && (one.kind().equals(Event.ROTATION_STEP) || one.text().equals(other.text()));
     }
 
     private static String line(List<Entry> alike) {
