@@ -386,12 +386,16 @@ class Triage implements Callable<Integer> {
         screen.line();
         int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
         for (Fleet.Result result : results) {
-            screen.marked(fleetMark(result.exitCode()), result.headline(), width, result.name() + (result.exitCode() == 0 ? "" : ": " + result.reason()));
+            screen.marked(fleetMark(result.exitCode()), result.headline(), width, result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason()));
         }
         long wrong = results.stream().filter(result -> result.exitCode() != 0).count();
         screen.line();
-        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + results.size() + " not healthy, the worst first. One alone, with what to do: "
-                + launcher.line("triage", "--key-file FILE"));
+        if (wrong == 0) {
+            screen.line("All healthy");
+        } else {
+            screen.line(wrong + " of " + results.size() + " not healthy, the worst first. The first alone, with what to do:");
+            screen.command(2, launcher.line("triage", results.get(0).account().keyOption()));
+        }
         if (shared.json()) {
             System.out.println(Json.pretty(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", results.stream().map(Fleet.Result::json).toList()))));

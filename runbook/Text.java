@@ -27,4 +27,9 @@ public final class Text {
     public static String count(long number, String noun) {
         return number + " " + noun + (number == 1 ? "" : "s");
     }
+
+    /** A text as one word of a shell's command line. */
+    public static String word(String text) {
+        return text.matches("[A-Za-z0-9_@%+=:,./-]+") ? text : "'" + text.replace("'", "'\\''") + "'";
+    }
 }

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import runbook.Text;
 import runbook.cli.Launch;
 import runbook.cli.Screen;
 import runbook.cli.Screen.Mark;
@@ -187,9 +188,9 @@ class Drill implements Callable<Integer> {
         screen.heading("== " + step.why);
         screen.command(
                 2,
-                quoted(Repository.file("jbang").toString()) + " "
+                Text.word(Repository.file("jbang").toString()) + " "
                         + String.join(
-                                " ", step.command.stream().map(Drill::quoted).toList()));
+                                " ", step.command.stream().map(Text::word).toList()));
         if (!yes && Screen.terminal()) {
             System.console().readLine("Enter to run it ");
         }
@@ -207,10 +208,6 @@ class Drill implements Callable<Integer> {
                 0,
                 "exit code " + exit + (asExpected ? ", as it should be" : ", which should have been " + step.exit));
         return asExpected;
-    }
-
-    private static String quoted(String word) {
-        return word.matches("[A-Za-z0-9_@%+=:,./#-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 
     private void secret(String name, String content) throws IOException {

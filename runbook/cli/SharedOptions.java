@@ -207,15 +207,11 @@ public final class SharedOptions {
         String options = parsed.matchedOptions().stream()
                 .filter(option -> CARRIED.contains(option.longestName()))
                 .map(option -> option.longestName() + " "
-                        + quoted(option.originalStringValues().get(0)))
+                        + Text.word(option.originalStringValues().get(0)))
                 .collect(Collectors.joining(" "));
         return new Launcher(
-                script -> wrapper == null ? "jbang " + script + "@" + catalog : quoted(wrapper) + " " + script,
+                script -> wrapper == null ? "jbang " + script + "@" + catalog : Text.word(wrapper) + " " + script,
                 options);
-    }
-
-    private static String quoted(String word) {
-        return word.matches("[A-Za-z0-9_@%+=:,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 
     /** The incident named by {@code --incident}, else the newest open one here; drills of each scenario and real ones apart. */

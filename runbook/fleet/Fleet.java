@@ -32,13 +32,13 @@ public final class Fleet {
     /**
      * One account's verdict, without the answers that it rests on.
      *
-     * @param name     the account
+     * @param account  whose it is
      * @param exitCode triage's exit code for it
      * @param headline severity and diagnosis in one line
      * @param reason   why
      * @param json     as {@code triage --json} has it
      */
-    public record Result(String name, int exitCode, String headline, String reason, JsonNode json) {
+    public record Result(Account account, int exitCode, String headline, String reason, JsonNode json) {
         /** P1 first, then P2 and P3, then what could not be told, then P4, then healthy. */
         int rank() {
             return switch (exitCode) {
@@ -109,7 +109,7 @@ public final class Fleet {
         ObjectNode json = Json.object().put("name", account.name());
         json.setAll((ObjectNode) verdict.json(launcher, null));
         return new Result(
-                account.name(),
+                account,
                 verdict.exitCode(),
                 verdict.severity().map(severity -> severity + " ").orElse("")
                         + verdict.diagnosis().id(),

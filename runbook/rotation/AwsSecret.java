@@ -3,6 +3,7 @@ package runbook.rotation;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Optional;
 import runbook.Key;
+import runbook.Text;
 import runbook.rotation.Trouble.Kind;
 
 /**
@@ -86,7 +87,7 @@ record AwsSecret(String name, String id, String region, String field) implements
 
     @Override
     public String undo(String version) {
-        return "aws secretsmanager update-secret-version-stage --secret-id " + Command.quoted(id)
+        return "aws secretsmanager update-secret-version-stage --secret-id " + Text.word(id)
                 + subject().place() + " --version-stage AWSCURRENT --move-to-version-id " + version
                 + " --remove-from-version-id $("
                 + reading().option("--query", "VersionId").shown().replace("--output json", "--output text") + ")";

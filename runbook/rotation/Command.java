@@ -2,9 +2,9 @@ package runbook.rotation;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import runbook.Text;
 
 /**
  * A command as it is run. Nothing secret is ever among its words: a value goes in by standard input.
@@ -13,8 +13,6 @@ import java.util.stream.Stream;
  * @param fed   what standard input carries, in words; empty for nothing
  */
 public record Command(List<String> words, String fed) {
-    private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9_@%+=:,./-]+");
-
     /** A command that reads nothing. */
     static Command of(String... words) {
         return new Command(List.of(words), "");
@@ -47,11 +45,7 @@ public record Command(List<String> words, String fed) {
 
     /** As it can be pasted into a shell; what standard input carries follows as a comment. */
     public String shown() {
-        return words.stream().map(Command::quoted).collect(Collectors.joining(" "))
+        return words.stream().map(Text::word).collect(Collectors.joining(" "))
                 + (fed.isEmpty() ? "" : "   # " + fed + " on standard input");
-    }
-
-    static String quoted(String word) {
-        return PLAIN.matcher(word).matches() ? word : "'" + word.replace("'", "'\\''") + "'";
     }
 }

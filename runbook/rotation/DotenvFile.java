@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import runbook.Key;
+import runbook.Text;
 import runbook.incident.Incident;
 import runbook.rotation.Trouble.Kind;
 
@@ -58,7 +59,7 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
             throw new Trouble(
                     Kind.DENIED,
                     "no permission to write in " + folder + ", which replacing the file needs",
-                    "sudo chown \"$USER\" " + Command.quoted(folder.toString()));
+                    "sudo chown \"$USER\" " + Text.word(folder.toString()));
         }
         keepable();
         return held;
@@ -101,7 +102,7 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
             throw new Trouble(
                     Kind.FAILED,
                     path + " cannot be replaced: " + Incident.why(e),
-                    "ls -ld " + Command.quoted(file.getParent().toString()));
+                    "ls -ld " + Text.word(file.getParent().toString()));
         } finally {
             discard(half);
         }
@@ -165,8 +166,8 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
                 missing ? Kind.NOT_FOUND : Kind.DENIED,
                 path + " cannot be read: " + Incident.why(e),
                 missing
-                        ? "find . -name " + Command.quoted(path.getFileName().toString())
-                        : "ls -l " + Command.quoted(path.toString()));
+                        ? "find . -name " + Text.word(path.getFileName().toString())
+                        : "ls -l " + Text.word(path.toString()));
     }
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
@@ -174,7 +175,7 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
         try {
             Path file = real();
             if (!Files.isRegularFile(file) || Files.size(file) > LARGEST) {
-                throw new Trouble(Kind.UNFIT, path + " is no dotenv file", "ls -l " + Command.quoted(path.toString()));
+                throw new Trouble(Kind.UNFIT, path + " is no dotenv file", "ls -l " + Text.word(path.toString()));
             }
             return Files.readString(file, StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
@@ -202,7 +203,7 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
             throw new Trouble(
                     Kind.NOT_FOUND,
                     path + " sets no " + variable,
-                    "echo " + variable + "= >> " + Command.quoted(path.toString()));
+                    "echo " + variable + "= >> " + Text.word(path.toString()));
         }
         int group = line.group(1) != null ? 1 : line.group(2) != null ? 2 : 3;
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
@@ -210,7 +211,7 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
             throw new Trouble(
                     Kind.UNFIT,
                     path + " sets " + variable + " more than once: which one counts depends on who reads it",
-                    "grep -n " + variable + " " + Command.quoted(path.toString()) + "   # remove all but one");
+                    "grep -n " + variable + " " + Text.word(path.toString()) + "   # remove all but one");
         }
         return found;
     }

@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 import runbook.Durations;
 import runbook.Json;
 import runbook.Key;
+import runbook.Text;
 import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.rotation.Trouble.Kind;
@@ -67,7 +68,7 @@ public final class Rotation implements AutoCloseable {
                                 + String.join(", ", missing),
                         "run it again with "
                                 + missing.stream()
-                                        .map(name -> "--to " + Command.quoted(name))
+                                        .map(name -> "--to " + Text.word(name))
                                         .collect(Collectors.joining(" ")));
             }
             resumed = true;
