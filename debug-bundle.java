@@ -37,6 +37,7 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import runbook.Durations;
 import runbook.Json;
+import runbook.Launcher;
 import runbook.Problem;
 import runbook.Settings;
 import runbook.Text;
@@ -56,10 +57,13 @@ import runbook.incident.Event;
 import runbook.incident.Incident;
 import runbook.redact.Policy;
 
-@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+        showDefaultValues = false,
         description = "Collects all the evidence in one archive that is safe to send.",
         subcommands = {DebugBundle.Verify.class, DebugBundle.Redact.class, DebugBundle.Open.class},
-        footerHeading = "%nExit codes: 0 complete; 41 written, but a collector failed (the manifest names%n  it); 42 refused: it could not be made safe to share; 1 unexpected failure;%n  2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footerHeading = "%nExit codes: 0 complete; 41 written, but a collector failed (the manifest names%n"
+                + "  it); 42 refused: it could not be made safe to share; 1 unexpected failure;%n"
+                + "  2 wrong usage; 130 interrupted.%n%nExamples:%n",
         footer = {"  jbang debug-bundle --drill outage",
                   "  jbang debug-bundle --since 3h --log '/var/log/shop/*.log*' --journal shop",
                   "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
@@ -76,13 +80,16 @@ class DebugBundle implements Callable<Integer> {
 
     /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
     static class Redaction {
-        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70, description = "let personal data through by rule: email,ip,... (the archive's name says so)")
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
+                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
         Set<String> keep = Set.of();
 
-        @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description = "values to take out wherever they are, one a line; repeatable")
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
+                description = "values to take out wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
-        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72, description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
+        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72,
+                description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
         Path pseudonymKey;
 
         Policy policy() {
@@ -97,7 +104,8 @@ class DebugBundle implements Callable<Integer> {
             try {
                 byte[] key = Files.readAllBytes(pseudonymKey);
                 if (key.length < 16) {
-                    throw new Problem("--pseudonym-key " + pseudonymKey + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
+                    throw new Problem("--pseudonym-key " + pseudonymKey
+                            + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
                 }
                 return key;
             } catch (IOException e) {
@@ -112,19 +120,23 @@ class DebugBundle implements Callable<Integer> {
     @Mixin
     Redaction redaction;
 
-    @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40, description = "how far back (${DEFAULT-VALUE})")
+    @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40,
+            description = "how far back (${DEFAULT-VALUE})")
     Duration since;
 
-    @Option(names = "--from", paramLabel = "TIME", order = 41, description = "from when instead, in ISO 8601: 2026-11-23T03:00:00Z")
+    @Option(names = "--from", paramLabel = "TIME", order = 41,
+            description = "from when instead, in ISO 8601: 2026-11-23T03:00:00Z")
     String from;
 
     @Option(names = "--to", paramLabel = "TIME", order = 42, description = "until when (now)")
     String to;
 
-    @Option(names = "--out", paramLabel = "FILE", order = 43, description = "the archive (bundle-TIME.zip in the incident's folder, else here)")
+    @Option(names = "--out", paramLabel = "FILE", order = 43,
+            description = "the archive (bundle-TIME.zip in the incident's folder, else here)")
     Path out;
 
-    @Option(names = "--log", paramLabel = "PATH", order = 50, description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
+    @Option(names = "--log", paramLabel = "PATH", order = 50,
+            description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
     List<String> logs = List.of();
 
     @Option(names = "--journal", paramLabel = "UNIT", order = 51, description = "a systemd unit's journal (journalctl)")
@@ -133,7 +145,8 @@ class DebugBundle implements Callable<Integer> {
     @Option(names = "--journal-directory", paramLabel = "DIR", order = 52, description = "journal files from elsewhere")
     String journalDirectory;
 
-    @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53, description = "all pods found, and their previous containers (kubectl)")
+    @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
+            description = "all pods found, and their previous containers (kubectl)")
     List<String> k8s = List.of();
 
     @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
@@ -151,31 +164,40 @@ class DebugBundle implements Callable<Integer> {
     @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
     List<String> lokiQueries = List.of();
 
-    @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59, description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
+    @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59,
+            description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
     String words;
 
-    @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60, description = "lines before and after each of them (${DEFAULT-VALUE})")
+    @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60,
+            description = "lines before and after each of them (${DEFAULT-VALUE})")
     int context;
 
-    @Option(names = "--log-zone", paramLabel = "ZONE", order = 61, description = "time zone of log lines that name none (this machine's)")
+    @Option(names = "--log-zone", paramLabel = "ZONE", order = 61,
+            description = "time zone of log lines that name none (this machine's)")
     String logZone;
 
-    @Option(names = "--query", paramLabel = "PROMQL", order = 62, description = "asked of --prometheus besides klaviyo_api_errors_total")
+    @Option(names = "--query", paramLabel = "PROMQL", order = 62,
+            description = "asked of --prometheus besides klaviyo_api_errors_total")
     List<String> queries = List.of();
 
-    @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63, description = "environment variables to list besides KLAVIYO_*; of secrets kind and length only")
+    @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
+            description = "environment variables to list besides KLAVIYO_*; of secrets kind and length only")
     List<String> variables = List.of();
 
-    @Option(names = "--project", paramLabel = "DIR", order = 64, description = "which Klaviyo libraries a project uses, by its package files")
+    @Option(names = "--project", paramLabel = "DIR", order = 64,
+            description = "which Klaviyo libraries a project uses, by its package files")
     List<Path> projects = List.of();
 
-    @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80, description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
+    @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
+            description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
     String maxSize;
 
-    @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81, description = "for all together (${DEFAULT-VALUE})")
+    @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81,
+            description = "for all together (${DEFAULT-VALUE})")
     Duration maxTime;
 
-    @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82, description = "for each collector (${DEFAULT-VALUE})")
+    @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82,
+            description = "for each collector (${DEFAULT-VALUE})")
     Duration maxEach;
 
     @Option(names = "--dry-run", order = 83, description = "list what would be collected and how large it is, and stop")
@@ -192,12 +214,14 @@ class DebugBundle implements Callable<Integer> {
         Path target = target(incident);
         Bundle bundle = new Bundle(request, target);
         Screen screen = shared.screen();
-        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
+        shared.drill().ifPresent(scenario ->
+                screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
         if (dryRun) {
             bundle.plan().forEach(screen::line);
             return 0;
         }
-        screen.line("Klaviyo debug bundle from " + request.window().from() + " to " + request.window().to() + ", at most " + Durations.words(maxTime) + " ...");
+        screen.line("Klaviyo debug bundle from " + request.window().from() + " to " + request.window().to() + ", at most "
+                + Durations.words(maxTime) + " ...");
         Bundle.Made made = made(bundle, target, screen);
         incident.ifPresent(folder -> record(folder, made, screen));
         show(made, request, screen);
@@ -213,7 +237,8 @@ class DebugBundle implements Callable<Integer> {
                     progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL,
                     label(progress.what()), LABEL, progress.words()));
         } catch (IOException e) {
-            throw new Problem(NOT_WRITTEN, target + " cannot be written (" + Incident.why(e) + "): name another place with --out");
+            throw new Problem(NOT_WRITTEN, target + " cannot be written (" + Incident.why(e)
+                    + "): name another place with --out");
         }
     }
 
@@ -227,9 +252,12 @@ class DebugBundle implements Callable<Integer> {
             throw new Problem("--context " + context + ": give 0 to 100");
         }
         Policy policy = KnownSecrets.of(redaction.policy(), settings, System.getenv(), variables);
-        return new BundleRequest(settings, shared.launcher(spec.commandLine().getParseResult()), window(), new BundleRequest.Lines(words, context, zone()),
-                new BundleRequest.Sources(logs, journal, journalDirectory, k8s, docker, gcp, aws, new BundleRequest.Loki(SharedOptions.address("--loki", loki), lokiQueries)),
-                queries, new BundleRequest.Environment(variables, projects), incident, policy, new BundleRequest.Limits(size("--max-size", maxSize), maxTime, maxEach), Launch.VERSION);
+        return new BundleRequest(settings, shared.launcher(spec.commandLine().getParseResult()), window(),
+                new BundleRequest.Lines(words, context, zone()),
+                new BundleRequest.Sources(logs, journal, journalDirectory, k8s, docker, gcp, aws,
+                        new BundleRequest.Loki(SharedOptions.address("--loki", loki), lokiQueries)),
+                queries, new BundleRequest.Environment(variables, projects), incident, policy,
+                new BundleRequest.Limits(size("--max-size", maxSize), maxTime, maxEach), Launch.VERSION);
     }
 
     private Window window() {
@@ -266,8 +294,9 @@ class DebugBundle implements Callable<Integer> {
     }
 
     private Path target(Optional<Incident> incident) {
-        String kept = redaction.keep.isEmpty() ? "" : redaction.keep.stream().sorted().map(rule -> "-unredacted-" + rule).collect(Collectors.joining());
-        Path asked = out != null ? out : incident.map(Incident::folder).orElse(Path.of("")).resolve("bundle-" + STAMP.format(Instant.now()) + ".zip");
+        String kept = redaction.keep.stream().sorted().map(rule -> "-unredacted-" + rule).collect(Collectors.joining());
+        Path asked = out != null ? out
+                : incident.map(Incident::folder).orElse(Path.of("")).resolve("bundle-" + STAMP.format(Instant.now()) + ".zip");
         String name = asked.getFileName().toString();
         int dot = name.toLowerCase().endsWith(".zip") ? name.length() - 4 : name.length();
         Path target = asked.resolveSibling(name.substring(0, dot) + kept + name.substring(dot));
@@ -287,10 +316,15 @@ class DebugBundle implements Callable<Integer> {
         data.put("missing", made.missing());
         shared.drill().ifPresent(scenario -> data.put("drill", scenario));
         try {
-            incident.append(Event.now("debug-bundle", Event.BUNDLED, "evidence collected in " + made.file().getFileName() + (made.complete() ? "" : ", incomplete"), data));
+            incident.append(Event.now("debug-bundle", Event.BUNDLED,
+                    "evidence collected in " + made.file().getFileName() + (made.complete() ? "" : ", incomplete"), data));
         } catch (IOException e) {
             screen.marked(Mark.WARN, "journal", LABEL, "not written: " + Incident.why(e));
         }
+    }
+
+    private static String counts(Map<String, Long> rules) {
+        return rules.entrySet().stream().map(rule -> rule.getValue() + " " + rule.getKey()).collect(Collectors.joining(", "));
     }
 
     // Collectors are named after paths and queries of any length.
@@ -302,7 +336,7 @@ class DebugBundle implements Callable<Integer> {
         screen.line();
         long redacted = made.redacted().values().stream().mapToLong(Long::longValue).sum();
         screen.line("Triage says " + made.headline());
-        screen.line(redacted + " secrets and personal data replaced: " + made.redacted().entrySet().stream().map(rule -> rule.getValue() + " " + rule.getKey()).collect(Collectors.joining(", ")));
+        screen.line(redacted + " secrets and personal data replaced: " + counts(made.redacted()));
         if (!request.policy().kept().isEmpty()) {
             screen.marked(Mark.WARN, "NOT redacted", LABEL, String.join(", ", request.policy().kept()));
         }
@@ -310,13 +344,16 @@ class DebugBundle implements Callable<Integer> {
             screen.heading("Missing");
             made.missing().forEach(missing -> screen.indented(2, missing));
         }
-        screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + Bytes.words(made.bytes()) + ", " + Text.count(made.files(), "file") + ", "
-                + Bytes.words(made.unpacked()) + " unpacked)" + (made.complete() ? "" : ", incomplete"));
-        screen.command(2, shared.launcher(spec.commandLine().getParseResult()).command().apply("debug-bundle") + " open " + made.file());
+        screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + Bytes.words(made.bytes()) + ", "
+                + Text.count(made.files(), "file") + ", " + Bytes.words(made.unpacked()) + " unpacked)"
+                + (made.complete() ? "" : ", incomplete"));
+        Launcher launcher = shared.launcher(spec.commandLine().getParseResult());
+        screen.command(2, launcher.command().apply("debug-bundle") + " open " + made.file());
     }
 
     private ObjectNode json(Bundle.Made made) {
-        ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null)).put("file", made.file().toString()).put("bytes", made.bytes())
+        ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null))
+                .put("file", made.file().toString()).put("bytes", made.bytes())
                 .put("files", made.files()).put("complete", made.complete());
         json.set("missing", Json.of(made.missing()));
         json.set("redacted", Json.of(made.redacted()));
@@ -325,7 +362,8 @@ class DebugBundle implements Callable<Integer> {
 
     // ---- what can be done with one
 
-    @Command(name = "verify", mixinStandardHelpOptions = true, version = Launch.VERSION, description = "Checks sums and manifest of a bundle, and looks for secrets in it.")
+    @Command(name = "verify", mixinStandardHelpOptions = true, version = Launch.VERSION,
+            description = "Checks sums and manifest of a bundle, and looks for secrets in it.")
     static class Verify implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
         Path file;
@@ -346,9 +384,11 @@ class DebugBundle implements Callable<Integer> {
             refuseWhatIsNoArchive(file);
             Verification verification = reading(file, policy);
             verification.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
-            verification.leaks().forEach((leak, rules) -> screen.marked(Mark.FAIL, "", 0, leak + " holds " + rules.entrySet().stream()
-                    .map(rule -> rule.getValue() + " " + rule.getKey()).collect(Collectors.joining(", "))));
-            screen.verdict(verification.good() ? Mark.OK : Mark.FAIL, file + ": " + Text.count(verification.files(), "file") + ", " + Bytes.words(verification.bytes()) + " unpacked, "
+            verification.leaks().forEach((leak, rules) ->
+                    screen.marked(Mark.FAIL, "", 0, leak + " holds " + counts(rules)));
+            screen.verdict(verification.good() ? Mark.OK : Mark.FAIL,
+                    file + ": " + Text.count(verification.files(), "file") + ", "
+                    + Bytes.words(verification.bytes()) + " unpacked, "
                     + (verification.good() ? "sums right, no secret found" : "not to be shared"));
             return verification.good() ? 0 : BAD_ARCHIVE;
         }
@@ -357,7 +397,8 @@ class DebugBundle implements Callable<Integer> {
             try (ZipFile zip = new ZipFile(file.toFile())) {
                 zip.size();
             } catch (IOException e) {
-                throw new Problem(file + " is no archive that can be read (" + Incident.why(e) + "): name a bundle, bundle-*.zip");
+                throw new Problem(file + " is no archive that can be read (" + Incident.why(e)
+                        + "): name a bundle, bundle-*.zip");
             }
         }
 
@@ -370,12 +411,14 @@ class DebugBundle implements Callable<Integer> {
         }
     }
 
-    @Command(name = "redact", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, description = "Cleans evidence that is there already: a file, a folder or a zip.")
+    @Command(name = "redact", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+            description = "Cleans evidence that is there already: a file, a folder or a zip.")
     static class Redact implements Callable<Integer> {
         @Parameters(paramLabel = "FILE|DIR", description = "what to clean; it is not changed")
         Path source;
 
-        @Option(names = "--out", required = true, paramLabel = "PATH", description = "where the clean copy goes; with .zip at its end, an archive with a manifest")
+        @Option(names = "--out", required = true, paramLabel = "PATH",
+                description = "where the clean copy goes; with .zip at its end, an archive with a manifest")
         Path out;
 
         @Mixin
@@ -388,18 +431,22 @@ class DebugBundle implements Callable<Integer> {
         public Integer call() throws IOException {
             Policy policy = redaction.policy();
             for (String variable : List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY")) {
-                policy = System.getenv(variable) == null ? policy : policy.knowing("klaviyo-key", System.getenv(variable).strip());
+                policy = System.getenv(variable) == null
+                        ? policy
+                        : policy.knowing("klaviyo-key", System.getenv(variable).strip());
             }
             CleanCopy.Copied copied = new CleanCopy(policy).copy(source, out);
             Screen screen = Screen.onOutput(noColor);
             copied.redacted().forEach((rule, count) -> screen.line("  " + count + " " + rule));
             copied.leftOut().forEach(left -> screen.marked(Mark.WARN, "left out", 8, left));
-            screen.verdict(copied.leftOut().isEmpty() ? Mark.OK : Mark.WARN, out + ": " + Text.count(copied.files(), "file") + ", read back, no secret found");
+            screen.verdict(copied.leftOut().isEmpty() ? Mark.OK : Mark.WARN,
+                    out + ": " + Text.count(copied.files(), "file") + ", read back, no secret found");
             return copied.leftOut().isEmpty() ? 0 : INCOMPLETE;
         }
     }
 
-    @Command(name = "open", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, description = "Unpacks a bundle safely and opens its report.")
+    @Command(name = "open", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+            description = "Unpacks a bundle safely and opens its report.")
     static class Open implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
         Path file;
@@ -407,7 +454,8 @@ class DebugBundle implements Callable<Integer> {
         @Option(names = "--to", paramLabel = "DIR", description = "a new folder (the file's name without .zip, here)")
         Path folder;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB", description = "to unpack at most (${DEFAULT-VALUE})")
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB",
+                description = "to unpack at most (${DEFAULT-VALUE})")
         String maxSize;
 
         @Option(names = "--no-browser", description = "only unpack")
@@ -418,7 +466,10 @@ class DebugBundle implements Callable<Integer> {
 
         @Override
         public Integer call() throws IOException {
-            Path target = folder != null ? folder : Path.of(file.getFileName().toString().replaceFirst("(?i)\\.zip$", "") + (file.toString().toLowerCase().endsWith(".zip") ? "" : "-unpacked"));
+            Path target = folder != null
+                    ? folder
+                    : Path.of(file.getFileName().toString().replaceFirst("(?i)\\.zip$", "")
+                            + (file.toString().toLowerCase().endsWith(".zip") ? "" : "-unpacked"));
             try {
                 Unpacking.unpack(file, target, size("--max-size", maxSize));
             } catch (java.util.zip.ZipException | java.nio.file.NoSuchFileException e) {
@@ -436,7 +487,8 @@ class DebugBundle implements Callable<Integer> {
         private static boolean browse(Path report) {
             String system = System.getProperty("os.name").toLowerCase();
             List<String> words = system.contains("mac") ? List.of("open", report.toString())
-                    : system.contains("win") ? List.of("rundll32", "url.dll,FileProtocolHandler", report.toUri().toString()) : List.of("xdg-open", report.toString());
+                    : system.contains("win") ? List.of("rundll32", "url.dll,FileProtocolHandler", report.toUri().toString())
+                            : List.of("xdg-open", report.toString());
             if (words.get(0).equals("xdg-open") && System.getenv("DISPLAY") == null && System.getenv("WAYLAND_DISPLAY") == null) {
                 return false;
             }

@@ -335,7 +335,8 @@ class Postmortem implements Callable<Integer> {
                 description = "Slack export (ZIP), a channel's day from one (JSON), CSV with a header, or JSON Lines")
         Path file;
 
-        @Option(names = "--channel", paramLabel = "NAME", order = 39, description = "the channel to take from a whole Slack export")
+        @Option(names = "--channel", paramLabel = "NAME", order = 39, description = "the channel to take from a whole "
+                + "Slack export")
         String channel;
 
         @Option(names = "--from", paramLabel = "TIME", order = 40, description = "nothing earlier")
@@ -507,7 +508,7 @@ class Postmortem implements Callable<Integer> {
     @Command(name = "close", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
             description = "Ends the incident, once nothing in its postmortem is unfinished.",
             footerHeading = "%nExit codes: 0 closed; 51 unfinished places remain; 1 unexpected failure;%n"
-                    + "  2 wrong usage.%n%nExamples:%n",
+                + "  2 wrong usage.%n%nExamples:%n",
             footer = {"  jbang postmortem close", "  jbang postmortem close docs/postmortems/2026-11-23.md --by Ana"})
     static class Close implements Callable<Integer> {
         @Mixin

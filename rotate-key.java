@@ -47,8 +47,10 @@ import runbook.rotation.Tool;
 import runbook.rotation.Trouble;
 import runbook.rotation.Wishes;
 
-@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
-        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if anything fails.", "",
+@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+        showDefaultValues = false,
+        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if "
+                + "anything fails.", "",
             "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",
             "  azure:VAULT/SECRET  k8s:NAMESPACE/SECRET/FIELD  vault:PATH#FIELD",
             "  github:OWNER/REPO/NAME  heroku:APP/VAR  file:PATH#VAR  exec:COMMAND",
@@ -58,7 +60,9 @@ import runbook.rotation.Wishes;
             "  6 verify, 7 the old key. A run after a kill goes on where that one was.",
             "Drills that break a step, to see the roll-back: revoked-key:read-back (4),",
             "  revoked-key:restart (5), revoked-key:verify (6)."},
-        footerHeading = "%nExit codes: 0 rotated; 21 refused before anything changed; 22 failed, all rolled%n  back; 23 failed and not rolled back: the hand-steps are printed; 1 unexpected%n  failure; 2 wrong usage; 130 interrupted: run it again.%n%nExamples:%n",
+        footerHeading = "%nExit codes: 0 rotated; 21 refused before anything changed; 22 failed, all rolled%n"
+                + "  back; 23 failed and not rolled back: the hand-steps are printed; 1 unexpected%n"
+                + "  failure; 2 wrong usage; 130 interrupted: run it again.%n%nExamples:%n",
         footer = {"  jbang rotate-key --drill revoked-key",
                   "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
 class RotateKey implements Callable<Integer>, Listener {
@@ -73,37 +77,46 @@ class RotateKey implements Callable<Integer>, Listener {
     @Mixin
     SharedOptions shared;
 
-    @Option(names = "--to", paramLabel = "STORE", order = 40, description = "where the key is kept; repeatable, written in this order")
+    @Option(names = "--to", paramLabel = "STORE", order = 40,
+            description = "where the key is kept; repeatable, written in this order")
     List<String> to = List.of();
 
-    @Option(names = "--restart", paramLabel = "TARGET", order = 41, description = "what to restart so that it reads the key anew; repeatable")
+    @Option(names = "--restart", paramLabel = "TARGET", order = 41,
+            description = "what to restart so that it reads the key anew; repeatable")
     List<String> restart = List.of();
 
-    @Option(names = "--new-key-file", paramLabel = "FILE", order = 42, description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
+    @Option(names = "--new-key-file", paramLabel = "FILE", order = 42,
+            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
     String newKeyFile;
 
     @Option(names = "--new-key-command", paramLabel = "CMD", order = 43, description = "the new key from a command's output")
     String newKeyCommand;
 
-    @Option(names = "--account", paramLabel = "ID", order = 44, description = "the account the new key must belong to (that of the old key)")
+    @Option(names = "--account", paramLabel = "ID", order = 44,
+            description = "the account the new key must belong to (that of the old key)")
     String account;
 
-    @Option(names = "--needs", paramLabel = "SCOPE", split = ",", order = 45, description = "scopes the application needs: events:write,profiles:read (those of the old key)")
+    @Option(names = "--needs", paramLabel = "SCOPE", split = ",", order = 45,
+            description = "scopes the application needs: events:write,profiles:read (those of the old key)")
     Set<String> needs = Set.of();
 
     @Option(names = "--disable-old", order = 46, description = "disable the old key at the end, by Klaviyo's beta API")
     boolean disableOld;
 
-    @Option(names = "--grace", paramLabel = "DURATION", order = 47, description = "how long the old key stays enabled then (5m; 2s in a drill)")
+    @Option(names = "--grace", paramLabel = "DURATION", order = 47,
+            description = "how long the old key stays enabled then (5m; 2s in a drill)")
     Duration grace;
 
-    @Option(names = "--verify-for", paramLabel = "DURATION", order = 48, description = "how long the application may take to be well again (2m; 5s in a drill)")
+    @Option(names = "--verify-for", paramLabel = "DURATION", order = 48,
+            description = "how long the application may take to be well again (2m; 5s in a drill)")
     Duration verifyFor;
 
-    @Option(names = "--restart-within", paramLabel = "DURATION", defaultValue = "5m", order = 49, description = "how long one restart may take (${DEFAULT-VALUE})")
+    @Option(names = "--restart-within", paramLabel = "DURATION", defaultValue = "5m", order = 49,
+            description = "how long one restart may take (${DEFAULT-VALUE})")
     Duration restartWithin;
 
-    @Option(names = "--tool-timeout", paramLabel = "DURATION", defaultValue = "30s", order = 50, description = "how long any other command may take (${DEFAULT-VALUE})")
+    @Option(names = "--tool-timeout", paramLabel = "DURATION", defaultValue = "30s", order = 50,
+            description = "how long any other command may take (${DEFAULT-VALUE})")
     Duration toolTimeout;
 
     @Option(names = "--dry-run", order = 51, description = "make every read and check, show what would be run, change nothing")
@@ -127,7 +140,8 @@ class RotateKey implements Callable<Integer>, Listener {
         refuseWrongUsage();
         Settings settings = shared.settings();
         screen = shared.screen();
-        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
+        shared.drill().ifPresent(scenario ->
+                screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
         tool = new Tool(System.getenv(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         drill = beginDrill();
@@ -246,7 +260,8 @@ class RotateKey implements Callable<Integer>, Listener {
     private void refuseWrongUsage() {
         String variant = shared.variant().orElse("");
         if (!Drill.VARIANTS.contains(variant)) {
-            throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are " + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
+            throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are "
+                    + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
         }
         if (shared.sandbox().isEmpty() && to.isEmpty()) {
             throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
@@ -266,15 +281,19 @@ class RotateKey implements Callable<Integer>, Listener {
         if (to.size() > 1) {
             throw new Problem("--to: a drill has one store");
         }
-        return Optional.of(Drill.begin(shared.sandbox().get(), shared.variant().orElse(""), to.stream().map(Places::store).findFirst()));
+        return Optional.of(Drill.begin(shared.sandbox().get(), shared.variant().orElse(""),
+                to.stream().map(Places::store).findFirst()));
     }
 
     private Wishes wishes(Settings settings) {
         boolean drilled = drill.isPresent();
-        List<SecretStore> stores = drilled ? List.of(drill.get().store()) : distinct("--to", to).stream().map(Places::store).toList();
-        List<RestartTarget> targets = drilled ? List.of(drill.get().target()) : distinct("--restart", restart).stream().map(Places::target).toList();
+        List<SecretStore> stores = drilled ? List.of(drill.get().store())
+                : distinct("--to", to).stream().map(Places::store).toList();
+        List<RestartTarget> targets = drilled ? List.of(drill.get().target())
+                : distinct("--restart", restart).stream().map(Places::target).toList();
         return new Wishes(settings, stores, targets, Optional.ofNullable(account), new TreeSet<>(needs), restartWithin,
-                verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 5 : 120), grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
+                verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 5 : 120),
+                grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
     }
 
     private static List<String> distinct(String option, List<String> given) {
@@ -290,9 +309,11 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private RotationLock locked(Incident incident) {
         try {
-            return RotationLock.take(incident).orElseThrow(() -> new Problem(REFUSED, "another rotation is running on " + incident + ": wait for it, or end it; this one has changed nothing"));
+            return RotationLock.take(incident).orElseThrow(() -> new Problem(REFUSED,
+                    "another rotation is running on " + incident + ": wait for it, or end it; this one has changed nothing"));
         } catch (IOException e) {
-            throw new Problem(REFUSED, "--incident " + incident + " cannot be written, and without it a killed rotation could not go on: " + Incident.why(e));
+            throw new Problem(REFUSED, "--incident " + incident
+                    + " cannot be written, and without it a killed rotation could not go on: " + Incident.why(e));
         }
     }
 
@@ -329,7 +350,8 @@ class RotateKey implements Callable<Integer>, Listener {
     private Key askedFor(Rotation rotation) {
         screen.line();
         screen.heading("A new key is needed");
-        screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create Private API Key");
+        screen.item("  1. ",
+                "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create Private API Key");
         screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes().orElse(needs.isEmpty()
                 ? "those of the old key (shown beside it in that list)" : String.join(", ", needs)));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
@@ -368,8 +390,9 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private static final Map<String, String> HEADINGS = Map.of("preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store",
-            "read-back", "4 Read back", "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
+    private static final Map<String, String> HEADINGS = Map.of(
+            "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
+            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
 
     private static final Map<Step.Outcome, Mark> MARKS = Map.of(Step.Outcome.OK, Mark.OK, Step.Outcome.WARN, Mark.WARN,
             Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP, Step.Outcome.PLANNED, Mark.NONE);
@@ -385,7 +408,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Override
     public void ended(Step step) {
-        screen.marked(MARKS.get(step.outcome()), "", 0, step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
+        screen.marked(MARKS.get(step.outcome()), "", 0,
+                step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
         if (!step.command().isEmpty()) {
             screen.command(4, step.command());
         }
@@ -419,7 +443,8 @@ class RotateKey implements Callable<Integer>, Listener {
                 ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : VERDICTS.get(outcome));
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (shared.json()) {
-            System.out.println(Json.pretty(rotation.json(outcome, outcome.equals("planned") ? rotation.plan().steps() : List.of())));
+            List<Step> planned = outcome.equals("planned") ? rotation.plan().steps() : List.of();
+            System.out.println(Json.pretty(rotation.json(outcome, planned)));
         }
         return exit;
     }

@@ -61,9 +61,11 @@ import runbook.message.State;
 import runbook.verdict.Action;
 import runbook.verdict.Verdict;
 
-@Command(name = "triage", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+@Command(name = "triage", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+        showDefaultValues = false,
         description = "Tells what is broken between us and Klaviyo, how bad it is, and what to do next.",
-        footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
+        footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n"
+                + "  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
         footer = {"  jbang triage --drill revoked-key",
                   "  jbang triage --app-url https://shop.example/health --observed 400,429"})
 class Triage implements Callable<Integer> {
@@ -81,7 +83,8 @@ class Triage implements Callable<Integer> {
     SharedOptions shared;
 
     @Option(names = "--endpoint", paramLabel = "NAME", split = ",", order = 40,
-            description = "probe this endpoint: profiles, lists, metrics, events, webhooks or a path such as /api/segments; repeatable (all five)")
+            description = "probe this endpoint: profiles, lists, metrics, events, webhooks or a path such as "
+                    + "/api/segments; repeatable (all five)")
     List<String> endpoints = List.of();
 
     @Option(names = "--samples", paramLabel = "N", defaultValue = "3", order = 41,
@@ -105,7 +108,8 @@ class Triage implements Callable<Integer> {
     String errorsLabel;
 
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
-            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command; not in a drill")
+            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command; not "
+                    + "in a drill")
     Path accounts;
 
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
@@ -144,7 +148,8 @@ class Triage implements Callable<Integer> {
             return fleet(settings);
         }
         drillBanner();
-        screen.line("Klaviyo triage at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + ", at most " + Durations.words(shared.timeout()) + " ...");
+        screen.line("Klaviyo triage at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + ", at most "
+                + Durations.words(shared.timeout()) + " ...");
 
         Verdict found;
         try (Checkup checkup = new Checkup(settings)) {
@@ -177,7 +182,8 @@ class Triage implements Callable<Integer> {
         Settings settings = shared.settings();
         List<Endpoint> chosen = endpoints.isEmpty() ? Endpoint.KNOWN : endpoints.stream().map(Triage::endpoint).toList();
         String query = errorsQuery == null ? settings.app().query() : errorsQuery;
-        return new Settings(settings.target(), settings.key(), settings.revision(), new Settings.Probing(shared.timeout(), samples, slow, chosen),
+        return new Settings(settings.target(), settings.key(), settings.revision(),
+                new Settings.Probing(shared.timeout(), samples, slow, chosen),
                 new Settings.AppErrors(observed, query, errorsLabel), settings.drill(), settings.proxies());
     }
 
@@ -211,17 +217,21 @@ class Triage implements Callable<Integer> {
             Map<String, Object> data = verdict.journalData();
             opened = !Files.exists(incident.journal().file());
             if (wrong && opened) {
-                incident.append(new Event(at, "triage", Event.DETECTED, "triage found " + verdict.diagnosis().id(), Json.of(data)));
+                incident.append(new Event(at, "triage", Event.DETECTED, "triage found " + verdict.diagnosis().id(),
+                        Json.of(data)));
             }
             if (lead != null) {
-                incident.append(Event.now("triage", Event.ACKNOWLEDGED, Text.safe(lead, 60) + " leads the incident", withDrill(Map.of("by", Text.safe(lead, 60)))));
+                incident.append(Event.now("triage", Event.ACKNOWLEDGED, Text.safe(lead, 60) + " leads the incident",
+                        withDrill(Map.of("by", Text.safe(lead, 60)))));
             }
             incident.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
             String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
-            incident.write("triage-" + stamp + ".json", Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
+            incident.write("triage-" + stamp + ".json",
+                    Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
             return new Recorded(verdict, Optional.of(incident));
         } catch (IOException e) {
-            System.err.println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200) + "): name another with --incident. The diagnosis below holds.");
+            System.err.println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200)
+                    + "): name another with --incident. The diagnosis below holds.");
             return new Recorded(found, Optional.empty());
         }
     }
@@ -239,7 +249,8 @@ class Triage implements Callable<Integer> {
     // ---- what people see
 
     private void drillBanner() {
-        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
+        shared.drill().ifPresent(scenario ->
+                screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
     }
 
     private void show(Verdict verdict, Optional<Incident> incident) {
@@ -249,7 +260,8 @@ class Triage implements Callable<Integer> {
         showChecks(verdict.findings());
         screen.line();
         screen.heading("Path");
-        verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " " + step.answer()));
+        verdict.path().forEach(step ->
+                screen.indented(2, step.question() + " " + screen.either("→", "->") + " " + step.answer()));
         if (explain) {
             screen.line();
             screen.heading("Decision tree");
@@ -273,11 +285,13 @@ class Triage implements Callable<Integer> {
         showSpent(verdict.findings());
         incident.ifPresent(folder -> screen.line("Incident folder: " + folder
                 + (opened ? " (opened now)" : " (joined: it was open already)")));
-        beside.ifPresent(other -> screen.marked(Mark.WARN, "incident", 0, "another one is open beside it: --incident " + other + " joins it"));
+        beside.ifPresent(other -> screen.marked(Mark.WARN, "incident", 0,
+                "another one is open beside it: --incident " + other + " joins it"));
     }
 
     private void showVerdict(Verdict verdict) {
-        Mark mark = verdict.healthy() ? Mark.OK : verdict.severity().isEmpty() ? Mark.SKIP : verdict.severity().get().ordinal() < 3 ? Mark.FAIL : Mark.WARN;
+        Mark mark = verdict.healthy() ? Mark.OK : verdict.severity().isEmpty() ? Mark.SKIP
+                : verdict.severity().get().ordinal() < 3 ? Mark.FAIL : Mark.WARN;
         screen.verdict(mark, headline(verdict));
         screen.indented(2, verdict.reason());
         verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
@@ -298,7 +312,8 @@ class Triage implements Callable<Integer> {
         screen.heading("Checks");
         int width = findings.checks().stream().mapToInt(check -> check.name().length()).max().orElse(0);
         for (Check check : findings.checks()) {
-            screen.marked(mark(check.outcome()), check.name(), width, check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : ""));
+            screen.marked(mark(check.outcome()), check.name(), width,
+                    check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : ""));
         }
     }
 
@@ -312,7 +327,10 @@ class Triage implements Callable<Integer> {
     }
 
     private void showSpent(Findings findings) {
-        List<String> skipped = findings.checks().stream().filter(check -> check.outcome() == Check.Outcome.SKIPPED).map(Check::name).toList();
+        List<String> skipped = findings.checks().stream()
+                .filter(check -> check.outcome() == Check.Outcome.SKIPPED)
+                .map(Check::name)
+                .toList();
         if (!skipped.isEmpty()) {
             screen.line("Not checked: " + String.join(", ", skipped));
         }
@@ -362,12 +380,15 @@ class Triage implements Callable<Integer> {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), Messages.forSlack(message), shared.timeout());
-        screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0, posted.accepted() ? "posted" : "not posted: " + posted.why());
+        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), Messages.forSlack(message),
+                shared.timeout());
+        screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
+                posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
             try {
-                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + message.state().word(),
-                        withDrill(Map.of("audience", "internal", "state", message.state().word(), "text", Messages.internal(message)))));
+                String state = message.state().word();
+                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
+                        withDrill(Map.of("audience", "internal", "state", state, "text", Messages.internal(message)))));
             } catch (IOException e) {
                 System.err.println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
@@ -381,12 +402,14 @@ class Triage implements Callable<Integer> {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         });
         List<Account> all = AccountsFile.read(accounts);
-        screen.line("Klaviyo triage of " + Text.count(all.size(), "account") + " at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + " ...");
+        screen.line("Klaviyo triage of " + Text.count(all.size(), "account") + " at "
+                + Instant.now().truncatedTo(ChronoUnit.SECONDS) + " ...");
         List<Fleet.Result> results = new Fleet(settings, launcher, Triage::keyOf).run(all);
         screen.line();
         int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
         for (Fleet.Result result : results) {
-            screen.marked(fleetMark(result.exitCode()), result.headline(), width, result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason()));
+            screen.marked(fleetMark(result.exitCode()), result.headline(), width,
+                    result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason()));
         }
         long wrong = results.stream().filter(result -> result.exitCode() != 0).count();
         screen.line();
@@ -418,18 +441,24 @@ class Triage implements Callable<Integer> {
         List<String> lines = new ArrayList<>();
         Settings.Target target = shared.target();
         String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
-        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv, where ps would show it.
-        String api = "printf 'Authorization: Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\" | " + plain + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";
+        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
+        // where ps would show it.
+        String api = "printf 'Authorization: Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\" | " + plain
+                + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";
         lines.addAll(List.of("# status-page", plain + "'" + target.status() + "/api/v2/summary.json'"));
-        lines.addAll(List.of("# network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS %{time_appconnect} s\\n' '" + target.api() + "'"));
+        lines.addAll(List.of("# network",
+                plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS %{time_appconnect} s\\n' '"
+                + target.api() + "'"));
         lines.addAll(List.of("# auth", api + "'" + target.api() + Endpoint.ACCOUNTS.target() + "'"));
         for (Endpoint endpoint : settings.probing().endpoints()) {
-            lines.addAll(List.of("# endpoint:" + endpoint.name() + ", and rate-limit from its headers", api + "'" + target.api() + endpoint.target() + "'"));
+            lines.addAll(List.of("# endpoint:" + endpoint.name() + ", and rate-limit from its headers",
+                    api + "'" + target.api() + endpoint.target() + "'"));
         }
         Optional.ofNullable(target.app()).ifPresent(app -> lines.addAll(List.of("# app", plain + "'" + app + "'")));
         Optional.ofNullable(target.prometheus()).ifPresent(prometheus -> lines.addAll(List.of("# app-errors",
                 plain + "--data-urlencode 'query=" + settings.app().query() + "' -G '" + prometheus + "/api/v1/query'")));
-        Optional.ofNullable(target.webhook()).ifPresent(webhook -> lines.addAll(List.of("# webhook", plain + "'" + webhook + "'")));
+        Optional.ofNullable(target.webhook()).ifPresent(webhook ->
+                lines.addAll(List.of("# webhook", plain + "'" + webhook + "'")));
         return lines;
     }
 }

@@ -49,7 +49,8 @@ import runbook.watching.State;
 import runbook.watching.Telling;
 import runbook.watching.Watching;
 
-@Command(name = "watch", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false, showDefaultValues = false,
+@Command(name = "watch", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+        showDefaultValues = false,
         description = "Watches until Klaviyo works again for us: tells the moment it has recovered, and not before.",
         footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n"
                 + "  1 unexpected failure; 2 wrong usage; 130 interrupted, or left with q.%n%nExamples:%n",
@@ -86,7 +87,8 @@ class Watch implements Callable<Integer> {
     Duration max;
 
     @Option(names = "--check", paramLabel = "NAME", split = ",", arity = "1..*", order = 45,
-            description = "watch only this check; repeatable: network, auth, endpoints, endpoint:profiles, ..., app, app-errors, webhook (all that apply)")
+            description = "watch only this check; repeatable: network, auth, endpoints, endpoint:profiles, ..., app, "
+                    + "app-errors, webhook (all that apply)")
     List<String> chosen = List.of();
 
     @Option(names = "--no-status-page", order = 46, description = "neither ask the status page nor wait for it")
@@ -97,13 +99,16 @@ class Watch implements Callable<Integer> {
     String backlog;
 
     @Option(names = "--exec", paramLabel = "COMMAND", order = 50,
-            description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, _AT, _INCIDENT and _DRILL tell it what happened")
+            description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, _AT, "
+                    + "_INCIDENT and _DRILL tell it what happened")
     String exec;
 
-    @Option(names = "--post", order = 51, description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change of state, until it is accepted")
+    @Option(names = "--post", order = 51,
+            description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change of state, until it is accepted")
     boolean post;
 
-    @Option(names = "--remind", paramLabel = "DURATION", order = 52, description = "with --post: again this often while it lasts (20m; 20s in a drill)")
+    @Option(names = "--remind", paramLabel = "DURATION", order = 52,
+            description = "with --post: again this often while it lasts (20m; 20s in a drill)")
     Duration remind;
 
     @Option(names = "--announce", paramLabel = "WHOM", arity = "0..1", fallbackValue = "both", order = 53,
@@ -113,7 +118,8 @@ class Watch implements Callable<Integer> {
     @Option(names = "--lead", paramLabel = "NAME", order = 54, description = "who leads the incident")
     String lead;
 
-    @Option(names = "--chart", paramLabel = "FILE", order = 55, description = "at the end, draw it all into this .svg or .html file")
+    @Option(names = "--chart", paramLabel = "FILE", order = 55,
+            description = "at the end, draw it all into this .svg or .html file")
     Path chart;
 
     @Mixin
@@ -133,7 +139,8 @@ class Watch implements Callable<Integer> {
         }
         Settings settings = settings(pause);
         screen = shared.screen();
-        Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000), drill() ? DRILL_SPEED : 1,
+        Plan plan = new Plan(settings, checks(settings), goal, pause,
+                orDefault(max, 4 * 3_600_000L, 180_000), drill() ? DRILL_SPEED : 1,
                 Optional.of(backlog), incident(), Path.of(Incident.BASE));
         Telling.Choice telling = telling();
         Watching watching;
@@ -162,9 +169,14 @@ class Watch implements Callable<Integer> {
     /** The incident that is open; drills and real ones keep out of each other's folders. */
     private Optional<Incident> incident() throws IOException {
         Optional<Incident> incident = shared.incident();
-        List<Event> events = incident.isEmpty() || !Files.isReadable(incident.get().journal().file()) ? List.of() : incident.get().journal().read().events();
+        List<Event> events = incident.isEmpty() || !Files.isReadable(incident.get().journal().file())
+                ? List.of()
+                : incident.get().journal().read().events();
         if (!events.isEmpty() && Incident.drill(events).isEmpty() == drill()) {
-            throw new Problem("--incident " + incident.get() + (drill() ? " holds a real incident: a drill needs a folder of its own" : " holds a drill: a real incident needs a folder of its own"));
+            throw new Problem("--incident " + incident.get()
+                    + (drill()
+                            ? " holds a real incident: a drill needs a folder of its own"
+                            : " holds a drill: a real incident needs a folder of its own"));
         }
         return incident;
     }
@@ -176,7 +188,10 @@ class Watch implements Callable<Integer> {
         return new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
     }
 
-    /** The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than metrics are scraped. */
+    /**
+     * The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than metrics
+     * are scraped.
+     */
     private Settings settings(Duration pause) {
         Settings settings = shared.settings();
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
@@ -200,11 +215,13 @@ class Watch implements Callable<Integer> {
         }
         boolean keyed = checks.stream().anyMatch(name -> name.equals("auth") || name.startsWith("endpoint:"));
         if (keyed && settings.key().isEmpty()) {
-            throw new Problem("watch cannot see whether Klaviyo works for us without a private key: set KLAVIYO_PRIVATE_KEY, or give --key-file or "
+            throw new Problem("watch cannot see whether Klaviyo works for us without a private key: set "
+                    + "KLAVIYO_PRIVATE_KEY, or give --key-file or "
                     + "--key-command, or choose what needs none: --check network" + (target.app() == null ? "" : ",app"));
         }
         if (checks.equals(Set.of("status-page"))) {
-            throw new Problem("--check status-page alone proves nothing: what the vendor says is a condition, and something has to be looked at");
+            throw new Problem("--check status-page alone proves nothing: what the vendor says is a condition, and "
+                    + "something has to be looked at");
         }
         return checks;
     }
@@ -252,7 +269,8 @@ class Watch implements Callable<Integer> {
         }
         watching.incident().ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
         if (watching.untold() > 0) {
-            screen.line(Text.count(watching.untold(), "message") + " not accepted yet: watch with --post on this incident sends what is left");
+            screen.line(Text.count(watching.untold(), "message")
+                    + " not accepted yet: watch with --post on this incident sends what is left");
         }
         if (chart != null) {
             draw(watching);
@@ -283,9 +301,11 @@ class Watch implements Callable<Integer> {
 
         @Override
         public synchronized void event(Instant at, String kind, String words, JsonNode data) {
-            screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + drill.map(scenario -> " DRILL").orElse("") + String.format("  %-13s  ", kind) + words);
+            screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + drill.map(scenario -> " DRILL").orElse("")
+                    + String.format("  %-13s  ", kind) + words);
             if (json) {
-                ObjectNode line = Json.object().put("schema", 1).put("type", "event").put("at", at.toString()).put("drill", drill.orElse(null))
+                ObjectNode line = Json.object().put("schema", 1).put("type", "event").put("at", at.toString())
+                        .put("drill", drill.orElse(null))
                         .put("event", kind).put("summary", words);
                 print(line.set("data", data));
             }

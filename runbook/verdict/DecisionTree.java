@@ -51,8 +51,10 @@ final class DecisionTree {
                     branch("not asked", NOTHING_ELSE)),
             ask("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
                     branch("401, and the key is refused here too", KEY),
-                    branch("401, and the key is fine here", leaf(Diagnosis.STALE_APP_KEY, "the app holds an old key: update its secret, restart it")),
-                    branch("401, and there is no key here", leaf(Diagnosis.KEY_INVALID, "key revoked or rotated: verify and rotate")),
+                    branch("401, and the key is fine here",
+                            leaf(Diagnosis.STALE_APP_KEY, "the app holds an old key: update its secret, restart it")),
+                    branch("401, and there is no key here",
+                            leaf(Diagnosis.KEY_INVALID, "key revoked or rotated: verify and rotate")),
                     branch("403", leaf(Diagnosis.SCOPE_MISSING, "missing scope: check the key's scopes")),
                     branch("429", leaf(Diagnosis.RATE_LIMITED, "rate limit hit: reduce concurrency")),
                     branch("400", leaf(Diagnosis.PAYLOAD_INVALID, "payload validation error")),
@@ -67,9 +69,11 @@ final class DecisionTree {
     private static final Tree UPKEEP = all("upkeep",
             yesNo("Is the key fit to be sent?", Facts::keyIsFit, all(""), leaf(Diagnosis.KEY_MALFORMED, "mend how it is stored")),
             ask("Is the API revision supported?", Facts::revision,
-                    branch("no: retired, though still answered", leaf(Diagnosis.REVISION_RETIRED, "move to a supported revision")),
+                    branch("no: retired, though still answered",
+                            leaf(Diagnosis.REVISION_RETIRED, "move to a supported revision")),
                     branch("no: deprecated", leaf(Diagnosis.REVISION_DEPRECATED, "plan the move"))),
-            yesNo("Does all that we watch with answer?", Facts::allWatchersAnswer, all(""), leaf(Diagnosis.MONITORING_GAP, "mend the monitoring")));
+            yesNo("Does all that we watch with answer?", Facts::allWatchersAnswer, all(""),
+                    leaf(Diagnosis.MONITORING_GAP, "mend the monitoring")));
 
     private static final Tree OURS = all("our side", APPLICATION, UPKEEP);
 
@@ -89,7 +93,8 @@ final class DecisionTree {
             branch("yes", all("", REACHABLE, OURS)),
             branch("no", all("", DEGRADED, OURS)),
             branch("not asked: no key", all("",
-                    yesNo("Can we reach anything?", Facts::somethingIsReached, PAGE_ALONE, leaf(Diagnosis.NETWORK, "our own network: try another one")),
+                    yesNo("Can we reach anything?", Facts::somethingIsReached, PAGE_ALONE,
+                            leaf(Diagnosis.NETWORK, "our own network: try another one")),
                     OURS, leaf(Diagnosis.KEY_MISSING, "give a key to know more"))),
             branch("could not tell", all("", OURS, leaf(Diagnosis.INDETERMINATE, "run again in a minute"))));
 

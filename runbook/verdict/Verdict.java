@@ -26,8 +26,8 @@ import runbook.incident.Event;
  * @param path      the questions that led to the diagnosis, and their answers
  * @param others    the reasons of {@code also}, in its order
  */
-public record Verdict(Findings findings, Instant since, Diagnosis diagnosis, Optional<Severity> severity, List<Diagnosis> also, String reason,
-                      List<Step> path, List<String> others) {
+public record Verdict(Findings findings, Instant since, Diagnosis diagnosis, Optional<Severity> severity,
+        List<Diagnosis> also, String reason, List<Step> path, List<String> others) {
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
 
