@@ -5,7 +5,7 @@
 //SOURCES runbook/verdict/package-info.java
 //SOURCES runbook/redact/package-info.java
 //SOURCES runbook/bundle/package-info.java
-//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx96m -XX:CICompilerCount=2 -Xlog:disable
+//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx80m -XX:CICompilerCount=2 -Xlog:disable
 //CDS
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
