@@ -8,7 +8,6 @@
 
 import java.io.Console;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
@@ -304,7 +303,7 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private Incident incident() throws IOException {
-        return shared.incident().orElseGet(() -> Incident.named(Path.of(Incident.BASE), Instant.now()));
+        return shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
     }
 
     private RotationLock locked(Incident incident) {

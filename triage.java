@@ -211,7 +211,7 @@ class Triage implements Callable<Integer> {
                 return new Recorded(found, Optional.empty());
             }
             beside = shared.besideNew();
-            Incident incident = open.orElseGet(() -> Incident.named(Path.of(Incident.BASE), found.findings().at()));
+            Incident incident = open.orElseGet(() -> shared.newIncident(found.findings().at()));
             Verdict verdict = found.in(incident.journal().read().events());
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
             Map<String, Object> data = verdict.journalData();

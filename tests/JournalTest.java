@@ -244,6 +244,21 @@ class JournalTest {
     }
 
     @Test
+    void aDrillAndAClosedIncidentKeepTheirFoldersToThemselves() throws IOException {
+        Instant at = Instant.parse("2026-11-20T03:04:05Z");
+        Incident drill = Incident.named(folder, at, "outage"::equals);
+        drill.append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "outage")));
+        Incident real = Incident.named(folder, at, String::isEmpty);
+        real.append(Event.now("triage", Event.DETECTED, "x", Map.of()));
+
+        assertEquals(drill.folder(), Incident.named(folder, at, "outage"::equals).folder());
+        assertEquals(folder.resolve("20261120T030406Z"), real.folder());
+        assertEquals(real.folder(), Incident.named(folder, at, String::isEmpty).folder());
+        real.append(Event.now("postmortem", Event.CLOSED, "x", Map.of()));
+        assertEquals(folder.resolve("20261120T030407Z"), Incident.named(folder, at, String::isEmpty).folder());
+    }
+
+    @Test
     void triageGoesOnAfterAPowerCutAndLeavesPrivateFiles() throws Exception {
         Path incident = folder.resolve("incident");
         Files.createDirectories(

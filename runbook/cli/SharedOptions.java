@@ -6,6 +6,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -226,8 +227,16 @@ public final class SharedOptions {
     }
 
     private Optional<Incident> openIn(Path base) throws IOException {
-        String wanted = scenario(drill().orElse(""));
-        return Incident.newestOpen(base, drill -> scenario(drill).equals(wanted));
+        return Incident.newestOpen(base, this::ofOurKind);
+    }
+
+    /** A new incident's folder here. */
+    public Incident newIncident(Instant at) {
+        return Incident.named(Path.of(Incident.BASE), at, this::ofOurKind);
+    }
+
+    private boolean ofOurKind(String other) {
+        return scenario(other).equals(scenario(drill().orElse("")));
     }
 
     // Without the variant, see variant().

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** One incident's folder (0700) with its journal and what each step leaves (0600). */
@@ -30,6 +31,8 @@ public final class Incident {
 
     static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
     private static final DateTimeFormatter NAME = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+
+    private static final int MOST_IN_A_SECOND = 100;
 
     private final Path folder;
 
@@ -42,9 +45,27 @@ public final class Incident {
         return new Incident(folder);
     }
 
-    /** A new incident's folder under {@code base}, named by the time; two within one second share it. */
-    public static Incident named(Path base, Instant at) {
-        return new Incident(base.resolve(NAME.format(at)));
+    /**
+     * A new incident's folder under {@code base}, named by the time. Those who open one within the same second share it, but
+     * neither with a drill of another scenario nor with an incident that is closed: then it is named a second later.
+     *
+     * @param drill which to share, as for {@link #newestOpen}
+     */
+    public static Incident named(Path base, Instant at, Predicate<String> drill) {
+        return IntStream.range(0, MOST_IN_A_SECOND)
+                .mapToObj(later -> new Incident(base.resolve(NAME.format(at.plusSeconds(later)))))
+                .filter(incident -> incident.free(drill))
+                .findFirst()
+                .orElseGet(() -> new Incident(base.resolve(NAME.format(at))));
+    }
+
+    private boolean free(Predicate<String> drill) {
+        try {
+            List<Event> events = journal().read().events();
+            return events.isEmpty() || open(events) && drill.test(drill(events));
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /**

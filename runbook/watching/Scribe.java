@@ -140,7 +140,7 @@ public final class Scribe implements AutoCloseable {
     }
 
     private void open(Happening.Degraded first, LongFunction<Instant> clock) {
-        Incident made = Incident.named(base, Instant.now());
+        Incident made = Incident.named(base, Instant.now(), other -> other.equals(drill.orElse("")));
         incident = Optional.of(made);
         lead(made);
         append(Event.DETECTED, first.words(), Map.of("since", clock.apply(first.at())));
