@@ -28,7 +28,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * @param webhook    where Klaviyo delivers to us, or null
      * @param prometheus anything that speaks Prometheus's HTTP API, or null
      */
-    public record Target(URI api, URI status, URI app, URI webhook, URI prometheus) { }
+    public record Target(URI api, URI status, URI app, URI webhook, URI prometheus) {
+        /** Klaviyo's own addresses, and none of ours. */
+        public static final Target KLAVIYO = new Target(
+                URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null);
+    }
 
     /**
      * How endpoints are probed.

@@ -1,5 +1,6 @@
 package runbook.verdict;
 
+import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -27,7 +28,7 @@ final class Actions {
     private static final Template TICKET = both("Open a ticket at Klaviyo support with the cf-ray ids from the bundle",
             "https://help.klaviyo.com/hc/en-us/requests/new");
     private static final Template PAGE = run("Read the status page's newest update",
-            verdict -> "curl -gsS --max-time 10 " + verdict.findings().settings().target().status() + "/api/v2/summary.json");
+            verdict -> "curl -gsS --max-time 10 " + target(verdict).status() + "/api/v2/summary.json");
     private static final Template ROTATE = rotate("Make a new private key in Klaviyo (Settings > API keys > Create Private API Key), then replace it everywhere", "--dry-run");
     private static final Template WRITE_UP = ours("Write it up once it is over", "postmortem", "");
 
@@ -46,7 +47,7 @@ final class Actions {
         TABLE.put(Diagnosis.NETWORK, List.of(
                 say("Try another network (mobile), or run this where the application runs: it may be only this machine"),
                 run("Look up the name, and follow the way", verdict -> "getent hosts " + host(verdict)
-                        + "; curl -gsSv --max-time 10 -o /dev/null " + verdict.findings().settings().target().api()),
+                        + "; curl -gsSv --max-time 10 -o /dev/null " + target(verdict).api()),
                 run("Check proxy and firewall", verdict -> "env | grep -i _proxy= | sed 's#//[^@]*@#//#'"),
                 say("No status page either: look at @klaviyo from a phone"), WATCH));
         TABLE.put(Diagnosis.KEY_MALFORMED, List.of(
@@ -95,8 +96,7 @@ final class Actions {
         TABLE.put(Diagnosis.APP_UNHEALTHY, List.of(
                 say("Klaviyo is not the cause that leads here: look at our own infrastructure first"),
                 run("Pods", verdict -> "kubectl get pods -A | grep -vE 'Running|Completed'; kubectl top pods"),
-                run("What it says", verdict -> verdict.findings().settings().target().app() == null ? null
-                        : "curl -gsS --max-time 10 " + verdict.findings().settings().target().app()),
+                run("What it says", verdict -> "curl -gsS --max-time 10 " + orElse(target(verdict).app(), "HEALTH-URL")),
                 say("Check memory, network, and the last deployment"), WATCH));
         TABLE.put(Diagnosis.WEBHOOK_DOWN, List.of(
                 say("Check route, ingress and the last deployment; Klaviyo retries 429, 500, 502 and 503 for 24 h and drops the rest"),
@@ -111,8 +111,8 @@ final class Actions {
                 PAGE, WATCH, EVIDENCE));
         TABLE.put(Diagnosis.MONITORING_GAP, List.of(
                 say("Status page unreachable: another network, or @klaviyo. Metrics unavailable: the direct checks above still hold"),
-                run("Is Prometheus ready?", verdict -> verdict.findings().settings().target().prometheus() == null ? null
-                        : "curl -gsS --max-time 10 " + verdict.findings().settings().target().prometheus() + "/-/ready")));
+                run("Is Prometheus ready?", verdict -> "curl -gsS --max-time 10 "
+                        + orElse(target(verdict).prometheus(), "PROMETHEUS-URL") + "/-/ready")));
         TABLE.put(Diagnosis.KEY_MISSING, List.of(
                 both("Give the key, for this shell only, without it landing in the history",
                         "read -rs KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY"),
@@ -153,8 +153,14 @@ final class Actions {
                 ((launcher.options().contains("--drill") ? "" : "--to STORE --restart TARGET ") + options).strip()));
     }
 
+    // A drill's sandbox is gone by the time that somebody pastes a command.
+    private static Settings.Target target(Verdict verdict) {
+        Settings settings = verdict.findings().settings();
+        return settings.drill().isPresent() ? Settings.Target.KLAVIYO : settings.target();
+    }
+
     private static String host(Verdict verdict) {
-        return verdict.findings().settings().target().api().getHost();
+        return target(verdict).api().getHost();
     }
 
     private static String wait(Verdict verdict) {
@@ -164,13 +170,17 @@ final class Actions {
                 : "";
     }
 
+    private static String orElse(URI address, String placeholder) {
+        return address == null ? placeholder : address.toString();
+    }
+
     private static String webhook(Verdict verdict, String command) {
-        Settings.Target target = verdict.findings().settings().target();
+        Settings.Target target = target(verdict);
         return target.webhook() == null ? null : command + target.webhook();
     }
 
     private static String authority(Verdict verdict) {
-        var route = verdict.findings().settings().target().webhook();
+        var route = target(verdict).webhook();
         return route == null ? "HOST:443" : route.getHost() + ":" + (route.getPort() == -1 ? 443 : route.getPort());
     }
 }
