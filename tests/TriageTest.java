@@ -81,6 +81,7 @@ class TriageTest {
                 () -> assertEquals(scenario, json.path("drill").asText()),
                 () -> assertEquals(CHECKS, texts(json.path("checks"), "name").toList()),
                 () -> assertFalse(json.path("actions").isEmpty(), "says what to do next"),
+                () -> assertFalse(json.path("actions").toString().contains("127.0.0.1"), "the sandbox is gone by then"),
                 () -> assertEquals(severity == null, json.path("respondBy").isNull()),
                 () -> assertTrue(json.path("requestsSpent").asInt() <= 14, "spends little"),
                 () -> assertTrue(result.err().contains("DRILL " + scenario), "says DRILL"),
