@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import picocli.CommandLine.Help.Ansi;
 import runbook.Key;
 
@@ -36,6 +37,9 @@ public final class Screen {
 
     private static final int WIDTH_WITHOUT_TERMINAL = 100;
     private static final int NARROWEST = 40;
+    // A number and its unit stay on one line.
+    private static final Pattern BEFORE_UNIT = Pattern.compile("(?<=\\d) (?=(?:ms|s|min|h|d|B|kB|MB|GB)\\b)");
+    private static final String UNBREAKABLE = "\u00a0";
 
     private final PrintStream out;
     private final boolean color;
@@ -197,14 +201,14 @@ public final class Screen {
 
     private static List<String> wrap(String text, int columns) {
         List<String> lines = new ArrayList<>();
-        String rest = text.stripTrailing();
+        String rest = BEFORE_UNIT.matcher(text.stripTrailing()).replaceAll(UNBREAKABLE);
         while (rest.length() > columns) {
             int space = rest.lastIndexOf(' ', columns);
             int cut = space > columns / 3 ? space : columns;
-            lines.add(rest.substring(0, cut).stripTrailing());
+            lines.add(rest.substring(0, cut).stripTrailing().replace(UNBREAKABLE, " "));
             rest = rest.substring(cut).stripLeading();
         }
-        lines.add(rest);
+        lines.add(rest.replace(UNBREAKABLE, " "));
         return lines;
     }
 }
