@@ -176,7 +176,7 @@ class FaultTest {
     void aGigabyteAndABombFitIntoASmallHeap() throws Exception {
         for (FaultServer.Answer answer : List.of(FaultServer.gigabyte(true), FaultServer.gzipBomb())) {
             try (FaultServer server = FaultServer.answering(answer)) {
-                TriageRun run = triage(server.uri(), "-Xmx40m");
+                TriageRun run = triage(server.uri(), "-Xmx64m");
                 assertMatches("^fail: .*(larger than|beyond) 1 MiB", run.check("auth"));
                 assertMatches("^warn: status page unreachable: .*(larger than|beyond) 1 MiB", run.check("status-page"));
                 assertFalse(run.result().err().contains("OutOfMemory"), run.result().err());
