@@ -13,11 +13,12 @@ import java.util.stream.Collectors;
 import runbook.incident.Event;
 
 /**
- * The timeline as a table: one row for what one source recorded in one minute. A journal with more than
- * {@link #MOST_ROWS} such rows is folded to longer steps, its milestones excepted, and says so.
+ * The timeline as a table: one row for what one source recorded in one minute. When these are more rows than anybody reads,
+ * it is folded to longer steps, its milestones excepted, and says so.
  */
 final class Timeline {
     private static final int MOST_ROWS = 400;
+    private static final int MOST_ROWS_OF_A_HUGE_JOURNAL = 100;
     private static final int MOST_MILESTONES = 200;
     // A journal of usual length is told whole; of a huge one, each row shows the beginning.
     private static final int USUAL_LENGTH = 500;
@@ -49,11 +50,16 @@ final class Timeline {
     }
 
     private final List<Entry> entries;
+    private final boolean usual;
     private final boolean manyMilestones;
+    private final long mostRows;
 
     Timeline(List<Entry> entries) {
+        long milestones = entries.stream().filter(Entry::milestone).count();
         this.entries = entries;
-        this.manyMilestones = entries.stream().filter(Entry::milestone).count() > MOST_MILESTONES;
+        this.usual = entries.size() <= USUAL_LENGTH;
+        this.manyMilestones = milestones > MOST_MILESTONES;
+        this.mostRows = usual ? MOST_ROWS : MOST_ROWS_OF_A_HUGE_JOURNAL + (manyMilestones ? 0 : milestones);
     }
 
     /** The table in Markdown, or the runbook's own lines as placeholders when there is nothing to tell. */
@@ -112,7 +118,7 @@ final class Timeline {
             open.computeIfAbsent(place(entry), key -> new Row(entry.at(), entry.source(), new ArrayList<>()))
                     .entries()
                     .add(entry);
-            if (rows.size() + open.size() > MOST_ROWS) {
+            if (rows.size() + open.size() > mostRows) {
                 return Optional.empty();
             }
         }
@@ -138,7 +144,7 @@ final class Timeline {
     }
 
     private String what(Row row) {
-        List<List<Entry>> alike = alike(row, entries.size() <= USUAL_LENGTH ? USUAL_LENGTH : MOST_TEXTS);
+        List<List<Entry>> alike = alike(row, usual ? USUAL_LENGTH : MOST_TEXTS);
         String shown = alike.stream().map(Timeline::line).collect(Collectors.joining("<br>"));
         int more = row.entries().size() - alike.stream().mapToInt(List::size).sum();
         return more > 0 ? shown + String.format(Locale.ROOT, "<br>… and %,d more", more) : shown;
