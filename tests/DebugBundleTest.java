@@ -337,10 +337,11 @@ class DebugBundleTest {
         }
     }
 
+    // Seconds ago, for the bundle asks for whole seconds: a first sample could be later than the one that it asks for.
     private static boolean scraped(java.net.http.HttpClient client, int port) {
         try {
             var request = java.net.http.HttpRequest.newBuilder(
-                            java.net.URI.create("http://127.0.0.1:" + port + "/api/v1/query?query=up"))
+                            java.net.URI.create("http://127.0.0.1:" + port + "/api/v1/query?query=up%20offset%202s"))
                     .timeout(Duration.ofSeconds(2))
                     .build();
             return client.send(request, java.net.http.HttpResponse.BodyHandlers.ofString())
