@@ -102,24 +102,6 @@ class CatalogTest {
         }
     }
 
-    /** A forgotten source still compiles as long as nobody needs it, and then fails for the one script that does. */
-    @Test
-    void everySourceOfAPackageIsInItsPackageInfo() throws IOException {
-        try (Stream<Path> folders = Files.walk(Repository.file("runbook")).filter(Files::isDirectory)) {
-            for (Path folder : folders.toList()) {
-                Set<String> listed = Set.copyOf(directives(relative(folder.resolve("package-info.java")), "SOURCES"));
-                assertEquals(
-                        Set.of(),
-                        fileNames(
-                                folder,
-                                name -> name.endsWith(".java")
-                                        && !name.equals("package-info.java")
-                                        && !listed.contains(name)),
-                        "not among the //SOURCES of " + relative(folder) + "/package-info.java");
-            }
-        }
-    }
-
     @Test
     void everyTestClassIsRun() {
         Set<String> listed = Set.copyOf(directives("tests/all.java", "SOURCES"));

@@ -3,37 +3,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** The helper that other tests stand on: what it hides from a child and what it reports of it. */
 class CliTest {
-    @TempDir Path folder;
-
-    @Test
-    void aScriptGetsArgumentsInputFolderAndAnEmptyHome() throws Exception {
-        Path script = Files.writeString(folder.resolve("echo.java"), """
-            //JAVA 17+
-            class EchoScript {
-                public static void main(String... args) throws Exception {
-                    System.out.println(java.util.List.of(args));
-                    System.out.println(new String(System.in.readAllBytes()));
-                    System.out.println(java.nio.file.Path.of("").toAbsolutePath());
-                    System.out.println(new java.io.File(System.getProperty("user.home")).getName().startsWith("klaviyo-cli-"));
-                    System.err.println(Runtime.version().feature());
-                    System.exit(args.length == 1 ? 0 : 7);
-                }
-            }
-            """);
-        Cli.Result result = Cli.script(script.toString()).args("a b", "").stdin("typed").cwd(folder.toRealPath()).run();
-        assertEquals("[a b, ]\ntyped\n" + folder.toRealPath() + "\ntrue\n", result.out());
-        assertEquals(Runtime.version().feature() + "\n", result.err());
-        assertEquals(7, result.exit());
-    }
-
     @Test
     void nothingOfOurEnvironmentLeaks() {
         Cli.Result result = Cli.command("env").env("KLAVIYO_TIMEOUT", "1s").env("LANG", null).run();

@@ -33,9 +33,9 @@ import runbook.Http;
 import runbook.Json;
 import runbook.Key;
 import runbook.Settings;
-import runbook.check.Checkup;
-import runbook.check.Findings;
-import runbook.message.Slack;
+import runbook.Checkup;
+import runbook.Findings;
+import runbook.Slack;
 
 /** Every way in which a server can misbehave, against every check that makes a request: each fault is named for what it is. */
 class FaultTest {

@@ -25,16 +25,16 @@ import runbook.Http;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Settings;
-import runbook.incident.Event;
-import runbook.message.Announcement;
-import runbook.message.Cadence;
-import runbook.message.DataLoss;
-import runbook.message.Messages;
-import runbook.message.Slack;
-import runbook.message.State;
-import runbook.message.Template;
-import runbook.message.Wording;
-import runbook.verdict.Diagnosis;
+import runbook.Event;
+import runbook.Announcement;
+import runbook.Cadence;
+import runbook.DataLoss;
+import runbook.Messages;
+import runbook.Slack;
+import runbook.State;
+import runbook.Template;
+import runbook.Wording;
+import runbook.Diagnosis;
 
 /** The two messages of the runbook, and the post to Slack. */
 class MessageTest {

@@ -8,9 +8,9 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.message.Template;
+import runbook.Template;
 import runbook.report.Unfinished;
-import runbook.verdict.Diagnosis;
+import runbook.Diagnosis;
 
 /** What {@code --check} finds, and what it leaves alone. */
 class PostmortemCheckTest {

@@ -31,12 +31,12 @@ import org.junit.jupiter.api.Test;
 import runbook.Http;
 import runbook.Json;
 import runbook.Settings;
-import runbook.incident.Event;
-import runbook.incident.Incident;
-import runbook.message.Template;
+import runbook.Event;
+import runbook.Incident;
+import runbook.Template;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.verdict.Diagnosis;
+import runbook.Diagnosis;
 
 /** What a postmortem takes from Prometheus, the status page, a bundle and watch, and what it says where there is none. */
 class PostmortemEvidenceTest {

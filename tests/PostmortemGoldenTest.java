@@ -11,12 +11,12 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import runbook.incident.Event;
-import runbook.incident.Incident;
-import runbook.message.Template;
+import runbook.Event;
+import runbook.Incident;
+import runbook.Template;
 import runbook.report.Report;
 import runbook.sandbox.Scenario;
-import runbook.verdict.Diagnosis;
+import runbook.Diagnosis;
 
 /**
  * The postmortem of each drill's whole incident against {@code tests/golden}. After a change that is meant, record and

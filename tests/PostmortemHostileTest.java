@@ -21,12 +21,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Json;
 import runbook.Problem;
-import runbook.incident.Event;
-import runbook.incident.Incident;
-import runbook.message.Template;
+import runbook.Event;
+import runbook.Incident;
+import runbook.Template;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.verdict.Diagnosis;
+import runbook.Diagnosis;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
 class PostmortemHostileTest {

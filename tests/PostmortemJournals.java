@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import runbook.Json;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.verdict.Diagnosis;
+import runbook.Diagnosis;
 
 /** Journals as the scripts leave them, with fixed times. */
 final class PostmortemJournals {

@@ -7,11 +7,11 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import runbook.incident.Event;
-import runbook.incident.Incident;
-import runbook.message.Template;
+import runbook.Event;
+import runbook.Incident;
+import runbook.Template;
 import runbook.report.Report;
-import runbook.verdict.Diagnosis;
+import runbook.Diagnosis;
 
 /** Writing again after more happened, and after people wrote. */
 class PostmortemKeepTest {

@@ -18,9 +18,9 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import runbook.Json;
-import runbook.incident.Event;
-import runbook.incident.Incident;
-import runbook.verdict.Diagnosis;
+import runbook.Event;
+import runbook.Incident;
+import runbook.Diagnosis;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
 class PostmortemTest {

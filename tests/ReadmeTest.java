@@ -15,12 +15,6 @@ class ReadmeTest {
         assertEquals(Readme.renew(readme, block -> block.endsWith("--help")), readme);
     }
 
-    @Test
-    void theListOfFilesIsComplete() throws IOException {
-        String readme = Files.readString(Readme.FILE);
-        assertEquals(Readme.renew(readme, "files"::equals), readme);
-    }
-
     @ParameterizedTest
     @ValueSource(strings = {"triage", "rotate-key", "watch", "debug-bundle", "postmortem"})
     void aScriptsHelpIsShownAndFitsEightyColumns(String script) throws IOException {

@@ -19,7 +19,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import runbook.Json;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 

@@ -17,8 +17,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Json;
 import runbook.Key;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 
 /** A rotation's steps as people and machines see them: refusals, the plan, the old key's end, drills. */
 class RotationTest {

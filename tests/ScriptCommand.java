@@ -1,67 +1,44 @@
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
- * The {@code java} command that JBang would run for a script, asked for once per script and test run. Starting scripts this
- * way, not through JBang, halves the time of the many tests that start one.
+ * The {@code java} command for a script that is compiled into this test run's own jar, with the script's own runtime options:
+ * one build serves all tests.
  */
 final class ScriptCommand {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final Map<Path, List<String>> KNOWN = new ConcurrentHashMap<>();
 
-    /** A run of each step that loads what most of its runs load: from it, JBang makes the archive that quickens the others. */
-    private static final Map<String, List<String>> TRAINING = Map.of(
-        "triage.java", List.of("--drill", "healthy", "--json"),
-        "rotate-key.java", List.of("--drill", "revoked-key", "--dry-run"),
-        "watch.java", List.of("--drill", "healthy", "--max", "1s"),
-        "debug-bundle.java", List.of("--drill", "outage", "--dry-run"),
-        "postmortem.java", List.of("--drill", "outage", "--out", "postmortem.md"));
+    private static final Pattern RUNTIME_OPTIONS = Pattern.compile("(?m)^//RUNTIME_OPTIONS (.*)$");
+    private static final Pattern MAIN_CLASS = Pattern.compile("(?m)^(?:final )?class (\\w+)");
 
     private ScriptCommand() {}
 
-    /** Builds the script if need be; fails with the compiler's output if it does not build. */
+    /** The words of the command, asked for once per script. */
     static List<String> of(Path script) {
         return KNOWN.computeIfAbsent(script.toAbsolutePath().normalize(), ScriptCommand::resolve);
     }
 
     private static List<String> resolve(Path script) {
-        wrapper(script.toString(), "--help");
-        List<String> training = TRAINING.get(script.getFileName().toString());
-        if (training != null) {
-            Cli.wrapper(script.toString()).args(training.toArray(String[]::new)).cwd(Tree.temporary("training")).run();
-        }
         try {
-            return command(JSON.readTree(wrapper("info", "tools", script.toString())));
-        } catch (java.io.IOException e) {
-            throw new java.io.UncheckedIOException("jbang info tools " + script, e);
+            String source = Files.readString(script);
+            List<String> command = new ArrayList<>(List.of(Cli.JAVA.toString()));
+            RUNTIME_OPTIONS.matcher(source).results().forEach(line -> command.addAll(List.of(line.group(1).split(" "))));
+            Matcher main = MAIN_CLASS.matcher(source);
+            if (!main.find()) {
+                throw new IllegalStateException("no class in " + script);
+            }
+            command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.group(1)));
+            return List.copyOf(command);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-    }
-
-    private static List<String> command(JsonNode info) {
-        List<String> command = new ArrayList<>(List.of(Cli.JAVA.toString()));
-        info.path("runtimeOptions").forEach(option -> command.add(option.asText()));
-        String archive = info.path("applicationJsa").asText();
-        if (Files.exists(Path.of(archive))) {
-            command.addAll(List.of("-Xshare:auto", "-XX:SharedArchiveFile=" + archive));
-        }
-        List<String> classPath = new ArrayList<>(List.of(info.path("applicationJar").asText()));
-        info.path("resolvedDependencies").forEach(jar -> classPath.add(jar.asText()));
-        command.addAll(List.of("-cp", String.join(File.pathSeparator, classPath), info.path("mainClass").asText()));
-        return List.copyOf(command);
-    }
-
-    private static String wrapper(String... args) {
-        Cli.Result result = Cli.wrapper(args).run();
-        if (result.exit() != 0) {
-            throw new IllegalStateException("./jbang " + String.join(" ", args) + " ended with " + result);
-        }
-        return result.out();
     }
 }

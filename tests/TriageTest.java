@@ -19,8 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Json;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 

@@ -19,7 +19,7 @@ import runbook.Endpoint;
 import runbook.Key;
 import runbook.Revision;
 import runbook.Settings;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 import runbook.watching.Face;

@@ -19,7 +19,7 @@ import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 import runbook.Json;
 import runbook.Problem;
-import runbook.incident.Event;
+import runbook.Event;
 import runbook.watching.Chart;
 import runbook.watching.Condition;
 import runbook.watching.History;

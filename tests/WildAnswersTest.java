@@ -17,9 +17,9 @@ import org.junit.jupiter.api.io.TempDir;
 import runbook.Endpoint;
 import runbook.Key;
 import runbook.Settings;
-import runbook.check.Checkup;
-import runbook.verdict.Step;
-import runbook.verdict.Verdict;
+import runbook.Checkup;
+import runbook.Step;
+import runbook.Verdict;
 
 /** Answers as they were seen in the wild, and what whoever was paged is told of them. */
 class WildAnswersTest {

@@ -1,8 +1,52 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //DESCRIPTION Game day: takes a team through a whole incident, from the page to the closed postmortem, against a sandbox
-//SOURCES ../runbook/cli/package-info.java
+//DEPS info.picocli:picocli:4.7.7
+//DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //SOURCES Repository.java
+//SOURCES ../runbook/Defaults.java
+//SOURCES ../runbook/Durations.java
+//SOURCES ../runbook/Json.java
+//SOURCES ../runbook/Key.java
+//SOURCES ../runbook/Launch.java
+//SOURCES ../runbook/Problem.java
+//SOURCES ../runbook/Revision.java
+//SOURCES ../runbook/Screen.java
+//SOURCES ../runbook/Text.java
+//SOURCES ../runbook/sandbox/ApiFault.java
+//SOURCES ../runbook/sandbox/ApiKeysResource.java
+//SOURCES ../runbook/sandbox/Application.java
+//SOURCES ../runbook/sandbox/Behaviour.java
+//SOURCES ../runbook/sandbox/Control.java
+//SOURCES ../runbook/sandbox/ExpiredCertificate.java
+//SOURCES ../runbook/sandbox/Filter.java
+//SOURCES ../runbook/sandbox/Ids.java
+//SOURCES ../runbook/sandbox/Keyring.java
+//SOURCES ../runbook/sandbox/KlaviyoApi.java
+//SOURCES ../runbook/sandbox/KlaviyoData.java
+//SOURCES ../runbook/sandbox/KlaviyoErrors.java
+//SOURCES ../runbook/sandbox/Page.java
+//SOURCES ../runbook/sandbox/PromQuery.java
+//SOURCES ../runbook/sandbox/PrometheusApi.java
+//SOURCES ../runbook/sandbox/RateWindows.java
+//SOURCES ../runbook/sandbox/Reply.java
+//SOURCES ../runbook/sandbox/Request.java
+//SOURCES ../runbook/sandbox/Revisions.java
+//SOURCES ../runbook/sandbox/Route.java
+//SOURCES ../runbook/sandbox/Rule.java
+//SOURCES ../runbook/sandbox/Sandbox.java
+//SOURCES ../runbook/sandbox/SandboxClock.java
+//SOURCES ../runbook/sandbox/Scenario.java
+//SOURCES ../runbook/sandbox/Schedule.java
+//SOURCES ../runbook/sandbox/SlackSite.java
+//SOURCES ../runbook/sandbox/StatusPageFeeds.java
+//SOURCES ../runbook/sandbox/StatusPageSite.java
+//SOURCES ../runbook/sandbox/Traffic.java
+//SOURCES ../runbook/sandbox/VendorIncident.java
+//SOURCES ../runbook/sandbox/VendorIncidents.java
+//SOURCES ../runbook/sandbox/WebServer.java
+//SOURCES ../runbook/sandbox/WebhookSite.java
+//SOURCES ../runbook/sandbox/World.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
 import java.io.IOException;
@@ -17,9 +61,9 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import runbook.Text;
-import runbook.cli.Launch;
-import runbook.cli.Screen;
-import runbook.cli.Screen.Mark;
+import runbook.Launch;
+import runbook.Screen;
+import runbook.Screen.Mark;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import runbook.Launcher;
 import runbook.Settings;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.redact.Policy;
 
 /**

@@ -19,7 +19,7 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
 import runbook.Json;
 import runbook.Problem;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.redact.Piece;
 import runbook.redact.Pieces;
 import runbook.redact.PlainInput;

@@ -14,7 +14,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import runbook.Deadline;
 import runbook.Durations;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /** Runs collectors side by side, each with its own time, all within the whole's. */
 final class Collection {

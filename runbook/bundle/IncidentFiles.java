@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /** The incident's journal and what other steps left in its folder; earlier bundles are not bundled again. */
 record IncidentFiles(Incident incident) implements Collector {

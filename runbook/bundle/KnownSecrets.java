@@ -17,7 +17,7 @@ import java.util.concurrent.TimeoutException;
 import runbook.Key;
 import runbook.Problem;
 import runbook.Settings;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.redact.Policy;
 
 /** Adds to a policy what is known here: values to search for literally, and public addresses that are no secret. */

@@ -17,7 +17,7 @@ import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.function.Consumer;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /** Log files: one file, all files below a folder, or all that match a pattern; rotated and gzipped ones too. */
 record LogFiles(String given, LineChoice.Wanted wanted) implements Collector {

@@ -3,8 +3,8 @@ package runbook.bundle;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.function.Function;
-import runbook.check.Check;
-import runbook.verdict.Step;
+import runbook.Check;
+import runbook.Step;
 
 /** {@code report.html}: one page that tells the story, with nothing from outside and no scripts. */
 final class ReportPage {

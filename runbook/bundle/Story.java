@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import runbook.Text;
-import runbook.verdict.Verdict;
+import runbook.Verdict;
 
 /**
  * What a bundle tells, for its two front pages.

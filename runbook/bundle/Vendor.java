@@ -18,10 +18,10 @@ import runbook.Endpoint;
 import runbook.Json;
 import runbook.Launcher;
 import runbook.Settings;
-import runbook.check.Checkup;
-import runbook.check.EndpointProbe;
-import runbook.check.Findings;
-import runbook.verdict.Verdict;
+import runbook.Checkup;
+import runbook.EndpointProbe;
+import runbook.Findings;
+import runbook.Verdict;
 
 /** Klaviyo as a triage finds it now: the verdict, every answer's headers, every error's body, the way to the API. */
 final class Vendor implements Collector {

@@ -23,7 +23,7 @@ import java.util.zip.ZipFile;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Text;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /**
  * What a debug bundle holds that a postmortem can use. Files are told by what is in them rather than by their names,

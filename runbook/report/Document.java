@@ -9,7 +9,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import runbook.Problem;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /**
  * A postmortem on the disk: Markdown, and the page beside it.

@@ -30,8 +30,8 @@ import java.util.zip.ZipFile;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 
 /**
  * Events from elsewhere: a Slack export (ZIP) or a channel's day out of one (a JSON array of messages), a CSV file with a

@@ -18,8 +18,8 @@ import runbook.Http;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 
 /**
  * Everything that was recorded about an incident, from wherever it could be had.

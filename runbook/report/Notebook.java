@@ -12,8 +12,8 @@ import java.util.stream.Collectors;
 import runbook.Json;
 import runbook.Problem;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 import runbook.redact.Redactor;
 
 /** An incident's journal as people write in it. What they paste loses what an incident folder must not hold. */

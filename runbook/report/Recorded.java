@@ -15,8 +15,8 @@ import java.util.Set;
 import runbook.Durations;
 import runbook.Json;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Journal;
+import runbook.Event;
+import runbook.Journal;
 
 /**
  * What a journal says, put in order. Lines that are torn, doubled, out of order or from a wrong clock are used as well

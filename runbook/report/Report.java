@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Optional;
 import runbook.Http;
 import runbook.Json;
-import runbook.incident.Incident;
-import runbook.message.Template;
+import runbook.Incident;
+import runbook.Template;
 
 /** A postmortem made from what was recorded, and kept up to date without touching what people wrote into it. */
 public final class Report {

@@ -10,9 +10,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.incident.Event;
-import runbook.message.Wording;
-import runbook.message.Words;
+import runbook.Event;
+import runbook.Wording;
+import runbook.Words;
 
 /** The evidence told as the fields of {@code templates/postmortem.md}. */
 final class Story {

@@ -1,7 +1,7 @@
 package runbook.rotation;
 
 import java.util.Optional;
-import runbook.check.AppHealth;
+import runbook.AppHealth;
 
 /**
  * How our application does.

@@ -5,9 +5,9 @@ import java.util.Optional;
 import java.util.Set;
 import runbook.Answer.Reply;
 import runbook.Settings;
-import runbook.check.AppErrors;
-import runbook.check.Checkup;
-import runbook.check.Findings;
+import runbook.AppErrors;
+import runbook.Checkup;
+import runbook.Findings;
 
 /** Looks at our application with triage's own checks: its health, and the errors that Prometheus counts. */
 final class AppWatch implements AutoCloseable {

@@ -16,7 +16,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import runbook.Key;
 import runbook.Text;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.rotation.Trouble.Kind;
 
 /**

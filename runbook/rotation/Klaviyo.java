@@ -18,8 +18,8 @@ import runbook.Http;
 import runbook.Json;
 import runbook.Key;
 import runbook.Settings;
-import runbook.check.Auth;
-import runbook.check.Symptom;
+import runbook.Auth;
+import runbook.Symptom;
 import runbook.rotation.Standing.State;
 import runbook.rotation.Trouble.Kind;
 

@@ -8,8 +8,8 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 import runbook.rotation.Step.Outcome;
 
 /** Every action of a rotation as it happens: timed, shown, journalled, and kept for the end. */

@@ -14,7 +14,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import runbook.Json;
 import runbook.Key;
-import runbook.incident.Incident;
+import runbook.Incident;
 import runbook.rotation.Trouble.Kind;
 
 /**

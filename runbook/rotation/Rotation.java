@@ -14,8 +14,8 @@ import runbook.Durations;
 import runbook.Json;
 import runbook.Key;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 import runbook.rotation.Trouble.Kind;
 
 /**

@@ -10,7 +10,7 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.Set;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /**
  * At most one rotation at a time on one incident. The lock is the operating system's: it ends with the process, however

@@ -7,9 +7,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import runbook.Json;
-import runbook.check.Findings;
-import runbook.incident.Event;
-import runbook.verdict.Verdict;
+import runbook.Findings;
+import runbook.Event;
+import runbook.Verdict;
 
 /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */
 final class Herald {

@@ -13,14 +13,14 @@ import runbook.ApiError;
 import runbook.Http;
 import runbook.Settings;
 import runbook.Text;
-import runbook.check.AppErrors;
-import runbook.check.Check;
-import runbook.check.Check.Outcome;
-import runbook.check.Checkup;
-import runbook.check.EndpointProbe;
-import runbook.check.Findings;
-import runbook.check.StatusPage;
-import runbook.check.Symptom;
+import runbook.AppErrors;
+import runbook.Check;
+import runbook.Check.Outcome;
+import runbook.Checkup;
+import runbook.EndpointProbe;
+import runbook.Findings;
+import runbook.StatusPage;
+import runbook.Symptom;
 import runbook.watching.Reading.Result;
 
 /** Makes the rounds: triage's own checks, one request each, as many of them as the {@link Pace} allows. */

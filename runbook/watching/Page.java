@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import runbook.Text;
-import runbook.check.StatusPage;
+import runbook.StatusPage;
 
 /**
  * The status page, as far as recovery depends on it.

@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
 import runbook.Settings;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /**
  * What to watch, and until when.

@@ -13,7 +13,7 @@ import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.function.Consumer;
 import runbook.Json;
-import runbook.incident.Incident;
+import runbook.Incident;
 
 /**
  * {@code watch-rounds.jsonl} in the incident folder: one short line a round, so that a watch that is started again knows

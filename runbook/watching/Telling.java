@@ -15,9 +15,9 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import runbook.Http;
-import runbook.incident.Event;
-import runbook.message.Announcement;
-import runbook.message.Messages;
+import runbook.Event;
+import runbook.Announcement;
+import runbook.Messages;
 
 /** What people are told, and when: on every change of state, and again while it lasts. */
 public final class Telling implements AutoCloseable {
@@ -145,10 +145,10 @@ public final class Telling implements AutoCloseable {
     private Announcement announcement(State state, Instant at) {
         List<Event> journal = scribe.journal();
         Past past = Past.of(journal);
-        runbook.message.State stands =
-                state == State.RECOVERED ? runbook.message.State.RESOLVED : runbook.message.State.of(journal);
-        if (state != State.RECOVERED && stands == runbook.message.State.RESOLVED) {
-            stands = runbook.message.State.INVESTIGATING;
+        runbook.State stands =
+                state == State.RECOVERED ? runbook.State.RESOLVED : runbook.State.of(journal);
+        if (state != State.RECOVERED && stands == runbook.State.RESOLVED) {
+            stands = runbook.State.INVESTIGATING;
         }
         Announcement plain = Announcement.of(
                         past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)

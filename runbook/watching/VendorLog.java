@@ -16,7 +16,7 @@ import java.util.Set;
 import runbook.Answer;
 import runbook.Http;
 import runbook.Text;
-import runbook.check.StatusPage;
+import runbook.StatusPage;
 
 /**
  * Every update that the vendor writes about an incident that matters, each told once. The page's summary has only

@@ -17,8 +17,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import runbook.Durations;
 import runbook.Text;
-import runbook.incident.Event;
-import runbook.incident.Incident;
+import runbook.Event;
+import runbook.Incident;
 
 /** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */
 public final class Watching implements AutoCloseable {

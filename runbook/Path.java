@@ -1,0 +1,267 @@
+package runbook;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.security.cert.CertificateException;
+import java.security.cert.X509Certificate;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.SSLSocketFactory;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509TrustManager;
+import runbook.Answer.Fault;
+import runbook.Answer.Kind;
+
+/**
+ * The way to a server, phase by phase: DNS, connection, TLS. Phases that were not come to are -1.
+ *
+ * @param proxy         {@code host:port} of the proxy on the way, or empty
+ * @param addresses     what DNS answered
+ * @param dnsMillis     time for it
+ * @param connectMillis time for the TCP connection (to the proxy, where there is one)
+ * @param tlsMillis     time for the handshake; -1 also for plain http
+ * @param chain         the certificates that the server showed, its own first, also when they were not accepted
+ * @param fault         what broke it, or empty
+ */
+public record Path(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis, long tlsMillis,
+                   List<X509Certificate> chain, Optional<Fault> fault) {
+    /** When the server's certificate expires; empty without TLS. */
+    public Optional<Instant> expires() {
+        return chain.stream().findFirst().map(certificate -> certificate.getNotAfter().toInstant());
+    }
+
+    /** The phases in words: {@code DNS 3 ms, connect 12 ms, TLS 25 ms}. */
+    public String timing() {
+        List<String> phases = Stream.of(
+                        phase("DNS", dnsMillis), phase("connect", connectMillis), phase("TLS", tlsMillis))
+                .flatMap(Optional::stream)
+                .toList();
+        return String.join(", ", phases) + proxy.map(name -> " through proxy " + name).orElse("");
+    }
+
+    private static Optional<String> phase(String name, long millis) {
+        return millis < 0 ? Optional.empty() : Optional.of(name + " " + millis + " ms");
+    }
+
+    /** Goes the way once. Never throws, and ends by the deadline. */
+    static Path to(URI uri, Map<String, String> proxies, Deadline deadline) {
+        return new Walk(uri, new EnvironmentProxy(proxies).proxyFor(uri), deadline).go();
+    }
+
+    /** One walk: what it has seen so far, so that a fault tells how far it came. */
+    private static final class Walk {
+        private final URI uri;
+        private final Optional<URI> proxy;
+        private final Deadline deadline;
+        private List<String> addresses = List.of();
+        private long dnsMillis = -1;
+        private long connectMillis = -1;
+        private long tlsMillis = -1;
+        private volatile List<X509Certificate> chain = List.of();
+
+        Walk(URI uri, Optional<URI> proxy, Deadline deadline) {
+            this.uri = uri;
+            this.proxy = proxy;
+            this.deadline = deadline;
+        }
+
+        Path go() {
+            String host = proxy.map(URI::getHost).orElse(uri.getHost());
+            Optional<Fault> fault;
+            try {
+                InetAddress address = resolve(host);
+                fault = connect(new InetSocketAddress(address, proxy.map(EnvironmentProxy::port).orElseGet(this::port)), host);
+            } catch (UnknownHostException e) {
+                fault = fault(Kind.DNS, "DNS: no address for " + host);
+            } catch (TimeoutException e) {
+                fault = fault(Kind.DNS, "DNS: no answer for " + host + " within the timeout");
+            }
+            return new Path(proxy.map(address -> address.getHost() + ":" + EnvironmentProxy.port(address)), addresses,
+                    dnsMillis, connectMillis, tlsMillis, chain, fault);
+        }
+
+        // The platform's lookup cannot be interrupted: it is left behind on a daemon thread when time is up.
+        private InetAddress resolve(String host) throws UnknownHostException, TimeoutException {
+            long start = System.nanoTime();
+            CompletableFuture<InetAddress[]> lookup = new CompletableFuture<>();
+            Thread thread = new Thread(() -> {
+                try {
+                    lookup.complete(InetAddress.getAllByName(host));
+                } catch (UnknownHostException e) {
+                    lookup.completeExceptionally(e);
+                }
+            }, "dns");
+            thread.setDaemon(true);
+            thread.start();
+            try {
+                InetAddress[] found = lookup.get(deadline.left().toNanos(), TimeUnit.NANOSECONDS);
+                addresses = Stream.of(found).map(InetAddress::getHostAddress).toList();
+                return found[0];
+            } catch (ExecutionException e) {
+                throw new UnknownHostException(host);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new TimeoutException();
+            } finally {
+                dnsMillis = since(start);
+            }
+        }
+
+        private Optional<Fault> connect(InetSocketAddress address, String host) {
+            long start = System.nanoTime();
+            try (Socket socket = new Socket()) {
+                socket.connect(address, (int) deadline.left().toMillis());
+                connectMillis = since(start);
+                return "https".equalsIgnoreCase(uri.getScheme()) ? handshake(socket) : Optional.empty();
+            } catch (SocketTimeoutException e) {
+                return fault(Kind.CONNECT_TIMEOUT, "no connection to " + host + " within the timeout");
+            } catch (IOException e) {
+                String message = String.valueOf(e.getMessage());
+                return message.contains("refused") ? fault(Kind.REFUSED, host + " refuses connections")
+                        : fault(Kind.UNREACHABLE, host + " cannot be reached: " + Text.safe(message, 60));
+            }
+        }
+
+        private Optional<Fault> handshake(Socket socket) {
+            long start = System.nanoTime();
+            try {
+                socket.setSoTimeout((int) deadline.left().toMillis());
+                closeWhenLate(socket);
+                Optional<Fault> refused = proxy.isPresent() ? tunnel(socket, proxy.get()) : Optional.empty();
+                if (refused.isPresent()) {
+                    return refused;
+                }
+                start = System.nanoTime();
+                SSLSocket tls = (SSLSocket) factory().createSocket(socket, uri.getHost(), port(), true);
+                SSLParameters parameters = tls.getSSLParameters();
+                parameters.setEndpointIdentificationAlgorithm("HTTPS");
+                tls.setSSLParameters(parameters);
+                tls.startHandshake();
+                return Optional.empty();
+            } catch (SocketTimeoutException e) {
+                return fault(Kind.TLS, "TLS: the handshake did not end within the timeout");
+            } catch (IOException | GeneralSecurityException e) {
+                // A certificate that is expired and unknown fails for being unknown: what somebody has to mend is its date.
+                Kind kind = expired() ? Kind.TLS_EXPIRED : TlsFault.of(e).orElse(Kind.TLS);
+                return fault(
+                        kind,
+                        deadline.over()
+                                ? "TLS: the handshake did not end within the timeout"
+                                : TlsFault.words(kind, e.getMessage()));
+            } finally {
+                tlsMillis = since(start);
+            }
+        }
+
+        private boolean expired() {
+            return chain.stream()
+                    .findFirst()
+                    .filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now()))
+                    .isPresent();
+        }
+
+        // A socket's timeout is for each read: a server that sends a byte a second would never meet it.
+        private void closeWhenLate(Socket socket) {
+            CompletableFuture.delayedExecutor(deadline.left().toNanos(), TimeUnit.NANOSECONDS).execute(() -> {
+                try {
+                    socket.close();
+                } catch (IOException e) {
+                    // Nothing to do: it is closed either way.
+                }
+            });
+        }
+
+        private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
+            String login = EnvironmentProxy.authorization(through)
+                    .map(header -> "Proxy-Authorization: " + header + "\r\n")
+                    .orElse("");
+            String target = uri.getHost() + ":" + port();
+            socket.getOutputStream()
+                    .write(("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n")
+                            .getBytes(StandardCharsets.ISO_8859_1));
+            StringBuilder answer = new StringBuilder();
+            InputStream in = socket.getInputStream();
+            int read = 0;
+            while (read >= 0 && answer.length() < 8_192 && answer.indexOf("\r\n\r\n") < 0) {
+                read = in.read();
+                answer.append((char) read);
+            }
+            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*")
+                    ? Optional.empty()
+                    : fault(
+                            Kind.PROXY,
+                            "the proxy refused the tunnel: "
+                                    + Text.safe(
+                                            answer.toString()
+                                                    .lines()
+                                                    .findFirst()
+                                                    .orElse("no answer"),
+                                            80));
+        }
+
+        private SSLSocketFactory factory() throws GeneralSecurityException {
+            TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+            trusted.init((KeyStore) null);
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(
+                    null,
+                    new TrustManager[] {
+                        new Witness((X509TrustManager) trusted.getTrustManagers()[0], seen -> chain = seen)
+                    },
+                    null);
+            return context.getSocketFactory();
+        }
+
+        private int port() {
+            return uri.getPort() != -1 ? uri.getPort() : "https".equalsIgnoreCase(uri.getScheme()) ? 443 : 80;
+        }
+    }
+
+    private static Optional<Fault> fault(Kind kind, String words) {
+        return Optional.of(new Fault(kind, words, 0));
+    }
+
+    private static long since(long start) {
+        return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    }
+
+    /** Trusts what the JDK trusts, and keeps the chain also when it does not. The host name is checked by the JDK as well. */
+    private record Witness(X509TrustManager judge, Consumer<List<X509Certificate>> seen) implements X509TrustManager {
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type) throws CertificateException {
+            judge.checkClientTrusted(chain, type);
+        }
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
+            seen.accept(List.of(chain));
+            judge.checkServerTrusted(chain, type);
+        }
+
+        @Override
+        public X509Certificate[] getAcceptedIssuers() {
+            return judge.getAcceptedIssuers();
+        }
+    }
+}

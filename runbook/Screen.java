@@ -1,0 +1,213 @@
+package runbook;
+
+import java.io.Console;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import picocli.CommandLine.Help.Ansi;
+
+/**
+ * What people see: aligned, wrapped to the terminal's width, coloured only on a terminal, in ASCII where the
+ * terminal's character set has no symbols. Control characters in what it is given never reach the terminal.
+ */
+public final class Screen {
+    /** One symbol a line; colour only repeats what the symbol says. */
+    public enum Mark {
+        OK("✓", "+", "32"), WARN("!", "!", "33"), FAIL("✗", "x", "31"), SKIP("–", "-", "2"), NONE(" ", " ", "0");
+
+        private final String symbol;
+        private final String ascii;
+        private final String color;
+
+        Mark(String symbol, String ascii, String color) {
+            this.symbol = symbol;
+            this.ascii = ascii;
+            this.color = color;
+        }
+    }
+
+    private static final int WIDTH_WITHOUT_TERMINAL = 100;
+    private static final int NARROWEST = 40;
+    // A number and its unit stay on one line.
+    private static final Pattern BEFORE_UNIT = Pattern.compile("(?<=\\d) (?=(?:ms|s|min|h|d|B|kB|MB|GB)\\b)");
+    private static final String UNBREAKABLE = "\u00a0";
+
+    private final PrintStream out;
+    private final boolean color;
+    private final boolean unicode;
+    private final int width;
+
+    private Screen(FileDescriptor descriptor, boolean noColor) {
+        Charset charset = charset();
+        boolean terminal = terminal();
+        this.out = new PrintStream(new FileOutputStream(descriptor), false, charset);
+        this.unicode = charset.newEncoder().canEncode("✓–…└");
+        this.color = terminal && !noColor && Ansi.AUTO.enabled();
+        this.width = Math.max(NARROWEST, terminal ? terminalWidth() : WIDTH_WITHOUT_TERMINAL);
+    }
+
+    /** A screen on standard output. */
+    public static Screen onOutput(boolean noColor) {
+        return new Screen(FileDescriptor.out, noColor);
+    }
+
+    /** A screen on standard error, which leaves standard output to machines. */
+    public static Screen onError(boolean noColor) {
+        return new Screen(FileDescriptor.err, noColor);
+    }
+
+    /** Whether a person is at a terminal, at both ends. */
+    public static boolean terminal() {
+        return System.console() != null && isTerminal();
+    }
+
+    // From Java 22 on System.console() answers also where there is no terminal, and isTerminal() tells.
+    private static boolean isTerminal() {
+        try {
+            return (boolean) Console.class.getMethod("isTerminal").invoke(System.console());
+        } catch (ReflectiveOperationException e) {
+            return true;
+        }
+    }
+
+    private static Charset charset() {
+        for (String property : List.of("stdout.encoding", "sun.stdout.encoding", "native.encoding")) {
+            String name = System.getProperty(property);
+            if (name != null && Charset.isSupported(name)) {
+                return Charset.forName(name);
+            }
+        }
+        return StandardCharsets.UTF_8;
+    }
+
+    private static int terminalWidth() {
+        try {
+            String columns = System.getenv("COLUMNS");
+            if (columns != null) {
+                return Integer.parseInt(columns);
+            }
+            Process stty = new ProcessBuilder("stty", "size").redirectInput(Path.of("/dev/tty").toFile()).start();
+            String[] size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII)
+                    .strip()
+                    .split(" ");
+            stty.waitFor(1, TimeUnit.SECONDS);
+            return Integer.parseInt(size[1]);
+        } catch (IOException | RuntimeException e) {
+            return 80;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return 80;
+        }
+    }
+
+    /** Whether colours are shown. */
+    public boolean colored() {
+        return color;
+    }
+
+    /** Columns to fit into. */
+    public int width() {
+        return width;
+    }
+
+    /** An empty line. */
+    public void line() {
+        out.println();
+        out.flush();
+    }
+
+    /** Plain text, wrapped. */
+    public void line(String text) {
+        entry(Mark.NONE, "", text, 0, "0");
+    }
+
+    /** A heading, bold on a terminal. */
+    public void heading(String text) {
+        entry(Mark.NONE, "", text, 0, "1");
+    }
+
+    /** Text indented by {@code columns}, wrapped with a hanging indent. */
+    public void indented(int columns, String text) {
+        entry(Mark.NONE, " ".repeat(columns), text, columns, "0");
+    }
+
+    /** A list's entry: its lead, then text wrapped beside it. */
+    public void item(String lead, String text) {
+        entry(Mark.NONE, lead, text, lead.length(), "0");
+    }
+
+    /** A line with a symbol: {@code ✓ auth      Acme (AbC123)}; the label padded to {@code labelWidth}. */
+    public void marked(Mark mark, String label, int labelWidth, String text) {
+        String symbol = unicode ? mark.symbol : mark.ascii;
+        String padded = label + " ".repeat(Math.max(0, labelWidth - label.length()));
+        entry(mark, symbol + " " + (padded.isEmpty() ? "" : padded + "  "), text,
+                2 + (padded.isEmpty() ? 0 : padded.length() + 2), "0");
+    }
+
+    /** A verdict: a symbol and bold words. */
+    public void verdict(Mark mark, String text) {
+        entry(mark, (unicode ? mark.symbol : mark.ascii) + " ", text, 2, "1");
+    }
+
+    /** A command to paste: never wrapped, for a wrapped command pastes wrong. */
+    public void command(int columns, String command) {
+        out.println(" ".repeat(columns) + paint("36", clean(command)));
+        out.flush();
+    }
+
+    /** Text as it is, line by line: a message, a tree. Only control characters are taken out. */
+    public void verbatim(String text) {
+        text.lines().forEach(line -> out.println(clean(line)));
+        out.flush();
+    }
+
+    /** The text where the terminal can show it, else its stand-in. */
+    public String either(String symbols, String ascii) {
+        return unicode ? symbols : ascii;
+    }
+
+    private void entry(Mark mark, String lead, String text, int indent, String style) {
+        List<String> lines = wrap(clean(text), Math.max(20, width - indent));
+        for (int i = 0; i < lines.size(); i++) {
+            String head = i == 0 ? paint(mark.color, clean(lead)) : " ".repeat(indent);
+            out.println((head + paint(style, lines.get(i))).stripTrailing());
+        }
+        out.flush();
+    }
+
+    private String paint(String code, String text) {
+        return color && !code.equals("0") && !text.isBlank() ? "\u001b[" + code + "m" + text + "\u001b[0m" : text;
+    }
+
+    private String clean(String text) {
+        String masked = Key.mask(text.replaceAll("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]", " "));
+        return unicode
+                ? masked
+                : masked.replace("…", "...")
+                        .replace("→", "->")
+                        .replace("—", "-")
+                        .replace("–", "-")
+                        .replace("·", "|");
+    }
+
+    private static List<String> wrap(String text, int columns) {
+        List<String> lines = new ArrayList<>();
+        String rest = BEFORE_UNIT.matcher(text.stripTrailing()).replaceAll(UNBREAKABLE);
+        while (rest.length() > columns) {
+            int space = rest.lastIndexOf(' ', columns);
+            int cut = space > columns / 3 ? space : columns;
+            lines.add(rest.substring(0, cut).stripTrailing().replace(UNBREAKABLE, " "));
+            rest = rest.substring(cut).stripLeading();
+        }
+        lines.add(rest.replace(UNBREAKABLE, " "));
+        return lines;
+    }
+}
