@@ -10,7 +10,7 @@
 //SOURCES runbook/Auth.java
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Check.java
-//SOURCES runbook/Checkup.java
+//SOURCES runbook/Checks.java
 //SOURCES runbook/Deadline.java
 //SOURCES runbook/DecisionTree.java
 //SOURCES runbook/Defaults.java

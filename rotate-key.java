@@ -8,7 +8,7 @@
 //SOURCES runbook/Auth.java
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Check.java
-//SOURCES runbook/Checkup.java
+//SOURCES runbook/Checks.java
 //SOURCES runbook/Deadline.java
 //SOURCES runbook/Defaults.java
 //SOURCES runbook/Durations.java

@@ -14,7 +14,7 @@
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Cadence.java
 //SOURCES runbook/Check.java
-//SOURCES runbook/Checkup.java
+//SOURCES runbook/Checks.java
 //SOURCES runbook/DataLoss.java
 //SOURCES runbook/Deadline.java
 //SOURCES runbook/DecisionTree.java
@@ -163,16 +163,16 @@ import runbook.Nearest;
 import runbook.Problem;
 import runbook.Settings;
 import runbook.Text;
-import runbook.Check;
-import runbook.Checkup;
-import runbook.Findings;
+import runbook.Checks.Check;
+import runbook.Checks;
+import runbook.Checks.Findings;
 import runbook.KeySource;
 import runbook.Launch;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.SharedOptions;
-import runbook.Account;
-import runbook.AccountsFile;
+import runbook.Fleet.Account;
+import runbook.Fleet.AccountsFile;
 import runbook.Fleet;
 import runbook.Event;
 import runbook.Incident;
@@ -180,7 +180,7 @@ import runbook.Announcement;
 import runbook.Messages;
 import runbook.Slack;
 import runbook.State;
-import runbook.Action;
+import runbook.Verdict.Action;
 import runbook.Verdict;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
@@ -194,7 +194,7 @@ class Triage implements Callable<Integer> {
     public static void main(String... args) {
         String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
         if (!said.contains("--help")) {
-            Checkup.prepare(!said.contains("http:") && !said.contains("--drill"));
+            Checks.prepare(!said.contains("http:") && !said.contains("--drill"));
         }
         System.exit(Launch.run(new Triage(), args));
     }
@@ -274,8 +274,8 @@ class Triage implements Callable<Integer> {
                 + Durations.words(shared.timeout()) + " ...");
 
         Verdict found;
-        try (Checkup checkup = new Checkup(settings)) {
-            found = Verdict.of(checkup.run(Checkup.CHOICES));
+        try (Checks checkup = new Checks(settings)) {
+            found = Verdict.of(checkup.run(Checks.CHOICES));
         }
         Recorded recorded = record(found);
         Verdict verdict = recorded.verdict;

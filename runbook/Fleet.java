@@ -2,8 +2,17 @@ package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.dataformat.csv.CsvMapper;
+import com.fasterxml.jackson.dataformat.csv.CsvSchema;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
@@ -11,6 +20,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Function;
+import java.util.stream.Stream;
+import runbook.Checks.Findings;
+import runbook.DecisionTree.Diagnosis;
 
 /**
  * Triage of many accounts. What does not depend on the account is looked at once; each account has limits of its own,
@@ -63,7 +75,7 @@ public final class Fleet {
             thread.setDaemon(true);
             return thread;
         });
-        try (Checkup checkup = new Checkup(settings)) {
+        try (Checks checkup = new Checks(settings)) {
             Future<Findings> shared = pool.submit(() -> checkup.run(OF_ALL));
             List<Future<Result>> running = accounts.stream()
                     .map(account -> pool.submit(() -> look(checkup, shared.get(), account)))
@@ -85,7 +97,7 @@ public final class Fleet {
         }
     }
 
-    private Result look(Checkup checkup, Findings shared, Account account) {
+    private Result look(Checks checkup, Findings shared, Account account) {
         Optional<Key> key = Optional.empty();
         String trouble = account.env() == null ? "its key is empty" : account.env() + " is not set";
         try {
@@ -111,5 +123,84 @@ public final class Fleet {
     /** The exit code of the worst of these results, which are worst first. */
     public static int worst(List<Result> results) {
         return results.get(0).exitCode();
+    }
+
+    /**
+     * One account of a fleet, and where its private key is; what is not given is null.
+     *
+     * @param name    what people call it
+     * @param env     an environment variable
+     * @param file    a file
+     * @param command a command that prints it
+     */
+    public record Account(String name, String env, String file, String command) {
+        /** The option that has triage read this account's key, to be pasted into a shell. A command is not shown: it may hold secrets. */
+        public String keyOption() {
+            return file != null ? "--key-file " + Text.word(file)
+                    : "--key-command " + (env != null ? Text.word("printenv " + env) : "COMMAND");
+        }
+    }
+
+    /**
+     * The list of a fleet's accounts: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of
+     * {@code env}, {@code file} and {@code command}; a key itself has no place in it.
+     */
+    public static final class AccountsFile {
+        private AccountsFile() { }
+
+        /**
+         * Reads it.
+         *
+         * @throws Problem that names the entry, when the file is unreadable, no such list, or names an account twice
+         */
+        public static List<Account> read(Path file) {
+            try {
+                byte[] bytes = Files.readAllBytes(file);
+                String text = new String(bytes, StandardCharsets.UTF_8).strip();
+                List<Account> accounts = new ArrayList<>();
+                for (JsonNode entry : text.startsWith("[") ? Json.read(text) : csv(text)) {
+                    accounts.add(account(entry, accounts.size() + 1));
+                }
+                return checked(accounts);
+            } catch (IOException e) {
+                throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: "
+                        + Text.safe(Incident.why(e), 120));
+            }
+        }
+
+        private static List<JsonNode> csv(String text) throws IOException {
+            try (var rows = new CsvMapper()
+                    .readerFor(JsonNode.class)
+                    .with(CsvSchema.emptySchema().withHeader().withComments())
+                    .<JsonNode>readValues(text)) {
+                return rows.readAll();
+            }
+        }
+
+        private static Account account(JsonNode entry, int number) {
+            Account account =
+                    new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"), field(entry, "command"));
+            long sources = Stream.of(account.env(), account.file(), account.command()).filter(Objects::nonNull).count();
+            if (account.name() == null || sources != 1) {
+                throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");
+            }
+            return account;
+        }
+
+        private static String field(JsonNode entry, String name) {
+            String value = entry.path(name).asText("").strip();
+            return value.isEmpty() ? null : value;
+        }
+
+        private static List<Account> checked(List<Account> accounts) {
+            Set<String> names = new HashSet<>();
+            accounts.stream().filter(account -> !names.add(account.name())).findFirst().ifPresent(twice -> {
+                throw new Problem("--accounts: " + Text.safe(twice.name(), 60) + " is there twice");
+            });
+            if (accounts.isEmpty()) {
+                throw new Problem("--accounts: no account in it");
+            }
+            return accounts;
+        }
     }
 }

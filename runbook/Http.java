@@ -63,7 +63,7 @@ public final class Http {
         return new Http(settings, proxy, new Clients(proxy, settings.probing().timeout()));
     }
 
-    /** Makes a client and drops it, so that the next one is made faster: see {@link runbook.Checkup#prepare}. */
+    /** Makes a client and drops it, so that the next one is made faster: see {@link runbook.Checks#prepare}. */
     public static void prepare(boolean tls) {
         new Clients(new EnvironmentProxy(Map.of()), Duration.ofSeconds(1)).of(URI.create(tls ? "https:/" : "http:/"));
     }

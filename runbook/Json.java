@@ -49,7 +49,7 @@ public final class Json {
         return node == null ? MissingNode.getInstance() : node;
     }
 
-    /** Reads something, so that the next reading is faster: see {@link runbook.Checkup#prepare}. */
+    /** Reads something, so that the next reading is faster: see {@link runbook.Checks#prepare}. */
     public static void prepare() {
         try {
             read("{}");

@@ -33,8 +33,8 @@ import runbook.Http;
 import runbook.Json;
 import runbook.Key;
 import runbook.Settings;
-import runbook.Checkup;
-import runbook.Findings;
+import runbook.Checks;
+import runbook.Checks.Findings;
 import runbook.Slack;
 
 /** Every way in which a server can misbehave, against every check that makes a request: each fault is named for what it is. */
@@ -146,7 +146,7 @@ class FaultTest {
             long start = System.nanoTime();
             CompletableFuture<Slack.Posted> slack = CompletableFuture.supplyAsync(() ->
                 Slack.post(Http.of(settings), URI.create(base + "/services/T0/B0/secretpath"), "text", row.timeout));
-            Findings findings = Checkup.run(settings);
+            Findings findings = Checks.run(settings);
             long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
             Map<String, String> lines = new LinkedHashMap<>();
             findings.checks().forEach(check -> lines.put(check.name(), check.summary()));

@@ -34,7 +34,7 @@ import runbook.Slack;
 import runbook.State;
 import runbook.Template;
 import runbook.Wording;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** The two messages of the runbook, and the post to Slack. */
 class MessageTest {

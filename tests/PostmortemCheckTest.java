@@ -10,7 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Template;
 import runbook.report.Unfinished;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** What {@code --check} finds, and what it leaves alone. */
 class PostmortemCheckTest {

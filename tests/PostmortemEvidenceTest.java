@@ -36,7 +36,7 @@ import runbook.Incident;
 import runbook.Template;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** What a postmortem takes from Prometheus, the status page, a bundle and watch, and what it says where there is none. */
 class PostmortemEvidenceTest {

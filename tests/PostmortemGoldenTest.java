@@ -16,7 +16,7 @@ import runbook.Incident;
 import runbook.Template;
 import runbook.report.Report;
 import runbook.sandbox.Scenario;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /**
  * The postmortem of each drill's whole incident against {@code tests/golden}. After a change that is meant, record and

@@ -26,7 +26,7 @@ import runbook.Incident;
 import runbook.Template;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
 class PostmortemHostileTest {

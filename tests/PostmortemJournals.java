@@ -13,7 +13,7 @@ import runbook.Event;
 import runbook.Incident;
 import runbook.report.Prometheus;
 import runbook.report.Report;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** Journals as the scripts leave them, with fixed times. */
 final class PostmortemJournals {

@@ -11,7 +11,7 @@ import runbook.Event;
 import runbook.Incident;
 import runbook.Template;
 import runbook.report.Report;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** Writing again after more happened, and after people wrote. */
 class PostmortemKeepTest {

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import runbook.Json;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Diagnosis;
+import runbook.DecisionTree.Diagnosis;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
 class PostmortemTest {

@@ -17,8 +17,8 @@ import org.junit.jupiter.api.io.TempDir;
 import runbook.Endpoint;
 import runbook.Key;
 import runbook.Settings;
-import runbook.Checkup;
-import runbook.Step;
+import runbook.Checks;
+import runbook.DecisionTree.Step;
 import runbook.Verdict;
 
 /** Answers as they were seen in the wild, and what whoever was paged is told of them. */
@@ -156,7 +156,7 @@ class WildAnswersTest {
     Stream<DynamicTest> anOddStatusPage() {
         return pages().stream().map(row -> dynamicTest(row.seen, () -> {
             try (ScriptedServer server = new ScriptedServer(row.answers)) {
-                Verdict verdict = Verdict.of(Checkup.run(new Settings(new Settings.Target(server.uri(), server.uri(), server.uri().resolve("/health"), null, null), Optional.of(Key.of(KEY)), "2026-07-15",
+                Verdict verdict = Verdict.of(Checks.run(new Settings(new Settings.Target(server.uri(), server.uri(), server.uri().resolve("/health"), null, null), Optional.of(Key.of(KEY)), "2026-07-15",
                     new Settings.Probing(Duration.ofSeconds(20), 1, Duration.ofSeconds(20), Endpoint.KNOWN), new Settings.AppErrors(List.of(), "up", "status"), Optional.empty(), Map.of())));
                 String severity = verdict.severity().map(Enum::name).orElse("-");
                 var page = verdict.findings().status().check();

@@ -28,7 +28,7 @@
 //SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Cadence.java
 //SOURCES ../runbook/Check.java
-//SOURCES ../runbook/Checkup.java
+//SOURCES ../runbook/Checks.java
 //SOURCES ../runbook/DataLoss.java
 //SOURCES ../runbook/Deadline.java
 //SOURCES ../runbook/DecisionTree.java

@@ -20,7 +20,7 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterInputStream;
-import runbook.Deadline;
+import runbook.Checks.Deadline;
 import runbook.Json;
 import runbook.redact.Redactor;
 import runbook.redact.Tally;

@@ -12,7 +12,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
-import runbook.Deadline;
+import runbook.Checks.Deadline;
 import runbook.Durations;
 import runbook.Incident;
 

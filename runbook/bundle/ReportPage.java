@@ -3,8 +3,8 @@ package runbook.bundle;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.function.Function;
-import runbook.Check;
-import runbook.Step;
+import runbook.Checks.Check;
+import runbook.DecisionTree.Step;
 
 /** {@code report.html}: one page that tells the story, with nothing from outside and no scripts. */
 final class ReportPage {

@@ -18,9 +18,9 @@ import runbook.Endpoint;
 import runbook.Json;
 import runbook.Launcher;
 import runbook.Settings;
-import runbook.Checkup;
-import runbook.EndpointProbe;
-import runbook.Findings;
+import runbook.Checks;
+import runbook.ApiChecks.EndpointProbe;
+import runbook.Checks.Findings;
 import runbook.Verdict;
 
 /** Klaviyo as a triage finds it now: the verdict, every answer's headers, every error's body, the way to the API. */
@@ -57,7 +57,7 @@ final class Vendor implements Collector {
 
     @Override
     public void collect(Sink sink) throws IOException {
-        Findings findings = Checkup.run(settings);
+        Findings findings = Checks.run(settings);
         verdict = Verdict.of(findings);
         long millis = findings.checks().stream().mapToLong(check -> check.millis()).max().orElse(0);
         sink.json("triage.json", verdict.json(launcher, null), millis);

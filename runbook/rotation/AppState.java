@@ -1,7 +1,7 @@
 package runbook.rotation;
 
 import java.util.Optional;
-import runbook.AppHealth;
+import runbook.OurSide.AppHealth;
 
 /**
  * How our application does.

@@ -5,9 +5,9 @@ import java.util.Optional;
 import java.util.Set;
 import runbook.Answer.Reply;
 import runbook.Settings;
-import runbook.AppErrors;
-import runbook.Checkup;
-import runbook.Findings;
+import runbook.OurSide.AppErrors;
+import runbook.Checks;
+import runbook.Checks.Findings;
 
 /** Looks at our application with triage's own checks: its health, and the errors that Prometheus counts. */
 final class AppWatch implements AutoCloseable {
@@ -15,12 +15,12 @@ final class AppWatch implements AutoCloseable {
     private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
 
     private final Settings settings;
-    private final Checkup checkup;
+    private final Checks checkup;
 
     AppWatch(Settings settings) {
         Settings.AppErrors counted = new Settings.AppErrors(java.util.List.of(), LAST_MINUTE, "status");
         this.settings = settings;
-        this.checkup = new Checkup(new Settings(
+        this.checkup = new Checks(new Settings(
                 settings.target(),
                 Optional.empty(),
                 settings.revision(),

@@ -12,14 +12,14 @@ import java.util.regex.Pattern;
 import runbook.Answer;
 import runbook.Answer.Reply;
 import runbook.ApiError;
-import runbook.Deadline;
+import runbook.Checks.Deadline;
 import runbook.Endpoint;
 import runbook.Http;
 import runbook.Json;
 import runbook.Key;
 import runbook.Settings;
-import runbook.Auth;
-import runbook.Symptom;
+import runbook.ApiChecks.Auth;
+import runbook.ApiChecks.Symptom;
 import runbook.rotation.Standing.State;
 import runbook.rotation.Trouble.Kind;
 

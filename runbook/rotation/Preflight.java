@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
 import runbook.Key;
-import runbook.AppHealth;
+import runbook.OurSide.AppHealth;
 import runbook.rotation.Trouble.Kind;
 
 /** Step 1: tools, access, what every store holds, how the application does. Looks at everything before it complains. */

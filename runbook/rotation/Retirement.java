@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Optional;
-import runbook.Deadline;
+import runbook.Checks.Deadline;
 import runbook.Durations;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;

@@ -9,7 +9,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Endpoint;
 import runbook.Key;
-import runbook.Symptom;
+import runbook.ApiChecks.Symptom;
 import runbook.rotation.Step.Outcome;
 import runbook.rotation.Trouble.Kind;
 

@@ -2,7 +2,7 @@ package runbook.rotation;
 
 import java.time.Duration;
 import java.util.Optional;
-import runbook.Deadline;
+import runbook.Checks.Deadline;
 import runbook.Durations;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;

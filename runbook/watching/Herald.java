@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import runbook.Json;
-import runbook.Findings;
+import runbook.Checks.Findings;
 import runbook.Event;
 import runbook.Verdict;
 

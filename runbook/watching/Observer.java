@@ -13,14 +13,14 @@ import runbook.ApiError;
 import runbook.Http;
 import runbook.Settings;
 import runbook.Text;
-import runbook.AppErrors;
-import runbook.Check;
-import runbook.Check.Outcome;
-import runbook.Checkup;
-import runbook.EndpointProbe;
-import runbook.Findings;
+import runbook.OurSide.AppErrors;
+import runbook.Checks.Check;
+import runbook.Checks.Check.Outcome;
+import runbook.Checks;
+import runbook.ApiChecks.EndpointProbe;
+import runbook.Checks.Findings;
 import runbook.StatusPage;
-import runbook.Symptom;
+import runbook.ApiChecks.Symptom;
 import runbook.watching.Reading.Result;
 
 /** Makes the rounds: triage's own checks, one request each, as many of them as the {@link Pace} allows. */
@@ -38,7 +38,7 @@ public final class Observer implements AutoCloseable {
      */
     public record Look(Round round, List<Update> updates, int requests, Optional<Findings> findings) { }
 
-    private final Checkup checkup;
+    private final Checks checkup;
     private final Settings settings;
     private final Set<String> checks;
     private final Pace pace;
@@ -66,7 +66,7 @@ public final class Observer implements AutoCloseable {
         checks.forEach(check -> known.put(check, new Reading(check, Result.UNKNOWN, false, 0, "not yet looked at")));
         shown = List.copyOf(known.values());
         this.withPage = checks.contains("status-page");
-        this.checkup = new Checkup(this.settings);
+        this.checkup = new Checks(this.settings);
         this.vendor = new VendorLog(checkup.http(), settings.target().status(), wide.timeout(), told);
         this.backlog = backlog.filter(query -> settings.target().prometheus() != null)
                 .map(query -> new RetryQueue(checkup.http(), settings.target().prometheus(), query, began, wide.timeout()));

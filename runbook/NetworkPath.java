@@ -13,7 +13,9 @@ import java.security.GeneralSecurityException;
 import java.security.KeyStore;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -32,6 +34,9 @@ import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
 import runbook.Answer.Fault;
 import runbook.Answer.Kind;
+import runbook.Checks.Check;
+import runbook.Checks.Check.Outcome;
+import runbook.Checks.Deadline;
 
 /**
  * The way to a server, phase by phase: DNS, connection, TLS. Phases that were not come to are -1.
@@ -44,7 +49,7 @@ import runbook.Answer.Kind;
  * @param chain         the certificates that the server showed, its own first, also when they were not accepted
  * @param fault         what broke it, or empty
  */
-public record Path(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis, long tlsMillis,
+public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis, long tlsMillis,
                    List<X509Certificate> chain, Optional<Fault> fault) {
     /** When the server's certificate expires; empty without TLS. */
     public Optional<Instant> expires() {
@@ -65,7 +70,7 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
     }
 
     /** Goes the way once. Never throws, and ends by the deadline. */
-    static Path to(URI uri, Map<String, String> proxies, Deadline deadline) {
+    static NetworkPath to(URI uri, Map<String, String> proxies, Deadline deadline) {
         return new Walk(uri, new EnvironmentProxy(proxies).proxyFor(uri), deadline).go();
     }
 
@@ -86,7 +91,7 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
             this.deadline = deadline;
         }
 
-        Path go() {
+        NetworkPath go() {
             String host = proxy.map(URI::getHost).orElse(uri.getHost());
             Optional<Fault> fault;
             try {
@@ -97,7 +102,7 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
             } catch (TimeoutException e) {
                 fault = fault(Kind.DNS, "DNS: no answer for " + host + " within the timeout");
             }
-            return new Path(proxy.map(address -> address.getHost() + ":" + EnvironmentProxy.port(address)), addresses,
+            return new NetworkPath(proxy.map(address -> address.getHost() + ":" + EnvironmentProxy.port(address)), addresses,
                     dnsMillis, connectMillis, tlsMillis, chain, fault);
         }
 
@@ -262,6 +267,72 @@ public record Path(Optional<String> proxy, List<String> addresses, long dnsMilli
         @Override
         public X509Certificate[] getAcceptedIssuers() {
             return judge.getAcceptedIssuers();
+        }
+    }
+
+    /**
+     * The network path from here to the API.
+     *
+     * @param check as one line
+     * @param path  its phases
+     */
+    public record Network(Check check, NetworkPath path) {
+        /** A certificate that ends sooner than this is worth a warning. */
+        static final Duration EXPIRES_SOON = Duration.ofDays(14);
+
+        static Network look(Settings settings, Deadline deadline) {
+            long start = System.nanoTime();
+            NetworkPath path = NetworkPath.to(settings.target().api(), settings.proxies(), deadline);
+            long millis = Duration.ofNanos(System.nanoTime() - start).toMillis();
+            return new Network(
+                    new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))), path);
+        }
+
+        static Network skipped() {
+            return new Network(
+                    Check.skipped("network", "not asked for"),
+                    new NetworkPath(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
+        }
+
+        private static Outcome outcome(NetworkPath path) {
+            return path.fault().isPresent() ? Outcome.FAIL : expiresSoon(path) ? Outcome.WARN : Outcome.OK;
+        }
+
+        private static String summary(NetworkPath path) {
+            String timing = path.timing();
+            return path.fault().map(fault -> fault.words() + (timing.isEmpty() ? "" : " (" + timing + ")"))
+                    .orElse(timing + expiry(path));
+        }
+
+        /** Whether the certificate ends within {@link #EXPIRES_SOON}. */
+        static boolean expiresSoon(NetworkPath path) {
+            return path.expires().filter(end -> end.isBefore(Instant.now().plus(EXPIRES_SOON))).isPresent();
+        }
+
+        /** {@code , certificate until 2027-01-31 (68 days)}; empty without TLS. */
+        static String expiry(NetworkPath path) {
+            return path.expires().map(end -> {
+                Duration left = Duration.between(Instant.now(), end);
+                String day = end.toString().substring(0, 10);
+                return left.isNegative() ? ", certificate expired " + day + " (" + Durations.words(left.negated()) + " ago)"
+                        : ", certificate until " + day + " (" + Text.count(left.toDays(), "day") + ")";
+            }).orElse("");
+        }
+
+        /** The phases and the certificates as plain values. */
+        static Map<String, Object> detail(NetworkPath path) {
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put("proxy", path.proxy().orElse(null));
+            detail.put("addresses", path.addresses());
+            detail.put("dnsMillis", path.dnsMillis() < 0 ? null : path.dnsMillis());
+            detail.put("connectMillis", path.connectMillis() < 0 ? null : path.connectMillis());
+            detail.put("tlsMillis", path.tlsMillis() < 0 ? null : path.tlsMillis());
+            detail.put("certificates", path.chain().stream().map(certificate -> Map.of(
+                    "subject", Text.safe(certificate.getSubjectX500Principal().getName(), 200),
+                    "issuer", Text.safe(certificate.getIssuerX500Principal().getName(), 200),
+                    "notAfter", certificate.getNotAfter().toInstant().toString())).toList());
+            detail.put("fault", path.fault().map(fault -> fault.kind().name().toLowerCase()).orElse(null));
+            return detail;
         }
     }
 }

@@ -1,21 +1,40 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.net.URI;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
+import runbook.Answer.Fault;
 import runbook.Answer.Reply;
+import runbook.ApiChecks.Auth;
+import runbook.ApiChecks.EndpointProbe;
+import runbook.ApiChecks.RateLimits;
+import runbook.ApiChecks.RevisionCheck;
+import runbook.ApiChecks.Symptom;
+import runbook.NetworkPath.Network;
+import runbook.OurSide.AppErrors;
+import runbook.OurSide.AppHealth;
+import runbook.OurSide.Webhook;
 import runbook.redact.Redactor;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
-public final class Checkup implements AutoCloseable {
+public final class Checks implements AutoCloseable {
     /** The checks that ask something and can be chosen; endpoints are chosen together as {@code endpoints}. */
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "webhook");
@@ -29,7 +48,7 @@ public final class Checkup implements AutoCloseable {
     });
 
     /** A checkup that can be run again and again with one HTTP client. */
-    public Checkup(Settings settings) {
+    public Checks(Settings settings) {
         this.settings = settings;
         this.http = Http.of(settings);
     }
@@ -52,7 +71,7 @@ public final class Checkup implements AutoCloseable {
 
     /** All checks, once. */
     public static Findings run(Settings settings) {
-        try (Checkup checkup = new Checkup(settings)) {
+        try (Checks checkup = new Checks(settings)) {
             return checkup.run(CHOICES);
         }
     }
@@ -169,5 +188,141 @@ public final class Checkup implements AutoCloseable {
     @Override
     public void close() {
         pool.shutdown();
+    }
+
+    /**
+     * What one check found, ready to show.
+     *
+     * @param name    {@code status-page}, {@code network}, {@code auth}, {@code endpoint:profiles}, {@code rate-limit},
+     *                {@code revision}, {@code app}, {@code app-errors} or {@code webhook}
+     * @param outcome how it ended
+     * @param summary why, in one line that is safe to print
+     * @param millis  how long it took; 0 when nothing was asked
+     * @param http    the HTTP status that decided it, or null
+     * @param detail  more, as an object of plain JSON values
+     */
+    public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
+        /** How a check ends. */
+        public enum Outcome { OK, WARN, FAIL, SKIPPED }
+
+        /** A check that was not made, and why not. */
+        public static Check skipped(String name, String why) {
+            return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object());
+        }
+
+        /** The check as the JSON of {@code triage --json}. */
+        public JsonNode json() {
+            return inShort().set("detail", detail);
+        }
+
+        /** The same without its detail, as the journal has it. */
+        public ObjectNode inShort() {
+            ObjectNode object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
+                    .put("summary", summary).put("millis", millis);
+            return object.set("http", Json.of(http));
+        }
+    }
+
+    /**
+     * Everything one checkup found.
+     *
+     * @param at        when it began
+     * @param settings  what it looked at
+     * @param status    the vendor's status page
+     * @param network   the path to the API
+     * @param auth      the key
+     * @param endpoints the endpoints, in the order asked
+     * @param limits    rate limits
+     * @param revision  the API revision
+     * @param app       our application
+     * @param errors    our application's errors
+     * @param webhook   the route that Klaviyo delivers to
+     */
+    public record Findings(
+            Instant at,
+            Settings settings,
+            StatusPage status,
+            Network network,
+            Auth auth,
+            List<EndpointProbe> endpoints,
+            RateLimits limits,
+            RevisionCheck revision,
+            AppHealth app,
+            AppErrors errors,
+            Webhook webhook) {
+        /** All checks in the order in which people read them. */
+        public List<Check> checks() {
+            List<Check> checks = new ArrayList<>(List.of(status.check(), network.check(), auth.check()));
+            endpoints.forEach(probe -> checks.add(probe.check()));
+            checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), webhook.check()));
+            return checks;
+        }
+
+        /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */
+        public Map<String, Integer> requests() {
+            Map<String, Integer> requests = new LinkedHashMap<>();
+            Stream.ofNullable(auth.answer()).filter(Findings::reached).forEach(answer -> requests.put("accounts", 1));
+            endpoints.forEach(probe -> probe.samples().stream().filter(Findings::reached)
+                    .forEach(answer -> requests.merge(probe.endpoint().name(), 1, Integer::sum)));
+            return requests;
+        }
+
+        private static boolean reached(Answer answer) {
+            return !(answer instanceof Fault fault && fault.kind().unreached());
+        }
+
+        /** The sum of {@link #requests()}. */
+        public int requestsSpent() {
+            return requests().values().stream().mapToInt(Integer::intValue).sum();
+        }
+
+        /**
+         * How often each symptom came from the API. Left out, for they say nothing of the service: a webhooks 403 (which
+         * may be the plan), an accounts 403 (the key may do without), and a 429 of the two endpoints with one request a
+         * second (which our own probes can bring about).
+         */
+        public Map<Symptom, Integer> symptoms() {
+            Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
+            Stream<Symptom> own = auth.answer() == null || auth.symptom() == Symptom.FORBIDDEN || auth.symptom() == Symptom.THROTTLED
+                    ? Stream.of() : Stream.of(auth.symptom());
+            Stream<Symptom> probed = endpoints.stream().flatMap(probe -> probe.symptoms().stream()
+                    .filter(symptom -> probe.endpoint().burst() > 1 || symptom != Symptom.FORBIDDEN && symptom != Symptom.THROTTLED));
+            Stream.concat(own, probed).forEach(symptom -> counts.merge(symptom, 1, Integer::sum));
+            return counts;
+        }
+
+        /** Endpoints of which at least one sample shows the symptom, accounts among them. */
+        public List<String> showing(Symptom symptom) {
+            List<String> names = new ArrayList<>();
+            if (auth.answer() != null && auth.symptom() == symptom) {
+                names.add("accounts");
+            }
+            endpoints.stream()
+                    .filter(probe -> probe.symptoms().contains(symptom))
+                    .forEach(probe -> names.add(probe.endpoint().name()));
+            return names;
+        }
+    }
+
+    /**
+     * A moment by which something must have ended, on the monotonic clock.
+     *
+     * @param nanos the moment, as {@link System#nanoTime()} counts
+     */
+    public record Deadline(long nanos) {
+        /** That long from now. */
+        public static Deadline in(Duration duration) {
+            return new Deadline(System.nanoTime() + duration.toNanos());
+        }
+
+        /** Whether it is past. */
+        public boolean over() {
+            return System.nanoTime() - nanos >= 0;
+        }
+
+        /** What is left of it, at least one millisecond. */
+        public Duration left() {
+            return Duration.ofNanos(Math.max(1_000_000, nanos - System.nanoTime()));
+        }
     }
 }

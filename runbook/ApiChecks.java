@@ -1,0 +1,465 @@
+package runbook;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
+import java.time.LocalDate;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import runbook.Answer.Fault;
+import runbook.Answer.Kind;
+import runbook.Answer.Reply;
+import runbook.Checks.Check.Outcome;
+import runbook.Checks.Check;
+import runbook.Checks.Deadline;
+import runbook.Fleet.Account;
+
+/** Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision, and what each answer says. */
+public final class ApiChecks {
+    private ApiChecks() { }
+
+    /**
+     * Whether the key authenticates, and whose it is.
+     *
+     * @param check   as one line
+     * @param key     the key that was tried; empty when none was given
+     * @param faults  what is wrong with the key's form
+     * @param answer  what {@code GET /api/accounts} answered; null when it was not asked
+     * @param symptom what that says
+     * @param account id and name; empty when it was not told
+     */
+    public record Auth(
+            Check check,
+            Optional<Key> key,
+            List<String> faults,
+            Answer answer,
+            Symptom symptom,
+            Optional<Account> account) {
+        /** The account of a key: its id, which is its public site id as well, and its organisation's name. */
+        public record Account(String id, String name, boolean test) {
+            @Override
+            public String toString() {
+                return (name.isEmpty() ? "account " + id : name + " (" + id + ")") + (test ? ", a test account" : "");
+            }
+        }
+
+        static Auth look(Settings settings, Http http, Deadline deadline) {
+            if (settings.key().isEmpty()) {
+                Check check = Check.skipped(
+                        "auth", "no private key here: set KLAVIYO_PRIVATE_KEY, or give --key-file or --key-command");
+                return new Auth(check, Optional.empty(), List.of(), null, Symptom.NONE, Optional.empty());
+            }
+            Key key = settings.key().get();
+            List<String> faults = key.faults();
+            if (key.cleaned().reveal().isEmpty()) {
+                Check check = new Check(
+                        "auth", Outcome.FAIL, "the key is unfit: " + faults.get(0), 0, null, detail(key, faults, null));
+                return new Auth(check, settings.key(), faults, null, Symptom.NONE, Optional.empty());
+            }
+            Answer answer = http.api(Endpoint.ACCOUNTS.target(), deadline.left());
+            return of(key, faults, answer);
+        }
+
+        private static Auth of(Key key, List<String> faults, Answer answer) {
+            Symptom symptom = Symptom.of(answer);
+            Optional<Account> account = symptom == Symptom.NONE ? account((Reply) answer) : Optional.empty();
+            String form =
+                    faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
+            String said =
+                    switch (symptom) {
+                        case NONE ->
+                            account.map(Account::toString).orElse("authenticated") + ", key "
+                                    + key.cleaned().describe();
+                        case FORBIDDEN -> "the key is valid but may not read accounts (" + Symptom.describe(answer) + ")";
+                        case THROTTLED -> "throttled before the key was judged: " + Symptom.describe(answer);
+                        default ->
+                            Symptom.describe(answer)
+                                    + (symptom == Symptom.UNAUTHORIZED
+                                            ? "; key " + key.cleaned().describe()
+                                            : "");
+                    };
+            Outcome outcome = !faults.isEmpty() ? Outcome.FAIL : switch (symptom) {
+                case NONE -> key.known() ? Outcome.OK : Outcome.WARN;
+                case FORBIDDEN, THROTTLED -> Outcome.WARN;
+                default -> Outcome.FAIL;
+            };
+            Check check = new Check(
+                    "auth",
+                    outcome,
+                    form + said,
+                    answer.millis(),
+                    answer instanceof Reply reply ? reply.status() : null,
+                    detail(key, faults, account.orElse(null)));
+            return new Auth(check, Optional.of(key), faults, answer, symptom, account);
+        }
+
+        /** The account in an answer of {@code GET /api/accounts}; empty when there is none in it. */
+        public static Optional<Account> account(Reply reply) {
+            JsonNode account = reply.json().path("data").path(0);
+            JsonNode attributes = account.path("attributes");
+            return account.path("id").isTextual()
+                    ? Optional.of(new Account(Text.safe(account.path("id").asText(), 20),
+                            Text.safe(attributes.path("contact_information").path("organization_name").asText(), 60),
+                            attributes.path("test_account").asBoolean()))
+                    : Optional.empty();
+        }
+
+        private static JsonNode detail(Key key, List<String> faults, Account account) {
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put(
+                    "key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint", key.fingerprint()));
+            detail.put("keyFaults", faults);
+            detail.put(
+                    "account",
+                    account == null ? null : Map.of("id", account.id, "name", account.name, "test", account.test));
+            return Json.of(detail);
+        }
+
+        /** The error's code and detail where Klaviyo sent one. */
+        public Optional<ApiError> error() {
+            return answer instanceof Reply reply ? ApiError.of(reply) : Optional.empty();
+        }
+    }
+
+    /**
+     * One endpoint, asked a few times at once, so that an intermittent failure shows as a rate.
+     *
+     * @param check    as one line
+     * @param endpoint what was asked
+     * @param samples  the answers; empty when it was not asked
+     */
+    public record EndpointProbe(Check check, Endpoint endpoint, List<Answer> samples) {
+        /** The share of an endpoint's steady window that one probe may spend. */
+        private static final double QUOTA = 0.03;
+        private static final long APART_MILLIS = 4;
+
+        /** How many samples an endpoint's limits allow: a few percent of its minute, half of its second, and at least one. */
+        public static int affordable(Endpoint endpoint, int wanted) {
+            int allowed = (int) Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0);
+            return Math.max(1, Math.min(wanted, allowed));
+        }
+
+        static EndpointProbe look(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline deadline) {
+            if (settings.key().isEmpty()) {
+                return new EndpointProbe(Check.skipped("endpoint:" + endpoint.name(), "needs a key"), endpoint, List.of());
+            }
+            List<CompletableFuture<Answer>> running = new ArrayList<>();
+            for (int i = 0; i < affordable(endpoint, settings.probing().samples()); i++) {
+                Executor later = i == 0 ? pool : CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool);
+                running.add(CompletableFuture.supplyAsync(() -> http.api(endpoint.target(), deadline.left()), later));
+            }
+            return of(endpoint, running.stream().map(CompletableFuture::join).toList(), settings.probing());
+        }
+
+        static EndpointProbe of(Endpoint endpoint, List<Answer> samples, Settings.Probing probing) {
+            List<Answer> failed = samples.stream().filter(answer -> Symptom.of(answer) != Symptom.NONE).toList();
+            long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
+            boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
+            String summary = failed.isEmpty()
+                    ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
+                            + (slow ? ", which is slow" : "")
+                    : failed.size() + " of " + samples.size() + " failed: "
+                            + failed.stream()
+                                    .map(Symptom::describe)
+                                    .distinct()
+                                    .limit(2)
+                                    .collect(Collectors.joining("; "));
+            Outcome outcome = failed.isEmpty()
+                    ? slow ? Outcome.WARN : Outcome.OK
+                    : planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
+            Integer http = (failed.isEmpty() ? samples : failed)
+                    .stream()
+                            .filter(Reply.class::isInstance)
+                            .map(answer -> ((Reply) answer).status())
+                            .max(Comparator.naturalOrder())
+                            .orElse(null);
+            Check check = new Check(
+                    "endpoint:" + endpoint.name(),
+                    outcome,
+                    summary,
+                    samples.stream().mapToLong(Answer::millis).max().orElse(0),
+                    http,
+                    Json.of(detail(samples, median)));
+            return new EndpointProbe(check, endpoint, samples);
+        }
+
+        // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
+        private static boolean planMayLack(Endpoint endpoint, List<Answer> failed) {
+            return endpoint.equals(Endpoint.WEBHOOKS) && failed.stream().allMatch(answer -> Symptom.of(answer) == Symptom.FORBIDDEN);
+        }
+
+        private static Map<String, Object> detail(List<Answer> samples, long median) {
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put("samples", samples.size());
+            detail.put("failed", samples.stream().filter(answer -> Symptom.of(answer) != Symptom.NONE).count());
+            detail.put("medianMillis", median);
+            detail.put("symptoms", samples.stream().map(Symptom::of).filter(symptom -> symptom != Symptom.NONE)
+                    .collect(Collectors.groupingBy(Symptom::words, LinkedHashMap::new, Collectors.counting())));
+            return detail;
+        }
+
+        /** What each sample says. */
+        public List<Symptom> symptoms() {
+            return samples.stream().map(Symptom::of).toList();
+        }
+
+        /** The first whole reply that succeeded. */
+        public Optional<Reply> success() {
+            return samples.stream().filter(answer -> Symptom.of(answer) == Symptom.NONE).map(Reply.class::cast).findFirst();
+        }
+
+        /** Whether every sample came, and half of them slower than the threshold. */
+        public boolean slow() {
+            return check.outcome() == Outcome.WARN && success().isPresent();
+        }
+    }
+
+    /**
+     * What the answers say about the account's rate limits, which all its private keys share.
+     *
+     * @param check   as one line
+     * @param windows each endpoint's steady window, by the endpoint's name
+     * @param retryAfterSeconds the longest wait that a 429 asked for; empty when none did
+     */
+    public record RateLimits(Check check, Map<String, Window> windows, OptionalLong retryAfterSeconds) {
+        /** The steady window: requests allowed and left in it, and seconds until it is full again. */
+        public record Window(long limit, long remaining, long resetSeconds) {
+            boolean low() {
+                return remaining * 10 < limit;
+            }
+        }
+
+        static RateLimits of(Auth auth, List<EndpointProbe> probes) {
+            Map<String, Window> windows = new LinkedHashMap<>();
+            List<String> throttled = new ArrayList<>();
+            OptionalLong wait = OptionalLong.empty();
+            Map<String, List<Answer>> answers = new LinkedHashMap<>();
+            if (auth.answer() != null) {
+                answers.put("accounts", List.of(auth.answer()));
+            }
+            probes.forEach(probe -> answers.put(probe.endpoint().name(), probe.samples()));
+            for (var entry : answers.entrySet()) {
+                for (Answer answer : entry.getValue()) {
+                    if (answer instanceof Reply reply && reply.status() == 429) {
+                        throttled.add(entry.getKey());
+                        long seconds = ApiError.retryAfter(reply).orElse(0L);
+                        wait = OptionalLong.of(Math.max(seconds, wait.orElse(0)));
+                    } else if (answer instanceof Reply reply && reply.number("ratelimit-limit").isPresent()) {
+                        windows.merge(entry.getKey(), window(reply), (one, other) -> one.remaining < other.remaining ? one : other);
+                    }
+                }
+            }
+            return new RateLimits(check(windows, throttled.stream().distinct().toList(), wait), windows, wait);
+        }
+
+        private static Window window(Reply reply) {
+            return new Window(
+                    reply.number("ratelimit-limit").getAsLong(),
+                    reply.number("ratelimit-remaining").orElse(0),
+                    reply.number("ratelimit-reset").orElse(0));
+        }
+
+        private static Check check(Map<String, Window> windows, List<String> throttled, OptionalLong wait) {
+            if (windows.isEmpty() && throttled.isEmpty()) {
+                return Check.skipped("rate-limit", "no answer carried rate limit headers");
+            }
+            List<String> said = new ArrayList<>();
+            if (!throttled.isEmpty()) {
+                said.add("429 on " + String.join(", ", throttled)
+                        + (wait.orElse(0) > 0
+                                ? ": full again in " + Durations.words(Duration.ofSeconds(wait.getAsLong()))
+                                : ": may be asked again at once"));
+            }
+            windows.forEach((name, window) -> said.add(name + " " + window.remaining + " of " + window.limit + " left"
+                    + (window.low() ? " (full again in " + window.resetSeconds + " s)" : "")));
+            boolean low = windows.values().stream().anyMatch(Window::low);
+            Outcome outcome = !throttled.isEmpty() ? Outcome.FAIL : low ? Outcome.WARN : Outcome.OK;
+            Map<String, Object> detail = new LinkedHashMap<>();
+            Map<String, Object> plain = new LinkedHashMap<>();
+            windows.forEach((name, window) -> plain.put(name, Map.of(
+                    "limit", window.limit, "remaining", window.remaining, "resetSeconds", window.resetSeconds)));
+            detail.put("windows", plain);
+            detail.put("throttled", throttled);
+            detail.put("retryAfterSeconds", wait.isPresent() ? wait.getAsLong() : null);
+            return new Check(
+                    "rate-limit", outcome, String.join("; ", said), 0, throttled.isEmpty() ? null : 429, Json.of(detail));
+        }
+    }
+
+    /**
+     * Where the API revision is in its life, by date.
+     *
+     * @param check as one line
+     * @param phase empty when the revision is no date
+     */
+    public record RevisionCheck(Check check, Optional<Revision.Phase> phase) {
+        static RevisionCheck of(String text, LocalDate today) {
+            Optional<Revision> revision = Revision.of(text);
+            if (revision.isEmpty()) {
+                return new RevisionCheck(
+                        new Check(
+                                "revision",
+                                Outcome.FAIL,
+                                Text.safe(text, 30) + " is no revision: write YYYY-MM-DD",
+                                0,
+                                null,
+                                Json.object()),
+                        Optional.empty());
+            }
+            Revision known = revision.get();
+            Revision.Phase phase = known.phase(today);
+            String summary = known
+                    + switch (phase) {
+                        case FUTURE -> " is in the future: Klaviyo refuses it";
+                        case STABLE ->
+                            " is supported; deprecated from " + known.deprecated() + ", retired on " + known.retires();
+                        case DEPRECATED ->
+                            " is deprecated since " + known.deprecated() + "; retired on " + known.retires() + ": move to "
+                                    + Revision.NEWEST;
+                        case RETIRED -> " was retired on " + known.retires() + ": move to " + Revision.NEWEST;
+                    };
+            Outcome outcome = switch (phase) {
+                case STABLE -> Outcome.OK;
+                case DEPRECATED -> Outcome.WARN;
+                case FUTURE, RETIRED -> Outcome.FAIL;
+            };
+            return new RevisionCheck(
+                    new Check(
+                            "revision",
+                            outcome,
+                            summary,
+                            0,
+                            null,
+                            Json.of(Map.of(
+                                    "revision",
+                                    known,
+                                    "phase",
+                                    phase.name().toLowerCase(),
+                                    "deprecated",
+                                    known.deprecated(),
+                                    "retires",
+                                    known.retires()))),
+                    Optional.of(phase));
+        }
+    }
+
+    /** What one answer from Klaviyo's API says about what is wrong. */
+    public enum Symptom {
+        /** An answer as it should be. */
+        NONE("ok"),
+        /** 401: the key is missing, revoked or wrong. */
+        UNAUTHORIZED("401 unauthorized"),
+        /** 403 with Klaviyo's own error: the key is valid and lacks a scope (or the plan lacks the feature). */
+        FORBIDDEN("403 missing scope"),
+        /** 400 with Klaviyo's own error: the request itself is wrong. */
+        INVALID("400 invalid request"),
+        /** The revision is refused: 410, or a 400 or 404 that says so. */
+        REVISION("revision refused"),
+        /** 429. */
+        THROTTLED("429 throttled"),
+        /** Any other 4xx of Klaviyo's. */
+        OTHER_CLIENT_ERROR("other 4xx"),
+        /** 5xx, the content network's 520 to 530 among them. */
+        SERVER_ERROR("5xx"),
+        /** The content network in front of Klaviyo refused us. */
+        CDN_BLOCK("CDN block"),
+        /** No connection came about. */
+        UNREACHED("not reached"),
+        /** There was not even an address or a proxy to connect through. */
+        NO_ROUTE("DNS or proxy failure"),
+        /** The TLS handshake failed. */
+        TLS("TLS failure"),
+        /** Connected, and then no whole answer. */
+        NO_ANSWER("no answer"),
+        /** An answer, but not what an API says: HTML, a redirect, broken JSON. */
+        GARBLED("garbled answer");
+
+        private final String words;
+
+        Symptom(String words) {
+            this.words = words;
+        }
+
+        private record Rule(Predicate<Reply> when, Symptom then) { }
+
+        private static final List<Rule> RULES = List.of(
+                new Rule(reply -> reply.status() == 429, THROTTLED),
+                new Rule(reply -> reply.status() >= 500, SERVER_ERROR),
+                new Rule(ApiError::fromCdn, CDN_BLOCK),
+                new Rule(reply -> reply.status() == 401, UNAUTHORIZED),
+                new Rule(reply -> reply.status() == 403 && ApiError.of(reply).isPresent(), FORBIDDEN),
+                new Rule(reply -> reply.status() == 410 || reply.status() >= 400 && mentionsRevision(reply), REVISION),
+                new Rule(reply -> reply.status() == 400, INVALID),
+                new Rule(reply -> reply.status() >= 400, OTHER_CLIENT_ERROR),
+                new Rule(reply -> reply.status() / 100 != 2 || !reply.json().path("data").isArray(), GARBLED));
+
+        /** What an answer says. */
+        public static Symptom of(Answer answer) {
+            if (answer instanceof Reply reply) {
+                return RULES.stream().filter(rule -> rule.when.test(reply)).map(Rule::then).findFirst().orElse(NONE);
+            }
+            Kind kind = ((Fault) answer).kind();
+            if (kind.tls()) {
+                return TLS;
+            }
+            if (kind == Kind.DNS || kind == Kind.PROXY) {
+                return NO_ROUTE;
+            }
+            if (kind.unreached()) {
+                return UNREACHED;
+            }
+            return switch (kind) {
+                case TIMEOUT, SLOW_BODY, RESET -> NO_ANSWER;
+                case BAD_REQUEST -> UNAUTHORIZED;
+                default -> GARBLED;
+            };
+        }
+
+        // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells (facts: 404 does not mean missing).
+        private static boolean mentionsRevision(Reply reply) {
+            return ApiError.of(reply).filter(error -> error.detail().toLowerCase().contains("revision")).isPresent();
+        }
+
+        /** Short words for tables: {@code 5xx}, {@code 403 missing scope}. */
+        public String words() {
+            return words;
+        }
+
+        /** An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. */
+        public static String describe(Answer answer) {
+            if (answer instanceof Fault fault) {
+                return fault.words();
+            }
+            Reply reply = (Reply) answer;
+            Symptom symptom = of(reply);
+            if (symptom == NONE) {
+                return "HTTP " + reply.status();
+            }
+            if (reply.status() / 100 == 3) {
+                return "HTTP " + reply.status() + ", a redirect, which the API never sends";
+            }
+            if (ApiError.fromCdn(reply)) {
+                return "HTTP " + reply.status() + " from the CDN in front of Klaviyo, not from Klaviyo"
+                        + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("")
+                        + (reply.status() == 400
+                                ? "; it refuses the request itself: look for a line break in the Authorization header"
+                                : "");
+            }
+            return "HTTP " + reply.status()
+                    + ApiError.of(reply)
+                            .map(error -> " " + error)
+                            .orElseGet(() -> reply.json().isMissingNode()
+                                    ? ", " + reply.notJson()
+                                    : ", JSON without the data that belongs there");
+        }
+    }
+}

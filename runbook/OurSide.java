@@ -1,0 +1,369 @@
+package runbook;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import runbook.Answer.Fault;
+import runbook.Answer.Reply;
+import runbook.Checks.Check.Outcome;
+import runbook.Checks.Check;
+import runbook.Checks.Deadline;
+import runbook.NetworkPath.Network;
+import runbook.redact.Redactor;
+
+/** Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to. */
+public final class OurSide {
+    private OurSide() { }
+
+    /**
+     * Our application, by its own health endpoint.
+     *
+     * @param check as one line
+     * @param state what it says of itself
+     */
+    public record AppHealth(Check check, State state) {
+        /** What a health endpoint can say. */
+        public enum State { NOT_ASKED, HEALTHY, DEGRADED, DOWN, UNREACHABLE }
+
+        private record Word(Pattern pattern, State means) { }
+
+        /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
+        private static final List<Word> WORDS = List.of(
+                new Word(
+                        Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
+                        State.HEALTHY),
+                new Word(Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"), State.DEGRADED),
+                new Word(
+                        Pattern.compile(
+                                "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"),
+                        State.DOWN));
+
+        static AppHealth look(Settings settings, Http http, Deadline deadline) {
+            if (settings.target().app() == null) {
+                return new AppHealth(
+                        Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"), State.NOT_ASKED);
+            }
+            Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
+            if (answer instanceof Fault fault) {
+                return new AppHealth(
+                        new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object()),
+                        State.UNREACHABLE);
+            }
+            return of((Reply) answer);
+        }
+
+        private static AppHealth of(Reply reply) {
+            String status = status(reply.json());
+            State said = WORDS.stream()
+                    .filter(word -> word.pattern.matcher(status).matches())
+                    .map(Word::means)
+                    .findFirst()
+                    .orElse(State.HEALTHY);
+            State state = reply.status() / 100 != 2 ? State.DOWN : garbled(reply) ? State.DEGRADED : said;
+            String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
+            Outcome outcome = state == State.HEALTHY ? Outcome.OK : state == State.DEGRADED ? Outcome.WARN : Outcome.FAIL;
+            String summary = "HTTP " + reply.status() + " in " + reply.millis() + " ms"
+                    + (garbled(reply) ? ", " + reply.wrongForm() + ": " + body : body.isEmpty() ? "" : ": " + body);
+            return new AppHealth(
+                    new Check(
+                            "app",
+                            outcome,
+                            summary,
+                            reply.millis(),
+                            reply.status(),
+                            Json.of(Map.of(
+                                    "state",
+                                    state.name().toLowerCase(Locale.ROOT),
+                                    "status",
+                                    Text.safe(status, 40),
+                                    "body",
+                                    body))),
+                    state);
+        }
+
+        // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be JSON.
+        private static boolean garbled(Reply reply) {
+            return reply.json().isMissingNode()
+                    && (reply.html()
+                            || reply.header("content-type").orElse("").contains("json") && reply.body().length > 0
+                            || reply.text().stripLeading().startsWith("{"));
+        }
+
+        private static String status(JsonNode body) {
+            return Stream.of("status", "state", "health", "healthy", "ok")
+                    .map(body::path)
+                    .filter(JsonNode::isValueNode)
+                    .map(JsonNode::asText)
+                    .findFirst()
+                    .orElse("");
+        }
+    }
+
+    /**
+     * The errors that our application gets from Klaviyo: counted by Prometheus, or told by somebody ({@code --observed}).
+     *
+     * @param check    as one line
+     * @param state    whether anything is known
+     * @param byStatus errors by status that still come; the count is 0 where only the status was told
+     */
+    public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
+        /** The window of the default query, and a short one that tells whether the errors still come. */
+        private static final String WINDOW = "[15m]";
+        private static final String LATELY = "[1m]";
+
+        /** No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors at all. */
+        private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
+        /** 5xx, and what clients count when no answer came. */
+        private static final Pattern SERVER = Pattern.compile("(?i)5\\d\\d|5xx|0+|.*time.?out.*");
+        /** Refusals, but for those with a branch of their own in the decision tree. */
+        private static final Pattern OTHER_REFUSAL = Pattern.compile("(?!400|401|403|409|410|429)4\\d\\d|4xx");
+
+        /** Whether anything is known about the application's errors. */
+        public enum State { NOT_ASKED, KNOWN, UNAVAILABLE }
+
+        static AppErrors look(Settings settings, Http http, Deadline deadline) {
+            Map<String, Long> told = new TreeMap<>();
+            settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
+            if (settings.target().prometheus() == null) {
+                return told.isEmpty()
+                        ? new AppErrors(
+                                Check.skipped(
+                                        "app-errors",
+                                        "unknown: give --prometheus, or --observed with the statuses in the application's"
+                                                + " log"),
+                                State.NOT_ASKED,
+                                told)
+                        : known(told, Map.of(), 0, null);
+            }
+            String query = settings.app().query();
+            Answer answer = ask(settings, http, deadline, query);
+            if (!succeeded(answer)) {
+                return unavailable(answer, told);
+            }
+            Map<String, Long> counted = count((Reply) answer, settings.app().label());
+            Map<String, Long> over = new TreeMap<>();
+            if (!counted.isEmpty() && query.contains(WINDOW)) {
+                Answer lately = ask(settings, http, deadline, query.replace(WINDOW, LATELY));
+                // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0 is over.
+                Map<String, Long> still = succeeded(lately) ? count((Reply) lately, settings.app().label()) : counted;
+                counted.forEach((status, errors) -> {
+                    if (errors > 0 && still.getOrDefault(status, 1L) == 0) {
+                        over.put(status, errors);
+                    }
+                });
+            }
+            counted.forEach((status, errors) -> {
+                if (errors > 0 && !over.containsKey(status)) {
+                    told.put(status, errors);
+                }
+            });
+            return known(told, over, answer.millis(), ((Reply) answer).status());
+        }
+
+        private static Answer ask(Settings settings, Http http, Deadline deadline, String query) {
+            URI address = URI.create(settings.target().prometheus() + "/api/v1/query?query="
+                    + URLEncoder.encode(query, StandardCharsets.UTF_8));
+            return http.get(address, Map.of("Accept", "application/json"), deadline.left());
+        }
+
+        private static boolean succeeded(Answer answer) {
+            return answer instanceof Reply reply && reply.json().path("status").asText().equals("success");
+        }
+
+        private static Map<String, Long> count(Reply reply, String label) {
+            Map<String, Long> counts = new TreeMap<>();
+            for (JsonNode series : reply.json().path("data").path("result")) {
+                // increase() extrapolates: half an error is none.
+                counts.merge(Text.safe(series.path("metric").path(label).asText("unlabelled"), 20),
+                        Math.round(series.path("value").path(1).asDouble()), Long::sum);
+            }
+            return counts;
+        }
+
+        private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, long millis, Integer http) {
+            String summary = byStatus.isEmpty()
+                    ? "the application counts no errors from Klaviyo" + (over.isEmpty() ? "" : " in the last minute")
+                    : "the application gets " + words(byStatus);
+            boolean fine = byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
+            return new AppErrors(new Check("app-errors", !fine ? Outcome.FAIL : over.isEmpty() ? Outcome.OK : Outcome.WARN,
+                    summary + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over)), millis, http,
+                    Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
+        }
+
+        private static String words(Map<String, Long> byStatus) {
+            return byStatus.entrySet().stream()
+                    .map(entry -> entry.getKey() + (entry.getValue() > 0 ? " × " + entry.getValue() : ""))
+                    .collect(Collectors.joining(", "));
+        }
+
+        private static AppErrors unavailable(Answer answer, Map<String, Long> told) {
+            String why = answer instanceof Fault fault
+                    ? fault.words()
+                    : "HTTP " + ((Reply) answer).status() + " "
+                            + Text.safe(((Reply) answer).json().path("error").asText(((Reply) answer).notJson()), 120);
+            Check check = new Check(
+                    "app-errors",
+                    Outcome.WARN,
+                    "metrics unavailable: " + why + "; the direct probes above still hold",
+                    answer.millis(),
+                    answer instanceof Reply reply ? reply.status() : null,
+                    Json.of(Map.of("byStatus", told)));
+            return new AppErrors(check, State.UNAVAILABLE, told);
+        }
+
+        /** Whether the application gets this status from Klaviyo. */
+        public boolean sees(String status) {
+            return byStatus.containsKey(status);
+        }
+
+        /** Whether the application gets any 5xx, or no answer at all. */
+        public boolean seesServerErrors() {
+            return byStatus.keySet().stream().anyMatch(status -> SERVER.matcher(status).matches());
+        }
+
+        /** Whether the application gets a 4xx that says no more than that it is refused. */
+        public boolean seesOtherRefusals() {
+            return byStatus.keySet().stream().anyMatch(status -> OTHER_REFUSAL.matcher(status).matches());
+        }
+    }
+
+    /**
+     * The route that Klaviyo delivers to: its certificate, whether it answers, and whether Klaviyo has it enabled.
+     *
+     * @param check as one line
+     * @param state what is wrong with it
+     */
+    public record Webhook(Check check, State state) {
+        /** What can be wrong with a webhook route. */
+        public enum State { NOT_ASKED, LIVE, CERTIFICATE_EXPIRES_SOON, CERTIFICATE, DOWN, DISABLED }
+
+        static Webhook look(Settings settings, Http http, Deadline deadline) {
+            URI route = settings.target().webhook();
+            if (route == null) {
+                return new Webhook(
+                        Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"), State.NOT_ASKED);
+            }
+            long start = System.nanoTime();
+            NetworkPath path = NetworkPath.to(route, settings.proxies(), deadline);
+            Optional<Fault> broken = path.fault();
+            if (broken.isPresent()) {
+                return of(
+                        broken.get().kind().certificate() ? State.CERTIFICATE : State.DOWN,
+                        broken.get().words() + Network.expiry(path),
+                        start,
+                        null,
+                        path);
+            }
+            Answer answer = ask(route, http, deadline);
+            if (answer instanceof Fault fault) {
+                return of(State.DOWN, fault.words(), start, null, path);
+            }
+            Reply reply = (Reply) answer;
+            State state = isLive(reply) ? Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE : State.DOWN;
+            Webhook webhook =
+                    of(state, "HTTP " + reply.status() + says(reply) + Network.expiry(path), start, reply.status(), path);
+            return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN) : webhook;
+        }
+
+        // A redirect is no delivery: nothing says that Klaviyo would follow one.
+        private static boolean isLive(Reply reply) {
+            return reply.status() < 500 && reply.status() / 100 != 3 && reply.status() != 404 && reply.status() != 410;
+        }
+
+        private static String says(Reply reply) {
+            if (reply.status() / 100 == 3) {
+                return ", a redirect, which no delivery is known to follow";
+            }
+            return !isLive(reply)
+                    ? ": the route is not there or fails"
+                    : aWebPage(reply)
+                            ? " with a web page: is that the route, or the site's page for everything?"
+                            : " to an unsigned request: the route is live";
+        }
+
+        private static boolean aWebPage(Reply reply) {
+            return reply.status() == 200 && reply.html();
+        }
+
+        // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST worth it.
+        private static Answer ask(URI route, Http http, Deadline deadline) {
+            Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
+            return answer instanceof Reply reply && (reply.status() == 404 || reply.status() / 100 == 3)
+                    ? http.once("POST", route, Map.of("Content-Type", "application/json"), new byte[0], deadline.left())
+                    : answer;
+        }
+
+        private static Webhook of(State state, String summary, long start, Integer status, NetworkPath path) {
+            Outcome outcome = switch (state) {
+                case NOT_ASKED, LIVE -> Outcome.OK;
+                case CERTIFICATE_EXPIRES_SOON -> Outcome.WARN;
+                case CERTIFICATE, DOWN, DISABLED -> Outcome.FAIL;
+            };
+            return new Webhook(
+                    new Check(
+                            "webhook",
+                            outcome,
+                            summary,
+                            Duration.ofNanos(System.nanoTime() - start).toMillis(),
+                            status,
+                            Json.of(Network.detail(path))),
+                    state);
+        }
+
+        private Webhook with(Outcome outcome) {
+            return new Webhook(
+                    new Check(check.name(), outcome, check.summary(), check.millis(), check.http(), check.detail()), state);
+        }
+
+        /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
+        Webhook with(Optional<Reply> listing, URI route) {
+            if (state == State.NOT_ASKED || listing.isEmpty()) {
+                return this;
+            }
+            List<JsonNode> ours = StreamSupport.stream(
+                            listing.get().json().path("data").spliterator(), false)
+                    .map(webhook -> webhook.path("attributes"))
+                    .filter(webhook -> sameHost(webhook.path("endpoint_url").asText(), route))
+                    .toList();
+            boolean enabled = ours.stream().anyMatch(webhook -> webhook.path("enabled").asBoolean());
+            String said = ours.isEmpty()
+                    ? "Klaviyo lists no webhook of this host"
+                    : enabled ? "enabled at Klaviyo" : "disabled at Klaviyo";
+            boolean disabled = !ours.isEmpty() && !enabled && state == State.LIVE;
+            Outcome outcome = disabled
+                    ? Outcome.FAIL
+                    : ours.isEmpty() && check.outcome() == Outcome.OK ? Outcome.WARN : check.outcome();
+            Map<String, Object> detail = new LinkedHashMap<>(Map.of("listed", !ours.isEmpty(), "enabled", enabled));
+            check.detail().properties().forEach(field -> detail.put(field.getKey(), field.getValue()));
+            return new Webhook(
+                    new Check(
+                            check.name(),
+                            outcome,
+                            check.summary() + "; " + said,
+                            check.millis(),
+                            check.http(),
+                            Json.of(detail)),
+                    disabled ? State.DISABLED : state);
+        }
+
+        private static boolean sameHost(String address, URI route) {
+            try {
+                return route.getHost().equalsIgnoreCase(URI.create(address).getHost());
+            } catch (IllegalArgumentException e) {
+                return false;
+            }
+        }
+    }
+}
