@@ -159,6 +159,7 @@ class Bench {
     private static final Map<String, Subject> SUBJECTS = new LinkedHashMap<>();
 
     static {
+        SUBJECTS.put("start", StartBench::measure);
         SUBJECTS.put("triage", TriageBench::measure);
         SUBJECTS.put("bundle", BundleBench::measure);
         SUBJECTS.put("watch", WatchBench::measure);
@@ -166,7 +167,7 @@ class Bench {
     }
 
     private static final String USAGE =
-            "Usage: bench [triage [--baseline FILE] [--runs N] | bundle [MEGABYTES] | watch [--rounds N] | fleet]";
+            "Usage: bench [start [--latency MS] [ALIAS...] | triage [--baseline FILE] [--runs N] | bundle [MEGABYTES] | watch [--rounds N] | fleet]";
 
     public static void main(String... args) throws Exception {
         List<String> options = Arrays.asList(args);

@@ -1,0 +1,113 @@
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * {@code ./jbang bench start [--latency MS] [ALIAS...]}: what JBang and we cost somebody who types {@code jbang triage@org}: stock
+ * JBang, a JBANG_DIR of its own, dependencies already in the Maven repository, a catalog over HTTP that answers late. Each
+ * alias is measured in turn with a one-line script that has the same dependencies.
+ */
+final class StartBench {
+    /** A run of each step that needs nothing: triage's with its checks, for it is the one that is waited for. */
+    private static final Map<String, List<String>> RUNS = new LinkedHashMap<>();
+
+    static {
+        RUNS.put("triage", List.of("--drill", "healthy"));
+        Stream.of("rotate-key", "watch", "debug-bundle", "postmortem").forEach(step -> RUNS.put(step, List.of("--help")));
+    }
+
+    private static final int WARM_RUNS = 7;
+
+    private StartBench() { }
+
+    static void measure(List<String> options) throws IOException {
+        int latency = options.contains("--latency") ? Integer.parseInt(options.get(options.indexOf("--latency") + 1)) : 50;
+        List<String> chosen = options.stream().filter(RUNS::containsKey).toList();
+        System.out.printf("%-14s %9s %9s %7s %9s %7s   over a one-line script with the same dependencies, %d ms a request%n",
+                "", "requests", "first", "ratio", "warm", "ratio", latency);
+        for (String step : chosen.isEmpty() ? RUNS.keySet() : chosen) {
+            FileServer server = new FileServer(catalogOf(step), Duration.ofMillis(latency));
+            server.start();
+            try {
+                report(step, server);
+            } finally {
+                server.stop();
+            }
+        }
+    }
+
+    private static void report(String step, FileServer server) {
+        Path ourFolder = Tree.temporary("jbang");
+        Path otherFolder = Tree.temporary("jbang");
+        long otherFirst = start(server, otherFolder, "one-line", List.of());
+        int before = server.requests();
+        long first = start(server, ourFolder, step, RUNS.get(step));
+        int requests = server.requests() - before;
+        List<Long> warm = new ArrayList<>();
+        List<Long> otherWarm = new ArrayList<>();
+        for (int run = -1; run < WARM_RUNS; run++) {
+            long ours = start(server, ourFolder, step, RUNS.get(step));
+            long other = start(server, otherFolder, "one-line", List.of());
+            if (run >= 0) {
+                warm.add(ours);
+                otherWarm.add(other);
+            }
+        }
+        System.out.printf(Locale.ROOT, "%-14s %9d %6d ms %7.2f %6d ms %7.2f%n", step, requests, first,
+                (double) first / otherFirst, median(warm), (double) median(warm) / median(otherWarm));
+    }
+
+    /** As the launcher of JBang does: its exit status 255 means that its output is the command to run. */
+    private static long start(FileServer server, Path jbangDir, String alias, List<String> arguments) {
+        String words = Stream.concat(Stream.of(alias + "@" + server.url("jbang-catalog.json")), arguments.stream())
+                .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
+        Cli cli = Cli.command("sh", "-c", "command=$('" + Cli.JAVA + "' -cp '" + jar() + "' dev.jbang.Main --quiet " + words
+                        + "); [ $? -eq 255 ] || exit 99; eval \"exec $command\"")
+                .env("JBANG_DIR", jbangDir.toString()).env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true")
+                .env("JBANG_NO_VERSION_CHECK", "true").cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3));
+        Cli.Result result = cli.run();
+        if (result.exit() != 0) {
+            throw new IllegalStateException(alias + ": " + result);
+        }
+        return result.millis();
+    }
+
+    /** The repository as a host would serve it, and beside it a script of one line with the same dependencies. */
+    private static Path catalogOf(String step) throws IOException {
+        Path folder = Tree.temporary("catalog");
+        for (String name : List.of("runbook", "templates", "jbang-catalog.json", step + ".java")) {
+            Files.createSymbolicLink(folder.resolve(name), Repository.file(name));
+        }
+        String own = Files.readString(Repository.file(step + ".java"));
+        String dependencies = own.lines().filter(line -> line.startsWith("//DEPS ")).collect(Collectors.joining("\n"));
+        Files.writeString(folder.resolve("one-line.java"), "//JAVA 17+\n" + dependencies
+                + "\nclass OneLine { public static void main(String... args) { System.out.println(\"hello\"); } }\n");
+        String catalog = Files.readString(Repository.file("jbang-catalog.json"));
+        Files.delete(folder.resolve("jbang-catalog.json"));
+        Files.writeString(folder.resolve("jbang-catalog.json"), catalog.replace("\"aliases\": {",
+                "\"aliases\": {\n    \"one-line\": { \"script-ref\": \"one-line.java\" },"));
+        return folder;
+    }
+
+    private static Path jar() {
+        String own = System.getenv("JBANG_DIR");
+        Path folder = own == null || own.isEmpty() ? Path.of(System.getenv("HOME"), ".jbang") : Path.of(own);
+        Path jar = folder.resolve("klaviyo-runbook/jbang-cli-0.132.1-all.jar");
+        if (!Files.exists(jar)) {
+            throw new IllegalStateException("run ./jbang --version once: stock JBang is expected at " + jar);
+        }
+        return jar;
+    }
+
+    private static long median(List<Long> millis) {
+        return millis.stream().sorted().skip(millis.size() / 2).findFirst().orElseThrow();
+    }
+}
