@@ -330,6 +330,7 @@
 //SOURCES ScriptedServer.java
 //SOURCES SecretsTest.java
 //SOURCES StandIns.java
+//SOURCES StartBench.java
 //SOURCES TestReport.java
 //SOURCES Tree.java
 //SOURCES TriageBench.java

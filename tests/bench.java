@@ -10,10 +10,12 @@
 //DEPS org.apache.commons:commons-compress:1.28.0
 //SOURCES BundleBench.java
 //SOURCES Cli.java
+//SOURCES FileServer.java
 //SOURCES FleetBench.java
 //SOURCES LogMaker.java
 //SOURCES Repository.java
 //SOURCES ScriptCommand.java
+//SOURCES StartBench.java
 //SOURCES Tree.java
 //SOURCES TriageBench.java
 //SOURCES WatchBench.java
