@@ -170,10 +170,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import runbook.Durations;
-import runbook.Json;
-import runbook.Launcher;
-import runbook.Problem;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Cli.Launcher;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
 import runbook.bundle.Bundle;
@@ -184,15 +184,14 @@ import runbook.bundle.KnownSecrets;
 import runbook.bundle.Unpacking;
 import runbook.bundle.Verification;
 import runbook.bundle.Window;
-import runbook.Launch;
+import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.SharedOptions;
 import runbook.Event;
 import runbook.Incident;
 import runbook.redact.Policy;
 
-@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+@Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
         description = "Collects all the evidence in one archive that is safe to send.",
         subcommands = {DebugBundle.Verify.class, DebugBundle.Redact.class, DebugBundle.Open.class},
@@ -204,7 +203,7 @@ import runbook.redact.Policy;
                   "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
 class DebugBundle implements Callable<Integer> {
     public static void main(String... args) {
-        System.exit(Launch.run(new DebugBundle(), args));
+        System.exit(Cli.run(new DebugBundle(), args));
     }
 
     private static final int NOT_WRITTEN = 1;
@@ -250,7 +249,7 @@ class DebugBundle implements Callable<Integer> {
     }
 
     @Mixin
-    SharedOptions shared;
+    Cli shared = new Cli();
 
     @Mixin
     Redaction redaction;
@@ -361,7 +360,7 @@ class DebugBundle implements Callable<Integer> {
         incident.ifPresent(folder -> record(folder, made, screen));
         show(made, request, screen);
         if (shared.json()) {
-            System.out.println(Json.pretty(json(made)));
+            shared.print(json(made));
         }
         return made.complete() ? 0 : INCOMPLETE;
     }
@@ -387,12 +386,12 @@ class DebugBundle implements Callable<Integer> {
             throw new Problem("--context " + context + ": give 0 to 100");
         }
         Policy policy = KnownSecrets.of(redaction.policy(), settings, System.getenv(), variables);
-        return new BundleRequest(settings, shared.launcher(spec.commandLine().getParseResult()), window(),
+        return new BundleRequest(settings, shared.launcher(), window(),
                 new BundleRequest.Lines(words, context, zone()),
                 new BundleRequest.Sources(logs, journal, journalDirectory, k8s, docker, gcp, aws,
-                        new BundleRequest.Loki(SharedOptions.address("--loki", loki), lokiQueries)),
+                        new BundleRequest.Loki(Cli.address("--loki", loki), lokiQueries)),
                 queries, new BundleRequest.Environment(variables, projects), incident, policy,
-                new BundleRequest.Limits(size("--max-size", maxSize), maxTime, maxEach), Launch.VERSION);
+                new BundleRequest.Limits(size("--max-size", maxSize), maxTime, maxEach), Cli.VERSION);
     }
 
     private Window window() {
@@ -482,8 +481,8 @@ class DebugBundle implements Callable<Integer> {
         screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + Bytes.words(made.bytes()) + ", "
                 + Text.count(made.files(), "file") + ", " + Bytes.words(made.unpacked()) + " unpacked)"
                 + (made.complete() ? "" : ", incomplete"));
-        Launcher launcher = shared.launcher(spec.commandLine().getParseResult());
-        screen.command(2, launcher.command().apply("debug-bundle") + " open " + made.file());
+        Launcher launcher = shared.launcher();
+        screen.command(2, launcher.line("debug-bundle", "open " + made.file()));
     }
 
     private ObjectNode json(Bundle.Made made) {
@@ -497,7 +496,7 @@ class DebugBundle implements Callable<Integer> {
 
     // ---- what can be done with one
 
-    @Command(name = "verify", mixinStandardHelpOptions = true, version = Launch.VERSION,
+    @Command(name = "verify", mixinStandardHelpOptions = true, version = Cli.VERSION,
             description = "Checks sums and manifest of a bundle, and looks for secrets in it.")
     static class Verify implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
@@ -546,7 +545,7 @@ class DebugBundle implements Callable<Integer> {
         }
     }
 
-    @Command(name = "redact", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+    @Command(name = "redact", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
             description = "Cleans evidence that is there already: a file, a folder or a zip.")
     static class Redact implements Callable<Integer> {
         @Parameters(paramLabel = "FILE|DIR", description = "what to clean; it is not changed")
@@ -580,7 +579,7 @@ class DebugBundle implements Callable<Integer> {
         }
     }
 
-    @Command(name = "open", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+    @Command(name = "open", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
             description = "Unpacks a bundle safely and opens its report.")
     static class Open implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")

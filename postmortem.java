@@ -1,7 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
-//SOURCES runbook/Announcement.java
+//SOURCES runbook/Message.java
 //SOURCES runbook/Answer.java
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Cadence.java
@@ -21,7 +21,7 @@
 //SOURCES runbook/Launch.java
 //SOURCES runbook/Launcher.java
 //SOURCES runbook/Lines.java
-//SOURCES runbook/Messages.java
+//SOURCES runbook/Message.java
 //SOURCES runbook/Nearest.java
 //SOURCES runbook/PlainOnly.java
 //SOURCES runbook/Problem.java
@@ -162,32 +162,30 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import runbook.Http;
-import runbook.Json;
-import runbook.Launcher;
-import runbook.Problem;
+import runbook.Text.Json;
+import runbook.Cli.Launcher;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
-import runbook.Launch;
+import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.SharedOptions;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Announcement;
-import runbook.DataLoss;
-import runbook.Messages;
-import runbook.Slack;
-import runbook.State;
-import runbook.Template;
+import runbook.Message;
+import runbook.Message.DataLoss;
+import runbook.Message.Slack;
+import runbook.Message.State;
+import runbook.Message.Template;
 import runbook.report.Document;
 import runbook.report.EventsFile;
-import runbook.report.Moment;
+import runbook.Moment;
 import runbook.report.Notebook;
 import runbook.report.Prometheus;
 import runbook.report.Report;
 import runbook.report.Unfinished;
 
-@Command(name = "postmortem", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+@Command(name = "postmortem", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         description = "Writes the postmortem of an incident from what was recorded; people add only what people know.",
         subcommands = {Postmortem.Tell.class, Postmortem.Import.class, Postmortem.Announce.class, Postmortem.Close.class},
         footerHeading = "%nExit codes: 0 written; 51 --check: unfinished places remain; 1 unexpected%n"
@@ -196,7 +194,7 @@ import runbook.report.Unfinished;
                   "  jbang postmortem --check docs/postmortems/2026-11-23.md"})
 class Postmortem implements Callable<Integer> {
     public static void main(String... args) {
-        System.exit(Launch.run(new Postmortem(), args));
+        System.exit(Cli.run(new Postmortem(), args));
     }
 
     private static final int UNFINISHED = 51;
@@ -207,7 +205,7 @@ class Postmortem implements Callable<Integer> {
     enum Audience { internal, external, both }
 
     @Mixin
-    SharedOptions shared;
+    Cli shared = new Cli();
 
     @Spec
     CommandSpec spec;
@@ -259,7 +257,7 @@ class Postmortem implements Callable<Integer> {
     @Override
     public Integer call() {
         screen = shared.screen();
-        launcher = shared.launcher(spec.commandLine().getParseResult());
+        launcher = shared.launcher();
         now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
         Optional<Incident> incident = incident(shared);
         Document document = out == null ? Document.of(incident) : Document.named(out);
@@ -292,7 +290,7 @@ class Postmortem implements Callable<Integer> {
             screen.command(2, launcher.line("postmortem", unfinished > 0 ? "--check" : "close"));
         }
         if (shared.json()) {
-            System.out.println(Json.pretty(json(report, written, files, incident, unfinished)));
+            shared.print(json(report, written, files, incident, unfinished));
         }
         return 0;
     }
@@ -352,7 +350,7 @@ class Postmortem implements Callable<Integer> {
         if (shared.json()) {
             ObjectNode json = Json.object().put("schema", 1).put("file", file.toString()).put("finished", places.isEmpty());
             json.set("places", Json.of(places));
-            System.out.println(Json.pretty(json));
+            shared.print(json);
         }
         return places.isEmpty() ? 0 : UNFINISHED;
     }
@@ -364,7 +362,7 @@ class Postmortem implements Callable<Integer> {
     // ---- the incident that all of this is about
 
     /** The one named, else the newest open real one here, else the newest open drill. */
-    private static Optional<Incident> incident(SharedOptions shared) {
+    private static Optional<Incident> incident(Cli shared) {
         try {
             Optional<Incident> named = shared.incident();
             return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), drill -> !drill.isEmpty());
@@ -386,7 +384,7 @@ class Postmortem implements Callable<Integer> {
     }
 
     /** Its journal, to write in; says on the screen when this is a drill, or when it is over. */
-    private static Notebook notebook(SharedOptions shared) {
+    private static Notebook notebook(Cli shared) {
         Incident incident = incident(shared)
                 .orElseThrow(() -> new Problem("no open incident in ./" + Incident.BASE + " (" + nameOne() + ")"));
         Notebook notebook = Notebook.of(incident, shared.drill());
@@ -396,12 +394,12 @@ class Postmortem implements Callable<Integer> {
     }
 
     /** What was written down belongs to an incident that is over: whoever adds it should know. */
-    private static void sayIfClosed(SharedOptions shared, Notebook notebook) {
+    private static void sayIfClosed(Cli shared, Notebook notebook) {
         notebook.closed().ifPresent(at -> shared.screen().marked(Mark.WARN, "closed", 0, "this incident was closed at "
                 + at.truncatedTo(ChronoUnit.SECONDS) + "; it is on record all the same, and postmortem writes it in"));
     }
 
-    @Command(name = "event", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+    @Command(name = "event", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
             description = "Adds to the journal what the tools did not see.",
             footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem event \"page from the shop's alert\" --at 10:12 --kind detected",
@@ -412,7 +410,7 @@ class Postmortem implements Callable<Integer> {
                 Event.MITIGATED, Event.DEGRADED, Event.RECOVERED, Event.ANNOUNCED, Event.NOTE));
 
         @Mixin
-        SharedOptions shared;
+        Cli shared = new Cli();
 
         @Parameters(paramLabel = "TEXT", description = "what happened, in one line")
         String text;
@@ -452,7 +450,7 @@ class Postmortem implements Callable<Integer> {
         }
     }
 
-    @Command(name = "import", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+    @Command(name = "import", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
             description = "Takes events from a Slack export, a CSV or a JSON Lines file; a second time it adds only what is new.",
             footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem import incident-channel/2026-11-23.json --from 10:00 --to 12:30",
@@ -461,7 +459,7 @@ class Postmortem implements Callable<Integer> {
         private static final int MOST_PROBLEMS = 20;
 
         @Mixin
-        SharedOptions shared;
+        Cli shared = new Cli();
 
         @Parameters(paramLabel = "FILE",
                 description = "Slack export (ZIP), a channel's day from one (JSON), CSV with a header, or JSON Lines")
@@ -502,19 +500,19 @@ class Postmortem implements Callable<Integer> {
                 ObjectNode json = Json.object().put("schema", 1).put("form", contents.form())
                         .put("read", contents.told().size()).put("added", added);
                 json.set("problems", Json.of(problems));
-                System.out.println(Json.pretty(json));
+                shared.print(json);
             }
         }
     }
 
-    @Command(name = "announce", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+    @Command(name = "announce", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
             description = "Writes the internal (Slack) or external (status page) message as things stand, and records it.",
             footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem announce internal --state mitigating --lead Ana --eta 11:30 --post",
                       "  jbang postmortem announce external --state resolved --data-loss none"})
     static class Announce implements Callable<Integer> {
         @Mixin
-        SharedOptions shared;
+        Cli shared = new Cli();
 
         @Parameters(paramLabel = "WHOM", description = "internal, external or both")
         Audience audience;
@@ -562,14 +560,14 @@ class Postmortem implements Callable<Integer> {
         public Integer call() {
             refuseWhatDoesNotGoTogether();
             Notebook notebook = notebook(shared);
-            Announcement message = message(notebook);
+            Message message = message(notebook);
             boolean delivered = true;
             if (audience != Audience.external) {
-                delivered = tell("internal", Messages.internal(message, form("slack.md")), message, notebook);
+                delivered = tell("internal", Message.internal(message, form("slack.md")), message, notebook);
             }
             if (audience != Audience.internal) {
                 shared.screen().line();
-                tell("external", Messages.external(message, form("status-page.md")), message, notebook);
+                tell("external", Message.external(message, form("status-page.md")), message, notebook);
             }
             sayIfClosed(shared, notebook);
             return delivered ? 0 : 1;
@@ -587,10 +585,10 @@ class Postmortem implements Callable<Integer> {
             }
         }
 
-        private Announcement message(Notebook notebook) {
+        private Message message(Notebook notebook) {
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
             Report known = Report.recorded(notebook.incident(), now);
-            Announcement message = Announcement.of(known.diagnosis(), severity == null ? known.severity() : severity,
+            Message message = Message.of(known.diagnosis(), severity == null ? known.severity() : severity,
                             state == null ? State.of(notebook.events()) : state, now, notebook.events())
                     .withLead(lead).withDrill(notebook.drill());
             message = next == null ? message : message.withNext(now.plus(next));
@@ -605,7 +603,7 @@ class Postmortem implements Callable<Integer> {
             return template == null ? Template.bundled(name) : Template.file("--template", template);
         }
 
-        private boolean tell(String whom, String text, Announcement message, Notebook notebook) {
+        private boolean tell(String whom, String text, Message message, Notebook notebook) {
             shared.screen().verbatim(text);
             boolean sent = post && whom.equals("internal");
             boolean posted = sent && post(message);
@@ -626,25 +624,25 @@ class Postmortem implements Callable<Integer> {
             return posted || !sent;
         }
 
-        private boolean post(Announcement message) {
-            URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(System.getenv()))
+        private boolean post(Message message) {
+            URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()))
                     .orElseThrow(() -> new Problem("--post: set " + Slack.VARIABLE + " to the address of an incoming webhook"));
             Slack.Posted posted = Slack.post(
-                    Http.of(shared.settings()), webhook, Messages.forSlack(message, form("slack.md")), shared.timeout());
+                    Http.of(shared.settings()), webhook, Message.forSlack(message, form("slack.md")), shared.timeout());
             shared.screen().marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                     posted.accepted() ? "posted" : "not posted: " + posted.why());
             return posted.accepted();
         }
     }
 
-    @Command(name = "close", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+    @Command(name = "close", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
             description = "Ends the incident, once nothing in its postmortem is unfinished.",
             footerHeading = "%nExit codes: 0 closed; 51 unfinished places remain; 1 unexpected failure;%n"
                 + "  2 wrong usage.%n%nExamples:%n",
             footer = {"  jbang postmortem close", "  jbang postmortem close docs/postmortems/2026-11-23.md --by Ana"})
     static class Close implements Callable<Integer> {
         @Mixin
-        SharedOptions shared;
+        Cli shared = new Cli();
 
         @Spec
         CommandSpec spec;
@@ -684,7 +682,7 @@ class Postmortem implements Callable<Integer> {
                     ? Text.count(places.size(), "place") + " to finish first (or --anyway)"
                     : "there is no " + document.markdown() + " yet; write it first (or --anyway)"));
             if (!there) {
-                screen.command(2, shared.launcher(spec.commandLine().getParseResult()).line("postmortem", ""));
+                screen.command(2, shared.launcher().line("postmortem", ""));
             }
         }
 

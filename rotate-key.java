@@ -168,17 +168,16 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import runbook.Durations;
-import runbook.Json;
+import runbook.Text.Durations;
+import runbook.Text.Json;
 import runbook.Key;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
 import runbook.KeySource;
-import runbook.Launch;
+import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.SharedOptions;
 import runbook.Incident;
 import runbook.rotation.Drill;
 import runbook.rotation.HandStep;
@@ -194,7 +193,7 @@ import runbook.rotation.Tool;
 import runbook.rotation.Trouble;
 import runbook.rotation.Wishes;
 
-@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+@Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
         description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if "
                 + "anything fails.", "",
@@ -218,11 +217,11 @@ class RotateKey implements Callable<Integer>, Listener {
     private static final int STUCK = 23;
 
     public static void main(String... args) {
-        System.exit(Launch.run(new RotateKey(), args));
+        System.exit(Cli.run(new RotateKey(), args));
     }
 
     @Mixin
-    SharedOptions shared;
+    Cli shared = new Cli();
 
     @Option(names = "--to", paramLabel = "STORE", order = 40,
             description = "where the key is kept; repeatable, written in this order")
@@ -307,7 +306,7 @@ class RotateKey implements Callable<Integer>, Listener {
             return dryRun ? rehearse(rotation) : rotate(rotation);
         } catch (Problem e) {
             if (shared.json() && e.exitCode() == REFUSED) {
-                System.out.println(Json.pretty(rotation.json("refused", List.of())));
+                shared.print(rotation.json("refused", List.of()));
             }
             throw e;
         }
@@ -416,7 +415,7 @@ class RotateKey implements Callable<Integer>, Listener {
         if (shared.sandbox().isPresent() && !restart.isEmpty()) {
             throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
         }
-        if (!dryRun && !yes && !Screen.terminal()) {
+        if (!dryRun && !yes && !shared.host().terminal()) {
             throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
         }
     }
@@ -484,14 +483,14 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private Optional<Key> newKey(Rotation rotation) {
         Optional<Key> given = givenKey(rotation);
-        return given.isPresent() || rotation.resumed() && !Screen.terminal() ? given : Optional.of(askedFor(rotation));
+        return given.isPresent() || rotation.resumed() && !shared.host().terminal() ? given : Optional.of(askedFor(rotation));
     }
 
     private Optional<Key> givenKey(Rotation rotation) {
         if (newKeyFile == null && newKeyCommand == null && drill.isPresent()) {
             return drill.map(Drill::newKey);
         }
-        return KeySource.read("--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
+        return KeySource.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
     }
 
     private Key askedFor(Rotation rotation) {
@@ -502,7 +501,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes().orElse(needs.isEmpty()
                 ? "those of the old key (shown beside it in that list)" : String.join(", ", needs)));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
-        Console console = Screen.terminal() ? System.console() : null;
+        Console console = shared.host().terminal() ? System.console() : null;
         if (console == null) {
             throw new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY");
         }
@@ -591,7 +590,7 @@ class RotateKey implements Callable<Integer>, Listener {
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (shared.json()) {
             List<Step> planned = outcome.equals("planned") ? rotation.plan().steps() : List.of();
-            System.out.println(Json.pretty(rotation.json(outcome, planned)));
+            shared.print(rotation.json(outcome, planned));
         }
         return exit;
     }
@@ -600,7 +599,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private void interrupted() {
         if (changing) {
             tool.stop();
-            System.err.println("interrupted: run the same command again, and it finishes or rolls back");
+            shared.host().err().println("interrupted: run the same command again, and it finishes or rolls back");
         }
     }
 }

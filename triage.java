@@ -26,7 +26,7 @@
 //SOURCES runbook/Launch.java
 //SOURCES runbook/Launcher.java
 //SOURCES runbook/Lines.java
-//SOURCES runbook/Messages.java
+//SOURCES runbook/Message.java
 //SOURCES runbook/Nearest.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
@@ -131,21 +131,21 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Endpoint;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
-import runbook.Launcher;
-import runbook.Nearest;
-import runbook.Problem;
+import runbook.Cli.Launcher;
+import runbook.Text.Nearest;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
 import runbook.Checks.Check;
 import runbook.Checks;
 import runbook.Checks.Findings;
 import runbook.KeySource;
-import runbook.Launch;
+import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.SharedOptions;
@@ -161,7 +161,7 @@ import runbook.State;
 import runbook.Verdict.Action;
 import runbook.Verdict;
 
-@Command(name = "triage", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+@Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
         description = "Tells what is broken between us and Klaviyo, how bad it is, and what to do next.",
         footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n"
@@ -174,13 +174,13 @@ class Triage implements Callable<Integer> {
         if (!said.contains("--help")) {
             Checks.prepare(!said.contains("http:") && !said.contains("--drill"));
         }
-        System.exit(Launch.run(new Triage(), args));
+        System.exit(Cli.run(new Triage(), args));
     }
 
     enum Audience { internal, external, both }
 
     @Mixin
-    SharedOptions shared;
+    Cli shared = new Cli();
 
     @Option(names = "--endpoint", paramLabel = "NAME", split = ",", order = 40,
             description = "probe this endpoint: profiles, lists, metrics, events, webhooks or a path such as "
@@ -239,7 +239,7 @@ class Triage implements Callable<Integer> {
     public Integer call() throws IOException {
         Settings settings = settings();
         screen = shared.screen();
-        launcher = shared.launcher(spec.commandLine().getParseResult());
+        launcher = shared.launcher();
         if (curl) {
             curlCommands(settings).forEach(line -> screen.command(0, line));
             return 0;
@@ -265,7 +265,7 @@ class Triage implements Callable<Integer> {
         screen.line();
         showVerdict(verdict);
         if (shared.json()) {
-            System.out.println(Json.pretty(json(verdict, incident)));
+            shared.print(json(verdict, incident));
         }
         return verdict.exitCode();
     }
@@ -330,7 +330,7 @@ class Triage implements Callable<Integer> {
                     Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
             return new Recorded(verdict, Optional.of(incident));
         } catch (IOException e) {
-            System.err.println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200)
+            shared.host().err().println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200)
                     + "): name another with --incident. The diagnosis below holds.");
             return new Recorded(found, Optional.empty());
         }
@@ -443,18 +443,18 @@ class Triage implements Callable<Integer> {
 
     private void announce(Verdict verdict, Optional<Incident> incident) {
         List<Event> journal = journal(incident);
-        Announcement message = Announcement.of(verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
+        Message message = Message.of(verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
                 State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal)
                 .withLead(lead).withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
             screen.line();
             screen.heading("Internal message");
-            screen.verbatim(Messages.internal(message));
+            screen.verbatim(Message.internal(message));
         }
         if (announce == Audience.external || announce == Audience.both) {
             screen.line();
             screen.heading("External message");
-            screen.verbatim(Messages.external(message));
+            screen.verbatim(Message.external(message));
         }
         if (post) {
             post(verdict, message, incident);
@@ -474,13 +474,13 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private void post(Verdict verdict, Announcement message, Optional<Incident> incident) {
-        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(System.getenv()));
+    private void post(Verdict verdict, Message message, Optional<Incident> incident) {
+        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()));
         if (webhook.isEmpty()) {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), Messages.forSlack(message),
+        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), Message.forSlack(message),
                 shared.timeout());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
@@ -488,9 +488,9 @@ class Triage implements Callable<Integer> {
             try {
                 String state = message.state().word();
                 incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        withDrill(Map.of("audience", "internal", "state", state, "text", Messages.internal(message)))));
+                        withDrill(Map.of("audience", "internal", "state", state, "text", Message.internal(message)))));
             } catch (IOException e) {
-                System.err.println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
+                shared.host().err().println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
         }
     }
@@ -504,7 +504,7 @@ class Triage implements Callable<Integer> {
         List<Account> all = AccountsFile.read(accounts);
         screen.line("Klaviyo triage of " + Text.count(all.size(), "account") + " at "
                 + Instant.now().truncatedTo(ChronoUnit.SECONDS) + " ...");
-        List<Fleet.Result> results = new Fleet(settings, launcher, Triage::keyOf).run(all);
+        List<Fleet.Result> results = new Fleet(settings, launcher, this::keyOf).run(all);
         screen.line();
         int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
         for (Fleet.Result result : results) {
@@ -526,9 +526,9 @@ class Triage implements Callable<Integer> {
         return Fleet.worst(results);
     }
 
-    private static Optional<Key> keyOf(Account account) {
-        return account.env() != null ? Optional.ofNullable(System.getenv(account.env())).map(Key::of)
-                : KeySource.read("--accounts, " + account.name() + ", key", account.file(), account.command(), "");
+    private Optional<Key> keyOf(Account account) {
+        return account.env() != null ? shared.host().env(account.env()).map(Key::of)
+                : KeySource.read(shared.host(), "--accounts, " + account.name() + ", key", account.file(), account.command(), "");
     }
 
     private static Mark fleetMark(int exitCode) {

@@ -26,7 +26,7 @@
 //SOURCES runbook/Launch.java
 //SOURCES runbook/Launcher.java
 //SOURCES runbook/Lines.java
-//SOURCES runbook/Messages.java
+//SOURCES runbook/Message.java
 //SOURCES runbook/Nearest.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
@@ -168,17 +168,16 @@ import java.util.function.Supplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import runbook.Durations;
-import runbook.Json;
-import runbook.Problem;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
-import runbook.Launch;
+import runbook.Cli;
 import runbook.Screen;
-import runbook.SharedOptions;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Slack;
+import runbook.Message.Slack;
 import runbook.watching.Face;
 import runbook.watching.Goal;
 import runbook.watching.Hook;
@@ -190,7 +189,7 @@ import runbook.watching.State;
 import runbook.watching.Telling;
 import runbook.watching.Watching;
 
-@Command(name = "watch", mixinStandardHelpOptions = true, version = Launch.VERSION, sortOptions = false,
+@Command(name = "watch", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
         description = "Watches until Klaviyo works again for us: tells the moment it has recovered, and not before.",
         footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n"
@@ -204,7 +203,7 @@ class Watch implements Callable<Integer> {
     private static final Duration SHORTEST = Duration.ofMillis(100);
 
     public static void main(String... args) {
-        System.exit(Launch.run(new Watch(), args));
+        System.exit(Cli.run(new Watch(), args));
     }
 
     enum Audience { internal, external, both }
@@ -264,7 +263,7 @@ class Watch implements Callable<Integer> {
     Path chart;
 
     @Mixin
-    SharedOptions shared;
+    Cli shared = new Cli();
 
     private Screen screen;
 
@@ -380,7 +379,7 @@ class Watch implements Callable<Integer> {
 
     private Telling.Choice telling() {
         Optional<URI> webhook = !post ? Optional.empty()
-                : shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(System.getenv()));
+                : shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()));
         if (post && webhook.isEmpty()) {
             throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         }
@@ -392,7 +391,7 @@ class Watch implements Callable<Integer> {
     // ---- what people see
 
     private Face face() {
-        if (!shared.json() && Screen.terminal() && LiveTerminal.capable(System.getenv("TERM"))) {
+        if (!shared.json() && shared.host().terminal() && LiveTerminal.capable(System.getenv("TERM"))) {
             try {
                 return new LiveFace(LiveTerminal.open(screen.either("u", "a").equals("u"), screen.colored()));
             } catch (IOException | RuntimeException e) {
@@ -424,7 +423,7 @@ class Watch implements Callable<Integer> {
             Files.writeString(chart, picture, StandardCharsets.UTF_8);
             screen.line("Chart: " + chart);
         } catch (IOException e) {
-            System.err.println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
+            shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
         }
     }
 

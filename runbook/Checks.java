@@ -32,6 +32,7 @@ import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppHealth;
 import runbook.OurSide.Webhook;
 import runbook.redact.Redactor;
+import runbook.Text.Json;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
 public final class Checks implements AutoCloseable {

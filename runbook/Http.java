@@ -27,6 +27,7 @@ import java.util.zip.ZipException;
 import runbook.Answer.Fault;
 import runbook.Answer.Kind;
 import runbook.Answer.Reply;
+import runbook.Text.Json;
 
 /**
  * An HTTP client for hostile networks: every request ends by its deadline, reads at most {@link #LARGEST_BODY}, and

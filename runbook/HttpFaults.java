@@ -13,6 +13,7 @@ import java.util.function.BiPredicate;
 import java.util.function.Function;
 import runbook.Answer.Fault;
 import runbook.Answer.Kind;
+import runbook.Text.Durations;
 
 /**
  * Names what kept an answer from coming, told apart by what the JDK's client throws (tried on 17 and 25). Where it has no

@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.ForkJoinTask;
 import java.util.function.Consumer;
+import runbook.Text.Json;
 
 /**
  * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear

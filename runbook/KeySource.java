@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import runbook.Settings.Problem;
 
 /** Where a private key comes from: a file, standard input, a command's output, or an environment variable. */
 public final class KeySource {
@@ -18,6 +19,7 @@ public final class KeySource {
     /**
      * Reads a key from the first of these that is given.
      *
+     * @param host     where standard input, variables and files are
      * @param option   how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
      * @param file     a file, {@code -} for standard input, or null
      * @param command  a command run by the shell, or null
@@ -25,20 +27,20 @@ public final class KeySource {
      * @return the key as it stands there, less one line end; empty when nothing is given
      * @throws Problem when file or command give nothing that could be a key
      */
-    public static Optional<Key> read(String option, String file, String command, String variable) {
+    public static Optional<Key> read(Cli.Host host, String option, String file, String command, String variable) {
         if (file != null && command != null) {
             throw new Problem(option + "-file and " + option + "-command exclude each other: give one");
         }
         if (file != null) {
-            return Optional.of(fromFile(option, file));
+            return Optional.of(fromFile(host, option, file));
         }
         return command != null
                 ? Optional.of(fromCommand(option, command))
-                : Optional.ofNullable(System.getenv(variable)).map(Key::of);
+                : host.env(variable).map(Key::of);
     }
 
-    private static Key fromFile(String option, String file) {
-        try (InputStream input = file.equals("-") ? System.in : Files.newInputStream(Path.of(file))) {
+    private static Key fromFile(Cli.Host host, String option, String file) {
+        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(host.path(file))) {
             return fromBytes(option + "-file", input.readNBytes(LONGEST + 1));
         } catch (IOException e) {
             throw new Problem(option + "-file cannot be read: " + Incident.why(e));

@@ -1,15 +1,19 @@
 package runbook;
 
 import java.io.Console;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Help.Ansi;
@@ -44,28 +48,54 @@ public final class Screen {
     private final boolean color;
     private final boolean unicode;
     private final int width;
+    private final Level level;
+    private final ZoneId zone;
 
-    private Screen(FileDescriptor descriptor, boolean noColor) {
-        Charset charset = charset();
-        boolean terminal = terminal();
-        this.out = new PrintStream(new FileOutputStream(descriptor), false, charset);
-        this.unicode = charset.newEncoder().canEncode("✓–…└");
-        this.color = terminal && !noColor && Ansi.AUTO.enabled();
-        this.width = Math.max(NARROWEST, terminal ? terminalWidth() : WIDTH_WITHOUT_TERMINAL);
+    /** How much is shown: a verdict alone, what is wrong and what comes next, or everything. */
+    public enum Level { ONE_LINE, SHORT, ALL }
+
+    /**
+     * A screen.
+     *
+     * @param host    what it is part of
+     * @param out     one of the host's streams
+     * @param noColor whether colours were declined
+     * @param level   how much to show
+     */
+    public Screen(Cli.Host host, PrintStream out, boolean noColor, Level level) {
+        this(out, host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Ansi.AUTO.enabled(),
+                host.charset().newEncoder().canEncode("✓–…└"),
+                Math.max(NARROWEST, host.terminal() ? terminalWidth(host) : WIDTH_WITHOUT_TERMINAL), level,
+                host.env("TZ").filter(name -> ZoneId.getAvailableZoneIds().contains(name)).map(ZoneId::of)
+                        .orElseGet(ZoneId::systemDefault));
     }
 
-    /** A screen on standard output. */
-    public static Screen onOutput(boolean noColor) {
-        return new Screen(FileDescriptor.out, noColor);
+    private Screen(PrintStream out, boolean color, boolean unicode, int width, Level level, ZoneId zone) {
+        this.out = out;
+        this.color = color;
+        this.unicode = unicode;
+        this.width = width;
+        this.level = level;
+        this.zone = zone;
     }
 
-    /** A screen on standard error, which leaves standard output to machines. */
-    public static Screen onError(boolean noColor) {
-        return new Screen(FileDescriptor.err, noColor);
+    /** How much is shown. */
+    public Level level() {
+        return level;
     }
 
-    /** Whether a person is at a terminal, at both ends. */
-    public static boolean terminal() {
+    /** Whether everything is shown. */
+    public boolean verbose() {
+        return level == Level.ALL;
+    }
+
+    /** Whether one line alone is shown. */
+    public boolean quiet() {
+        return level == Level.ONE_LINE;
+    }
+
+    /** Whether a person is at a terminal of this process, at both ends. */
+    static boolean atTerminal() {
         return System.console() != null && isTerminal();
     }
 
@@ -78,7 +108,8 @@ public final class Screen {
         }
     }
 
-    private static Charset charset() {
+    /** What this process's standard output is written in. */
+    static Charset charset() {
         for (String property : List.of("stdout.encoding", "sun.stdout.encoding", "native.encoding")) {
             String name = System.getProperty(property);
             if (name != null && Charset.isSupported(name)) {
@@ -88,11 +119,11 @@ public final class Screen {
         return StandardCharsets.UTF_8;
     }
 
-    private static int terminalWidth() {
+    private static int terminalWidth(Cli.Host host) {
         try {
-            String columns = System.getenv("COLUMNS");
-            if (columns != null) {
-                return Integer.parseInt(columns);
+            Optional<String> columns = host.env("COLUMNS");
+            if (columns.isPresent()) {
+                return Integer.parseInt(columns.get());
             }
             Process stty = new ProcessBuilder("stty", "size").redirectInput(Path.of("/dev/tty").toFile()).start();
             String[] size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII)
@@ -120,8 +151,7 @@ public final class Screen {
 
     /** An empty line. */
     public void line() {
-        out.println();
-        out.flush();
+        print("");
     }
 
     /** Plain text, wrapped. */
@@ -152,21 +182,24 @@ public final class Screen {
                 2 + (padded.isEmpty() ? 0 : padded.length() + 2), "0");
     }
 
-    /** A verdict: a symbol and bold words. */
+    /** A verdict: a symbol and bold words. The one line that is shown where one alone was asked for, unwrapped then. */
     public void verdict(Mark mark, String text) {
+        if (level == Level.ONE_LINE) {
+            out.println((unicode ? mark.symbol : mark.ascii) + " " + clean(text));
+            out.flush();
+            return;
+        }
         entry(mark, (unicode ? mark.symbol : mark.ascii) + " ", text, 2, "1");
     }
 
     /** A command to paste: never wrapped, for a wrapped command pastes wrong. */
     public void command(int columns, String command) {
-        out.println(" ".repeat(columns) + paint("36", clean(command)));
-        out.flush();
+        print(" ".repeat(columns) + paint("36", clean(command)));
     }
 
     /** Text as it is, line by line: a message, a tree. Only control characters are taken out. */
     public void verbatim(String text) {
-        text.lines().forEach(line -> out.println(clean(line)));
-        out.flush();
+        text.lines().forEach(line -> print(clean(line)));
     }
 
     /** The text where the terminal can show it, else its stand-in. */
@@ -174,13 +207,26 @@ public final class Screen {
         return unicode ? symbols : ascii;
     }
 
+    /** An instant in UTC to the second, with the local time beside it where that is another: {@code 2026-11-23T03:04:05Z (04:04 CET)}. */
+    public String time(Instant at) {
+        String utc = at.truncatedTo(ChronoUnit.SECONDS).toString();
+        boolean same = zone.getRules().getOffset(at).equals(ZoneOffset.UTC);
+        return same ? utc : utc + " (" + DateTimeFormatter.ofPattern("HH:mm zzz").withZone(zone).format(at) + ")";
+    }
+
+    private void print(String line) {
+        if (level != Level.ONE_LINE) {
+            out.println(line);
+            out.flush();
+        }
+    }
+
     private void entry(Mark mark, String lead, String text, int indent, String style) {
         List<String> lines = wrap(clean(text), Math.max(20, width - indent));
         for (int i = 0; i < lines.size(); i++) {
             String head = i == 0 ? paint(mark.color, clean(lead)) : " ".repeat(indent);
-            out.println((head + paint(style, lines.get(i))).stripTrailing());
+            print((head + paint(style, lines.get(i))).stripTrailing());
         }
-        out.flush();
     }
 
     private String paint(String code, String text) {

@@ -1,24 +1,40 @@
 package runbook;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.StringReader;
+import java.io.UncheckedIOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Properties;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import runbook.Message.Template;
+import runbook.Text.Json;
+import runbook.Text.Nearest;
 
 /**
  * What to look at and how hard, the same for every script.
  *
- * @param target   where things are
- * @param key      the private key; empty when none was given
- * @param revision the API revision that requests ask for
- * @param probing  how endpoints are probed
- * @param app      what is known about our application's own errors
- * @param drill    the drill's scenario, empty in earnest
- * @param proxies  the environment's proxy variables (see {@link EnvironmentProxy})
+ * @param target    where things are
+ * @param key       the private key; empty when none was given
+ * @param revision  the API revision that requests ask for
+ * @param probing   how endpoints are probed
+ * @param app       what is known about our application's own errors
+ * @param drill     the drill's scenario, empty in earnest
+ * @param proxies   the environment's proxy variables (see {@link EnvironmentProxy})
+ * @param templates texts and tables, a team's own laid over the built-in ones
  */
 public record Settings(Target target, Optional<Key> key, String revision, Probing probing, AppErrors app,
-                       Optional<String> drill, Map<String, String> proxies) {
+                       Optional<String> drill, Map<String, String> proxies, Templates templates) {
     /**
      * Base addresses without a trailing slash, and health routes in full; the last three may be null.
      *
@@ -60,11 +76,297 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
     /** The same with another key, or with none. */
     public Settings withKey(Optional<Key> other) {
-        return new Settings(target, other, revision, probing, app, drill, proxies);
+        return new Settings(target, other, revision, probing, app, drill, proxies, templates);
     }
 
     /** The same with other probing: how watch keeps within its budget. */
     public Settings withProbing(Probing other) {
-        return new Settings(target, key, revision, other, app, drill, proxies);
+        return new Settings(target, key, revision, other, app, drill, proxies, templates);
+    }
+
+    /** The same with something else known about the application's errors. */
+    public Settings withApp(AppErrors other) {
+        return new Settings(target, key, revision, probing, other, drill, proxies, templates);
+    }
+
+    /**
+     * Something that the person at the keyboard can mend: its message is one line that says what to change,
+     * and is safe to print. Scripts end with its exit code.
+     */
+    public static class Problem extends RuntimeException {
+        /** Wrong usage (DESIGN: exit code 2). */
+        public static final int USAGE = 2;
+        private final int exitCode;
+
+        /** A problem with the usage, exit code 2. */
+        public Problem(String message) {
+            this(USAGE, message);
+        }
+
+        /** A problem that ends the script with an exit code of its own. */
+        public Problem(int exitCode, String message) {
+            super(message, null, false, false);
+            this.exitCode = exitCode;
+        }
+
+        /** The exit code that the script ends with. */
+        public int exitCode() {
+            return exitCode;
+        }
+    }
+
+    /**
+     * The texts and tables in {@code templates/}. A team's own folder ({@code --templates}, {@code KLAVIYO_TEMPLATES}) is laid
+     * over the built-in ones file by file: a file there takes the place of the whole file of that name, the others stay.
+     *
+     * <p>{@link #text} gives a file as it is, {@link #template} as Mustache, {@link #table} as rows by id. Whatever is wrong
+     * with a file is a {@link Problem} (exit code 2) of one line that names file, id and field. Nothing is read before it is
+     * asked for, and nothing is remembered: a table belongs into a field of whoever uses it.
+     */
+    public static final class Templates {
+        /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=templates/slack.md}). */
+        public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md", "postmortem.html",
+                "diagnoses.json", "stores.json", "redaction.json", "scenarios.json", "team.properties");
+
+        private static final Templates BUILT_IN = new Templates(null);
+        private static final long LARGEST = 1 << 20;
+
+        private final Path over;
+
+        private Templates(Path over) {
+            this.over = over;
+        }
+
+        /** The built-in ones alone. */
+        public static Templates builtIn() {
+            return BUILT_IN;
+        }
+
+        /**
+         * A team's folder over the built-in ones.
+         *
+         * @throws Problem when there is no such folder, or it holds a file whose name is nearly that of a template
+         */
+        public static Templates over(Path folder) {
+            try (Stream<Path> files = Files.list(folder)) {
+                for (Path file : files.toList()) {
+                    String name = file.getFileName().toString();
+                    Optional<String> near = NAMES.contains(name) ? Optional.empty() : Nearest.to(name, NAMES);
+                    if (near.isPresent()) {
+                        throw new Problem(file + " is no template's name, did you mean " + near.get() + "?");
+                    }
+                }
+                return new Templates(folder);
+            } catch (IOException e) {
+                throw new Problem("--templates " + folder + " cannot be read: " + Incident.why(e)
+                        + ". Give a folder (triage --export-templates DIR makes one)");
+            }
+        }
+
+        /** What to name in messages about a file: the team's own where there is one, else {@code templates/NAME}. */
+        public String origin(String name) {
+            return own(name).map(Path::toString).orElse("templates/" + name);
+        }
+
+        private Optional<Path> own(String name) {
+            return Optional.ofNullable(over).map(folder -> folder.resolve(name)).filter(Files::exists);
+        }
+
+        /**
+         * A file's text.
+         *
+         * @throws Problem when a team's own cannot be read, or is larger than 1 MiB
+         * @throws IllegalStateException when the script has no {@code //FILES} line for it
+         */
+        public String text(String name) {
+            Optional<Path> own = own(name);
+            return own.isPresent() ? read(own.get()) : builtIn(name);
+        }
+
+        private static String read(Path file) {
+            try {
+                if (Files.size(file) > LARGEST) {
+                    throw new Problem(file + " is larger than 1 MiB: that is no template");
+                }
+                return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+            } catch (IOException e) {
+                throw new Problem(file + " cannot be read: " + Incident.why(e));
+            }
+        }
+
+        private static String builtIn(String name) {
+            try (InputStream file = Templates.class.getResourceAsStream("/templates/" + name)) {
+                if (file == null) {
+                    throw new IllegalStateException(
+                            "templates/" + name + " did not come with the script: a //FILES line is missing");
+                }
+                return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        /** A file as a Mustache template; what is wrong in it is said when it is filled. */
+        public Template template(String name) {
+            return Template.of(origin(name), text(name));
+        }
+
+        /**
+         * A JSON table: an object whose fields are the rows' ids, in their order. Each row is read into the record {@code row}
+         * as {@link Json#table} says.
+         *
+         * @throws Problem that names file, id and field
+         */
+        public <T extends Record> Map<String, T> table(String name, Class<T> row) {
+            return Json.table(origin(name), text(name), row);
+        }
+
+        /**
+         * Writes all built-in files that came with the script into a folder, to start a team's own with. Files that are there
+         * stay as they are.
+         *
+         * @return the files written
+         * @throws Problem when the folder cannot be written
+         */
+        public static List<Path> export(Path folder) {
+            try {
+                Files.createDirectories(folder);
+                for (String name : NAMES) {
+                    if (Files.exists(folder.resolve(name))) {
+                        throw new Problem(folder.resolve(name) + " is there already: give a new folder");
+                    }
+                }
+                for (String name : NAMES) {
+                    Files.writeString(folder.resolve(name), builtIn(name));
+                }
+                return NAMES.stream().map(folder::resolve).toList();
+            } catch (IOException e) {
+                throw new Problem("--export-templates " + folder + " cannot be written: " + Incident.why(e));
+            }
+        }
+    }
+
+    /**
+     * A value that was not given as an option.
+     *
+     * @param text   as it stands there
+     * @param source the variable, or the file, that it comes from, for people
+     */
+    public record Value(String text, String source) { }
+
+    /**
+     * Values that stand elsewhere than on the command line. The later wins: {@code templates/team.properties},
+     * {@code ~/.klaviyo-runbook.properties}, the environment. Names are the options' long names without dashes; what only one
+     * script has is written {@code rotate-key.to}. Neither file may hold a secret.
+     */
+    public static final class Values {
+        /** Settings that no option has: the catalog's name for printed commands, and the folder of incidents. */
+        private static final List<String> PLAIN = List.of("catalog", "incidents");
+        private static final List<String> SCRIPTS =
+                List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem", "drill", "sandbox");
+        private static final Map<String, String> ENVIRONMENT = Map.of(
+                "api-url", "KLAVIYO_API_URL",
+                "status-url", "KLAVIYO_STATUS_URL",
+                "app-url", "KLAVIYO_APP_URL",
+                "webhook-url", "KLAVIYO_WEBHOOK_URL",
+                "prometheus", "KLAVIYO_PROMETHEUS_URL",
+                "revision", "KLAVIYO_REVISION",
+                "timeout", "KLAVIYO_TIMEOUT",
+                "incident", "KLAVIYO_INCIDENT",
+                "templates", "KLAVIYO_TEMPLATES",
+                "catalog", "KLAVIYO_RUNBOOK_CATALOG");
+
+        private record Source(String name, Properties values) { }
+
+        private final Map<String, String> environment;
+        private final String script;
+        private final List<Source> files;
+
+        private Values(Map<String, String> environment, String script, List<Source> files) {
+            this.environment = environment;
+            this.script = script;
+            this.files = files;
+        }
+
+        /**
+         * Reads the person's own file and the team's.
+         *
+         * @param home      the folder that holds {@code .klaviyo-runbook.properties}, or not
+         * @param templates null to leave the team's file out: how its own place is found
+         * @param script    whose values these are
+         * @throws Problem when a file cannot be read, or a value in it is a secret
+         */
+        static Values read(Map<String, String> environment, Path home, Templates templates, String script) {
+            Path own = home.resolve(".klaviyo-runbook.properties");
+            Source person = new Source(own.toString(), Files.isRegularFile(own) ? parse(own.toString(), Templates.read(own))
+                    : new Properties());
+            Source team = templates == null ? new Source("", new Properties())
+                    : new Source(templates.origin("team.properties"),
+                            parse(templates.origin("team.properties"), templates.text("team.properties")));
+            return new Values(environment, script, List.of(person, team));
+        }
+
+        private static Properties parse(String origin, String text) {
+            try {
+                Properties values = new Properties();
+                values.load(new StringReader(text));
+                values.forEach((name, value) -> refuseSecret(origin, name.toString(), value.toString()));
+                return values;
+            } catch (IOException | IllegalArgumentException e) {
+                throw new Problem(origin + " is no properties file (name=value a line): " + Text.safe(e.getMessage(), 80));
+            }
+        }
+
+        private static void refuseSecret(String origin, String name, String value) {
+            boolean secret = !Key.mask(value).equals(value) || value.contains("hooks.slack.com/")
+                    || Pattern.compile("://[^/\\s@]+@|(?i:bearer\\s+\\S{8})|-----BEGIN").matcher(value).find();
+            if (secret) {
+                throw new Problem(origin + ": " + Text.safe(name, 40)
+                        + " holds a secret: take it out, and give it in the environment or from a secret store");
+            }
+        }
+
+        /** A value by its name; empty where none stands anywhere. */
+        public Optional<Value> of(String name) {
+            String variable = ENVIRONMENT.get(name);
+            String given = variable == null ? "" : environment.getOrDefault(variable, "");
+            if (!given.isBlank()) {
+                return Optional.of(new Value(given, variable));
+            }
+            for (Source file : files) {
+                for (String written : List.of(script + "." + name, name)) {
+                    String value = file.values.getProperty(written, "");
+                    if (!value.isBlank()) {
+                        return Optional.of(new Value(value.strip(), file.name));
+                    }
+                }
+            }
+            return Optional.empty();
+        }
+
+        /**
+         * Refuses names that nothing has.
+         *
+         * @param shared options that scripts share, without dashes
+         * @param own    options that only this script has
+         */
+        void refuseUnknown(Collection<String> shared, Collection<String> own) {
+            TreeSet<String> known = new TreeSet<>(shared);
+            known.addAll(PLAIN);
+            shared.forEach(name -> known.add(script + "." + name));
+            own.forEach(name -> known.add(script + "." + name));
+            for (Source file : files) {
+                for (String name : new TreeSet<>(file.values.stringPropertyNames())) {
+                    if (!known.contains(name) && !ofAnotherScript(name)) {
+                        throw new Problem(file.name + ": there is no " + Text.safe(name, 40) + Nearest.hint(name, known));
+                    }
+                }
+            }
+        }
+
+        private boolean ofAnotherScript(String name) {
+            String prefix = name.contains(".") ? name.substring(0, name.indexOf('.')) : "";
+            return SCRIPTS.contains(prefix) && !prefix.equals(script);
+        }
     }
 }

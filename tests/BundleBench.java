@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.zip.Deflater;
 import java.util.zip.ZipFile;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.redact.RuleSamples;
 
 /**

@@ -36,7 +36,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** The bundle as its users make it: the real program, every source, and nothing in the archive that should not be. */
 class DebugBundleTest {

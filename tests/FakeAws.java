@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArraySet;
-import runbook.Json;
+import runbook.Text.Json;
 
 /**
  * AWS Secrets Manager on loopback, as far as a rotation needs it: versions with their labels, idempotent puts, and the

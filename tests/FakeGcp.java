@@ -12,7 +12,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
 import com.fasterxml.jackson.databind.JsonNode;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** Google Secret Manager (v1) on loopback: numbered versions, checksums, and the errors of the real one. */
 final class FakeGcp implements AutoCloseable {

@@ -13,7 +13,7 @@ import java.util.Set;
 import java.util.concurrent.CopyOnWriteArraySet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** A Kubernetes API server on loopback with secrets and deployments, as strict as the real one about what a rotation sends. */
 final class FakeKubernetes implements AutoCloseable {

@@ -30,7 +30,7 @@ import runbook.Answer;
 import runbook.Answer.Kind;
 import runbook.Endpoint;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.Settings;
 import runbook.Checks;

@@ -12,7 +12,7 @@ import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** From the page to the closed postmortem with nothing but the five commands, as {@code ./jbang drill} shows them. */
 class GameDayTest {

@@ -22,8 +22,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import runbook.Http;
-import runbook.Json;
-import runbook.Problem;
+import runbook.Text.Json;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Event;
 import runbook.Announcement;
@@ -60,7 +60,7 @@ class MessageTest {
     @EnumSource(State.class)
     void internalHasEveryField(State state) {
         String text = Messages.internal(
-                Announcement.of("key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30"));
+                Message.of("key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30"));
 
         INTERNAL_FIELDS.forEach(field -> assertTrue(text.contains(field), field + " in\n" + text));
         assertTrue(text.startsWith("P1 INCIDENT"), text);
@@ -73,7 +73,7 @@ class MessageTest {
     @EnumSource(Diagnosis.class)
     void externalNamesNothing(Diagnosis diagnosis) {
         for (State state : State.values()) {
-            Announcement announcement = Announcement.of(diagnosis.id(), "P1", state, AT)
+            Message announcement = Message.of(diagnosis.id(), "P1", state, AT)
                     .withLead("Ana")
                     .withImpact("db7.internal is down")
                     .withRootCause("account AbC123 revoked by Ana")
@@ -111,12 +111,12 @@ class MessageTest {
 
             Next update: by 2026-11-23T03:09Z
             Last updated: 2026-11-23T03:04Z
-            """, Messages.external(Announcement.of("klaviyo-outage", "P1", State.MITIGATING, AT)));
+            """, Messages.external(Message.of("klaviyo-outage", "P1", State.MITIGATING, AT)));
     }
 
     @Test
     void nothingIsSaidToBeDoneBeforeItIs() {
-        Announcement first = Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT);
+        Message first = Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT);
         String internal = Messages.internal(first);
         String external = Messages.external(first);
 
@@ -133,7 +133,7 @@ class MessageTest {
                 new Event(AT, "triage", Event.ACKNOWLEDGED, "Ana leads", Json.object().put("by", "Ana")),
                 new Event(AT.plusSeconds(600), "postmortem", Event.MITIGATED, "fallback on at the shop", Json.object()));
         Instant now = AT.plus(Duration.ofMinutes(15));
-        String text = Messages.internal(Announcement.of("klaviyo-outage", "P1", State.of(journal), now, journal));
+        String text = Messages.internal(Message.of("klaviyo-outage", "P1", State.of(journal), now, journal));
 
         assertTrue(text.contains("Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n"), text);
         assertTrue(text.contains("Incident lead: @Ana\n"), text);
@@ -142,7 +142,7 @@ class MessageTest {
 
     @Test
     void resolutionTellsAboutLostData() {
-        Announcement over = Announcement.of("klaviyo-outage", "P1", State.RESOLVED, AT);
+        Message over = Message.of("klaviyo-outage", "P1", State.RESOLVED, AT);
 
         assertTrue(Messages.external(over.withDataLoss(DataLoss.NONE)).contains("No data was lost."));
         assertTrue(Messages.external(over).contains("We are checking that no data was lost"));
@@ -151,8 +151,8 @@ class MessageTest {
 
     @Test
     void drillsSayDrill() {
-        Announcement drill =
-                Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT).withDrill(Optional.of("outage"));
+        Message drill =
+                Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT).withDrill(Optional.of("outage"));
 
         assertTrue(Messages.internal(drill).startsWith("DRILL (outage)"));
         assertTrue(Messages.external(drill).startsWith("DRILL"));
@@ -160,7 +160,7 @@ class MessageTest {
 
     @Test
     void nobodyEstimatesOrLeadsByDefault() {
-        String text = Messages.internal(Announcement.of("klaviyo-outage", "P1", State.INVESTIGATING, AT));
+        String text = Messages.internal(Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT));
 
         assertTrue(text.contains("ETA: unknown\n") && text.contains("Incident lead: nobody yet\n"), text);
         assertTrue(text.contains("(suspected)"), "a cause is suspected until something is done about it");
@@ -168,7 +168,7 @@ class MessageTest {
 
     @Test
     void valuesStayOneLineEach() {
-        String text = Messages.internal(Announcement.of("x", "P1", State.INVESTIGATING, AT)
+        String text = Messages.internal(Message.of("x", "P1", State.INVESTIGATING, AT)
                 .withImpact("a\nStatus: RESOLVED\u001b[31m pk_0123456789abcdef0123456789abcdef01"));
 
         assertEquals(1, text.lines().filter(line -> line.startsWith("Status:")).count(), text);
@@ -177,7 +177,7 @@ class MessageTest {
 
     @Test
     void slackTextCannotMentionOrLink() {
-        String text = Messages.forSlack(Announcement.of("x", "P1", State.INVESTIGATING, AT)
+        String text = Messages.forSlack(Message.of("x", "P1", State.INVESTIGATING, AT)
                 .withImpact("<!channel> <https://evil|click> a & b")
                 .withLead("<@U123>"));
 
@@ -190,7 +190,7 @@ class MessageTest {
     void cadence(long minutesAfterTheBegin, long minutesToTheNext) {
         Instant now = AT.plus(Duration.ofMinutes(minutesAfterTheBegin));
 
-        assertEquals(now.plus(Duration.ofMinutes(minutesToTheNext)), Cadence.next(AT, now));
+        assertEquals(now.plus(Duration.ofMinutes(minutesToTheNext)), Message.due(AT, now));
     }
 
     @ParameterizedTest
@@ -225,7 +225,7 @@ class MessageTest {
             "a {{#drill}}x;team.md: Section missing close tag",
             "{{>other}};a template cannot include another"})
     void templateErrorsSayWhatIsMeant(String template, String message) {
-        Announcement announcement = Announcement.of("x", "P1", State.INVESTIGATING, AT);
+        Message announcement = Message.of("x", "P1", State.INVESTIGATING, AT);
         Template team = Template.of("team.md", template.replace("\\n", "\n"));
 
         Problem problem = assertThrows(Problem.class, () -> Messages.internal(announcement, team));

@@ -8,7 +8,8 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.Template;
+import runbook.Message.Template;
+import runbook.Settings.Templates;
 import runbook.report.Unfinished;
 import runbook.DecisionTree.Diagnosis;
 
@@ -98,7 +99,7 @@ class PostmortemCheckTest {
     @Test
     void aFreshOneIsUnfinishedAndAFilledInOneIsFinished() {
         String fresh = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.KEY_INVALID))
-                .markdown(Template.bundled("postmortem.md"), Optional.empty())
+                .markdown(Templates.builtIn().template("postmortem.md"), Optional.empty())
                 .text();
         String done = fresh.replace("**(to confirm)**", "")
                 .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2027-01-15")

@@ -29,11 +29,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Settings;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Template;
+import runbook.Message.Template;
+import runbook.Settings.Templates;
 import runbook.report.Prometheus;
 import runbook.report.Report;
 import runbook.DecisionTree.Diagnosis;
@@ -140,7 +141,7 @@ class PostmortemEvidenceTest {
     }
 
     private static String markdown(Report report) {
-        return report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
+        return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
     }
 
     @Test

@@ -13,7 +13,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Template;
+import runbook.Message.Template;
+import runbook.Settings.Templates;
 import runbook.report.Report;
 import runbook.sandbox.Scenario;
 import runbook.DecisionTree.Diagnosis;
@@ -80,7 +81,7 @@ class PostmortemGoldenTest {
     }
 
     private static String markdown(Report report) {
-        return report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
+        return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
     }
 
     private static void compare(String name, String actual) throws IOException {

@@ -19,11 +19,12 @@ import org.jsoup.nodes.Element;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Json;
-import runbook.Problem;
+import runbook.Text.Json;
+import runbook.Settings.Problem;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Template;
+import runbook.Message.Template;
+import runbook.Settings.Templates;
 import runbook.report.Prometheus;
 import runbook.report.Report;
 import runbook.DecisionTree.Diagnosis;
@@ -114,14 +115,14 @@ class PostmortemHostileTest {
             KEY})
     void nothingRunsAndNothingBreaks(String hostile) {
         Report report = PostmortemJournals.report(with(hostile));
-        String markdown = report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
+        String markdown = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
         Document page = Jsoup.parse(report.html(markdown));
 
         assertInert(page);
         assertSameShape(page);
         assertEquals(
                 markdown,
-                report.markdown(Template.bundled("postmortem.md"), Optional.of(markdown))
+                report.markdown(Templates.builtIn().template("postmortem.md"), Optional.of(markdown))
                         .text(),
                 "its markers are its own");
         assertFalse((markdown + page.outerHtml()).contains(KEY), "keys are masked");
@@ -214,7 +215,7 @@ class PostmortemHostileTest {
                                 + "{\"at\":\"2026-11-20T03:5")
                         .getBytes(StandardCharsets.UTF_8));
         Report report = PostmortemJournals.report(incident);
-        String text = report.markdown(Template.bundled("postmortem.md"), Optional.empty()).text();
+        String text = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
 
         assertTrue(
                 text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"), text);

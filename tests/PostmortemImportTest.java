@@ -14,9 +14,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.report.EventsFile;
-import runbook.report.Moment;
+import runbook.Moment;
 import runbook.report.Told;
 
 /** Times as people say them, and events from other tools' files. */

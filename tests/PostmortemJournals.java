@@ -8,7 +8,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Event;
 import runbook.Incident;
 import runbook.report.Prometheus;

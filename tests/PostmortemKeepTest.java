@@ -9,7 +9,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Template;
+import runbook.Message.Template;
+import runbook.Settings.Templates;
 import runbook.report.Report;
 import runbook.DecisionTree.Diagnosis;
 
@@ -26,7 +27,7 @@ class PostmortemKeepTest {
     }
 
     private Report.Written write(Optional<String> existing) {
-        return PostmortemJournals.report(incident).markdown(Template.bundled("postmortem.md"), existing);
+        return PostmortemJournals.report(incident).markdown(Templates.builtIn().template("postmortem.md"), existing);
     }
 
     private Report.Written again(String existing) {

@@ -17,7 +17,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Event;
 import runbook.Incident;
 import runbook.DecisionTree.Diagnosis;

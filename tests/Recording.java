@@ -18,7 +18,7 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;

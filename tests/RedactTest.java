@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.redact.Cleaner;
 import runbook.redact.Piece;
 import runbook.redact.Pieces;

@@ -2,7 +2,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;

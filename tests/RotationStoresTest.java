@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.rotation.Places;
 
 /** What each store is sent: words, environment, standard input; and that a dotenv file stays as it was but for the key. */

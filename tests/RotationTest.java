@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.Event;
 import runbook.Incident;

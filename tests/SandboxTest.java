@@ -49,7 +49,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Endpoint;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.Revision;
 import runbook.sandbox.Sandbox;

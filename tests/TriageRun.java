@@ -4,7 +4,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.StreamSupport;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** What {@code triage --json} said. */
 record TriageRun(Cli.Result result, JsonNode json) {

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Event;
 import runbook.Incident;
 import runbook.sandbox.Sandbox;

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Event;
 import runbook.Incident;
 import runbook.sandbox.Sandbox;

@@ -61,7 +61,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import runbook.Text;
-import runbook.Launch;
+import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.sandbox.Sandbox;
@@ -70,7 +70,7 @@ import runbook.sandbox.Scenario;
 @Command(
         name = "drill",
         mixinStandardHelpOptions = true,
-        version = Launch.VERSION,
+        version = Cli.VERSION,
         sortOptions = false,
         description = {
             "A game day: the private key was revoked. Five commands take the team from the page to the closed"
@@ -83,7 +83,7 @@ class Drill implements Callable<Integer> {
     private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
 
     public static void main(String... args) {
-        System.exit(Launch.run(new Drill(), args));
+        System.exit(Cli.run(new Drill(), args));
     }
 
     @Option(names = {"-y", "--yes"}, description = "go on without waiting for Enter")

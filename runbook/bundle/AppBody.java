@@ -9,7 +9,7 @@ import runbook.Answer;
 import runbook.Answer.Fault;
 import runbook.Answer.Reply;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** What our application's health endpoint answers. */
 record AppBody(URI address, Http http, Duration timeout) implements Collector {

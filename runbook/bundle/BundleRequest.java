@@ -6,7 +6,7 @@ import java.time.ZoneId;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import runbook.Launcher;
+import runbook.Cli.Launcher;
 import runbook.Settings;
 import runbook.Incident;
 import runbook.redact.Policy;

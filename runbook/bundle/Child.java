@@ -5,7 +5,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import runbook.Problem;
+import runbook.Settings.Problem;
 
 /**
  * A child process whose standard output is evidence. It is started from a list of words, never by a shell; it does not inherit

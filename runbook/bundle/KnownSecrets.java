@@ -15,7 +15,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import runbook.Key;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Incident;
 import runbook.redact.Policy;

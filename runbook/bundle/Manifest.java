@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** {@code manifest.json} and {@code redaction.json}: what is in an archive, where it comes from, what is missing, and what was taken out. */
 final class Manifest {

@@ -5,8 +5,8 @@ import java.io.IOException;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
-import runbook.Json;
-import runbook.Problem;
+import runbook.Text.Json;
+import runbook.Settings.Problem;
 
 /** The logs of all pods that a selector finds, with those of containers that were restarted, and the pods' states. */
 record Pods(String namespace, String selector, LineChoice.Wanted wanted) implements Collector {

@@ -11,7 +11,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** Which Klaviyo libraries a project uses, by what its package files say. */
 record ProjectVersions(Path project) implements Collector {

@@ -9,7 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Text;
 import runbook.redact.PlainInput;
 import runbook.redact.Redactor;

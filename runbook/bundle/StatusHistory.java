@@ -16,7 +16,7 @@ import runbook.Answer;
 import runbook.Answer.Fault;
 import runbook.Answer.Reply;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Text;
 
 /** What the vendor's status page says of the window: incidents that touch it, with every update, and the page now. */

@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
 import runbook.Answer;
 import runbook.Answer.Reply;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 
 /** Where this runs: chosen environment variables, system, Java, proxy settings, and how far the clock is off. */

@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.Text;
 
 /** Unpacks a bundle that came from somebody else: no path leaves the folder, nothing is overwritten, and no bomb fills the disk. */

@@ -2,7 +2,7 @@ package runbook.bundle;
 
 import java.util.Map;
 import java.util.stream.Collectors;
-import runbook.Problem;
+import runbook.Settings.Problem;
 
 /** What was collected could not be made safe to share: it has been deleted. */
 public final class Unsafe extends Problem {

@@ -22,7 +22,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.redact.Piece;
 import runbook.redact.Pieces;
 import runbook.redact.Policy;

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
-import runbook.Problem;
+import runbook.Settings.Problem;
 
 /** What a redactor goes by besides the table: which personal data may stay, which secrets are known, and the pseudonyms' key. */
 public final class Policy {

@@ -20,8 +20,8 @@ import java.util.TreeMap;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
-import runbook.Json;
-import runbook.Problem;
+import runbook.Text.Json;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Incident;
 

@@ -8,7 +8,7 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.Incident;
 
 /**

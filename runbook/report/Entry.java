@@ -3,7 +3,7 @@ package runbook.report;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Instant;
 import java.util.Set;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Event;
 
 /**

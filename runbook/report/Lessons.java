@@ -6,7 +6,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
-import runbook.Json;
+import runbook.Text.Json;
 
 /**
  * What one kind of incident usually teaches, from {@code templates/lessons.json}: suggestions for people to judge.

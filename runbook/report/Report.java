@@ -9,9 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Incident;
-import runbook.Template;
+import runbook.Message.Template;
 
 /** A postmortem made from what was recorded, and kept up to date without touching what people wrote into it. */
 public final class Report {

@@ -12,7 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.LongStream;
 import java.util.stream.StreamSupport;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** What watch saw, round by round ({@code watch-rounds.jsonl}), for a picture where no other numbers are to be had. */
 final class Rounds {

@@ -11,8 +11,8 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Event;
-import runbook.Wording;
-import runbook.Words;
+import runbook.Message.Wording;
+import runbook.Message.Words;
 
 /** The evidence told as the fields of {@code templates/postmortem.md}. */
 final class Story {

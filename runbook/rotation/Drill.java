@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import runbook.Key;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.rotation.Trouble.Kind;
 import runbook.sandbox.Sandbox;
 

@@ -2,7 +2,7 @@ package runbook.rotation;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Map;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;
 

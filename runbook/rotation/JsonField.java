@@ -5,7 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.util.Optional;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** A string field at the top of a JSON secret: read, and replaced with every other character left as it is. */
 final class JsonField {

@@ -15,7 +15,7 @@ import runbook.ApiError;
 import runbook.Checks.Deadline;
 import runbook.Endpoint;
 import runbook.Http;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.Settings;
 import runbook.ApiChecks.Auth;

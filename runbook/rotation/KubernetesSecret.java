@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.Map;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;
 

@@ -3,7 +3,7 @@ package runbook.rotation;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
-import runbook.Json;
+import runbook.Text.Json;
 
 /**
  * What a tool gave. It may hold a key, so it has no text of its own.

@@ -6,7 +6,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import runbook.Key;
-import runbook.Problem;
+import runbook.Settings.Problem;
 import runbook.Text;
 
 /** The table of stores and restart targets: how each is written on the command line, and what it becomes. */

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Key;
 import runbook.rotation.Step.Outcome;
 

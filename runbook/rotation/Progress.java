@@ -12,7 +12,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Key;
 import runbook.Incident;
 import runbook.rotation.Trouble.Kind;

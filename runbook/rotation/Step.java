@@ -2,7 +2,7 @@ package runbook.rotation;
 
 import java.util.Locale;
 import java.util.Map;
-import runbook.Json;
+import runbook.Text.Json;
 import com.fasterxml.jackson.databind.JsonNode;
 
 /**

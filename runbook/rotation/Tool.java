@@ -17,7 +17,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Key;
 import runbook.Text;
 import runbook.rotation.Trouble.Kind;

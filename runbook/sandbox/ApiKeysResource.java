@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.sandbox.Keyring.ApiKey;
 
 /** The beta API that lists, renames, enables and disables the private keys of an account. It makes none, as the real one. */

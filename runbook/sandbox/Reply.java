@@ -3,7 +3,7 @@ package runbook.sandbox;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import runbook.Json;
+import runbook.Text.Json;
 
 /**
  * An answer. {@link #DROPPED} closes the connection without one.

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** A Slack incoming webhook (api.slack.com/messaging/webhooks): {@code ok} for a message, its own error words for anything else. */
 final class SlackSite {

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Text;
 import runbook.Event;
 

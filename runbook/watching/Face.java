@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.function.Supplier;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
 public interface Face extends AutoCloseable {

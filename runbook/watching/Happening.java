@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
 import java.util.function.LongFunction;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Text;
 
 /** Something that a watch notices and that people will want to know, once. */

@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import runbook.Problem;
+import runbook.Settings.Problem;
 
 /**
  * A command that is run on every change of state ({@code --exec}). It is split into words here and never passes a shell,

@@ -10,7 +10,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import runbook.Http;
-import runbook.Slack;
+import runbook.Message.Slack;
 
 /**
  * Tells people, on threads of its own, so that a Slack that hangs delays no round and no command. A message is tried

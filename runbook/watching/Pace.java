@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.DoubleSupplier;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Endpoint;
 
 /**

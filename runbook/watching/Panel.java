@@ -10,7 +10,7 @@ import java.util.Map;
 import org.jline.utils.AttributedString;
 import org.jline.utils.AttributedStringBuilder;
 import org.jline.utils.AttributedStyle;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Text;
 import runbook.watching.Reading.Result;
 

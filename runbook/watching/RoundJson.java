@@ -6,7 +6,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import runbook.Json;
+import runbook.Text.Json;
 
 /** A round as {@code watch --json} prints it. */
 final class RoundJson {

@@ -12,7 +12,7 @@ import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.function.Consumer;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Incident;
 
 /**

@@ -18,7 +18,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Event;
 import runbook.Incident;
 import runbook.Journal;

@@ -16,8 +16,7 @@ import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import runbook.Http;
 import runbook.Event;
-import runbook.Announcement;
-import runbook.Messages;
+import runbook.Message;
 
 /** What people are told, and when: on every change of state, and again while it lasts. */
 public final class Telling implements AutoCloseable {
@@ -126,7 +125,7 @@ public final class Telling implements AutoCloseable {
     }
 
     private void drafts(State state, Instant at) {
-        Announcement announcement = announcement(state, at);
+        Message announcement = announcement(state, at);
         Map<String, String> drafts = new LinkedHashMap<>();
         if (choice.internal()) {
             drafts.put("message-" + STAMP.format(at) + "-internal.md", Messages.internal(announcement));
@@ -142,7 +141,7 @@ public final class Telling implements AutoCloseable {
     }
 
     /** The message as the journal has it: a person may have said by hand that something was done, or what it is. */
-    private Announcement announcement(State state, Instant at) {
+    private Message announcement(State state, Instant at) {
         List<Event> journal = scribe.journal();
         Past past = Past.of(journal);
         runbook.State stands =
@@ -150,13 +149,13 @@ public final class Telling implements AutoCloseable {
         if (state != State.RECOVERED && stands == runbook.State.RESOLVED) {
             stands = runbook.State.INVESTIGATING;
         }
-        Announcement plain = Announcement.of(
+        Message plain = Message.of(
                         past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)
                 .withLead(choice.lead().orElse("")).withDrill(drill);
         if (state == State.RECOVERED) {
             return plain;
         }
-        Announcement next = plain.withNext(at.plus(choice.remind()));
+        Message next = plain.withNext(at.plus(choice.remind()));
         return ACTIONS.containsKey(state) ? next.withAction(ACTIONS.get(state)) : next;
     }
 

@@ -15,7 +15,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Text;
 import runbook.Event;
 import runbook.Incident;

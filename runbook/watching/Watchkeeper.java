@@ -7,7 +7,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Text;
 import runbook.watching.Happening.Blip;
 import runbook.watching.Happening.Degraded;

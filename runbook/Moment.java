@@ -1,4 +1,4 @@
-package runbook.report;
+package runbook;
 
 import java.time.DateTimeException;
 import java.time.Duration;
@@ -14,9 +14,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import runbook.Durations;
-import runbook.Problem;
-import runbook.Text;
+import runbook.Text.Durations;
+import runbook.Settings.Problem;
 
 /**
  * Times as people say them: {@code 10:12}, {@code 10 min ago}, {@code 2026-11-23 10:12}, ISO 8601. What has no offset is

@@ -1,0 +1,683 @@
+package runbook;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import picocli.AutoComplete;
+import picocli.CommandLine;
+import picocli.CommandLine.Help;
+import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.UsageMessageSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
+import runbook.Settings.Problem;
+import runbook.Settings.Templates;
+import runbook.Settings.Value;
+import runbook.Settings.Values;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Text.Nearest;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Scenario;
+
+/**
+ * The command line of every script: it runs a command and turns whatever happens into the documented exit code and one clear
+ * line ({@link #run(Object, String...)}), and it is the mixin with the options that scripts share, and what they add up to.
+ * A script that has no use for some of them says so: {@code @Mixin Cli cli = Cli.without("--webhook-url")}.
+ */
+public final class Cli {
+    /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
+    public static final String VERSION = "1.0.0";
+    private static final int BUG = 1;
+    /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
+    private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
+
+    /**
+     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own process.
+     *
+     * @param environment the environment variables
+     * @param folder      the current folder, empty for the process's own: relative paths start there
+     * @param in          standard input
+     * @param out         standard output
+     * @param err         standard error
+     * @param charset     what {@code out} and {@code err} are written in
+     * @param terminal    whether a person is at a terminal, at both ends
+     */
+    public record Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err,
+                       Charset charset, boolean terminal) {
+        /** Streams in UTF-8, and no terminal. */
+        public Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err) {
+            this(environment, folder, in, out, err, StandardCharsets.UTF_8, false);
+        }
+
+        /** This process. */
+        public static Host ofProcess() {
+            Charset charset = Screen.charset();
+            return new Host(System.getenv(), Path.of(""), new FileInputStream(FileDescriptor.in),
+                    new PrintStream(new FileOutputStream(FileDescriptor.out), true, charset),
+                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset, Screen.atTerminal());
+        }
+
+        /** A variable's value; empty where it is not set, or blank. */
+        public Optional<String> env(String name) {
+            return Optional.ofNullable(environment.get(name)).filter(value -> !value.isBlank());
+        }
+
+        /** A path that somebody wrote, from the current folder. */
+        public Path path(String text) {
+            return folder.toString().isEmpty() ? Path.of(text) : folder.resolve(text);
+        }
+
+        /** The person's home folder. */
+        public Path home() {
+            return Path.of(env("HOME").orElse(System.getProperty("user.home")));
+        }
+    }
+
+    // ---- the options
+
+    @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
+            description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
+    String apiUrl;
+
+    @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 1011,
+            description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
+    String statusUrl;
+
+    @Option(names = "--app-url", paramLabel = "URL", order = 1012,
+            description = "our application's health endpoint (KLAVIYO_APP_URL)")
+    String appUrl;
+
+    @Option(names = "--webhook-url", paramLabel = "URL", order = 1013,
+            description = "where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)")
+    String webhookUrl;
+
+    @Option(names = "--prometheus", paramLabel = "URL", order = 1014,
+            description = "anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)")
+    String prometheusUrl;
+
+    @Option(names = "--revision", paramLabel = "DATE", order = 1015,
+            description = "API revision to ask for (KLAVIYO_REVISION; 2026-10-15)")
+    String revision;
+
+    @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
+            description = "private key from a file, - for standard input (else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN "
+                    + "for OAuth)")
+    String keyFile;
+
+    @Option(names = "--key-command", paramLabel = "CMD", order = 1021,
+            description = "private key from a command's output")
+    String keyCommand;
+
+    @Option(names = "--insecure-http", order = 1022, description = "send the key even where --api-url is plain http")
+    boolean insecureHttp;
+
+    @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 1030,
+            description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
+    Duration timeout;
+
+    @Option(names = "--incident", paramLabel = "DIR", order = 1031,
+            description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
+    Path incident;
+
+    @Option(names = "--drill", paramLabel = "SCENARIO", order = 1032, completionCandidates = Scenarios.class,
+            description = "run against the embedded sandbox: ${COMPLETION-CANDIDATES}")
+    String drill;
+
+    @Option(names = "--templates", paramLabel = "DIR", order = 1033,
+            description = "our own texts and tables, laid over the built-in ones file by file (KLAVIYO_TEMPLATES)")
+    Path templatesFolder;
+
+    @Option(names = "--json", order = 1040, description = "machine-readable on standard output, text on standard error")
+    boolean json;
+
+    @Option(names = {"-v", "--verbose"}, order = 1041, description = "everything, and where values came from")
+    boolean verbose;
+
+    @Option(names = {"-q", "--quiet"}, order = 1042, description = "one line")
+    boolean quiet;
+
+    @Option(names = "--no-color", order = 1043, description = "no colours (NO_COLOR does the same)")
+    boolean noColor;
+
+    @Option(names = "--completion", paramLabel = "SHELL", order = 1044, help = true,
+            description = "print a completion script, for bash or zsh, and do nothing else")
+    String completion;
+
+    @Spec(Spec.Target.MIXEE)
+    CommandSpec spec;
+
+    private final Predicate<String> wanted;
+    private Host host;
+    private Values values;
+    private Templates templates = Templates.builtIn();
+    private Screen screen;
+    private Sandbox sandbox;
+    private Thread sandboxEnd;
+
+    private Cli(Predicate<String> wanted) {
+        this.wanted = wanted;
+    }
+
+    /** All shared options. */
+    public Cli() {
+        this(name -> true);
+    }
+
+    /** All shared options but these, by their long names. */
+    public static Cli without(String... names) {
+        return new Cli(name -> !List.of(names).contains(name));
+    }
+
+    /** Of the shared options only these, by their long names. */
+    public static Cli with(String... names) {
+        return new Cli(name -> List.of(names).contains(name));
+    }
+
+    /** The scenarios' names, for help and completion. */
+    static final class Scenarios implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return names().iterator();
+        }
+
+        static List<String> names() {
+            return Stream.of(Scenario.values()).map(Scenario::id).toList();
+        }
+    }
+
+    // ---- running a command
+
+    /**
+     * Parses, runs, and gives the exit code for {@code System.exit}.
+     *
+     * @param command a picocli command that is a {@code Callable<Integer>}
+     */
+    public static int run(Object command, String... arguments) {
+        return run(command, Host.ofProcess(), arguments);
+    }
+
+    /** The same with something else around it than this process. */
+    public static int run(Object command, Host host, String... arguments) {
+        CommandLine line = new CommandLine(command);
+        List<Cli> mixins = mixins(line);
+        try {
+            prepare(line, host, mixins, arguments);
+            return line.execute(arguments);
+        } catch (Problem problem) {
+            return failure(host, problem);
+        } finally {
+            mixins.forEach(Cli::close);
+            host.out.flush();
+            host.err.flush();
+        }
+    }
+
+    /** The command line that {@link #run(Object, String...)} executes: what tests of the documentation look at. */
+    public static CommandLine commandLine(Object command) {
+        CommandLine line = new CommandLine(command);
+        prepare(line, Host.ofProcess(), mixins(line));
+        return line;
+    }
+
+    private static List<Cli> mixins(CommandLine line) {
+        List<Cli> found = new ArrayList<>();
+        for (CommandSpec mixin : line.getCommandSpec().mixins().values()) {
+            if (mixin.userObject() instanceof Cli cli) {
+                found.add(cli);
+            }
+        }
+        line.getSubcommands().values().forEach(sub -> found.addAll(mixins(sub)));
+        return found;
+    }
+
+    private static void prepare(CommandLine line, Host host, List<Cli> mixins, String... arguments) {
+        String script = line.getCommandName();
+        Values person = Values.read(host.environment, host.home(), null, script);
+        Templates templates = templatesArgument(arguments).or(() -> person.of("templates").map(Value::text))
+                .map(folder -> Templates.over(host.path(folder))).orElse(Templates.builtIn());
+        Values values = Values.read(host.environment, host.home(), templates, script);
+        Set<String> shared = new TreeSet<>();
+        for (OptionSpec option : CommandSpec.forAnnotatedObject(new Cli()).options()) {
+            shared.add(name(option));
+        }
+        for (Cli cli : mixins) {
+            cli.host = host;
+            cli.values = values;
+            cli.templates = templates;
+            List.copyOf(cli.spec.options()).stream()
+                    .filter(option -> shared.contains(name(option)) && !cli.wanted.test(option.longestName()))
+                    .forEach(cli.spec::remove);
+        }
+        values.refuseUnknown(shared, ownOptions(line, shared));
+        settings(line, host, values);
+    }
+
+    private static String name(OptionSpec option) {
+        return option.longestName().replaceFirst("^-+", "");
+    }
+
+    private static Set<String> ownOptions(CommandLine line, Set<String> shared) {
+        Set<String> names = new TreeSet<>();
+        line.getCommandSpec().options().stream().map(Cli::name).filter(name -> !shared.contains(name)).forEach(names::add);
+        line.getSubcommands().values().forEach(sub -> names.addAll(ownOptions(sub, shared)));
+        return names;
+    }
+
+    // Before anything is parsed: the team's settings may lie in that folder.
+    private static Optional<String> templatesArgument(String... arguments) {
+        for (int i = 0; i < arguments.length; i++) {
+            if (arguments[i].startsWith("--templates=")) {
+                return Optional.of(arguments[i].substring("--templates=".length()));
+            }
+            if (arguments[i].equals("--templates") && i + 1 < arguments.length) {
+                return Optional.of(arguments[i + 1]);
+            }
+        }
+        return Optional.empty();
+    }
+
+    private static void settings(CommandLine line, Host host, Values values) {
+        line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
+        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
+        line.setExecutionStrategy(parsed -> runOrComplete(parsed, host))
+                .setDefaultValueProvider(argument -> argument instanceof OptionSpec option
+                        ? values.of(name(option)).map(Value::text).orElse(null) : null)
+                .setUsageHelpWidth(80)
+                .setUsageHelpLongOptionsMaxWidth(28)
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .registerConverter(Duration.class, Durations::parse)
+                .registerConverter(Path.class, host::path)
+                .setOut(new PrintWriter(host.out, true))
+                .setErr(new PrintWriter(host.err, true))
+                .setParameterExceptionHandler((e, ignored) -> usage(e, host, values))
+                .setExecutionExceptionHandler((e, ignored, parsed) -> failure(host, e));
+        if (!host.terminal || host.environment.containsKey("NO_COLOR")) {
+            line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
+        }
+    }
+
+    private static int runOrComplete(ParseResult parsed, Host host) {
+        if (!parsed.hasMatchedOption("--completion")) {
+            return new CommandLine.RunLast().execute(parsed);
+        }
+        String shell = parsed.matchedOptionValue("--completion", "");
+        if (!List.of("bash", "zsh").contains(shell)) {
+            throw new Problem("--completion " + shell + ": there is bash, and zsh");
+        }
+        CommandLine line = parsed.commandSpec().commandLine();
+        // picocli's script serves both: it turns on bash completion when it finds itself in zsh.
+        host.out.println(AutoComplete.bash(line.getCommandName(), line));
+        return 0;
+    }
+
+    private void close() {
+        if (sandbox != null) {
+            sandbox.close();
+            Runtime.getRuntime().removeShutdownHook(sandboxEnd);
+            sandbox = null;
+        }
+    }
+
+    // ---- help, and what went wrong
+
+    /** The shared options are numbered by tens; all others are the script's own. */
+    private static final Map<Integer, String> HEADINGS = new TreeMap<>(Map.of(
+            0, "This step:", 1010, "Where things are:", 1020, "The private key:", 1030, "This run:", 1040, "Output:"));
+
+    private static String optionsByHeading(Help help, Values values) {
+        StringBuilder text = new StringBuilder();
+        List<OptionSpec> shown = help.commandSpec().options().stream().filter(option -> !option.hidden())
+                .sorted(Comparator.comparingInt(OptionSpec::order)).toList();
+        HEADINGS.forEach((from, heading) -> {
+            List<OptionSpec> options = shown.stream().filter(option -> headingOf(option) == from).toList();
+            if (!options.isEmpty()) {
+                Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
+                layout.addAllOptions(options, help.parameterLabelRenderer());
+                text.append(String.format("%n%s%n", heading)).append(layout);
+            }
+        });
+        List<String> elsewhere = elsewhere(help.commandSpec(), values);
+        if (!elsewhere.isEmpty()) {
+            text.append(String.format("%nSet already:%n"));
+            elsewhere.forEach(line -> text.append("  ").append(line).append(System.lineSeparator()));
+        }
+        return text.toString();
+    }
+
+    /** Options that have a value without being given, each with where it stands. */
+    private static List<String> elsewhere(CommandSpec spec, Values values) {
+        List<String> lines = new ArrayList<>();
+        for (OptionSpec option : spec.options()) {
+            values.of(name(option)).ifPresent(value ->
+                    lines.add(option.longestName() + " " + Text.safe(Launcher.open(value.text()), 80) + "   (" + value.source() + ")"));
+        }
+        return lines;
+    }
+
+    private static int headingOf(OptionSpec option) {
+        boolean standard = option.usageHelp() || option.versionHelp();
+        return standard ? 1040 : option.order() < 1010 ? 0 : option.order() / 10 * 10;
+    }
+
+    private static int usage(ParameterException e, Host host, Values values) {
+        CommandLine line = e.getCommandLine();
+        say(host, message(e, values));
+        if (e instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
+            host.err.println("Did you mean " + String.join(" or ", unmatched.getSuggestions()) + "?");
+        }
+        if (e.getArgSpec() instanceof OptionSpec option) {
+            Help help = line.getHelp();
+            Help.Layout layout = help.createDefaultLayout(List.of(option), List.of(), Help.defaultColorScheme(Ansi.OFF));
+            layout.addOption(option, help.parameterLabelRenderer());
+            host.err.print(layout);
+        }
+        host.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
+                + line.getCommandSpec().qualifiedName() + " --help lists the options)");
+        return Problem.USAGE;
+    }
+
+    // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
+    private static String message(ParameterException e, Values values) {
+        if (!(e.getArgSpec() instanceof OptionSpec option)) {
+            return e.getMessage();
+        }
+        ParseResult parsed = e.getCommandLine().getParseResult();
+        boolean given = parsed != null && parsed.hasMatchedOption(option) || !values.of(name(option))
+                .map(Value::text).equals(Optional.ofNullable(e.getValue()));
+        String where = given ? "" : values.of(name(option)).map(value -> value.source() + ": ").orElse("");
+        String cause = e.getCause() instanceof IllegalArgumentException ? e.getCause().getMessage() : null;
+        return where + (cause == null ? e.getMessage() : option.longestName() + ": " + cause);
+    }
+
+    private static int failure(Host host, Exception e) {
+        if (e instanceof Problem problem) {
+            say(host, problem.getMessage());
+            return problem.exitCode();
+        }
+        say(host, "unexpected " + e.getClass().getSimpleName() + (e.getMessage() == null ? "" : ": " + e.getMessage())
+                + " (KLAVIYO_DEBUG=1 shows where)");
+        if ("1".equals(host.environment.get("KLAVIYO_DEBUG"))) {
+            e.printStackTrace(host.err);
+        }
+        return BUG;
+    }
+
+    private static void say(Host host, String message) {
+        host.err.println("error: " + Text.safe(message, 600));
+    }
+
+    // ---- what the options add up to
+
+    /** What surrounds this run. */
+    public Host host() {
+        return host;
+    }
+
+    /** Whether machine-readable output was asked for. */
+    public boolean json() {
+        return json;
+    }
+
+    /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
+    public void print(JsonNode document) {
+        host.out.writeBytes((Json.pretty(document) + "\n").getBytes(StandardCharsets.UTF_8));
+        host.out.flush();
+    }
+
+    /** A screen on standard output, or on standard error under {@code --json}. */
+    public Screen screen() {
+        if (verbose && quiet) {
+            throw new Problem("-v and -q exclude each other: give one");
+        }
+        if (screen == null) {
+            Screen.Level level = verbose ? Screen.Level.ALL : quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
+            screen = new Screen(host, json ? host.err : host.out, noColor, level);
+        }
+        return screen;
+    }
+
+    /** Where values came from that were not given as options, a line each: for {@code -v}. */
+    public List<String> origins() {
+        return elsewhere(spec, values);
+    }
+
+    /** A team's texts and tables over the built-in ones. */
+    public Templates templates() {
+        return templates;
+    }
+
+    /** The drill's scenario, or that of the game day around us ({@code drill}); empty in earnest. */
+    public Optional<String> drill() {
+        return Optional.ofNullable(drill).or(() -> host.env(GAME_DAY));
+    }
+
+    /** What follows the drill's scenario after a colon ({@code revoked-key:restart}), for scripts that have such variants. */
+    public Optional<String> variant() {
+        return drill().filter(name -> name.contains(":")).map(name -> name.substring(name.indexOf(':') + 1));
+    }
+
+    /** The time allowed for each check. */
+    public Duration timeout() {
+        return timeout;
+    }
+
+    /** The sandbox behind {@code --drill}; empty in earnest. Started once, by whoever asks first, and closed when the run ends. */
+    public Optional<Sandbox> sandbox() {
+        if (drill != null && sandbox == null) {
+            Sandbox started = Sandbox.start(Scenario.of(scenario(drill)).orElseThrow(() -> new Problem("--drill "
+                    + Text.safe(drill, 40) + ": no such scenario" + Nearest.hint(drill, Scenarios.names()))));
+            // Its servers' threads would hold up the exit, see Http.
+            sandboxEnd = new Thread(started::close, "end-sandbox");
+            Runtime.getRuntime().addShutdownHook(sandboxEnd);
+            sandbox = started;
+        }
+        return Optional.ofNullable(sandbox);
+    }
+
+    /**
+     * Where to look and with which key; in a drill, the sandbox's.
+     *
+     * @throws Problem when an address, the key's source or the scenario is no such thing
+     */
+    public Settings settings() {
+        Optional<Sandbox> drilled = sandbox();
+        Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
+        Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
+                : KeySource.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY");
+        if (key.isPresent() && !insecureHttp && isOpenHttp(target.api())) {
+            throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write https://, or "
+                    + "give --insecure-http");
+        }
+        return new Settings(target, key,
+                Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.toString()),
+                new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
+                new Settings.AppErrors(
+                        List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))", "status"),
+                drill(),
+                drilled.isPresent() ? Map.of() : host.environment,
+                templates);
+    }
+
+    private static boolean isOpenHttp(URI uri) {
+        return uri.getScheme().equalsIgnoreCase("http")
+                && !uri.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost");
+    }
+
+    private static Settings.Target targetOf(Sandbox sandbox) {
+        return new Settings.Target(
+                sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl());
+    }
+
+    /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
+    public Settings.Target target() {
+        return new Settings.Target(
+                base("--api-url", apiUrl),
+                base("--status-url", statusUrl),
+                address(named("--app-url"), appUrl),
+                address(named("--webhook-url"), webhookUrl),
+                base("--prometheus", prometheusUrl));
+    }
+
+    // How a message calls an option: by where its value stands.
+    private String named(String option) {
+        boolean given = spec != null && spec.commandLine().getParseResult().hasMatchedOption(option);
+        return given || values == null ? option
+                : values.of(option.substring(2)).map(value -> value.source() + ": " + option).orElse(option);
+    }
+
+    private URI base(String option, String text) {
+        return address(named(option), text == null ? null : text.strip().replaceFirst("/+$", ""));
+    }
+
+    /**
+     * An http or https address, as it is written.
+     *
+     * @param option what to call it in the message
+     * @return null for null, or blank
+     * @throws Problem that names the option, when the text is no such address
+     */
+    public static URI address(String option, String text) {
+        if (text == null || text.isBlank()) {
+            return null;
+        }
+        try {
+            URI uri = new URI(text.strip());
+            if (uri.getHost() != null && uri.getPort() <= 65_535
+                    && List.of("http", "https").contains(String.valueOf(uri.getScheme()).toLowerCase())) {
+                return uri;
+            }
+        } catch (URISyntaxException e) {
+            // Said below, with what would be right.
+        }
+        throw new Problem(option + " " + Text.safe(Launcher.open(text), 80)
+                + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+    }
+
+    // ---- the incident
+
+    /** The incident named by {@code --incident}, else the newest open one here; drills of each scenario and real ones apart. */
+    public Optional<Incident> incident() throws IOException {
+        return incident != null ? Optional.of(Incident.at(incident)) : openIn(incidents());
+    }
+
+    /** Where incidents are kept when none is named: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
+    public Path incidents() {
+        return host.path(values.of("incidents").map(Value::text).orElse(Incident.BASE));
+    }
+
+    /** The open incident beside the one that {@code --incident} names, when that is a new one: perhaps the name was mistyped. */
+    public Optional<Incident> besideNew() throws IOException {
+        Path base = incident == null ? null : incident.toAbsolutePath().getParent();
+        return base == null || Files.exists(Incident.at(incident).journal().file()) ? Optional.empty() : openIn(base);
+    }
+
+    private Optional<Incident> openIn(Path base) throws IOException {
+        return Incident.newestOpen(base, this::ofOurKind);
+    }
+
+    /** A new incident's folder here. */
+    public Incident newIncident(Instant at) {
+        return Incident.named(incidents(), at, this::ofOurKind);
+    }
+
+    private boolean ofOurKind(String other) {
+        return scenario(other).equals(scenario(drill().orElse("")));
+    }
+
+    // Without the variant, see variant().
+    private static String scenario(String drill) {
+        return drill.replaceFirst(":.*", "");
+    }
+
+    // ---- printed commands
+
+    /** How to paste the next script: started as this one was, with what was given here about where things are. */
+    public Launcher launcher() {
+        return Launcher.of(host, values, spec.commandLine().getParseResult());
+    }
+
+    /**
+     * How the person started this script, so that the next one can be pasted the same way. What must not be shown is left
+     * out: a command that gives a key, logins and tokens in addresses.
+     *
+     * @param before  the words before a script's name: {@code ./jbang }
+     * @param after   what follows the name: {@code @org}
+     * @param options options that carry over: where things are, in which incident
+     * @param left    names of what was left out and has to be added by hand; may be empty
+     */
+    public record Launcher(String before, String after, String options, List<String> left) {
+        private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url",
+                "--prometheus", "--revision", "--key-file", "--insecure-http", "--timeout", "--incident", "--drill", "--templates");
+
+        static Launcher of(Host host, Values values, ParseResult parsed) {
+            List<String> options = new ArrayList<>();
+            List<String> left = new ArrayList<>();
+            for (OptionSpec option : parsed.matchedOptions()) {
+                String name = option.longestName();
+                String given = option.originalStringValues().isEmpty() ? "" : option.originalStringValues().get(0);
+                if (name.equals("--key-command")) {
+                    left.add(name);
+                } else if (CARRIED.contains(name)) {
+                    options.add(option.arity().max() == 0 ? name : name + " " + Text.word(open(given)));
+                    if (!open(given).equals(given)) {
+                        left.add("the login or token in " + name);
+                    }
+                }
+            }
+            Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
+            String catalog = Optional.ofNullable(System.getProperty("runbook.catalog")).filter(name -> !name.isBlank())
+                    .or(() -> values.of("catalog").map(Value::text)).orElse("CATALOG");
+            return new Launcher(wrapper.map(Text::word).orElse("jbang") + " ", wrapper.isPresent() ? "" : "@" + catalog,
+                    String.join(" ", options), left);
+        }
+
+        /** A script's whole command line. */
+        public String line(String script, String more) {
+            return Stream.of(before + script + after, more.strip(), options).filter(part -> !part.isEmpty())
+                    .collect(Collectors.joining(" "));
+        }
+
+        /** What to say under printed commands; empty when nothing was left out of them. */
+        public Optional<String> note() {
+            return left.isEmpty() ? Optional.empty()
+                    : Optional.of("Left out of these commands, add it again: " + String.join(", ", left));
+        }
+
+        // An address without its login, and without values that look like a token's.
+        static String open(String text) {
+            return text.replaceFirst("^(\\w+://)[^/@\\s]*@", "$1")
+                    .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
+        }
+    }
+}

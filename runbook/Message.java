@@ -1,0 +1,604 @@
+package runbook;
+
+import com.samskivert.mustache.Mustache;
+import com.samskivert.mustache.MustacheException;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
+import runbook.Settings.Problem;
+import runbook.Settings.Templates;
+import runbook.Text.Json;
+import runbook.Text.Nearest;
+
+/**
+ * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows what
+ * the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is said to be done before
+ * the incident's state has it that something was. Every value is one printable, bounded line without a private key.
+ *
+ * @param severity {@code P1} to {@code P4}, or empty when not known
+ * @param state    where the incident stands
+ * @param at       when the message is written
+ * @param words    impact, cause, action, and what customers notice
+ * @param lead     the incident lead's name, empty when nobody has it
+ * @param eta      when it should be over; {@code unknown} unless somebody knows
+ * @param next     when the next message comes; empty for the last one
+ * @param dataLoss what is known about lost data
+ * @param drill    the drill's scenario, empty in earnest
+ */
+public record Message(String severity, State state, Instant at, Words words, String lead, String eta,
+                      Optional<Instant> next, DataLoss dataLoss, Optional<String> drill) {
+    private static final int LONGEST_VALUE = 400;
+    private static final String WORKING_AGAIN =
+            "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
+
+    /**
+     * What a diagnosis implies: nobody leads yet, the end is unknown, and the next message comes as for an incident that
+     * began now ({@link #due}). A resolved one announces no next message.
+     *
+     * @param diagnosis as {@code triage --json} names it
+     */
+    public static Message of(String diagnosis, String severity, State state, Instant at) {
+        boolean over = state == State.RESOLVED;
+        Message plain = new Message(severity, state, at, Wording.of(diagnosis), "", over ? "resolved" : "unknown",
+                over ? Optional.empty() : Optional.of(due(at, at)),
+                state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING,
+                Optional.empty());
+        return plain.withAction((state == State.MITIGATING ? "Under way: " : "To do: ") + plain.words().action());
+    }
+
+    /**
+     * The same, of an incident with a journal: its lead, the next message by how long it has lasted, and, while it is
+     * being mitigated, what was done last as the current action.
+     */
+    public static Message of(String diagnosis, String severity, State state, Instant at, List<Event> journal) {
+        Message plain = of(diagnosis, severity, state, at).withLead(Incident.lead(journal));
+        if (state == State.RESOLVED || journal.isEmpty()) {
+            return plain;
+        }
+        Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
+        Message due = plain.withNext(due(began, at));
+        Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((one, later) -> later);
+        return state != State.MITIGATING || done.isEmpty()
+                ? due
+                : due.withAction("Done at " + minute(done.get().at()) + ": " + done.get().summary());
+    }
+
+    /**
+     * When the message after the one at {@code now} is due, in an incident that began at {@code began}. As PagerDuty's guide
+     * for incident communication has it: scope within five minutes, then every twenty for two hours, hourly after that.
+     */
+    public static Instant due(Instant began, Instant now) {
+        long minutes = Duration.between(began, now).toMinutes();
+        return now.plus(Duration.ofMinutes(minutes < 5 ? 5 : minutes < 120 ? 20 : 60));
+    }
+
+    private static String minute(Instant at) {
+        return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
+    }
+
+    // ---- what somebody knows better
+
+    /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
+    public Message withLead(String name) {
+        String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
+        return new Message(severity, state, at, words, bare.isEmpty() ? lead : bare, eta, next, dataLoss, drill);
+    }
+
+    /** With the time that somebody knows it to be over by. */
+    public Message withEta(String known) {
+        return new Message(severity, state, at, words, lead, known, next, dataLoss, drill);
+    }
+
+    /** With the time of the next message. */
+    public Message withNext(Instant due) {
+        return new Message(severity, state, at, words, lead, eta, Optional.of(due), dataLoss, drill);
+    }
+
+    /** With what is known about lost data. */
+    public Message withDataLoss(DataLoss known) {
+        return new Message(severity, state, at, words, lead, eta, next, known, drill);
+    }
+
+    /** In a drill. */
+    public Message withDrill(Optional<String> scenario) {
+        return new Message(severity, state, at, words, lead, eta, next, dataLoss, scenario);
+    }
+
+    /** With the impact in somebody's own words; the external text keeps to the table. */
+    public Message withImpact(String impact) {
+        return withWords(new Words(impact, words.rootCause(), words.action(), words.customers(), words.queued()));
+    }
+
+    /** With the cause in somebody's own words; the external text never names one. */
+    public Message withRootCause(String cause) {
+        return withWords(new Words(words.impact(), cause, words.action(), words.customers(), words.queued()));
+    }
+
+    /** With what is being done right now; the external text never says. */
+    public Message withAction(String action) {
+        return withWords(new Words(words.impact(), words.rootCause(), action, words.customers(), words.queued()));
+    }
+
+    private Message withWords(Words other) {
+        return new Message(severity, state, at, other, lead, eta, next, dataLoss, drill);
+    }
+
+    // ---- the texts
+
+    /** The internal text, for people to read and paste. */
+    public String internal(Templates templates) {
+        return internal(templates.template("slack.md"));
+    }
+
+    /** The same by one template. */
+    public String internal(Template template) {
+        return template.fill(internalValues(UnaryOperator.identity()));
+    }
+
+    /** The internal text for {@link Slack#post}: what stands in its values cannot become a link or a mention; what the template says can. */
+    public String forSlack(Templates templates) {
+        return forSlack(templates.template("slack.md"));
+    }
+
+    /** The same by one template. */
+    public String forSlack(Template template) {
+        return template.fill(internalValues(Slack::escape));
+    }
+
+    /** The external text: it names no host, no account, no person and no cause, whatever the message holds. */
+    public String external(Templates templates) {
+        return external(templates.template("status-page.md"));
+    }
+
+    /** The same by one template. */
+    public String external(Template template) {
+        return template.fill(externalValues());
+    }
+
+    private Map<String, Object> internalValues(UnaryOperator<String> escape) {
+        boolean over = state == State.RESOLVED;
+        boolean suspected = state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known");
+        Map<String, String> texts = new LinkedHashMap<>();
+        texts.put("severity", severity.isBlank() ? "P?" : severity);
+        texts.put("status", state.name());
+        texts.put("impact", (over ? "over; it was: " : "") + words.impact());
+        texts.put("rootCause", words.rootCause() + (suspected ? " (suspected)" : ""));
+        texts.put("currentAction", over ? "None: it works again, the postmortem follows" : words.action());
+        texts.put("eta", eta);
+        texts.put("lead", lead.isBlank() ? "nobody yet" : "@" + lead);
+        texts.put("next", nextInWords());
+        texts.put("updated", minute(at));
+        texts.put("drill", drill.orElse(""));
+        Map<String, Object> values = new LinkedHashMap<>();
+        texts.forEach((name, text) -> values.put(name, escape.apply(Text.safe(text, LONGEST_VALUE))));
+        return values;
+    }
+
+    private Map<String, Object> externalValues() {
+        boolean over = state == State.RESOLVED;
+        boolean waiting = !words.queued().isEmpty();
+        String queued = switch (state) {
+            case INVESTIGATING -> waiting ? "We are working to process what is delayed." : "";
+            case MITIGATING -> words.queued();
+            case RESOLVED -> "Data that was queued meanwhile is being processed.";
+        };
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally");
+        values.put("status", state.name());
+        values.put("customers", over ? WORKING_AGAIN : words.customers());
+        values.put("queued", queued);
+        values.put("dataLoss", dataLoss.sentence());
+        values.put("outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.");
+        values.put("next", nextInWords());
+        values.put("updated", minute(at));
+        values.put("drill", drill.isPresent());
+        return values;
+    }
+
+    private String nextInWords() {
+        return next.map(due -> "by " + minute(due)).orElse("this is the last one, unless it comes back");
+    }
+
+    /** Where an incident stands, in the runbook's words. */
+    public enum State {
+        /** Something is wrong and nothing has helped yet. */
+        INVESTIGATING,
+        /** Something was done against it; it is not over. */
+        MITIGATING,
+        /** It works again. */
+        RESOLVED;
+
+        /** The state that a journal's events add up to: what happened last decides. */
+        public static State of(List<Event> events) {
+            State state = INVESTIGATING;
+            for (Event event : events) {
+                state = switch (event.event()) {
+                    case Event.MITIGATED, Event.ROTATED -> MITIGATING;
+                    case Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED ->
+                            state == RESOLVED && event.failing() ? INVESTIGATING : state;
+                    case Event.RECOVERED, Event.CLOSED -> RESOLVED;
+                    default -> state;
+                };
+            }
+            return state;
+        }
+
+        /** {@code investigating}, {@code mitigating}, {@code resolved}. */
+        public String word() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** What is known about lost data. A choice and no free text, so that the external message cannot name what it must not. */
+    public enum DataLoss {
+        /** While it lasts, once something was done against it. */
+        NOT_EXPECTED("No data loss is expected."),
+        /** Nobody has looked, or counted, yet. */
+        CHECKING("We are checking that no data was lost and will say so here."),
+        /** Counted: nothing is missing. */
+        NONE("No data was lost."),
+        /** Counted: something is missing. */
+        SOME("Some data was lost. We will contact the customers concerned.");
+
+        private final String sentence;
+
+        DataLoss(String sentence) {
+            this.sentence = sentence;
+        }
+
+        /** The same for customers. */
+        public String sentence() {
+            return sentence;
+        }
+    }
+
+    /**
+     * How one diagnosis is put into words before anybody knows more. The first three are for colleagues; the last two
+     * are for customers, and therefore name no cause, host, account or person.
+     *
+     * @param impact    what users experience
+     * @param rootCause the cause as triage sees it
+     * @param action    what usually helps, as something to do
+     * @param customers what customers notice
+     * @param queued    what happens to their data meanwhile; empty when nothing does
+     */
+    public record Words(String impact, String rootCause, String action, String customers, String queued) { }
+
+    /** The words for each diagnosis: one table to edit. */
+    public static final class Wording {
+        private static final String DELAYS =
+                "Some features powered by Klaviyo (email subscriptions, event tracking) are experiencing delays.";
+        private static final String INBOUND =
+                "Changes made in emails and forms (for example unsubscribing) are reaching us with a delay.";
+        private static final String NORMAL = "Features powered by Klaviyo are working normally.";
+        private static final String QUEUED = "Customer data is being queued and will be processed once the issue is resolved.";
+        private static final String DELIVERED_AGAIN = "Delayed changes will be applied once the issue is resolved.";
+        private static final String NOTHING_WAITS = "";
+
+        private static final Words UNKNOWN =
+                new Words("Not yet known", "Not yet known", "run the checks that are missing", DELAYS, QUEUED);
+
+        private static final Map<String, Words> TABLE = Map.ofEntries(
+                row("healthy",
+                        "None seen: every check is good",
+                        "None: nothing is failing now",
+                        "watch for it to come back", NORMAL, NOTHING_WAITS),
+                row("klaviyo-outage",
+                        "Subscriptions, events and profile updates do not reach Klaviyo",
+                        "Klaviyo outage, as its status page says",
+                        "switch fallback mode on, queue failed calls, watch the status page", DELAYS, QUEUED),
+                row("klaviyo-degraded",
+                        "Subscriptions, events and profile updates reach Klaviyo late or after retries",
+                        "Klaviyo degraded, as its status page says",
+                        "retry with backoff, watch the status page", DELAYS, QUEUED),
+                row("silent-outage",
+                        "Subscriptions, events and profile updates do not reach Klaviyo",
+                        "Klaviyo outage that its status page does not show",
+                        "switch fallback mode on, queue failed calls, report it to Klaviyo support", DELAYS, QUEUED),
+                row("server-error",
+                        "Some subscriptions, events and profile updates fail and are retried",
+                        "Intermittent server errors from Klaviyo",
+                        "retry with backoff, collect evidence for Klaviyo support", DELAYS, QUEUED),
+                row("key-missing",
+                        "Not yet known: the checks that need a key were not made",
+                        "No private key where triage ran",
+                        "get a key to run the remaining checks", DELAYS, QUEUED),
+                row("key-malformed",
+                        "Calls to Klaviyo are refused",
+                        "Our private key is stored in a form that cannot work",
+                        "store the key correctly, then restart the application", DELAYS, QUEUED),
+                row("key-invalid",
+                        "Every call to Klaviyo is refused (401)",
+                        "Our private key expired or was revoked",
+                        "rotate the private key", DELAYS, QUEUED),
+                row("stale-app-key",
+                        "The application's calls to Klaviyo are refused (401)",
+                        "The application still runs with an old private key",
+                        "restart the application with the current key", DELAYS, QUEUED),
+                row("scope-missing",
+                        "Some calls to Klaviyo are refused (403)",
+                        "Our private key lacks a scope",
+                        "make a key with the missing scope, then rotate to it", DELAYS, QUEUED),
+                row("rate-limited",
+                        "Calls to Klaviyo are slowed down or refused for a while (429)",
+                        "Rate limit exceeded",
+                        "lower concurrency, pause background jobs", DELAYS, QUEUED),
+                row("payload-invalid",
+                        "Some records are refused by Klaviyo (400)",
+                        "Our requests fail Klaviyo's validation",
+                        "find the change that broke the payload, roll it back", DELAYS, QUEUED),
+                row("revision-retired",
+                        "Calls to Klaviyo fail",
+                        "The API revision that we ask for has been retired",
+                        "move to a supported API revision", DELAYS, QUEUED),
+                row("revision-deprecated",
+                        "None yet",
+                        "The API revision that we ask for is deprecated",
+                        "plan the move to a current API revision", NORMAL, NOTHING_WAITS),
+                row("cdn-blocked",
+                        "Calls to Klaviyo are blocked before they reach it",
+                        "Klaviyo's CDN blocks our addresses",
+                        "try from another address, report the ray ids to Klaviyo support", DELAYS, QUEUED),
+                row("network",
+                        "Klaviyo cannot be reached from our network",
+                        "Our own network, DNS or proxy",
+                        "check DNS, proxy and firewall with the network team", DELAYS, QUEUED),
+                row("app-unhealthy",
+                        "Features that use Klaviyo fail in our application",
+                        "Our application is unhealthy; Klaviyo is not the cause",
+                        "check pods, memory and network, roll back the last deployment", DELAYS, QUEUED),
+                row("webhook-down",
+                        "Klaviyo's webhooks do not arrive",
+                        "Our webhook endpoint does not answer",
+                        "check the route and its certificate", INBOUND, DELIVERED_AGAIN),
+                row("webhook-certificate",
+                        "Klaviyo's webhooks do not arrive, or soon will not",
+                        "The certificate of our webhook endpoint",
+                        "renew the certificate", INBOUND, DELIVERED_AGAIN),
+                row("partial",
+                        "Calls to one Klaviyo endpoint fail",
+                        "One Klaviyo endpoint fails while the others work",
+                        "queue calls to that endpoint, ask Klaviyo support", DELAYS, QUEUED),
+                row("monitoring-gap",
+                        "None seen",
+                        "A check that should watch Klaviyo does not work",
+                        "mend the monitoring", NORMAL, NOTHING_WAITS),
+                Map.entry("indeterminate", UNKNOWN));
+
+        private Wording() { }
+
+        private static Map.Entry<String, Words> row(
+                String diagnosis, String impact, String rootCause, String action, String customers, String queued) {
+            return Map.entry(diagnosis, new Words(impact, rootCause, action, customers, queued));
+        }
+
+        /** The words for a diagnosis as {@code triage --json} names it; careful ones for a name that the table lacks. */
+        public static Words of(String diagnosis) {
+            return TABLE.getOrDefault(diagnosis, UNKNOWN);
+        }
+
+        /** Whether the table has it. */
+        public static boolean knows(String diagnosis) {
+            return TABLE.containsKey(diagnosis);
+        }
+    }
+
+    /**
+     * Posting to a Slack incoming webhook. Its address is a secret: it comes from the environment variable alone, and no
+     * message of ours shows any part of it. See https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+     */
+    public static final class Slack {
+        /** The environment variable that holds the webhook's address. */
+        public static final String VARIABLE = "SLACK_WEBHOOK_URL";
+
+        private static final Map<String, String> ADVICE = Map.of(
+                "invalid_token", "the webhook was revoked: make a new one",
+                "no_service", "the webhook was removed: make a new one",
+                "no_team", "the workspace is gone: make a new webhook",
+                "channel_is_archived", "its channel is archived",
+                "channel_not_found", "its channel is gone",
+                "action_prohibited", "an administrator restricts posting to it",
+                "invalid_payload", "it did not understand the message");
+
+        /**
+         * What became of a message.
+         *
+         * @param accepted   Slack said {@code ok}
+         * @param why        when not: what came back and what to do, in words that are safe to print
+         * @param retryAfter seconds to wait before trying again, when Slack said so
+         */
+        public record Posted(boolean accepted, String why, OptionalLong retryAfter) { }
+
+        private Slack() { }
+
+        /**
+         * The webhook's address.
+         *
+         * @throws Problem when the variable is set to something that is no http(s) address
+         */
+        public static Optional<URI> webhook(Map<String, String> environment) {
+            String text = environment.getOrDefault(VARIABLE, "").strip();
+            if (text.isEmpty()) {
+                return Optional.empty();
+            }
+            try {
+                URI uri = URI.create(text);
+                if (uri.getHost() != null && (uri.getScheme().equals("https") || uri.getScheme().equals("http"))) {
+                    return Optional.of(uri);
+                }
+            } catch (IllegalArgumentException e) {
+                // Said below without the text, which is a secret.
+            }
+            throw new Problem(VARIABLE + " is no address: copy it again from Slack (it starts with https://hooks.slack.com/)");
+        }
+
+        /**
+         * Posts once; never throws for what the network or Slack does.
+         *
+         * @param text in Slack's mrkdwn, from {@link Message#forSlack}
+         */
+        public static Posted post(Http http, URI webhook, String text, Duration deadline) {
+            byte[] body = Json.line(Json.of(Map.of("text", text))).getBytes(StandardCharsets.UTF_8);
+            Answer answer = http.once("POST", webhook, Map.of("content-type", "application/json; charset=utf-8"), body, deadline);
+            if (answer instanceof Answer.Reply reply) {
+                return judge(reply, webhook);
+            }
+            String kind = ((Answer.Fault) answer).kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+            return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
+        }
+
+        // Anything but "ok" is no delivery: a proxy's login page is HTTP 200 too.
+        private static Posted judge(Answer.Reply reply, URI webhook) {
+            String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
+            if (reply.status() == 200 && said.equals("ok")) {
+                return new Posted(true, "", OptionalLong.empty());
+            }
+            String advice = ADVICE.containsKey(said) ? ": " + ADVICE.get(said) : "";
+            return new Posted(false, "Slack refused it: HTTP " + reply.status() + " " + said + advice, reply.number("retry-after"));
+        }
+
+        /** The text with the three characters escaped that Slack gives a meaning: no link, no mention can come of it. */
+        public static String escape(String text) {
+            return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+        }
+    }
+
+    /**
+     * A logic-less text (Mustache): <code>{{name}}</code>, and sections <code>{{#name}}…{{/name}}</code> and
+     * <code>{{^name}}…{{/name}}</code>. A name that does not exist is a {@link Problem}, wherever in the template it
+     * stands. Values go in as they are: whoever fills it escapes them for where the text will be read.
+     */
+    public static final class Template {
+        private static final long LARGEST = 1 << 20;
+
+        private final String origin;
+        private final String text;
+
+        private Template(String origin, String text) {
+            this.origin = origin;
+            this.text = text;
+        }
+
+        /**
+         * A team's own template.
+         *
+         * @param option the option that named it, for the error
+         * @throws Problem when it cannot be read, or is larger than 1 MiB
+         */
+        public static Template file(String option, Path file) {
+            try {
+                if (Files.size(file) > LARGEST) {
+                    throw new Problem(option + " " + file + " is larger than 1 MiB: that is no template");
+                }
+                return new Template(file.toString(), new String(Files.readAllBytes(file), StandardCharsets.UTF_8));
+            } catch (IOException e) {
+                throw new Problem(option + " " + file + " cannot be read: " + Incident.why(e));
+            }
+        }
+
+        /** A template in memory; {@code origin} says in errors where it came from. */
+        public static Template of(String origin, String text) {
+            return new Template(origin, text);
+        }
+
+        /**
+         * The text with its values put in.
+         *
+         * @param values strings; booleans, and collections of maps, for sections. An empty string is false to a section.
+         * @throws Problem with the line and the nearest name, when the template is malformed or uses an unknown name
+         */
+        public String fill(Map<String, Object> values) {
+            try {
+                var compiled = Mustache.compiler()
+                        .escapeHTML(false)
+                        .emptyStringIsFalse(true)
+                        .compile(text);
+                refuseUnknown(namesIn(compiled), namesOf(values));
+                return compiled.execute(values);
+            } catch (MustacheException | UnsupportedOperationException e) {
+                throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
+            }
+        }
+
+        // Before anything is filled in: a section that is skipped today must not hide a typing error until tomorrow.
+        private void refuseUnknown(Set<String> used, Set<String> known) {
+            for (String name : used) {
+                if (!known.contains(name)) {
+                    String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
+                            .orElseGet(() -> "; there are " + String.join(", ", known));
+                    throw new Problem(
+                            origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}" + instead);
+                }
+            }
+        }
+
+        private long lineOf(String name) {
+            var tag = Pattern.compile("\\{\\{\\{?[#^/&>]?\\s*" + Pattern.quote(name) + "\\s*}}").matcher(text);
+            return 1 + (tag.find() ? text.substring(0, tag.start()).chars().filter(c -> c == '\n').count() : 0);
+        }
+
+        private static Set<String> namesOf(Map<String, Object> values) {
+            Set<String> names = new TreeSet<>(values.keySet());
+            for (Object value : values.values()) {
+                if (value instanceof Collection<?> rows) {
+                    rows.forEach(row -> names.addAll(row instanceof Map<?, ?> map ? keys(map) : Set.of(".", "this")));
+                }
+            }
+            return names;
+        }
+
+        private static Set<String> keys(Map<?, ?> row) {
+            Set<String> names = new TreeSet<>();
+            row.keySet().forEach(key -> names.add(key.toString()));
+            return names;
+        }
+
+        private static Set<String> namesIn(com.samskivert.mustache.Template template) {
+            Set<String> names = new LinkedHashSet<>();
+            template.visit(new Mustache.Visitor() {
+                @Override
+                public void visitText(String ignored) { }
+
+                @Override
+                public void visitVariable(String name) {
+                    names.add(name);
+                }
+
+                @Override
+                public boolean visitInclude(String name) {
+                    throw new Problem("{{>" + name + "}}: a template cannot include another");
+                }
+
+                @Override
+                public boolean visitSection(String name) {
+                    names.add(name);
+                    return true;
+                }
+
+                @Override
+                public boolean visitInvertedSection(String name) {
+                    names.add(name);
+                    return true;
+                }
+            });
+            return names;
+        }
+    }
+}
