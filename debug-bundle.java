@@ -138,6 +138,7 @@
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
 //DEPS org.apache.commons:commons-compress:1.28.0
+//FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx80m -XX:CICompilerCount=2 -Xlog:disable
@@ -505,8 +506,8 @@ class DebugBundle implements Callable<Integer> {
         @Option(names = "--secret-file", paramLabel = "FILE", description = "values to look for, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
-        @Option(names = "--no-color", description = "no colours")
-        boolean noColor;
+        @Mixin
+        Cli shared = Cli.with("--no-color");
 
         @Override
         public Integer call() throws IOException {
@@ -514,7 +515,7 @@ class DebugBundle implements Callable<Integer> {
             for (Path secrets : secretFiles) {
                 policy = KnownSecrets.fromFile(policy, secrets);
             }
-            Screen screen = Screen.onOutput(noColor);
+            Screen screen = shared.screen();
             refuseWhatIsNoArchive(file);
             Verification verification = reading(file, policy);
             verification.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
@@ -558,8 +559,8 @@ class DebugBundle implements Callable<Integer> {
         @Mixin
         Redaction redaction;
 
-        @Option(names = "--no-color", description = "no colours")
-        boolean noColor;
+        @Mixin
+        Cli shared = Cli.with("--no-color");
 
         @Override
         public Integer call() throws IOException {
@@ -570,7 +571,7 @@ class DebugBundle implements Callable<Integer> {
                         : policy.knowing("klaviyo-key", System.getenv(variable).strip());
             }
             CleanCopy.Copied copied = new CleanCopy(policy).copy(source, out);
-            Screen screen = Screen.onOutput(noColor);
+            Screen screen = shared.screen();
             copied.redacted().forEach((rule, count) -> screen.line("  " + count + " " + rule));
             copied.leftOut().forEach(left -> screen.marked(Mark.WARN, "left out", 8, left));
             screen.verdict(copied.leftOut().isEmpty() ? Mark.OK : Mark.WARN,
@@ -595,8 +596,8 @@ class DebugBundle implements Callable<Integer> {
         @Option(names = "--no-browser", description = "only unpack")
         boolean noBrowser;
 
-        @Option(names = "--no-color", description = "no colours")
-        boolean noColor;
+        @Mixin
+        Cli shared = Cli.with("--no-color");
 
         @Override
         public Integer call() throws IOException {
@@ -610,7 +611,7 @@ class DebugBundle implements Callable<Integer> {
                 throw new Problem(file + " is no archive that can be read: " + Incident.why((IOException) e));
             }
             Path report = target.resolve("report.html").toAbsolutePath();
-            Screen screen = Screen.onOutput(noColor);
+            Screen screen = shared.screen();
             screen.verdict(Mark.OK, "unpacked to " + target);
             if (Files.exists(report)) {
                 screen.line("Report: " + report.toUri() + (!noBrowser && browse(report) ? " (opened)" : ""));

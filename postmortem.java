@@ -130,6 +130,7 @@
 //DEPS org.commonmark:commonmark:0.29.0
 //DEPS org.commonmark:commonmark-ext-gfm-tables:0.29.0
 //DEPS org.commonmark:commonmark-ext-task-list-items:0.29.0
+//FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/postmortem.md
@@ -267,7 +268,7 @@ class Postmortem implements Callable<Integer> {
     // ---- writing
 
     private int write(Optional<Incident> incident, Document document) {
-        Template form = template == null ? Template.bundled(Document.NAME) : Template.file("--template", template);
+        Template form = template == null ? shared.templates().template(Document.NAME) : Template.file("--template", template);
         Optional<String> existing = document.existing();
         if (lead != null && incident.isPresent()) {
             Notebook.of(incident.get(), shared.drill()).lead(now, lead);
@@ -301,7 +302,7 @@ class Postmortem implements Callable<Integer> {
                 Http.of(settings), settings.target().status(), settings.target().prometheus(),
                 new Prometheus.Queries(errorsQuery, rateQuery, callsQuery, latencyQuery, backlogQuery),
                 shared.timeout(), now, Optional.ofNullable(lead).map(Notebook::name), shared.drill(),
-                launcher.command().apply("postmortem"));
+                launcher.command("postmortem"));
     }
 
     private void show(Report report, Report.Written written, List<Path> files, Optional<Incident> incident) {
@@ -563,11 +564,11 @@ class Postmortem implements Callable<Integer> {
             Message message = message(notebook);
             boolean delivered = true;
             if (audience != Audience.external) {
-                delivered = tell("internal", Message.internal(message, form("slack.md")), message, notebook);
+                delivered = tell("internal", message.internal(form("slack.md")), message, notebook);
             }
             if (audience != Audience.internal) {
                 shared.screen().line();
-                tell("external", Message.external(message, form("status-page.md")), message, notebook);
+                tell("external", message.external(form("status-page.md")), message, notebook);
             }
             sayIfClosed(shared, notebook);
             return delivered ? 0 : 1;
@@ -600,7 +601,7 @@ class Postmortem implements Callable<Integer> {
         }
 
         private Template form(String name) {
-            return template == null ? Template.bundled(name) : Template.file("--template", template);
+            return template == null ? shared.templates().template(name) : Template.file("--template", template);
         }
 
         private boolean tell(String whom, String text, Message message, Notebook notebook) {
@@ -628,7 +629,7 @@ class Postmortem implements Callable<Integer> {
             URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()))
                     .orElseThrow(() -> new Problem("--post: set " + Slack.VARIABLE + " to the address of an incoming webhook"));
             Slack.Posted posted = Slack.post(
-                    Http.of(shared.settings()), webhook, Message.forSlack(message, form("slack.md")), shared.timeout());
+                    Http.of(shared.settings()), webhook, message.forSlack(form("slack.md")), shared.timeout());
             shared.screen().marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                     posted.accepted() ? "posted" : "not posted: " + posted.why());
             return posted.accepted();

@@ -149,6 +149,7 @@
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
+//FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable

@@ -103,6 +103,7 @@
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
+//FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //COMPILE_OPTIONS -XDstringConcat=inline
@@ -148,16 +149,16 @@ import runbook.KeySource;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.SharedOptions;
+import runbook.Cli;
 import runbook.Fleet.Account;
 import runbook.Fleet.AccountsFile;
 import runbook.Fleet;
 import runbook.Event;
 import runbook.Incident;
-import runbook.Announcement;
-import runbook.Messages;
-import runbook.Slack;
-import runbook.State;
+import runbook.Message;
+import runbook.Message;
+import runbook.Message.Slack;
+import runbook.Message.State;
 import runbook.Verdict.Action;
 import runbook.Verdict;
 
@@ -284,7 +285,7 @@ class Triage implements Callable<Integer> {
         String query = errorsQuery == null ? settings.app().query() : errorsQuery;
         return new Settings(settings.target(), settings.key(), settings.revision(),
                 new Settings.Probing(shared.timeout(), samples, slow, chosen),
-                new Settings.AppErrors(observed, query, errorsLabel), settings.drill(), settings.proxies());
+                new Settings.AppErrors(observed, query, errorsLabel), settings.drill(), settings.proxies(), settings.templates());
     }
 
     private static Endpoint endpoint(String name) {
@@ -449,12 +450,12 @@ class Triage implements Callable<Integer> {
         if (announce == Audience.internal || announce == Audience.both) {
             screen.line();
             screen.heading("Internal message");
-            screen.verbatim(Message.internal(message));
+            screen.verbatim(message.internal(shared.templates()));
         }
         if (announce == Audience.external || announce == Audience.both) {
             screen.line();
             screen.heading("External message");
-            screen.verbatim(Message.external(message));
+            screen.verbatim(message.external(shared.templates()));
         }
         if (post) {
             post(verdict, message, incident);
@@ -480,7 +481,7 @@ class Triage implements Callable<Integer> {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), Message.forSlack(message),
+        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), message.forSlack(shared.templates()),
                 shared.timeout());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
@@ -488,7 +489,7 @@ class Triage implements Callable<Integer> {
             try {
                 String state = message.state().word();
                 incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        withDrill(Map.of("audience", "internal", "state", state, "text", Message.internal(message)))));
+                        withDrill(Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())))));
             } catch (IOException e) {
                 shared.host().err().println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }

@@ -142,6 +142,7 @@
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
 //DEPS org.jline:jline-terminal:4.5.0
+//FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms12m -Xmn6m -Xmx128m -Xlog:disable
@@ -337,8 +338,7 @@ class Watch implements Callable<Integer> {
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
         Settings.AppErrors app = settings.app();
         String query = app.query().replace(DEFAULT_ERRORS_WINDOW, "[" + Math.max(1, window) + "s]");
-        return new Settings(settings.target(), settings.key(), settings.revision(), settings.probing(),
-                new Settings.AppErrors(app.observed(), query, app.label()), settings.drill(), settings.proxies());
+        return settings.withApp(new Settings.AppErrors(app.observed(), query, app.label()));
     }
 
     private Set<String> checks(Settings settings) {

@@ -22,6 +22,8 @@ import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
 import runbook.Checks.Deadline;
 import runbook.Fleet.Account;
+import runbook.Text.Durations;
+import runbook.Text.Json;
 
 /** Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision, and what each answer says. */
 public final class ApiChecks {

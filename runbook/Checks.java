@@ -179,7 +179,8 @@ public final class Checks implements AutoCloseable {
                                 .toList()),
                 settings.app(),
                 settings.drill(),
-                settings.proxies());
+                settings.proxies(),
+                settings.templates());
     }
 
     private static URI kept(Set<String> names, String name, URI address) {

@@ -662,9 +662,14 @@ public final class Cli {
                     String.join(" ", options), left);
         }
 
+        /** The words that start a script, without options. */
+        public String command(String script) {
+            return before + script + after;
+        }
+
         /** A script's whole command line. */
         public String line(String script, String more) {
-            return Stream.of(before + script + after, more.strip(), options).filter(part -> !part.isEmpty())
+            return Stream.of(command(script), more.strip(), options).filter(part -> !part.isEmpty())
                     .collect(Collectors.joining(" "));
         }
 

@@ -23,6 +23,9 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import runbook.Checks.Findings;
 import runbook.DecisionTree.Diagnosis;
+import runbook.Text.Json;
+import runbook.Settings.Problem;
+import runbook.Cli.Launcher;
 
 /**
  * Triage of many accounts. What does not depend on the account is looked at once; each account has limits of its own,

@@ -37,6 +37,8 @@ import runbook.Answer.Kind;
 import runbook.Checks.Check;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Deadline;
+import runbook.Text.Durations;
+import runbook.Text.Json;
 
 /**
  * The way to a server, phase by phase: DNS, connection, TLS. Phases that were not come to are -1.

@@ -22,6 +22,7 @@ import runbook.Checks.Check;
 import runbook.Checks.Deadline;
 import runbook.NetworkPath.Network;
 import runbook.redact.Redactor;
+import runbook.Text.Json;
 
 /** Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to. */
 public final class OurSide {

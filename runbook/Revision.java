@@ -13,7 +13,7 @@ import java.util.Optional;
  */
 public record Revision(LocalDate date, boolean beta) {
     /** The newest stable revision known to this toolkit. */
-    public static final Revision NEWEST = new Revision(LocalDate.of(2026, 7, 15), false);
+    public static final Revision NEWEST = new Revision(LocalDate.of(2026, 10, 15), false);
 
     /** Where a revision is in its life. */
     public enum Phase { FUTURE, STABLE, DEPRECATED, RETIRED }

@@ -168,6 +168,10 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return own(name).map(Path::toString).orElse("templates/" + name);
         }
 
+        private boolean carries(String name) {
+            return own(name).isPresent() || Templates.class.getResource("/templates/" + name) != null;
+        }
+
         private Optional<Path> own(String name) {
             return Optional.ofNullable(over).map(folder -> folder.resolve(name)).filter(Files::exists);
         }
@@ -300,7 +304,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             Path own = home.resolve(".klaviyo-runbook.properties");
             Source person = new Source(own.toString(), Files.isRegularFile(own) ? parse(own.toString(), Templates.read(own))
                     : new Properties());
-            Source team = templates == null ? new Source("", new Properties())
+            Source team = templates == null || !templates.carries("team.properties") ? new Source("", new Properties())
                     : new Source(templates.origin("team.properties"),
                             parse(templates.origin("team.properties"), templates.text("team.properties")));
             return new Values(environment, script, List.of(person, team));

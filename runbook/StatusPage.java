@@ -32,6 +32,7 @@ import runbook.Checks.Check;
 import runbook.Checks.Deadline;
 import runbook.StatusPage.Incident;
 import runbook.StatusPage.Source;
+import runbook.Text.Json;
 
 /**
  * What the vendor's status page (Statuspage v2) says. Its overall line misleads (a page can stay "under maintenance"

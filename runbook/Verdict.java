@@ -26,6 +26,9 @@ import runbook.DecisionTree.Facts;
 import runbook.DecisionTree.Step;
 import runbook.OurSide.AppHealth;
 import runbook.OurSide.Webhook;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Cli.Launcher;
 
 /**
  * What is broken, how bad, and how that was found.

@@ -25,19 +25,20 @@ import runbook.Http;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Settings;
+import runbook.Settings.Templates;
 import runbook.Event;
-import runbook.Announcement;
-import runbook.Cadence;
-import runbook.DataLoss;
-import runbook.Messages;
-import runbook.Slack;
-import runbook.State;
-import runbook.Template;
-import runbook.Wording;
+import runbook.Message;
+import runbook.Message.DataLoss;
+import runbook.Message;
+import runbook.Message.Slack;
+import runbook.Message.State;
+import runbook.Message.Template;
+import runbook.Message.Wording;
 import runbook.DecisionTree.Diagnosis;
 
 /** The two messages of the runbook, and the post to Slack. */
 class MessageTest {
+    private static final Templates TEXTS = Templates.builtIn();
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
     private static final List<String> INTERNAL_FIELDS = List.of(
             "INCIDENT: Klaviyo Integration",
@@ -59,8 +60,7 @@ class MessageTest {
     @ParameterizedTest
     @EnumSource(State.class)
     void internalHasEveryField(State state) {
-        String text = Messages.internal(
-                Message.of("key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30"));
+        String text = Message.of("key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30").internal(TEXTS);
 
         INTERNAL_FIELDS.forEach(field -> assertTrue(text.contains(field), field + " in\n" + text));
         assertTrue(text.startsWith("P1 INCIDENT"), text);
@@ -79,7 +79,7 @@ class MessageTest {
                     .withRootCause("account AbC123 revoked by Ana")
                     .withAction("ssh 10.0.0.7")
                     .withEta("when Ana is back");
-            String text = Messages.external(announcement);
+            String text = announcement.external(TEXTS);
 
             for (String secret : List.of(
                     "Ana",
@@ -111,19 +111,19 @@ class MessageTest {
 
             Next update: by 2026-11-23T03:09Z
             Last updated: 2026-11-23T03:04Z
-            """, Messages.external(Message.of("klaviyo-outage", "P1", State.MITIGATING, AT)));
+            """, Message.of("klaviyo-outage", "P1", State.MITIGATING, AT).external(TEXTS));
     }
 
     @Test
     void nothingIsSaidToBeDoneBeforeItIs() {
         Message first = Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT);
-        String internal = Messages.internal(first);
-        String external = Messages.external(first);
+        String internal = first.internal(TEXTS);
+        String external = first.external(TEXTS);
 
         assertTrue(internal.contains("Current action: To do: switch fallback mode on, queue failed calls"), internal);
         assertFalse(external.contains("No data loss") || external.contains("is being queued"), external);
         assertTrue(external.contains("We are checking that no data was lost and will say so here."), external);
-        assertTrue(Messages.external(first.withDataLoss(DataLoss.NOT_EXPECTED)).contains("No data loss is expected."));
+        assertTrue(first.withDataLoss(DataLoss.NOT_EXPECTED).external(TEXTS).contains("No data loss is expected."));
     }
 
     @Test
@@ -133,7 +133,7 @@ class MessageTest {
                 new Event(AT, "triage", Event.ACKNOWLEDGED, "Ana leads", Json.object().put("by", "Ana")),
                 new Event(AT.plusSeconds(600), "postmortem", Event.MITIGATED, "fallback on at the shop", Json.object()));
         Instant now = AT.plus(Duration.ofMinutes(15));
-        String text = Messages.internal(Message.of("klaviyo-outage", "P1", State.of(journal), now, journal));
+        String text = Message.of("klaviyo-outage", "P1", State.of(journal), now, journal).internal(TEXTS);
 
         assertTrue(text.contains("Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n"), text);
         assertTrue(text.contains("Incident lead: @Ana\n"), text);
@@ -144,9 +144,9 @@ class MessageTest {
     void resolutionTellsAboutLostData() {
         Message over = Message.of("klaviyo-outage", "P1", State.RESOLVED, AT);
 
-        assertTrue(Messages.external(over.withDataLoss(DataLoss.NONE)).contains("No data was lost."));
-        assertTrue(Messages.external(over).contains("We are checking that no data was lost"));
-        assertTrue(Messages.external(over).contains("Next update: this is the last one"));
+        assertTrue(over.withDataLoss(DataLoss.NONE).external(TEXTS).contains("No data was lost."));
+        assertTrue(over.external(TEXTS).contains("We are checking that no data was lost"));
+        assertTrue(over.external(TEXTS).contains("Next update: this is the last one"));
     }
 
     @Test
@@ -154,13 +154,13 @@ class MessageTest {
         Message drill =
                 Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT).withDrill(Optional.of("outage"));
 
-        assertTrue(Messages.internal(drill).startsWith("DRILL (outage)"));
-        assertTrue(Messages.external(drill).startsWith("DRILL"));
+        assertTrue(drill.internal(TEXTS).startsWith("DRILL (outage)"));
+        assertTrue(drill.external(TEXTS).startsWith("DRILL"));
     }
 
     @Test
     void nobodyEstimatesOrLeadsByDefault() {
-        String text = Messages.internal(Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT));
+        String text = Message.of("klaviyo-outage", "P1", State.INVESTIGATING, AT).internal(TEXTS);
 
         assertTrue(text.contains("ETA: unknown\n") && text.contains("Incident lead: nobody yet\n"), text);
         assertTrue(text.contains("(suspected)"), "a cause is suspected until something is done about it");
@@ -168,8 +168,8 @@ class MessageTest {
 
     @Test
     void valuesStayOneLineEach() {
-        String text = Messages.internal(Message.of("x", "P1", State.INVESTIGATING, AT)
-                .withImpact("a\nStatus: RESOLVED\u001b[31m pk_0123456789abcdef0123456789abcdef01"));
+        String text = Message.of("x", "P1", State.INVESTIGATING, AT)
+                .withImpact("a\nStatus: RESOLVED\u001b[31m pk_0123456789abcdef0123456789abcdef01").internal(TEXTS);
 
         assertEquals(1, text.lines().filter(line -> line.startsWith("Status:")).count(), text);
         assertFalse(text.contains("\u001b") || text.contains("0123456789abcdef"), text);
@@ -177,9 +177,9 @@ class MessageTest {
 
     @Test
     void slackTextCannotMentionOrLink() {
-        String text = Messages.forSlack(Message.of("x", "P1", State.INVESTIGATING, AT)
+        String text = Message.of("x", "P1", State.INVESTIGATING, AT)
                 .withImpact("<!channel> <https://evil|click> a & b")
-                .withLead("<@U123>"));
+                .withLead("<@U123>").forSlack(TEXTS);
 
         assertFalse(text.contains("<"), text);
         assertTrue(text.contains("&lt;!channel&gt; &lt;https://evil|click&gt; a &amp; b"), text);
@@ -228,7 +228,7 @@ class MessageTest {
         Message announcement = Message.of("x", "P1", State.INVESTIGATING, AT);
         Template team = Template.of("team.md", template.replace("\\n", "\n"));
 
-        Problem problem = assertThrows(Problem.class, () -> Messages.internal(announcement, team));
+        Problem problem = assertThrows(Problem.class, () -> announcement.internal(team));
         assertTrue(problem.getMessage().contains(message), problem.getMessage());
     }
 
@@ -272,7 +272,8 @@ class MessageTest {
                 new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
                 new Settings.AppErrors(List.of(), "", "status"),
                 Optional.empty(),
-                Map.of()));
+                Map.of(),
+                TEXTS));
     }
 
     @Test

@@ -125,7 +125,8 @@ class PostmortemEvidenceTest {
                 new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
                 new Settings.AppErrors(List.of(), "", "status"),
                 Optional.empty(),
-                Map.of());
+                Map.of(),
+                Settings.Templates.builtIn());
         return new Report.Sources(
                 incident,
                 bundle,

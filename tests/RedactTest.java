@@ -114,8 +114,8 @@ class RedactTest {
         String cleaned = STRICT.text(
                 "{\"latitude\": 42.36, \"phone_number\": 15550109999, \"first_name\": null, \"external_id\": 7,"
                         + " \"nested\": \"{\\\"zip\\\": 12345}\"}");
-        assertEquals(5, runbook.Json.read(cleaned).size(), cleaned);
-        assertEquals(1, runbook.Json.read(runbook.Json.read(cleaned).path("nested").asText()).size(), cleaned);
+        assertEquals(5, runbook.Text.Json.read(cleaned).size(), cleaned);
+        assertEquals(1, runbook.Text.Json.read(runbook.Text.Json.read(cleaned).path("nested").asText()).size(), cleaned);
     }
 
     @Test

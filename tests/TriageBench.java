@@ -27,7 +27,7 @@ final class TriageBench {
             System.out.println("no --baseline FILE: ratios to the runbook's script are skipped");
         }
         for (Pair pair : LATENCIES) {
-            try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, runbook.Durations.parse(pair.latency))) {
+            try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, runbook.Text.Durations.parse(pair.latency))) {
                 Cli ours = against(sandbox, Cli.wrapper("triage"));
                 Cli theirs = against(sandbox, Cli.command("bash", baseline.toString()));
                 List<Long> mine = new ArrayList<>();

@@ -143,7 +143,7 @@ final class WatchBench {
                     new Settings.AppErrors(
                             List.of(), "sum by (status) (increase(klaviyo_api_errors_total[2m]))", "status"),
                     Optional.empty(),
-                    Map.of());
+                    Map.of(), Settings.Templates.builtIn());
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));
             checks.addAll(List.of("app", "app-errors", "webhook"));

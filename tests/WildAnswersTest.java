@@ -157,7 +157,7 @@ class WildAnswersTest {
         return pages().stream().map(row -> dynamicTest(row.seen, () -> {
             try (ScriptedServer server = new ScriptedServer(row.answers)) {
                 Verdict verdict = Verdict.of(Checks.run(new Settings(new Settings.Target(server.uri(), server.uri(), server.uri().resolve("/health"), null, null), Optional.of(Key.of(KEY)), "2026-07-15",
-                    new Settings.Probing(Duration.ofSeconds(20), 1, Duration.ofSeconds(20), Endpoint.KNOWN), new Settings.AppErrors(List.of(), "up", "status"), Optional.empty(), Map.of())));
+                    new Settings.Probing(Duration.ofSeconds(20), 1, Duration.ofSeconds(20), Endpoint.KNOWN), new Settings.AppErrors(List.of(), "up", "status"), Optional.empty(), Map.of(), Settings.Templates.builtIn())));
                 String severity = verdict.severity().map(Enum::name).orElse("-");
                 var page = verdict.findings().status().check();
                 assertAll(

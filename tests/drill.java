@@ -59,6 +59,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.Text;
 import runbook.Cli;
@@ -96,8 +97,8 @@ class Drill implements Callable<Integer> {
             description = "who leads the incident (${DEFAULT-VALUE})")
     String lead;
 
-    @Option(names = "--no-color", description = "no colours (NO_COLOR does the same)")
-    boolean noColor;
+    @Mixin
+    Cli shared = Cli.with("--no-color");
 
     /** One command of the incident, why it comes now, and how it has to end. */
     private record Step(String why, List<String> command, int exit) { }
@@ -107,7 +108,7 @@ class Drill implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        screen = Screen.onOutput(noColor);
+        screen = shared.screen();
         folder = Files.createDirectories(Path.of(
                         "klaviyo-game-day",
                         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")))
@@ -235,7 +236,7 @@ class Drill implements Callable<Integer> {
                 Text.word(Repository.file("jbang").toString()) + " "
                         + String.join(
                                 " ", step.command.stream().map(Text::word).toList()));
-        if (!yes && Screen.terminal()) {
+        if (!yes && shared.host().terminal()) {
             System.console().readLine("Enter to run it ");
         }
         ProcessBuilder builder = new ProcessBuilder(Repository.file("jbang").toString())

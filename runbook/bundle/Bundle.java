@@ -21,7 +21,7 @@ import java.util.stream.Stream;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterInputStream;
 import runbook.Checks.Deadline;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.redact.Redactor;
 import runbook.redact.Tally;
 

@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import runbook.Checks.Deadline;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Incident;
 
 /** Runs collectors side by side, each with its own time, all within the whole's. */

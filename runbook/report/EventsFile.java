@@ -29,6 +29,7 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
+import runbook.Moment;
 import runbook.Text;
 import runbook.Event;
 import runbook.Incident;

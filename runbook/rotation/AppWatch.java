@@ -27,7 +27,8 @@ final class AppWatch implements AutoCloseable {
                 settings.probing(),
                 counted,
                 settings.drill(),
-                settings.proxies()));
+                settings.proxies(),
+                settings.templates()));
     }
 
     /** Whether Prometheus is there to be asked. */

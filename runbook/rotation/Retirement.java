@@ -5,7 +5,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Optional;
 import runbook.Checks.Deadline;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;
 

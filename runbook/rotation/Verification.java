@@ -3,7 +3,7 @@ package runbook.rotation;
 import java.time.Duration;
 import java.util.Optional;
 import runbook.Checks.Deadline;
-import runbook.Durations;
+import runbook.Text.Durations;
 import runbook.Key;
 import runbook.rotation.Trouble.Kind;
 

@@ -6,7 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import runbook.Json;
+import runbook.Text.Json;
 import runbook.Checks.Findings;
 import runbook.Event;
 import runbook.Verdict;

@@ -17,6 +17,7 @@ import java.util.function.BiConsumer;
 import runbook.Http;
 import runbook.Event;
 import runbook.Message;
+import runbook.Settings.Templates;
 
 /** What people are told, and when: on every change of state, and again while it lasts. */
 public final class Telling implements AutoCloseable {
@@ -109,7 +110,7 @@ public final class Telling implements AutoCloseable {
     /** Posts that it still lasts, unless something is waiting to be accepted already. */
     void remind(State state) {
         if (choice.webhook().isPresent() && messenger.pending() == 0 && scribe.leading()) {
-            messenger.tell(new Messenger.Message("", Messages.forSlack(announcement(state, Instant.now())), Map.of()));
+            messenger.tell(new Messenger.Message("", announcement(state, Instant.now()).forSlack(Templates.builtIn()), Map.of()));
         }
     }
 
@@ -117,7 +118,7 @@ public final class Telling implements AutoCloseable {
         String folder = scribe.incident().map(incident -> incident.folder().toString()).orElse("");
         messenger.tell(new Messenger.Message(
                 at.toString(),
-                by.contains(Messenger.SLACK) ? Messages.forSlack(announcement(state, at)) : "",
+                by.contains(Messenger.SLACK) ? announcement(state, at).forSlack(Templates.builtIn()) : "",
                 by.contains(Messenger.EXEC)
                         ? Messenger.variables(
                                 state.word(), before.word(), words, at.toString(), folder, drill.orElse(""))
@@ -128,10 +129,10 @@ public final class Telling implements AutoCloseable {
         Message announcement = announcement(state, at);
         Map<String, String> drafts = new LinkedHashMap<>();
         if (choice.internal()) {
-            drafts.put("message-" + STAMP.format(at) + "-internal.md", Messages.internal(announcement));
+            drafts.put("message-" + STAMP.format(at) + "-internal.md", announcement.internal(Templates.builtIn()));
         }
         if (choice.external()) {
-            drafts.put("message-" + STAMP.format(at) + "-external.md", Messages.external(announcement));
+            drafts.put("message-" + STAMP.format(at) + "-external.md", announcement.external(Templates.builtIn()));
         }
         drafts.forEach((name, text) -> {
             if (scribe.leave(name, text.getBytes(StandardCharsets.UTF_8))) {
@@ -144,10 +145,10 @@ public final class Telling implements AutoCloseable {
     private Message announcement(State state, Instant at) {
         List<Event> journal = scribe.journal();
         Past past = Past.of(journal);
-        runbook.State stands =
-                state == State.RECOVERED ? runbook.State.RESOLVED : runbook.State.of(journal);
-        if (state != State.RECOVERED && stands == runbook.State.RESOLVED) {
-            stands = runbook.State.INVESTIGATING;
+        Message.State stands =
+                state == State.RECOVERED ? Message.State.RESOLVED : Message.State.of(journal);
+        if (state != State.RECOVERED && stands == Message.State.RESOLVED) {
+            stands = Message.State.INVESTIGATING;
         }
         Message plain = Message.of(
                         past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)
