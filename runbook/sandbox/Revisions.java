@@ -14,7 +14,7 @@ final class Revisions {
     private static final List<LocalDate> RELEASED = Stream.of("2022-10-17", "2023-01-24", "2023-02-22", "2023-06-15",
             "2023-07-15", "2023-08-15", "2023-09-15", "2023-10-15", "2023-12-15", "2024-02-15", "2024-05-15", "2024-06-15",
             "2024-07-15", "2024-10-15", "2025-01-15", "2025-04-15", "2025-07-15", "2025-10-15", "2026-01-15", "2026-04-15",
-            "2026-07-15").map(LocalDate::parse).toList();
+            "2026-07-15", "2026-10-15").map(LocalDate::parse).toList();
     /** The API keys came with this one. */
     private static final Revision BETA = new Revision(LocalDate.of(2026, 7, 15), true);
 
