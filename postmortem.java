@@ -1,13 +1,9 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
-//SOURCES runbook/Message.java
 //SOURCES runbook/Answer.java
 //SOURCES runbook/BoundedBody.java
-//SOURCES runbook/Cadence.java
-//SOURCES runbook/DataLoss.java
-//SOURCES runbook/Defaults.java
-//SOURCES runbook/Durations.java
+//SOURCES runbook/Cli.java
 //SOURCES runbook/Endpoint.java
 //SOURCES runbook/EnvironmentProxy.java
 //SOURCES runbook/Event.java
@@ -15,27 +11,17 @@
 //SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Journal.java
-//SOURCES runbook/Json.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/KeySource.java
-//SOURCES runbook/Launch.java
-//SOURCES runbook/Launcher.java
 //SOURCES runbook/Lines.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/Nearest.java
+//SOURCES runbook/Moment.java
 //SOURCES runbook/PlainOnly.java
-//SOURCES runbook/Problem.java
 //SOURCES runbook/Revision.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
-//SOURCES runbook/SharedOptions.java
-//SOURCES runbook/Slack.java
-//SOURCES runbook/State.java
-//SOURCES runbook/Template.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/TlsFault.java
-//SOURCES runbook/Wording.java
-//SOURCES runbook/Words.java
 //SOURCES runbook/redact/ByteClass.java
 //SOURCES runbook/redact/ByteSearch.java
 //SOURCES runbook/redact/Cleaner.java
@@ -69,7 +55,6 @@
 //SOURCES runbook/report/Measures.java
 //SOURCES runbook/report/Metrics.java
 //SOURCES runbook/report/Milestones.java
-//SOURCES runbook/report/Moment.java
 //SOURCES runbook/report/Notebook.java
 //SOURCES runbook/report/Page.java
 //SOURCES runbook/report/Picture.java
