@@ -380,7 +380,7 @@ class DebugBundle implements Callable<Integer> {
         if (context < 0 || context > 100) {
             throw new Problem("--context " + context + ": give 0 to 100");
         }
-        Policy policy = KnownSecrets.of(redaction.policy(), settings, System.getenv(), variables);
+        Policy policy = KnownSecrets.of(redaction.policy(), settings, shared.host().environment(), variables);
         return new BundleRequest(settings, shared.launcher(), window(),
                 new BundleRequest.Lines(words, context, zone()),
                 new BundleRequest.Sources(logs, journal, journalDirectory, k8s, docker, gcp, aws,
@@ -560,9 +560,9 @@ class DebugBundle implements Callable<Integer> {
         public Integer call() throws IOException {
             Policy policy = redaction.policy();
             for (String variable : List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY")) {
-                policy = System.getenv(variable) == null
+                policy = shared.host().environment().get(variable) == null
                         ? policy
-                        : policy.knowing("klaviyo-key", System.getenv(variable).strip());
+                        : policy.knowing("klaviyo-key", shared.host().environment().get(variable).strip());
             }
             CleanCopy.Copied copied = new CleanCopy(policy).copy(source, out);
             Screen screen = shared.screen();

@@ -429,8 +429,8 @@ class Postmortem implements Callable<Integer> {
                     Mark.OK, kind, 0, when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
             sayIfClosed(shared, notebook);
             if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("at", when.toString()).put("event", kind)
-                        .put("summary", said).put("incident", incident).put("closed", notebook.closed().isPresent())));
+                shared.print(Json.object().put("schema", 1).put("at", when.toString()).put("event", kind)
+                        .put("summary", said).put("incident", incident).put("closed", notebook.closed().isPresent()));
             }
             return 0;
         }
@@ -603,9 +603,9 @@ class Postmortem implements Callable<Integer> {
             }
             notebook.add(message.at(), sent && !posted ? Event.NOTE : Event.ANNOUNCED, summary, data);
             if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("audience", whom)
+                shared.print(Json.object().put("schema", 1).put("audience", whom)
                         .put("state", message.state().word()).put("text", text).put("posted", posted)
-                        .put("incident", notebook.incident().toString())));
+                        .put("incident", notebook.incident().toString()));
             }
             return posted || !sent;
         }
@@ -678,8 +678,8 @@ class Postmortem implements Callable<Integer> {
             notebook.add(Instant.now().truncatedTo(ChronoUnit.MILLIS), Event.CLOSED, state, data);
             shared.screen().marked(Mark.OK, "closed", 0, notebook.incident() + ": " + state);
             if (shared.json()) {
-                System.out.println(Json.pretty(Json.object().put("schema", 1).put("closed", true)
-                        .put("unfinished", unfinished).put("incident", notebook.incident().toString())));
+                shared.print(Json.object().put("schema", 1).put("closed", true)
+                        .put("unfinished", unfinished).put("incident", notebook.incident().toString()));
             }
         }
     }

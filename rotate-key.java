@@ -283,7 +283,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
-        tool = new Tool(System.getenv(), toolTimeout);
+        tool = new Tool(shared.host().environment(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         drill = beginDrill();
         try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {

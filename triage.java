@@ -506,8 +506,8 @@ class Triage implements Callable<Integer> {
             screen.command(2, launcher.line("triage", results.get(0).account().keyOption()));
         }
         if (shared.json()) {
-            System.out.println(Json.pretty(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
-                    "accounts", results.stream().map(Fleet.Result::json).toList()))));
+            shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
+                    "accounts", results.stream().map(Fleet.Result::json).toList())));
         }
         return Fleet.worst(results);
     }

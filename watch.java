@@ -376,7 +376,7 @@ class Watch implements Callable<Integer> {
     // ---- what people see
 
     private Face face() {
-        if (!shared.json() && shared.host().terminal() && LiveTerminal.capable(System.getenv("TERM"))) {
+        if (!shared.json() && shared.host().terminal() && LiveTerminal.capable(shared.host().environment().get("TERM"))) {
             try {
                 return new LiveFace(LiveTerminal.open(screen.either("u", "a").equals("u"), screen.colored()));
             } catch (IOException | RuntimeException e) {
@@ -413,7 +413,7 @@ class Watch implements Callable<Integer> {
     }
 
     /** One line an event; with {@code --json}, one object a round and an event as well. */
-    private static final class LineFace implements Face {
+    private final class LineFace implements Face {
         private final Screen screen;
         private final boolean json;
         private final Optional<String> drill;
@@ -446,8 +446,8 @@ class Watch implements Callable<Integer> {
             }
         }
 
-        private static void print(JsonNode line) {
-            System.out.println(Json.line(line));
+        private void print(JsonNode line) {
+            shared.printLine(line);
         }
 
         @Override

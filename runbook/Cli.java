@@ -451,7 +451,16 @@ public final class Cli {
 
     /** Prints a document on standard output: in UTF-8, as JSON has it, whatever the terminal's character set. */
     public void print(JsonNode document) {
-        host.out.writeBytes((Json.pretty(document) + "\n").getBytes(StandardCharsets.UTF_8));
+        write(Json.pretty(document));
+    }
+
+    /** The same on one line: for one of many. */
+    public void printLine(JsonNode document) {
+        write(Json.line(document));
+    }
+
+    private void write(String json) {
+        host.out.writeBytes((json + "\n").getBytes(StandardCharsets.UTF_8));
         host.out.flush();
     }
 

@@ -64,7 +64,7 @@ final class BundleBench {
 
     private static Bundled bundle(Path log, Path folder, int context) throws Exception {
         Path out = folder.resolve("out.zip");
-        List<String> command = new ArrayList<>(ScriptCommand.of(Repository.file("debug-bundle.java")));
+        List<String> command = new ArrayList<>(Run.process("debug-bundle").words());
         // Nothing listens on port 1: the other collectors are done at once.
         command.addAll(List.of("--api-url", "http://127.0.0.1:1", "--status-url", "http://127.0.0.1:1",
                 "--log", log.toString(), "--context", String.valueOf(context), "--from", "2020-01-01T00:00:00Z",

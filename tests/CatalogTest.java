@@ -60,7 +60,7 @@ class CatalogTest {
 
     private static void runsFromElsewhere(String reference) {
         Path elsewhere = Tree.temporary("elsewhere");
-        Cli.Result result = Cli.wrapper("--quiet", reference, "--help").cwd(elsewhere)
+        Run.Result result = Run.wrapper("--quiet", reference, "--help").cwd(elsewhere)
             .env("JBANG_DIR", JBANG_DIR.toString()).env("HOME", elsewhere.toString()).run();
         assertEquals(0, result.exit(), result.toString());
         assertTrue(result.out().startsWith("Usage: "), result.toString());
@@ -69,7 +69,7 @@ class CatalogTest {
 
     @Test
     void templatesAndHelpersComeOverHttpToo() {
-        Cli.Result result = Cli.wrapper(
+        Run.Result result = Run.wrapper(
                         "--quiet",
                         "triage@" + SERVER.url("jbang-catalog.json"),
                         "--drill",

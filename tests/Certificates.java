@@ -47,9 +47,9 @@ final class Certificates {
     }
 
     private static void keytool(Path store, String alias, String... more) {
-        Cli.Result result = Cli.command(Stream.concat(
+        Run.Result result = Run.command(Stream.concat(
                                 Stream.of(
-                                        Cli.JAVA_HOME.resolve("bin/keytool").toString(),
+                                        Run.JAVA_HOME.resolve("bin/keytool").toString(),
                                         "-genkeypair",
                                         "-alias",
                                         alias,

@@ -78,8 +78,8 @@ class DebugBundleTest {
         return "http://127.0.0.1:" + server.getAddress().getPort();
     }
 
-    private static Cli bundle(Path out, String... more) {
-        return Cli.script("debug-bundle")
+    private static Run bundle(Path out, String... more) {
+        return Run.process("debug-bundle")
                 .cwd(HOME)
                 .env("KLAVIYO_PRIVATE_KEY", KEY)
                 .args("--api-url", url(), "--status-url", url(), "--timeout", "2s", "--out", out.toString())
@@ -173,7 +173,7 @@ class DebugBundleTest {
         if (realJournal) {
             more.addAll(List.of("--journal", "*", "--journal-directory", work.resolve("journal").toString()));
         }
-        Cli.Result result = bundle(out, more.toArray(String[]::new))
+        Run.Result result = bundle(out, more.toArray(String[]::new))
                 .env("PATH", tools + ":" + System.getenv("PATH"))
                 .env("MY_TOKEN", "env-t0ken-value")
                 .env("PLAIN", "mail me at env@shop.example")
@@ -216,7 +216,7 @@ class DebugBundleTest {
         assertTrue(
                 markers >= sources.get(0).size() * (realJournal ? 10 : 9),
                 "only " + markers + " lines came through: " + files.keySet());
-        assertEquals(0, Cli.run("debug-bundle", "verify", out.toString(), "--secret-file", secrets.toString()).exit());
+        assertEquals(0, Run.run("debug-bundle", "verify", out.toString(), "--secret-file", secrets.toString()).exit());
         assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(out)));
     }
 
@@ -276,7 +276,7 @@ class DebugBundleTest {
 
     /** A real journal with these messages; false where systemd-journal-remote or journalctl is not installed. */
     private static boolean journal(List<Canaries.Canary> canaries, Path folder) throws IOException {
-        if (!Files.isExecutable(REMOTE) || Cli.command("sh", "-c", "command -v journalctl").run().exit() != 0) {
+        if (!Files.isExecutable(REMOTE) || Run.command("sh", "-c", "command -v journalctl").run().exit() != 0) {
             return false;
         }
         Files.createDirectories(folder);
@@ -296,7 +296,7 @@ class DebugBundleTest {
                     .append(canary.line())
                     .append("\n\n");
         }
-        return Cli.command(REMOTE.toString(), "--output=" + folder.resolve("shop.journal"), "-")
+        return Run.command(REMOTE.toString(), "--output=" + folder.resolve("shop.journal"), "-")
                         .stdin(export.toString())
                         .run()
                         .exit()
@@ -305,7 +305,7 @@ class DebugBundleTest {
 
     @Test
     void aRealPrometheusIsAskedAndPlotted() throws Exception {
-        assumeTrue(Cli.command("sh", "-c", "command -v prometheus").run().exit() == 0, "prometheus is not installed");
+        assumeTrue(Run.command("sh", "-c", "command -v prometheus").run().exit() == 0, "prometheus is not installed");
         Path work = Files.createDirectories(HOME.resolve("prometheus"));
         int port = freePort();
         Files.writeString(
@@ -317,7 +317,7 @@ class DebugBundleTest {
                         + "    static_configs:\n"
                         + "      - targets: ['127.0.0.1:"
                         + port + "']\n" + "        labels: {customer: 'label.user@shop.example'}\n");
-        try (Cli.Running prometheus = Cli.command(
+        try (Run.Running prometheus = Run.command(
                         "prometheus",
                         "--config.file=" + work.resolve("prometheus.yml"),
                         "--storage.tsdb.path=" + work.resolve("data"),
@@ -327,7 +327,7 @@ class DebugBundleTest {
             java.net.http.HttpClient client = java.net.http.HttpClient.newHttpClient();
             prometheus.awaitUntil("it has scraped itself", () -> scraped(client, port));
             Path out = work.resolve("metrics.zip");
-            Cli.Result result = bundle(out, "--prometheus", "http://127.0.0.1:" + port, "--query", "up").run();
+            Run.Result result = bundle(out, "--prometheus", "http://127.0.0.1:" + port, "--query", "up").run();
             assertEquals(0, result.exit(), result.toString());
             Map<String, String> files = unpack(out);
             JsonNode now = Json.read(files.get("metrics/up-now.json"));
@@ -370,14 +370,14 @@ class DebugBundleTest {
         Files.write(
                 logs.resolve("binary.log"), new byte[] {0x7f, 'E', 'L', 'F', 1, 2, 3, 4, 5, 6, 7, 8, 14, 15, 16, 17});
         Files.createSymbolicLink(logs.resolve("loop"), work.resolve("logs"));
-        Cli.command("mkfifo", logs.resolve("pipe").toString()).run();
+        Run.command("mkfifo", logs.resolve("pipe").toString()).run();
         Path tools = Files.createDirectories(work.resolve("bin"));
         script(
                 tools.resolve("docker"),
                 "echo klaviyo from docker; echo pk_00112233445566778899aabbccddeeff01 is wrong >&2; exit 3");
         script(tools.resolve("aws"), "echo klaviyo began; sleep 300");
         Path out = work.resolve("odd.zip");
-        Cli.Result result = bundle(
+        Run.Result result = bundle(
                         out,
                         "--log",
                         work.resolve("logs").toString(),
@@ -498,11 +498,11 @@ class DebugBundleTest {
         }
         Path disk = Files.createDirectories(work.resolve("disk"));
         assumeTrue(
-                Cli.command("mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", disk.toString()).run().exit() == 0,
+                Run.command("mount", "-t", "tmpfs", "-o", "size=" + size, "tmpfs", disk.toString()).run().exit() == 0,
                 "only where a small file system may be mounted");
         try {
             Path out = disk.resolve("bundle.zip");
-            Cli.Result result = bundle(out, "--log", log.toString()).run();
+            Run.Result result = bundle(out, "--log", log.toString()).run();
             assertEquals(exit, result.exit(), result.toString());
             if (exit == 1) {
                 assertTrue(result.err().contains("error: " + out + " cannot be written (No space left on device)"), result.err());
@@ -511,10 +511,10 @@ class DebugBundleTest {
                 Map<String, String> files = unpack(out);
                 assertTrue(log(files).contains("line 79999 ") && !log(files).contains("line 0 "));
                 assertTrue(files.get("manifest.json").contains("the disk had room for"), files.get("manifest.json"));
-                assertEquals(0, Cli.script("debug-bundle").args("verify", out.toString()).run().exit());
+                assertEquals(0, Run.process("debug-bundle").args("verify", out.toString()).run().exit());
             }
         } finally {
-            assertEquals(0, Cli.command("umount", disk.toString()).run().exit());
+            assertEquals(0, Run.command("umount", disk.toString()).run().exit());
         }
     }
 
@@ -525,7 +525,7 @@ class DebugBundleTest {
         Path began = work.resolve("began");
         script(tools.resolve("docker"), "echo klaviyo; touch '" + began + "'; exec sleep 300");
         Path target = Files.createDirectories(work.resolve("out"));
-        try (Cli.Running running = bundle(target.resolve("x.zip"), "--docker", "x")
+        try (Run.Running running = bundle(target.resolve("x.zip"), "--docker", "x")
                 .env("PATH", tools + ":/usr/bin:/bin")
                 .start()) {
             running.awaitUntil("the collector has begun", () -> Files.exists(began));
@@ -541,7 +541,7 @@ class DebugBundleTest {
     void aDrillMakesAFullBundleThatTellsItsStory() throws Exception {
         Path work = Files.createDirectories(HOME.resolve("drill"));
         Path out = work.resolve("drill.zip");
-        Cli.Result result = Cli.script("debug-bundle")
+        Run.Result result = Run.process("debug-bundle")
                 .cwd(work)
                 .args("--drill", "outage", "--out", out.toString())
                 .run();
@@ -568,7 +568,7 @@ class DebugBundleTest {
         assertTrue(files.get("summary.md").contains("DRILL")
                 && files.get("summary.md").contains("Most frequent error lines"));
 
-        Cli.Result opened = Cli.run(
+        Run.Result opened = Run.run(
                 "debug-bundle",
                 "open",
                 out.toString(),
@@ -583,7 +583,7 @@ class DebugBundleTest {
     void aDryRunWritesNothing() throws Exception {
         Path out = HOME.resolve("dry.zip");
         Path log = Files.writeString(HOME.resolve("dry.log"), "klaviyo\n".repeat(1_000));
-        Cli.Result result = bundle(out, "--dry-run", "--log", log.toString(), "--docker", "shop").run();
+        Run.Result result = bundle(out, "--dry-run", "--log", log.toString(), "--docker", "shop").run();
         assertEquals(0, result.exit(), result.toString());
         assertTrue(
                 result.out().contains("8.0 kB")
@@ -603,7 +603,7 @@ class DebugBundleTest {
         Path named = HOME.resolve("keep-unredacted-email.zip");
         String kept = log(unpack(named));
         assertTrue(kept.contains("jo@shop.example") && !kept.contains("203.0") && !kept.contains("00112233"), kept);
-        assertEquals(0, Cli.run("debug-bundle", "verify", named.toString()).exit());
+        assertEquals(0, Run.run("debug-bundle", "verify", named.toString()).exit());
         assertEquals(2, bundle(out, "--keep", "klaviyo-key").run().exit());
     }
 
@@ -613,7 +613,7 @@ class DebugBundleTest {
         Path good = work.resolve("good.zip");
         assertEquals(
                 0,
-                Cli.script("debug-bundle")
+                Run.process("debug-bundle")
                         .cwd(work)
                         .args("--drill", "healthy", "--out", good.toString())
                         .run()
@@ -621,7 +621,7 @@ class DebugBundleTest {
         Map<String, String> files = unpack(good);
         Map<String, String> leaking = new TreeMap<>(files);
         leaking.put("application/health.json", "key=" + KEY);
-        Cli.Result leak = Cli.run("debug-bundle", "verify", zip(work.resolve("leak.zip"), leaking).toString());
+        Run.Result leak = Run.run("debug-bundle", "verify", zip(work.resolve("leak.zip"), leaking).toString());
         assertEquals(42, leak.exit(), leak.toString());
         assertTrue(
                 leak.out().contains("klaviyo-key")
@@ -631,8 +631,8 @@ class DebugBundleTest {
         Map<String, String> escaping = new TreeMap<>(files);
         escaping.put("../evil.txt", "x");
         Path evil = zip(work.resolve("evil.zip"), escaping);
-        assertEquals(42, Cli.run("debug-bundle", "verify", evil.toString()).exit());
-        Cli.Result opened = Cli.run(
+        assertEquals(42, Run.run("debug-bundle", "verify", evil.toString()).exit());
+        Run.Result opened = Run.run(
                 "debug-bundle",
                 "open",
                 evil.toString(),
@@ -659,7 +659,7 @@ class DebugBundleTest {
             }
             default -> Files.deleteIfExists(file);
         }
-        Cli.Result result = Cli.run("debug-bundle", "verify", file.toString());
+        Run.Result result = Run.run("debug-bundle", "verify", file.toString());
         assertEquals(2, result.exit(), result.toString());
         assertEquals(1, result.err().lines().count(), result.toString());
         assertTrue(result.err().contains("is no archive that can be read"), result.toString());
@@ -683,7 +683,7 @@ class DebugBundleTest {
         Files.writeString(folder.resolve("jo@shop.example.txt"), "x\n");
         for (String out : List.of("file.log", "folder", "archive.zip")) {
             Path source = out.equals("file.log") ? folder.resolve("a.log") : work.resolve("evidence");
-            Cli.Result result = Cli.run(
+            Run.Result result = Run.run(
                     "debug-bundle",
                     "redact",
                     source.toString(),
@@ -697,7 +697,7 @@ class DebugBundleTest {
             String names = files.map(Path::toString).collect(Collectors.joining("\n"));
             assertTrue(names.contains("a.log") && names.contains("email-") && !names.contains("shop.example"), names);
         }
-        assertEquals(0, Cli.run("debug-bundle", "verify", work.resolve("archive.zip").toString()).exit());
+        assertEquals(0, Run.run("debug-bundle", "verify", work.resolve("archive.zip").toString()).exit());
         assertTrue(Files.readString(folder.resolve("a.log")).contains(KEY), "the original was changed");
     }
 
@@ -717,7 +717,7 @@ class DebugBundleTest {
                 "--secret-file",
                 new String[] {"--secret-file", "/none"});
         wrong.forEach((option, args) -> {
-            Cli.Result result = bundle(HOME.resolve("never.zip"), args).run();
+            Run.Result result = bundle(HOME.resolve("never.zip"), args).run();
             assertEquals(2, result.exit(), result.toString());
             assertTrue(result.err().lines().findFirst().orElse("").contains(option), result.toString());
         });

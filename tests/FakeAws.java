@@ -39,7 +39,7 @@ final class FakeAws implements AutoCloseable {
         return secrets.get(id).size();
     }
 
-    Cli environment(Cli cli) {
+    Run environment(Run cli) {
         return cli.env("AWS_ENDPOINT_URL", server.url())
                 .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
                 .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")

@@ -40,7 +40,7 @@ final class FakeGcp implements AutoCloseable {
         return secrets.get(project + "/" + name).size();
     }
 
-    Cli environment(Cli cli, Path scratch) {
+    Run environment(Run cli, Path scratch) {
         try {
             Path token = Files.writeString(scratch.resolve("gcloud-token"), "ya29.test");
             return cli.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")

@@ -79,7 +79,7 @@ final class FakeKubernetes implements AutoCloseable {
         return objects.get(namespace + "/deployments/" + deployment).path("metadata").path("generation").asLong();
     }
 
-    Cli environment(Cli cli, Path scratch) {
+    Run environment(Run cli, Path scratch) {
         String config =
                 "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + server.url() + "'}}]\n"
                         + "users:"

@@ -201,7 +201,7 @@ class FaultTest {
     @Test
     void anApiThatNeverAnswersCostsTheTimeoutAndNoMore() throws Exception {
         try (FaultServer server = FaultServer.answering((client, serving) -> Thread.sleep(60_000))) {
-            Cli.Result result = Cli.script("triage").args(TriageRun.pointedAt(server.uri())).args("--timeout", "500ms")
+            Run.Result result = Run.script("triage").args(TriageRun.pointedAt(server.uri())).args("--timeout", "500ms")
                 .env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder).timeout(Duration.ofSeconds(20)).run();
             assertEquals(11, result.exit(), result.toString());
             assertMatches("silent-outage|network", result.out());
@@ -209,7 +209,7 @@ class FaultTest {
     }
 
     private TriageRun triage(URI base, String jvm) {
-        return TriageRun.of(Cli.script("triage").args(TriageRun.pointedAt(base)).args("--timeout", "20s").env("KLAVIYO_PRIVATE_KEY", KEY).env("JDK_JAVA_OPTIONS", jvm).cwd(folder));
+        return TriageRun.of(Run.process("triage").args(TriageRun.pointedAt(base)).args("--timeout", "20s").env("KLAVIYO_PRIVATE_KEY", KEY).env("JDK_JAVA_OPTIONS", jvm).cwd(folder));
     }
 
     private static void assertMatches(String regex, String text) {

@@ -23,7 +23,7 @@ final class FleetBench {
                 }
                 Path file = Files.writeString(folder.resolve("accounts.csv"), list);
                 // GNU time tells the largest resident size, in kilobytes.
-                Cli.Result result = Cli.command(
+                Run.Result result = Run.command(
                                 "/usr/bin/time",
                                 "-f",
                                 "%M",

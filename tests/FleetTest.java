@@ -36,7 +36,7 @@ class FleetTest {
                     "name,env,file,command\nwell,WELL_KEY,,\nunscoped,," + file("unscoped", unscoped + "\n") + ",\n"
                             + "revoked,,,cat " + file("revoked", revoked)
                             + "\nlost,,/nowhere/key,\nunset,NO_SUCH_KEY,,\n");
-            Cli.Result result = triage(sandbox, list).env("WELL_KEY", well).run();
+            Run.Result result = triage(sandbox, list).env("WELL_KEY", well).run();
             JsonNode accounts = Json.read(result.out()).path("accounts");
             assertAll(
                     result.toString(),
@@ -56,7 +56,7 @@ class FleetTest {
     void aJsonListDoesAsWell() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
             Path list = file("accounts.json", "[{\"name\": \"one\", \"env\": \"ONE_KEY\"}]");
-            Cli.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.control().openAccount("One")).run();
+            Run.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.control().openAccount("One")).run();
             assertEquals(0, result.exit(), result.toString());
             assertEquals("one healthy", summary(Json.read(result.out()).path("accounts")));
         }
@@ -70,13 +70,13 @@ class FleetTest {
         "name,env;shop,A;shop,B                     | is there twice",
         "[{\"name\": \"shop\"                       | cannot be read"})
     void aWrongListIsOneLineThatSaysWhere(String lines, String expected) throws IOException {
-        Cli.Result result = Cli.run("triage", "--accounts", file("accounts", lines.replace(';', '\n')).toString());
+        Run.Result result = Run.run("triage", "--accounts", file("accounts", lines.replace(';', '\n')).toString());
         assertEquals(2, result.exit(), result.toString());
         assertTrue(result.err().contains(expected), result.toString());
     }
 
-    private Cli triage(Sandbox sandbox, Path list) {
-        return Cli.script("triage").cwd(folder).args("--accounts", list.toString(), "--json",
+    private Run triage(Sandbox sandbox, Path list) {
+        return Run.script("triage").cwd(folder).args("--accounts", list.toString(), "--json",
                 "--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString());
     }
 

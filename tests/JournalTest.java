@@ -67,9 +67,9 @@ class JournalTest {
     @Test
     void manyProcessesAndThreadsLoseAndTearNothing() throws Exception {
         Path incident = folder.resolve("new/incident");
-        List<Cli.Running> running = IntStream.range(0, PROCESSES)
-                .mapToObj(process -> Cli.command(
-                                Cli.JAVA.toString(),
+        List<Run.Running> running = IntStream.range(0, PROCESSES)
+                .mapToObj(process -> Run.command(
+                                Run.JAVA.toString(),
                                 "-XX:TieredStopAtLevel=1",
                                 "-XX:+UseSerialGC",
                                 "-cp",
@@ -79,7 +79,7 @@ class JournalTest {
                                 "p" + process + "t")
                         .start())
                 .toList();
-        for (Cli.Running process : running) {
+        for (Run.Running process : running) {
             assertEquals(0, process.await().exit(), process.err());
         }
         Journal.Reading reading = Incident.at(incident).journal().read();
@@ -195,7 +195,7 @@ class JournalTest {
             assumeTrue(Files.isDirectory(Path.of("/proc/self")), "only where there is a /proc");
         }
         try {
-            Cli.Result result = Cli.script("triage")
+            Run.Result result = Run.process("triage")
                     .args("--drill", "revoked-key", "--incident", incident.toString())
                     .cwd(folder)
                     .run();
@@ -222,7 +222,7 @@ class JournalTest {
                     .map(file -> file.getFileName().toString())
                     .toList();
         } finally {
-            assertEquals(0, Cli.command("umount", full.toString()).run().exit());
+            assertEquals(0, Run.command("umount", full.toString()).run().exit());
         }
         assertEquals(List.of("filler"), left);
     }
@@ -230,7 +230,7 @@ class JournalTest {
     private static void mountFull(Path at) throws IOException {
         Files.createDirectories(at);
         assumeTrue(
-                Cli.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString())
+                Run.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString())
                                 .run()
                                 .exit()
                         == 0,
@@ -265,7 +265,7 @@ class JournalTest {
                 incident, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         Files.writeString(incident.resolve("journal.jsonl"), "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"tri");
         Files.setPosixFilePermissions(incident.resolve("journal.jsonl"), PosixFilePermissions.fromString("rw-------"));
-        Cli.Result result = Cli.script("triage")
+        Run.Result result = Run.process("triage")
                 .args("--drill", "revoked-key", "--incident", incident.toString())
                 .cwd(folder)
                 .run();

@@ -133,7 +133,7 @@ class NetworkTest {
         }
     }
 
-    private TriageRun through(Cli triage, String variable, String value) throws Exception {
+    private TriageRun through(Run triage, String variable, String value) throws Exception {
         TriageRun run = TriageRun.of(triage.env(variable, value).env("JDK_JAVA_OPTIONS", certificates.trusting()));
         String all = run.result().out() + run.result().err();
         assertFalse(
@@ -203,8 +203,8 @@ class NetworkTest {
         }
     }
 
-    private Cli triage(URI base) throws IOException {
-        return Cli.script("triage")
+    private Run triage(URI base) throws IOException {
+        return Run.process("triage")
                 .args(TriageRun.pointedAt(base))
                 .args("--endpoint", "webhooks", "--timeout", "20s")
                 .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17))

@@ -37,8 +37,8 @@ class PostmortemTest {
         }
     }
 
-    private Cli.Result run(String... arguments) {
-        return Cli.script("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE).args(arguments).run();
+    private Run.Result run(String... arguments) {
+        return Run.process("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE).args(arguments).run();
     }
 
     private Path written(String name) {
@@ -51,7 +51,7 @@ class PostmortemTest {
 
     @Test
     void writtenThenCheckedThenFilledInThenClosed() throws IOException {
-        Cli.Result write = run("--lead", "@Ana");
+        Run.Result write = run("--lead", "@Ana");
         assertEquals(0, write.exit(), write.toString());
         assertTrue(
                 write.out().contains("postmortem.md")
@@ -63,7 +63,7 @@ class PostmortemTest {
         String fresh = PostmortemJournals.read(written("postmortem.md"));
         assertTrue(fresh.contains("**Incident Lead:** Ana"), fresh);
 
-        Cli.Result check = run("--check");
+        Run.Result check = run("--check");
         assertEquals(51, check.exit(), check.toString());
         Matcher place = Pattern.compile("postmortem\\.md:(\\d+): the action has no owner").matcher(check.out());
         assertTrue(place.find(), check.toString());
@@ -81,7 +81,7 @@ class PostmortemTest {
                         .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
                         .replace("[...]", "see the facts"));
         assertEquals(0, run("--check").exit());
-        Cli.Result close = run("close", "--by", "Ana");
+        Run.Result close = run("close", "--by", "Ana");
         assertEquals(0, close.exit(), close.toString());
         assertFalse(Incident.open(events()));
     }
@@ -102,7 +102,7 @@ class PostmortemTest {
 
     @Test
     void closeAnyway() throws IOException {
-        Cli.Result without = run("close");
+        Run.Result without = run("close");
         assertEquals(51, without.exit(), without.toString());
         assertTrue(
                 without.out().contains("no klaviyo-incidents/20261120T030405Z/postmortem.md yet"), without.toString());
@@ -117,7 +117,7 @@ class PostmortemTest {
                 0,
                 run("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve")
                         .exit());
-        Cli.Result internal =
+        Run.Result internal =
                 run("announce", "internal", "--state", "mitigating", "--eta", "11:30", "--lead", "Ana", "--json");
         assertEquals(0, internal.exit(), internal.toString());
         JsonNode json = Json.read(internal.out());
@@ -125,7 +125,7 @@ class PostmortemTest {
                 json.path("text").asText().contains("Status: MITIGATING")
                         && json.path("text").asText().contains("ETA: 11:30"),
                 internal.toString());
-        Cli.Result external = run("announce", "external", "--state", "resolved", "--data-loss", "none");
+        Run.Result external = run("announce", "external", "--state", "resolved", "--data-loss", "none");
         assertTrue(
                 external.out().contains("No data was lost.") && !external.out().contains("Ana"), external.toString());
 
@@ -150,7 +150,7 @@ class PostmortemTest {
         assertEquals("my own words\n", PostmortemJournals.read(folder.resolve("mine.md")));
     }
 
-    private static void assertRefused(Cli.Result result, String message) {
+    private static void assertRefused(Run.Result result, String message) {
         assertEquals(2, result.exit(), result.toString());
         assertTrue(result.err().contains(message) && result.err().startsWith("error: "), result.toString());
     }
@@ -160,7 +160,7 @@ class PostmortemTest {
         Files.writeString(
                 folder.resolve("team.md"),
                 "# {{errorType}} ({{severity}})\n\n<!-- generated:t -->\n{{timeline}}\n<!-- /generated:t -->\n");
-        Cli.Result result = run("--template", "team.md", "--out", "docs/one.html", "--format", "html,md", "--json");
+        Run.Result result = run("--template", "team.md", "--out", "docs/one.html", "--format", "html,md", "--json");
 
         assertEquals(0, result.exit(), result.toString());
         assertEquals(1, Json.read(result.out()).path("schema").asInt());
@@ -172,7 +172,7 @@ class PostmortemTest {
     @Test
     void withNothingRecordedAnEmptyOneWithTheDateFilledIn() throws IOException {
         Path elsewhere = Tree.temporary("postmortem");
-        Cli.Result result = Cli.script("postmortem").cwd(elsewhere).env("KLAVIYO_STATUS_URL", NOWHERE).run();
+        Run.Result result = Run.process("postmortem").cwd(elsewhere).env("KLAVIYO_STATUS_URL", NOWHERE).run();
 
         assertEquals(0, result.exit(), result.toString());
         String text = PostmortemJournals.read(elsewhere.resolve("postmortem.md"));
@@ -226,7 +226,7 @@ class PostmortemTest {
             Files.write(journal.resolve("journal.jsonl"), lines.toString().getBytes(StandardCharsets.UTF_8));
         }
         long start = System.nanoTime();
-        Cli.Running running = Cli.script("postmortem")
+        Run.Running running = Run.process("postmortem")
                 .cwd(folder)
                 .env("KLAVIYO_STATUS_URL", NOWHERE)
                 .args("--incident", journal.toString())

@@ -36,7 +36,7 @@ final class Readme {
 
     private static String screen(String command) {
         String[] words = command.split(" ");
-        Cli.Result result = Cli.script(words[0])
+        Run.Result result = Run.script(words[0])
                 .args(List.of(words).subList(1, words.length).toArray(String[]::new))
                 .cwd(Tree.temporary("readme"))
                 .env("KLAVIYO_RUNBOOK_COMMAND", "./jbang")

@@ -19,6 +19,6 @@ class ReadmeTest {
     @ValueSource(strings = {"triage", "rotate-key", "watch", "debug-bundle", "postmortem"})
     void aScriptsHelpIsShownAndFitsEightyColumns(String script) throws IOException {
         assertTrue(Files.readString(Readme.FILE).contains("<!-- screen: " + script + " --help -->"), "not in the README");
-        Cli.run(script, "--help").out().lines().forEach(line -> assertTrue(line.length() <= 80, line));
+        Run.run(script, "--help").out().lines().forEach(line -> assertTrue(line.length() <= 80, line));
     }
 }

@@ -199,7 +199,7 @@ final class Recording {
     }
 
     private static void run(Sandbox sandbox, Path folder, String script, String... arguments) {
-        Cli.script(script).cwd(folder).args(arguments).timeout(Duration.ofMinutes(3))
+        Run.process(script).cwd(folder).args(arguments).timeout(Duration.ofMinutes(3))
                 .env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
                 .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
                 .env("KLAVIYO_APP_URL", sandbox.appUrl().toString())

@@ -49,8 +49,8 @@ class RotationCloudTest {
         }
     }
 
-    private Cli rotate(String... more) {
-        Cli cli = RotationRuns.against(sandbox, scratch).env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey());
+    private Run rotate(String... more) {
+        Run cli = RotationRuns.against(sandbox, scratch).env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey());
         aws.environment(cli);
         gcp.environment(cli, scratch);
         return kubernetes.environment(cli, scratch).args(more);
@@ -66,7 +66,7 @@ class RotationCloudTest {
         kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key(), "other", "stays"));
         kubernetes.deployment("shop", "web");
         kubernetes.onRollout = () -> sandbox.control().appKey(kubernetes.field("shop", "klaviyo", "api-key"));
-        Cli.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web").run();
+        Run.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web").run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(sandbox.newKey(), kubernetes.field("shop", "klaviyo", "api-key"));
         assertEquals("stays", kubernetes.field("shop", "klaviyo", "other"));
@@ -79,7 +79,7 @@ class RotationCloudTest {
         needs("kubectl");
         kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key()));
         kubernetes.forbidden.add("patch secrets");
-        Cli.Result result = rotate(
+        Run.Result result = rotate(
                         "--to",
                         "k8s:shop/klaviyo/api-key",
                         "--to",
@@ -102,7 +102,7 @@ class RotationCloudTest {
         needs("aws", "curl");
         aws.secret("shop/klaviyo", "{ \"user\":\"x\",  \"key\":\"" + sandbox.key() + "\", \"n\": 1.10 }");
         stored = () -> aws.value("shop/klaviyo", "AWSCURRENT").replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1");
-        Cli.Result result = rotate("--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", restart()).run();
+        Run.Result result = rotate("--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", restart()).run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(
                 "{ \"user\":\"x\",  \"key\":\"" + sandbox.newKey() + "\", \"n\": 1.10 }",
@@ -116,7 +116,7 @@ class RotationCloudTest {
         needs("aws");
         aws.secret("klaviyo", sandbox.key());
         aws.denied.add("PutSecretValue");
-        Cli.Result result = rotate("--to", "aws:klaviyo", "--restart", "exec:true").run();
+        Run.Result result = rotate("--to", "aws:klaviyo", "--restart", "exec:true").run();
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().contains("aws sts get-caller-identity"), result.out());
         assertEquals(1, aws.versions("klaviyo"));
@@ -128,7 +128,7 @@ class RotationCloudTest {
         gcp.secret("shop", "klaviyo", sandbox.key());
         // gcloud then fails although the version is made: it is not believed.
         gcp.silentAboutChecksums = true;
-        Cli.Result result = rotate(
+        Run.Result result = rotate(
                         "--to",
                         "gcp:klaviyo@shop",
                         "--restart",
@@ -146,7 +146,7 @@ class RotationCloudTest {
         needs("gcloud", "aws");
         gcp.secret("shop", "klaviyo", sandbox.key());
         gcp.readOnly = true;
-        Cli.Result result = rotate(
+        Run.Result result = rotate(
                         "--to", "gcp:elsewhere@shop", "--to", "aws:nothing", "--restart", "exec:no-such-program --now")
                 .env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
                 .run();

@@ -16,9 +16,9 @@ class RotationKillTest {
 
     private final RotationScene bench = new RotationScene();
 
-    private Cli.Running untilHeldAt(String call) {
+    private Run.Running untilHeldAt(String call) {
         bench.tools.fail(call, HOLD);
-        Cli.Running running = bench.rotate().start();
+        Run.Running running = bench.rotate().start();
         running.awaitUntil("the tool is held at " + call, () -> Files.exists(bench.tools.file("there")));
         return running;
     }
@@ -40,12 +40,12 @@ class RotationKillTest {
     @ParameterizedTest
     @ValueSource(strings = {"kv get", "LoadState", "patch", "restart", "is-active"})
     void aRunAfterAKillFinishes(String call) throws Exception {
-        try (Cli.Running running = untilHeldAt(call.split(" ")[call.split(" ").length - 1])) {
+        try (Run.Running running = untilHeldAt(call.split(" ")[call.split(" ").length - 1])) {
             running.kill();
         }
         release();
         bench.tools.mend();
-        Cli.Result second = bench.rotate().run();
+        Run.Result second = bench.rotate().run();
         assertEquals(0, second.exit(), second::toString);
         assertEquals(
                 !List.of("kv get", "LoadState").contains(call),
@@ -56,12 +56,12 @@ class RotationKillTest {
 
     @Test
     void whatTheStoreHoldsIsSaidByFingerprintAndTheNewKeyNeedNotBeGivenAgain() throws Exception {
-        try (Cli.Running running = untilHeldAt("is-active")) {
+        try (Run.Running running = untilHeldAt("is-active")) {
             running.kill();
         }
         release();
         bench.tools.mend();
-        Cli.Result second = bench.rotate()
+        Run.Result second = bench.rotate()
                 .env("KLAVIYO_NEW_PRIVATE_KEY", null)
                 .env("KLAVIYO_PRIVATE_KEY", null)
                 .args("--account", bench.sandbox.control().accountId())
@@ -77,16 +77,16 @@ class RotationKillTest {
 
     @Test
     void aLateWriteOfTheRunThatWasKilledCannotUndoTheNextOne() throws Exception {
-        try (Cli.Running running = untilHeldAt("patch")) {
+        try (Run.Running running = untilHeldAt("patch")) {
             running.kill();
         }
         // The tool is an orphan now. The next run has to outwait or end it before it touches anything.
         bench.tools.mend();
-        Cli.Result second = bench.rotate("--roll-back").run();
+        Run.Result second = bench.rotate("--roll-back").run();
         assertEquals(22, second.exit(), second::toString);
         release();
         assertEquals(bench.oldKey(), bench.tools.value());
-        Cli.Result third = bench.rotate().run();
+        Run.Result third = bench.rotate().run();
         assertEquals(0, third.exit(), third::toString);
         ended();
     }
@@ -94,11 +94,11 @@ class RotationKillTest {
     @Test
     void killedOnTheWayBackItStillEndsWell() throws Exception {
         bench.broken = true;
-        Cli.Running running = bench.rotate().start();
+        Run.Running running = bench.rotate().start();
         running.awaitOut("Rolling back");
         running.kill();
         bench.broken = false;
-        Cli.Result second = bench.rotate().run();
+        Run.Result second = bench.rotate().run();
         assertEquals(0, second.exit(), second::toString);
         ended();
     }
@@ -106,12 +106,12 @@ class RotationKillTest {
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven) throws Exception {
-        try (Cli.Running running = untilHeldAt("is-active")) {
+        try (Run.Running running = untilHeldAt("is-active")) {
             running.kill();
         }
         release();
         bench.tools.mend();
-        Cli.Result second = bench.rotate("--roll-back")
+        Run.Result second = bench.rotate("--roll-back")
                 .env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null)
                 .run();
         assertEquals(22, second.exit(), second::toString);
@@ -122,12 +122,12 @@ class RotationKillTest {
 
     @Test
     void theOldKeyGivenAsTheNewOneToTheRunAfterAKillBringsEverythingBack() throws Exception {
-        try (Cli.Running running = untilHeldAt("is-active")) {
+        try (Run.Running running = untilHeldAt("is-active")) {
             running.kill();
         }
         release();
         bench.tools.mend();
-        Cli.Result second = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey()).run();
+        Run.Result second = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey()).run();
         assertEquals(22, second.exit(), second::toString);
         assertEquals(bench.oldKey(), bench.tools.value());
         assertEquals(bench.oldKey(), bench.tools.app());
@@ -136,8 +136,8 @@ class RotationKillTest {
 
     @Test
     void twoRotationsNeverRunAtOnceOnOneIncident() throws Exception {
-        try (Cli.Running first = untilHeldAt("patch")) {
-            Cli.Result second = bench.rotate().run();
+        try (Run.Running first = untilHeldAt("patch")) {
+            Run.Result second = bench.rotate().run();
             assertEquals(21, second.exit(), second::toString);
             assertTrue(second.err().contains("another rotation is running"), second::toString);
             release();
@@ -148,9 +148,9 @@ class RotationKillTest {
 
     @Test
     void interruptedItSaysHowToGoOn() throws Exception {
-        try (Cli.Running running = untilHeldAt("patch")) {
+        try (Run.Running running = untilHeldAt("patch")) {
             running.interrupt();
-            Cli.Result result = running.await();
+            Run.Result result = running.await();
             assertEquals(130, result.exit(), result::toString);
             assertTrue(result.err().contains("run the same command again"), result::toString);
         }

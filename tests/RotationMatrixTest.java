@@ -55,10 +55,10 @@ class RotationMatrixTest {
     private record Outcome(
             String name,
             int expected,
-            Cli.Result first,
+            Run.Result first,
             String store,
             String app,
-            Cli.Result second,
+            Run.Result second,
             String storeAfter,
             String appAfter,
             String oldKey,
@@ -76,7 +76,7 @@ class RotationMatrixTest {
             assertEquals(0, second.exit(), second::toString);
             assertEquals(newKey, storeAfter, "the store after the second run");
             assertEquals(newKey, appAfter, "the application after the second run");
-            for (Cli.Result result : List.of(first, second)) {
+            for (Run.Result result : List.of(first, second)) {
                 assertFalse(
                         (result.out() + result.err()).contains(oldKey)
                                 || (result.out() + result.err()).contains(newKey),
@@ -94,11 +94,11 @@ class RotationMatrixTest {
             } else {
                 bench.tools.fail(place.before, fault, 1);
             }
-            Cli.Result first = bench.rotate().run();
+            Run.Result first = bench.rotate().run();
             String store = bench.tools.value();
             String app = bench.tools.app();
             bench.tools.mend();
-            Cli.Result second = bench.rotate().run();
+            Run.Result second = bench.rotate().run();
             return new Outcome(
                     place + " " + fault,
                     expected(place, fault),

@@ -6,8 +6,8 @@ import runbook.sandbox.Sandbox;
 final class RotationRuns {
     private RotationRuns() { }
 
-    static Cli against(Sandbox sandbox, Path scratch) {
-        return Cli.script("rotate-key")
+    static Run against(Sandbox sandbox, Path scratch) {
+        return Run.process("rotate-key")
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                 .env("HOME", scratch.toString())
                 .cwd(scratch)

@@ -31,13 +31,13 @@ final class RotationScene implements AutoCloseable {
     }
 
     /** {@code rotate-key} with the stand-in Vault and systemd, unless told otherwise. */
-    Cli rotate(String... more) {
+    Run rotate(String... more) {
         return bare("--to", "vault:secret/klaviyo#key", "--restart", "systemd:web").args(more);
     }
 
     /** {@code rotate-key} without stores and targets. */
-    Cli bare(String... more) {
-        Cli cli = Cli.script("rotate-key")
+    Run bare(String... more) {
+        Run cli = Run.process("rotate-key")
                 .cwd(folder)
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                 .env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey())

@@ -29,13 +29,13 @@ class RotationSecrecyTest {
                 Path script = bench.tools.file("bin/" + tool);
                 Files.writeString(script, Files.readString(script).replaceFirst("\n", "\nsleep 0.2\n"));
             }
-            Cli rotation = bench.rotate("--key-file", old.toString(), "--new-key-file", fresh.toString())
+            Run rotation = bench.rotate("--key-file", old.toString(), "--new-key-file", fresh.toString())
                     .env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_NEW_PRIVATE_KEY", null);
             List<String> seen = new ArrayList<>();
             // Only looks that find a tool at work count: how many fit before the first one starts depends on the machine.
             int samples = 0;
             for (int rotations = 0; samples < SAMPLES && rotations < MOST_ROTATIONS; rotations++) {
-                try (Cli.Running running = rotation.start()) {
+                try (Run.Running running = rotation.start()) {
                     while (running.process().isAlive() && samples < SAMPLES) {
                         samples += look(bench, running.process().pid(), seen);
                     }
@@ -82,7 +82,7 @@ class RotationSecrecyTest {
     void nothingThatIsLeftBehindHoldsAKey() throws Exception {
         try (RotationScene bench = new RotationScene()) {
             Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=" + bench.oldKey() + "\n");
-            Cli.Result result = bench.bare(
+            Run.Result result = bench.bare(
                             "--to",
                             "file:" + env + "#KEY",
                             "--restart",

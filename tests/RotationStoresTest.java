@@ -38,7 +38,7 @@ class RotationStoresTest {
             })
     void aServiceIsRestartedSoThatItReadsTheKey(String target, String call) {
         bench.tools.installCloud();
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
+        Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(bench.newKey(), bench.tools.app(), "the key that the service started with");
         assertTrue(
@@ -52,14 +52,14 @@ class RotationStoresTest {
     void aServiceThatCannotBeSeenIsRefusedBeforeAnythingChanges(String target) {
         bench.tools.installCloud();
         bench.tools.fail(target.startsWith("ecs") ? "describe-services" : "describe", StandIns.Fault.EXITS_NON_ZERO, 9);
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
+        Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
         assertEquals(21, result.exit(), result::toString);
         assertEquals(bench.oldKey(), bench.tools.value());
     }
 
     @Test
     void theKeyTravelsByStandardInput() {
-        Cli.Result result = bench.bare(
+        Run.Result result = bench.bare(
                         "--to",
                         "vault:secret/klaviyo#key",
                         "--to",
@@ -96,7 +96,7 @@ class RotationStoresTest {
 
     @Test
     void aStoreThatCannotBeReadIsOnlyWrittenWithAWayBack() {
-        Cli.Result refused = bench.bare(
+        Run.Result refused = bench.bare(
                         "--to",
                         "github:acme/shop/KLAVIYO_KEY",
                         "--restart",
@@ -108,7 +108,7 @@ class RotationStoresTest {
         assertEquals(21, refused.exit(), refused::toString);
         assertTrue(refused.out().contains("no way back"), refused.out());
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
-        Cli.Result back = bench.bare("--to", "github:acme/shop/KLAVIYO_KEY", "--restart", "systemd:web").run();
+        Run.Result back = bench.bare("--to", "github:acme/shop/KLAVIYO_KEY", "--restart", "systemd:web").run();
         assertEquals(22, back.exit(), back::toString);
         assertEquals(bench.oldKey(), bench.tools.value());
         assertTrue(back.out().contains("write-only"), back.out());
@@ -117,7 +117,7 @@ class RotationStoresTest {
     @Test
     void aCommandOfYourOwnReadsTheKeyAndSeesNoneInItsEnvironment() throws IOException {
         Path kept = bench.folder.resolve("kept");
-        Cli.Result result = bench.bare(
+        Run.Result result = bench.bare(
                         "--to",
                         "exec:cat > " + kept + "; env > " + kept + ".env",
                         "--restart",
@@ -132,7 +132,7 @@ class RotationStoresTest {
     void aFailureInTheMiddleRestoresEveryStoreInReverse() throws IOException {
         Path env = Files.writeString(bench.folder.resolve(".env"), "KEY='" + bench.oldKey() + "'\n");
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
-        Cli.Result result = bench.bare(
+        Run.Result result = bench.bare(
                         "--to", "file:" + env + "#KEY", "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web")
                 .run();
         assertEquals(22, result.exit(), result::toString);
@@ -152,7 +152,7 @@ class RotationStoresTest {
 
     @Test
     void aDotenvFileChangesOnlyInTheKey() throws IOException {
-        Cli cli = bench.bare("--restart", "exec:cp " + bench.tools.file("fresh") + " " + bench.tools.file("app"));
+        Run cli = bench.bare("--restart", "exec:cp " + bench.tools.file("fresh") + " " + bench.tools.file("app"));
         Files.writeString(bench.tools.file("fresh"), bench.newKey());
         for (int i = 0; i < DOTENV.size(); i++) {
             Path env = bench.folder.resolve("app config " + i + ".env");
@@ -160,7 +160,7 @@ class RotationStoresTest {
             Files.setPosixFilePermissions(env, PosixFilePermissions.fromString("rw-r-----"));
             cli.args("--to", "file:" + Files.createSymbolicLink(bench.folder.resolve("link" + i), env) + "#KEY");
         }
-        Cli.Result result = cli.run();
+        Run.Result result = cli.run();
         assertEquals(0, result.exit(), result::toString);
         for (int i = 0; i < DOTENV.size(); i++) {
             Path env = bench.folder.resolve("app config " + i + ".env");
@@ -186,11 +186,11 @@ class RotationStoresTest {
             "systemd:web"
         };
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
-        Cli.Result back = bench.bare(words).run();
+        Run.Result back = bench.bare(words).run();
         assertEquals(22, back.exit(), back::toString);
         assertEquals("KEY=a\nOTHER=1\n", Files.readString(env));
         assertEquals("KEY=\n", Files.readString(empty));
-        Cli.Result result = bench.bare(words).run();
+        Run.Result result = bench.bare(words).run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals("KEY=" + bench.newKey() + "\nOTHER=1\n", Files.readString(env));
         assertEquals("KEY=" + bench.newKey() + "\n", Files.readString(empty));
@@ -198,7 +198,7 @@ class RotationStoresTest {
 
     @Test
     void aDotenvFileThatIsNotClearIsRefused() throws IOException {
-        Cli cli = bench.bare("--restart", "exec:true");
+        Run cli = bench.bare("--restart", "exec:true");
         Map<String, String> complaints = Map.of(
                 "OTHER=1",
                 "other.env sets no KEY",
@@ -211,7 +211,7 @@ class RotationStoresTest {
                     Files.writeString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", "")), entry.getKey());
             cli.args("--to", "file:" + env + "#KEY");
         }
-        Cli.Result result = cli.run();
+        Run.Result result = cli.run();
         assertEquals(21, result.exit(), result::toString);
         for (Map.Entry<String, String> entry : complaints.entrySet()) {
             assertTrue(result.out().replaceAll("\\s+", " ").contains(entry.getValue()), result.out());

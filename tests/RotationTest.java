@@ -29,10 +29,10 @@ class RotationTest {
         bench.close();
     }
 
-    private Cli.Result refused(Consumer<Cli> change, String why) {
-        Cli cli = bench.rotate();
+    private Run.Result refused(Consumer<Run> change, String why) {
+        Run cli = bench.rotate();
         change.accept(cli);
-        Cli.Result result = cli.run();
+        Run.Result result = cli.run();
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().replaceAll("\\s+", " ").contains(why), result::toString);
         assertEquals(bench.oldKey(), bench.tools.value(), "nothing may have changed");
@@ -65,7 +65,7 @@ class RotationTest {
 
     @Test
     void aDryRunReadsEverythingAndChangesNothing() {
-        Cli.Result result = bench.rotate("--dry-run").run();
+        Run.Result result = bench.rotate("--dry-run").run();
         assertEquals(0, result.exit(), result::toString);
         assertTrue(result.out().contains("vault kv patch secret/klaviyo key=-"), result.out());
         assertTrue(result.out().contains("systemctl --no-ask-password restart web"), result.out());
@@ -79,7 +79,7 @@ class RotationTest {
 
     @Test
     void aDryRunTellsMachinesWhatItWouldRun() throws IOException {
-        Cli.Result result = bench.rotate("--dry-run", "--json").run();
+        Run.Result result = bench.rotate("--dry-run", "--json").run();
         assertEquals(0, result.exit(), result::toString);
         JsonNode json = Json.read(result.out());
         assertEquals("planned", json.path("outcome").asText());
@@ -97,7 +97,7 @@ class RotationTest {
 
     @Test
     void theJsonAndTheJournalTellEveryStepAndNoKey() throws IOException {
-        Cli.Result result = bench.rotate("--json").run();
+        Run.Result result = bench.rotate("--json").run();
         assertEquals(0, result.exit(), result::toString);
         JsonNode json = Json.read(result.out());
         List<String> names = new ArrayList<>();
@@ -130,7 +130,7 @@ class RotationTest {
 
     @Test
     void theOldKeyIsDisabledAtTheEnd() {
-        Cli.Result result = bench.rotate("--disable-old", "--grace", "1ms").run();
+        Run.Result result = bench.rotate("--disable-old", "--grace", "1ms").run();
         assertEquals(0, result.exit(), result::toString);
         assertFalse(bench.sandbox.control().accepts(bench.oldKey()));
         assertTrue(result.out().contains("disabled, and Klaviyo refuses it"), result.out());
@@ -139,7 +139,7 @@ class RotationTest {
     @Test
     void anOldKeyThatIsStillNeededIsEnabledAgainAndEverythingBroughtBack() {
         // This restart does nothing, and the application does not tell its key: it shows only once the old key is dead.
-        Cli.Result result = bench.bare(
+        Run.Result result = bench.bare(
                         "--to", "vault:secret/klaviyo#key", "--restart", "exec:true", "--disable-old", "--grace", "1ms")
                 .run();
         assertEquals(22, result.exit(), result::toString);
@@ -151,7 +151,7 @@ class RotationTest {
     @Test
     void anOldKeyThatMayNotBeDisabledStaysAndIsLeftToAPerson() {
         bench.sandbox.control().scopes(bench.newKey(), Set.of("accounts:read", "credentials:read"));
-        Cli.Result result = bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read").run();
+        Run.Result result = bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read").run();
         assertEquals(0, result.exit(), result::toString);
         assertTrue(bench.sandbox.control().accepts(bench.oldKey()));
         assertTrue(result.out().replaceAll("\\s+", " ").contains("Delete the old key"), result.out());
@@ -162,7 +162,7 @@ class RotationTest {
         bench.telling = true;
         // The application starts with what it had before: its restart does not reach the store.
         bench.tools.fail("[restart]", "");
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:true").run();
+        Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:true").run();
         assertEquals(22, result.exit(), result::toString);
         assertTrue(
                 result.out()
@@ -175,26 +175,26 @@ class RotationTest {
 
     @Test
     void whatCannotBeRolledBackIsLeftToAPersonWithTheCommands() {
-        Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:rm bin/vault; exit 3")
+        Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:rm bin/vault; exit 3")
                 .run();
         assertEquals(23, result.exit(), result::toString);
         assertTrue(result.out().contains("vault kv rollback -version=1 secret/klaviyo"), result.out());
         assertTrue(result.out().contains("rm bin/vault; exit 3"), result.out());
         bench.tools.mend();
-        Cli.Result second = bench.rotate().run();
+        Run.Result second = bench.rotate().run();
         assertEquals(0, second.exit(), second::toString);
         assertEquals(bench.newKey(), bench.tools.app());
     }
 
     @Test
     void withoutATerminalItNeedsYesAndAStore() {
-        Cli.Result noYes = Cli.script("rotate-key").args("--to", "vault:a#b").run();
+        Run.Result noYes = Run.process("rotate-key").args("--to", "vault:a#b").run();
         assertEquals(2, noYes.exit(), noYes::toString);
         assertTrue(noYes.err().contains("--yes"), noYes.err());
-        Cli.Result noStore = Cli.script("rotate-key").args("--yes").run();
+        Run.Result noStore = Run.process("rotate-key").args("--yes").run();
         assertEquals(2, noStore.exit(), noStore::toString);
         assertTrue(noStore.err().contains("--to"), noStore.err());
-        Cli.Result noKey = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null).run();
+        Run.Result noKey = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null).run();
         assertEquals(2, noKey.exit(), noKey::toString);
         assertTrue(
                 noKey.out().contains("Settings > API keys") && noKey.out().contains("profiles:write"), noKey::toString);
@@ -205,7 +205,7 @@ class RotationTest {
     void aSecondRunWithTheSameWordsEndsWellAndMayDisableTheOldKey() {
         assertEquals(0, bench.rotate().run().exit());
         bench.sandbox.control().forget();
-        Cli.Result second = bench.rotate("--disable-old", "--grace", "1ms").run();
+        Run.Result second = bench.rotate("--disable-old", "--grace", "1ms").run();
         assertEquals(0, second.exit(), second::toString);
         assertTrue(second.out().contains("holds the new key already"), second.out());
         assertFalse(bench.sandbox.control().accepts(bench.oldKey()));
@@ -217,7 +217,7 @@ class RotationTest {
         String daemon = "cp value app; (while [ ! -f stop ]; do echo alive || break; date +%N > " + beat
                 + "; sleep 0.05; done) & true";
         try {
-            Cli.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:" + daemon).run();
+            Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:" + daemon).run();
             assertEquals(0, result.exit(), result::toString);
             String then = Files.readString(beat);
             for (int i = 0; i < 100 && Files.readString(beat).equals(then); i++) {
@@ -232,7 +232,7 @@ class RotationTest {
     @Test
     void anIncidentFolderThatCannotBeWrittenIsRefused() throws IOException {
         Files.writeString(bench.incident(), "a file");
-        Cli.Result result = bench.rotate().run();
+        Run.Result result = bench.rotate().run();
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.err().contains("--incident"), result.err());
         assertEquals(bench.oldKey(), bench.tools.value());
@@ -247,7 +247,7 @@ class RotationTest {
     })
     void drillsShowTheWholeWayAndTheWayBack(String drill, int exit, String words) throws IOException {
         Path folder = Tree.temporary("drill");
-        Cli.Result result = Cli.script("rotate-key")
+        Run.Result result = Run.process("rotate-key")
                 .cwd(folder)
                 .args("--drill", drill, "--yes", "--verify-for", "2s")
                 .run();
@@ -265,8 +265,8 @@ class RotationTest {
         for (String[] words :
                 new String[][] {{"--to", "file:" + real + "#KEY"}, {"--to", "vault:a#b"}, {"--restart", "systemd:web"}
                 }) {
-            Cli.Result result = bench.tools
-                    .onPath(Cli.script("rotate-key").cwd(bench.folder))
+            Run.Result result = bench.tools
+                    .onPath(Run.process("rotate-key").cwd(bench.folder))
                     .args("--drill", "revoked-key", "--yes")
                     .args(words)
                     .run();
@@ -302,7 +302,7 @@ class RotationTest {
             sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
             """;
         List<String> words = new ArrayList<>(List.of("/usr/bin/python3", "-c", script, bench.newKey()));
-        words.addAll(ScriptCommand.of(Repository.file("rotate-key.java")));
+        words.addAll(Run.process("rotate-key").words());
         words.addAll(List.of(
                 "--api-url",
                 bench.sandbox.apiUrl().toString(),
@@ -312,8 +312,8 @@ class RotationTest {
                 "systemd:web",
                 "--verify-for",
                 "2s"));
-        Cli.Result result = bench.tools
-                .onPath(Cli.command(words.toArray(String[]::new)))
+        Run.Result result = bench.tools
+                .onPath(Run.command(words.toArray(String[]::new)))
                 .cwd(bench.folder)
                 .env("KLAVIYO_PRIVATE_KEY", bench.oldKey())
                 .run();

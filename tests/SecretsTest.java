@@ -105,13 +105,13 @@ class SecretsTest {
         "plain,   environment, --nonsense"})
     void theKeyIsShownNowhere(String form, String source, String options) throws Exception {
         try (ScriptedServer server = new ScriptedServer(echoes())) {
-            Cli triage = Cli.script("triage")
+            Run triage = Run.script("triage")
                     .args(TriageRun.pointedAt(server.uri()))
                     .args(options.split(" "))
                     .args("--timeout", "20s")
                     .cwd(folder)
                     .env("KLAVIYO_DEBUG", "1");
-            Cli.Result result = give(triage, source, FORMS.get(form)).run();
+            Run.Result result = give(triage, source, FORMS.get(form)).run();
             assertNothingLeaks(result);
             assertEquals(
                     options.equals("--curl") ? 0 : options.equals("--nonsense") ? 2 : 11,
@@ -124,7 +124,7 @@ class SecretsTest {
         }
     }
 
-    private Cli give(Cli triage, String source, String key) throws IOException {
+    private Run give(Run triage, String source, String key) throws IOException {
         Path file = Files.writeString(elsewhere.resolve("key"), key);
         return switch (source) {
             case "environment" -> triage.env("KLAVIYO_PRIVATE_KEY", key);
@@ -166,12 +166,12 @@ class SecretsTest {
     @Test
     void neitherDoesAKeyInTheWrongPlaceNorAFailureOfOurOwn() throws Exception {
         // In capitals, so that the sampler does not take the test's own doing for triage's.
-        Cli.Result asArgument = Cli.script("triage")
+        Run.Result asArgument = Run.script("triage")
                 .args(KEY.toUpperCase(Locale.ROOT), "--drill", "healthy")
                 .cwd(folder)
                 .run();
         Path noStore = Files.writeString(elsewhere.resolve("no-trust-store"), "nothing of the kind");
-        Cli.Result broken = Cli.script("triage")
+        Run.Result broken = Run.process("triage")
                 .args("--api-url", "https://127.0.0.1:9", "--status-url", "http://127.0.0.1:9", "--timeout", "5s")
                 .cwd(folder)
                 .env("KLAVIYO_DEBUG", "1")
@@ -184,7 +184,7 @@ class SecretsTest {
         assertTrue(Set.of(1, 11).contains(broken.exit()), broken.toString());
     }
 
-    private void assertNothingLeaks(Cli.Result result) throws IOException {
+    private void assertNothingLeaks(Run.Result result) throws IOException {
         assertHidden("standard output", result.out());
         assertHidden("standard error", result.err());
         List<Path> files = new ArrayList<>();

@@ -158,7 +158,7 @@ final class StandIns {
         install();
     }
 
-    Cli onPath(Cli cli) {
+    Run onPath(Run cli) {
         return cli.env("PATH", folder.resolve("bin") + ":" + System.getenv("PATH"));
     }
 

@@ -69,11 +69,11 @@ final class StartBench {
     private static long start(FileServer server, Path jbangDir, String alias, List<String> arguments) {
         String words = Stream.concat(Stream.of(alias + "@" + server.url("jbang-catalog.json")), arguments.stream())
                 .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
-        Cli cli = Cli.command("sh", "-c", "command=$('" + Cli.JAVA + "' -cp '" + jar() + "' dev.jbang.Main --quiet " + words
+        Run cli = Run.command("sh", "-c", "command=$('" + Run.JAVA + "' -cp '" + jar() + "' dev.jbang.Main --quiet " + words
                         + "); [ $? -eq 255 ] || exit 99; eval \"exec $command\"")
                 .env("JBANG_DIR", jbangDir.toString()).env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true")
                 .env("JBANG_NO_VERSION_CHECK", "true").cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3));
-        Cli.Result result = cli.run();
+        Run.Result result = cli.run();
         if (result.exit() != 0) {
             throw new IllegalStateException(alias + ": " + result);
         }

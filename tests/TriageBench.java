@@ -28,8 +28,8 @@ final class TriageBench {
         }
         for (Pair pair : LATENCIES) {
             try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, runbook.Text.Durations.parse(pair.latency))) {
-                Cli ours = against(sandbox, Cli.wrapper("triage"));
-                Cli theirs = against(sandbox, Cli.command("bash", baseline.toString()));
+                Run ours = against(sandbox, Run.wrapper("triage"));
+                Run theirs = against(sandbox, Run.command("bash", baseline.toString()));
                 List<Long> mine = new ArrayList<>();
                 List<Long> others = new ArrayList<>();
                 for (int run = -2; run < runs; run++) {
@@ -52,7 +52,7 @@ final class TriageBench {
 
     private static void silence() {
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, Duration.ofMinutes(5))) {
-            long millis = against(sandbox, Cli.wrapper("triage", "--timeout", "2s")).run().millis();
+            long millis = against(sandbox, Run.wrapper("triage", "--timeout", "2s")).run().millis();
             System.out.printf(
                     Locale.ROOT, "an API that never answers, --timeout 2s: %d ms (wanted: at most 3000)%n", millis);
         }
@@ -60,16 +60,16 @@ final class TriageBench {
 
     private static void breakdown(int runs) {
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
-            long jvm = median(runs, () -> Cli.command(
-                            Cli.JAVA.toString(),
+            long jvm = median(runs, () -> Run.command(
+                            Run.JAVA.toString(),
                             "-Xshare:auto",
                             "-XX:TieredStopAtLevel=1",
                             "-XX:+UseSerialGC",
                             "-version")
                     .run());
-            long help = median(runs, () -> Cli.run("triage", "--help"));
-            long direct = median(runs, () -> against(sandbox, Cli.script("triage")).run());
-            long whole = median(runs, () -> against(sandbox, Cli.wrapper("triage")).run());
+            long help = median(runs, () -> Run.run("triage", "--help"));
+            long direct = median(runs, () -> against(sandbox, Run.process("triage")).run());
+            long whole = median(runs, () -> against(sandbox, Run.wrapper("triage")).run());
             System.out.printf(
                     Locale.ROOT,
                     "without latency: %d ms = launcher %d + JVM %d + our start %d + checks and rendering %d%n",
@@ -81,7 +81,7 @@ final class TriageBench {
         }
     }
 
-    private static Cli against(Sandbox sandbox, Cli cli) {
+    private static Run against(Sandbox sandbox, Run cli) {
         return cli.env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
                 .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
                 .env("KLAVIYO_APP_URL", sandbox.appUrl().toString())
@@ -89,7 +89,7 @@ final class TriageBench {
                 .cwd(Tree.temporary("bench"));
     }
 
-    private static long median(int runs, Supplier<Cli.Result> measured) {
+    private static long median(int runs, Supplier<Run.Result> measured) {
         List<Long> millis = new ArrayList<>();
         for (int run = -1; run < runs; run++) {
             long one = measured.get().millis();

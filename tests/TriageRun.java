@@ -7,10 +7,10 @@ import java.util.stream.StreamSupport;
 import runbook.Text.Json;
 
 /** What {@code triage --json} said. */
-record TriageRun(Cli.Result result, JsonNode json) {
+record TriageRun(Run.Result result, JsonNode json) {
     /** Runs it, with {@code --json} added; fails where standard output is not one JSON document. */
-    static TriageRun of(Cli triage) {
-        Cli.Result result = triage.args("--json").run();
+    static TriageRun of(Run triage) {
+        Run.Result result = triage.args("--json").run();
         try {
             return new TriageRun(result, Json.read(result.out()));
         } catch (IOException e) {

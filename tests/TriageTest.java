@@ -70,7 +70,7 @@ class TriageTest {
         "flapping             | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; yes"})
     void aDrillIsDiagnosed(String scenario, int exit, String severity, String diagnosis, String path) throws IOException {
         Path folder = Tree.temporary("triage");
-        Cli.Result result = Cli.script("triage").args("--drill", scenario, "--json").cwd(folder).run();
+        Run.Result result = Run.script("triage").args("--drill", scenario, "--json").cwd(folder).run();
         JsonNode json = Json.read(result.out());
         assertAll(result.toString(),
                 () -> assertEquals(diagnosis, json.path("diagnosis").asText()),
@@ -102,7 +102,7 @@ class TriageTest {
     @Test
     void whatIsObservedInTheApplicationLeadsWhereTheApiIsFine() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
-            Cli triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key());
+            Run triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key());
             assertEquals("payload-invalid", diagnosis(triage.args("--observed", "400").run()));
         }
     }
@@ -110,7 +110,7 @@ class TriageTest {
     @Test
     void withoutAKeyThePageStillLeads() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
-            Cli.Result result = against(sandbox).run();
+            Run.Result result = against(sandbox).run();
             assertEquals("klaviyo-outage", diagnosis(result));
             assertEquals(11, result.exit());
             assertEquals(0, Json.read(result.out()).path("requestsSpent").asInt(), "asks the API nothing");
@@ -121,7 +121,7 @@ class TriageTest {
     void aSecondTriageJoinsTheOpenIncident() throws IOException {
         Path folder = Tree.temporary("triage");
         for (int i = 0; i < 2; i++) {
-            Cli.script("triage").args("--drill", "outage", "--lead", "Sam").cwd(folder).run();
+            Run.script("triage").args("--drill", "outage", "--lead", "Sam").cwd(folder).run();
         }
         try (Stream<Path> incidents = Files.list(folder.resolve("klaviyo-incidents"))) {
             Path incident = incidents.reduce((one, other) -> {
@@ -141,8 +141,8 @@ class TriageTest {
         Map<String, String> p1 = Map.of("severity", "P1", "drill", "outage");
         incident.append(new Event(first.minusSeconds(60), "triage", "detected", "minor at first", Json.of(Map.of("severity", "P3"))));
         incident.append(new Event(first, "triage", "diagnosed", "an outage", Json.of(p1)));
-        Cli triage = Cli.script("triage").args("--drill", "outage", "--incident", incident.toString(), "--json");
-        Cli.Result result = triage.run();
+        Run triage = Run.script("triage").args("--drill", "outage", "--incident", incident.toString(), "--json");
+        Run.Result result = triage.run();
         assertEquals("2026-11-20T03:19:05Z", Json.read(result.out()).path("respondBy").asText(), result.toString());
         assertTrue(result.err().contains("A response was due by 2026-11-20T03:19:05Z"), result.toString());
         incident.append(Event.now("watch", "recovered", "it held", p1));
@@ -153,10 +153,10 @@ class TriageTest {
     @Test
     void aNewFolderBesideAnOpenIncidentIsPointedOut() {
         Path folder = Tree.temporary("triage");
-        Cli.script("triage").args("--drill", "outage", "--incident", "incident-a").cwd(folder).run();
-        Cli.Result typo = Cli.script("triage").args("--drill", "outage", "--incident", "incident-b").cwd(folder).run();
+        Run.script("triage").args("--drill", "outage", "--incident", "incident-a").cwd(folder).run();
+        Run.Result typo = Run.script("triage").args("--drill", "outage", "--incident", "incident-b").cwd(folder).run();
         assertTrue(typo.out().contains("incident-a joins it"), typo.toString());
-        Cli.Result other = Cli.script("triage").args("--drill", "degraded", "--incident", "incident-c").cwd(folder).run();
+        Run.Result other = Run.script("triage").args("--drill", "degraded", "--incident", "incident-c").cwd(folder).run();
         assertFalse(other.out().contains("joins it"), "another drill is another incident: " + other);
     }
 
@@ -164,10 +164,10 @@ class TriageTest {
     void theInternalMessageIsPostedAndTheAnswerChecked() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
             Path incident = Tree.temporary("triage");
-            Cli triage = against(sandbox)
+            Run triage = against(sandbox)
                     .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                     .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
-            Cli.Result result = triage.args("--post", "--lead", "Sam", "--incident", incident.toString()).run();
+            Run.Result result = triage.args("--post", "--lead", "Sam", "--incident", incident.toString()).run();
             assertEquals(1, sandbox.control().slackPosts().size(), result.toString());
             assertTrue(sandbox.control().slackPosts().get(0).contains("Sam"), "names the lead");
             assertTrue(Files.readString(incident.resolve("journal.jsonl")).contains("\"announced\""), "is journalled");
@@ -181,7 +181,7 @@ class TriageTest {
     void aRefusedPostIsSaid() throws IOException {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
             sandbox.control().failSlack(5);
-            Cli.Result result = against(sandbox)
+            Run.Result result = against(sandbox)
                     .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
                     .args("--post")
                     .run();
@@ -208,7 +208,7 @@ class TriageTest {
         "--announce everybody    | --announce",
         "--nosuch                | --nosuch"})
     void wrongUsageIsOneLineThatNamesTheOption(String arguments, String expected) {
-        Cli.Result result = Cli.run("triage", arguments.strip().split(" "));
+        Run.Result result = Run.run("triage", arguments.strip().split(" "));
         assertEquals(2, result.exit(), result.toString());
         assertTrue(result.err().lines().findFirst().orElse("").contains(expected.strip()), result.toString());
         assertEquals("", result.out());
@@ -216,7 +216,7 @@ class TriageTest {
 
     @Test
     void curlCommandsAreReadyToPasteAndHoldNoKey() {
-        Cli.Result result = Cli.script("triage")
+        Run.Result result = Run.script("triage")
                 .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17))
                 .args("--curl")
                 .run();
@@ -225,14 +225,14 @@ class TriageTest {
         assertEquals(8, commands.size(), result.out());
         commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
         assertFalse(result.out().contains("0f0f"), result.out());
-        assertEquals(0, Cli.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
-        String drill = Cli.run("triage", "--curl", "--drill", "outage").out();
+        assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
+        String drill = Run.run("triage", "--curl", "--drill", "outage").out();
         assertTrue(drill.contains("https://a.klaviyo.com/api/accounts") && !drill.contains("127.0.0.1"), "a drill's sandbox is gone: " + drill);
     }
 
     @Test
     void aCharacterSetWithoutSymbolsGetsAscii() {
-        Cli.Result result = Cli.script("triage")
+        Run.Result result = Run.process("triage")
                 .env("LANG", "C")
                 .env("LC_ALL", "C")
                 .args("--drill", "outage", "--explain")
@@ -247,7 +247,7 @@ class TriageTest {
         Path home = Tree.temporary("home");
         Files.writeString(
                 home.resolve(".klaviyo-runbook.properties"), "api-url=http://127.0.0.1:7\nrevision=2025-10-15\n");
-        Cli triage = Cli.script("triage").home(home).env("KLAVIYO_API_URL", "http://127.0.0.1:9");
+        Run triage = Run.script("triage").home(home).env("KLAVIYO_API_URL", "http://127.0.0.1:9");
         String curl = triage.args("--curl").run().out();
         assertTrue(curl.contains("http://127.0.0.1:9/api/accounts"), curl);
         assertTrue(curl.contains("revision: 2025-10-15"), curl);
@@ -256,16 +256,16 @@ class TriageTest {
     @ParameterizedTest
     @ValueSource(strings = {"bash", "zsh"})
     void completionIsAScriptThatBashCanRead(String shell) {
-        Cli.Result script = Cli.run("triage", "--completion", shell);
+        Run.Result script = Run.run("triage", "--completion", shell);
         assertEquals(0, script.exit(), script.toString());
-        assertEquals(0, Cli.command("bash", "-n").stdin(script.out()).run().exit());
+        assertEquals(0, Run.command("bash", "-n").stdin(script.out()).run().exit());
         assertTrue(
                 script.out().contains("--announce") && script.out().contains("revoked-key"),
                 "completes options and scenarios");
     }
 
-    private static Cli against(Sandbox sandbox) {
-        return Cli.script("triage")
+    private static Run against(Sandbox sandbox) {
+        return Run.script("triage")
                 .args(
                         "--api-url",
                         sandbox.apiUrl().toString(),
@@ -275,7 +275,7 @@ class TriageTest {
                 .cwd(Tree.temporary("triage"));
     }
 
-    private static String diagnosis(Cli.Result result) throws IOException {
+    private static String diagnosis(Run.Result result) throws IOException {
         return Json.read(result.out()).path("diagnosis").asText();
     }
 

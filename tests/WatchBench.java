@@ -47,8 +47,8 @@ final class WatchBench {
         int rounds = at < 0 ? 10_000 : Integer.parseInt(options.get(at + 1));
         Path folder = Tree.temporary("watch-bench");
         try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, Duration.ZERO, SPEED)) {
-            List<String> command = new ArrayList<>(List.of(Cli.JAVA.toString()));
-            ScriptCommand.of(Repository.file("watch.java")).stream()
+            List<String> command = new ArrayList<>(List.of(Run.JAVA.toString()));
+            Run.process("watch").words().stream()
                     .filter(word -> word.startsWith("-X") && !word.contains("Share"))
                     .forEach(command::add);
             command.addAll(List.of(
@@ -78,7 +78,7 @@ final class WatchBench {
 
     private static void script(Path folder) throws Exception {
         try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE);
-                Cli.Running running = Cli.script("watch")
+                Run.Running running = Run.process("watch")
                         .cwd(folder)
                         .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                         .args(

@@ -40,7 +40,7 @@ class WatchTest {
     }
 
     /** A watch of one endpoint whose quota allows five looks a second; what is given replaces what is usual. */
-    private Cli watch(String... more) {
+    private Run watch(String... more) {
         List<String> given = List.of(more);
         List<String> args = new ArrayList<>(List.of(
                 "--api-url",
@@ -55,7 +55,7 @@ class WatchTest {
             }
         });
         args.addAll(given);
-        return Cli.script("watch")
+        return Run.process("watch")
                 .cwd(folder)
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                 .args(args.toArray(String[]::new));
@@ -83,10 +83,10 @@ class WatchTest {
     @Test
     void itTellsTheMomentItHasRecoveredAndEndsWithZero() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running running = watch("--no-status-page").start()) {
+        try (Run.Running running = watch("--no-status-page").start()) {
             running.awaitOut(" degraded ");
             sandbox.control().scenario(Scenario.HEALTHY);
-            Cli.Result result = running.await();
+            Run.Result result = running.await();
             assertEquals(0, result.exit(), result.toString());
             assertEquals(List.of("degraded", "recovering", "recovered"), kinds());
             Event recovered = journal().get(2);
@@ -102,7 +102,7 @@ class WatchTest {
     @Test
     void comingBackAndFallingAgainIsFlappingAndCostsTheStreak() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running running = watch("--no-status-page", "--for", "1s").start()) {
+        try (Run.Running running = watch("--no-status-page", "--for", "1s").start()) {
             running.awaitOut(" degraded ");
             sandbox.control().scenario(Scenario.HEALTHY);
             running.awaitOut(" recovering ");
@@ -117,7 +117,7 @@ class WatchTest {
     @Test
     void neverRecoveringEndsWith31AndInAPipeEachEventIsOneLine() throws Exception {
         begin(Scenario.OUTAGE);
-        Cli.Result result = watch("--max", "2s", "--fail-after", "1").run();
+        Run.Result result = watch("--max", "2s", "--fail-after", "1").run();
         assertEquals(31, result.exit(), result.toString());
         List<String> events = result.out()
                 .lines()
@@ -140,7 +140,7 @@ class WatchTest {
     void goodProbesAreNotRecoveredWhileTheStatusPageIsWorseThanMonitoring() throws Exception {
         begin(Scenario.HEALTHY);
         sandbox.control().statusPage("API errors", "major", "identified", "partial_outage", "Working on it.");
-        Cli.Result result = watch("--max", "1500ms").run();
+        Run.Result result = watch("--max", "1500ms").run();
         assertEquals(31, result.exit(), result.toString());
         assertTrue(result.out().contains("API errors is identified"), result.out());
         List<Event> notes = journal().stream()
@@ -158,7 +158,7 @@ class WatchTest {
     @Test
     void goodProbesAreNotRecoveredWhileMoreCallsWaitThanBeforeTheIncident() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running running = watch(
+        try (Run.Running running = watch(
                         "--no-status-page",
                         "--prometheus",
                         sandbox.prometheusUrl().toString(),
@@ -176,7 +176,7 @@ class WatchTest {
 
     @Test
     void aDrillSaysSoInEveryLineAndInEveryEventItLeaves() throws Exception {
-        Cli.Result result = Cli.script("watch")
+        Run.Result result = Run.process("watch")
                 .cwd(folder)
                 .args("--drill", "outage", "--max", "1s", "--fail-after", "1", "--interval", "200ms")
                 .run();
@@ -193,7 +193,7 @@ class WatchTest {
         incident.append(Event.now("triage", Event.DETECTED, "in earnest", Map.of()));
         assertEquals(
                 2,
-                Cli.script("watch")
+                Run.process("watch")
                         .cwd(folder)
                         .args("--drill", "outage", "--incident", incident.toString())
                         .run()
@@ -204,10 +204,10 @@ class WatchTest {
     @Test
     void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoRecoveryLost() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running running = watch("--no-status-page").start()) {
+        try (Run.Running running = watch("--no-status-page").start()) {
             running.awaitOut(" degraded ").kill();
         }
-        try (Cli.Running running = watch("--no-status-page").start()) {
+        try (Run.Running running = watch("--no-status-page").start()) {
             running.awaitOut("goes-on +the journal says degraded since");
             sandbox.control().scenario(Scenario.HEALTHY);
             running.awaitOut(" recovering ").kill();
@@ -235,7 +235,7 @@ class WatchTest {
                 Event.NOTE,
                 "good again",
                 Json.of(Map.of("kind", "recovering", "state", "recovering"))));
-        Cli.Result result = watch("--no-status-page").run();
+        Run.Result result = watch("--no-status-page").run();
         assertEquals(0, result.exit(), result.toString());
         assertEquals(List.of("degraded", "recovering", "gap", "recovered"), kinds());
         assertTrue(
@@ -249,13 +249,13 @@ class WatchTest {
     @Test
     void aProcessThatStoodStillHasAGapInsteadOfAStreak() throws Exception {
         begin(Scenario.HEALTHY);
-        try (Cli.Running running = watch("--no-status-page", "--for", "1s", "--json").start()) {
+        try (Run.Running running = watch("--no-status-page", "--for", "1s", "--json").start()) {
             running.awaitOut("\"round\":2,");
-            Cli.command("kill", "-STOP", Long.toString(running.process().pid())).run();
+            Run.command("kill", "-STOP", Long.toString(running.process().pid())).run();
             Thread.sleep(4_000);
-            Cli.command("kill", "-CONT", Long.toString(running.process().pid())).run();
+            Run.command("kill", "-CONT", Long.toString(running.process().pid())).run();
             running.awaitOut("\"event\":\"gap\"");
-            Cli.Result result = running.await();
+            Run.Result result = running.await();
             assertEquals(0, result.exit());
             JsonNode recovered = result.out()
                     .lines()
@@ -286,7 +286,7 @@ class WatchTest {
     void slackThatRefusesTwiceIsTriedUntilItAcceptsAndGetsEachMessageOnce() throws Exception {
         begin(Scenario.OUTAGE);
         sandbox.control().failSlack(2);
-        try (Cli.Running running = watch("--no-status-page", "--post")
+        try (Run.Running running = watch("--no-status-page", "--post")
                 .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
                 .start()) {
             running.awaitOut("not-told +slack: Slack refused it: HTTP 500");
@@ -306,11 +306,11 @@ class WatchTest {
         begin(Scenario.OUTAGE);
         sandbox.control().failSlack(1_000);
         String slack = sandbox.slackUrl().toString();
-        try (Cli.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", slack).start()) {
+        try (Run.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", slack).start()) {
             running.awaitOut("not-told ").kill();
         }
         sandbox.control().failSlack(0);
-        try (Cli.Running running = watch("--no-status-page", "--post", "--max", "20s")
+        try (Run.Running running = watch("--no-status-page", "--post", "--max", "20s")
                 .env("SLACK_WEBHOOK_URL", slack)
                 .start()) {
             running.awaitUntil(
@@ -319,7 +319,7 @@ class WatchTest {
                     .kill();
         }
         assertEquals(1, journal().stream().filter(event -> event.event().equals(Event.ANNOUNCED)).count());
-        try (Cli.Running running = watch("--no-status-page", "--post", "--max", "1s")
+        try (Run.Running running = watch("--no-status-page", "--post", "--max", "1s")
                 .env("SLACK_WEBHOOK_URL", slack)
                 .start()) {
             assertEquals(31, running.await().exit());
@@ -330,7 +330,7 @@ class WatchTest {
     @Test
     void a429IsLeftAloneForAsLongAsItsRetryAfterSays() throws Exception {
         begin(Scenario.RATE_LIMITED);
-        Cli.Result result = watch("--no-status-page", "--max", "2s", "--json").run();
+        Run.Result result = watch("--no-status-page", "--max", "2s", "--json").run();
         assertEquals(31, result.exit(), result.toString());
         assertEquals(1, looks(), "Retry-After is most of a minute");
         JsonNode round = result.out()
@@ -346,7 +346,7 @@ class WatchTest {
     @Test
     void noIntervalMakesItSpendMoreThanATenthOfTheQuotaAndItSaysSo() throws Exception {
         begin(Scenario.HEALTHY);
-        Cli.Result result = watch(
+        Run.Result result = watch(
                         "--no-status-page",
                         "--check",
                         "auth",
@@ -387,7 +387,7 @@ class WatchTest {
     @Test
     void withJsonEachRoundAndEachEventIsOneObjectAndPeoplesTextIsElsewhere() throws Exception {
         begin(Scenario.HEALTHY);
-        Cli.Result result = watch("--no-status-page", "--json").run();
+        Run.Result result = watch("--no-status-page", "--json").run();
         assertEquals(0, result.exit());
         List<JsonNode> lines = result.out().lines().map(WatchTest::json).toList();
         assertEquals(
@@ -413,7 +413,7 @@ class WatchTest {
         Files.writeString(
                 hook, "#!/bin/sh\n{ echo \"args: $# $1\"; env; echo; } >> " + folder.resolve("hook.txt") + "\n");
         assertTrue(hook.toFile().setExecutable(true));
-        try (Cli.Running running = watch("--no-status-page", "--exec", "'" + hook + "' \"$(id); a b\"")
+        try (Run.Running running = watch("--no-status-page", "--exec", "'" + hook + "' \"$(id); a b\"")
                 .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
                 .start()) {
             running.awaitOut(" degraded ");
@@ -438,7 +438,7 @@ class WatchTest {
     @Test
     void announceLeavesDraftsWithTheStateAsTheJournalHasIt() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running running = watch("--no-status-page", "--announce", "--lead", "Kim").start()) {
+        try (Run.Running running = watch("--no-status-page", "--announce", "--lead", "Kim").start()) {
             running.awaitOut("draft +\\S+-external.md");
             incident.append(Event.now("rotate-key", Event.MITIGATED, "fallback on", Map.of()));
             sandbox.control().scenario(Scenario.HEALTHY);
@@ -458,7 +458,7 @@ class WatchTest {
     @Test
     void withoutAnIncidentTheFirstFailureOpensOneAndAHealthyWatchLeavesNothing() throws Exception {
         begin(Scenario.HEALTHY);
-        Cli cli = Cli.script("watch")
+        Run cli = Run.process("watch")
                 .cwd(folder)
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                 .args(
@@ -475,7 +475,7 @@ class WatchTest {
         assertEquals(0, cli.run().exit());
         assertFalse(Files.exists(folder.resolve(Incident.BASE)));
         sandbox.control().scenario(Scenario.OUTAGE);
-        try (Cli.Running running = cli.start()) {
+        try (Run.Running running = cli.start()) {
             running.awaitOut(" degraded ").kill();
         }
         List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).orElseThrow().journal().read().events();
@@ -488,9 +488,9 @@ class WatchTest {
     @Test
     void aSecondWatchOnTheSameIncidentOnlyLooks() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running first = watch("--no-status-page").start()) {
+        try (Run.Running first = watch("--no-status-page").start()) {
             first.awaitOut(" degraded ");
-            Cli.Result second = watch("--no-status-page", "--max", "1s").run();
+            Run.Result second = watch("--no-status-page", "--max", "1s").run();
             assertTrue(second.out().contains("another watch keeps this incident's journal"), second.out());
             assertEquals(31, second.exit());
             assertEquals(List.of("degraded"), kinds());
@@ -501,7 +501,7 @@ class WatchTest {
     void anIncidentFolderThatCannotBeWrittenCostsOneLineAndNotTheWatch() throws Exception {
         begin(Scenario.HEALTHY);
         Files.writeString(folder.resolve("incident"), "a file where a folder should be");
-        Cli.Result result = watch("--no-status-page").run();
+        Run.Result result = watch("--no-status-page").run();
         assertEquals(0, result.exit(), result.toString());
         assertEquals(1, result.out().lines().filter(line -> line.contains("cannot be used")).count(), result.out());
     }
@@ -509,7 +509,7 @@ class WatchTest {
     @Test
     void interruptedItEndsWith130AndTheChartIsThereAllTheSame() throws Exception {
         begin(Scenario.OUTAGE);
-        try (Cli.Running running = watch("--no-status-page", "--chart", "c.svg").start()) {
+        try (Run.Running running = watch("--no-status-page", "--chart", "c.svg").start()) {
             running.awaitOut(" degraded ").interrupt();
             assertEquals(130, running.await().exit());
         }
@@ -529,7 +529,7 @@ class WatchTest {
                 List.of("--exec", "'never closed"),
                 List.of("--post"),
                 List.of("--for", "2 minutes"))) {
-            Cli.Result result = watch(wrong.toArray(String[]::new)).run();
+            Run.Result result = watch(wrong.toArray(String[]::new)).run();
             assertEquals(2, result.exit(), wrong + " " + result);
             assertTrue(result.err().startsWith("error: " + wrong.get(0)), wrong + " " + result.err());
         }
@@ -542,7 +542,7 @@ class WatchTest {
 
     @Test
     void theLiveViewFollowsTheTerminalsSizeAndGivesItBack() throws Exception {
-        assumeTrue(Cli.command("sh", "-c", "command -v tmux").run().exit() == 0, "tmux is not installed");
+        assumeTrue(Run.command("sh", "-c", "command -v tmux").run().exit() == 0, "tmux is not installed");
         begin(Scenario.OUTAGE);
         Path socket = folder.resolve("tmux");
         String java = watch("--max", "1m").quoted();
@@ -595,6 +595,6 @@ class WatchTest {
     private static String tmux(Path socket, String... args) {
         List<String> command = new ArrayList<>(List.of("tmux", "-S", socket.toString()));
         command.addAll(List.of(args));
-        return Cli.command(command.toArray(String[]::new)).env("TERM", "xterm-256color").run().out();
+        return Run.command(command.toArray(String[]::new)).env("TERM", "xterm-256color").run().out();
     }
 }

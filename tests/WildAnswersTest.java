@@ -102,7 +102,7 @@ class WildAnswersTest {
     Stream<DynamicTest> anErrorBodySeenInTheWild() {
         return errors().stream().map(row -> dynamicTest(row.seen, () -> {
             try (ScriptedServer server = new ScriptedServer(row.answers)) {
-                TriageRun run = TriageRun.of(Cli.script("triage").args(TriageRun.pointedAt(server.uri())).args(row.options.toArray(String[]::new))
+                TriageRun run = TriageRun.of(Run.script("triage").args(TriageRun.pointedAt(server.uri())).args(row.options.toArray(String[]::new))
                     .args("--timeout", "20s").env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder));
                 assertAll(
                     () -> assertEquals(row.verdict, run.verdict()),

@@ -67,7 +67,7 @@ class WrapperTest {
     @Test
     void anAliasRunsWhereTheUserIsWithEveryArgumentUnchanged() {
         String[] args = {"", "b  c", "it's", "\"q\"", "*", "$HOME `id` \\", "two\nlines", "--json", "échec"};
-        Cli.Result result = warm("echo").args(args).cwd(folder).stdin("typed\n").run();
+        Run.Result result = warm("echo").args(args).cwd(folder).stdin("typed\n").run();
         assertEquals(
                 folder + "\n" + Stream.of(args).map(arg -> "<" + arg + ">\n").reduce("", String::concat) + "typed\n",
                 result.out());
@@ -83,7 +83,7 @@ class WrapperTest {
 
     @Test
     void theProcessBecomesTheScript() throws IOException {
-        try (Cli.Running running = warm("echo").openStdin().start()) {
+        try (Run.Running running = warm("echo").openStdin().start()) {
             running.awaitOut("(?m)^/");
             assertTrue(
                     running.process().info().command().orElseThrow().endsWith("/java"),
@@ -99,7 +99,7 @@ class WrapperTest {
         assertEquals(
                 folder + "\n<x>\n",
                 run(
-                                Cli.command("../relative", "echo", "x").cwd(bin).env("JBANG_DIR", WARM.toString()),
+                                Run.command("../relative", "echo", "x").cwd(bin).env("JBANG_DIR", WARM.toString()),
                                 folder.resolve("bin"))
                         .replace("/bin\n", "\n"));
     }
@@ -130,13 +130,13 @@ class WrapperTest {
     void anyNameOfAFolderWillDo(String name) throws IOException {
         Path odd = Files.createDirectories(folder.resolve(name));
         Path clone = cloneInto(odd.resolve("clone"));
-        Cli.Result result = wrapperIn(clone, warmCopy(odd.resolve("jbang")), "echo", "x").cwd(folder).run();
+        Run.Result result = wrapperIn(clone, warmCopy(odd.resolve("jbang")), "echo", "x").cwd(folder).run();
         assertEquals(folder + "\n<x>\n", result.out(), result.toString());
     }
 
     @Test
     void aColonInJBangsFolderIsToldInOneLine() {
-        Cli.Result result = warm("echo").env("JBANG_DIR", folder + "/a:b").run();
+        Run.Result result = warm("echo").env("JBANG_DIR", folder + "/a:b").run();
         assertEquals(1, result.exit());
         assertEquals(1, result.err().lines().count(), result.err());
         assertTrue(result.err().contains("set JBANG_DIR"), result.err());
@@ -146,7 +146,7 @@ class WrapperTest {
     void sixFirstStartsAtOnceAllEndWell() {
         assumeTrue(find("mvn") != null && find("flock") != null, "needs Maven and flock");
         Path jbangDir = folder.resolve("new jbang");
-        List<Cli.Running> starts = IntStream.range(0, 6)
+        List<Run.Running> starts = IntStream.range(0, 6)
                 .mapToObj(each -> wrapper(jbangDir, "echo", "" + each).cwd(folder).timeout(Duration.ofMinutes(3)).start())
                 .toList();
         for (int each = 0; each < starts.size(); each++) {
@@ -158,7 +158,7 @@ class WrapperTest {
     @Test
     void aFirstBuildThatWasKilledIsMadeAgain() throws IOException {
         Path jbangDir = warmCopy(folder.resolve("jbang"));
-        try (Cli.Running first = wrapper(jbangDir, "echo").cwd(folder).start()) {
+        try (Run.Running first = wrapper(jbangDir, "echo").cwd(folder).start()) {
             first.awaitErr("Building jar");
             first.process().descendants().forEach(ProcessHandle::destroyForcibly);
             first.kill();
@@ -171,7 +171,7 @@ class WrapperTest {
     @Test
     void aJBangOnThePathComesFirst() throws IOException {
         Path bin = stub("jbang", "echo stub; for arg; do echo \"<$arg>\"; done; exit 3");
-        Cli.Result result = warm("--verbose", "echo", "a  b", "").env("PATH", bin + ":" + path()).run();
+        Run.Result result = warm("--verbose", "echo", "a  b", "").env("PATH", bin + ":" + path()).run();
         assertEquals("stub\n<--verbose>\n<" + CLONE.resolve("echo.java") + ">\n<a  b>\n<>\n", result.out());
         assertEquals(3, result.exit());
     }
@@ -200,7 +200,7 @@ class WrapperTest {
     @Test
     void aWrongChecksumIsNeverRun() throws IOException {
         Path bin = stub("mvn", DELIVER.formatted("echo not JBang"));
-        Cli.Result result = fresh(bin, java()).run();
+        Run.Result result = fresh(bin, java()).run();
         assertEquals(1, result.exit());
         assertTrue(result.err().contains("SHA-256 is ") && result.err().contains("was not run"), result.err());
         assertEquals("", result.out());
@@ -213,13 +213,13 @@ class WrapperTest {
         Path jar = WARM.resolve(JAR_NAME);
         assumeTrue(Files.exists(jar), "needs Maven");
         Path bin = stub("mvn", "[ ! -e pom.xml ] || exit 1; echo noise; " + DELIVER.formatted("cat '" + jar + "'"));
-        Cli.Result result = fresh(bin, java()).run();
+        Run.Result result = fresh(bin, java()).run();
         assertEquals(folder + "\n<x>\n", result.out(), result.err());
         assertFalse(result.err().contains("noise"));
 
         Tree.delete(folder.resolve("jb"));
         stub("mvn", "echo 'Could not transfer artifact'; exit 1");
-        Cli.Result failed = fresh(bin, java()).run();
+        Run.Result failed = fresh(bin, java()).run();
         assertEquals(1, failed.exit());
         assertTrue(
                 failed.err().contains("Could not transfer artifact")
@@ -230,7 +230,7 @@ class WrapperTest {
 
     @Test
     void withNothingAtHandThreeLinesSayWhatToDo() throws IOException {
-        Cli.Result result = fresh(stub("unrelated", "true"), null).run();
+        Run.Result result = fresh(stub("unrelated", "true"), null).run();
         assertEquals(1, result.exit());
         assertEquals(3, result.err().lines().count(), result.err());
         assertTrue(result.err().contains("JDK") && result.err().contains("jbang.dev/download"), result.err());
@@ -241,7 +241,7 @@ class WrapperTest {
         Path bin = stub("java", "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2");
         stub("javac", "true");
         stub("mvn", "echo must not run >&2; exit 9");
-        Cli.Result result = fresh(bin, null).run();
+        Run.Result result = fresh(bin, null).run();
         assertEquals(1, result.exit());
         assertTrue(result.err().contains("version 11"), result.err());
         assertFalse(result.err().contains("must not run"), result.err());
@@ -250,7 +250,7 @@ class WrapperTest {
     @Test
     void aFolderThatCannotBeWrittenIsNamed() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "");
-        Cli.Result result = fresh(stub("mvn", "true"), java()).env("JBANG_DIR", file.toString()).run();
+        Run.Result result = fresh(stub("mvn", "true"), java()).env("JBANG_DIR", file.toString()).run();
         assertEquals(1, result.exit());
         assertTrue(result.err().contains("set JBANG_DIR"), result.err());
     }
@@ -264,24 +264,24 @@ class WrapperTest {
         done\
         """;
 
-    private static Cli warm(String... args) {
+    private static Run warm(String... args) {
         assumeTrue(Files.exists(WARM.resolve(JAR_NAME)), "needs Maven");
         return wrapper(WARM, args);
     }
 
-    private static Cli wrapper(Path jbangDir, String... args) {
+    private static Run wrapper(Path jbangDir, String... args) {
         return wrapperIn(CLONE, jbangDir, args);
     }
 
-    private static Cli wrapperIn(Path clone, Path jbangDir, String... args) {
-        return Cli.command(clone.resolve("jbang").toString())
+    private static Run wrapperIn(Path clone, Path jbangDir, String... args) {
+        return Run.command(clone.resolve("jbang").toString())
                 .args(args)
                 .env("PATH", path())
                 .env("JBANG_DIR", jbangDir.toString());
     }
 
     /** With an empty JBang folder, on a machine that has but a few commands, those in bin, and perhaps a JDK. */
-    private Cli fresh(Path bin, Path javaHome) throws IOException {
+    private Run fresh(Path bin, Path javaHome) throws IOException {
         for (String tool : "basename cat cut dirname grep mkdir mktemp mv readlink rm sed sha256sum shasum flock".split(" ")) {
             link(bin, tool);
         }
@@ -290,11 +290,11 @@ class WrapperTest {
     }
 
     private static Path java() {
-        return Cli.JAVA_HOME;
+        return Run.JAVA_HOME;
     }
 
-    private static String run(Cli cli, Path folder) {
-        Cli.Result result = cli.cwd(folder).run();
+    private static String run(Run cli, Path folder) {
+        Run.Result result = cli.cwd(folder).run();
         assertEquals(0, result.exit(), result.toString());
         return result.out();
     }

@@ -18,7 +18,7 @@
 //SOURCES ../runbook/ApiError.java
 //SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Checks.java
-//SOURCES ../runbook/Cli.java
+//SOURCES ../runbook/Run.java
 //SOURCES ../runbook/DecisionTree.java
 //SOURCES ../runbook/Endpoint.java
 //SOURCES ../runbook/EnvironmentProxy.java
@@ -271,7 +271,7 @@
 //SOURCES Canaries.java
 //SOURCES CatalogTest.java
 //SOURCES Certificates.java
-//SOURCES Cli.java
+//SOURCES Run.java
 //SOURCES CliTest.java
 //SOURCES DebugBundleTest.java
 //SOURCES FakeAws.java
@@ -372,7 +372,7 @@ class AllTests {
 
     /** JBang gives every script's own runtime options (a heap of 80 MB) to whoever lists it among its sources: not to the tests. */
     private static int inOwnProcess(String... args) throws Exception {
-        List<String> command = new ArrayList<>(List.of(Cli.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true",
+        List<String> command = new ArrayList<>(List.of(Run.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true",
                 "-cp", System.getProperty("java.class.path"), "AllTests"));
         command.addAll(List.of(args));
         return new ProcessBuilder(command).inheritIO().start().waitFor();

@@ -2,7 +2,7 @@
 //JAVA 17+
 //DESCRIPTION Writes the README's screens, options, list of files and pictures anew, from what the scripts really do
 //DEPS org.jsoup:jsoup:1.24.1
-//SOURCES Cli.java
+//SOURCES Run.java
 //SOURCES Readme.java
 //SOURCES Repository.java
 //SOURCES ScriptCommand.java
@@ -40,13 +40,13 @@ class WriteReadme {
     }
 
     private static void watchPicture() {
-        Cli.script("watch").args("--drill", "recovering", "--chart", Repository.file("pictures/watch.svg").toString())
+        Run.process("watch").args("--drill", "recovering", "--chart", Repository.file("pictures/watch.svg").toString())
                 .cwd(Tree.temporary("watch")).timeout(Duration.ofMinutes(3)).run();
     }
 
     private static void timelinePicture() throws IOException {
         Path folder = Tree.temporary("game-day");
-        Cli.Result drill = Cli.wrapper("drill", "--yes", "--lead", "Sam").cwd(folder).run();
+        Run.Result drill = Run.wrapper("drill", "--yes", "--lead", "Sam").cwd(folder).run();
         if (drill.exit() != 0) {
             throw new IllegalStateException("./jbang drill: " + drill);
         }

@@ -1,5 +1,10 @@
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.lang.reflect.Constructor;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -7,30 +12,41 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import java.util.regex.Pattern;
+import runbook.Cli;
 
 /**
- * Runs a command in a process of its own, as a user would: {@code Cli.run("triage", "--drill", "outage")}, or with more to
- * say {@code Cli.script("watch").env("KLAVIYO_API_URL", url).timeout(ofSeconds(5)).args("--max", "1s").run()}.
+ * Runs a script or another command as a user would, and keeps what it says: {@code Run.run("triage", "--drill", "outage")}, or
+ * with more to say {@code Run.script("watch").env("KLAVIYO_API_URL", url).cwd(folder).args("--max", "1s").run()}.
  *
- * <p>The child sees none of this process's environment but PATH: its home is an empty folder, its terminal is dumb, and no
+ * <p>{@link #script} runs it in this process, which takes no start of a JVM; {@link #process} in one of its own, for tests of
+ * signals, command lines, memory, terminals and JVM options, and for what {@link #start} returns.
+ *
+ * <p>It sees none of this process's environment but PATH: its home is an empty folder, its terminal is dumb, and no
  * KLAVIYO_* or SLACK_* variable, proxy or credential reaches it unless {@link #env} says so. It runs on this JDK.
  */
-final class Cli {
+final class Run {
     static final Path JAVA_HOME = Path.of(System.getProperty("java.home"));
     static final Path JAVA = JAVA_HOME.resolve("bin/java");
-    private static final Path SCRATCH = Tree.temporary("cli");
+    private static final Path SCRATCH = Tree.temporary("run");
+    private static final Pattern RUNTIME_OPTIONS = Pattern.compile("(?m)^//RUNTIME_OPTIONS (.*)$");
+    private static final Pattern MAIN_CLASS = Pattern.compile("(?m)^(?:final )?class (\\w+)");
 
     private final List<String> command = new ArrayList<>();
     private final Map<String, String> environment = new LinkedHashMap<>();
+    private String mainClass;
     private Path folder = SCRATCH;
     private String input = "";
     private boolean openInput;
     private Duration timeout = Duration.ofSeconds(60);
 
-    private Cli(List<String> command) {
+    private Run(List<String> command) {
         this.command.addAll(command);
         env("PATH", System.getenv("PATH"));
         env("JAVA_HOME", JAVA_HOME.toString());
@@ -39,7 +55,7 @@ final class Cli {
         env("TERM", "dumb");
     }
 
-    /** What a process left behind; {@code millis} is its whole run time as seen from here. */
+    /** What a run left behind; {@code millis} is its whole time as seen from here. */
     record Result(int exit, String out, String err, long millis) {
         @Override
         public String toString() {
@@ -47,74 +63,104 @@ final class Cli {
         }
     }
 
-    /** Runs one of the repository's scripts ("triage" or "triage.java") to its end. */
+    /** Runs one of the repository's scripts ("triage") in this process to its end. */
     static Result run(String script, String... args) {
         return script(script).args(args).run();
     }
 
-    /** One of the repository's scripts, or any other by its path, without going through JBang each time. */
-    static Cli script(String script) {
-        Path file = Repository.file(script.endsWith(".java") ? script : script + ".java");
-        Cli cli = new Cli(ScriptCommand.of(file));
+    /** One of the repository's scripts, in this process. */
+    static Run script(String script) {
+        Run run = new Run(List.of());
+        run.mainClass = mainClass(source(script));
+        return run;
+    }
+
+    /** The same in a process of its own, with the script's runtime options, without going through JBang. */
+    static Run process(String script) {
+        String source = source(script);
+        Run run = command(JAVA.toString());
         // Java takes the home from the password file, not from HOME.
-        cli.command.add(1, "-Duser.home=" + SCRATCH);
-        return cli;
+        run.command.add("-Duser.home=" + SCRATCH);
+        RUNTIME_OPTIONS.matcher(source).results().forEach(line -> run.command.addAll(List.of(line.group(1).split(" "))));
+        // One build serves all tests: the scripts are in this test run's own jar.
+        return run.args("-cp", System.getProperty("java.class.path"), mainClass(source));
+    }
+
+    private static String source(String script) {
+        return read(Repository.file(script.endsWith(".java") ? script : script + ".java"));
+    }
+
+    private static String mainClass(String source) {
+        return MAIN_CLASS.matcher(source).results().findFirst().orElseThrow().group(1);
+    }
+
+    private static String read(Path file) {
+        try {
+            return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** The repository's {@code ./jbang}, with the JBang folder and the Maven settings of whoever runs the tests. */
-    static Cli wrapper(String... args) {
-        Cli cli = command(Repository.file("jbang").toString()).args(args).timeout(Duration.ofMinutes(5));
+    static Run wrapper(String... args) {
+        Run run = command(Repository.file("jbang").toString()).args(args).timeout(Duration.ofMinutes(5));
         System.getenv().forEach((name, value) -> {
             if (name.matches("HOME|MAVEN_.*|JBANG_(DIR|REPO|CACHE_DIR)")) {
-                cli.env(name, value);
+                run.env(name, value);
             }
         });
-        return cli;
+        return run;
     }
 
     /** Any command. */
-    static Cli command(String... command) {
-        return new Cli(List.of(command));
+    static Run command(String... command) {
+        return new Run(List.of(command));
     }
 
-    Cli args(String... args) {
+    Run args(String... args) {
         command.addAll(List.of(args));
         return this;
     }
 
     /** Sets a variable for the child, or takes it away with a value of null. */
-    Cli env(String name, String value) {
+    Run env(String name, String value) {
         environment.put(name, value);
         return this;
     }
 
-    Cli cwd(Path folder) {
+    Run cwd(Path folder) {
         this.folder = folder;
         return this;
     }
 
     /** The child's home folder, an empty one unless set. */
-    Cli home(Path folder) {
+    Run home(Path folder) {
         command.replaceAll(word -> word.startsWith("-Duser.home=") ? "-Duser.home=" + folder : word);
         return env("HOME", folder.toString());
     }
 
     /** What the child reads from its standard input, empty unless set. */
-    Cli stdin(String text) {
+    Run stdin(String text) {
         input = text;
         return this;
     }
 
     /** Leaves standard input open: write to {@link Running#process}{@code .getOutputStream()}. */
-    Cli openStdin() {
+    Run openStdin() {
         openInput = true;
         return this;
     }
 
     /** How long it may take, 60 s unless set, before it is killed and the test fails. */
-    Cli timeout(Duration timeout) {
+    Run timeout(Duration timeout) {
         this.timeout = timeout;
         return this;
+    }
+
+    /** The command's words. */
+    List<String> words() {
+        return List.copyOf(command);
     }
 
     /** The command as one line for a shell, for a test that has to start it inside a terminal. */
@@ -126,11 +172,49 @@ final class Cli {
 
     /** Runs it to its end. */
     Result run() {
-        return start().await();
+        return mainClass == null ? start().await() : inThisProcess();
     }
 
-    /** Starts it and returns at once. */
+    private Result inThisProcess() {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Map<String, String> variables = new LinkedHashMap<>(environment);
+        variables.values().removeIf(Objects::isNull);
+        Cli.Host host = new Cli.Host(variables, folder.toAbsolutePath(),
+                new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+                new PrintStream(out, true, StandardCharsets.UTF_8), new PrintStream(err, true, StandardCharsets.UTF_8));
+        FutureTask<Integer> task = new FutureTask<>(() -> Cli.run(newScript(), host, command.toArray(String[]::new)));
+        Thread thread = new Thread(task, mainClass);
+        thread.setDaemon(true);
+        long start = System.nanoTime();
+        thread.start();
+        int exit = -1;
+        Throwable failed = null;
+        try {
+            exit = task.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException | ExecutionException | TimeoutException e) {
+            thread.interrupt();
+            failed = e;
+        }
+        Result result = new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8),
+                TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+        if (failed != null) {
+            throw new AssertionError("Not done after " + timeout + ": " + result, failed);
+        }
+        return result;
+    }
+
+    private Object newScript() throws ReflectiveOperationException {
+        Constructor<?> constructor = Class.forName(mainClass).getDeclaredConstructor();
+        constructor.setAccessible(true);
+        return constructor.newInstance();
+    }
+
+    /** Starts a process and returns at once. */
     Running start() {
+        if (mainClass != null) {
+            throw new IllegalStateException("a script in this process cannot be watched or killed: Run.process has one of its own");
+        }
         try {
             Path out = Files.createTempFile(SCRATCH, "out", ".txt");
             Path err = Files.createTempFile(SCRATCH, "err", ".txt");
@@ -157,12 +241,12 @@ final class Cli {
 
         /** Standard output so far. */
         String out() {
-            return read(outFile);
+            return Run.read(outFile);
         }
 
         /** Standard error so far. */
         String err() {
-            return read(errFile);
+            return Run.read(errFile);
         }
 
         /** Waits for the end; kills it and fails when its time is up. */
@@ -206,7 +290,7 @@ final class Cli {
 
         /** As Ctrl-C does. */
         void interrupt() {
-            Cli.command("kill", "-INT", Long.toString(process.pid())).run();
+            Run.command("kill", "-INT", Long.toString(process.pid())).run();
         }
 
         /** As {@code kill -9} does; returns when it is gone. */
@@ -224,14 +308,6 @@ final class Cli {
 
         private Result result(int exit) {
             return new Result(exit, out(), err(), TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - startNanos));
-        }
-
-        private static String read(Path file) {
-            try {
-                return new String(Files.readAllBytes(file), java.nio.charset.StandardCharsets.UTF_8);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
         }
 
         private static void pause() {

@@ -7,17 +7,17 @@ import java.time.Duration;
 import org.junit.jupiter.api.Test;
 
 /** The helper that other tests stand on: what it hides from a child and what it reports of it. */
-class CliTest {
+class RunTest {
     @Test
     void nothingOfOurEnvironmentLeaks() {
-        Cli.Result result = Cli.command("env").env("KLAVIYO_TIMEOUT", "1s").env("LANG", null).run();
+        Run.Result result = Run.command("env").env("KLAVIYO_TIMEOUT", "1s").env("LANG", null).run();
         assertEquals("HOME JAVA_HOME KLAVIYO_TIMEOUT PATH TERM", String.join(" ",
             result.out().lines().map(line -> line.replaceFirst("=.*", "")).sorted().toList()));
     }
 
     @Test
     void whatTakesTooLongIsKilledAndItsOutputShown() {
-        Cli.Running slow = Cli.command("sh", "-c", "echo started; echo oops >&2; sleep 30; echo done")
+        Run.Running slow = Run.command("sh", "-c", "echo started; echo oops >&2; sleep 30; echo done")
             .timeout(Duration.ofMillis(300)).start();
         AssertionError error = assertThrows(AssertionError.class, slow::await);
         assertTrue(error.getMessage().contains("started") && error.getMessage().contains("oops"), error.getMessage());
@@ -26,7 +26,7 @@ class CliTest {
 
     @Test
     void aRunningProcessIsWatchedAndKilled() {
-        try (Cli.Running running = Cli.command("sh", "-c", "echo ready; exec sleep 30").start()) {
+        try (Run.Running running = Run.command("sh", "-c", "echo ready; exec sleep 30").start()) {
             running.awaitOut("rea.y");
             assertEquals(128 + 9, running.kill().exit());
         }
