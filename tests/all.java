@@ -18,7 +18,7 @@
 //SOURCES ../runbook/ApiError.java
 //SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Checks.java
-//SOURCES ../runbook/Run.java
+//SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/DecisionTree.java
 //SOURCES ../runbook/Endpoint.java
 //SOURCES ../runbook/EnvironmentProxy.java
@@ -271,8 +271,6 @@
 //SOURCES Canaries.java
 //SOURCES CatalogTest.java
 //SOURCES Certificates.java
-//SOURCES Run.java
-//SOURCES CliTest.java
 //SOURCES DebugBundleTest.java
 //SOURCES FakeAws.java
 //SOURCES FakeGcp.java
@@ -310,8 +308,9 @@
 //SOURCES RotationSecrecyTest.java
 //SOURCES RotationStoresTest.java
 //SOURCES RotationTest.java
+//SOURCES Run.java
+//SOURCES RunTest.java
 //SOURCES SandboxTest.java
-//SOURCES ScriptCommand.java
 //SOURCES ScriptedServer.java
 //SOURCES SecretsTest.java
 //SOURCES StandIns.java

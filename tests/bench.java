@@ -9,12 +9,11 @@
 //DEPS org.jline:jline-terminal:4.5.0
 //DEPS org.apache.commons:commons-compress:1.28.0
 //SOURCES BundleBench.java
-//SOURCES Run.java
 //SOURCES FileServer.java
 //SOURCES FleetBench.java
 //SOURCES LogMaker.java
 //SOURCES Repository.java
-//SOURCES ScriptCommand.java
+//SOURCES Run.java
 //SOURCES StartBench.java
 //SOURCES Tree.java
 //SOURCES TriageBench.java
@@ -24,7 +23,7 @@
 //SOURCES ../runbook/ApiError.java
 //SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Checks.java
-//SOURCES ../runbook/Run.java
+//SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/DecisionTree.java
 //SOURCES ../runbook/Endpoint.java
 //SOURCES ../runbook/EnvironmentProxy.java
