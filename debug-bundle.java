@@ -182,7 +182,7 @@ import runbook.bundle.Window;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.redact.Policy;
 

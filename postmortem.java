@@ -156,7 +156,7 @@ import runbook.Text;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message;
 import runbook.Message.DataLoss;

@@ -169,7 +169,6 @@ import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
-import runbook.KeySource;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
@@ -485,7 +484,7 @@ class RotateKey implements Callable<Integer>, Listener {
         if (newKeyFile == null && newKeyCommand == null && drill.isPresent()) {
             return drill.map(Drill::newKey);
         }
-        return KeySource.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
+        return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
     }
 
     private Key askedFor(Rotation rotation) {

@@ -118,7 +118,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import runbook.Text.Durations;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 import runbook.Http;
 import runbook.Text.Json;
 import runbook.Key;
@@ -130,7 +130,6 @@ import runbook.Text;
 import runbook.Checks.Check;
 import runbook.Checks;
 import runbook.Checks.Findings;
-import runbook.KeySource;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
@@ -138,7 +137,7 @@ import runbook.Cli;
 import runbook.Fleet.Account;
 import runbook.Fleet.AccountsFile;
 import runbook.Fleet;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message;
 import runbook.Message;
@@ -514,7 +513,7 @@ class Triage implements Callable<Integer> {
 
     private Optional<Key> keyOf(Account account) {
         return account.env() != null ? shared.host().env(account.env()).map(Key::of)
-                : KeySource.read(shared.host(), "--accounts, " + account.name() + ", key", account.file(), account.command(), "");
+                : Key.read(shared.host(), "--accounts, " + account.name() + ", key", account.file(), account.command(), "");
     }
 
     private static Mark fleetMark(int exitCode) {

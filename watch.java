@@ -161,7 +161,7 @@ import runbook.Settings;
 import runbook.Text;
 import runbook.Cli;
 import runbook.Screen;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Slack;
 import runbook.watching.Face;

@@ -15,15 +15,19 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
-import runbook.Answer.Fault;
-import runbook.Answer.Kind;
-import runbook.Answer.Reply;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
+import runbook.Http.Reply;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
 import runbook.Checks.Deadline;
 import runbook.Fleet.Account;
 import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.Http.Answer;
+import runbook.Klaviyo.ApiError;
+import runbook.Klaviyo.Endpoint;
+import runbook.Klaviyo.Revision;
 
 /** Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision, and what each answer says. */
 public final class ApiChecks {

@@ -20,8 +20,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import runbook.Answer.Fault;
-import runbook.Answer.Reply;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
 import runbook.ApiChecks.Auth;
 import runbook.ApiChecks.EndpointProbe;
 import runbook.ApiChecks.RateLimits;
@@ -33,6 +33,8 @@ import runbook.OurSide.AppHealth;
 import runbook.OurSide.Webhook;
 import runbook.redact.Redactor;
 import runbook.Text.Json;
+import runbook.Http.Answer;
+import runbook.Klaviyo.Endpoint;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
 public final class Checks implements AutoCloseable {

@@ -49,6 +49,8 @@ import runbook.Text.Json;
 import runbook.Text.Nearest;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
+import runbook.Klaviyo.Endpoint;
+import runbook.Klaviyo.Revision;
 
 /**
  * The command line of every script: it runs a command and turns whatever happens into the documented exit code and one clear
@@ -523,7 +525,7 @@ public final class Cli {
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
-                : KeySource.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY");
+                : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY");
         if (key.isPresent() && !insecureHttp && isOpenHttp(target.api())) {
             throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write https://, or "
                     + "give --insecure-http");

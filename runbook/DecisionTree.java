@@ -17,7 +17,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
-import runbook.Answer.Fault;
+import runbook.Http.Fault;
 import runbook.ApiChecks.EndpointProbe;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks.Check;
@@ -25,6 +25,8 @@ import runbook.Checks.Findings;
 import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppHealth;
 import runbook.OurSide.Webhook;
+import runbook.Http.Answer;
+import runbook.Klaviyo.Revision;
 
 /**
  * The runbook's decision tree, whole, and what it leaves out: our own network, a silent outage, a CDN block, a retired
@@ -246,7 +248,7 @@ public final class DecisionTree {
         }
 
         private static boolean reached(Answer answer) {
-            return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Answer.Kind.TIMEOUT;
+            return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
         }
 
         static boolean pageAdmitsTrouble(Findings findings) {

@@ -11,8 +11,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.function.BiPredicate;
 import java.util.function.Function;
-import runbook.Answer.Fault;
-import runbook.Answer.Kind;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
 import runbook.Text.Durations;
 
 /**

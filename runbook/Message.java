@@ -26,6 +26,8 @@ import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
+import runbook.Http.Answer;
+import runbook.Incident.Event;
 
 /**
  * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows what
@@ -457,15 +459,15 @@ public record Message(String severity, State state, Instant at, Words words, Str
         public static Posted post(Http http, URI webhook, String text, Duration deadline) {
             byte[] body = Json.line(Json.of(Map.of("text", text))).getBytes(StandardCharsets.UTF_8);
             Answer answer = http.once("POST", webhook, Map.of("content-type", "application/json; charset=utf-8"), body, deadline);
-            if (answer instanceof Answer.Reply reply) {
+            if (answer instanceof Http.Reply reply) {
                 return judge(reply, webhook);
             }
-            String kind = ((Answer.Fault) answer).kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+            String kind = ((Http.Fault) answer).kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
             return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
         }
 
         // Anything but "ok" is no delivery: a proxy's login page is HTTP 200 too.
-        private static Posted judge(Answer.Reply reply, URI webhook) {
+        private static Posted judge(Http.Reply reply, URI webhook) {
             String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
             if (reply.status() == 200 && said.equals("ok")) {
                 return new Posted(true, "", OptionalLong.empty());

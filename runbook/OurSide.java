@@ -15,14 +15,15 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import runbook.Answer.Fault;
-import runbook.Answer.Reply;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
 import runbook.Checks.Deadline;
 import runbook.NetworkPath.Network;
 import runbook.redact.Redactor;
 import runbook.Text.Json;
+import runbook.Http.Answer;
 
 /** Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to. */
 public final class OurSide {

@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 import runbook.Message.Template;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
+import runbook.Klaviyo.Endpoint;
 
 /**
  * What to look at and how hard, the same for every script.

@@ -26,13 +26,14 @@ import org.jsoup.Jsoup;
 import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 import org.jsoup.parser.Parser;
-import runbook.Answer.Reply;
+import runbook.Http.Reply;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
 import runbook.Checks.Deadline;
 import runbook.StatusPage.Incident;
 import runbook.StatusPage.Source;
 import runbook.Text.Json;
+import runbook.Http.Answer;
 
 /**
  * What the vendor's status page (Statuspage v2) says. Its overall line misleads (a page can stay "under maintenance"
@@ -105,7 +106,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     }
 
     private static boolean unreached(Answer answer) {
-        return answer instanceof Answer.Fault fault && fault.kind().unreached();
+        return answer instanceof Http.Fault fault && fault.kind().unreached();
     }
 
     private static Optional<StatusPage> fromJson(Answer answer) {
@@ -120,7 +121,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     private static StatusPage unreachable(Answer json) {
         String why = json instanceof Reply reply
                 ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "")
-                : ((Answer.Fault) json).words();
+                : ((Http.Fault) json).words();
         Check check = new Check(
                 "status-page",
                 Outcome.WARN,

@@ -11,27 +11,27 @@ public final class TlsFault {
     private TlsFault() { }
 
     /** The kind of TLS fault behind an exception; empty when TLS has no part in it. */
-    public static Optional<Answer.Kind> of(Throwable thrown) {
+    public static Optional<Http.Kind> of(Throwable thrown) {
         boolean tls = false;
         for (Throwable cause = thrown; cause != null && cause.getCause() != cause; cause = cause.getCause()) {
             String message = String.valueOf(cause.getMessage());
             if (cause instanceof CertificateExpiredException || cause instanceof CertificateNotYetValidException) {
-                return Optional.of(Answer.Kind.TLS_EXPIRED);
+                return Optional.of(Http.Kind.TLS_EXPIRED);
             }
             // The JDK has no exception of its own for a wrong name, only these messages (sun.security.util.HostnameChecker).
             if (message.contains("No subject alternative") || message.contains("No name matching")) {
-                return Optional.of(Answer.Kind.TLS_WRONG_NAME);
+                return Optional.of(Http.Kind.TLS_WRONG_NAME);
             }
             if (cause instanceof CertPathBuilderException || message.contains("unable to find valid certification path")) {
-                return Optional.of(Answer.Kind.TLS_UNTRUSTED);
+                return Optional.of(Http.Kind.TLS_UNTRUSTED);
             }
             tls |= cause instanceof SSLException;
         }
-        return tls ? Optional.of(Answer.Kind.TLS) : Optional.empty();
+        return tls ? Optional.of(Http.Kind.TLS) : Optional.empty();
     }
 
     /** The kind in words; {@code detail} is what the JDK said. */
-    public static String words(Answer.Kind kind, String detail) {
+    public static String words(Http.Kind kind, String detail) {
         return switch (kind) {
             case TLS_EXPIRED -> "TLS: the certificate has expired or is not valid yet";
             case TLS_WRONG_NAME -> "TLS: the certificate is for another host name";

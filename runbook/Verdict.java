@@ -29,6 +29,8 @@ import runbook.OurSide.Webhook;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Cli.Launcher;
+import runbook.Incident.Event;
+import runbook.Klaviyo.Revision;
 
 /**
  * What is broken, how bad, and how that was found.

@@ -26,9 +26,9 @@ import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
-import runbook.Answer;
-import runbook.Answer.Kind;
-import runbook.Endpoint;
+import runbook.Http.Answer;
+import runbook.Http.Kind;
+import runbook.Klaviyo.Endpoint;
 import runbook.Http;
 import runbook.Text.Json;
 import runbook.Key;
@@ -160,7 +160,7 @@ class FaultTest {
         List<String> said = new ArrayList<>(seen.lines.values());
         seen.findings.checks().forEach(check -> said.add(Json.line(check.json())));
         assertAll(
-            () -> assertEquals(row.kind, api instanceof Answer.Fault fault ? fault.kind() : null),
+            () -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
             () -> assertTrue(seen.millis < row.timeout.toMillis() + 1_000, seen.millis + " ms"),
             // What TCP's buffers hold has left the server too; a client that read on would be far beyond.
             () -> assertTrue(seen.sent <= seen.requests * 16L << 20, seen.sent + " bytes for " + seen.requests + " requests"),

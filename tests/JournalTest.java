@@ -26,9 +26,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.Journal;
+import runbook.Incident.Journal;
 
 /** The incident folder: what many writers, a power cut, odd bytes, and a disk that takes nothing do to it, and to the diagnosis. */
 class JournalTest {

@@ -26,7 +26,7 @@ import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Settings.Templates;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Message;
 import runbook.Message.DataLoss;
 import runbook.Message;

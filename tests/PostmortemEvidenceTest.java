@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import runbook.Http;
 import runbook.Text.Json;
 import runbook.Settings;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;

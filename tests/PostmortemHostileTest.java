@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import runbook.Text.Json;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.report.Prometheus;
 import runbook.report.Report;

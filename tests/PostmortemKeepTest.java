@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;

@@ -18,7 +18,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import runbook.Text.Json;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.DecisionTree.Diagnosis;
 

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Text.Json;
 import runbook.Key;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 
 /** A rotation's steps as people and machines see them: refusals, the plan, the old key's end, drills. */

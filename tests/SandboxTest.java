@@ -48,10 +48,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 import runbook.Text.Json;
 import runbook.Key;
-import runbook.Revision;
+import runbook.Klaviyo.Revision;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;
 

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Text.Json;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;

@@ -14,7 +14,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 import runbook.watching.Pace;
 import runbook.watching.Ticker;
 

@@ -19,7 +19,7 @@ import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.watching.Chart;
 import runbook.watching.Condition;
 import runbook.watching.History;

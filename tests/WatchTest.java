@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 import runbook.Text.Json;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Scenario;

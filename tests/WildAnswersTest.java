@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 import runbook.Key;
 import runbook.Settings;
 import runbook.Checks;

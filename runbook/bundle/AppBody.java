@@ -5,9 +5,9 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import runbook.Answer;
-import runbook.Answer.Fault;
-import runbook.Answer.Reply;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
 import runbook.Http;
 import runbook.Text.Json;
 

@@ -11,8 +11,8 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import runbook.Answer;
-import runbook.Answer.Reply;
+import runbook.Http.Answer;
+import runbook.Http.Reply;
 import runbook.Http;
 
 /**

@@ -18,10 +18,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import runbook.Answer;
-import runbook.Answer.Fault;
-import runbook.Answer.Kind;
-import runbook.Answer.Reply;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
+import runbook.Http.Reply;
 import runbook.Http;
 
 /** Grafana Loki's lines for a query, page by page ({@code /loki/api/v1/query_range}, forward). */

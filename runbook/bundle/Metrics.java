@@ -12,10 +12,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
 import java.util.concurrent.CopyOnWriteArrayList;
-import runbook.Answer;
-import runbook.Answer.Fault;
-import runbook.Answer.Kind;
-import runbook.Answer.Reply;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
+import runbook.Http.Reply;
 import runbook.Http;
 
 /** Prometheus: each query's value now, over the window and over the hour before it, as JSON and as a plot. */

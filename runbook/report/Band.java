@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /** How things stood from one moment to another. */
 record Band(Kind kind, Instant from, Instant to) {

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Instant;
 import java.util.Set;
 import runbook.Text.Json;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /**
  * One thing that happened, wherever it was recorded.

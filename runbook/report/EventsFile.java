@@ -31,7 +31,7 @@ import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Moment;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 
 /**

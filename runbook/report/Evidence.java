@@ -13,12 +13,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import runbook.Answer;
+import runbook.Http.Answer;
 import runbook.Http;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 
 /**
@@ -175,14 +175,14 @@ record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics,
         } else if (from.status() != null && !recorded.entries().isEmpty()) {
             Answer answer =
                     from.http().get(URI.create(from.status() + "/api/v2/incidents.json"), Map.of(), from.timeout());
-            if (answer instanceof Answer.Reply reply && reply.json().path("incidents").isArray()) {
+            if (answer instanceof Http.Reply reply && reply.json().path("incidents").isArray()) {
                 asked.add("status page");
                 VendorIncident.readAll(reply.json()).forEach(incident -> keep(known, incident));
             } else {
                 missing.add("the status page's record: "
-                        + (answer instanceof Answer.Fault fault
+                        + (answer instanceof Http.Fault fault
                                 ? fault.words()
-                                : "HTTP " + ((Answer.Reply) answer).status() + ", no list of incidents"));
+                                : "HTTP " + ((Http.Reply) answer).status() + ", no list of incidents"));
             }
         }
         return overlapping(known.values(), recorded);

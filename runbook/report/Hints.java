@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /** Facts that suggest what went well, what did not, and where luck helped. People judge; this only reminds. */
 final class Hints {

@@ -6,7 +6,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /**
  * The moments that count. Each is empty when nothing recorded it.

@@ -12,7 +12,7 @@ import java.util.stream.Collectors;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.redact.Redactor;
 

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
-import runbook.Answer;
+import runbook.Http.Answer;
 import runbook.Http;
 import runbook.Text;
 
@@ -148,12 +148,12 @@ public final class Prometheus {
                 .append(URLEncoder.encode(value, StandardCharsets.UTF_8)));
         Answer answer =
                 http.get(URI.create(base + "/api/v1/" + route + query), Map.of("Accept", "application/json"), timeout);
-        if (answer instanceof Answer.Fault fault) {
+        if (answer instanceof Http.Fault fault) {
             dead = true;
             problems.add("--prometheus: " + fault.words());
             return nothing;
         }
-        Answer.Reply reply = (Answer.Reply) answer;
+        Http.Reply reply = (Http.Reply) answer;
         if (!reply.json().path("status").asText().equals("success")) {
             if (told) {
                 problems.add("--prometheus: HTTP " + reply.status() + " for " + Text.safe(parameters.get("query"), 80)

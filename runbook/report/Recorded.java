@@ -15,8 +15,8 @@ import java.util.Set;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Text;
-import runbook.Event;
-import runbook.Journal;
+import runbook.Incident.Event;
+import runbook.Incident.Journal;
 
 /**
  * What a journal says, put in order. Lines that are torn, doubled, out of order or from a wrong clock are used as well

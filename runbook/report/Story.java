@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Message.Wording;
 import runbook.Message.Words;
 

@@ -10,7 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /**
  * The timeline as a table: one row for what one source recorded in one minute. When these are more rows than anybody reads,

@@ -3,7 +3,7 @@ package runbook.rotation;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import runbook.Answer.Reply;
+import runbook.Http.Reply;
 import runbook.Settings;
 import runbook.OurSide.AppErrors;
 import runbook.Checks;

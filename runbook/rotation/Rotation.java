@@ -14,7 +14,7 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Key;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.rotation.Trouble.Kind;
 

@@ -2,7 +2,7 @@ package runbook.rotation;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 
 /**
  * One request that tells whether a key has a scope: 403 says no; an answer, or a complaint about the request itself,

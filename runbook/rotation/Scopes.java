@@ -7,7 +7,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 import runbook.Key;
 import runbook.ApiChecks.Symptom;
 import runbook.rotation.Step.Outcome;

@@ -1,6 +1,6 @@
 package runbook.sandbox;
 
-import runbook.Revision;
+import runbook.Klaviyo.Revision;
 
 /**
  * All that a {@link Scenario} decides. Each scenario is {@link #WELL} with something changed.

@@ -8,7 +8,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
-import runbook.Revision;
+import runbook.Klaviyo.Revision;
 import runbook.sandbox.Keyring.ApiKey;
 import runbook.sandbox.KlaviyoErrors.Refusal;
 import runbook.sandbox.RateWindows.Ruling;

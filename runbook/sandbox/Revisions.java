@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import runbook.Revision;
+import runbook.Klaviyo.Revision;
 
 /** The revisions that Klaviyo has released (branches of github.com/klaviyo/openapi), and how it answers others. */
 final class Revisions {

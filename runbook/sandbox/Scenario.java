@@ -4,7 +4,7 @@ import static runbook.sandbox.Behaviour.WELL;
 
 import java.util.Arrays;
 import java.util.Optional;
-import runbook.Revision;
+import runbook.Klaviyo.Revision;
 import runbook.sandbox.Behaviour.KeyCase;
 import runbook.sandbox.Behaviour.WebhookCase;
 

@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import runbook.Text.Durations;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /**
  * The incident as one picture: a lane for each check with its latency and its failures, the journal's events marked

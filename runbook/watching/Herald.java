@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import runbook.Text.Json;
 import runbook.Checks.Findings;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Verdict;
 
 /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */

@@ -1,7 +1,7 @@
 package runbook.watching;
 
 import java.time.Instant;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /**
  * A journal's event as it stands on a chart.

@@ -13,7 +13,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.DoubleSupplier;
 import runbook.Text.Durations;
-import runbook.Endpoint;
+import runbook.Klaviyo.Endpoint;
 
 /**
  * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
-import runbook.Event;
+import runbook.Incident.Event;
 
 /**
  * What the journal tells of an incident, and of the watches before this one.

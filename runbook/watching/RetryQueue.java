@@ -9,9 +9,9 @@ import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
-import runbook.Answer;
-import runbook.Answer.Fault;
-import runbook.Answer.Reply;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
 import runbook.Http;
 import runbook.Text;
 

@@ -19,9 +19,9 @@ import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import runbook.Text.Json;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.Journal;
+import runbook.Incident.Journal;
 
 /**
  * Writes into the incident folder what a watch notices. A second watch on the same folder only looks, or everything

@@ -15,7 +15,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import runbook.Http;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Message;
 import runbook.Settings.Templates;
 

@@ -13,7 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import runbook.Answer;
+import runbook.Http.Answer;
 import runbook.Http;
 import runbook.Text;
 import runbook.StatusPage;
@@ -62,7 +62,7 @@ final class VendorLog {
     private List<Update> fetch(Set<String> concerned) {
         Answer answer = http.get(incidents, Map.of(), timeout);
         List<Update> updates = new ArrayList<>();
-        if (answer instanceof Answer.Reply reply && reply.status() == 200) {
+        if (answer instanceof Http.Reply reply && reply.status() == 200) {
             for (JsonNode incident : reply.json().path("incidents")) {
                 if (concerned.contains(incident.path("id").asText())) {
                     incident.path("incident_updates").forEach(update -> updates.add(update(incident, update)));

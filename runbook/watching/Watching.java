@@ -17,7 +17,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import runbook.Text.Durations;
 import runbook.Text;
-import runbook.Event;
+import runbook.Incident.Event;
 import runbook.Incident;
 
 /** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */

@@ -1,0 +1,173 @@
+package runbook;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.DateTimeException;
+import java.time.LocalDate;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Klaviyo's API as it is published: its endpoints with what each needs and may cost, the life of its revisions, the form of its
+ * errors. Checked against its OpenAPI specifications.
+ */
+public final class Klaviyo {
+    private Klaviyo() { }
+
+    /**
+     * An endpoint that can be probed with one GET: where it is, what it needs, what it may cost. The query asks for the
+     * smallest page and the fewest fields that the endpoint's specification offers (metrics, webhooks and accounts have no
+     * {@code page[size]}), so that a probe brings no personal data.
+     *
+     * @param name   how people and options name it: {@code profiles}
+     * @param path   its path, with the leading slash
+     * @param query  the query, already percent-encoded; may be empty
+     * @param scope  the scope that a private key needs
+     * @param burst  requests allowed per second
+     * @param steady requests allowed per minute
+     */
+    public record Endpoint(String name, String path, String query, String scope, int burst, int steady) {
+        /** {@code GET /api/accounts}: tells whose key it is. */
+        public static final Endpoint ACCOUNTS = new Endpoint("accounts", "/api/accounts",
+                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", "accounts:read", 1, 15);
+
+        /** {@code GET /api/webhooks}. */
+        public static final Endpoint WEBHOOKS = new Endpoint("webhooks", "/api/webhooks", "", "webhooks:read", 1, 15);
+
+        /** What can be probed by name. Limits as published in the OpenAPI specification of 2026-07-15 (x-klaviyo-ratelimit). */
+        public static final List<Endpoint> KNOWN = List.of(
+                new Endpoint("profiles", "/api/profiles", "page%5Bsize%5D=1&fields%5Bprofile%5D=created", "profiles:read", 75, 750),
+                new Endpoint("lists", "/api/lists", "page%5Bsize%5D=1&fields%5Blist%5D=created", "lists:read", 75, 750),
+                new Endpoint("metrics", "/api/metrics", "fields%5Bmetric%5D=created", "metrics:read", 10, 150),
+                new Endpoint("events", "/api/events", "page%5Bsize%5D=1&fields%5Bevent%5D=datetime", "events:read", 350, 3500),
+                WEBHOOKS);
+
+        /** The known endpoint of that name, accounts among them. */
+        public static Optional<Endpoint> named(String name) {
+            return ACCOUNTS.name.equals(name) ? Optional.of(ACCOUNTS)
+                    : KNOWN.stream().filter(endpoint -> endpoint.name.equals(name)).findFirst();
+        }
+
+        /** Path and query, to be appended to the API's base address. */
+        public String target() {
+            return query.isEmpty() ? path : path + "?" + query;
+        }
+    }
+
+    /**
+     * An API revision and its life. Klaviyo's policy: stable for a year, deprecated for another, retired two years after
+     * release (developers.klaviyo.com, API versioning and deprecation policy).
+     *
+     * @param date when it was released
+     * @param beta whether it carries the {@code .pre} suffix of beta endpoints
+     */
+    public record Revision(LocalDate date, boolean beta) {
+        /** The newest stable revision known to this toolkit. */
+        public static final Revision NEWEST = new Revision(LocalDate.of(2026, 10, 15), false);
+
+        /** Where a revision is in its life. */
+        public enum Phase { FUTURE, STABLE, DEPRECATED, RETIRED }
+
+        /** Reads {@code 2026-07-15} or {@code 2026-07-15.pre}; empty when it is neither. */
+        public static Optional<Revision> of(String text) {
+            boolean beta = text.endsWith(".pre");
+            try {
+                return Optional.of(new Revision(LocalDate.parse(beta ? text.substring(0, text.length() - 4) : text), beta));
+            } catch (DateTimeException e) {
+                return Optional.empty();
+            }
+        }
+
+        /** Its phase on a day (UTC). */
+        public Phase phase(LocalDate today) {
+            if (date.isAfter(today)) {
+                return Phase.FUTURE;
+            }
+            if (!today.isBefore(retires())) {
+                return Phase.RETIRED;
+            }
+            return today.isBefore(deprecated()) ? Phase.STABLE : Phase.DEPRECATED;
+        }
+
+        /** The first day on which it is deprecated. */
+        public LocalDate deprecated() {
+            return date.plusYears(1);
+        }
+
+        /** The first day on which it is retired. */
+        public LocalDate retires() {
+            return date.plusYears(2);
+        }
+
+        @Override
+        public String toString() {
+            return date + (beta ? ".pre" : "");
+        }
+    }
+
+    /**
+     * The first error of a JSON:API error body, as Klaviyo sends it; or the {@code message} of a retired v1/v2 route, which
+     * is no JSON:API. All texts are safe to print.
+     *
+     * @param code   {@code authentication_failed}, {@code throttled}, …; {@code retired} for a bare message
+     * @param detail what it says
+     * @param source the JSON pointer or query parameter at fault; may be empty
+     */
+    public record ApiError(String code, String detail, String source) {
+        private static final Pattern EXPECTED_IN = Pattern.compile("available in (\\d{1,6}) second");
+
+        /** The error in a reply's body; empty when the body is none of Klaviyo's. */
+        public static Optional<ApiError> of(Http.Reply reply) {
+            JsonNode body = reply.json();
+            JsonNode first = body.path("errors").path(0);
+            if (first.isObject()) {
+                JsonNode source = first.path("source");
+                return Optional.of(new ApiError(Text.safe(first.path("code").asText(), 60),
+                        Text.safe(first.path("detail").asText(first.path("title").asText()), 300),
+                        Text.safe(source.path("pointer").asText(source.path("parameter").asText("")), 100)));
+            }
+            return body.path("message").isTextual() && reply.status() >= 400
+                    ? Optional.of(
+                            new ApiError("retired", Text.safe(body.path("message").asText(), 300), ""))
+                    : Optional.empty();
+        }
+
+        /**
+         * Seconds until a throttled request may be sent again: {@code Retry-After}, else the number in the detail
+         * (a 429 without the header has been seen: klaviyo-api-python issue 15).
+         */
+        public static Optional<Long> retryAfter(Http.Reply reply) {
+            if (reply.status() != 429) {
+                return Optional.empty();
+            }
+            if (reply.number("retry-after").isPresent()) {
+                return Optional.of(reply.number("retry-after").getAsLong());
+            }
+            return of(reply)
+                    .map(error -> EXPECTED_IN.matcher(error.detail))
+                    .filter(Matcher::find)
+                    .map(found -> Long.parseLong(found.group(1)));
+        }
+
+        /**
+         * Whether a reply comes from the content network in front of Klaviyo and not from Klaviyo: no error of Klaviyo's,
+         * and HTML, a {@code cf-mitigated} header or a status of 520 to 530. {@code cf-ray} alone proves nothing, for
+         * genuine answers carry it too (klaviyo-api-python issue 15).
+         */
+        public static boolean fromCdn(Http.Reply reply) {
+            return reply.status() >= 400
+                    && of(reply).isEmpty()
+                    && (reply.html()
+                            || reply.header("cf-mitigated").isPresent()
+                            || reply.status() >= 520 && reply.status() <= 530);
+        }
+
+        @Override
+        public String toString() {
+            return code
+                    + (detail.isEmpty() ? "" : ": " + detail)
+                    + (source.isEmpty() || source.matches("/data/?") ? "" : " (" + source + ")");
+        }
+    }
+}
