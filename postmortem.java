@@ -1,23 +1,18 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
-//SOURCES runbook/Answer.java
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Cli.java
-//SOURCES runbook/Endpoint.java
 //SOURCES runbook/EnvironmentProxy.java
-//SOURCES runbook/Event.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
-//SOURCES runbook/Journal.java
 //SOURCES runbook/Key.java
-//SOURCES runbook/KeySource.java
+//SOURCES runbook/Klaviyo.java
 //SOURCES runbook/Lines.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/Moment.java
 //SOURCES runbook/PlainOnly.java
-//SOURCES runbook/Revision.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
 //SOURCES runbook/Text.java

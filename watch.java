@@ -1,29 +1,23 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //DESCRIPTION Watches Klaviyo recover, and tells people the moment it has, not before
-//SOURCES runbook/Answer.java
 //SOURCES runbook/ApiChecks.java
-//SOURCES runbook/ApiError.java
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
-//SOURCES runbook/Endpoint.java
 //SOURCES runbook/EnvironmentProxy.java
-//SOURCES runbook/Event.java
 //SOURCES runbook/Fleet.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
-//SOURCES runbook/Journal.java
 //SOURCES runbook/Key.java
-//SOURCES runbook/KeySource.java
+//SOURCES runbook/Klaviyo.java
 //SOURCES runbook/Lines.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
 //SOURCES runbook/PlainOnly.java
-//SOURCES runbook/Revision.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
 //SOURCES runbook/StatusPage.java
