@@ -26,6 +26,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.AutoComplete;
@@ -61,6 +62,10 @@ public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
     private static final int BUG = 1;
+    /** The names of the options below, which scripts have or leave out. */
+    private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus", "revision",
+            "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json", "verbose", "quiet",
+            "no-color", "completion");
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
@@ -269,30 +274,28 @@ public final class Cli {
         Templates templates = templatesArgument(arguments).or(() -> person.of("templates").map(Value::text))
                 .map(folder -> Templates.over(host.path(folder))).orElse(Templates.builtIn());
         Values values = Values.read(host.environment, host.home(), templates, script);
-        Set<String> shared = new TreeSet<>();
-        for (OptionSpec option : CommandSpec.forAnnotatedObject(new Cli()).options()) {
-            shared.add(name(option));
-        }
-        for (Cli cli : mixins) {
-            cli.host = host;
-            cli.values = values;
-            cli.templates = templates;
-            List.copyOf(cli.spec.options()).stream()
-                    .filter(option -> shared.contains(name(option)) && !cli.wanted.test(option.longestName()))
-                    .forEach(cli.spec::remove);
-        }
-        values.refuseUnknown(shared, ownOptions(line, shared));
+        mixins.forEach(cli -> cli.surroundedBy(host, values, templates));
+        values.refuseUnknown(SHARED, ownOptions(line));
         settings(line, host, values);
+    }
+
+    private void surroundedBy(Host around, Values elsewhere, Templates texts) {
+        host = around;
+        values = elsewhere;
+        templates = texts;
+        List.copyOf(spec.options()).stream()
+                .filter(option -> SHARED.contains(name(option)) && !wanted.test(option.longestName()))
+                .forEach(spec::remove);
     }
 
     private static String name(OptionSpec option) {
         return option.longestName().replaceFirst("^-+", "");
     }
 
-    private static Set<String> ownOptions(CommandLine line, Set<String> shared) {
+    private static Set<String> ownOptions(CommandLine line) {
         Set<String> names = new TreeSet<>();
-        line.getCommandSpec().options().stream().map(Cli::name).filter(name -> !shared.contains(name)).forEach(names::add);
-        line.getSubcommands().values().forEach(sub -> names.addAll(ownOptions(sub, shared)));
+        line.getCommandSpec().options().stream().map(Cli::name).filter(name -> !SHARED.contains(name)).forEach(names::add);
+        line.getSubcommands().values().forEach(sub -> names.addAll(ownOptions(sub)));
         return names;
     }
 
@@ -331,11 +334,13 @@ public final class Cli {
 
     private static int runOrComplete(ParseResult parsed, Host host) {
         if (!parsed.hasMatchedOption("--completion")) {
+            mixins(parsed.commandSpec().commandLine()).stream().filter(cli -> cli.verbose).findFirst()
+                    .ifPresent(Cli::sayOrigins);
             return new CommandLine.RunLast().execute(parsed);
         }
         String shell = parsed.matchedOptionValue("--completion", "");
         if (!List.of("bash", "zsh").contains(shell)) {
-            throw new Problem("--completion " + shell + ": there is bash, and zsh");
+            return failure(host, new Problem("--completion " + Text.safe(shell, 40) + ": there is bash, and zsh"));
         }
         CommandLine line = parsed.commandSpec().commandLine();
         // picocli's script serves both: it turns on bash completion when it finds itself in zsh.
@@ -478,9 +483,8 @@ public final class Cli {
         return screen;
     }
 
-    /** Where values came from that were not given as options, a line each: for {@code -v}. */
-    public List<String> origins() {
-        return elsewhere(spec, values);
+    private void sayOrigins() {
+        elsewhere(spec, values).forEach(origin -> screen().marked(Screen.Mark.NONE, "set", 0, origin));
     }
 
     /** A team's texts and tables over the built-in ones. */
@@ -642,12 +646,11 @@ public final class Cli {
      * How the person started this script, so that the next one can be pasted the same way. What must not be shown is left
      * out: a command that gives a key, logins and tokens in addresses.
      *
-     * @param before  the words before a script's name: {@code ./jbang }
-     * @param after   what follows the name: {@code @org}
+     * @param script  from a script's name to the words that start it
      * @param options options that carry over: where things are, in which incident
-     * @param left    names of what was left out and has to be added by hand; may be empty
+     * @param notes   what has to be said under the commands: what was left out of them, or is not known; may be empty
      */
-    public record Launcher(String before, String after, String options, List<String> left) {
+    public record Launcher(UnaryOperator<String> script, String options, List<String> notes) {
         private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url",
                 "--prometheus", "--revision", "--key-file", "--insecure-http", "--timeout", "--incident", "--drill", "--templates");
 
@@ -666,28 +669,49 @@ public final class Cli {
                     }
                 }
             }
+            List<String> notes = new ArrayList<>();
+            if (!left.isEmpty()) {
+                notes.add("Left out of these commands, add it again: " + String.join(", ", left));
+            }
+            return new Launcher(words(host, values, notes), String.join(" ", options), notes);
+        }
+
+        // A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known.
+        private static UnaryOperator<String> words(Host host, Values values, List<String> notes) {
             Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
-            String catalog = Optional.ofNullable(System.getProperty("runbook.catalog")).filter(name -> !name.isBlank())
-                    .or(() -> values.of("catalog").map(Value::text)).orElse("CATALOG");
-            return new Launcher(wrapper.map(Text::word).orElse("jbang") + " ", wrapper.isPresent() ? "" : "@" + catalog,
-                    String.join(" ", options), left);
+            Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog")).filter(name -> !name.isBlank())
+                    .or(() -> values.of("catalog").map(Value::text));
+            Path jar = ownJar();
+            if (wrapper.isPresent()) {
+                return script -> Text.word(wrapper.get()) + " " + script;
+            } else if (catalog.isPresent()) {
+                return script -> "jbang " + Text.word(script + "@" + catalog.get());
+            } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
+                return script -> "jbang " + script + ".java";
+            } else if (jar.toString().endsWith(".jar") && !jar.toString().replace('\\', '/').contains("/cache/jars/")) {
+                return script -> "java -jar " + Text.word(jar.resolveSibling(script + ".jar").toString());
+            }
+            notes.add("CATALOG stands for where this script came from: set KLAVIYO_RUNBOOK_CATALOG, and commands name it");
+            return script -> "jbang " + script + "@CATALOG";
+        }
+
+        private static Path ownJar() {
+            try {
+                return Path.of(Cli.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+            } catch (URISyntaxException | RuntimeException e) {
+                return Path.of("");
+            }
         }
 
         /** The words that start a script, without options. */
-        public String command(String script) {
-            return before + script + after;
+        public String command(String name) {
+            return script.apply(name);
         }
 
         /** A script's whole command line. */
-        public String line(String script, String more) {
-            return Stream.of(command(script), more.strip(), options).filter(part -> !part.isEmpty())
+        public String line(String name, String more) {
+            return Stream.of(command(name), more.strip(), options).filter(part -> !part.isEmpty())
                     .collect(Collectors.joining(" "));
-        }
-
-        /** What to say under printed commands; empty when nothing was left out of them. */
-        public Optional<String> note() {
-            return left.isEmpty() ? Optional.empty()
-                    : Optional.of("Left out of these commands, add it again: " + String.join(", ", left));
         }
 
         // An address without its login, and without values that look like a token's.

@@ -527,13 +527,28 @@ public record Message(String severity, State state, Instant at, Words words, Str
          * @throws Problem with the line and the nearest name, when the template is malformed or uses an unknown name
          */
         public String fill(Map<String, Object> values) {
+            var compiled = compiled();
+            refuseUnknown(namesIn(compiled), namesOf(values));
             try {
-                var compiled = Mustache.compiler()
-                        .escapeHTML(false)
-                        .emptyStringIsFalse(true)
-                        .compile(text);
-                refuseUnknown(namesIn(compiled), namesOf(values));
                 return compiled.execute(values);
+            } catch (MustacheException e) {
+                throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
+            }
+        }
+
+        /**
+         * The same template, once it is sure that it can be parsed.
+         *
+         * @throws Problem when it cannot
+         */
+        public Template parsed() {
+            compiled();
+            return this;
+        }
+
+        private com.samskivert.mustache.Template compiled() {
+            try {
+                return Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(text);
             } catch (MustacheException | UnsupportedOperationException e) {
                 throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
             }
@@ -572,7 +587,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
             return names;
         }
 
-        private static Set<String> namesIn(com.samskivert.mustache.Template template) {
+        private Set<String> namesIn(com.samskivert.mustache.Template template) {
             Set<String> names = new LinkedHashSet<>();
             template.visit(new Mustache.Visitor() {
                 @Override
@@ -585,7 +600,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
 
                 @Override
                 public boolean visitInclude(String name) {
-                    throw new Problem("{{>" + name + "}}: a template cannot include another");
+                    throw new Problem(origin + ": {{>" + name + "}}: a template cannot include another");
                 }
 
                 @Override

@@ -223,7 +223,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
          * @throws Problem that names file, id and field
          */
         public <T extends Record> Map<String, T> table(String name, Class<T> row) {
-            return Json.table(origin(name), text(name), row);
+            return Json.table(origin(name), text(name), own(name).isPresent(), row);
         }
 
         /**
@@ -363,7 +363,9 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             for (Source file : files) {
                 for (String name : new TreeSet<>(file.values.stringPropertyNames())) {
                     if (!known.contains(name) && !ofAnotherScript(name)) {
-                        throw new Problem(file.name + ": there is no " + Text.safe(name, 40) + Nearest.hint(name, known));
+                        throw new Problem(file.name + ": there is no " + Text.safe(name, 40)
+                                + (known.contains(script + "." + name) ? ", did you mean " + script + "." + name + "?"
+                                        : Nearest.hint(name, known)));
                     }
                 }
             }

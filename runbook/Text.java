@@ -13,6 +13,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.lang.invoke.MethodType;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.ParameterizedType;
@@ -273,10 +274,11 @@ public final class Text {
          * an {@link IllegalArgumentException}, whose message says what to write.
          *
          * @param origin the file, for messages
+         * @param team   whether a team wrote it: then its Mustache templates are parsed at once, not when they are filled
          * @return rows by id, in the table's order
          * @throws Problem of one line that names file, id and field
          */
-        public static <T extends Record> Map<String, T> table(String origin, String text, Class<T> row) {
+        public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> row) {
             JsonNode table;
             try {
                 table = orMissing(TABLES.readTree(text));
@@ -289,7 +291,7 @@ public final class Text {
             }
             Map<String, T> rows = new LinkedHashMap<>();
             table.fields().forEachRemaining(field -> {
-                Row reading = new Row(origin + ", " + safe(field.getKey(), 60), field.getKey());
+                Row reading = new Row(origin + ", " + safe(field.getKey(), 60), field.getKey(), team);
                 rows.put(field.getKey(), row.cast(reading.record("", field.getValue(), row)));
             });
             return rows;
@@ -297,9 +299,9 @@ public final class Text {
     }
 
     /** One row of a table while it is read: what its messages begin with, and its id. */
-    private record Row(String where, String id) {
+    private record Row(String where, String id, boolean team) {
         private Problem wrong(String field, String what) {
-            return new Problem(where + (field.isEmpty() ? "" : ": " + field) + " " + what);
+            return new Problem(where + ": " + (field.isEmpty() ? "" : field + " ") + what);
         }
 
         private Object record(String field, JsonNode node, Class<?> type) {
@@ -346,7 +348,7 @@ public final class Text {
             if (missing) {
                 throw wrong(field, "is missing");
             }
-            Class<?> plain = (Class<?>) type;
+            Class<?> plain = MethodType.methodType((Class<?>) type).unwrap().returnType();
             return plain.isRecord() ? record(field, node, plain) : value(field, node, plain);
         }
 
@@ -405,7 +407,8 @@ public final class Text {
                 } else if (type == Pattern.class) {
                     return Pattern.compile(text);
                 } else if (type == Message.Template.class) {
-                    return Message.Template.of(where + ": " + field, text);
+                    Message.Template template = Message.Template.of(where + ": " + field, text);
+                    return team ? template.parsed() : template;
                 }
                 return text;
             } catch (PatternSyntaxException e) {

@@ -223,7 +223,7 @@ class MessageTest {
             "{{^rootcause}}x{{/rootcause}};team.md line 1: there is no {{rootcause}}, did you mean {{rootCause}}?",
             "{{somethingElse}};there is no {{somethingElse}}; there are currentAction, drill",
             "a {{#drill}}x;team.md: Section missing close tag",
-            "{{>other}};a template cannot include another"})
+            "{{>other}};team.md: {{>other}}: a template cannot include another"})
     void templateErrorsSayWhatIsMeant(String template, String message) {
         Message announcement = Message.of("x", "P1", State.INVESTIGATING, AT);
         Template team = Template.of("team.md", template.replace("\\n", "\n"));

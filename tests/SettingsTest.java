@@ -1,0 +1,251 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Message.Template;
+import runbook.Settings.Problem;
+import runbook.Settings.Templates;
+import runbook.Text.Json;
+
+/** Where a script's values come from, what it says of wrong ones, and the commands that it prints. */
+class SettingsTest {
+    private static final String KEY = "pk_" + "0a".repeat(17);
+
+    @TempDir
+    Path home;
+    @TempDir
+    Path team;
+
+    private Run triage(String... args) {
+        return Run.script("triage").home(home).cwd(home).args(args);
+    }
+
+    private void person(String line) throws IOException {
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), line + "\n");
+    }
+
+    private void team(String line) throws IOException {
+        Files.writeString(team.resolve("team.properties"), line + "\n");
+    }
+
+    private static void assertRefused(Run.Result result, String says) {
+        assertEquals(2, result.exit(), result.toString());
+        assertTrue(result.err().lines().findFirst().orElse("").startsWith("error: "), result.toString());
+        assertTrue(result.err().contains(says), says + " in " + result);
+    }
+
+    // ---- the later wins
+
+    @ParameterizedTest(name = "team {0}, own file {1}, environment {2}, option {3}: {4}")
+    @CsvSource({"-, -, -, -, https://a.klaviyo.com",
+                "a, -, -, -, https://a.example",
+                "a, b, -, -, https://b.example",
+                "a, b, c, -, https://c.example",
+                "a, b, c, d, https://d.example",
+                "-, b, '', -, https://b.example"})
+    void theLaterWins(String inTeam, String inOwn, String inEnvironment, String option, String asked) throws IOException {
+        Run run = triage("--curl", "--templates", team.toString());
+        if (!inTeam.equals("-")) {
+            team("api-url=https://" + inTeam + ".example");
+        }
+        if (!inOwn.equals("-")) {
+            person("api-url = https://" + inOwn + ".example");
+        }
+        if (!inEnvironment.equals("-")) {
+            run.env("KLAVIYO_API_URL", inEnvironment.isEmpty() ? " " : "https://" + inEnvironment + ".example");
+        }
+        if (!option.equals("-")) {
+            run.args("--api-url", "https://" + option + ".example/");
+        }
+        Run.Result result = run.run();
+        assertTrue(result.out().contains("'" + asked + "/api/accounts"), result.toString());
+    }
+
+    @Test
+    void helpAndVerboseSayWhereAValueComesFromAndHideItsLogin() throws IOException {
+        person("triage.timeout=7s\ncatalog=acme");
+        String help = triage("--help").env("KLAVIYO_PROMETHEUS_URL", "https://ann:s3cret@prom.example").run().out();
+        assertTrue(Pattern.compile("Set already:\\s+(.*\\s+)*--timeout 7s +\\(.*\\.klaviyo-runbook\\.properties\\)").matcher(help).find(), help);
+        assertTrue(help.contains("--prometheus https://prom.example   (KLAVIYO_PROMETHEUS_URL)"), help);
+        Run.Result verbose = triage("-v", "--drill", "healthy").run();
+        assertTrue(verbose.out().contains("--timeout 7s"), verbose.toString());
+    }
+
+    @Test
+    void aSettingOfAnotherScriptIsItsOwnBusiness() throws IOException {
+        team("rotate-key.whatever=x\ntriage.timeout=2s\ntimeout=9s");
+        Run.Result result = triage("--curl", "--templates", team.toString()).run();
+        assertEquals(0, result.exit(), result.toString());
+        assertTrue(result.out().contains("--max-time 2 "), result.toString());
+    }
+
+    // ---- what is refused, in one line that names its place
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "tiemout=5s                                | there is no tiemout, did you mean timeout?",
+        "explain=true                              | there is no explain, did you mean",
+        "triage.explian=true                       | there is no triage.explian, did you mean triage.explain?",
+        "timeout=soon                              | --timeout: 'soon' is no duration: write 500ms, 5s, 2m or 1h30m",
+        "app-url=shop                              | --app-url shop is no address: write http://HOST",
+        "prometheus=https://ann:s3cret@prom.example | prometheus holds a secret: take it out",
+        "app-url=https://x.example/pk_0a0a0a0a0a0a | app-url holds a secret: take it out",
+        "\\u00zz=1                                 | is no properties file"})
+    void aWrongSettingNamesItsFile(String line, String says) throws IOException {
+        person(line);
+        Run.Result own = triage("--curl").run();
+        assertRefused(own, home.resolve(".klaviyo-runbook.properties") + ": ".repeat(says.startsWith("is no") ? 0 : 1));
+        assertRefused(own, says);
+        assertFalse(own.toString().contains("s3cret"), own.toString());
+        Files.delete(home.resolve(".klaviyo-runbook.properties"));
+        team(line);
+        assertRefused(triage("--curl", "--templates=" + team).run(), team.resolve("team.properties").toString());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "KLAVIYO_TIMEOUT    | soon                     | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
+        "KLAVIYO_API_URL    | ftp://x                  | KLAVIYO_API_URL: --api-url ftp://x is no address",
+        "KLAVIYO_STATUS_URL | https://x:99999          | KLAVIYO_STATUS_URL: --status-url https://x:99999 is no address",
+        "KLAVIYO_TEMPLATES  | nowhere                  | nowhere cannot be read"})
+    void aWrongVariableIsNamed(String name, String value, String says) {
+        assertRefused(triage("--curl").env(name, value).run(), says);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "--timeout 0        | --timeout: '0' has to be more than 0",
+        "--app-url http://h:99999/x | --app-url http://h:99999/x is no address",
+        "-v -q              | -v and -q exclude each other",
+        "--nonsense         | Unknown option: '--nonsense'",
+        "--drill outrage    | no such scenario, did you mean outage?",
+        "--completion fish  | there is bash, and zsh"})
+    void aWrongOptionIsNamed(String options, String says) {
+        assertRefused(triage(options.split(" ")).run(), says);
+    }
+
+    // ---- addresses and keys
+
+    @Test
+    void aTrailingSlashOfOurOwnAddressesStays() {
+        String out = triage("--curl", "--webhook-url", "https://x.example/hooks/", "--api-url", "https://a.example//").run().out();
+        assertTrue(out.contains("'https://x.example/hooks/'") && out.contains("'https://a.example/api/accounts"), out);
+    }
+
+    @Test
+    void aKeyGoesOverPlainHttpOnlyWhereThatIsAskedFor() {
+        Run plain = triage("--api-url", "http://klaviyo.example", "--curl").env("KLAVIYO_PRIVATE_KEY", KEY);
+        assertRefused(plain.run(), "--api-url is plain http, where anybody on the way reads the key");
+        assertEquals(0, plain.args("--insecure-http").run().exit());
+        assertEquals(0, triage("--api-url", "http://klaviyo.example", "--curl").env("KLAVIYO_PRIVATE_KEY", "").run().exit(),
+                "an empty key is none");
+    }
+
+    // ---- printed commands
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "KLAVIYO_RUNBOOK_COMMAND | ./jbang          | ./jbang watch --drill outage",
+        "KLAVIYO_RUNBOOK_COMMAND | /a b/jbang       | '/a b/jbang' watch --drill outage",
+        "KLAVIYO_RUNBOOK_CATALOG | acme             | jbang watch@acme --drill outage",
+        "KLAVIYO_RUNBOOK_CATALOG | it's             | jbang 'watch@it'\\''s' --drill outage",
+        "NOTHING                 | x                | jbang watch@CATALOG --drill outage"})
+    void commandsStartAsThisOneDid(String name, String value, String printed) {
+        Run.Result result = triage("--drill", "outage").env(name, value).run();
+        assertTrue(result.out().contains(printed + "\n"), result.toString());
+    }
+
+    @Test
+    void whatMustNotBeShownIsLeftOut() throws IOException {
+        Path key = Files.writeString(home.resolve("a key"), KEY);
+        Run.Result result = triage("--key-command", "cat '" + key + "'", "--api-url", "http://127.0.0.1:9", "--status-url",
+                "http://ann:s3cret@127.0.0.1:9/?token=abc&x=1", "--timeout", "1s").run();
+        assertTrue(result.out().contains("--status-url 'http://127.0.0.1:9/?token=&x=1'"), result.toString());
+        assertFalse(Pattern.compile("s3cret|token=abc|--key-command '?cat").matcher(result.out()).find(), result.toString());
+    }
+
+    // ---- templates and tables
+
+    enum Kind { MILD, VERY_HOT }
+
+    record Inner(String name, int number) { }
+
+    record Row(String id, String text, Kind kind, Optional<Duration> pause, List<Inner> parts, Map<String, Boolean> flags,
+               Template says, JsonNode rest) {
+        Row {
+            if (text.isEmpty()) {
+                throw new IllegalArgumentException("text: write something");
+            }
+        }
+    }
+
+    private static final String GOOD = "{\"a\":{\"text\":\"x\",\"kind\":\"very-hot\",\"parts\":[{\"name\":\"n\",\"number\":1}],"
+            + "\"flags\":{\"on\":true},\"says\":\"Hello {{who}}\",\"rest\":[1]}}";
+
+    @Test
+    void aTableIsRowsById() throws IOException {
+        Files.writeString(team.resolve("stores.json"), GOOD);
+        Row row = Templates.over(team).table("stores.json", Row.class).get("a");
+        assertAll(() -> assertEquals("a", row.id), () -> assertEquals(Kind.VERY_HOT, row.kind),
+                () -> assertEquals(Optional.empty(), row.pause), () -> assertEquals(List.of(new Inner("n", 1)), row.parts),
+                () -> assertEquals(Map.of("on", true), row.flags), () -> assertEquals(1, row.rest.size()),
+                () -> assertEquals("Hello Ann", row.says.fill(Map.of("who", "Ann"))));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "\"text\":\"x\",          |                        | text is missing",
+        "\"text\":\"x\"           | \"txt\":\"x\"          | txt is no field, did you mean text?",
+        "\"text\":\"x\"           | \"text\":7             | text has to be text",
+        "\"text\":\"x\"           | \"text\":\"\"          | text: write something",
+        "very-hot                 | cold                   | kind is cold",
+        "\"parts\":[              | \"pause\":\"soon\",\"parts\":[ | pause 'soon' is no duration",
+        "\"number\":1             | \"number\":\"one\"     | parts[0].number has to be a number",
+        "\"number\":1             | \"numbr\":1            | parts[0].numbr is no field, did you mean number?",
+        "[{\"name\"               | {\"x\":[],\"name\"     | is no JSON",
+        "\"flags\":{\"on\":true}  | \"flags\":[]           | flags has to be an object",
+        "true                     | \"yes\"                | flags.on has to be true or false",
+        "{{who}}                  | {{#who}}               | Section missing close tag",
+        "{\"a\":                  | {\"a\":{},\"a\":       | is no JSON: Duplicate field 'a'",
+        "{\"a\":                  | [{\"a\":               | is no JSON"})
+    void aWrongRowNamesFileIdAndField(String good, String bad, String says) throws IOException {
+        Files.writeString(team.resolve("stores.json"), GOOD.replace(good, bad == null ? "" : bad));
+        Problem problem = assertThrows(Problem.class, () -> Templates.over(team).table("stores.json", Row.class));
+        String place = team.resolve("stores.json") + (says.contains("JSON") ? "" : ", a: ");
+        assertTrue(problem.getMessage().startsWith(place) && problem.getMessage().contains(says), problem.getMessage());
+        assertEquals(Problem.USAGE, problem.exitCode());
+    }
+
+    @Test
+    void aTeamsTextTakesThePlaceOfTheBuiltInOne() throws IOException {
+        Files.writeString(team.resolve("slack.md"), "Ours: {{impact}}");
+        String ours = triage("--drill", "outage", "--announce", "both").env("KLAVIYO_TEMPLATES", team.toString()).run().out();
+        assertTrue(ours.contains("Ours: Subscriptions") && ours.contains("Klaviyo Integration --"), ours);
+        Files.writeString(team.resolve("slack.md"), "Ours:\n{{impakt}}");
+        assertRefused(triage("--drill", "outage", "--announce", "both", "--templates", team.toString()).run(),
+                team.resolve("slack.md") + " line 2: there is no {{impakt}}, did you mean {{impact}}?");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"slak.md", "store.json", "team.propertys"})
+    void aTemplatesNameThatIsNearlyRightIsRefused(String name) throws IOException {
+        Files.writeString(team.resolve(name), "x");
+        assertRefused(triage("--curl", "--templates", team.toString()).run(), "is no template's name, did you mean");
+    }
+}
