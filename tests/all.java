@@ -307,6 +307,7 @@
 //SOURCES SandboxTest.java
 //SOURCES ScriptedServer.java
 //SOURCES SecretsTest.java
+//SOURCES SettingsTest.java
 //SOURCES StandIns.java
 //SOURCES StartBench.java
 //SOURCES TestReport.java
