@@ -7,7 +7,6 @@
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
 //SOURCES runbook/EnvironmentProxy.java
-//SOURCES runbook/Fleet.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
@@ -129,6 +128,7 @@
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
+//FILES templates/=templates/diagnoses.json
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx80m -XX:CICompilerCount=2 -Xlog:disable
 //CDS
 

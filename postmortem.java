@@ -113,6 +113,7 @@
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
+//FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/postmortem.md
 //FILES templates/=templates/postmortem.html
 //FILES templates/=templates/lessons.json
@@ -569,7 +570,7 @@ class Postmortem implements Callable<Integer> {
         private Message message(Notebook notebook) {
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
             Report known = Report.recorded(notebook.incident(), now);
-            Message message = Message.of(known.diagnosis(), severity == null ? known.severity() : severity,
+            Message message = Message.of(shared.templates(), known.diagnosis(), severity == null ? known.severity() : severity,
                             state == null ? State.of(notebook.events()) : state, now, notebook.events())
                     .withLead(lead).withDrill(notebook.drill());
             message = next == null ? message : message.withNext(now.plus(next));

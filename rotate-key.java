@@ -5,9 +5,7 @@
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
-//SOURCES runbook/DecisionTree.java
 //SOURCES runbook/EnvironmentProxy.java
-//SOURCES runbook/Fleet.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
@@ -23,7 +21,6 @@
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/TlsFault.java
-//SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/ByteClass.java
 //SOURCES runbook/redact/ByteSearch.java
 //SOURCES runbook/redact/Cleaner.java

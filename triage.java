@@ -85,6 +85,7 @@
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
+//FILES templates/=templates/diagnoses.json
 //COMPILE_OPTIONS -XDstringConcat=inline
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
@@ -350,7 +351,7 @@ class Triage implements Callable<Integer> {
             screen.line();
             screen.heading("Also");
             for (int i = 0; i < verdict.also().size(); i++) {
-                screen.marked(Mark.WARN, verdict.also().get(i).id(), 0, verdict.others().get(i));
+                screen.marked(Mark.WARN, verdict.also().get(i).id(), 0, verdict.others().get(i).reason());
             }
         }
         screen.line();
@@ -422,7 +423,7 @@ class Triage implements Callable<Integer> {
 
     private void announce(Verdict verdict, Optional<Incident> incident) {
         List<Event> journal = journal(incident);
-        Message message = Message.of(verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
+        Message message = Message.of(shared.templates(), verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
                 State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal)
                 .withLead(lead).withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {

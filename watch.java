@@ -7,7 +7,6 @@
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
 //SOURCES runbook/EnvironmentProxy.java
-//SOURCES runbook/Fleet.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
@@ -124,6 +123,7 @@
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
+//FILES templates/=templates/diagnoses.json
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms12m -Xmn6m -Xmx128m -Xlog:disable
 //CDS
 

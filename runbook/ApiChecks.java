@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -15,19 +16,19 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
-import runbook.Http.Fault;
-import runbook.Http.Kind;
-import runbook.Http.Reply;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
 import runbook.Checks.Deadline;
-import runbook.Fleet.Account;
-import runbook.Text.Durations;
-import runbook.Text.Json;
 import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
+import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.redact.Redactor;
 
 /** Whether Klaviyo's API answers: the key, the endpoints, rate limits, the revision, and what each answer says. */
 public final class ApiChecks {
@@ -43,13 +44,8 @@ public final class ApiChecks {
      * @param symptom what that says
      * @param account id and name; empty when it was not told
      */
-    public record Auth(
-            Check check,
-            Optional<Key> key,
-            List<String> faults,
-            Answer answer,
-            Symptom symptom,
-            Optional<Account> account) {
+    public record Auth(Check check, Optional<Key> key, List<String> faults, Answer answer, Symptom symptom,
+                       Optional<Account> account) {
         /** The account of a key: its id, which is its public site id as well, and its organisation's name. */
         public record Account(String id, String name, boolean test) {
             @Override
@@ -60,51 +56,38 @@ public final class ApiChecks {
 
         static Auth look(Settings settings, Http http, Deadline deadline) {
             if (settings.key().isEmpty()) {
-                Check check = Check.skipped(
-                        "auth", "no private key here: set KLAVIYO_PRIVATE_KEY, or give --key-file or --key-command");
+                Check check = Check.skipped("auth",
+                        "no private key here: set KLAVIYO_PRIVATE_KEY, or give --key-file or --key-command");
                 return new Auth(check, Optional.empty(), List.of(), null, Symptom.NONE, Optional.empty());
             }
             Key key = settings.key().get();
             List<String> faults = key.faults();
             if (key.cleaned().reveal().isEmpty()) {
-                Check check = new Check(
-                        "auth", Outcome.FAIL, "the key is unfit: " + faults.get(0), 0, null, detail(key, faults, null));
+                Check check = new Check("auth", Outcome.FAIL, "the key is unfit: " + faults.get(0), 0, null,
+                        detail(key, faults, Optional.empty()));
                 return new Auth(check, settings.key(), faults, null, Symptom.NONE, Optional.empty());
             }
-            Answer answer = http.api(Endpoint.ACCOUNTS.target(), deadline.left());
-            return of(key, faults, answer);
+            return of(key, faults, http.api(Endpoint.ACCOUNTS.target(), deadline.left()));
         }
 
         private static Auth of(Key key, List<String> faults, Answer answer) {
             Symptom symptom = Symptom.of(answer);
             Optional<Account> account = symptom == Symptom.NONE ? account((Reply) answer) : Optional.empty();
-            String form =
-                    faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
-            String said =
-                    switch (symptom) {
-                        case NONE ->
-                            account.map(Account::toString).orElse("authenticated") + ", key "
-                                    + key.cleaned().describe();
-                        case FORBIDDEN -> "the key is valid but may not read accounts (" + Symptom.describe(answer) + ")";
-                        case THROTTLED -> "throttled before the key was judged: " + Symptom.describe(answer);
-                        default ->
-                            Symptom.describe(answer)
-                                    + (symptom == Symptom.UNAUTHORIZED
-                                            ? "; key " + key.cleaned().describe()
-                                            : "");
-                    };
-            Outcome outcome = !faults.isEmpty() ? Outcome.FAIL : switch (symptom) {
+            String form = faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
+            String said = switch (symptom) {
+                case NONE -> account.map(Account::toString).orElse("authenticated") + ", key " + key.cleaned().describe();
+                case FORBIDDEN -> "the key is valid but may not read accounts (" + Symptom.describe(answer) + ")";
+                case THROTTLED -> "throttled before the key was judged: " + Symptom.describe(answer);
+                case UNAUTHORIZED -> Symptom.describe(answer) + "; key " + key.cleaned().describe();
+                default -> Symptom.describe(answer);
+            };
+            Outcome outcome = switch (symptom) {
                 case NONE -> key.known() ? Outcome.OK : Outcome.WARN;
                 case FORBIDDEN, THROTTLED -> Outcome.WARN;
                 default -> Outcome.FAIL;
             };
-            Check check = new Check(
-                    "auth",
-                    outcome,
-                    form + said,
-                    answer.millis(),
-                    answer instanceof Reply reply ? reply.status() : null,
-                    detail(key, faults, account.orElse(null)));
+            Check check = new Check("auth", faults.isEmpty() ? outcome : Outcome.FAIL, form + said, answer.millis(),
+                    Check.status(answer), detail(key, faults, account));
             return new Auth(check, Optional.of(key), faults, answer, symptom, account);
         }
 
@@ -119,15 +102,17 @@ public final class ApiChecks {
                     : Optional.empty();
         }
 
-        private static JsonNode detail(Key key, List<String> faults, Account account) {
+        private static JsonNode detail(Key key, List<String> faults, Optional<Account> account) {
             Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put(
-                    "key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint", key.fingerprint()));
+            detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint", key.fingerprint()));
             detail.put("keyFaults", faults);
-            detail.put(
-                    "account",
-                    account == null ? null : Map.of("id", account.id, "name", account.name, "test", account.test));
+            detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test)).orElse(null));
             return Json.of(detail);
+        }
+
+        /** Whether an OAuth access token was tried, not a private key. */
+        boolean token() {
+            return false;
         }
 
         /** The error's code and detail where Klaviyo sent one. */
@@ -160,7 +145,8 @@ public final class ApiChecks {
             }
             List<CompletableFuture<Answer>> running = new ArrayList<>();
             for (int i = 0; i < affordable(endpoint, settings.probing().samples()); i++) {
-                Executor later = i == 0 ? pool : CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool);
+                Executor later = i == 0 ? pool
+                        : CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool);
                 running.add(CompletableFuture.supplyAsync(() -> http.api(endpoint.target(), deadline.left()), later));
             }
             return of(endpoint, running.stream().map(CompletableFuture::join).toList(), settings.probing());
@@ -170,37 +156,23 @@ public final class ApiChecks {
             List<Answer> failed = samples.stream().filter(answer -> Symptom.of(answer) != Symptom.NONE).toList();
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
             boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
+            String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
             String summary = failed.isEmpty()
-                    ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
-                            + (slow ? ", which is slow" : "")
-                    : failed.size() + " of " + samples.size() + " failed: "
-                            + failed.stream()
-                                    .map(Symptom::describe)
-                                    .distinct()
-                                    .limit(2)
-                                    .collect(Collectors.joining("; "));
-            Outcome outcome = failed.isEmpty()
-                    ? slow ? Outcome.WARN : Outcome.OK
-                    : planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
-            Integer http = (failed.isEmpty() ? samples : failed)
-                    .stream()
-                            .filter(Reply.class::isInstance)
-                            .map(answer -> ((Reply) answer).status())
-                            .max(Comparator.naturalOrder())
-                            .orElse(null);
-            Check check = new Check(
-                    "endpoint:" + endpoint.name(),
-                    outcome,
-                    summary,
-                    samples.stream().mapToLong(Answer::millis).max().orElse(0),
-                    http,
-                    Json.of(detail(samples, median)));
+                    ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms" + (slow ? ", which is slow" : "")
+                    : failed.size() + " of " + samples.size() + " failed: " + why;
+            Outcome well = slow ? Outcome.WARN : Outcome.OK;
+            Outcome ill = planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
+            Integer http = (failed.isEmpty() ? samples : failed).stream().filter(Reply.class::isInstance)
+                    .map(answer -> ((Reply) answer).status()).max(Comparator.naturalOrder()).orElse(null);
+            Check check = new Check("endpoint:" + endpoint.name(), failed.isEmpty() ? well : ill, summary,
+                    samples.stream().mapToLong(Answer::millis).max().orElse(0), http, Json.of(detail(samples, median)));
             return new EndpointProbe(check, endpoint, samples);
         }
 
         // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
         private static boolean planMayLack(Endpoint endpoint, List<Answer> failed) {
-            return endpoint.equals(Endpoint.WEBHOOKS) && failed.stream().allMatch(answer -> Symptom.of(answer) == Symptom.FORBIDDEN);
+            return endpoint.equals(Endpoint.WEBHOOKS)
+                    && failed.stream().allMatch(answer -> Symptom.of(answer) == Symptom.FORBIDDEN);
         }
 
         private static Map<String, Object> detail(List<Answer> samples, long median) {
@@ -237,10 +209,17 @@ public final class ApiChecks {
      * @param retryAfterSeconds the longest wait that a 429 asked for; empty when none did
      */
     public record RateLimits(Check check, Map<String, Window> windows, OptionalLong retryAfterSeconds) {
+        /** What a few of our own probes can use up in a minute: little left of such a window says nothing of the application. */
+        private static final int SMALL = 30;
+
         /** The steady window: requests allowed and left in it, and seconds until it is full again. */
         public record Window(long limit, long remaining, long resetSeconds) {
             boolean low() {
                 return remaining * 10 < limit;
+            }
+
+            private Window least(Window other) {
+                return remaining < other.remaining ? this : other;
             }
         }
 
@@ -252,15 +231,15 @@ public final class ApiChecks {
             if (auth.answer() != null) {
                 answers.put("accounts", List.of(auth.answer()));
             }
-            probes.forEach(probe -> answers.put(probe.endpoint().name(), probe.samples()));
+            probes.forEach(probe -> answers.computeIfAbsent(probe.endpoint().name(), name -> new ArrayList<>())
+                    .addAll(probe.samples()));
             for (var entry : answers.entrySet()) {
                 for (Answer answer : entry.getValue()) {
                     if (answer instanceof Reply reply && reply.status() == 429) {
                         throttled.add(entry.getKey());
-                        long seconds = ApiError.retryAfter(reply).orElse(0L);
-                        wait = OptionalLong.of(Math.max(seconds, wait.orElse(0)));
+                        wait = OptionalLong.of(Math.max(ApiError.retryAfter(reply).orElse(0L), wait.orElse(0)));
                     } else if (answer instanceof Reply reply && reply.number("ratelimit-limit").isPresent()) {
-                        windows.merge(entry.getKey(), window(reply), (one, other) -> one.remaining < other.remaining ? one : other);
+                        windows.merge(entry.getKey(), window(reply), Window::least);
                     }
                 }
             }
@@ -268,9 +247,7 @@ public final class ApiChecks {
         }
 
         private static Window window(Reply reply) {
-            return new Window(
-                    reply.number("ratelimit-limit").getAsLong(),
-                    reply.number("ratelimit-remaining").orElse(0),
+            return new Window(reply.number("ratelimit-limit").getAsLong(), reply.number("ratelimit-remaining").orElse(0),
                     reply.number("ratelimit-reset").orElse(0));
         }
 
@@ -280,24 +257,41 @@ public final class ApiChecks {
             }
             List<String> said = new ArrayList<>();
             if (!throttled.isEmpty()) {
-                said.add("429 on " + String.join(", ", throttled)
-                        + (wait.orElse(0) > 0
-                                ? ": full again in " + Durations.words(Duration.ofSeconds(wait.getAsLong()))
-                                : ": may be asked again at once"));
+                said.add("429 on " + String.join(", ", throttled) + (wait.orElse(0) > 0
+                        ? ": full again in " + words(wait.getAsLong()) : ": may be asked again at once"));
             }
-            windows.forEach((name, window) -> said.add(name + " " + window.remaining + " of " + window.limit + " left"
-                    + (window.low() ? " (full again in " + window.resetSeconds + " s)" : "")));
+            windows.forEach((name, window) -> said.add(words(name, window)));
             boolean low = windows.values().stream().anyMatch(Window::low);
-            Outcome outcome = !throttled.isEmpty() ? Outcome.FAIL : low ? Outcome.WARN : Outcome.OK;
-            Map<String, Object> detail = new LinkedHashMap<>();
+            Outcome outcome = low ? Outcome.WARN : Outcome.OK;
             Map<String, Object> plain = new LinkedHashMap<>();
             windows.forEach((name, window) -> plain.put(name, Map.of(
                     "limit", window.limit, "remaining", window.remaining, "resetSeconds", window.resetSeconds)));
+            Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("windows", plain);
             detail.put("throttled", throttled);
             detail.put("retryAfterSeconds", wait.isPresent() ? wait.getAsLong() : null);
-            return new Check(
-                    "rate-limit", outcome, String.join("; ", said), 0, throttled.isEmpty() ? null : 429, Json.of(detail));
+            return new Check("rate-limit", throttled.isEmpty() ? outcome : Outcome.FAIL, String.join("; ", said), 0,
+                    throttled.isEmpty() ? null : 429, Json.of(detail));
+        }
+
+        private static String words(String name, Window window) {
+            return name + " " + window.remaining + " of " + window.limit + " left"
+                    + (window.low() ? " (full again in " + window.resetSeconds + " s)" : "");
+        }
+
+        private static String words(long seconds) {
+            return Durations.words(Duration.ofSeconds(seconds));
+        }
+
+        /** The windows of which less than a tenth is left, in words: {@code profiles 3 of 750 left (full again in 12 s)}. */
+        List<String> low() {
+            return windows.entrySet().stream().filter(one -> one.getValue().low() && one.getValue().limit > SMALL)
+                    .map(one -> words(one.getKey(), one.getValue())).toList();
+        }
+
+        /** How long a 429 asked to wait, in words; empty when it did not. */
+        String waitWords() {
+            return retryAfterSeconds.orElse(0) > 0 ? words(retryAfterSeconds.getAsLong()) : "";
         }
     }
 
@@ -309,52 +303,28 @@ public final class ApiChecks {
      */
     public record RevisionCheck(Check check, Optional<Revision.Phase> phase) {
         static RevisionCheck of(String text, LocalDate today) {
-            Optional<Revision> revision = Revision.of(text);
-            if (revision.isEmpty()) {
-                return new RevisionCheck(
-                        new Check(
-                                "revision",
-                                Outcome.FAIL,
-                                Text.safe(text, 30) + " is no revision: write YYYY-MM-DD",
-                                0,
-                                null,
-                                Json.object()),
-                        Optional.empty());
+            Optional<Revision> known = Revision.of(text);
+            if (known.isEmpty()) {
+                return new RevisionCheck(new Check("revision", Outcome.FAIL, Text.safe(text, 30)
+                        + " is no revision: write YYYY-MM-DD", 0, null, Json.object()), Optional.empty());
             }
-            Revision known = revision.get();
-            Revision.Phase phase = known.phase(today);
-            String summary = known
-                    + switch (phase) {
-                        case FUTURE -> " is in the future: Klaviyo refuses it";
-                        case STABLE ->
-                            " is supported; deprecated from " + known.deprecated() + ", retired on " + known.retires();
-                        case DEPRECATED ->
-                            " is deprecated since " + known.deprecated() + "; retired on " + known.retires() + ": move to "
-                                    + Revision.NEWEST;
-                        case RETIRED -> " was retired on " + known.retires() + ": move to " + Revision.NEWEST;
-                    };
+            Revision revision = known.get();
+            Revision.Phase phase = revision.phase(today);
+            String move = revision.equals(Revision.NEWEST) ? "" : ": move to " + Revision.NEWEST;
+            String life = switch (phase) {
+                case FUTURE -> " is in the future: Klaviyo refuses it";
+                case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on " + revision.retires();
+                case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; retired on " + revision.retires() + move;
+                case RETIRED -> " was retired on " + revision.retires() + move;
+            };
             Outcome outcome = switch (phase) {
                 case STABLE -> Outcome.OK;
                 case DEPRECATED -> Outcome.WARN;
                 case FUTURE, RETIRED -> Outcome.FAIL;
             };
-            return new RevisionCheck(
-                    new Check(
-                            "revision",
-                            outcome,
-                            summary,
-                            0,
-                            null,
-                            Json.of(Map.of(
-                                    "revision",
-                                    known,
-                                    "phase",
-                                    phase.name().toLowerCase(),
-                                    "deprecated",
-                                    known.deprecated(),
-                                    "retires",
-                                    known.retires()))),
-                    Optional.of(phase));
+            JsonNode detail = Json.of(Map.of("revision", revision, "phase", phase.name().toLowerCase(Locale.ROOT),
+                    "deprecated", revision.deprecated(), "retires", revision.retires()));
+            return new RevisionCheck(new Check("revision", outcome, revision + life, 0, null, detail), Optional.of(phase));
         }
     }
 
@@ -364,8 +334,8 @@ public final class ApiChecks {
         NONE("ok"),
         /** 401: the key is missing, revoked or wrong. */
         UNAUTHORIZED("401 unauthorized"),
-        /** 403 with Klaviyo's own error: the key is valid and lacks a scope (or the plan lacks the feature). */
-        FORBIDDEN("403 missing scope"),
+        /** 403 that is not the content network's: a scope that the key lacks, a plan without the feature, or load that is shed. */
+        FORBIDDEN("403 forbidden"),
         /** 400 with Klaviyo's own error: the request itself is wrong. */
         INVALID("400 invalid request"),
         /** The revision is refused: 410, or a 400 or 404 that says so. */
@@ -402,8 +372,8 @@ public final class ApiChecks {
                 new Rule(reply -> reply.status() >= 500, SERVER_ERROR),
                 new Rule(ApiError::fromCdn, CDN_BLOCK),
                 new Rule(reply -> reply.status() == 401, UNAUTHORIZED),
-                new Rule(reply -> reply.status() == 403 && ApiError.of(reply).isPresent(), FORBIDDEN),
-                new Rule(reply -> reply.status() == 410 || reply.status() >= 400 && mentionsRevision(reply), REVISION),
+                new Rule(reply -> reply.status() == 403, FORBIDDEN),
+                new Rule(reply -> reply.status() == 410 || reply.status() >= 400 && says(reply, "revision"), REVISION),
                 new Rule(reply -> reply.status() == 400, INVALID),
                 new Rule(reply -> reply.status() >= 400, OTHER_CLIENT_ERROR),
                 new Rule(reply -> reply.status() / 100 != 2 || !reply.json().path("data").isArray(), GARBLED));
@@ -417,55 +387,50 @@ public final class ApiChecks {
             if (kind.tls()) {
                 return TLS;
             }
-            if (kind == Kind.DNS || kind == Kind.PROXY) {
-                return NO_ROUTE;
-            }
-            if (kind.unreached()) {
-                return UNREACHED;
-            }
             return switch (kind) {
+                case DNS, PROXY -> NO_ROUTE;
+                case REFUSED, UNREACHABLE, CONNECT_TIMEOUT -> UNREACHED;
                 case TIMEOUT, SLOW_BODY, RESET -> NO_ANSWER;
                 case BAD_REQUEST -> UNAUTHORIZED;
                 default -> GARBLED;
             };
         }
 
-        // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells (facts: 404 does not mean missing).
-        private static boolean mentionsRevision(Reply reply) {
-            return ApiError.of(reply).filter(error -> error.detail().toLowerCase().contains("revision")).isPresent();
+        // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells: 404 does not mean missing.
+        private static boolean says(Reply reply, String word) {
+            return ApiError.of(reply).filter(error -> error.detail().toLowerCase(Locale.ROOT).contains(word)).isPresent();
         }
 
-        /** Short words for tables: {@code 5xx}, {@code 403 missing scope}. */
+        /** Whether an answer is a 403 that does not say which scope is missing. */
+        static boolean namesNoScope(Answer answer) {
+            return of(answer) == FORBIDDEN && !says((Reply) answer, "scope");
+        }
+
+        /** Short words for tables: {@code 5xx}, {@code 403 forbidden}. */
         public String words() {
             return words;
         }
 
-        /** An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. */
+        /** An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is redacted. */
         public static String describe(Answer answer) {
             if (answer instanceof Fault fault) {
                 return fault.words();
             }
             Reply reply = (Reply) answer;
-            Symptom symptom = of(reply);
-            if (symptom == NONE) {
-                return "HTTP " + reply.status();
+            String http = "HTTP " + reply.status();
+            if (of(reply) == NONE) {
+                return http;
             }
             if (reply.status() / 100 == 3) {
-                return "HTTP " + reply.status() + ", a redirect, which the API never sends";
+                return http + ", a redirect, which the API never sends";
             }
             if (ApiError.fromCdn(reply)) {
-                return "HTTP " + reply.status() + " from the CDN in front of Klaviyo, not from Klaviyo"
-                        + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("")
-                        + (reply.status() == 400
-                                ? "; it refuses the request itself: look for a line break in the Authorization header"
-                                : "");
+                return http + " from the CDN in front of Klaviyo, not from Klaviyo"
+                        + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("") + (reply.status() == 400
+                        ? "; it refuses the request itself: look for a line break in the Authorization header" : "");
             }
-            return "HTTP " + reply.status()
-                    + ApiError.of(reply)
-                            .map(error -> " " + error)
-                            .orElseGet(() -> reply.json().isMissingNode()
-                                    ? ", " + reply.notJson()
-                                    : ", JSON without the data that belongs there");
+            String otherwise = reply.json().isMissingNode() ? ", " + reply.notJson() : ", JSON without the data that belongs there";
+            return http + Redactor.strict().text(ApiError.of(reply).map(error -> " " + error).orElse(otherwise));
         }
     }
 }

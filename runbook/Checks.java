@@ -20,27 +20,28 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import runbook.Http.Fault;
-import runbook.Http.Reply;
 import runbook.ApiChecks.Auth;
 import runbook.ApiChecks.EndpointProbe;
 import runbook.ApiChecks.RateLimits;
 import runbook.ApiChecks.RevisionCheck;
 import runbook.ApiChecks.Symptom;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
+import runbook.Klaviyo.Endpoint;
 import runbook.NetworkPath.Network;
 import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppHealth;
+import runbook.OurSide.AppLog;
 import runbook.OurSide.Webhook;
-import runbook.redact.Redactor;
 import runbook.Text.Json;
-import runbook.Http.Answer;
-import runbook.Klaviyo.Endpoint;
+import runbook.redact.Redactor;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
 public final class Checks implements AutoCloseable {
     /** The checks that ask something and can be chosen; endpoints are chosen together as {@code endpoints}. */
     public static final Set<String> CHOICES =
-            Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "webhook");
+            Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
 
     private final Settings settings;
     private final Http http;
@@ -50,7 +51,7 @@ public final class Checks implements AutoCloseable {
         return thread;
     });
 
-    /** A checkup that can be run again and again with one HTTP client. */
+    /** Checks that can be made again and again with one HTTP client. */
     public Checks(Settings settings) {
         this.settings = settings;
         this.http = Http.of(settings);
@@ -74,12 +75,12 @@ public final class Checks implements AutoCloseable {
 
     /** All checks, once. */
     public static Findings run(Settings settings) {
-        try (Checks checkup = new Checks(settings)) {
-            return checkup.run(CHOICES);
+        try (Checks checks = new Checks(settings)) {
+            return checks.run(CHOICES);
         }
     }
 
-    /** The HTTP client of this checkup. */
+    /** The HTTP client of these checks. */
     public Http http() {
         return http;
     }
@@ -92,65 +93,51 @@ public final class Checks implements AutoCloseable {
     public Findings run(Set<String> names) {
         Instant at = Instant.now();
         Deadline deadline = Deadline.in(settings.probing().timeout());
-        Settings chosen = without(names);
+        Settings chosen = chosen(names);
         // The API's answers are awaited longest: they are asked first.
-        Supplier<Probes> asked =
-                ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http, deadline);
+        Supplier<Probes> asked = ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http, deadline);
         CompletableFuture<StatusPage> status = later(() ->
                 names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
         CompletableFuture<Network> network =
                 later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
         CompletableFuture<AppHealth> app = later(() -> AppHealth.look(chosen, http, deadline));
         CompletableFuture<AppErrors> errors = later(() -> AppErrors.look(chosen, http, deadline));
+        CompletableFuture<AppLog> log = later(() -> names.contains("app-log") ? AppLog.look(chosen) : AppLog.skipped());
         CompletableFuture<Webhook> webhook = later(() -> Webhook.look(chosen, http, deadline));
         Probes probes = asked.get();
-        return new Findings(
-                at,
-                settings,
-                status.join(),
-                network.join(),
-                probes.auth,
-                probes.endpoints,
+        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints,
                 RateLimits.of(probes.auth, probes.endpoints),
                 RevisionCheck.of(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC)),
-                app.join(),
-                errors.join(),
-                webhook.join().with(probes.webhooks(), chosen.target().webhook()));
+                app.join(), errors.join(), log.join(),
+                webhook.join().with(probes.webhooks(), chosen.target().webhook()), Before.NOTHING);
     }
 
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
     public Findings again(Findings shared, Optional<Key> key) {
         Settings other = settings.withKey(key);
         Probes probes = ask(other, other, http.withKey(key), Deadline.in(settings.probing().timeout())).get();
-        return new Findings(
-                shared.at(),
-                other,
-                shared.status(),
-                shared.network(),
-                probes.auth,
-                probes.endpoints,
-                RateLimits.of(probes.auth, probes.endpoints),
-                shared.revision(),
-                shared.app(),
-                shared.errors(),
-                shared.webhook());
+        return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints,
+                RateLimits.of(probes.auth, probes.endpoints), shared.revision, shared.app, shared.errors, shared.log,
+                shared.webhook, shared.before);
     }
 
     /** What a key makes it possible to ask. */
     private record Probes(Auth auth, List<EndpointProbe> endpoints) {
         Optional<Reply> webhooks() {
-            return endpoints.stream()
-                    .filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS))
-                    .findFirst()
+            return endpoints.stream().filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS)).findFirst()
                     .flatMap(EndpointProbe::success);
         }
     }
 
-    /** Starts them all; the supplier waits for the last. */
+    /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
     private Supplier<Probes> ask(Settings forAuth, Settings forEndpoints, Http client, Deadline deadline) {
         CompletableFuture<Auth> auth = later(() -> Auth.look(forAuth, client, deadline));
         List<CompletableFuture<EndpointProbe>> endpoints = forEndpoints.probing().endpoints().stream()
-                .map(endpoint -> later(() -> EndpointProbe.look(endpoint, forEndpoints, client, pool, deadline))).toList();
+                .map(endpoint -> endpoint.equals(Endpoint.ACCOUNTS)
+                        ? auth.thenApply(asked -> EndpointProbe.of(endpoint, Stream.ofNullable(asked.answer()).toList(),
+                                settings.probing()))
+                        : later(() -> EndpointProbe.look(endpoint, forEndpoints, client, pool, deadline)))
+                .toList();
         return () -> new Probes(auth.join(), endpoints.stream().map(CompletableFuture::join).toList());
     }
 
@@ -158,31 +145,16 @@ public final class Checks implements AutoCloseable {
         return CompletableFuture.supplyAsync(check, pool);
     }
 
-    private Settings without(Set<String> names) {
+    private Settings chosen(Set<String> names) {
         Settings.Target all = settings.target();
-        Settings.Target some = new Settings.Target(
-                all.api(),
-                all.status(),
-                kept(names, "app", all.app()),
-                kept(names, "webhook", all.webhook()),
-                kept(names, "app-errors", all.prometheus()));
+        Settings.Target some = new Settings.Target(all.api(), all.status(), kept(names, "app", all.app()),
+                kept(names, "webhook", all.webhook()), kept(names, "app-errors", all.prometheus()));
         Settings.Probing probing = settings.probing();
-        return new Settings(
-                some,
-                settings.key(),
-                settings.revision(),
-                new Settings.Probing(
-                        probing.timeout(),
-                        probing.samples(),
-                        probing.slow(),
-                        probing.endpoints().stream()
-                                .filter(endpoint ->
-                                        names.contains("endpoints") || names.contains("endpoint:" + endpoint.name()))
-                                .toList()),
-                settings.app(),
-                settings.drill(),
-                settings.proxies(),
-                settings.templates());
+        List<Endpoint> endpoints = probing.endpoints().stream()
+                .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList();
+        return new Settings(some, settings.key(), settings.revision(),
+                new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), endpoints),
+                settings.app(), settings.drill(), settings.proxies(), settings.templates());
     }
 
     private static URI kept(Set<String> names, String name, URI address) {
@@ -198,7 +170,7 @@ public final class Checks implements AutoCloseable {
      * What one check found, ready to show.
      *
      * @param name    {@code status-page}, {@code network}, {@code auth}, {@code endpoint:profiles}, {@code rate-limit},
-     *                {@code revision}, {@code app}, {@code app-errors} or {@code webhook}
+     *                {@code revision}, {@code app}, {@code app-errors}, {@code app-log} or {@code webhook}
      * @param outcome how it ended
      * @param summary why, in one line that is safe to print
      * @param millis  how long it took; 0 when nothing was asked
@@ -212,6 +184,11 @@ public final class Checks implements AutoCloseable {
         /** A check that was not made, and why not. */
         public static Check skipped(String name, String why) {
             return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object());
+        }
+
+        /** A reply's status; null for a fault. */
+        static Integer status(Answer answer) {
+            return answer instanceof Reply reply ? reply.status() : null;
         }
 
         /** The check as the JSON of {@code triage --json}. */
@@ -228,10 +205,23 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * Everything one checkup found.
+     * What was known before these checks: from the incident's journal, and from the last triage that found nothing wrong.
      *
-     * @param at        when it began
-     * @param settings  what it looked at
+     * @param replacedAt when the key that was used here was replaced by another; empty when nothing says so
+     * @param lastGood   when all was well, with this key's account
+     * @param account    whose key that was; empty when not known
+     * @param scopes     the scopes that were seen to work then
+     */
+    public record Before(Optional<Instant> replacedAt, Optional<Instant> lastGood, String account, Set<String> scopes) {
+        /** Nothing is known. */
+        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), "", Set.of());
+    }
+
+    /**
+     * Everything that the checks found.
+     *
+     * @param at        when they began
+     * @param settings  what they looked at
      * @param status    the vendor's status page
      * @param network   the path to the API
      * @param auth      the key
@@ -239,40 +229,59 @@ public final class Checks implements AutoCloseable {
      * @param limits    rate limits
      * @param revision  the API revision
      * @param app       our application
-     * @param errors    our application's errors
+     * @param errors    our application's errors, as counted or told
+     * @param log       our application's log
      * @param webhook   the route that Klaviyo delivers to
+     * @param before    what was known before
      */
-    public record Findings(
-            Instant at,
-            Settings settings,
-            StatusPage status,
-            Network network,
-            Auth auth,
-            List<EndpointProbe> endpoints,
-            RateLimits limits,
-            RevisionCheck revision,
-            AppHealth app,
-            AppErrors errors,
-            Webhook webhook) {
+    public record Findings(Instant at, Settings settings, StatusPage status, Network network, Auth auth,
+                           List<EndpointProbe> endpoints, RateLimits limits, RevisionCheck revision, AppHealth app,
+                           AppErrors errors, AppLog log, Webhook webhook, Before before) {
         /** All checks in the order in which people read them. */
         public List<Check> checks() {
             List<Check> checks = new ArrayList<>(List.of(status.check(), network.check(), auth.check()));
             endpoints.forEach(probe -> checks.add(probe.check()));
-            checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), webhook.check()));
+            checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), log.check(), webhook.check()));
             return checks;
+        }
+
+        /** The same with the status page as it was read at another time. */
+        public Findings with(StatusPage page) {
+            return new Findings(at, settings, page, network, auth, endpoints, limits, revision, app, errors, log, webhook, before);
+        }
+
+        /** The same with what was known before. */
+        public Findings with(Before known) {
+            return new Findings(at, settings, status, network, auth, endpoints, limits, revision, app, errors, log, webhook, known);
+        }
+
+        /** Everything that the API answered. */
+        Stream<Answer> apiAnswers() {
+            return Stream.concat(Stream.ofNullable(auth.answer()),
+                    endpoints.stream().filter(Findings::ownRequests).flatMap(probe -> probe.samples().stream()));
+        }
+
+        // The accounts endpoint is asked by the key's check alone.
+        private static boolean ownRequests(EndpointProbe probe) {
+            return !probe.endpoint().equals(Endpoint.ACCOUNTS);
         }
 
         /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */
         public Map<String, Integer> requests() {
             Map<String, Integer> requests = new LinkedHashMap<>();
-            Stream.ofNullable(auth.answer()).filter(Findings::reached).forEach(answer -> requests.put("accounts", 1));
-            endpoints.forEach(probe -> probe.samples().stream().filter(Findings::reached)
+            Stream.ofNullable(auth.answer()).filter(Findings::counted).forEach(answer -> requests.put("accounts", 1));
+            endpoints.stream().filter(Findings::ownRequests).forEach(probe -> probe.samples().stream().filter(Findings::counted)
                     .forEach(answer -> requests.merge(probe.endpoint().name(), 1, Integer::sum)));
             return requests;
         }
 
-        private static boolean reached(Answer answer) {
-            return !(answer instanceof Fault fault && fault.kind().unreached());
+        // What TLS or a proxy stopped, and what a login page answered, never came to Klaviyo.
+        private static boolean counted(Answer answer) {
+            boolean foreign = answer instanceof Reply reply && (reply.html() || reply.status() / 100 == 3)
+                    && Symptom.of(answer) == Symptom.GARBLED;
+            boolean stopped = answer instanceof Fault fault
+                    && (fault.kind().unreached() || fault.kind().tls() || fault.kind() == Http.Kind.BAD_REQUEST);
+            return !foreign && !stopped;
         }
 
         /** The sum of {@link #requests()}. */
@@ -287,10 +296,10 @@ public final class Checks implements AutoCloseable {
          */
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
-            Stream<Symptom> own = auth.answer() == null || auth.symptom() == Symptom.FORBIDDEN || auth.symptom() == Symptom.THROTTLED
-                    ? Stream.of() : Stream.of(auth.symptom());
-            Stream<Symptom> probed = endpoints.stream().flatMap(probe -> probe.symptoms().stream()
-                    .filter(symptom -> probe.endpoint().burst() > 1 || symptom != Symptom.FORBIDDEN && symptom != Symptom.THROTTLED));
+            Set<Symptom> unsaid = Set.of(Symptom.FORBIDDEN, Symptom.THROTTLED);
+            Stream<Symptom> own = Stream.ofNullable(auth.answer()).map(Symptom::of).filter(symptom -> !unsaid.contains(symptom));
+            Stream<Symptom> probed = endpoints.stream().filter(Findings::ownRequests).flatMap(probe -> probe.symptoms().stream()
+                    .filter(symptom -> probe.endpoint().burst() > 1 || !unsaid.contains(symptom)));
             Stream.concat(own, probed).forEach(symptom -> counts.merge(symptom, 1, Integer::sum));
             return counts;
         }
@@ -301,10 +310,24 @@ public final class Checks implements AutoCloseable {
             if (auth.answer() != null && auth.symptom() == symptom) {
                 names.add("accounts");
             }
-            endpoints.stream()
-                    .filter(probe -> probe.symptoms().contains(symptom))
+            endpoints.stream().filter(Findings::ownRequests).filter(probe -> probe.symptoms().contains(symptom))
                     .forEach(probe -> names.add(probe.endpoint().name()));
             return names;
+        }
+
+        /** Whether Klaviyo took the key: some request with it succeeded, or was refused for a scope alone. */
+        boolean keyIsAccepted() {
+            return apiAnswers().map(Symptom::of).anyMatch(Symptom.NONE::equals) || auth.symptom() == Symptom.FORBIDDEN;
+        }
+
+        /** The statuses that the application gets from Klaviyo, as counted, told, or read in its log. */
+        Stream<String> appStatuses() {
+            return Stream.concat(errors.byStatus().keySet().stream(), log.byStatus().keySet().stream()).distinct();
+        }
+
+        /** Whether the application gets this status from Klaviyo. */
+        boolean appSees(String status) {
+            return appStatuses().anyMatch(status::equals);
         }
     }
 

@@ -1,13 +1,20 @@
 package runbook;
 
+import static runbook.DecisionTree.Diagnosis.*;
 import static runbook.DecisionTree.Tree.all;
 import static runbook.DecisionTree.Tree.ask;
 import static runbook.DecisionTree.Tree.branch;
 import static runbook.DecisionTree.Tree.leaf;
+import static runbook.DecisionTree.Tree.note;
 import static runbook.DecisionTree.Tree.yesNo;
+import static runbook.Verdict.Severity.P1;
+import static runbook.Verdict.Severity.P2;
+import static runbook.Verdict.Severity.P3;
+import static runbook.Verdict.Severity.P4;
 
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -16,117 +23,165 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Http.Fault;
 import runbook.ApiChecks.EndpointProbe;
 import runbook.ApiChecks.Symptom;
-import runbook.Checks.Check;
+import runbook.Checks.Check.Outcome;
 import runbook.Checks.Findings;
-import runbook.OurSide.AppErrors;
-import runbook.OurSide.AppHealth;
-import runbook.OurSide.Webhook;
 import runbook.Http.Answer;
-import runbook.Klaviyo.Revision;
+import runbook.Http.Fault;
+import runbook.OurSide.AppErrors;
+import runbook.Verdict.Severity;
 
 /**
  * The runbook's decision tree, whole, and what it leaves out: our own network, a silent outage, a CDN block, a retired
- * revision, a stale key in the application, certificates, gaps in monitoring. {@link Facts} answers its questions.
+ * revision, a stale key in the application, certificates, gaps in monitoring. {@link Facts} answers its questions, its
+ * leaves say how bad it is by the runbook's definitions, and {@code templates/diagnoses.json} says the rest.
  */
 public final class DecisionTree {
+    /** What can be wrong, in the order in which the worse leads where two have the same severity. */
+    public enum Diagnosis {
+        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED, TOKEN_EXPIRED, KEY_REPLACED,
+        KEY_INVALID, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED, SERVER_ERROR,
+        KLAVIYO_DEGRADED, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY, WEBHOOK_DOWN, WEBHOOK_CERTIFICATE,
+        REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP, KEY_MISSING, INDETERMINATE, HEALTHY;
+
+        /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
+        public String id() {
+            return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        }
+    }
+
+    /** One question on the way through the tree, and its answer. */
+    public record Step(String question, String answer) { }
+
     private DecisionTree() { }
 
-    private static final Tree NOTHING_ELSE = leaf(Diagnosis.HEALTHY, "resolved or intermittent: monitor");
+    private static final String PAGE = "Does status.klaviyo.com show an incident?";
+    private static final Tree NOTHING = all("");
+    private static final Tree NOTHING_ELSE = leaf(HEALTHY, "resolved or intermittent: monitor");
+    private static final Tree ONLY_HERE = leaf(NETWORK, "this machine cannot tell: ask another before anybody is paged");
 
-    // 401 → key revoked or rotated → verify and rotate
-    private static final Tree KEY = yesNo("Is the key fit to be sent?", Facts::keyIsFit,
-            leaf(Diagnosis.KEY_INVALID, "key revoked or rotated: verify and rotate"),
-            leaf(Diagnosis.KEY_MALFORMED, "mend how it is stored"));
+    // 401 -> key revoked or rotated -> verify and rotate
+    private static final Tree REFUSED_KEY = ask("What is the key?", Facts::keyKind,
+            branch("an OAuth token", leaf(P1, TOKEN_EXPIRED, "expired, or its refresh failed: nothing is to be rotated")),
+            branch("unfit to be sent", leaf(P1, KEY_MALFORMED, "mend how it is stored")),
+            branch("replaced since", leaf(KEY_REPLACED, "load the new one into this shell")),
+            branch("fit, and refused", leaf(P1, KEY_INVALID, "key revoked or rotated: verify and rotate")));
 
-    private static final Tree FAILING_WITH_INCIDENT = yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
-            leaf(Diagnosis.KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
-            leaf(Diagnosis.KLAVIYO_DEGRADED, "retry with backoff, monitor the status page, tell stakeholders"));
+    private static final Tree MISSING_SCOPE = yesNo("Does every call fail?", Facts::everyCallIsForbidden,
+            leaf(P1, SCOPE_MISSING, "missing scope: check the key's scopes"),
+            yesNo("Is it one endpoint only?", Facts::oneEndpointIsForbidden,
+                    leaf(P3, SCOPE_MISSING, "missing scope: check the key's scopes"),
+                    leaf(P2, SCOPE_MISSING, "missing scope: check the key's scopes")));
 
-    private static final Tree FAILING_WITH_GREEN_PAGE = yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
-            leaf(Diagnosis.SILENT_OUTAGE, "treat as an outage, open a ticket at Klaviyo"),
-            yesNo("Is it one endpoint only?", Facts::oneEndpointFails,
-                    leaf(Diagnosis.PARTIAL, "check that endpoint"),
-                    leaf(Diagnosis.SERVER_ERROR, "likely intermittent: retry with backoff")));
+    private static final Tree SHED = yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+            leaf(P1, LOAD_SHED, "not a scope: enable fallback mode, queue, tell stakeholders"),
+            leaf(P2, LOAD_SHED, "not a scope: queue and retry, also what was refused with 403"));
+
+    private static final Tree ADMITTED = yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+            leaf(P1, KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
+            leaf(P2, KLAVIYO_DEGRADED, "retry with backoff, monitor the status page, tell stakeholders"));
+
+    private static final Tree SOME_FAIL = yesNo("Is it one endpoint only?", Facts::oneEndpointFails,
+            leaf(P3, PARTIAL, "check that endpoint"),
+            leaf(P2, SERVER_ERROR, "likely intermittent: retry with backoff"));
+
+    private static final Tree FAILING = ask(PAGE, Facts::page,
+            branch("yes", ADMITTED),
+            branch("no", yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+                    leaf(P1, SILENT_OUTAGE, "treat as an outage, open a ticket at Klaviyo"), SOME_FAIL)),
+            branch("not seen", yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+                    leaf(P1, UNCONFIRMED_OUTAGE, "treat as an outage, look at the status page from elsewhere"), SOME_FAIL)));
+
+    private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?", Facts::oneCallerRuns,
+            leaf(P2, RUNAWAY_LOOP, "stop that caller"),
+            leaf(P2, RATE_LIMITED, "rate limit hit: reduce concurrency"));
 
     private static final Tree WHAT_STATUS_CODE = ask("What status code?", Facts::statusCodes,
-            branch("401", KEY),
-            branch("403", leaf(Diagnosis.SCOPE_MISSING, "missing scope: check the key's scopes")),
-            branch("403 from the CDN", leaf(Diagnosis.CDN_BLOCKED, "not a scope: our address or client is blocked")),
-            branch("429", leaf(Diagnosis.RATE_LIMITED, "rate limit hit: reduce concurrency")),
-            branch("400", leaf(Diagnosis.PAYLOAD_INVALID, "payload validation error")),
-            branch("revision refused", leaf(Diagnosis.REVISION_RETIRED, "move to a supported revision")),
-            branch("other 4xx", leaf(Diagnosis.PARTIAL, "check that endpoint")),
-            branch("5xx or no answer", yesNo("Does status.klaviyo.com show an incident?", Facts::pageAdmitsTrouble,
-                    FAILING_WITH_INCIDENT, FAILING_WITH_GREEN_PAGE)),
-            branch("not Klaviyo's answer", leaf(Diagnosis.NETWORK, "something between us and Klaviyo answers in its place")));
+            branch("401", REFUSED_KEY),
+            branch("403", MISSING_SCOPE),
+            branch("403 that names no scope, on most endpoints or beside 5xx",
+                    ask(PAGE, Facts::page, branch("yes", ADMITTED), branch("no", SHED), branch("not seen", SHED))),
+            branch("403 from the CDN", yesNo("Is every request stopped?", Facts::everyCallIsBlocked,
+                    leaf(P1, CDN_BLOCKED, "not a scope: our address or client is blocked"),
+                    leaf(P2, CDN_BLOCKED, "not a scope: our address or client is blocked"))),
+            branch("429", THROTTLED),
+            branch("400", leaf(P3, PAYLOAD_INVALID, "payload validation error")),
+            branch("revision refused", yesNo("Is it one endpoint only?", Facts::oneEndpointLacksTheRevision,
+                    leaf(P3, REVISION_RETIRED, "this revision may not have it: move to a supported one"),
+                    leaf(P1, REVISION_RETIRED, "move to a supported revision"))),
+            branch("other 4xx", leaf(P3, PARTIAL, "check that endpoint")),
+            branch("5xx or no answer", FAILING),
+            branch("not Klaviyo's answer", yesNo("Does any answer come from Klaviyo?", Facts::klaviyoAnswers,
+                    leaf(P3, PARTIAL, "check that endpoint"), ONLY_HERE)));
 
     private static final Tree APPLICATION = all("our application",
             ask("Is our app healthy?", Facts::applicationHealth,
                     branch("yes", NOTHING_ELSE),
-                    branch("no", leaf(Diagnosis.APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
-                    branch("not asked", NOTHING_ELSE)),
+                    branch(Facts.CONSEQUENCE, note("a consequence: mend the rest first, then look again")),
+                    branch("no", leaf(P1, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
+                    branch("degraded", leaf(P2, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
+                    branch("not asked", NOTHING_ELSE),
+                    branch("not seen from here", note("where nothing is reached, this says nothing"))),
             ask("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
-                    branch("401, and the key is refused here too", KEY),
+                    branch("401, and the key is refused here too", REFUSED_KEY),
                     branch("401, and the key is fine here",
-                            leaf(Diagnosis.STALE_APP_KEY, "the app holds an old key: update its secret, restart it")),
-                    branch("401, and there is no key here",
-                            leaf(Diagnosis.KEY_INVALID, "key revoked or rotated: verify and rotate")),
-                    branch("403", leaf(Diagnosis.SCOPE_MISSING, "missing scope: check the key's scopes")),
-                    branch("429", leaf(Diagnosis.RATE_LIMITED, "rate limit hit: reduce concurrency")),
-                    branch("400", leaf(Diagnosis.PAYLOAD_INVALID, "payload validation error")),
-                    branch("410", leaf(Diagnosis.REVISION_RETIRED, "the app pins a retired revision")),
-                    branch("other 4xx", leaf(Diagnosis.PAYLOAD_INVALID, "what the app sends or asks for is refused")),
-                    branch("5xx", leaf(Diagnosis.SERVER_ERROR, "likely intermittent: retry with backoff"))),
+                            leaf(P1, STALE_APP_KEY, "the app holds an old key: update its secret, restart it")),
+                    branch("401, and no key was judged here",
+                            leaf(P1, KEY_INVALID, "key revoked or rotated: verify and rotate")),
+                    branch("403", leaf(P3, SCOPE_MISSING, "missing scope: check the key's scopes")),
+                    branch("429", THROTTLED),
+                    branch("400", leaf(P3, PAYLOAD_INVALID, "payload validation error")),
+                    branch("410", leaf(P1, REVISION_RETIRED, "the app pins a retired revision")),
+                    branch("other 4xx", leaf(P3, PAYLOAD_INVALID, "what the app sends or asks for is refused")),
+                    branch("5xx", leaf(P2, SERVER_ERROR, "likely intermittent: retry with backoff"))),
             ask("Are webhooks arriving?", Facts::webhooks,
-                    branch("no: certificate", leaf(Diagnosis.WEBHOOK_CERTIFICATE, "renew the certificate")),
-                    branch("no: route", leaf(Diagnosis.WEBHOOK_DOWN, "webhook endpoint down: check the route")),
-                    branch("yes, but the certificate ends soon", leaf(Diagnosis.WEBHOOK_CERTIFICATE, "renew the certificate"))));
+                    branch("no: certificate", leaf(P3, WEBHOOK_CERTIFICATE, "renew the certificate")),
+                    branch("no: route", leaf(P3, WEBHOOK_DOWN, "webhook endpoint down: check the route")),
+                    branch("yes, but the certificate ends soon", leaf(P4, WEBHOOK_CERTIFICATE, "renew the certificate"))));
 
     private static final Tree UPKEEP = all("upkeep",
-            yesNo("Is the key fit to be sent?", Facts::keyIsFit, all(""), leaf(Diagnosis.KEY_MALFORMED, "mend how it is stored")),
+            yesNo("Is the key as it is stored fit to be sent?", Facts::keyIsFit, NOTHING,
+                    leaf(P1, KEY_MALFORMED, "the app sends what is stored: mend that")),
             ask("Is the API revision supported?", Facts::revision,
-                    branch("no: retired, though still answered",
-                            leaf(Diagnosis.REVISION_RETIRED, "move to a supported revision")),
-                    branch("no: deprecated", leaf(Diagnosis.REVISION_DEPRECATED, "plan the move"))),
-            yesNo("Does all that we watch with answer?", Facts::allWatchersAnswer, all(""),
-                    leaf(Diagnosis.MONITORING_GAP, "mend the monitoring")));
+                    branch("no: retired, and still answered", leaf(P3, REVISION_FALLING_FORWARD, "move to a supported revision")),
+                    branch("no: retired", leaf(P3, REVISION_RETIRED, "move to a supported revision")),
+                    branch("no: deprecated", leaf(P4, REVISION_DEPRECATED, "plan the move"))),
+            yesNo("Is a tenth of each quota left?", Facts::quotaIsLeft, NOTHING,
+                    leaf(P4, QUOTA_LOW, "find who spends it, before it is a 429")),
+            yesNo("Does all that we watch with answer?", Facts::allWatchersAnswer, NOTHING,
+                    leaf(P4, MONITORING_GAP, "mend the monitoring")));
 
     private static final Tree OURS = all("our side", APPLICATION, UPKEEP);
 
-    private static final Tree PAGE_ALONE = yesNo("Does status.klaviyo.com show an incident?", Facts::pageAdmitsTrouble,
-            yesNo("Is it a major outage?", Facts::pageAdmitsMajorOutage,
-                    leaf(Diagnosis.KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
-                    leaf(Diagnosis.KLAVIYO_DEGRADED, "monitor the status page, tell stakeholders")),
-            all(""));
+    private static final Tree PAGE_ALONE = ask(PAGE, Facts::page,
+            branch("yes", yesNo("Is it a major outage?", Facts::pageAdmitsMajorOutage,
+                    leaf(P1, KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
+                    leaf(P2, KLAVIYO_DEGRADED, "monitor the status page, tell stakeholders"))));
 
-    private static final Tree DEGRADED = yesNo("Does status.klaviyo.com show an incident, or is the API slow?", Facts::degraded,
-            leaf(Diagnosis.KLAVIYO_DEGRADED, "partial issue: monitor the status page"), all(""));
-
-    private static final Tree REACHABLE = yesNo("Can we reach anything?", Facts::somethingIsReached,
-            WHAT_STATUS_CODE, leaf(Diagnosis.NETWORK, "our own network: try another one"));
+    private static final Tree DEGRADED = all("",
+            ask(PAGE, Facts::page, branch("yes", leaf(P2, KLAVIYO_DEGRADED, "partial issue: monitor the status page"))),
+            yesNo("Is the API slow?", Facts::slow, leaf(P2, KLAVIYO_DEGRADED, "partial issue: retry with backoff"), NOTHING));
 
     static final Tree ROOT = ask("Is Klaviyo API returning errors?", Facts::apiReturnsErrors,
-            branch("yes", all("", REACHABLE, OURS)),
+            branch("yes", all("", yesNo("Can we reach anything?", Facts::somethingIsReached, WHAT_STATUS_CODE, ONLY_HERE), OURS)),
             branch("no", all("", DEGRADED, OURS)),
             branch("not asked: no key", all("",
-                    yesNo("Can we reach anything?", Facts::somethingIsReached, PAGE_ALONE,
-                            leaf(Diagnosis.NETWORK, "our own network: try another one")),
-                    OURS, leaf(Diagnosis.KEY_MISSING, "give a key to know more"))),
-            branch("could not tell", all("", OURS, leaf(Diagnosis.INDETERMINATE, "run again in a minute"))));
+                    yesNo("Can we reach anything?", Facts::somethingIsReached, PAGE_ALONE, ONLY_HERE),
+                    OURS, leaf(KEY_MISSING, "give a key to know more"))),
+            branch("could not tell", all("", OURS, leaf(INDETERMINATE, "run again in a minute"))));
 
-    /** The whole tree as lines, with {@code mark} before what a path walked. */
+    /** The whole tree as lines, with {@code >} before what a path walked. */
     static List<String> draw(List<Step> path, boolean ascii) {
-        return new Drawing(path, ascii).lines();
+        return new Drawing(path, ascii).lines;
     }
 
     /** A decision tree: questions answered from the findings, with diagnoses for leaves. More than one leaf may hold. */
     sealed interface Tree {
-        /** Where a walk ended, and how it came there. */
-        record End(Diagnosis diagnosis, List<Step> path) { }
+        /** Where a walk ended, and how it came there; the severity is null where none can be given. */
+        record End(Diagnosis diagnosis, Severity severity, List<Step> path) { }
 
         /** Every leaf that the findings lead to, in the order of the tree. */
         default List<End> walk(Findings findings) {
@@ -137,11 +192,13 @@ public final class DecisionTree {
 
         void walk(Findings findings, List<Step> path, List<End> ends);
 
-        /** The end of a branch. */
-        record Leaf(Diagnosis diagnosis, String advice) implements Tree {
+        /** The end of a branch; without a diagnosis where it is only a remark. */
+        record Leaf(Diagnosis diagnosis, Severity severity, String advice) implements Tree {
             @Override
             public void walk(Findings findings, List<Step> path, List<End> ends) {
-                ends.add(new End(diagnosis, path));
+                if (diagnosis != null) {
+                    ends.add(new End(diagnosis, severity, path));
+                }
             }
         }
 
@@ -169,7 +226,7 @@ public final class DecisionTree {
         }
 
         static Tree yesNo(String question, Predicate<Findings> holds, Tree yes, Tree no) {
-            return ask(question, findings -> Set.of(holds.test(findings) ? "yes" : "no"), branch("yes", yes), branch("no", no));
+            return ask(question, found -> Set.of(holds.test(found) ? "yes" : "no"), branch("yes", yes), branch("no", no));
         }
 
         @SafeVarargs
@@ -189,223 +246,290 @@ public final class DecisionTree {
             return new All(name, List.of(trees));
         }
 
+        static Tree leaf(Severity severity, Diagnosis diagnosis, String advice) {
+            return new Leaf(diagnosis, severity, advice);
+        }
+
         static Tree leaf(Diagnosis diagnosis, String advice) {
-            return new Leaf(diagnosis, advice);
+            return new Leaf(diagnosis, null, advice);
+        }
+
+        static Tree note(String words) {
+            return new Leaf(null, null, words);
         }
     }
 
-    /** The answers to the decision tree's questions. */
+    /** The answers to the tree's questions. */
     static final class Facts {
         /** From this share of failing requests on, it is an outage and not a degradation. */
         private static final double NEARLY_ALL = 0.8;
+        static final String CONSEQUENCE = "no, as Klaviyo fails it";
+        private static final Set<Symptom> FAILURES = Set.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED);
+        private static final Set<Symptom> FOREIGN = Set.of(Symptom.TLS, Symptom.GARBLED, Symptom.NO_ROUTE);
 
-        private record Code(String answer, Set<Symptom> symptoms) { }
+        private static final Map<String, Set<Symptom>> CODES = new LinkedHashMap<>();
 
-        private static final List<Code> CODES = List.of(
-                new Code("401", Set.of(Symptom.UNAUTHORIZED)),
-                new Code("403", Set.of(Symptom.FORBIDDEN)),
-                new Code("403 from the CDN", Set.of(Symptom.CDN_BLOCK)),
-                new Code("429", Set.of(Symptom.THROTTLED)),
-                new Code("400", Set.of(Symptom.INVALID)),
-                new Code("revision refused", Set.of(Symptom.REVISION)),
-                new Code("other 4xx", Set.of(Symptom.OTHER_CLIENT_ERROR)),
-                new Code("5xx or no answer", Set.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED)),
-                new Code("not Klaviyo's answer", Set.of(Symptom.TLS, Symptom.GARBLED, Symptom.NO_ROUTE)));
+        static {
+            CODES.put("401", Set.of(Symptom.UNAUTHORIZED));
+            CODES.put("403", Set.of(Symptom.FORBIDDEN));
+            CODES.put("403 from the CDN", Set.of(Symptom.CDN_BLOCK));
+            CODES.put("429", Set.of(Symptom.THROTTLED));
+            CODES.put("400", Set.of(Symptom.INVALID));
+            CODES.put("revision refused", Set.of(Symptom.REVISION));
+            CODES.put("other 4xx", Set.of(Symptom.OTHER_CLIENT_ERROR));
+            CODES.put("5xx or no answer", FAILURES);
+            CODES.put("not Klaviyo's answer", FOREIGN);
+        }
 
         private Facts() { }
 
-        static Set<String> apiReturnsErrors(Findings findings) {
-            Map<Symptom, Integer> symptoms = findings.symptoms();
+        static Set<String> apiReturnsErrors(Findings found) {
+            Set<Symptom> symptoms = found.symptoms().keySet();
             if (symptoms.isEmpty()) {
-                return Set.of(findings.settings().key().isEmpty() ? "not asked: no key" : "could not tell");
+                return Set.of(found.settings().key().isEmpty() ? "not asked: no key" : "could not tell");
             }
-            return Set.of(symptoms.keySet().equals(Set.of(Symptom.NONE)) ? "no" : "yes");
+            return Set.of(symptoms.equals(Set.of(Symptom.NONE)) ? "no" : "yes");
         }
 
-        static Set<String> statusCodes(Findings findings) {
+        static Set<String> statusCodes(Findings found) {
+            Set<Symptom> symptoms = found.symptoms().keySet();
             Set<String> answers = new LinkedHashSet<>();
-            CODES.stream()
-                    .filter(code -> code.symptoms.stream().anyMatch(findings.symptoms()::containsKey))
-                    .forEach(code -> answers.add(code.answer));
+            CODES.forEach((answer, means) -> {
+                if (!Collections.disjoint(means, symptoms)) {
+                    answers.add(answer);
+                }
+            });
+            if (shedsLoad(found)) {
+                // What comes beside it is the same trouble; the 403 is what it is known by.
+                answers.removeAll(Set.of("403", "5xx or no answer"));
+                answers.add("403 that names no scope, on most endpoints or beside 5xx");
+            }
             return answers;
         }
 
-        static boolean keyIsFit(Findings findings) {
-            return findings.auth().faults().isEmpty();
+        /** Whether 403s that name no scope are Klaviyo's own trouble: on most endpoints, or beside 5xx and the CDN's 52x. */
+        static boolean shedsLoad(Findings found) {
+            boolean unnamed = found.endpoints().stream().flatMap(probe -> probe.samples().stream()).anyMatch(Symptom::namesNoScope);
+            return unnamed && (found.symptoms().containsKey(Symptom.SERVER_ERROR)
+                    || found.showing(Symptom.FORBIDDEN).size() * 2 > found.endpoints().size());
+        }
+
+        static Set<String> keyKind(Findings found) {
+            if (found.auth().token()) {
+                return Set.of("an OAuth token");
+            }
+            if (!keyIsFit(found)) {
+                return Set.of("unfit to be sent");
+            }
+            return Set.of(found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused");
+        }
+
+        static boolean keyIsFit(Findings found) {
+            return found.auth().faults().isEmpty();
         }
 
         /** Whether any server outside our own network answered, or at least let us connect. */
-        static boolean somethingIsReached(Findings findings) {
-            boolean api = Stream.concat(
-                            Stream.ofNullable(findings.auth().answer()),
-                            findings.endpoints().stream().flatMap(probe -> probe.samples().stream()))
-                    .anyMatch(Facts::reached);
-            boolean connected = findings.network().path().connectMillis() >= 0 && findings.network().path().proxy().isEmpty();
-            return api
-                    || connected
-                    || findings.status().source() != StatusPage.Source.NONE
-                    || findings.status().check().http() != null;
+        static boolean somethingIsReached(Findings found) {
+            NetworkPath path = found.network().path();
+            if (path.proxyFails() && found.apiAnswers().noneMatch(Http.Reply.class::isInstance)) {
+                return false;
+            }
+            return path.connectMillis() >= 0 && path.proxy().isEmpty()
+                    || found.apiAnswers().anyMatch(Facts::reached)
+                    || found.status().source() != StatusPage.Source.NONE
+                    || found.status().check().http() != null;
         }
 
         private static boolean reached(Answer answer) {
             return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
         }
 
-        static boolean pageAdmitsTrouble(Findings findings) {
-            return findings.status().admitsTrouble();
+        static boolean klaviyoAnswers(Findings found) {
+            return found.symptoms().keySet().stream().anyMatch(symptom -> !FOREIGN.contains(symptom));
         }
 
-        static boolean pageAdmitsMajorOutage(Findings findings) {
-            return findings.status().admitsMajorOutage();
+        static Set<String> page(Findings found) {
+            return Set.of(found.status().admitsTrouble() ? "yes" : pageIsSeen(found) ? "no" : "not seen");
         }
 
-        static boolean degraded(Findings findings) {
-            return findings.status().admitsTrouble()
-                    || findings.endpoints().stream().filter(EndpointProbe::slow).count() * 2
-                            > findings.endpoints().size();
+        static boolean pageIsSeen(Findings found) {
+            return found.status().source() != StatusPage.Source.NONE;
+        }
+
+        static boolean pageAdmitsMajorOutage(Findings found) {
+            return found.status().admitsMajorOutage();
+        }
+
+        static boolean slow(Findings found) {
+            return found.endpoints().stream().filter(EndpointProbe::slow).count() * 2 > found.endpoints().size();
         }
 
         /** The share of API requests that failed on Klaviyo's side, 0 to 1. */
-        static double failingShare(Findings findings) {
-            Map<Symptom, Integer> symptoms = findings.symptoms();
+        static double failingShare(Findings found) {
+            Map<Symptom, Integer> symptoms = found.symptoms();
+            int shed = shedsLoad(found) ? symptoms.getOrDefault(Symptom.FORBIDDEN, 0) : 0;
+            return share(found, FAILURES) + (shed == 0 ? 0 : share(found, Set.of(Symptom.FORBIDDEN)));
+        }
+
+        static double share(Findings found, Set<Symptom> of) {
+            Map<Symptom, Integer> symptoms = found.symptoms();
             int all = symptoms.values().stream().mapToInt(Integer::intValue).sum();
-            return all == 0 ? 0 : (double) failures(symptoms) / all;
+            int some = of.stream().mapToInt(symptom -> symptoms.getOrDefault(symptom, 0)).sum();
+            return all == 0 ? 0 : (double) some / all;
         }
 
-        private static int failures(Map<Symptom, Integer> symptoms) {
-            return Stream.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED)
-                    .mapToInt(symptom -> symptoms.getOrDefault(symptom, 0))
-                    .sum();
-        }
-
-        static boolean nearlyAllFail(Findings findings) {
-            return failingShare(findings) >= NEARLY_ALL;
+        static boolean nearlyAllFail(Findings found) {
+            return failingShare(found) >= NEARLY_ALL;
         }
 
         /** One endpoint fails each time it is asked, and no other ever does. */
-        static boolean oneEndpointFails(Findings findings) {
-            List<Symptom> failures = List.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED);
-            List<String> names = failures.stream().flatMap(symptom -> findings.showing(symptom).stream()).distinct().toList();
-            return names.size() == 1 && findings.endpoints().stream().filter(probe -> names.contains(probe.endpoint().name()))
-                    .allMatch(probe -> failures.containsAll(probe.symptoms()));
+        static boolean oneEndpointFails(Findings found) {
+            Set<String> names = FAILURES.stream().flatMap(symptom -> found.showing(symptom).stream()).collect(Collectors.toSet());
+            return names.size() == 1 && found.endpoints().stream().filter(probe -> names.contains(probe.endpoint().name()))
+                    .allMatch(probe -> FAILURES.containsAll(probe.symptoms()));
         }
 
-        static Set<String> applicationHealth(Findings findings) {
-            AppHealth.State state = findings.app().state();
-            return Set.of(
-                    state == AppHealth.State.NOT_ASKED ? "not asked" : state == AppHealth.State.HEALTHY ? "yes" : "no");
+        static boolean everyCallIsForbidden(Findings found) {
+            return share(found, Set.of(Symptom.FORBIDDEN)) >= 1;
         }
 
-        static Set<String> applicationErrors(Findings findings) {
+        static boolean oneEndpointIsForbidden(Findings found) {
+            return forbidden(found).size() <= 1;
+        }
+
+        /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
+        static List<String> forbidden(Findings found) {
+            return found.showing(Symptom.FORBIDDEN).stream()
+                    .filter(name -> !name.equals("accounts") && !name.equals("webhooks")).toList();
+        }
+
+        static boolean everyCallIsBlocked(Findings found) {
+            return share(found, Set.of(Symptom.CDN_BLOCK)) >= 1;
+        }
+
+        static boolean oneEndpointLacksTheRevision(Findings found) {
+            return found.showing(Symptom.REVISION).size() == 1 && !found.appSees("410");
+        }
+
+        static boolean oneCallerRuns(Findings found) {
+            return found.log().loop().isPresent();
+        }
+
+        static Set<String> applicationHealth(Findings found) {
+            return Set.of(switch (found.app().state()) {
+                case NOT_ASKED -> "not asked";
+                case HEALTHY -> "yes";
+                case UNREACHABLE -> somethingIsReached(found) ? unhealthy(found, "no") : "not seen from here";
+                case DOWN -> unhealthy(found, "no");
+                case DEGRADED -> unhealthy(found, "degraded");
+            });
+        }
+
+        // An application that Klaviyo refuses or fails is unwell because of it: no second cause, and no worse a verdict.
+        private static String unhealthy(Findings found, String otherwise) {
+            boolean refused = found.appStatuses().anyMatch(status -> status.matches("401|403|429|5\\d\\d|5xx"));
+            boolean failing = klaviyoAnswers(found) && share(found, Set.of(Symptom.NONE)) <= 0.5 && !found.symptoms().isEmpty();
+            boolean explained = refused || failing || found.status().admitsMajorOutage()
+                    || otherwise.equals("degraded") && found.symptoms().keySet().stream().anyMatch(FAILURES::contains);
+            return explained ? CONSEQUENCE : otherwise;
+        }
+
+        static Set<String> applicationErrors(Findings found) {
             Set<String> answers = new LinkedHashSet<>();
-            AppErrors errors = findings.errors();
-            if (errors.sees("401")) {
-                answers.add(
-                        findings.auth().answer() == null
-                                ? "401, and there is no key here"
-                                : findings.symptoms().containsKey(Symptom.UNAUTHORIZED)
-                                        ? "401, and the key is refused here too"
-                                        : "401, and the key is fine here");
+            if (found.appSees("401")) {
+                answers.add(found.symptoms().containsKey(Symptom.UNAUTHORIZED) ? "401, and the key is refused here too"
+                        : found.keyIsAccepted() ? "401, and the key is fine here" : "401, and no key was judged here");
             }
-            Stream.of("429", "400", "410").filter(errors::sees).forEach(answers::add);
-            // A 403 tells the application nothing about who sent it: where the CDN stops our probes, it stops the application.
-            if (errors.sees("403") && !findings.symptoms().containsKey(Symptom.CDN_BLOCK)) {
+            Stream.of("429", "400", "410").filter(found::appSees).forEach(answers::add);
+            // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
+            if (found.appSees("403") && !found.symptoms().containsKey(Symptom.CDN_BLOCK) && !shedsLoad(found)) {
                 answers.add("403");
             }
-            if (errors.seesOtherRefusals()) {
+            if (found.appStatuses().anyMatch(AppErrors::otherRefusal)) {
                 answers.add("other 4xx");
             }
-            // Where the probes fail as well, the application's 5xx are no news.
-            if (errors.seesServerErrors() && failures(findings.symptoms()) == 0 && !findings.status().admitsTrouble()) {
+            // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
+            boolean known = failingShare(found) > 0 && somethingIsReached(found) || found.status().admitsTrouble();
+            if (found.appStatuses().anyMatch(AppErrors::serverError) && !known) {
                 answers.add("5xx");
             }
             return answers;
         }
 
-        static Set<String> webhooks(Findings findings) {
-            Webhook.State state = findings.webhook().state();
-            return Set.of(switch (state) {
+        static Set<String> webhooks(Findings found) {
+            return Set.of(switch (found.webhook().state()) {
                 case NOT_ASKED -> "not asked";
                 case LIVE -> "yes";
                 case CERTIFICATE_EXPIRES_SOON -> "yes, but the certificate ends soon";
                 case CERTIFICATE -> "no: certificate";
-                case DOWN, DISABLED -> "no: route";
+                case DOWN, DISABLED -> somethingIsReached(found) ? "no: route" : "not seen from here";
             });
         }
 
-        static Set<String> revision(Findings findings) {
-            return findings.revision().phase().map(phase -> switch (phase) {
-                case RETIRED -> "no: retired, though still answered";
+        static Set<String> revision(Findings found) {
+            return found.revision().phase().map(phase -> switch (phase) {
+                case RETIRED -> found.keyIsAccepted() ? "no: retired, and still answered" : "no: retired";
                 case DEPRECATED -> "no: deprecated";
                 case FUTURE, STABLE -> "yes";
             }).map(Set::of).orElse(Set.of());
         }
 
-        static boolean allWatchersAnswer(Findings findings) {
-            return findings.errors().state() != AppErrors.State.UNAVAILABLE && pageAnswers(findings);
+        static boolean quotaIsLeft(Findings found) {
+            return found.limits().low().isEmpty();
         }
 
-        static boolean pageAnswers(Findings findings) {
-            return findings.status().source() != StatusPage.Source.NONE
-                    || findings.status().check().outcome() == Check.Outcome.SKIPPED;
-        }
-
-        /** Whether the revision is the reason why requests fail, and not only past its date. */
-        static boolean revisionRefused(Findings findings) {
-            return findings.symptoms().containsKey(Symptom.REVISION)
-                    || findings.revision().phase().filter(phase -> phase == Revision.Phase.FUTURE).isPresent();
+        static boolean allWatchersAnswer(Findings found) {
+            return found.errors().state() != AppErrors.State.UNAVAILABLE
+                    && (pageIsSeen(found) || found.status().check().outcome() == Outcome.SKIPPED);
         }
     }
 
     /** The tree as text, the walked path marked. A part that hangs in two places is drawn once. */
-    static final class Drawing {
+    private static final class Drawing {
         private final List<Step> path;
         private final boolean ascii;
         private final List<String> lines = new ArrayList<>();
-        private final Set<Tree> drawn = new HashSet<>();
+        private final Set<Tree> drawn = Collections.newSetFromMap(new IdentityHashMap<>());
 
         Drawing(List<Step> path, boolean ascii) {
             this.path = path;
             this.ascii = ascii;
-            draw(DecisionTree.ROOT, "", 0, true);
-        }
-
-        List<String> lines() {
-            return lines;
+            draw(ROOT, "", 0, true);
         }
 
         private void draw(Tree tree, String indent, int depth, boolean walked) {
             if (tree instanceof Tree.Leaf leaf) {
                 lines.add(mark(walked && depth == path.size()) + indent + words(leaf));
             } else if (tree instanceof Tree.All all) {
-                if (!all.name().isEmpty() && !drawn.add(tree)) {
+                boolean again = !drawn.add(tree);
+                if (again && !all.name().isEmpty() && !walked) {
                     lines.add(mark(false) + indent + "(" + all.name() + ", as above)");
                     return;
                 }
                 all.trees().forEach(each -> draw(each, indent, depth, walked));
             } else if (tree instanceof Tree.Ask ask) {
-                boolean asked = walked && depth < path.size() && path.get(depth).question().equals(ask.question());
-                lines.add(mark(asked) + indent + ask.question());
-                List<Map.Entry<String, Tree>> branches = ask.branches().entrySet().stream()
-                        .filter(branch -> !empty(branch.getValue()))
-                        .toList();
-                for (int i = 0; i < branches.size(); i++) {
-                    boolean last = i == branches.size() - 1;
-                    boolean taken = asked && path.get(depth).answer().equals(branches.get(i).getKey());
-                    Tree branch = branches.get(i).getValue();
-                    String line = mark(taken) + indent + (last ? corner() : fork()) + branches.get(i).getKey();
-                    if (branch instanceof Tree.Leaf leaf) {
-                        lines.add(line + " " + words(leaf));
-                    } else {
-                        lines.add(line);
-                        draw(branch, indent + (last ? "    " : bar()), depth + 1, taken);
-                    }
-                }
+                question(ask, indent, depth, walked);
             }
         }
 
-        private static boolean empty(Tree tree) {
-            return tree instanceof Tree.All all && all.trees().isEmpty();
+        private void question(Tree.Ask ask, String indent, int depth, boolean walked) {
+            boolean asked = walked && depth < path.size() && path.get(depth).question().equals(ask.question());
+            lines.add(mark(asked) + indent + ask.question());
+            List<Map.Entry<String, Tree>> branches = ask.branches().entrySet().stream()
+                    .filter(branch -> !(branch.getValue() instanceof Tree.All all && all.trees().isEmpty()))
+                    .toList();
+            for (int i = 0; i < branches.size(); i++) {
+                boolean last = i == branches.size() - 1;
+                boolean taken = asked && path.get(depth).answer().equals(branches.get(i).getKey());
+                Tree branch = branches.get(i).getValue();
+                String line = mark(taken) + indent + fork(last) + branches.get(i).getKey();
+                if (branch instanceof Tree.Leaf leaf) {
+                    lines.add(line + " " + words(leaf));
+                } else {
+                    lines.add(line);
+                    draw(branch, indent + bar(last), depth + 1, taken);
+                }
+            }
         }
 
         private String mark(boolean walked) {
@@ -413,64 +537,16 @@ public final class DecisionTree {
         }
 
         private String words(Tree.Leaf leaf) {
-            return (ascii ? "-> " : "→ ") + leaf.diagnosis().id() + ": " + leaf.advice();
+            String diagnosis = leaf.diagnosis() == null ? "" : leaf.diagnosis().id() + ": ";
+            return (ascii ? "-> " : "→ ") + (leaf.severity() == null ? "" : leaf.severity() + " ") + diagnosis + leaf.advice();
         }
 
-        private String corner() {
-            return ascii ? "`-- " : "└── ";
+        private String fork(boolean last) {
+            return last ? (ascii ? "`-- " : "└── ") : (ascii ? "|-- " : "├── ");
         }
 
-        private String fork() {
-            return ascii ? "|-- " : "├── ";
-        }
-
-        private String bar() {
-            return ascii ? "|   " : "│   ";
-        }
-    }
-
-    /** One question on the way through the decision tree, and its answer. */
-    public record Step(String question, String answer) { }
-
-    /** What can be wrong, in the order in which the worse leads where two have the same severity. */
-    public enum Diagnosis {
-        KLAVIYO_OUTAGE("Klaviyo is down, and its status page says so"),
-        SILENT_OUTAGE("Klaviyo's API fails while its status page is green"),
-        NETWORK("We cannot reach anything: our network, not Klaviyo"),
-        KEY_MALFORMED("The private key is not one that can be sent"),
-        KEY_INVALID("Klaviyo refuses the private key: revoked, disabled or wrong"),
-        STALE_APP_KEY("The key is fine here, but the application is refused: it runs with an old one"),
-        REVISION_RETIRED("The API revision is retired"),
-        CDN_BLOCKED("The CDN in front of Klaviyo blocks us"),
-        RATE_LIMITED("Klaviyo throttles us"),
-        SERVER_ERROR("Klaviyo answers some requests with 5xx"),
-        KLAVIYO_DEGRADED("Klaviyo is degraded"),
-        SCOPE_MISSING("The private key lacks a scope"),
-        PAYLOAD_INVALID("Klaviyo refuses what the application sends"),
-        PARTIAL("One endpoint fails, the others work"),
-        APP_UNHEALTHY("Our application is unhealthy: our infrastructure"),
-        WEBHOOK_DOWN("Klaviyo's webhooks cannot reach us"),
-        WEBHOOK_CERTIFICATE("The certificate of our webhook route"),
-        REVISION_DEPRECATED("The API revision is deprecated"),
-        MONITORING_GAP("Something we watch with does not answer"),
-        KEY_MISSING("No private key here, so Klaviyo was not asked"),
-        INDETERMINATE("Could not tell"),
-        HEALTHY("Healthy");
-
-        private final String title;
-
-        Diagnosis(String title) {
-            this.title = title;
-        }
-
-        /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
-        public String id() {
-            return name().toLowerCase(Locale.ROOT).replace('_', '-');
-        }
-
-        /** One line for people. */
-        public String title() {
-            return title;
+        private String bar(boolean last) {
+            return last ? "    " : (ascii ? "|   " : "│   ");
         }
     }
 }

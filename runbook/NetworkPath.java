@@ -60,11 +60,20 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
 
     /** The phases in words: {@code DNS 3 ms, connect 12 ms, TLS 25 ms}. */
     public String timing() {
-        List<String> phases = Stream.of(
-                        phase("DNS", dnsMillis), phase("connect", connectMillis), phase("TLS", tlsMillis))
-                .flatMap(Optional::stream)
-                .toList();
+        List<String> phases = Stream.of(phase("DNS", dnsMillis), phase("connect", connectMillis), phase("TLS", tlsMillis))
+                .flatMap(Optional::stream).toList();
         return String.join(", ", phases) + proxy.map(name -> " through proxy " + name).orElse("");
+    }
+
+    /** Who signed a certificate that this JDK does not trust: whoever opens TLS on the way; empty where nobody does. */
+    Optional<String> interceptedBy() {
+        return fault.filter(what -> what.kind() == Kind.TLS_UNTRUSTED).flatMap(what -> chain.stream().findFirst())
+                .map(certificate -> Text.safe(certificate.getIssuerX500Principal().getName(), 100));
+    }
+
+    /** Whether the proxy on the way cannot be used. */
+    boolean proxyFails() {
+        return proxy.isPresent() && (connectMillis < 0 || fault.filter(what -> what.kind() == Kind.PROXY).isPresent());
     }
 
     private static Optional<String> phase(String name, long millis) {
@@ -95,17 +104,21 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
 
         NetworkPath go() {
             String host = proxy.map(URI::getHost).orElse(uri.getHost());
+            String name = proxy.map(address -> "the proxy " + named(address)).orElse(host);
             Optional<Fault> fault;
             try {
                 InetAddress address = resolve(host);
-                fault = connect(new InetSocketAddress(address, proxy.map(EnvironmentProxy::port).orElseGet(this::port)), host);
+                fault = connect(new InetSocketAddress(address, proxy.map(EnvironmentProxy::port).orElseGet(this::port)), name);
             } catch (UnknownHostException e) {
-                fault = fault(Kind.DNS, "DNS: no address for " + host);
+                fault = fault(Kind.DNS, "DNS: no address for " + name);
             } catch (TimeoutException e) {
-                fault = fault(Kind.DNS, "DNS: no answer for " + host + " within the timeout");
+                fault = fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
             }
-            return new NetworkPath(proxy.map(address -> address.getHost() + ":" + EnvironmentProxy.port(address)), addresses,
-                    dnsMillis, connectMillis, tlsMillis, chain, fault);
+            return new NetworkPath(proxy.map(Walk::named), addresses, dnsMillis, connectMillis, tlsMillis, chain, fault);
+        }
+
+        private static String named(URI proxy) {
+            return proxy.getHost() + ":" + EnvironmentProxy.port(proxy);
         }
 
         // The platform's lookup cannot be interrupted: it is left behind on a daemon thread when time is up.
@@ -171,21 +184,16 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             } catch (IOException | GeneralSecurityException e) {
                 // A certificate that is expired and unknown fails for being unknown: what somebody has to mend is its date.
                 Kind kind = expired() ? Kind.TLS_EXPIRED : TlsFault.of(e).orElse(Kind.TLS);
-                return fault(
-                        kind,
-                        deadline.over()
-                                ? "TLS: the handshake did not end within the timeout"
-                                : TlsFault.words(kind, e.getMessage()));
+                return fault(kind, deadline.over() ? "TLS: the handshake did not end within the timeout"
+                        : TlsFault.words(kind, e.getMessage()));
             } finally {
                 tlsMillis = since(start);
             }
         }
 
         private boolean expired() {
-            return chain.stream()
-                    .findFirst()
-                    .filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now()))
-                    .isPresent();
+            return chain.stream().findFirst()
+                    .filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now())).isPresent();
         }
 
         // A socket's timeout is for each read: a server that sends a byte a second would never meet it.
@@ -214,29 +222,17 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                 read = in.read();
                 answer.append((char) read);
             }
-            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*")
-                    ? Optional.empty()
-                    : fault(
-                            Kind.PROXY,
-                            "the proxy refused the tunnel: "
-                                    + Text.safe(
-                                            answer.toString()
-                                                    .lines()
-                                                    .findFirst()
-                                                    .orElse("no answer"),
-                                            80));
+            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*") ? Optional.empty()
+                    : fault(Kind.PROXY, "the proxy " + named(through) + " refused the tunnel: "
+                            + Text.safe(answer.toString().lines().findFirst().orElse("no answer"), 80));
         }
 
         private SSLSocketFactory factory() throws GeneralSecurityException {
             TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
             trusted.init((KeyStore) null);
             SSLContext context = SSLContext.getInstance("TLS");
-            context.init(
-                    null,
-                    new TrustManager[] {
-                        new Witness((X509TrustManager) trusted.getTrustManagers()[0], seen -> chain = seen)
-                    },
-                    null);
+            X509TrustManager judge = (X509TrustManager) trusted.getTrustManagers()[0];
+            context.init(null, new TrustManager[] {new Witness(judge, seen -> chain = seen)}, null);
             return context.getSocketFactory();
         }
 
@@ -286,23 +282,22 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             long start = System.nanoTime();
             NetworkPath path = NetworkPath.to(settings.target().api(), settings.proxies(), deadline);
             long millis = Duration.ofNanos(System.nanoTime() - start).toMillis();
-            return new Network(
-                    new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))), path);
+            return new Network(new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))), path);
         }
 
         static Network skipped() {
-            return new Network(
-                    Check.skipped("network", "not asked for"),
-                    new NetworkPath(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
+            return new Network(Check.skipped("network", "not asked for"), new NetworkPath(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
         }
 
         private static Outcome outcome(NetworkPath path) {
-            return path.fault().isPresent() ? Outcome.FAIL : expiresSoon(path) ? Outcome.WARN : Outcome.OK;
+            Outcome whole = expiresSoon(path) ? Outcome.WARN : Outcome.OK;
+            return path.fault().isPresent() ? Outcome.FAIL : whole;
         }
 
         private static String summary(NetworkPath path) {
             String timing = path.timing();
-            return path.fault().map(fault -> fault.words() + (timing.isEmpty() ? "" : " (" + timing + ")"))
+            String issuer = path.interceptedBy().map(name -> ": it is signed by \"" + name + "\"").orElse("");
+            return path.fault().map(fault -> fault.words() + issuer + (timing.isEmpty() ? "" : " (" + timing + ")"))
                     .orElse(timing + expiry(path));
         }
 

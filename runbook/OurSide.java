@@ -15,18 +15,26 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import runbook.Http.Fault;
-import runbook.Http.Reply;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
 import runbook.Checks.Deadline;
-import runbook.NetworkPath.Network;
-import runbook.redact.Redactor;
-import runbook.Text.Json;
 import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
+import runbook.NetworkPath.Network;
+import runbook.Text.Json;
+import runbook.redact.Redactor;
 
 /** Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to. */
 public final class OurSide {
+    /** What to do about a status that the application gets and that is no incident by itself. */
+    static final Map<String, String> ADVICE = Map.of(
+            "409", "409 duplicate_profile: the profile is there already, its id in meta.duplicate_profile_id: PATCH that one, it "
+                    + "counts as done",
+            "413", "413: one request is too large: split the batch, and look for a profile over the size limit in it",
+            "202", "202 says accepted, not processed: events of one profile and metric with the same unique_id are dropped, and it "
+                    + "defaults to the second: send a unique_id of your own");
+
     private OurSide() { }
 
     /**
@@ -39,18 +47,11 @@ public final class OurSide {
         /** What a health endpoint can say. */
         public enum State { NOT_ASKED, HEALTHY, DEGRADED, DOWN, UNREACHABLE }
 
-        private record Word(Pattern pattern, State means) { }
-
         /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
-        private static final List<Word> WORDS = List.of(
-                new Word(
-                        Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
-                        State.HEALTHY),
-                new Word(Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"), State.DEGRADED),
-                new Word(
-                        Pattern.compile(
-                                "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"),
-                        State.DOWN));
+        private static final Map<State, Pattern> WORDS = Map.of(
+                State.HEALTHY, Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
+                State.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"),
+                State.DOWN, Pattern.compile("(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"));
 
         static AppHealth look(Settings settings, Http http, Deadline deadline) {
             if (settings.target().app() == null) {
@@ -58,58 +59,42 @@ public final class OurSide {
                         Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"), State.NOT_ASKED);
             }
             Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
-            if (answer instanceof Fault fault) {
-                return new AppHealth(
-                        new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object()),
-                        State.UNREACHABLE);
-            }
-            return of((Reply) answer);
+            return answer instanceof Fault fault
+                    ? new AppHealth(new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object()),
+                            State.UNREACHABLE)
+                    : of((Reply) answer);
         }
 
         private static AppHealth of(Reply reply) {
             String status = status(reply.json());
-            State said = WORDS.stream()
-                    .filter(word -> word.pattern.matcher(status).matches())
-                    .map(Word::means)
-                    .findFirst()
-                    .orElse(State.HEALTHY);
-            State state = reply.status() / 100 != 2 ? State.DOWN : garbled(reply) ? State.DEGRADED : said;
+            State said = WORDS.entrySet().stream().filter(word -> word.getValue().matcher(status).matches())
+                    .map(Map.Entry::getKey).findFirst().orElse(State.HEALTHY);
+            State well = garbled(reply) ? State.DEGRADED : said;
+            State state = reply.status() / 100 == 2 ? well : State.DOWN;
+            Outcome outcome = switch (state) {
+                case HEALTHY, NOT_ASKED -> Outcome.OK;
+                case DEGRADED -> Outcome.WARN;
+                case DOWN, UNREACHABLE -> Outcome.FAIL;
+            };
             String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-            Outcome outcome = state == State.HEALTHY ? Outcome.OK : state == State.DEGRADED ? Outcome.WARN : Outcome.FAIL;
+            String quoted = body.isEmpty() ? "" : ": " + body;
             String summary = "HTTP " + reply.status() + " in " + reply.millis() + " ms"
-                    + (garbled(reply) ? ", " + reply.wrongForm() + ": " + body : body.isEmpty() ? "" : ": " + body);
-            return new AppHealth(
-                    new Check(
-                            "app",
-                            outcome,
-                            summary,
-                            reply.millis(),
-                            reply.status(),
-                            Json.of(Map.of(
-                                    "state",
-                                    state.name().toLowerCase(Locale.ROOT),
-                                    "status",
-                                    Text.safe(status, 40),
-                                    "body",
-                                    body))),
-                    state);
+                    + (garbled(reply) ? ", " + reply.wrongForm() + ": " + body : quoted);
+            JsonNode detail = Json.of(Map.of("state", state.name().toLowerCase(Locale.ROOT),
+                    "status", Redactor.strict().text(Text.safe(status, 40)), "body", body));
+            return new AppHealth(new Check("app", outcome, summary, reply.millis(), reply.status(), detail), state);
         }
 
         // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be JSON.
         private static boolean garbled(Reply reply) {
+            boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
             return reply.json().isMissingNode()
-                    && (reply.html()
-                            || reply.header("content-type").orElse("").contains("json") && reply.body().length > 0
-                            || reply.text().stripLeading().startsWith("{"));
+                    && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
         }
 
         private static String status(JsonNode body) {
-            return Stream.of("status", "state", "health", "healthy", "ok")
-                    .map(body::path)
-                    .filter(JsonNode::isValueNode)
-                    .map(JsonNode::asText)
-                    .findFirst()
-                    .orElse("");
+            return Stream.of("status", "state", "health", "healthy", "ok").map(body::path).filter(JsonNode::isValueNode)
+                    .map(JsonNode::asText).findFirst().orElse("");
         }
     }
 
@@ -124,6 +109,7 @@ public final class OurSide {
         /** The window of the default query, and a short one that tells whether the errors still come. */
         private static final String WINDOW = "[15m]";
         private static final String LATELY = "[1m]";
+        private static final String UNLABELLED = "unlabelled";
 
         /** No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors at all. */
         private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
@@ -140,13 +126,8 @@ public final class OurSide {
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
             if (settings.target().prometheus() == null) {
                 return told.isEmpty()
-                        ? new AppErrors(
-                                Check.skipped(
-                                        "app-errors",
-                                        "unknown: give --prometheus, or --observed with the statuses in the application's"
-                                                + " log"),
-                                State.NOT_ASKED,
-                                told)
+                        ? new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed with "
+                                + "the statuses in the application's log"), State.NOT_ASKED, told)
                         : known(told, Map.of(), 0, null);
             }
             String query = settings.app().query();
@@ -155,6 +136,9 @@ public final class OurSide {
                 return unavailable(answer, told);
             }
             Map<String, Long> counted = count((Reply) answer, settings.app().label());
+            if (counted.containsKey(UNLABELLED) && counted.size() == 1) {
+                return unlabelled((Reply) answer, settings.app().label(), told);
+            }
             Map<String, Long> over = new TreeMap<>();
             if (!counted.isEmpty() && query.contains(WINDOW)) {
                 Answer lately = ask(settings, http, deadline, query.replace(WINDOW, LATELY));
@@ -188,56 +172,79 @@ public final class OurSide {
             Map<String, Long> counts = new TreeMap<>();
             for (JsonNode series : reply.json().path("data").path("result")) {
                 // increase() extrapolates: half an error is none.
-                counts.merge(Text.safe(series.path("metric").path(label).asText("unlabelled"), 20),
+                counts.merge(Text.safe(series.path("metric").path(label).asText(UNLABELLED), 20),
                         Math.round(series.path("value").path(1).asDouble()), Long::sum);
             }
             return counts;
         }
 
         private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, long millis, Integer http) {
-            String summary = byStatus.isEmpty()
-                    ? "the application counts no errors from Klaviyo" + (over.isEmpty() ? "" : " in the last minute")
-                    : "the application gets " + words(byStatus);
-            boolean fine = byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
-            return new AppErrors(new Check("app-errors", !fine ? Outcome.FAIL : over.isEmpty() ? Outcome.OK : Outcome.WARN,
-                    summary + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over)), millis, http,
+            String lately = over.isEmpty() ? "" : " in the last minute";
+            String summary = (byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + lately
+                    : "the application gets " + words(byStatus))
+                    + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over));
+            Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
+            return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary, millis, http,
                     Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
         }
 
-        private static String words(Map<String, Long> byStatus) {
-            return byStatus.entrySet().stream()
-                    .map(entry -> entry.getKey() + (entry.getValue() > 0 ? " × " + entry.getValue() : ""))
+        static boolean harmless(Map<String, Long> byStatus) {
+            return byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
+        }
+
+        static String words(Map<String, Long> byStatus) {
+            return byStatus.entrySet().stream().map(one -> one.getKey() + (one.getValue() > 0 ? " × " + one.getValue() : ""))
                     .collect(Collectors.joining(", "));
         }
 
+        private static AppErrors unlabelled(Reply reply, String label, Map<String, Long> told) {
+            String there = StreamSupport.stream(reply.json().path("data").path("result").spliterator(), false)
+                    .flatMap(series -> StreamSupport.stream(((Iterable<String>) () ->
+                            series.path("metric").fieldNames()).spliterator(), false))
+                    .distinct().limit(6).map(name -> Text.safe(name, 30)).collect(Collectors.joining(", "));
+            Check check = new Check("app-errors", Outcome.WARN, "no series of the query has the label " + Text.safe(label, 30)
+                    + (there.isEmpty() ? ": it has none at all (group by it: sum by (" + Text.safe(label, 30) + ") (…))"
+                            : ", there are " + there),
+                    reply.millis(), reply.status(), Json.of(Map.of("byStatus", told)));
+            return new AppErrors(check, State.UNAVAILABLE, told);
+        }
+
         private static AppErrors unavailable(Answer answer, Map<String, Long> told) {
-            String why = answer instanceof Fault fault
-                    ? fault.words()
-                    : "HTTP " + ((Reply) answer).status() + " "
-                            + Text.safe(((Reply) answer).json().path("error").asText(((Reply) answer).notJson()), 120);
-            Check check = new Check(
-                    "app-errors",
-                    Outcome.WARN,
-                    "metrics unavailable: " + why + "; the direct probes above still hold",
-                    answer.millis(),
-                    answer instanceof Reply reply ? reply.status() : null,
+            String why = answer instanceof Reply reply
+                    ? "HTTP " + reply.status() + " " + Text.safe(reply.json().path("error").asText(reply.notJson()), 120)
+                    : ((Fault) answer).words();
+            Check check = new Check("app-errors", Outcome.WARN, "metrics unavailable: " + Redactor.strict().text(why)
+                    + "; the direct probes above still hold", answer.millis(), Check.status(answer),
                     Json.of(Map.of("byStatus", told)));
             return new AppErrors(check, State.UNAVAILABLE, told);
         }
 
-        /** Whether the application gets this status from Klaviyo. */
-        public boolean sees(String status) {
-            return byStatus.containsKey(status);
+        /** Whether a status is a 5xx, or no answer at all. */
+        static boolean serverError(String status) {
+            return SERVER.matcher(status).matches();
         }
 
-        /** Whether the application gets any 5xx, or no answer at all. */
-        public boolean seesServerErrors() {
-            return byStatus.keySet().stream().anyMatch(status -> SERVER.matcher(status).matches());
+        /** Whether a status is a 4xx that says no more than that it is refused. */
+        static boolean otherRefusal(String status) {
+            return OTHER_REFUSAL.matcher(status).matches();
+        }
+    }
+
+    /**
+     * What the application's log says of its calls to Klaviyo ({@code --log}).
+     *
+     * @param check    as one line
+     * @param byStatus errors by status
+     * @param loop     the caller that makes nearly all of them and more than the endpoint allows, in words
+     */
+    public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop) {
+        static AppLog skipped() {
+            return new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's log"), Map.of(),
+                    Optional.empty());
         }
 
-        /** Whether the application gets a 4xx that says no more than that it is refused. */
-        public boolean seesOtherRefusals() {
-            return byStatus.keySet().stream().anyMatch(status -> OTHER_REFUSAL.matcher(status).matches());
+        static AppLog look(Settings settings) {
+            return skipped();
         }
     }
 
@@ -261,22 +268,19 @@ public final class OurSide {
             NetworkPath path = NetworkPath.to(route, settings.proxies(), deadline);
             Optional<Fault> broken = path.fault();
             if (broken.isPresent()) {
-                return of(
-                        broken.get().kind().certificate() ? State.CERTIFICATE : State.DOWN,
-                        broken.get().words() + Network.expiry(path),
-                        start,
-                        null,
-                        path);
+                return of(broken.get().kind().certificate() ? State.CERTIFICATE : State.DOWN,
+                        broken.get().words() + Network.expiry(path), start, null, path);
             }
             Answer answer = ask(route, http, deadline);
             if (answer instanceof Fault fault) {
                 return of(State.DOWN, fault.words(), start, null, path);
             }
             Reply reply = (Reply) answer;
-            State state = isLive(reply) ? Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE : State.DOWN;
+            State live = Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE;
+            State state = isLive(reply) ? live : State.DOWN;
             Webhook webhook =
                     of(state, "HTTP " + reply.status() + says(reply) + Network.expiry(path), start, reply.status(), path);
-            return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN) : webhook;
+            return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN, "", webhook.check.detail()) : webhook;
         }
 
         // A redirect is no delivery: nothing says that Klaviyo would follow one.
@@ -288,11 +292,11 @@ public final class OurSide {
             if (reply.status() / 100 == 3) {
                 return ", a redirect, which no delivery is known to follow";
             }
-            return !isLive(reply)
-                    ? ": the route is not there or fails"
-                    : aWebPage(reply)
-                            ? " with a web page: is that the route, or the site's page for everything?"
-                            : " to an unsigned request: the route is live";
+            if (!isLive(reply)) {
+                return ": the route is not there or fails";
+            }
+            return aWebPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
+                    : " to an unsigned request: the route is live";
         }
 
         private static boolean aWebPage(Reply reply) {
@@ -313,20 +317,12 @@ public final class OurSide {
                 case CERTIFICATE_EXPIRES_SOON -> Outcome.WARN;
                 case CERTIFICATE, DOWN, DISABLED -> Outcome.FAIL;
             };
-            return new Webhook(
-                    new Check(
-                            "webhook",
-                            outcome,
-                            summary,
-                            Duration.ofNanos(System.nanoTime() - start).toMillis(),
-                            status,
-                            Json.of(Network.detail(path))),
-                    state);
+            return new Webhook(new Check("webhook", outcome, summary, Duration.ofNanos(System.nanoTime() - start).toMillis(),
+                    status, Json.of(Network.detail(path))), state);
         }
 
-        private Webhook with(Outcome outcome) {
-            return new Webhook(
-                    new Check(check.name(), outcome, check.summary(), check.millis(), check.http(), check.detail()), state);
+        private Webhook with(Outcome outcome, String more, JsonNode detail) {
+            return new Webhook(new Check(check.name(), outcome, check.summary() + more, check.millis(), check.http(), detail), state);
         }
 
         /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
@@ -334,30 +330,19 @@ public final class OurSide {
             if (state == State.NOT_ASKED || listing.isEmpty()) {
                 return this;
             }
-            List<JsonNode> ours = StreamSupport.stream(
-                            listing.get().json().path("data").spliterator(), false)
+            List<JsonNode> ours = StreamSupport.stream(listing.get().json().path("data").spliterator(), false)
                     .map(webhook -> webhook.path("attributes"))
-                    .filter(webhook -> sameHost(webhook.path("endpoint_url").asText(), route))
-                    .toList();
+                    .filter(webhook -> sameHost(webhook.path("endpoint_url").asText(), route)).toList();
             boolean enabled = ours.stream().anyMatch(webhook -> webhook.path("enabled").asBoolean());
-            String said = ours.isEmpty()
-                    ? "Klaviyo lists no webhook of this host"
-                    : enabled ? "enabled at Klaviyo" : "disabled at Klaviyo";
             boolean disabled = !ours.isEmpty() && !enabled && state == State.LIVE;
-            Outcome outcome = disabled
-                    ? Outcome.FAIL
-                    : ours.isEmpty() && check.outcome() == Outcome.OK ? Outcome.WARN : check.outcome();
+            boolean unlisted = ours.isEmpty() && check.outcome() == Outcome.OK;
+            String listed = enabled ? "enabled at Klaviyo" : "disabled at Klaviyo";
             Map<String, Object> detail = new LinkedHashMap<>(Map.of("listed", !ours.isEmpty(), "enabled", enabled));
             check.detail().properties().forEach(field -> detail.put(field.getKey(), field.getValue()));
-            return new Webhook(
-                    new Check(
-                            check.name(),
-                            outcome,
-                            check.summary() + "; " + said,
-                            check.millis(),
-                            check.http(),
-                            Json.of(detail)),
-                    disabled ? State.DISABLED : state);
+            Outcome outcome = unlisted ? Outcome.WARN : check.outcome();
+            Webhook told = with(disabled ? Outcome.FAIL : outcome,
+                    "; " + (ours.isEmpty() ? "Klaviyo lists no webhook of this host" : listed), Json.of(detail));
+            return disabled ? new Webhook(told.check, State.DISABLED) : told;
         }
 
         private static boolean sameHost(String address, URI route) {

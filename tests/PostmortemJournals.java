@@ -14,6 +14,8 @@ import runbook.Incident;
 import runbook.report.Prometheus;
 import runbook.report.Report;
 import runbook.DecisionTree.Diagnosis;
+import runbook.Message.Wording;
+import runbook.Settings.Templates;
 
 /** Journals as the scripts leave them, with fixed times. */
 final class PostmortemJournals {
@@ -21,6 +23,10 @@ final class PostmortemJournals {
     static final Instant WRITTEN = Instant.parse("2026-11-20T09:00:00Z");
 
     private PostmortemJournals() { }
+
+    private static String title(Diagnosis diagnosis) {
+        return Wording.of(Templates.builtIn(), diagnosis.id()).title();
+    }
 
     /** A whole incident of a diagnosis: detected, taken, told, mitigated, watched, restored. */
     static Incident whole(Diagnosis diagnosis) {
@@ -31,7 +37,7 @@ final class PostmortemJournals {
                 "severity",
                 "P2",
                 "title",
-                diagnosis.title(),
+                title(diagnosis),
                 "reason",
                 "3 of 3 probes failed",
                 "path",
@@ -41,7 +47,7 @@ final class PostmortemJournals {
                 "also",
                 List.of("revision-deprecated"));
         add(incident, 0, "triage", Event.DETECTED, "triage found " + diagnosis.id(), verdict);
-        add(incident, 0, "triage", Event.DIAGNOSED, "P2 " + diagnosis.id() + ": " + diagnosis.title(), verdict);
+        add(incident, 0, "triage", Event.DIAGNOSED, "P2 " + diagnosis.id() + ": " + title(diagnosis), verdict);
         add(incident, 2, "postmortem", Event.ACKNOWLEDGED, "taking it", Map.of("by", "Ana"));
         add(
                 incident,

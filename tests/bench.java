@@ -24,7 +24,6 @@
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/DecisionTree.java
 //SOURCES ../runbook/EnvironmentProxy.java
-//SOURCES ../runbook/Fleet.java
 //SOURCES ../runbook/Http.java
 //SOURCES ../runbook/HttpFaults.java
 //SOURCES ../runbook/Incident.java

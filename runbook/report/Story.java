@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 import runbook.Incident.Event;
 import runbook.Message.Wording;
 import runbook.Message.Words;
+import runbook.Settings.Templates;
 
 /** The evidence told as the fields of {@code templates/postmortem.md}. */
 final class Story {
@@ -192,7 +193,7 @@ final class Story {
         if (moments.began().isEmpty()) {
             return "[1-2 sentence description of what happened]";
         }
-        Words words = Wording.of(diagnosis());
+        Words words = Wording.of(Templates.builtIn(), diagnosis()).words();
         String known = diagnosed
                 .map(data -> data.path("title").asText(words.rootCause()))
                 .orElse("Something failed that no check has named");

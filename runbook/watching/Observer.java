@@ -102,22 +102,7 @@ public final class Observer implements AutoCloseable {
                         .toList(),
                 withPage ? page : null,
                 backlog.map(RetryQueue::look).orElse(null));
-        return new Look(round, updates, findings.requestsSpent(), Optional.ofNullable(status).map(read -> with(read, findings)));
-    }
-
-    private static Findings with(StatusPage status, Findings f) {
-        return new Findings(
-                f.at(),
-                f.settings(),
-                status,
-                f.network(),
-                f.auth(),
-                f.endpoints(),
-                f.limits(),
-                f.revision(),
-                f.app(),
-                f.errors(),
-                f.webhook());
+        return new Look(round, updates, findings.requestsSpent(), Optional.ofNullable(status).map(findings::with));
     }
 
     // Triage counts its samples; here it is always one.

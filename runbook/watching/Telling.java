@@ -151,7 +151,7 @@ public final class Telling implements AutoCloseable {
             stands = Message.State.INVESTIGATING;
         }
         Message plain = Message.of(
-                        past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)
+                        Templates.builtIn(), past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)
                 .withLead(choice.lead().orElse("")).withDrill(drill);
         if (state == State.RECOVERED) {
             return plain;
