@@ -529,7 +529,9 @@ public final class Cli {
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
-                : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY");
+                : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY")
+                        // The scheme stays in front of an OAuth token: Key tells by it which of the two it is.
+                        .or(() -> host.env("KLAVIYO_ACCESS_TOKEN").map(token -> Key.of("Bearer " + token.strip())));
         if (key.isPresent() && !insecureHttp && isOpenHttp(target.api())) {
             throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write https://, or "
                     + "give --insecure-http");
@@ -557,8 +559,8 @@ public final class Cli {
     /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
     public Settings.Target target() {
         return new Settings.Target(
-                base("--api-url", apiUrl),
-                base("--status-url", statusUrl),
+                withoutLogin("--api-url", base("--api-url", apiUrl)),
+                withoutLogin("--status-url", base("--status-url", statusUrl)),
                 address(named("--app-url"), appUrl),
                 address(named("--webhook-url"), webhookUrl),
                 base("--prometheus", prometheusUrl));
@@ -569,6 +571,13 @@ public final class Cli {
         boolean given = spec != null && spec.commandLine().getParseResult().hasMatchedOption(option);
         return given || values == null ? option
                 : values.of(option.substring(2)).map(value -> value.source() + ": " + option).orElse(option);
+    }
+
+    private URI withoutLogin(String option, URI address) {
+        if (address != null && address.getRawUserInfo() != null) {
+            throw new Problem(named(option) + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
+        }
+        return address;
     }
 
     private URI base(String option, String text) {

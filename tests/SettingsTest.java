@@ -132,6 +132,7 @@ class SettingsTest {
     @CsvSource(delimiter = '|', value = {
         "--timeout 0        | --timeout: '0' has to be more than 0",
         "--app-url http://h:99999/x | --app-url http://h:99999/x is no address",
+        "--api-url https://ann:s3cret@a.example | --api-url has a login in it, which Klaviyo does not ask for",
         "-v -q              | -v and -q exclude each other",
         "--nonsense         | Unknown option: '--nonsense'",
         "--drill outrage    | no such scenario, did you mean outage?",
@@ -175,8 +176,8 @@ class SettingsTest {
     void whatMustNotBeShownIsLeftOut() throws IOException {
         Path key = Files.writeString(home.resolve("a key"), KEY);
         Run.Result result = triage("--key-command", "cat '" + key + "'", "--api-url", "http://127.0.0.1:9", "--status-url",
-                "http://ann:s3cret@127.0.0.1:9/?token=abc&x=1", "--timeout", "1s").run();
-        assertTrue(result.out().contains("--status-url 'http://127.0.0.1:9/?token=&x=1'"), result.toString());
+                "http://127.0.0.1:9", "--app-url", "http://ann:s3cret@127.0.0.1:9/?token=abc&x=1", "--timeout", "1s").run();
+        assertTrue(result.out().contains("--app-url 'http://127.0.0.1:9/?token=&x=1'"), result.toString());
         assertFalse(Pattern.compile("s3cret|token=abc|--key-command '?cat").matcher(result.out()).find(), result.toString());
     }
 
