@@ -26,6 +26,8 @@
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
 //SOURCES ../runbook/Lines.java
+//SOURCES ../runbook/LogLine.java
+//SOURCES ../runbook/LogReader.java
 //SOURCES ../runbook/Message.java
 //SOURCES ../runbook/Moment.java
 //SOURCES ../runbook/NetworkPath.java
