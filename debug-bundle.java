@@ -66,23 +66,18 @@
 //SOURCES runbook/bundle/Verification.java
 //SOURCES runbook/bundle/Window.java
 //SOURCES runbook/redact/ByteClass.java
-//SOURCES runbook/redact/ByteSearch.java
-//SOURCES runbook/redact/Cleaner.java
 //SOURCES runbook/redact/EncodedRuns.java
 //SOURCES runbook/redact/FlatSets.java
 //SOURCES runbook/redact/KnownValue.java
-//SOURCES runbook/redact/Piece.java
 //SOURCES runbook/redact/Pieces.java
-//SOURCES runbook/redact/PlainInput.java
-//SOURCES runbook/redact/Policy.java
 //SOURCES runbook/redact/PrivateKeys.java
 //SOURCES runbook/redact/Pseudonyms.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rule.java
 //SOURCES runbook/redact/Rules.java
+//SOURCES runbook/redact/Scan.java
 //SOURCES runbook/redact/Shapes.java
 //SOURCES runbook/redact/Spans.java
-//SOURCES runbook/redact/Tally.java
 //SOURCES runbook/redact/Trigger.java
 //SOURCES runbook/redact/Triggers.java
 //SOURCES runbook/sandbox/ApiFault.java
@@ -178,7 +173,7 @@ import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.redact.Policy;
+import runbook.redact.Redactor.Policy;
 
 @Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,

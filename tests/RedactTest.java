@@ -23,14 +23,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
-import runbook.redact.Cleaner;
-import runbook.redact.Piece;
+import runbook.redact.Scan;
+import runbook.redact.Pieces.Piece;
 import runbook.redact.Pieces;
-import runbook.redact.PlainInput;
-import runbook.redact.Policy;
+import runbook.redact.Pieces.PlainInput;
+import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor;
 import runbook.redact.RuleSamples;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /** The redactor: nothing that it is for gets through, in whatever form; nothing else is touched. */
 class RedactTest {
@@ -317,7 +317,7 @@ class RedactTest {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         try (InputStream input = PlainInput.of(new ByteArrayInputStream(bytes))) {
             Pieces pieces = new Pieces(input, Long.MAX_VALUE);
-            Cleaner cleaner = STRICT.cleaner(new Tally());
+            Scan cleaner = STRICT.cleaner(new Tally());
             int seen = 0;
             for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
                 cleaner.blankPrivateKeys(piece.data(), piece.length());

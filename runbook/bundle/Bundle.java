@@ -23,7 +23,7 @@ import java.util.zip.InflaterInputStream;
 import runbook.Checks.Deadline;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /** A debug bundle: collects, redacts while it collects, writes the archive, reads it back, and only then gives it its name. */
 public final class Bundle {

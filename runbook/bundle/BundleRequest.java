@@ -9,7 +9,7 @@ import java.util.Set;
 import runbook.Cli.Launcher;
 import runbook.Settings;
 import runbook.Incident;
-import runbook.redact.Policy;
+import runbook.redact.Redactor.Policy;
 
 /**
  * What to collect, and how.

@@ -20,12 +20,12 @@ import java.util.zip.ZipInputStream;
 import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Incident;
-import runbook.redact.Piece;
+import runbook.redact.Pieces.Piece;
 import runbook.redact.Pieces;
-import runbook.redact.PlainInput;
-import runbook.redact.Policy;
+import runbook.redact.Pieces.PlainInput;
+import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /** Cleans evidence that somebody already has: a file, a folder, a zip. It is read back before it gets its name. */
 public final class CleanCopy {

@@ -15,11 +15,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.zip.Deflater;
-import runbook.redact.Cleaner;
-import runbook.redact.Piece;
+import runbook.redact.Scan;
+import runbook.redact.Pieces.Piece;
 import runbook.redact.Pieces;
 import runbook.redact.Redactor;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /**
  * Carries streams through choice, redaction and compression, piece by piece on all cores, into a {@link Part} in their order. Only
@@ -157,7 +157,7 @@ final class Conveyor implements Closeable {
         private final ByteArrayOutputStream clean = new ByteArrayOutputStream(1 << 16);
         private byte[] packed = new byte[1 << 16];
 
-        Block work(Piece piece, LineChoice choice, Cleaner cleaner) {
+        Block work(Piece piece, LineChoice choice, Scan cleaner) {
             cleaner.blankPrivateKeys(piece.data(), piece.length());
             int unjudged = piece.blankWhatCannotBeJudged();
             choice.choose(piece);

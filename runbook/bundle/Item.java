@@ -1,7 +1,7 @@
 package runbook.bundle;
 
 import java.util.List;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /**
  * One file of the archive in the making.

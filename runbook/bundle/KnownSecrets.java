@@ -18,7 +18,7 @@ import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Incident;
-import runbook.redact.Policy;
+import runbook.redact.Redactor.Policy;
 
 /** Adds to a policy what is known here: values to search for literally, and public addresses that are no secret. */
 public final class KnownSecrets {

@@ -1,8 +1,8 @@
 package runbook.bundle;
 
 import java.time.ZoneId;
-import runbook.redact.ByteSearch;
-import runbook.redact.Piece;
+import runbook.redact.Pieces.ByteSearch;
+import runbook.redact.Pieces.Piece;
 
 /**
  * Which lines of a log go into the bundle: those in the window that hold the wanted words, and some lines around them. Works

@@ -11,9 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 import runbook.Text.Json;
 import runbook.Text;
-import runbook.redact.PlainInput;
+import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /** What one collector gives its finds to. Everything passes the redactor on its way in, names and notes too. */
 final class Sink {

@@ -23,11 +23,11 @@ import java.util.concurrent.Future;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import runbook.Text.Json;
-import runbook.redact.Piece;
+import runbook.redact.Pieces.Piece;
 import runbook.redact.Pieces;
-import runbook.redact.Policy;
+import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor;
-import runbook.redact.Tally;
+import runbook.redact.Redactor.Tally;
 
 /**
  * Reads a finished archive back, with another zip reader than the one that wrote it: names, manifest, sums, and whether any

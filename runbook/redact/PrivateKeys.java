@@ -1,5 +1,7 @@
 package runbook.redact;
 
+import runbook.redact.Pieces.ByteSearch;
+
 /**
  * PEM private keys, which go over many lines: their bodies are overwritten in place, before lines are chosen and
  * looked at one by one. A key without its end, or without its beginning, loses the lines that look like its body.

@@ -1,5 +1,8 @@
 package runbook.redact;
 
+import runbook.redact.Pieces.Piece;
+import runbook.redact.Redactor.Tally;
+
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Set;
@@ -7,7 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** One thread's worker of a {@link Redactor}. Not for use by several threads. */
-public final class Cleaner {
+public final class Scan {
     private static final int DEEPEST = 2;
     private static final int QUOTED = 16;
     private static final int LONGEST_ADDRESS = 48;
@@ -25,7 +28,7 @@ public final class Cleaner {
     private final Spans spans = new Spans();
     private final EncodedRuns runs = new EncodedRuns(this::holdsSecret);
     private final int keyTail;
-    private Cleaner inner;
+    private Scan inner;
     private String text;
     private int valueStart;
     private int valueEnd;
@@ -34,7 +37,7 @@ public final class Cleaner {
     private boolean byContext;
     private boolean sparing;
 
-    Cleaner(Redactor redactor, Tally tally, int depth) {
+    Scan(Redactor redactor, Tally tally, int depth) {
         this.redactor = redactor;
         this.tally = tally;
         this.depth = depth;
@@ -344,7 +347,7 @@ public final class Cleaner {
             return false;
         }
         if (inner == null) {
-            inner = new Cleaner(redactor, new Tally(), depth + 1);
+            inner = new Scan(redactor, new Tally(), depth + 1);
             inner.sparing = true;
         }
         return inner.remaining(decoded, decoded.length) > 0
