@@ -80,40 +80,10 @@
 //SOURCES runbook/redact/Spans.java
 //SOURCES runbook/redact/Trigger.java
 //SOURCES runbook/redact/Triggers.java
-//SOURCES runbook/sandbox/ApiFault.java
-//SOURCES runbook/sandbox/ApiKeysResource.java
-//SOURCES runbook/sandbox/Application.java
-//SOURCES runbook/sandbox/Behaviour.java
-//SOURCES runbook/sandbox/Control.java
-//SOURCES runbook/sandbox/ExpiredCertificate.java
-//SOURCES runbook/sandbox/Filter.java
-//SOURCES runbook/sandbox/Ids.java
-//SOURCES runbook/sandbox/Keyring.java
-//SOURCES runbook/sandbox/KlaviyoApi.java
-//SOURCES runbook/sandbox/KlaviyoData.java
-//SOURCES runbook/sandbox/KlaviyoErrors.java
-//SOURCES runbook/sandbox/Page.java
-//SOURCES runbook/sandbox/PromQuery.java
-//SOURCES runbook/sandbox/PrometheusApi.java
-//SOURCES runbook/sandbox/RateWindows.java
-//SOURCES runbook/sandbox/Reply.java
-//SOURCES runbook/sandbox/Request.java
-//SOURCES runbook/sandbox/Revisions.java
-//SOURCES runbook/sandbox/Route.java
-//SOURCES runbook/sandbox/Rule.java
+//SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
-//SOURCES runbook/sandbox/SandboxClock.java
-//SOURCES runbook/sandbox/Scenario.java
-//SOURCES runbook/sandbox/Schedule.java
-//SOURCES runbook/sandbox/SlackSite.java
-//SOURCES runbook/sandbox/StatusPageFeeds.java
-//SOURCES runbook/sandbox/StatusPageSite.java
-//SOURCES runbook/sandbox/Traffic.java
-//SOURCES runbook/sandbox/VendorIncident.java
-//SOURCES runbook/sandbox/VendorIncidents.java
+//SOURCES runbook/sandbox/Sites.java
 //SOURCES runbook/sandbox/WebServer.java
-//SOURCES runbook/sandbox/WebhookSite.java
-//SOURCES runbook/sandbox/World.java
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
@@ -124,6 +94,7 @@
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
+//FILES templates/=templates/scenarios.json
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx80m -XX:CICompilerCount=2 -Xlog:disable
 //CDS
 

@@ -49,7 +49,7 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
 import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.Sandbox.Scenario;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 
@@ -219,7 +219,7 @@ public final class Cli {
         }
 
         static List<String> names() {
-            return Stream.of(Scenario.values()).map(Scenario::id).toList();
+            return List.copyOf(Scenario.all(Templates.builtIn()).keySet());
         }
     }
 
@@ -510,8 +510,12 @@ public final class Cli {
     /** The sandbox behind {@code --drill}; empty in earnest. Started once, by whoever asks first, and closed when the run ends. */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            Sandbox started = Sandbox.start(Scenario.of(scenario(drill)).orElseThrow(() -> new Problem("--drill "
-                    + Text.safe(drill, 40) + ": no such scenario" + Nearest.hint(drill, Scenarios.names()))));
+            Map<String, Scenario> scenarios = Scenario.all(templates);
+            if (!scenarios.containsKey(scenario(drill))) {
+                throw new Problem("--drill " + Text.safe(drill, 40) + ": no such scenario"
+                        + Nearest.hint(drill, scenarios.keySet()));
+            }
+            Sandbox started = Sandbox.start(scenarios.get(scenario(drill)));
             // Its servers' threads would hold up the exit, see Http.
             sandboxEnd = new Thread(started::close, "end-sandbox");
             Runtime.getRuntime().addShutdownHook(sandboxEnd);
@@ -528,7 +532,7 @@ public final class Cli {
     public Settings settings() {
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
-        Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
+        Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::credential).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY")
                         // The scheme stays in front of an OAuth token: Key tells by it which of the two it is.
                         .or(() -> host.env("KLAVIYO_ACCESS_TOKEN").map(token -> Key.of("Bearer " + token.strip())));

@@ -4,8 +4,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 
 /** {@code ./jbang bench fleet}: triage of 10, 100, 200 and 1000 accounts against a sandbox with 100 ms latency. */
 final class FleetBench {
@@ -15,10 +14,10 @@ final class FleetBench {
         for (int accounts : new int[] {10, 100, 200, 1000}) {
             Path folder = Tree.temporary("fleet");
             StringBuilder list = new StringBuilder("name,env,file,command\n");
-            try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, Duration.ofMillis(100))) {
+            try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ofMillis(100), 1)) {
                 for (int i = 0; i < accounts; i++) {
                     Path key = Files.writeString(
-                            folder.resolve("key-" + i), sandbox.control().openAccount("Shop " + i));
+                            folder.resolve("key-" + i), sandbox.openAccount("Shop " + i));
                     list.append("shop-").append(i).append(",,").append(key).append(",\n");
                 }
                 Path file = Files.writeString(folder.resolve("accounts.csv"), list);

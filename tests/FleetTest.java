@@ -13,8 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Text.Json;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 
 /** Triage of many accounts in one run. */
 class FleetTest {
@@ -22,13 +21,12 @@ class FleetTest {
 
     @Test
     void theWorstAccountLeadsAndGivesTheExitCode() throws IOException {
-        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
-            String well = sandbox.control().openAccount("Well");
-            String revoked = sandbox.control().openAccount("Revoked");
-            String unscoped = sandbox.control().openAccount("Unscoped");
-            sandbox.control().enabled(revoked, false);
-            sandbox.control()
-                    .scopes(
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            String well = sandbox.openAccount("Well");
+            String revoked = sandbox.openAccount("Revoked");
+            String unscoped = sandbox.openAccount("Unscoped");
+            sandbox.enabled(revoked, false);
+            sandbox.scopes(
                             unscoped,
                             Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
             Path list = file(
@@ -54,9 +52,9 @@ class FleetTest {
 
     @Test
     void aJsonListDoesAsWell() throws IOException {
-        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             Path list = file("accounts.json", "[{\"name\": \"one\", \"env\": \"ONE_KEY\"}]");
-            Run.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.control().openAccount("One")).run();
+            Run.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.openAccount("One")).run();
             assertEquals(0, result.exit(), result.toString());
             assertEquals("one healthy", summary(Json.read(result.out()).path("accounts")));
         }
@@ -75,7 +73,7 @@ class FleetTest {
         assertTrue(result.err().contains(expected), result.toString());
     }
 
-    private Run triage(Sandbox sandbox, Path list) {
+    private Run triage(ControlledSandbox sandbox, Path list) {
         return Run.script("triage").cwd(folder).args("--accounts", list.toString(), "--json",
                 "--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString());
     }

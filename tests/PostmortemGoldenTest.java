@@ -8,15 +8,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;
 import runbook.report.Report;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.Sandbox.Scenario;
 import runbook.DecisionTree.Diagnosis;
 
 /**
@@ -25,17 +26,24 @@ import runbook.DecisionTree.Diagnosis;
  */
 class PostmortemGoldenTest {
     private static final boolean WRITE = "write".equals(System.getenv("KLAVIYO_GOLDEN"));
-    private static final Map<Scenario, List<String>> RECORDED = new ConcurrentHashMap<>();
+    private static final Map<String, List<String>> RECORDED = new ConcurrentHashMap<>();
 
     @ParameterizedTest
-    @EnumSource(value = Scenario.class, mode = EnumSource.Mode.EXCLUDE, names = {"HEALTHY", "MAINTENANCE", "MISSING_KEY"})
-    void everyDrill(Scenario scenario) throws IOException {
-        compare(scenario.id() + ".md", markdown(recorded(scenario)));
+    @MethodSource("drills")
+    void everyDrill(String scenario) throws IOException {
+        compare(scenario + ".md", markdown(recorded(scenario)));
+    }
+
+    /** All that lead to an incident. */
+    static Stream<String> drills() {
+        return Scenario.all(Templates.builtIn()).keySet().stream().filter(id -> !List.of("healthy", "maintenance", "missing-key",
+                // Not recorded yet.
+                "load-shed", "runaway-loop", "expired-token").contains(id));
     }
 
     @Test
     void page() throws IOException {
-        Report report = PostmortemJournals.report(recorded(Scenario.REVOKED_KEY));
+        Report report = PostmortemJournals.report(recorded("revoked-key"));
         compare("revoked-key.html", report.html(markdown(report)));
     }
 
@@ -65,8 +73,8 @@ class PostmortemGoldenTest {
         assertTrue(text.contains("it came back and failed again (1 time)"), text);
     }
 
-    private static Incident recorded(Scenario scenario) throws IOException {
-        Path golden = Repository.file("tests/golden/" + scenario.id() + ".jsonl");
+    private static Incident recorded(String scenario) throws IOException {
+        Path golden = Repository.file("tests/golden/" + scenario + ".jsonl");
         if (WRITE) {
             Files.write(golden, RECORDED.computeIfAbsent(scenario, Recording::of));
         }

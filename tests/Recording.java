@@ -20,8 +20,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import runbook.Text.Json;
 import runbook.Incident;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 
 /**
  * A whole incident's journal, really written by the steps (triage, rotate-key or what people do instead, watch,
@@ -160,17 +159,17 @@ final class Recording {
     // ---- running the steps
 
     /** What is wrong with these from the sandbox's start on is put right only by another sandbox. */
-    private static final Set<Scenario> FOR_GOOD =
-            Set.of(Scenario.MONITORING_GAP, Scenario.NO_NETWORK, Scenario.WEBHOOK_CERT_EXPIRED);
-    private static final Set<Scenario> BY_ITSELF = Set.of(Scenario.RECOVERING, Scenario.FLAPPING);
-    private static final Set<Scenario> BY_ROTATION =
-            Set.of(Scenario.REVOKED_KEY, Scenario.MALFORMED_KEY, Scenario.MISSING_SCOPE);
+    private static final Set<String> FOR_GOOD =
+            Set.of("monitoring-gap", "no-network", "webhook-cert-expired");
+    private static final Set<String> BY_ITSELF = Set.of("recovering", "flapping");
+    private static final Set<String> BY_ROTATION =
+            Set.of("revoked-key", "malformed-key", "missing-scope");
 
     /** The scenario's whole incident. */
-    static List<String> of(Scenario scenario) {
+    static List<String> of(String scenario) {
         Path folder = Tree.temporary("recording");
-        try (Sandbox sandbox = Sandbox.start(scenario);
-                Sandbox another = FOR_GOOD.contains(scenario) ? Sandbox.start(Scenario.HEALTHY) : null) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start(scenario);
+                ControlledSandbox another = FOR_GOOD.contains(scenario) ? ControlledSandbox.start("healthy") : null) {
             run(sandbox, folder, "triage", "--lead", "Ana", "--announce", "internal", "--post");
             if (BY_ROTATION.contains(scenario)) {
                 rotate(sandbox, folder);
@@ -178,27 +177,27 @@ final class Recording {
                 run(sandbox, folder, "postmortem", "event", "what the runbook says was done", "--kind", "mitigated", "--by", "Ana");
             }
             if (!BY_ITSELF.contains(scenario)) {
-                sandbox.control().scenario(Scenario.HEALTHY);
+                sandbox.enter("healthy");
             }
-            sandbox.control().advance(ERRORS_FORGOTTEN);
-            Sandbox healed = another == null ? sandbox : another;
+            sandbox.advance(ERRORS_FORGOTTEN);
+            ControlledSandbox healed = another == null ? sandbox : another;
             run(healed, folder, "watch", "--interval", "1s", "--until", "3", "--for", "3s", "--max", "90s");
             run(healed, folder, "debug-bundle", "--since", "1h");
-            return normalised(journal(folder), folder.toString(), sandbox.control().accountId());
+            return normalised(journal(folder), folder.toString(), sandbox.accountId());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    private static void rotate(Sandbox sandbox, Path folder) throws IOException {
+    private static void rotate(ControlledSandbox sandbox, Path folder) throws IOException {
         Path file = Files.writeString(folder.resolve(".env"), "KLAVIYO_PRIVATE_KEY=" + sandbox.key() + "\n");
-        sandbox.control().appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
+        sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
         Files.writeString(folder.resolve("new-key"), sandbox.newKey() + "\n");
         run(sandbox, folder, "rotate-key", "--new-key-file", "new-key", "--to", "file:.env#KLAVIYO_PRIVATE_KEY", "--restart",
                 "exec:curl -fsS -X POST " + sandbox.restartUrl(), "--verify-for", "2s", "--yes");
     }
 
-    private static void run(Sandbox sandbox, Path folder, String script, String... arguments) {
+    private static void run(ControlledSandbox sandbox, Path folder, String script, String... arguments) {
         Run.process(script).cwd(folder).args(arguments).timeout(Duration.ofMinutes(3))
                 .env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
                 .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())

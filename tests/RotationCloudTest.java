@@ -12,15 +12,14 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 
 /** The real aws, gcloud and kubectl, where they are installed, against servers on loopback. */
 class RotationCloudTest {
     @TempDir
     Path scratch;
 
-    private final Sandbox sandbox = Sandbox.start(Scenario.HEALTHY);
+    private final ControlledSandbox sandbox = ControlledSandbox.start("healthy");
     private final FakeAws aws = new FakeAws();
     private final FakeGcp gcp = new FakeGcp();
     private final FakeKubernetes kubernetes = new FakeKubernetes();
@@ -28,7 +27,7 @@ class RotationCloudTest {
     private Supplier<String> stored = () -> null;
     /** Stands for the orchestrator: a request to it starts our application anew, with the key that is stored. */
     private final LoopbackServer orchestrator = new LoopbackServer(request -> {
-        sandbox.control().appKey(stored.get());
+        sandbox.appKey(stored.get());
         return new LoopbackServer.Response(200, "{}");
     });
 
@@ -65,13 +64,13 @@ class RotationCloudTest {
         needs("kubectl");
         kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key(), "other", "stays"));
         kubernetes.deployment("shop", "web");
-        kubernetes.onRollout = () -> sandbox.control().appKey(kubernetes.field("shop", "klaviyo", "api-key"));
+        kubernetes.onRollout = () -> sandbox.appKey(kubernetes.field("shop", "klaviyo", "api-key"));
         Run.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web").run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(sandbox.newKey(), kubernetes.field("shop", "klaviyo", "api-key"));
         assertEquals("stays", kubernetes.field("shop", "klaviyo", "other"));
         assertEquals(2, kubernetes.generation("shop", "web"));
-        assertEquals(sandbox.newKey(), sandbox.control().appKey());
+        assertEquals(sandbox.newKey(), sandbox.appKey());
     }
 
     @Test

@@ -64,7 +64,7 @@ class RotationKillTest {
         Run.Result second = bench.rotate()
                 .env("KLAVIYO_NEW_PRIVATE_KEY", null)
                 .env("KLAVIYO_PRIVATE_KEY", null)
-                .args("--account", bench.sandbox.control().accountId())
+                .args("--account", bench.sandbox.accountId())
                 .run();
         assertEquals(0, second.exit(), second::toString);
         assertTrue(

@@ -1,12 +1,12 @@
 import java.nio.file.Path;
 import java.time.Duration;
-import runbook.sandbox.Sandbox;
+import runbook.sandbox.ControlledSandbox;
 
 /** How the rotation tests start {@code rotate-key}: in earnest, with a sandbox's addresses and an incident folder of its own. */
 final class RotationRuns {
     private RotationRuns() { }
 
-    static Run against(Sandbox sandbox, Path scratch) {
+    static Run against(ControlledSandbox sandbox, Path scratch) {
         return Run.process("rotate-key")
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                 .env("HOME", scratch.toString())

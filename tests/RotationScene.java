@@ -4,13 +4,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import runbook.Text.Json;
 import runbook.Key;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 import java.util.Map;
 
 /** One rotation's surroundings: a sandbox Klaviyo, a stand-in store, and an application that starts with what is stored. */
 final class RotationScene implements AutoCloseable {
-    final Sandbox sandbox = Sandbox.start(Scenario.HEALTHY);
+    final ControlledSandbox sandbox = ControlledSandbox.start("healthy");
     final Path folder = Tree.temporary("rotation");
     final StandIns tools = new StandIns(folder, sandbox.key());
     /** Whether the application tells which key it uses. */
@@ -20,7 +19,7 @@ final class RotationScene implements AutoCloseable {
     private final LoopbackServer app = new LoopbackServer(request -> health());
 
     private LoopbackServer.Response health() {
-        boolean well = !broken && sandbox.control().accepts(tools.app());
+        boolean well = !broken && sandbox.accepts(tools.app());
         String fingerprint = telling ? Key.of(tools.app()).fingerprint() : null;
         return new LoopbackServer.Response(
                 well ? 200 : 503,

@@ -102,7 +102,7 @@ class RotationStoresTest {
                         "--restart",
                         "systemd:web",
                         "--account",
-                        bench.sandbox.control().accountId())
+                        bench.sandbox.accountId())
                 .env("KLAVIYO_PRIVATE_KEY", null)
                 .run();
         assertEquals(21, refused.exit(), refused::toString);

@@ -53,13 +53,13 @@ class RotationTest {
 
     @Test
     void scopesAreComparedByTheListOrProbed() {
-        bench.sandbox.control().scopes(bench.newKey(), Set.of("accounts:read", "credentials:read", "profiles:read"));
+        bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "credentials:read", "profiles:read"));
         refused(cli -> { }, "the new key lacks credentials:write, events:read, events:write");
-        bench.sandbox.control().forget();
-        bench.sandbox.control().scopes(bench.newKey(), Set.of("accounts:read", "profiles:read"));
-        bench.sandbox.control().scopes(bench.oldKey(), Set.of("accounts:read", "profiles:read", "events:read"));
+        bench.sandbox.forget();
+        bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "profiles:read"));
+        bench.sandbox.scopes(bench.oldKey(), Set.of("accounts:read", "profiles:read", "events:read"));
         refused(cli -> cli.args("--needs", "profiles:read,events:read"), "the new key lacks events:read");
-        bench.sandbox.control().forget();
+        bench.sandbox.forget();
         refused(cli -> { }, "the new key lacks events:read");
     }
 
@@ -107,7 +107,7 @@ class RotationTest {
         });
         assertEquals(Set.of("schema", "outcome", "account", "oldKey", "newKey", "steps", "incident"), fields(json));
         assertEquals("rotated", json.path("outcome").asText());
-        assertEquals(bench.sandbox.control().accountId(), json.path("account").asText());
+        assertEquals(bench.sandbox.accountId(), json.path("account").asText());
         assertEquals(Key.of(bench.oldKey()).fingerprint(), json.path("oldKey").path("fingerprint").asText());
         assertEquals(Key.of(bench.newKey()).fingerprint(), json.path("newKey").path("fingerprint").asText());
         assertTrue(
@@ -132,7 +132,7 @@ class RotationTest {
     void theOldKeyIsDisabledAtTheEnd() {
         Run.Result result = bench.rotate("--disable-old", "--grace", "1ms").run();
         assertEquals(0, result.exit(), result::toString);
-        assertFalse(bench.sandbox.control().accepts(bench.oldKey()));
+        assertFalse(bench.sandbox.accepts(bench.oldKey()));
         assertTrue(result.out().contains("disabled, and Klaviyo refuses it"), result.out());
     }
 
@@ -144,16 +144,16 @@ class RotationTest {
                 .run();
         assertEquals(22, result.exit(), result::toString);
         assertTrue(result.out().contains("enabled again: something of ours still uses it"), result.out());
-        assertTrue(bench.sandbox.control().accepts(bench.oldKey()));
+        assertTrue(bench.sandbox.accepts(bench.oldKey()));
         assertEquals(bench.oldKey(), bench.tools.value());
     }
 
     @Test
     void anOldKeyThatMayNotBeDisabledStaysAndIsLeftToAPerson() {
-        bench.sandbox.control().scopes(bench.newKey(), Set.of("accounts:read", "credentials:read"));
+        bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "credentials:read"));
         Run.Result result = bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read").run();
         assertEquals(0, result.exit(), result::toString);
-        assertTrue(bench.sandbox.control().accepts(bench.oldKey()));
+        assertTrue(bench.sandbox.accepts(bench.oldKey()));
         assertTrue(result.out().replaceAll("\\s+", " ").contains("Delete the old key"), result.out());
     }
 
@@ -204,11 +204,11 @@ class RotationTest {
     @Test
     void aSecondRunWithTheSameWordsEndsWellAndMayDisableTheOldKey() {
         assertEquals(0, bench.rotate().run().exit());
-        bench.sandbox.control().forget();
+        bench.sandbox.forget();
         Run.Result second = bench.rotate("--disable-old", "--grace", "1ms").run();
         assertEquals(0, second.exit(), second::toString);
         assertTrue(second.out().contains("holds the new key already"), second.out());
-        assertFalse(bench.sandbox.control().accepts(bench.oldKey()));
+        assertFalse(bench.sandbox.accepts(bench.oldKey()));
     }
 
     @Test

@@ -5,8 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 
 /**
  * {@code ./jbang bench triage [--baseline FILE] [--runs N]}: triage against a loopback Klaviyo that answers after a set
@@ -27,7 +26,7 @@ final class TriageBench {
             System.out.println("no --baseline FILE: ratios to the runbook's script are skipped");
         }
         for (Pair pair : LATENCIES) {
-            try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, runbook.Text.Durations.parse(pair.latency))) {
+            try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", runbook.Text.Durations.parse(pair.latency), 1)) {
                 Run ours = against(sandbox, Run.wrapper("triage"));
                 Run theirs = against(sandbox, Run.command("bash", baseline.toString()));
                 List<Long> mine = new ArrayList<>();
@@ -51,7 +50,7 @@ final class TriageBench {
     }
 
     private static void silence() {
-        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, Duration.ofMinutes(5))) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ofMinutes(5), 1)) {
             long millis = against(sandbox, Run.wrapper("triage", "--timeout", "2s")).run().millis();
             System.out.printf(
                     Locale.ROOT, "an API that never answers, --timeout 2s: %d ms (wanted: at most 3000)%n", millis);
@@ -59,7 +58,7 @@ final class TriageBench {
     }
 
     private static void breakdown(int runs) {
-        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             long jvm = median(runs, () -> Run.command(
                             Run.JAVA.toString(),
                             "-Xshare:auto",
@@ -81,7 +80,7 @@ final class TriageBench {
         }
     }
 
-    private static Run against(Sandbox sandbox, Run cli) {
+    private static Run against(ControlledSandbox sandbox, Run cli) {
         return cli.env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
                 .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
                 .env("KLAVIYO_APP_URL", sandbox.appUrl().toString())

@@ -21,8 +21,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Text.Json;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
+import runbook.Settings.Templates;
+import runbook.sandbox.Sandbox.Scenario;
 
 /** What the person who was paged gets from triage, scenario by scenario, through the real process. */
 class TriageTest {
@@ -56,6 +57,10 @@ class TriageTest {
         "cdn-block            | 11 | P1 | cdn-blocked         | yes; yes; 403 from the CDN; yes",
         "no-network           | 20 |    | network             | yes; no",
         "revoked-key          | 11 | P1 | key-invalid         | yes; yes; 401; fit, and refused",
+        "load-shed            | 11 | P1 | load-shed           | yes; yes; 403 that names no scope, on most endpoints or beside"
+                + " 5xx; no; yes",
+        "runaway-loop         | 12 | P2 | rate-limited        | yes; yes; 429; no",
+        "expired-token        | 11 | P1 | key-malformed       | yes; yes; 401; unfit to be sent",
         "missing-key          | 20 |    | key-missing         | not asked: no key",
         "malformed-key        | 11 | P1 | key-malformed       | yes; yes; 401; unfit to be sent",
         "missing-scope        | 13 | P3 | scope-missing       | yes; yes; 403; no; yes",
@@ -97,12 +102,12 @@ class TriageTest {
                 .getAnnotation(CsvSource.class);
         Set<String> tested =
                 Stream.of(table.value()).map(row -> row.split("\\|")[0].strip()).collect(Collectors.toSet());
-        assertEquals(Stream.of(Scenario.values()).map(Scenario::id).collect(Collectors.toSet()), tested);
+        assertEquals(Scenario.all(Templates.builtIn()).keySet().stream().collect(Collectors.toSet()), tested);
     }
 
     @Test
     void whatIsObservedInTheApplicationLeadsWhereTheApiIsFine() throws IOException {
-        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY)) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
             Run triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key());
             assertEquals("payload-invalid", diagnosis(triage.args("--observed", "400").run()));
         }
@@ -110,7 +115,7 @@ class TriageTest {
 
     @Test
     void withoutAKeyThePageStillLeads() throws IOException {
-        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("outage")) {
             Run.Result result = against(sandbox).run();
             assertEquals("klaviyo-outage", diagnosis(result));
             assertEquals(11, result.exit());
@@ -163,27 +168,27 @@ class TriageTest {
 
     @Test
     void theInternalMessageIsPostedAndTheAnswerChecked() throws IOException {
-        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("outage"); SlackSite slack = new SlackSite()) {
             Path incident = Tree.temporary("triage");
             Run triage = against(sandbox)
                     .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
-                    .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
+                    .env("SLACK_WEBHOOK_URL", slack.uri().toString());
             Run.Result result = triage.args("--post", "--lead", "Sam", "--incident", incident.toString()).run();
-            assertEquals(1, sandbox.control().slackPosts().size(), result.toString());
-            assertTrue(sandbox.control().slackPosts().get(0).contains("Sam"), "names the lead");
+            assertEquals(1, slack.posts().size(), result.toString());
+            assertTrue(slack.posts().get(0).contains("Sam"), "names the lead");
             assertTrue(Files.readString(incident.resolve("journal.jsonl")).contains("\"announced\""), "is journalled");
             assertFalse(
-                    (result.out() + result.err()).contains(sandbox.slackUrl().toString()),
+                    (result.out() + result.err()).contains(slack.uri().toString()),
                     "the webhook's address is a secret");
         }
     }
 
     @Test
     void aRefusedPostIsSaid() throws IOException {
-        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE)) {
-            sandbox.control().failSlack(5);
+        try (ControlledSandbox sandbox = ControlledSandbox.start("outage"); SlackSite slack = new SlackSite()) {
+            slack.fail(5);
             Run.Result result = against(sandbox)
-                    .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
+                    .env("SLACK_WEBHOOK_URL", slack.uri().toString())
                     .args("--post")
                     .run();
             assertEquals(11, result.exit(), "the verdict stands");
@@ -265,7 +270,7 @@ class TriageTest {
                 "completes options and scenarios");
     }
 
-    private static Run against(Sandbox sandbox) {
+    private static Run against(ControlledSandbox sandbox) {
         return Run.script("triage")
                 .args(
                         "--api-url",

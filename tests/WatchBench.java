@@ -20,8 +20,7 @@ import runbook.Key;
 import runbook.Klaviyo.Revision;
 import runbook.Settings;
 import runbook.Incident;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 import runbook.watching.Face;
 import runbook.watching.Goal;
 import runbook.watching.Plan;
@@ -46,7 +45,7 @@ final class WatchBench {
         int at = options.indexOf("--rounds");
         int rounds = at < 0 ? 10_000 : Integer.parseInt(options.get(at + 1));
         Path folder = Tree.temporary("watch-bench");
-        try (Sandbox sandbox = Sandbox.start(Scenario.HEALTHY, Duration.ZERO, SPEED)) {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ZERO, SPEED)) {
             List<String> command = new ArrayList<>(List.of(Run.JAVA.toString()));
             Run.process("watch").words().stream()
                     .filter(word -> word.startsWith("-X") && !word.contains("Share"))
@@ -77,7 +76,7 @@ final class WatchBench {
     }
 
     private static void script(Path folder) throws Exception {
-        try (Sandbox sandbox = Sandbox.start(Scenario.OUTAGE);
+        try (ControlledSandbox sandbox = ControlledSandbox.start("outage");
                 Run.Running running = Run.process("watch")
                         .cwd(folder)
                         .env("KLAVIYO_PRIVATE_KEY", sandbox.key())

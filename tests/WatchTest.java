@@ -22,18 +22,19 @@ import org.junit.jupiter.api.parallel.ExecutionMode;
 import runbook.Text.Json;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.ControlledSandbox;
 
 /** Whole watches as processes, against a sandbox that lives in this one and changes under their eyes. They mostly wait, so two run at once. */
 @Execution(ExecutionMode.CONCURRENT)
 class WatchTest {
     private final Path folder = Tree.temporary("watch");
     private final Incident incident = Incident.at(folder.resolve("incident"));
-    private Sandbox sandbox;
+    private final SlackSite slack = new SlackSite();
+    private ControlledSandbox sandbox;
 
     @AfterEach
     void close() {
+        slack.close();
         if (sandbox != null) {
             sandbox.close();
         }
@@ -61,8 +62,8 @@ class WatchTest {
                 .args(args.toArray(String[]::new));
     }
 
-    private void begin(Scenario scenario) {
-        sandbox = Sandbox.start(scenario);
+    private void begin(String scenario) {
+        sandbox = ControlledSandbox.start(scenario);
     }
 
     private List<Event> journal() throws IOException {
@@ -77,15 +78,15 @@ class WatchTest {
     }
 
     private int looks() {
-        return sandbox.control().requests().getOrDefault("GET /api/events", 0);
+        return sandbox.requests().getOrDefault("GET /api/events", 0);
     }
 
     @Test
     void itTellsTheMomentItHasRecoveredAndEndsWithZero() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running running = watch("--no-status-page").start()) {
             running.awaitOut(" degraded ");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             Run.Result result = running.await();
             assertEquals(0, result.exit(), result.toString());
             assertEquals(List.of("degraded", "recovering", "recovered"), kinds());
@@ -101,14 +102,14 @@ class WatchTest {
 
     @Test
     void comingBackAndFallingAgainIsFlappingAndCostsTheStreak() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running running = watch("--no-status-page", "--for", "1s").start()) {
             running.awaitOut(" degraded ");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             running.awaitOut(" recovering ");
-            sandbox.control().scenario(Scenario.OUTAGE);
+            sandbox.enter("outage");
             running.awaitOut(" flapping ");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             assertEquals(0, running.await().exit());
             assertEquals(List.of("degraded", "recovering", "flapping", "recovered"), kinds());
         }
@@ -116,7 +117,7 @@ class WatchTest {
 
     @Test
     void neverRecoveringEndsWith31AndInAPipeEachEventIsOneLine() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         Run.Result result = watch("--max", "2s", "--fail-after", "1").run();
         assertEquals(31, result.exit(), result.toString());
         List<String> events = result.out()
@@ -138,8 +139,8 @@ class WatchTest {
 
     @Test
     void goodProbesAreNotRecoveredWhileTheStatusPageIsWorseThanMonitoring() throws Exception {
-        begin(Scenario.HEALTHY);
-        sandbox.control().statusPage("API errors", "major", "identified", "partial_outage", "Working on it.");
+        begin("healthy");
+        sandbox.statusPage("API errors", "major", "identified", "partial_outage", "Working on it.");
         Run.Result result = watch("--max", "1500ms").run();
         assertEquals(31, result.exit(), result.toString());
         assertTrue(result.out().contains("API errors is identified"), result.out());
@@ -151,13 +152,13 @@ class WatchTest {
                 Instant.parse(notes.get(0).data().path("vendorAt").asText())
                         .isBefore(notes.get(0).at()),
                 "the vendor's own time");
-        sandbox.control().statusPage("API errors", "major", "monitoring", "partial_outage", "A fix is in.");
+        sandbox.statusPage("API errors", "major", "monitoring", "partial_outage", "A fix is in.");
         assertEquals(0, watch().run().exit(), "monitoring is good enough");
     }
 
     @Test
     void goodProbesAreNotRecoveredWhileMoreCallsWaitThanBeforeTheIncident() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running running = watch(
                         "--no-status-page",
                         "--prometheus",
@@ -165,10 +166,10 @@ class WatchTest {
                         "--json")
                 .start()) {
             running.awaitErr(" degraded ");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             running.awaitOut("3 of 3 good rounds in a row.*retry backlog \\d{3,}, 3 before the incident");
             assertFalse(running.err().contains(" recovered "), running.err());
-            sandbox.control().advance(Duration.ofMinutes(1));
+            sandbox.advance(Duration.ofMinutes(1));
             assertEquals(0, running.await().exit());
             assertTrue(running.out().contains("retry backlog 3, 3 before the incident"), running.out());
         }
@@ -203,13 +204,13 @@ class WatchTest {
 
     @Test
     void killedAndStartedAgainItGoesOnWithNothingTwiceAndNoRecoveryLost() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running running = watch("--no-status-page").start()) {
             running.awaitOut(" degraded ").kill();
         }
         try (Run.Running running = watch("--no-status-page").start()) {
             running.awaitOut("goes-on +the journal says degraded since");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             running.awaitOut(" recovering ").kill();
         }
         assertEquals(0, watch("--no-status-page").run().exit());
@@ -221,7 +222,7 @@ class WatchTest {
 
     @Test
     void timeInWhichNobodyWatchedIsAGapAndNotHealthy() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         Instant anHourAgo = Instant.now().minusSeconds(3_600);
         incident.append(new Event(
                 anHourAgo,
@@ -248,7 +249,7 @@ class WatchTest {
 
     @Test
     void aProcessThatStoodStillHasAGapInsteadOfAStreak() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         try (Run.Running running = watch("--no-status-page", "--for", "1s", "--json").start()) {
             running.awaitOut("\"round\":2,");
             Run.command("kill", "-STOP", Long.toString(running.process().pid())).run();
@@ -284,52 +285,52 @@ class WatchTest {
 
     @Test
     void slackThatRefusesTwiceIsTriedUntilItAcceptsAndGetsEachMessageOnce() throws Exception {
-        begin(Scenario.OUTAGE);
-        sandbox.control().failSlack(2);
+        begin("outage");
+        slack.fail(2);
         try (Run.Running running = watch("--no-status-page", "--post")
-                .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
+                .env("SLACK_WEBHOOK_URL", slack.uri().toString())
                 .start()) {
             running.awaitOut("not-told +slack: Slack refused it: HTTP 500");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             assertEquals(0, running.await().exit());
-            List<String> posts = sandbox.control().slackPosts();
+            List<String> posts = slack.posts();
             assertEquals(3, posts.size(), posts.toString());
             assertTrue(posts.get(0).contains("Status: INVESTIGATING"), posts.get(0));
             assertTrue(posts.get(2).contains("Status: RESOLVED"), posts.get(2));
             assertEquals(3, journal().stream().filter(event -> event.event().equals(Event.ANNOUNCED)).count());
-            assertFalse(running.out().contains(sandbox.slackUrl().getPath()), "the webhook's address is a secret");
+            assertFalse(running.out().contains(slack.uri().getPath()), "the webhook's address is a secret");
         }
     }
 
     @Test
     void whatSlackHadNotAcceptedWhenItWasKilledIsPostedByTheNextWatch() throws Exception {
-        begin(Scenario.OUTAGE);
-        sandbox.control().failSlack(1_000);
-        String slack = sandbox.slackUrl().toString();
-        try (Run.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", slack).start()) {
+        begin("outage");
+        slack.fail(1_000);
+        String address = slack.uri().toString();
+        try (Run.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", address).start()) {
             running.awaitOut("not-told ").kill();
         }
-        sandbox.control().failSlack(0);
+        slack.fail(0);
         try (Run.Running running = watch("--no-status-page", "--post", "--max", "20s")
-                .env("SLACK_WEBHOOK_URL", slack)
+                .env("SLACK_WEBHOOK_URL", address)
                 .start()) {
             running.awaitUntil(
-                            "Slack has it", () -> sandbox.control().slackPosts().size() == 1)
+                            "Slack has it", () -> slack.posts().size() == 1)
                     .awaitOut(" told ")
                     .kill();
         }
         assertEquals(1, journal().stream().filter(event -> event.event().equals(Event.ANNOUNCED)).count());
         try (Run.Running running = watch("--no-status-page", "--post", "--max", "1s")
-                .env("SLACK_WEBHOOK_URL", slack)
+                .env("SLACK_WEBHOOK_URL", address)
                 .start()) {
             assertEquals(31, running.await().exit());
         }
-        assertEquals(1, sandbox.control().slackPosts().size(), "and only once");
+        assertEquals(1, slack.posts().size(), "and only once");
     }
 
     @Test
     void a429IsLeftAloneForAsLongAsItsRetryAfterSays() throws Exception {
-        begin(Scenario.RATE_LIMITED);
+        begin("rate-limited");
         Run.Result result = watch("--no-status-page", "--max", "2s", "--json").run();
         assertEquals(31, result.exit(), result.toString());
         assertEquals(1, looks(), "Retry-After is most of a minute");
@@ -345,7 +346,7 @@ class WatchTest {
 
     @Test
     void noIntervalMakesItSpendMoreThanATenthOfTheQuotaAndItSaysSo() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         Run.Result result = watch(
                         "--no-status-page",
                         "--check",
@@ -360,8 +361,8 @@ class WatchTest {
                         "1700ms",
                         "--json")
                 .run();
-        assertEquals(1, sandbox.control().requests().get("GET /api/accounts"), "15 a minute: one");
-        int profiles = sandbox.control().requests().get("GET /api/profiles");
+        assertEquals(1, sandbox.requests().get("GET /api/accounts"), "15 a minute: one");
+        int profiles = sandbox.requests().get("GET /api/profiles");
         assertTrue(profiles >= 1 && profiles <= 3, "75 a minute, in 1.7 s: " + profiles);
         assertTrue(
                 result.err().contains("auth only every 1 min 1 s, not every 100 ms: Klaviyo allows 15 a minute"),
@@ -386,7 +387,7 @@ class WatchTest {
 
     @Test
     void withJsonEachRoundAndEachEventIsOneObjectAndPeoplesTextIsElsewhere() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         Run.Result result = watch("--no-status-page", "--json").run();
         assertEquals(0, result.exit());
         List<JsonNode> lines = result.out().lines().map(WatchTest::json).toList();
@@ -408,16 +409,16 @@ class WatchTest {
 
     @Test
     void execGetsItsDetailsByTheEnvironmentWithoutAShellAndWithoutOurSecrets() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         Path hook = folder.resolve("a hook.sh");
         Files.writeString(
                 hook, "#!/bin/sh\n{ echo \"args: $# $1\"; env; echo; } >> " + folder.resolve("hook.txt") + "\n");
         assertTrue(hook.toFile().setExecutable(true));
         try (Run.Running running = watch("--no-status-page", "--exec", "'" + hook + "' \"$(id); a b\"")
-                .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
+                .env("SLACK_WEBHOOK_URL", slack.uri().toString())
                 .start()) {
             running.awaitOut(" degraded ");
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             assertEquals(0, running.await().exit());
         }
         String told = Files.readString(folder.resolve("hook.txt"));
@@ -431,17 +432,17 @@ class WatchTest {
         assertTrue(told.contains("KLAVIYO_WATCH_PREVIOUS=recovering"), told);
         assertTrue(told.contains("KLAVIYO_WATCH_INCIDENT=" + incident), told);
         assertFalse(
-                told.contains(sandbox.key()) || told.contains(sandbox.slackUrl().getPath()),
+                told.contains(sandbox.key()) || told.contains(slack.uri().getPath()),
                 "a secret reached the hook");
     }
 
     @Test
     void announceLeavesDraftsWithTheStateAsTheJournalHasIt() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running running = watch("--no-status-page", "--announce", "--lead", "Kim").start()) {
             running.awaitOut("draft +\\S+-external.md");
             incident.append(Event.now("rotate-key", Event.MITIGATED, "fallback on", Map.of()));
-            sandbox.control().scenario(Scenario.HEALTHY);
+            sandbox.enter("healthy");
             assertEquals(0, running.await().exit());
         }
         List<String> internal = new ArrayList<>();
@@ -457,7 +458,7 @@ class WatchTest {
 
     @Test
     void withoutAnIncidentTheFirstFailureOpensOneAndAHealthyWatchLeavesNothing() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         Run cli = Run.process("watch")
                 .cwd(folder)
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
@@ -474,7 +475,7 @@ class WatchTest {
                         "500ms");
         assertEquals(0, cli.run().exit());
         assertFalse(Files.exists(folder.resolve(Incident.BASE)));
-        sandbox.control().scenario(Scenario.OUTAGE);
+        sandbox.enter("outage");
         try (Run.Running running = cli.start()) {
             running.awaitOut(" degraded ").kill();
         }
@@ -487,7 +488,7 @@ class WatchTest {
 
     @Test
     void aSecondWatchOnTheSameIncidentOnlyLooks() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running first = watch("--no-status-page").start()) {
             first.awaitOut(" degraded ");
             Run.Result second = watch("--no-status-page", "--max", "1s").run();
@@ -499,7 +500,7 @@ class WatchTest {
 
     @Test
     void anIncidentFolderThatCannotBeWrittenCostsOneLineAndNotTheWatch() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         Files.writeString(folder.resolve("incident"), "a file where a folder should be");
         Run.Result result = watch("--no-status-page").run();
         assertEquals(0, result.exit(), result.toString());
@@ -508,7 +509,7 @@ class WatchTest {
 
     @Test
     void interruptedItEndsWith130AndTheChartIsThereAllTheSame() throws Exception {
-        begin(Scenario.OUTAGE);
+        begin("outage");
         try (Run.Running running = watch("--no-status-page", "--chart", "c.svg").start()) {
             running.awaitOut(" degraded ").interrupt();
             assertEquals(130, running.await().exit());
@@ -519,7 +520,7 @@ class WatchTest {
 
     @Test
     void wrongUsageIsSaidBeforeAnythingIsAsked() throws Exception {
-        begin(Scenario.HEALTHY);
+        begin("healthy");
         for (List<String> wrong : List.of(
                 List.of("--until", "0"),
                 List.of("--interval", "50ms"),
@@ -537,13 +538,13 @@ class WatchTest {
                 2,
                 watch().env("KLAVIYO_PRIVATE_KEY", null).run().exit(),
                 "without a key it could not see whether it works");
-        assertEquals(Map.of(), sandbox.control().requests());
+        assertEquals(Map.of(), sandbox.requests());
     }
 
     @Test
     void theLiveViewFollowsTheTerminalsSizeAndGivesItBack() throws Exception {
         assumeTrue(Run.command("sh", "-c", "command -v tmux").run().exit() == 0, "tmux is not installed");
-        begin(Scenario.OUTAGE);
+        begin("outage");
         Path socket = folder.resolve("tmux");
         String java = watch("--max", "1m").quoted();
         try {

@@ -3,6 +3,7 @@
 //DESCRIPTION Game day: takes a team through a whole incident, from the page to the closed postmortem, against a sandbox
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
+//FILES templates/=../templates/scenarios.json
 //SOURCES Repository.java
 //SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Cli.java
@@ -19,40 +20,10 @@
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/Text.java
 //SOURCES ../runbook/TlsFault.java
-//SOURCES ../runbook/sandbox/ApiFault.java
-//SOURCES ../runbook/sandbox/ApiKeysResource.java
-//SOURCES ../runbook/sandbox/Application.java
-//SOURCES ../runbook/sandbox/Behaviour.java
-//SOURCES ../runbook/sandbox/Control.java
-//SOURCES ../runbook/sandbox/ExpiredCertificate.java
-//SOURCES ../runbook/sandbox/Filter.java
-//SOURCES ../runbook/sandbox/Ids.java
-//SOURCES ../runbook/sandbox/Keyring.java
-//SOURCES ../runbook/sandbox/KlaviyoApi.java
-//SOURCES ../runbook/sandbox/KlaviyoData.java
-//SOURCES ../runbook/sandbox/KlaviyoErrors.java
-//SOURCES ../runbook/sandbox/Page.java
-//SOURCES ../runbook/sandbox/PromQuery.java
-//SOURCES ../runbook/sandbox/PrometheusApi.java
-//SOURCES ../runbook/sandbox/RateWindows.java
-//SOURCES ../runbook/sandbox/Reply.java
-//SOURCES ../runbook/sandbox/Request.java
-//SOURCES ../runbook/sandbox/Revisions.java
-//SOURCES ../runbook/sandbox/Route.java
-//SOURCES ../runbook/sandbox/Rule.java
+//SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
-//SOURCES ../runbook/sandbox/SandboxClock.java
-//SOURCES ../runbook/sandbox/Scenario.java
-//SOURCES ../runbook/sandbox/Schedule.java
-//SOURCES ../runbook/sandbox/SlackSite.java
-//SOURCES ../runbook/sandbox/StatusPageFeeds.java
-//SOURCES ../runbook/sandbox/StatusPageSite.java
-//SOURCES ../runbook/sandbox/Traffic.java
-//SOURCES ../runbook/sandbox/VendorIncident.java
-//SOURCES ../runbook/sandbox/VendorIncidents.java
+//SOURCES ../runbook/sandbox/Sites.java
 //SOURCES ../runbook/sandbox/WebServer.java
-//SOURCES ../runbook/sandbox/WebhookSite.java
-//SOURCES ../runbook/sandbox/World.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
 import java.io.IOException;
@@ -72,7 +43,7 @@ import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.sandbox.Sandbox;
-import runbook.sandbox.Scenario;
+import runbook.sandbox.Sandbox.Scenario;
 
 @Command(
         name = "drill",
@@ -119,12 +90,12 @@ class Drill implements Callable<Integer> {
                         "klaviyo-game-day",
                         Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")))
                 .toAbsolutePath();
-        try (Sandbox sandbox = Sandbox.start(Scenario.REVOKED_KEY)) {
+        try (Sandbox sandbox = Sandbox.start(Scenario.of("revoked-key").orElseThrow())) {
             // The application reads its key from a dotenv file when it starts, as a real one would from its secret store.
             secret(".env", VARIABLE + "=" + sandbox.key() + "\n");
             secret("old-key", sandbox.key() + "\n");
             secret("new-key", sandbox.newKey() + "\n");
-            sandbox.control().appKeyFile(folder.resolve(".env"), VARIABLE);
+            sandbox.appKeyFile(folder.resolve(".env"), VARIABLE);
             Map<String, String> environment = environment(sandbox);
             introduce(environment);
             for (Step step : steps(sandbox)) {
@@ -214,7 +185,7 @@ class Drill implements Callable<Integer> {
     private Map<String, String> environment(Sandbox sandbox) {
         return Map.of(
                 "KLAVIYO_GAME_DAY",
-                Scenario.REVOKED_KEY.id(),
+                "revoked-key",
                 "KLAVIYO_API_URL",
                 sandbox.apiUrl().toString(),
                 "KLAVIYO_STATUS_URL",

@@ -55,13 +55,13 @@ public final class Drill implements AutoCloseable {
         Files.writeString(
                 file.path(),
                 "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
-                        + sandbox.control().appKey() + "\n",
+                        + sandbox.appKey() + "\n",
                 StandardCharsets.UTF_8);
-        sandbox.control().appKeyFile(file.path(), file.variable());
+        sandbox.appKeyFile(file.path(), file.variable());
         if (variant.equals("restart")) {
-            sandbox.control().failRestarts(1);
+            sandbox.failRestarts(1);
         } else if (variant.equals("verify")) {
-            sandbox.control().breakAfterRestarts(1);
+            sandbox.breakAfterRestarts(1);
         }
         return new Drill(sandbox, variant, folder, file);
     }
@@ -108,7 +108,7 @@ public final class Drill implements AutoCloseable {
 
         @Override
         public void restart(Tool tool, Duration within) throws Trouble {
-            if (!sandbox.control().restartApp()) {
+            if (!sandbox.restartApp()) {
                 throw new Trouble(Kind.FAILED, "HTTP 500: the application did not start", "");
             }
         }

@@ -6,17 +6,30 @@ import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsServer;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
+import runbook.Text.Json;
 
 /** One site on a port of its own on loopback. */
 final class WebServer implements AutoCloseable {
@@ -30,6 +43,71 @@ final class WebServer implements AutoCloseable {
         }
     }
 
+    /**
+     * A request as the sites see it.
+     *
+     * @param path    decoded
+     * @param query   as sent; empty when there is none
+     * @param headers by lower-case name
+     */
+    record Request(String method, String path, String query, Map<String, List<String>> headers, byte[] body) {
+        /** The header's value, several joined by a comma; null when absent. */
+        String header(String name) {
+            List<String> values = headers.get(name);
+            return values == null ? null : String.join(",", values);
+        }
+
+        /** The parameters of the query, and of a form that was posted, in order, decoded, a repeated one with all its values. */
+        Map<String, List<String>> parameters() {
+            Map<String, List<String>> parameters = form(query);
+            if (String.valueOf(header("content-type")).startsWith("application/x-www-form-urlencoded")) {
+                parameters.putAll(form(new String(body, StandardCharsets.UTF_8)));
+            }
+            return parameters;
+        }
+
+        /** Malformed escapes are an {@link IllegalArgumentException}. */
+        private static Map<String, List<String>> form(String encoded) {
+            Map<String, List<String>> parameters = new LinkedHashMap<>();
+            for (String pair : encoded.split("&")) {
+                if (!pair.isEmpty()) {
+                    String[] halves = pair.split("=", 2);
+                    parameters.computeIfAbsent(decode(halves[0]), name -> new ArrayList<>())
+                            .add(halves.length == 2 ? decode(halves[1]) : "");
+                }
+            }
+            return parameters;
+        }
+
+        private static String decode(String text) {
+            return URLDecoder.decode(text, StandardCharsets.UTF_8);
+        }
+    }
+
+    /** What a site answers. */
+    record Reply(int status, String type, byte[] body, Map<String, String> headers) {
+        /** No answer at all: the connection is closed. */
+        static final Reply DROPPED = new Reply(0, null, new byte[0], Map.of());
+
+        static Reply text(int status, String type, String body) {
+            return new Reply(status, type, body.getBytes(StandardCharsets.UTF_8), Map.of());
+        }
+
+        static Reply json(int status, Object body) {
+            return json(status, "application/json", body);
+        }
+
+        static Reply json(int status, String type, Object body) {
+            return text(status, type, Json.line(Json.of(body)));
+        }
+
+        Reply with(String name, Object value) {
+            Map<String, String> more = new LinkedHashMap<>(headers);
+            more.put(name, value.toString());
+            return new Reply(status, type, body, more);
+        }
+    }
+
     private final HttpServer server;
     private final String scheme;
 
@@ -38,41 +116,37 @@ final class WebServer implements AutoCloseable {
         this.scheme = scheme;
         server.setExecutor(executor);
         server.createContext("/", exchange -> serve(exchange, site));
-        startAsDaemon(server);
+        // The dispatcher inherits being a daemon from the thread that starts it: else it would keep the process alive.
+        CompletableFuture.runAsync(server::start, executor).join();
     }
 
-    /** The server's dispatcher inherits being a daemon from the thread that starts it: else it would keep the process alive. */
-    private static void startAsDaemon(HttpServer server) {
-        Thread starter = new Thread(server::start, "sandbox-start");
-        starter.setDaemon(true);
-        starter.start();
-        try {
-            starter.join();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+    /** A JSON object in the order written; unlike {@link Map#of} it takes nulls. */
+    static Map<String, Object> map(Object... namesAndValues) {
+        Map<String, Object> map = new LinkedHashMap<>();
+        for (int i = 0; i < namesAndValues.length; i += 2) {
+            map.put(namesAndValues[i].toString(), namesAndValues[i + 1]);
         }
+        return map;
     }
 
-    static WebServer start(Executor executor, Function<Request, Reply> site) {
-        try {
-            return new WebServer(HttpServer.create(anyPort(), BACKLOG), "http", executor, site);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot open a port on loopback for the drill", e);
-        }
+    /**
+     * Starts one.
+     *
+     * @param port to listen on; 0 for a free one
+     */
+    static WebServer start(int port, Executor executor, Function<Request, Reply> site) throws IOException {
+        return new WebServer(HttpServer.create(loopback(port), BACKLOG), "http", executor, site);
     }
 
-    static WebServer startTls(Executor executor, SSLContext tls, Function<Request, Reply> site) {
-        try {
-            HttpsServer server = HttpsServer.create(anyPort(), BACKLOG);
-            server.setHttpsConfigurator(new HttpsConfigurator(tls));
-            return new WebServer(server, "https", executor, site);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot open a port on loopback for the drill", e);
-        }
+    /** Starts one that shows a certificate which ran out 35 days ago. */
+    static WebServer startExpired(int port, Executor executor, Function<Request, Reply> site) throws IOException {
+        HttpsServer server = HttpsServer.create(loopback(port), BACKLOG);
+        server.setHttpsConfigurator(new HttpsConfigurator(expired()));
+        return new WebServer(server, "https", executor, site);
     }
 
-    static InetSocketAddress anyPort() {
-        return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    static InetSocketAddress loopback(int port) {
+        return new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     }
 
     URI uri() {
@@ -99,19 +173,15 @@ final class WebServer implements AutoCloseable {
             return Reply.text(413, "text/plain", "request body over 1 MB\n");
         }
         String query = exchange.getRequestURI().getRawQuery();
+        Map<String, List<String>> headers = new HashMap<>();
+        exchange.getRequestHeaders().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
         try {
             return site.apply(new Request(exchange.getRequestMethod(), exchange.getRequestURI().getPath(),
-                    query == null ? "" : query, lowerCased(exchange.getRequestHeaders()), body));
+                    query == null ? "" : query, headers, body));
         } catch (RuntimeException e) {
             // A fault of the sandbox itself: said in the answer, where whoever runs the drill will see it.
             return Reply.text(500, "text/plain", "the sandbox failed: " + e + "\n");
         }
-    }
-
-    private static Map<String, List<String>> lowerCased(Headers headers) {
-        Map<String, List<String>> lower = new HashMap<>();
-        headers.forEach((name, values) -> lower.put(name.toLowerCase(Locale.ROOT), values));
-        return lower;
     }
 
     private static void send(HttpExchange exchange, Reply reply) throws IOException {
@@ -124,6 +194,55 @@ final class WebServer implements AutoCloseable {
         exchange.sendResponseHeaders(reply.status(), bodiless ? -1 : reply.body().length);
         if (!bodiless) {
             exchange.getResponseBody().write(reply.body());
+        }
+    }
+
+    // Self-signed, made by the running JDK's keytool; takes about a second, since a JVM has to start.
+    private static SSLContext expired() throws IOException {
+        Path folder = Files.createTempDirectory("drill-certificate");
+        Path store = folder.resolve("expired.p12");
+        // Guards nothing but this throw-away certificate; still not in argv.
+        String password = UUID.randomUUID().toString();
+        try {
+            keytool(store, password);
+            return context(store, password.toCharArray());
+        } finally {
+            Files.deleteIfExists(store);
+            Files.deleteIfExists(folder);
+        }
+    }
+
+    private static void keytool(Path store, String password) throws IOException {
+        ProcessBuilder keytool = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
+                "-genkeypair", "-alias", "drill", "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=localhost,O=Drill",
+                "-ext", "SAN=ip:127.0.0.1,dns:localhost", "-startdate", "-400d", "-validity", "365",
+                "-storetype", "PKCS12", "-keystore", store.toString(), "-storepass:env", "STOREPASS");
+        keytool.environment().clear();
+        keytool.environment().put("STOREPASS", password);
+        Process process = keytool.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+        try {
+            if (!process.waitFor(20, TimeUnit.SECONDS) || process.exitValue() != 0) {
+                throw new IOException("keytool of " + System.getProperty("java.home") + " made no certificate");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted while keytool made a certificate", e);
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private static SSLContext context(Path store, char[] password) throws IOException {
+        try (InputStream in = Files.newInputStream(store)) {
+            KeyStore keys = KeyStore.getInstance("PKCS12");
+            keys.load(in, password);
+            KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+            managers.init(keys, password);
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(managers.getKeyManagers(), null, null);
+            return context;
+        } catch (GeneralSecurityException e) {
+            throw new IOException("the certificate that keytool made cannot be read", e);
         }
     }
 }

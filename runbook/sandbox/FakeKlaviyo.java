@@ -1,0 +1,601 @@
+package runbook.sandbox;
+
+import static runbook.sandbox.WebServer.map;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.TreeSet;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import runbook.Klaviyo.Revision;
+import runbook.Klaviyo.Revision.Phase;
+import runbook.Text.Json;
+import runbook.sandbox.Sandbox.Scenario.Answers;
+import runbook.sandbox.Sandbox.Scenario.Stretch;
+import runbook.sandbox.WebServer.Reply;
+import runbook.sandbox.WebServer.Request;
+
+/**
+ * The embedded Klaviyo: it serves what the toolkit asks for and refuses what the real one refuses, in the same order, with the
+ * same words (OpenAPI specification of revision 2026-07-15, github.com/klaviyo/openapi, and its users' reports). A write to
+ * anything but keys is checked and changes nothing.
+ */
+final class FakeKlaviyo {
+    /** What an integration like the runbook's is given, and the two scopes that let it look after its own keys. */
+    static final Set<String> USUAL_SCOPES = Set.of("accounts:read", "events:read", "events:write", "lists:read", "lists:write",
+            "metrics:read", "profiles:read", "profiles:write", "subscriptions:write", "webhooks:read",
+            "credentials:read", "credentials:write");
+    static final Set<String> WITHOUT_EVENTS = USUAL_SCOPES.stream().filter(scope -> !scope.startsWith("events:"))
+            .collect(Collectors.toUnmodifiableSet());
+
+    private static final String JSON_API = "application/vnd.api+json";
+    private static final String ALPHANUMERIC = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789";
+    private static final String HEX = "0123456789abcdef";
+    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ssxxx");
+    // A line break or other control character in a header never gets past the edge (klaviyo-api-ruby issue 39). The JDK's
+    // server has turned a folded line break or a tab into a space by now, and no credential has one inside.
+    private static final Pattern UNSENDABLE = Pattern.compile("(?s).*[^\\x20-\\x7e].*|\\S+ \\S+\\s.*");
+    private static final Pattern REVISION = Pattern.compile("\\d{4}-\\d{2}-\\d{2}(\\.pre)?");
+    private static final List<String> RELEASED = List.of("2022-10-17", "2023-01-24", "2023-02-22", "2023-06-15", "2023-07-15",
+            "2023-08-15", "2023-09-15", "2023-10-15", "2023-12-15", "2024-02-15", "2024-05-15", "2024-06-15", "2024-07-15",
+            "2024-10-15", "2025-01-15", "2025-04-15", "2025-07-15", "2025-10-15", "2026-01-15", "2026-04-15", "2026-07-15",
+            "2026-10-15");
+    /** The API for keys came with this one. */
+    private static final String BETA = "2026-07-15.pre";
+
+    // ---- what there is
+
+    /** Requests allowed per second and per minute. */
+    private record Tier(int burst, int steady) {
+        static final Tier XS = new Tier(1, 15);
+        static final Tier S = new Tier(3, 60);
+        static final Tier M = new Tier(10, 150);
+        static final Tier L = new Tier(75, 750);
+        static final Tier XL = new Tier(350, 3500);
+    }
+
+    /**
+     * A collection that can be read.
+     *
+     * @param count  of its resources
+     * @param page   the largest and the usual page; an endpoint without {@code page[size]} has no largest one
+     * @param fields that {@code fields[type]} may name; what lies below one goes with it
+     * @param extra  the fields that come only when {@code additional-fields[type]} asks for them
+     */
+    private record Collection(String path, String type, String scope, Tier tier, int count, int[] page, String fields, String extra) { }
+
+    private static final String PROFILE = "created email external_id first_name id image last_event_date last_name locale location "
+            + "organization phone_number properties title updated";
+    private static final int[] WHOLE = {0, 200};
+    private static final List<Collection> COLLECTIONS = List.of(
+            new Collection("/api/accounts", "account", "accounts:read", Tier.XS, 1, WHOLE, "contact_information id industry locale "
+                    + "preferred_currency public_api_key test_account timezone", ""),
+            new Collection("/api/profiles", "profile", "profiles:read", Tier.L, 25, new int[] {100, 20},
+                    PROFILE + " predictive_analytics subscriptions", "predictive_analytics subscriptions"),
+            new Collection("/api/lists", "list", "lists:read", Tier.L, 12, new int[] {10, 10},
+                    "created id name opt_in_process updated", ""),
+            new Collection("/api/metrics", "metric", "metrics:read", Tier.M, 14, WHOLE, "created id integration name updated", ""),
+            new Collection("/api/events", "event", "events:read", Tier.XL, 40, new int[] {1000, 200},
+                    "datetime event_properties id timestamp uuid", ""),
+            new Collection("/api/webhooks", "webhook", "webhooks:read", Tier.XS, 1, WHOLE,
+                    "created_at description enabled endpoint_url id name updated_at", ""),
+            new Collection("/api/webhook-topics", "webhook-topic", "webhooks:read", Tier.XS, 4, WHOLE, "id", ""),
+            new Collection("/api/api-keys", "api-key", "credentials:read", Tier.XS, 0, WHOLE,
+                    "created id name redacted_key scopes status", "redacted_key"));
+
+    /** The beginnings of other paths, and the scopes that they need; the longest that fits counts. */
+    private static final Map<String, String> FAMILIES = Map.ofEntries(Map.entry("event", "events"), Map.entry("profile", "profiles"),
+            Map.entry("profile-subscription", "subscriptions"), Map.entry("profile-suppression", "subscriptions"),
+            Map.entry("list", "lists"), Map.entry("segment", "segments"), Map.entry("template", "templates"),
+            Map.entry("tag", "tags"), Map.entry("coupon", "coupons"), Map.entry("coupon-code", "coupon-codes"),
+            Map.entry("campaign", "campaigns"), Map.entry("catalog", "catalogs"), Map.entry("flow", "flows"),
+            Map.entry("image", "images"), Map.entry("form", "forms"), Map.entry("review", "reviews"),
+            Map.entry("data-privacy", "data-privacy"), Map.entry("push-token", "push-tokens"), Map.entry("web-feed", "web-feeds"));
+
+    // ---- accounts and credentials
+
+    /** A Klaviyo account; its id is its public key. */
+    record Account(String id, String organisation) { }
+
+    /** A private key, or an OAuth app's access token. Its state may change while requests use it. */
+    static final class Credential {
+        final String id;
+        final Account account;
+        final String secret;
+        final boolean oauth;
+        volatile String name;
+        volatile Set<String> scopes = USUAL_SCOPES;
+        volatile boolean enabled = true;
+
+        private Credential(String id, Account account, String secret, String name, boolean oauth) {
+            this.id = id;
+            this.account = account;
+            this.secret = secret;
+            this.name = name;
+            this.oauth = oauth;
+        }
+    }
+
+    private final Sandbox sandbox;
+    // Not SecureRandom: it costs 20 ms of start-up, and these keys open nothing but this sandbox.
+    private final SplittableRandom random = new SplittableRandom();
+    private final Map<String, Credential> bySecret = new ConcurrentHashMap<>();
+    private final Map<String, AtomicInteger> turns = new ConcurrentHashMap<>();
+    private final Map<String, Window[]> windows = new HashMap<>();
+
+    FakeKlaviyo(Sandbox sandbox) {
+        this.sandbox = sandbox;
+    }
+
+    Account account(String organisation) {
+        return new Account(random(ALPHANUMERIC, 6), organisation);
+    }
+
+    /** Makes a key of the newer form, {@code pk_}, site id, underscore, 34 hexadecimal digits. */
+    Credential issue(Account account, String name) {
+        return add(account, "pk_" + account.id() + "_" + random(HEX, 34), name, false);
+    }
+
+    /** Makes an access token. */
+    Credential authorize(Account account) {
+        return add(account, "at" + random(ALPHANUMERIC, 60), "Drill app", true);
+    }
+
+    private Credential add(Account account, String secret, String name, boolean oauth) {
+        // Shaped like a ULID; the number in it keeps the listing in the order of issue.
+        String id = "01K" + (10_000 + bySecret.size()) + random("0123456789ABCDEFGHJKMNPQRSTVWXYZ", 18);
+        Credential made = new Credential(id, account, secret, name, oauth);
+        bySecret.put(secret, made);
+        return made;
+    }
+
+    /** The credential of that value if it opens the account. */
+    Optional<Credential> accepted(String secret) {
+        return known(secret).filter(credential -> credential.enabled);
+    }
+
+    Optional<Credential> known(String secret) {
+        return secret == null ? Optional.empty() : Optional.ofNullable(bySecret.get(secret));
+    }
+
+    /** An identifier: hexadecimal, and the same for the same name. No digest: loading its provider would cost 20 ms of start-up. */
+    static String hex(String name, int length) {
+        return text(new SplittableRandom(name.hashCode()), HEX, length);
+    }
+
+    private static String text(SplittableRandom random, String alphabet, int length) {
+        StringBuilder text = new StringBuilder(length);
+        while (text.length() < length) {
+            text.append(alphabet.charAt(random.nextInt(alphabet.length())));
+        }
+        return text.toString();
+    }
+
+    synchronized String random(int length) {
+        return random(ALPHANUMERIC, length);
+    }
+
+    private synchronized String random(String alphabet, int length) {
+        return text(random, alphabet, length);
+    }
+
+    // ---- answering
+
+    Reply answer(Request request) {
+        String path = request.path().replaceAll("/+$", "");
+        sandbox.setup.seen().accept(request.method() + " " + path);
+        Map<String, Object> limits = new LinkedHashMap<>();
+        Reply reply;
+        try {
+            reply = handle(request, path, limits);
+        } catch (Refusal refusal) {
+            reply = refusal.reply;
+        }
+        limits.put("server", "cloudflare");
+        limits.put("x-request-id", uniqueId());
+        limits.putIfAbsent("cf-ray", String.format("%016x-AMS", ThreadLocalRandom.current().nextLong()));
+        for (Map.Entry<String, Object> header : limits.entrySet()) {
+            // Klaviyo leaves the limits out of a 429 (klaviyo-api-python issue 15).
+            boolean fits = reply.status() != 429 || !header.getKey().startsWith("RateLimit");
+            reply = fits && !reply.headers().containsKey(header.getKey()) ? reply.with(header.getKey(), header.getValue()) : reply;
+        }
+        return reply;
+    }
+
+    private Reply handle(Request request, String path, Map<String, Object> limits) {
+        String authorization = request.header("authorization");
+        if (authorization != null && UNSENDABLE.matcher(authorization).matches()) {
+            throw edge();
+        }
+        Answers fault = fault(path);
+        Revision revision = revision(request.header("revision"));
+        boolean key = path.matches("/api/api-keys/[^/]+");
+        Optional<Collection> collection = COLLECTIONS.stream()
+                .filter(one -> path.equals(one.path) || key && one.type.equals("api-key")).findFirst();
+        Optional<String> scope = scope(request.method(), path, key, collection);
+        if (scope.isEmpty() && collection.isEmpty()) {
+            throw error(404, "not_found", "Not found.", "The path " + path + " could not be found");
+        }
+        offered(revision, scope.isPresent(), path.startsWith("/api/api-keys"));
+        Credential caller = authenticate(authorization);
+        if (!caller.scopes.contains(scope.orElseThrow())) {
+            throw error(403, "permission_denied", "You do not have permission to perform this action.",
+                    "Your API key is missing required scopes: " + scope.get());
+        }
+        Map<String, List<String>> parameters = parameters(request);
+        throttle(caller, request.method() + " " + path, tier(collection, parameters), fault == Answers.THROTTLED, limits);
+        if (!request.method().equals("GET") && !key) {
+            return write(request, path);
+        } else if (collection.isEmpty()) {
+            return Reply.json(200, JSON_API, map("data", List.of(), "links", map("self", sandbox.apiUrl() + path + "/")));
+        }
+        check(collection.get(), parameters);
+        Object data = key ? key(request, path, caller, parameters) : page(collection.get(), caller.account, parameters);
+        return Reply.json(200, JSON_API, map("data", data, "links", map("self", sandbox.apiUrl() + path + "/", "next", null)));
+    }
+
+    /** Refuses as the scenario says, or tells what it has in mind. */
+    private Answers fault(String path) {
+        Stretch now = sandbox.scenario().stretch(sandbox.millis() - sandbox.since());
+        boolean meant = now.paths().isEmpty() || now.paths().contains(path);
+        int turn = meant ? turns.computeIfAbsent(path, one -> new AtomicInteger()).getAndIncrement() : 0;
+        Answers fault = meant && !now.answers().isEmpty() ? now.answers().get(turn % now.answers().size()) : Answers.OK;
+        switch (fault) {
+            case CHALLENGE -> throw challenge();
+            case UNREACHABLE -> throw new Refusal(html(522, "Connection timed out"));
+            case UNAVAILABLE -> throw error(503, "error", "A server error occurred.", "The service is temporarily unavailable.");
+            // What Klaviyo's own back end says when it sheds load is not known (klaviyo-swift-sdk PR 619): no scope is named.
+            case SHED -> throw error(403, "permission_denied", "You do not have permission to perform this action.", "Forbidden.");
+            default -> now.late().ifPresent(Sandbox::pause);
+        }
+        if (path.matches("/api/v[12](/.*)?")) {
+            throw new Refusal(Reply.json(410, map("message", "This API has been retired and is no longer in service.")));
+        }
+        return fault;
+    }
+
+    /** The scope that a method of a path needs; empty when there is no such method, or no such path. */
+    private static Optional<String> scope(String method, String path, boolean key, Optional<Collection> collection) {
+        if (method.equals("GET") && collection.isPresent()) {
+            return collection.map(Collection::scope);
+        } else if (key) {
+            return method.equals("PATCH") ? Optional.of("credentials:write") : Optional.empty();
+        } else if (!Set.of("GET", "POST", "PATCH", "DELETE").contains(method) || !path.startsWith("/api/")) {
+            return Optional.empty();
+        }
+        return FAMILIES.keySet().stream().filter(one -> path.matches("/api/" + one + "(s|-[a-z-]+)?(/.*)?"))
+                .reduce((one, other) -> one.length() > other.length() ? one : other)
+                .map(family -> FAMILIES.get(family) + (method.equals("GET") ? ":read" : ":write"));
+    }
+
+    // Predictions lower the limit of profiles, as Klaviyo documents; what is not served gets a tier in the middle.
+    private static Tier tier(Optional<Collection> collection, Map<String, List<String>> parameters) {
+        boolean costly = parameters.getOrDefault("additional-fields[profile]", List.of("")).get(0).contains("predictive_analytics");
+        return costly || collection.isEmpty() ? Tier.M : collection.get().tier;
+    }
+
+    private Credential authenticate(String authorization) {
+        String[] parts = String.valueOf(authorization).split(" ", 2);
+        boolean oauth = parts[0].equals("Bearer") && parts.length == 2 && !parts[1].startsWith("pk_");
+        if (parts.length != 2 || !oauth && !parts[0].equals("Klaviyo-API-Key")) {
+            throw error(401, "not_authenticated", "Authentication credentials were not provided.",
+                    "Missing or invalid authorization scheme. Please use Klaviyo-API-Key.");
+        }
+        return accepted(parts[1]).filter(credential -> credential.oauth == oauth)
+                .orElseThrow(() -> error(401, "authentication_failed", "Incorrect authentication credentials.",
+                        // Klaviyo's words about a token are not documented: these are ours.
+                        oauth ? "The access token is invalid or has expired." : "Incorrect authentication credentials."));
+    }
+
+    // ---- revisions
+
+    /** Today, but never before the newest release: a machine whose clock is slow must still be able to drill. */
+    private static LocalDate today() {
+        LocalDate today = LocalDate.now(ZoneOffset.UTC);
+        LocalDate newest = LocalDate.parse(RELEASED.get(RELEASED.size() - 1));
+        return today.isBefore(newest) ? newest : today;
+    }
+
+    /** The newest revision that is in this phase of its life today. */
+    static String newestRevision(Phase phase) {
+        return RELEASED.stream().filter(date -> Revision.of(date).orElseThrow().phase(today()) == phase)
+                .reduce((older, newer) -> newer).orElseThrow();
+    }
+
+    private static Revision revision(String header) {
+        if (header == null || header.isBlank()) {
+            throw invalid("A revision header is required, such as revision: " + newestRevision(Phase.STABLE) + ".");
+        }
+        Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
+                .orElseThrow(() -> invalid("The revision must have the form YYYY-MM-DD[.suffix]."));
+        if (revision.phase(today()) == Phase.FUTURE) {
+            throw error(404, "not_found", "Not found.", "Unable to specify a future revision date");
+        }
+        return revision;
+    }
+
+    // What the real API answers to a retired date is not documented; 410 is what its retired v1 and v2 calls answered.
+    private static void offered(Revision revision, boolean method, boolean beta) {
+        if (revision.phase(today()) == Phase.RETIRED) {
+            throw error(410, "gone", "This revision has been retired.",
+                    "The revision " + revision + " has been retired and is no longer in service.");
+        }
+        String text = revision.toString();
+        if (!method || !(beta ? revision.beta() && text.compareTo(BETA) >= 0 : true)
+                || !RELEASED.contains(revision.date().toString()) || !beta && revision.beta()) {
+            throw error(404, "not_found", "Not found.", "No valid revisions found for method");
+        }
+    }
+
+    // ---- rate windows
+
+    /** One fixed window of time. */
+    private static final class Window {
+        private final long length;
+        private long opened = -1;
+        private int used;
+
+        private Window(long length) {
+            this.length = length;
+        }
+
+        private void at(long now) {
+            long current = Math.floorDiv(now, length) * length;
+            used = current == opened ? used : 0;
+            opened = current;
+        }
+
+        private long secondsLeft(long now) {
+            return Math.max(1, (opened + length - now + 999) / 1000);
+        }
+    }
+
+    /** Counts a request in its burst window (a second) and its steady one (a minute), which all keys of an account share. */
+    private synchronized void throttle(Credential caller, String endpoint, Tier tier, boolean drained, Map<String, Object> limits) {
+        long now = sandbox.millis();
+        Window[] pair = windows.computeIfAbsent(caller.account.id() + (caller.oauth ? " app " : " ") + endpoint,
+                bucket -> new Window[] {new Window(1_000), new Window(60_000)});
+        Arrays.stream(pair).forEach(window -> window.at(now));
+        pair[1].used = drained ? tier.steady : pair[1].used;
+        long wait = pair[1].used >= tier.steady ? pair[1].secondsLeft(now) : pair[0].used >= tier.burst ? pair[0].secondsLeft(now) : 0;
+        if (wait > 0) {
+            Refusal refusal = error(429, "throttled", "Request was throttled.", "Request was throttled. Expected available in "
+                    + wait + (wait == 1 ? " second." : " seconds."));
+            throw new Refusal(refusal.reply.with("Retry-After", wait));
+        }
+        pair[0].used++;
+        pair[1].used++;
+        limits.put("RateLimit-Limit", tier.steady);
+        limits.put("RateLimit-Remaining", tier.steady - pair[1].used);
+        limits.put("RateLimit-Reset", pair[1].secondsLeft(now));
+    }
+
+    // ---- reading
+
+    private static Map<String, List<String>> parameters(Request request) {
+        try {
+            return request.parameters();
+        } catch (IllegalArgumentException e) {
+            throw edge();
+        }
+    }
+
+    private static void check(Collection collection, Map<String, List<String>> parameters) {
+        parameters.forEach((name, values) -> {
+            String value = values.get(0);
+            String allowed = name.equals("fields[" + collection.type + "]") ? collection.fields
+                    : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "";
+            if (values.size() > 1) {
+                throw parameter(name, "'" + name + "' is given more than once.");
+            } else if (name.equals("page[size]") && collection.page[0] > 0) {
+                if (!value.matches("[1-9]\\d{0,3}") || Integer.parseInt(value) > collection.page[0]) {
+                    throw parameter(name, "Page size must be an integer between 1 and " + collection.page[0] + ".");
+                }
+            } else if (allowed.isEmpty()) {
+                // Neither does the sandbox: it filters, sorts and turns no page.
+                throw parameter(name, "'" + name + "' is not a valid query parameter for this endpoint.");
+            } else if (!Arrays.stream(value.split(",", -1)).allMatch(one -> List.of(allowed.split(" ")).contains(one.split("\\.")[0]))) {
+                throw parameter(name, "Not an allowed value. Valid choices are: " + allowed.replace(" ", ", ") + ".");
+            }
+        });
+    }
+
+    private List<Map<String, Object>> page(Collection collection, Account account, Map<String, List<String>> parameters) {
+        if (collection.type.equals("api-key")) {
+            return bySecret.values().stream().filter(one -> one.account.equals(account) && !one.oauth)
+                    .sorted(Comparator.comparing(one -> one.id)).map(one -> shown(one, collection, parameters)).toList();
+        }
+        int size = Optional.ofNullable(parameters.get("page[size]")).map(values -> Integer.parseInt(values.get(0)))
+                .orElse(collection.page[1]);
+        return IntStream.range(0, Math.min(size, collection.count)).mapToObj(index -> {
+            String id = collection.type.equals("account") ? account.id() : hex(account.id() + collection.type + index, 12);
+            return resource(collection, id, parameters, field -> value(collection.type, field, account, index));
+        }).toList();
+    }
+
+    private Map<String, Object> resource(Collection collection, String id, Map<String, List<String>> parameters,
+                                         Function<String, Object> value) {
+        String type = collection.type;
+        List<String> extra = list(parameters, "additional-fields[" + type + "]");
+        List<String> named = list(parameters, "fields[" + type + "]");
+        Map<String, Object> attributes = new LinkedHashMap<>();
+        for (String field : collection.fields.split(" ")) {
+            boolean asked = named.isEmpty() ? !List.of(collection.extra.split(" ")).contains(field)
+                    : named.stream().anyMatch(name -> name.split("\\.")[0].equals(field));
+            if (!field.equals("id") && (asked || extra.contains(field))) {
+                attributes.put(field, value.apply(field));
+            }
+        }
+        named.stream().filter(name -> name.contains(".") && attributes.get(name.split("\\.")[0]) instanceof Map<?, ?>)
+                .forEach(name -> ((Map<?, ?>) attributes.get(name.split("\\.")[0])).keySet()
+                        .removeIf(below -> !named.contains(name.split("\\.")[0] + "." + below)));
+        return map("type", type, "id", id, "attributes", attributes,
+                "links", map("self", sandbox.apiUrl() + collection.path + "/" + id + "/"));
+    }
+
+    private static List<String> list(Map<String, List<String>> parameters, String name) {
+        return parameters.containsKey(name) ? List.of(parameters.get(name).get(0).split(",")) : List.of();
+    }
+
+    /** Invented people and things, in the specification's shapes as far as somebody looks at them. */
+    private Object value(String type, String field, Account account, int index) {
+        return switch (field) {
+            case "contact_information" -> map("organization_name", account.organisation(), "default_sender_email", "hello@example.com",
+                    "website_url", "https://www.example.com");
+            case "public_api_key" -> account.id();
+            case "test_account" -> false;
+            case "timezone" -> "Europe/Amsterdam";
+            case "preferred_currency" -> "EUR";
+            case "email" -> "drill.person." + index + "@example.com";
+            case "name" -> "Drill " + type + " " + (index + 1);
+            case "location" -> map("city", "Utrecht", "country", "Netherlands");
+            case "created", "updated", "created_at", "updated_at", "last_event_date", "datetime" ->
+                STAMP.format(sandbox.at(sandbox.millis() - 90_000L * index).atOffset(ZoneOffset.UTC));
+            case "timestamp" -> sandbox.at(sandbox.millis() - 90_000L * index).getEpochSecond();
+            case "enabled" -> true;
+            // Klaviyo shows the address cut down to its origin.
+            case "endpoint_url" -> sandbox.webhookUrl().getScheme() + "://" + sandbox.webhookUrl().getAuthority();
+            case "event_properties", "properties", "integration", "subscriptions", "predictive_analytics" -> map("drill", true);
+            default -> null;
+        };
+    }
+
+    // ---- keys: listed, renamed, enabled and disabled; none is made, as with the real ones
+
+    private Map<String, Object> shown(Credential key, Collection collection, Map<String, List<String>> parameters) {
+        return resource(collection, key.id, parameters, field -> switch (field) {
+            case "name" -> key.name;
+            case "status" -> key.enabled ? "active" : "disabled";
+            case "scopes" -> new TreeSet<>(key.scopes);
+            case "redacted_key" -> "pk_****" + key.secret.substring(key.secret.length() - 4);
+            default -> value("api-key", field, key.account, 0);
+        });
+    }
+
+    private Map<String, Object> key(Request request, String path, Credential caller, Map<String, List<String>> parameters) {
+        String id = path.substring(path.lastIndexOf('/') + 1);
+        Credential key = bySecret.values().stream()
+                .filter(one -> one.id.equals(id) && one.account.equals(caller.account) && !one.oauth).findFirst()
+                .orElseThrow(() -> error(404, "not_found", "Not found.", "An API key with id " + id + " does not exist."));
+        if (request.method().equals("PATCH")) {
+            JsonNode data = document(request);
+            JsonNode attributes = data.path("attributes");
+            refuseUnless(data.path("type").asText().equals("api-key"), "/data/type", "'type' must be 'api-key'.");
+            refuseUnless(data.path("id").asText().equals(id), "/data/id", "'id' must match the id in the path.");
+            refuseUnless(attributes.isObject(), "/data/attributes", "'attributes' is required.");
+            attributes.fieldNames().forEachRemaining(name -> refuseUnless(Set.of("name", "status").contains(name),
+                    "/data/attributes/" + name, "'" + name + "' is not a valid field for the resource 'api-key'."));
+            String status = attributes.path("status").asText(key.enabled ? "active" : "disabled");
+            refuseUnless(Set.of("active", "disabled").contains(status), "/data/attributes/status",
+                    "'" + status + "' is not one of active, disabled.");
+            key.name = attributes.path("name").asText(key.name);
+            key.enabled = status.equals("active");
+            sandbox.changed();
+        }
+        return shown(key, COLLECTIONS.get(COLLECTIONS.size() - 1), parameters);
+    }
+
+    // ---- writing
+
+    private static Reply write(Request request, String path) {
+        if (!request.method().equals("DELETE") || request.body().length > 0) {
+            JsonNode data = document(request);
+            refuseUnless(data.path("type").isTextual(), "/data/type", "'type' is required.");
+            refuseUnless(data.path("attributes").isObject() || data.path("relationships").isObject(),
+                    "/data/attributes", "'attributes' is required.");
+            for (String part : path.equals("/api/events") ? List.of("metric", "profile") : List.<String>of()) {
+                refuseUnless(data.path("attributes").path(part).path("data").isObject(),
+                        "/data/attributes/" + part, "'" + part + "' is required.");
+            }
+        }
+        return new Reply(202, null, new byte[0], Map.of());
+    }
+
+    private static JsonNode document(Request request) {
+        String type = String.valueOf(request.header("content-type"));
+        refuseUnless(type.startsWith(JSON_API) || type.startsWith("application/json"), "/data", "Content-Type must be " + JSON_API + ".");
+        try {
+            return Json.read(request.body()).path("data");
+        } catch (IOException e) {
+            throw body("/data", "The request body is not valid JSON.");
+        }
+    }
+
+    private static void refuseUnless(boolean right, String pointer, String detail) {
+        if (!right) {
+            throw body(pointer, detail);
+        }
+    }
+
+    // ---- refusals
+
+    /** An answer that ends the handling of a request early. */
+    private static final class Refusal extends RuntimeException {
+        private static final long serialVersionUID = 1;
+        private final transient Reply reply;
+
+        private Refusal(Reply reply) {
+            super(null, null, false, false);
+            this.reply = reply;
+        }
+    }
+
+    private static Refusal error(int status, String code, String title, String detail) {
+        return error(status, code, title, detail, map("pointer", "/data/"));
+    }
+
+    private static Refusal error(int status, String code, String title, String detail, Map<String, Object> source) {
+        return new Refusal(Reply.json(status, JSON_API, map("errors", List.of(map("id", uniqueId(), "status", status, "code", code,
+                "title", title, "detail", detail, "source", source, "links", map(), "meta", map())))));
+    }
+
+    private static Refusal invalid(String detail) {
+        return error(400, "invalid", "Invalid input.", detail);
+    }
+
+    private static Refusal parameter(String name, String detail) {
+        return error(400, "invalid", "Invalid input.", detail, map("parameter", name));
+    }
+
+    private static Refusal body(String pointer, String detail) {
+        return error(400, "invalid", "Invalid input.", detail, map("pointer", pointer));
+    }
+
+    /** What the CDN says to a client that it takes for a robot. */
+    private static Refusal challenge() {
+        return new Refusal(html(403, "Just a moment...").with("cf-mitigated", "challenge"));
+    }
+
+    /** What the edge says to a request that it will not even pass on. */
+    private static Refusal edge() {
+        return new Refusal(html(400, "400 Bad Request").with("cf-ray", "-"));
+    }
+
+    private static Reply html(int status, String title) {
+        return Reply.text(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html lang=\"en-US\"><head><title>" + title
+                + "</title></head><body><center><h1>" + title + "</h1></center><hr><center>cloudflare</center></body></html>\n");
+    }
+
+    /** A UUID without the cost of a secure random number. */
+    private static String uniqueId() {
+        return new UUID(ThreadLocalRandom.current().nextLong(), ThreadLocalRandom.current().nextLong()).toString();
+    }
+}

@@ -1,0 +1,133 @@
+package runbook.sandbox;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** A sandbox with hands: its time can be moved, its keys and its status page changed, and it counts what it was asked. Safe for many threads. */
+public final class ControlledSandbox extends Sandbox {
+    /** Monotonic, as fast as wanted, and moved forward by hand. */
+    private static final class Time implements InstantSource {
+        private final Instant began = Instant.now();
+        private final long nanos = System.nanoTime();
+        private final AtomicLong skipped = new AtomicLong();
+        private final double speed;
+
+        private Time(double speed) {
+            this.speed = speed;
+        }
+
+        @Override
+        public Instant instant() {
+            return began.plusMillis((long) ((System.nanoTime() - nanos) / 1e6 * speed) + skipped.get());
+        }
+    }
+
+    private final Time time;
+    private final Map<String, Integer> requests;
+
+    private ControlledSandbox(String scenario, Duration latency, Time time, Map<String, Integer> requests) {
+        super(scenario(scenario), new Setup(0, latency, time, request -> requests.merge(request, 1, Integer::sum)));
+        this.time = time;
+        this.requests = requests;
+    }
+
+    /** Starts one in real time. */
+    public static ControlledSandbox start(String scenario) {
+        return start(scenario, Duration.ZERO, 1);
+    }
+
+    /** Starts one whose schedules and rate windows run so many times as fast; at 0 its time stands still. */
+    public static ControlledSandbox start(String scenario, Duration latency, double speed) {
+        return new ControlledSandbox(scenario, latency, new Time(speed), new ConcurrentSkipListMap<>());
+    }
+
+    private static Scenario scenario(String id) {
+        return Scenario.of(id).orElseThrow();
+    }
+
+    /** Goes over to another scenario, whose schedule starts now. */
+    public void enter(String scenario) {
+        enter(scenario(scenario));
+    }
+
+    /** Moves the time forward: rate windows open, schedules go on. */
+    public void advance(Duration by) {
+        time.skipped.addAndGet(by.toMillis());
+    }
+
+    /** Requests seen so far, by {@code METHOD /path} for the API, by site and path for the others. */
+    public Map<String, Integer> requests() {
+        return new TreeMap<>(requests);
+    }
+
+    /** Forgets what {@link #requests} counted and opens every rate window anew. */
+    public void forget() {
+        requests.clear();
+        advance(Duration.ofMinutes(1));
+    }
+
+    /** Disables or enables a private key, as a person does in Klaviyo's settings. */
+    public void enabled(String key, boolean enabled) {
+        klaviyo.known(key).orElseThrow().enabled = enabled;
+        changed();
+    }
+
+    /** Whether Klaviyo accepts this key. */
+    public boolean accepts(String key) {
+        return klaviyo.accepted(key).isPresent();
+    }
+
+    /** The id under which the beta API lists this key. */
+    public String keyId(String key) {
+        return klaviyo.known(key).orElseThrow().id;
+    }
+
+    /** Gives a key these scopes and no others. */
+    public void scopes(String key, Set<String> scopes) {
+        klaviyo.known(key).orElseThrow().scopes = Set.copyOf(scopes);
+        changed();
+    }
+
+    /** Opens another account, with rate limits of its own, and returns a valid key of it. */
+    public String openAccount(String organisation) {
+        return klaviyo.issue(klaviyo.account(organisation), "production").secret;
+    }
+
+    /** A valid access token of the responder's account. */
+    public String openToken() {
+        return klaviyo.authorize(klaviyo.known(newKey()).orElseThrow().account).secret;
+    }
+
+    /** Puts a key into the running application and into where it looks at a restart. */
+    @Override
+    public void appKey(String key) {
+        appKeySource(() -> Optional.ofNullable(key));
+        super.appKey(key);
+    }
+
+    /**
+     * Puts an incident on the status page.
+     *
+     * @param impact {@code minor}, {@code major}, {@code critical} or {@code maintenance}
+     * @param status {@code investigating}, {@code identified}, {@code monitoring}, {@code resolved}, …
+     * @param componentStatus what "Klaviyo API" shows
+     */
+    public void statusPage(String name, String impact, String status, String componentStatus, String body) {
+        int second = (int) Math.floorDiv(millis() - since(), 1000L);
+        page(Optional.of(new Scenario.Page(name, impact, List.of("Klaviyo API"),
+                List.of(new Scenario.Update(second, status, componentStatus, body)))));
+    }
+
+    /** Makes the status page all green. */
+    public void statusPageGreen() {
+        page(Optional.empty());
+    }
+}
