@@ -54,23 +54,27 @@ import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 
 /**
- * The command line of every script: it runs a command and turns whatever happens into the documented exit code and one clear
- * line ({@link #run(Object, String...)}), and it is the mixin with the options that scripts share, and what they add up to.
- * A script that has no use for some of them says so: {@code @Mixin Cli cli = Cli.without("--webhook-url")}.
+ * The command line of every script. {@link #run(Object, String...)} runs a command and turns whatever happens into the
+ * documented exit code and one clear line. An instance is the mixin with the options that scripts share, and what they
+ * add up to; a script that has no use for some of them says so: {@code @Mixin Cli cli = Cli.without("--webhook-url")}.
  */
 public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
     private static final int BUG = 1;
     /** The names of the options below, which scripts have or leave out. */
-    private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus", "revision",
-            "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json", "verbose", "quiet",
-            "no-color", "completion");
+    private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
+            "revision", "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json",
+            "verbose", "quiet", "no-color", "completion");
+    /** What carries over to printed commands; {@code --key-command} does not, for what it runs may hold a secret. */
+    private static final Set<String> CARRIED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
+            "revision", "key-file", "insecure-http", "timeout", "incident", "drill", "templates");
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
     /**
-     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own process.
+     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its
+     * own process.
      *
      * @param environment the environment variables
      * @param folder      the current folder, empty for the process's own: relative paths start there
@@ -92,7 +96,8 @@ public final class Cli {
             Charset charset = Screen.charset();
             return new Host(System.getenv(), Path.of(""), new FileInputStream(FileDescriptor.in),
                     new PrintStream(new FileOutputStream(FileDescriptor.out), true, charset),
-                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset, Screen.atTerminal());
+                    new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset,
+                    Screen.atTerminal());
         }
 
         /** A variable's value; empty where it is not set, or blank. */
@@ -138,8 +143,8 @@ public final class Cli {
     String revision;
 
     @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
-            description = "private key from a file, - for standard input (else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN "
-                    + "for OAuth)")
+            description = "private key from a file, - for standard input "
+                    + "(else KLAVIYO_PRIVATE_KEY, or KLAVIYO_ACCESS_TOKEN for OAuth)")
     String keyFile;
 
     @Option(names = "--key-command", paramLabel = "CMD", order = 1021,
@@ -190,7 +195,6 @@ public final class Cli {
     private Templates templates = Templates.builtIn();
     private Screen screen;
     private Sandbox sandbox;
-    private Thread sandboxEnd;
 
     private Cli(Predicate<String> wanted) {
         this.wanted = wanted;
@@ -294,7 +298,8 @@ public final class Cli {
 
     private static Set<String> ownOptions(CommandLine line) {
         Set<String> names = new TreeSet<>();
-        line.getCommandSpec().options().stream().map(Cli::name).filter(name -> !SHARED.contains(name)).forEach(names::add);
+        line.getCommandSpec().options().forEach(option -> names.add(name(option)));
+        names.removeAll(SHARED);
         line.getSubcommands().values().forEach(sub -> names.addAll(ownOptions(sub)));
         return names;
     }
@@ -351,8 +356,6 @@ public final class Cli {
     private void close() {
         if (sandbox != null) {
             sandbox.close();
-            Runtime.getRuntime().removeShutdownHook(sandboxEnd);
-            sandbox = null;
         }
     }
 
@@ -384,12 +387,9 @@ public final class Cli {
 
     /** Options that have a value without being given, each with where it stands. */
     private static List<String> elsewhere(CommandSpec spec, Values values) {
-        List<String> lines = new ArrayList<>();
-        for (OptionSpec option : spec.options()) {
-            values.of(name(option)).ifPresent(value ->
-                    lines.add(option.longestName() + " " + Text.safe(Launcher.open(value.text()), 80) + "   (" + value.source() + ")"));
-        }
-        return lines;
+        return spec.options().stream().flatMap(option -> values.of(name(option)).stream()
+                .map(value -> option.longestName() + " " + Text.safe(Launcher.open(value.text()), 80)
+                        + "   (" + value.source() + ")")).toList();
     }
 
     private static int headingOf(OptionSpec option) {
@@ -405,7 +405,8 @@ public final class Cli {
         }
         if (e.getArgSpec() instanceof OptionSpec option) {
             Help help = line.getHelp();
-            Help.Layout layout = help.createDefaultLayout(List.of(option), List.of(), Help.defaultColorScheme(Ansi.OFF));
+            Help.ColorScheme plain = Help.defaultColorScheme(Ansi.OFF);
+            Help.Layout layout = help.createDefaultLayout(List.of(option), List.of(), plain);
             layout.addOption(option, help.parameterLabelRenderer());
             host.err.print(layout);
         }
@@ -419,12 +420,10 @@ public final class Cli {
         if (!(e.getArgSpec() instanceof OptionSpec option)) {
             return e.getMessage();
         }
-        ParseResult parsed = e.getCommandLine().getParseResult();
-        boolean given = parsed != null && parsed.hasMatchedOption(option) || !values.of(name(option))
-                .map(Value::text).equals(Optional.ofNullable(e.getValue()));
-        String where = given ? "" : values.of(name(option)).map(value -> value.source() + ": ").orElse("");
+        Optional<Value> elsewhere = values.of(name(option)).filter(value -> value.text().equals(e.getValue()));
         String cause = e.getCause() instanceof IllegalArgumentException ? e.getCause().getMessage() : null;
-        return where + (cause == null ? e.getMessage() : option.longestName() + ": " + cause);
+        return elsewhere.map(value -> value.source() + ": ").orElse("")
+                + (cause == null ? e.getMessage() : option.longestName() + ": " + cause);
     }
 
     private static int failure(Host host, Exception e) {
@@ -497,7 +496,7 @@ public final class Cli {
         return Optional.ofNullable(drill).or(() -> host.env(GAME_DAY));
     }
 
-    /** What follows the drill's scenario after a colon ({@code revoked-key:restart}), for scripts that have such variants. */
+    /** What follows the drill's scenario after a colon, as in {@code revoked-key:restart}. */
     public Optional<String> variant() {
         return drill().filter(name -> name.contains(":")).map(name -> name.substring(name.indexOf(':') + 1));
     }
@@ -507,19 +506,18 @@ public final class Cli {
         return timeout;
     }
 
-    /** The sandbox behind {@code --drill}; empty in earnest. Started once, by whoever asks first, and closed when the run ends. */
+    /**
+     * The sandbox behind {@code --drill}, started by whoever asks first, closed when the run ends; empty in earnest.
+     */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
             Map<String, Scenario> scenarios = Scenario.all(templates);
-            if (!scenarios.containsKey(scenario(drill))) {
+            String name = scenario(drill);
+            if (!scenarios.containsKey(name)) {
                 throw new Problem("--drill " + Text.safe(drill, 40) + ": no such scenario"
-                        + Nearest.hint(drill, scenarios.keySet()));
+                        + Nearest.hint(name, scenarios.keySet()));
             }
-            Sandbox started = Sandbox.start(scenarios.get(scenario(drill)));
-            // Its servers' threads would hold up the exit, see Http.
-            sandboxEnd = new Thread(started::close, "end-sandbox");
-            Runtime.getRuntime().addShutdownHook(sandboxEnd);
-            sandbox = started;
+            sandbox = Sandbox.start(scenarios.get(name));
         }
         return Optional.ofNullable(sandbox);
     }
@@ -537,11 +535,12 @@ public final class Cli {
                         // The scheme stays in front of an OAuth token: Key tells by it which of the two it is.
                         .or(() -> host.env("KLAVIYO_ACCESS_TOKEN").map(token -> Key.of("Bearer " + token.strip())));
         if (key.isPresent() && !insecureHttp && isOpenHttp(target.api())) {
-            throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write https://, or "
-                    + "give --insecure-http");
+            throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write "
+                    + "https://, or give --insecure-http");
         }
         return new Settings(target, key,
-                Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision)).orElse(Revision.NEWEST.toString()),
+                Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision))
+                        .orElse(Revision.NEWEST.toString()),
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
                 new Settings.AppErrors(
                         List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))", "status"),
@@ -579,7 +578,8 @@ public final class Cli {
 
     private URI withoutLogin(String option, URI address) {
         if (address != null && address.getRawUserInfo() != null) {
-            throw new Problem(named(option) + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
+            throw new Problem(named(option)
+                    + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
         }
         return address;
     }
@@ -614,17 +614,17 @@ public final class Cli {
 
     // ---- the incident
 
-    /** The incident named by {@code --incident}, else the newest open one here; drills of each scenario and real ones apart. */
+    /** The incident named by {@code --incident}, else the newest open one here; drills and real ones apart. */
     public Optional<Incident> incident() throws IOException {
         return incident != null ? Optional.of(Incident.at(incident)) : openIn(incidents());
     }
 
-    /** Where incidents are kept when none is named: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
+    /** Where incidents are kept: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
     public Path incidents() {
         return host.path(values.of("incidents").map(Value::text).orElse(Incident.BASE));
     }
 
-    /** The open incident beside the one that {@code --incident} names, when that is a new one: perhaps the name was mistyped. */
+    /** The open incident beside a new one that {@code --incident} names: perhaps the name was mistyped. */
     public Optional<Incident> besideNew() throws IOException {
         Path base = incident == null ? null : incident.toAbsolutePath().getParent();
         return base == null || Files.exists(Incident.at(incident).journal().file()) ? Optional.empty() : openIn(base);
@@ -656,17 +656,14 @@ public final class Cli {
     }
 
     /**
-     * How the person started this script, so that the next one can be pasted the same way. What must not be shown is left
-     * out: a command that gives a key, logins and tokens in addresses.
+     * How the person started this script, so that the next one can be pasted the same way. What must not be shown is
+     * left out: a command that gives a key, logins and tokens in addresses.
      *
      * @param script  from a script's name to the words that start it
      * @param options options that carry over: where things are, in which incident
      * @param notes   what has to be said under the commands: what was left out of them, or is not known; may be empty
      */
     public record Launcher(UnaryOperator<String> script, String options, List<String> notes) {
-        private static final Set<String> CARRIED = Set.of("--api-url", "--status-url", "--app-url", "--webhook-url",
-                "--prometheus", "--revision", "--key-file", "--insecure-http", "--timeout", "--incident", "--drill", "--templates");
-
         static Launcher of(Host host, Values values, ParseResult parsed) {
             List<String> options = new ArrayList<>();
             List<String> left = new ArrayList<>();
@@ -675,7 +672,7 @@ public final class Cli {
                 String given = option.originalStringValues().isEmpty() ? "" : option.originalStringValues().get(0);
                 if (name.equals("--key-command")) {
                     left.add(name);
-                } else if (CARRIED.contains(name)) {
+                } else if (CARRIED.contains(name(option))) {
                     options.add(option.arity().max() == 0 ? name : name + " " + Text.word(open(given)));
                     if (!open(given).equals(given)) {
                         left.add("the login or token in " + name);
@@ -692,8 +689,8 @@ public final class Cli {
         // A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known.
         private static UnaryOperator<String> words(Host host, Values values, List<String> notes) {
             Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
-            Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog")).filter(name -> !name.isBlank())
-                    .or(() -> values.of("catalog").map(Value::text));
+            Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
+                    .filter(name -> !name.isBlank()).or(() -> values.of("catalog").map(Value::text));
             Path jar = ownJar();
             if (wrapper.isPresent()) {
                 return script -> Text.word(wrapper.get()) + " " + script;
@@ -701,10 +698,10 @@ public final class Cli {
                 return script -> "jbang " + Text.word(script + "@" + catalog.get());
             } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
                 return script -> "jbang " + script + ".java";
-            } else if (jar.toString().endsWith(".jar") && !jar.toString().replace('\\', '/').contains("/cache/jars/")) {
+            } else if (jar.toString().matches("(?!.*[/\\\\]cache[/\\\\]jars[/\\\\]).*\\.jar")) {
                 return script -> "java -jar " + Text.word(jar.resolveSibling(script + ".jar").toString());
             }
-            notes.add("CATALOG stands for where this script came from: set KLAVIYO_RUNBOOK_CATALOG, and commands name it");
+            notes.add("CATALOG is where this script came from: set KLAVIYO_RUNBOOK_CATALOG, and commands name it");
             return script -> "jbang " + script + "@CATALOG";
         }
 

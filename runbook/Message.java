@@ -30,9 +30,10 @@ import runbook.Http.Answer;
 import runbook.Incident.Event;
 
 /**
- * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows what
- * the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is said to be done before
- * the incident's state has it that something was. Every value is one printable, bounded line without a private key.
+ * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows
+ * what the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is said to be done
+ * before the incident's state has it that something was. Every value is one printable, bounded line without a private
+ * key.
  *
  * @param severity {@code P1} to {@code P4}, or empty when not known
  * @param state    where the incident stands
@@ -51,14 +52,15 @@ public record Message(String severity, State state, Instant at, Words words, Str
             "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
 
     /**
-     * What a diagnosis implies: nobody leads yet, the end is unknown, and the next message comes as for an incident that
-     * began now ({@link #due}). A resolved one announces no next message.
+     * What a diagnosis implies: nobody leads yet, the end is unknown, and the next message comes as for an incident
+     * that began now ({@link #due}). A resolved one announces no next message.
      *
      * @param diagnosis as {@code triage --json} names it
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at) {
         boolean over = state == State.RESOLVED;
-        Message plain = new Message(severity, state, at, Wording.of(templates, diagnosis).words(), "", over ? "resolved" : "unknown",
+        Words words = Wording.of(templates, diagnosis).words();
+        Message plain = new Message(severity, state, at, words, "", over ? "resolved" : "unknown",
                 over ? Optional.empty() : Optional.of(due(at, at)),
                 state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING,
                 Optional.empty());
@@ -84,8 +86,9 @@ public record Message(String severity, State state, Instant at, Words words, Str
     }
 
     /**
-     * When the message after the one at {@code now} is due, in an incident that began at {@code began}. As PagerDuty's guide
-     * for incident communication has it: scope within five minutes, then every twenty for two hours, hourly after that.
+     * When the message after the one at {@code now} is due, in an incident that began at {@code began}. As PagerDuty's
+     * guide for incident communication has it: scope within five minutes, then every twenty for two hours, hourly after
+     * that.
      */
     public static Instant due(Instant began, Instant now) {
         long minutes = Duration.between(began, now).toMinutes();
@@ -155,7 +158,10 @@ public record Message(String severity, State state, Instant at, Words words, Str
         return template.fill(internalValues(UnaryOperator.identity()));
     }
 
-    /** The internal text for {@link Slack#post}: what stands in its values cannot become a link or a mention; what the template says can. */
+    /**
+     * The internal text for {@link Slack#post}: what stands in its values cannot become a link or a mention; what the
+     * template says can.
+     */
     public String forSlack(Templates templates) {
         return forSlack(templates.template("slack.md"));
     }
@@ -249,7 +255,10 @@ public record Message(String severity, State state, Instant at, Words words, Str
         }
     }
 
-    /** What is known about lost data. A choice and no free text, so that the external message cannot name what it must not. */
+    /**
+     * What is known about lost data. A choice and no free text, so that the external message cannot name what it must
+     * not.
+     */
     public enum DataLoss {
         /** While it lasts, once something was done against it. */
         NOT_EXPECTED("No data loss is expected."),
@@ -285,7 +294,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
     public record Words(String impact, String rootCause, String action, String customers, String queued) { }
 
     /**
-     * All that {@code templates/diagnoses.json} says of one diagnosis. Templates may name what {@link Verdict} gives them.
+     * All that {@code templates/diagnoses.json} says of one diagnosis. Templates may name what {@link Verdict} gives
+     * them.
      *
      * @param title   one line
      * @param reason  why it is thought to be so, and how bad it is
@@ -324,13 +334,15 @@ public record Message(String severity, State state, Instant at, Words words, Str
         /** What the table has for a diagnosis; careful words for one that it lacks. */
         public static Wording of(Templates templates, String diagnosis) {
             Map<String, Wording> all = all(templates);
-            return all.getOrDefault(diagnosis, all.get(UNKNOWN));
+            return Optional.ofNullable(all.get(diagnosis)).or(() -> Optional.ofNullable(all.get(UNKNOWN)))
+                    .orElseThrow(() -> new Problem(templates.origin("diagnoses.json") + " has no row " + UNKNOWN));
         }
     }
 
     /**
-     * Posting to a Slack incoming webhook. Its address is a secret: it comes from the environment variable alone, and no
-     * message of ours shows any part of it. See https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+     * Posting to a Slack incoming webhook. Its address is a secret: it comes from the environment variable alone, and
+     * no message of ours shows any part of it. See
+     * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
      */
     public static final class Slack {
         /** The environment variable that holds the webhook's address. */
@@ -374,7 +386,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
             } catch (IllegalArgumentException e) {
                 // Said below without the text, which is a secret.
             }
-            throw new Problem(VARIABLE + " is no address: copy it again from Slack (it starts with https://hooks.slack.com/)");
+            throw new Problem(VARIABLE
+                    + " is no address: copy it again from Slack (it starts with https://hooks.slack.com/)");
         }
 
         /**
@@ -384,7 +397,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
          */
         public static Posted post(Http http, URI webhook, String text, Duration deadline) {
             byte[] body = Json.line(Json.of(Map.of("text", text))).getBytes(StandardCharsets.UTF_8);
-            Answer answer = http.once("POST", webhook, Map.of("content-type", "application/json; charset=utf-8"), body, deadline);
+            Map<String, String> headers = Map.of("content-type", "application/json; charset=utf-8");
+            Answer answer = http.once("POST", webhook, headers, body, deadline);
             if (answer instanceof Http.Reply reply) {
                 return judge(reply, webhook);
             }
@@ -399,10 +413,13 @@ public record Message(String severity, State state, Instant at, Words words, Str
                 return new Posted(true, "", OptionalLong.empty());
             }
             String advice = ADVICE.containsKey(said) ? ": " + ADVICE.get(said) : "";
-            return new Posted(false, "Slack refused it: HTTP " + reply.status() + " " + said + advice, reply.number("retry-after"));
+            String why = "Slack refused it: HTTP " + reply.status() + " " + said + advice;
+            return new Posted(false, why, reply.number("retry-after"));
         }
 
-        /** The text with the three characters escaped that Slack gives a meaning: no link, no mention can come of it. */
+        /**
+         * The text with the three characters escaped that Slack gives a meaning: no link, no mention can come of it.
+         */
         public static String escape(String text) {
             return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
         }
@@ -449,7 +466,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
         /**
          * The text with its values put in.
          *
-         * @param values strings; booleans, and collections of maps, for sections. An empty string is false to a section.
+         * @param values strings; booleans, and collections of maps, for sections. An empty string is false to a
+         *               section.
          * @throws Problem with the line and the nearest name, when the template is malformed or uses an unknown name
          */
         public String fill(Map<String, Object> values) {
@@ -486,8 +504,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
                 if (!known.contains(name)) {
                     String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
                             .orElseGet(() -> "; there are " + String.join(", ", known));
-                    throw new Problem(
-                            origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}" + instead);
+                    throw new Problem(origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}"
+                            + instead);
                 }
             }
         }

@@ -207,7 +207,10 @@ public final class Screen {
         return unicode ? symbols : ascii;
     }
 
-    /** An instant in UTC to the second, with the local time beside it where that is another: {@code 2026-11-23T03:04:05Z (04:04 CET)}. */
+    /**
+     * An instant in UTC to the second, with the local time beside it where that is another: {@code 2026-11-23T03:04:05Z
+     * (04:04 CET)}.
+     */
     public String time(Instant at) {
         String utc = at.truncatedTo(ChronoUnit.SECONDS).toString();
         boolean same = zone.getRules().getOffset(at).equals(ZoneOffset.UTC);

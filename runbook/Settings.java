@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -117,17 +118,22 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     }
 
     /**
-     * The texts and tables in {@code templates/}. A team's own folder ({@code --templates}, {@code KLAVIYO_TEMPLATES}) is laid
-     * over the built-in ones file by file: a file there takes the place of the whole file of that name, the others stay.
+     * The texts and tables in {@code templates/}. A team's own folder ({@code --templates}, {@code KLAVIYO_TEMPLATES})
+     * is laid over the built-in ones file by file: a file there takes the place of the whole file of that name, the
+     * others stay.
      *
-     * <p>{@link #text} gives a file as it is, {@link #template} as Mustache, {@link #table} as rows by id. Whatever is wrong
-     * with a file is a {@link Problem} (exit code 2) of one line that names file, id and field. Nothing is read before it is
-     * asked for, and nothing is remembered: a table belongs into a field of whoever uses it.
+     * <p>{@link #text} gives a file as it is, {@link #template} as Mustache, {@link #table} as rows by id. Whatever is
+     * wrong with a file is a {@link Problem} (exit code 2) of one line that names file, id and field. Nothing is read
+     * before it is asked for, and nothing is remembered: a table belongs into a field of whoever uses it.
      */
     public static final class Templates {
-        /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=templates/slack.md}). */
-        public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md", "postmortem.html",
-                "diagnoses.json", "stores.json", "redaction.json", "scenarios.json", "team.properties");
+        /**
+         * Every file that there is; a script carries those that it needs ({@code //FILES
+         * templates/=templates/slack.md}).
+         */
+        public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
+                "postmortem.html", "diagnoses.json", "stores.json", "redaction.json", "scenarios.json",
+                "team.properties");
 
         private static final Templates BUILT_IN = new Templates(null);
         private static final long LARGEST = 1 << 20;
@@ -217,8 +223,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /**
-         * A JSON table: an object whose fields are the rows' ids, in their order. Each row is read into the record {@code row}
-         * as {@link Json#table} says.
+         * A JSON table: an object whose fields are the rows' ids, in their order. Each row is read into the record
+         * {@code row} as {@link Json#table} says.
          *
          * @throws Problem that names file, id and field
          */
@@ -227,8 +233,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /**
-         * Writes all built-in files that came with the script into a folder, to start a team's own with. Files that are there
-         * stay as they are.
+         * Writes all built-in files that came with the script into a folder, to start a team's own with. Files that are
+         * there stay as they are.
          *
          * @return the files written
          * @throws Problem when the folder cannot be written
@@ -260,8 +266,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public record Value(String text, String source) { }
 
     /**
-     * Values that stand elsewhere than on the command line. The later wins: {@code templates/team.properties},
-     * {@code ~/.klaviyo-runbook.properties}, the environment. Names are the options' long names without dashes; what only one
+     * Values that stand elsewhere than on the command line. The later wins: {@code templates/team.properties}, {@code
+     * ~/.klaviyo-runbook.properties}, the environment. Names are the options' long names without dashes; what only one
      * script has is written {@code rotate-key.to}. Neither file may hold a secret.
      */
     public static final class Values {
@@ -303,22 +309,25 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
          */
         static Values read(Map<String, String> environment, Path home, Templates templates, String script) {
             Path own = home.resolve(".klaviyo-runbook.properties");
-            Source person = new Source(own.toString(), Files.isRegularFile(own) ? parse(own.toString(), Templates.read(own))
-                    : new Properties());
-            Source team = templates == null || !templates.carries("team.properties") ? new Source("", new Properties())
-                    : new Source(templates.origin("team.properties"),
-                            parse(templates.origin("team.properties"), templates.text("team.properties")));
-            return new Values(environment, script, List.of(person, team));
+            List<Source> files = new ArrayList<>();
+            if (Files.isRegularFile(own)) {
+                files.add(parse(own.toString(), Templates.read(own)));
+            }
+            if (templates != null && templates.carries("team.properties")) {
+                files.add(parse(templates.origin("team.properties"), templates.text("team.properties")));
+            }
+            return new Values(environment, script, files);
         }
 
-        private static Properties parse(String origin, String text) {
+        private static Source parse(String origin, String text) {
             try {
                 Properties values = new Properties();
                 values.load(new StringReader(text));
                 values.forEach((name, value) -> refuseSecret(origin, name.toString(), value.toString()));
-                return values;
+                return new Source(origin, values);
             } catch (IOException | IllegalArgumentException e) {
-                throw new Problem(origin + " is no properties file (name=value a line): " + Text.safe(e.getMessage(), 80));
+                throw new Problem(origin + " is no properties file (name=value a line): "
+                        + Text.safe(e.getMessage(), 80));
             }
         }
 

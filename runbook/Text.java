@@ -30,14 +30,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Settings.Problem;
 
@@ -76,7 +73,7 @@ public final class Text {
     public static final class Durations {
         private static final Duration LONGEST = Duration.ofDays(3_650);
         private static final Pattern FORM =
-                Pattern.compile("(?:(\\d{1,9})d)?(?:(\\d{1,9})h)?(?:(\\d{1,9})m(?!s))?(?:(\\d{1,9})s)?(?:(\\d{1,9})ms)?");
+                Pattern.compile("(?:(N)d)?(?:(N)h)?(?:(N)m(?!s))?(?:(N)s)?(?:(N)ms)?".replace("N", "\\d{1,9}"));
 
         private Durations() { }
 
@@ -91,8 +88,8 @@ public final class Text {
             if (text.isBlank() || !parts.matches()) {
                 throw refused(text, text.strip().equals("0") ? "has to be more than 0" : "is no duration");
             }
-            Duration duration = Duration.ofDays(number(parts, 1)).plusHours(number(parts, 2)).plusMinutes(number(parts, 3))
-                    .plusSeconds(number(parts, 4)).plusMillis(number(parts, 5));
+            Duration duration = Duration.ofDays(number(parts, 1)).plusHours(number(parts, 2))
+                    .plusMinutes(number(parts, 3)).plusSeconds(number(parts, 4)).plusMillis(number(parts, 5));
             if (duration.isZero() || duration.compareTo(LONGEST) > 0) {
                 throw refused(text, duration.isZero() ? "has to be more than 0" : "is longer than ten years");
             }
@@ -100,14 +97,17 @@ public final class Text {
         }
 
         private static IllegalArgumentException refused(String text, String why) {
-            return new IllegalArgumentException("'" + Text.safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m");
+            return new IllegalArgumentException("'" + safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m");
         }
 
         private static long number(Matcher parts, int group) {
             return parts.group(group) == null ? 0 : Long.parseLong(parts.group(group));
         }
 
-        /** The shortest reading that keeps two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 1 h 30 min}, {@code 3 d 4 h}. */
+        /**
+         * The shortest reading that keeps two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 1 h 30
+         * min}, {@code 3 d 4 h}.
+         */
         public static String words(Duration duration) {
             long millis = duration.toMillis();
             if (millis < 1_000) {
@@ -142,15 +142,22 @@ public final class Text {
 
         /** The nearest of the names by edit distance, where one is near enough to be meant. */
         public static Optional<String> to(String wrong, Collection<String> names) {
-            return names.stream()
-                    .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, Math.max(wrong.length(), name.length()) / 2))
-                    .min(Comparator.comparingInt((String name) -> distance(wrong, name)).thenComparing(Comparator.naturalOrder()));
+            return names.stream().sorted()
+                    .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, longest(wrong, name) / 2))
+                    .min(Comparator.comparingInt(name -> distance(wrong, name)));
         }
 
-        /** What a message says of a wrong name: {@code , did you mean outage?} where one is near, else all that there are. */
+        /**
+         * What a message says of a wrong name: {@code , did you mean outage?} where one is near, else all that there
+         * are.
+         */
         public static String hint(String wrong, Collection<String> names) {
             return to(wrong, names).map(near -> ", did you mean " + near + "?")
                     .orElseGet(() -> "; there are " + String.join(", ", names));
+        }
+
+        private static int longest(String a, String b) {
+            return Math.max(a.length(), b.length());
         }
 
         private static int distance(String a, String b) {
@@ -222,8 +229,8 @@ public final class Text {
 
         /**
          * A tree of plain values: maps, collections, strings, numbers, booleans and nulls as they are, trees kept,
-         * anything else (instants, enums, addresses) by its {@code toString()}. Fields stand in the map's order where it has
-         * one, or else by name: {@code Map.of} has another with each start.
+         * anything else (instants, enums, addresses) by its {@code toString()}. Fields stand in the map's order where
+         * it has one, or else by name: {@code Map.of} has another with each start.
          */
         public static JsonNode of(Object value) {
             JsonNodeFactory nodes = JsonNodeFactory.instance;
@@ -248,7 +255,8 @@ public final class Text {
         }
 
         private static Map<?, ?> ordered(Map<?, ?> map) {
-            return map instanceof LinkedHashMap || map instanceof SortedMap || map instanceof EnumMap ? map : new TreeMap<>(map);
+            boolean ordered = map instanceof LinkedHashMap || map instanceof SortedMap || map instanceof EnumMap;
+            return ordered ? map : new TreeMap<>(map);
         }
 
         /** The tree on one line. */
@@ -266,15 +274,16 @@ public final class Text {
         }
 
         /**
-         * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's components by
-         * name; a component {@code id} gets the row's id. Components are strings, numbers, booleans, enums (by name, whatever
-         * the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, trees ({@link JsonNode}), Mustache templates
-         * ({@link Message.Template}), records, and lists and maps (by string) of those. An {@link Optional} may be missing; a
-         * missing list or map is empty; anything else has to be there. A record's constructor refuses what makes no sense with
-         * an {@link IllegalArgumentException}, whose message says what to write.
+         * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
+         * components by name; a component {@code id} gets the row's id. Components are strings, numbers, booleans,
+         * enums (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, trees ({@link
+         * JsonNode}), Mustache templates ({@link Message.Template}), records, and lists and maps (by string) of those.
+         * An {@link Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
+         * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
+         * write.
          *
-         * @param origin the file, for messages
-         * @param team   whether a team wrote it: then its Mustache templates are parsed at once, not when they are filled
+         * @param origin the file, for messages @param team   whether a team wrote it: then its Mustache templates are
+         * parsed at once, not when they are filled
          * @return rows by id, in the table's order
          * @throws Problem of one line that names file, id and field
          */
@@ -310,7 +319,7 @@ public final class Text {
             }
             String prefix = field.isEmpty() ? "" : field + ".";
             RecordComponent[] components = type.getRecordComponents();
-            Set<String> known = Stream.of(components).map(RecordComponent::getName).collect(Collectors.toCollection(TreeSet::new));
+            List<String> known = Stream.of(components).map(RecordComponent::getName).sorted().toList();
             node.fieldNames().forEachRemaining(name -> {
                 if (!known.contains(name)) {
                     throw wrong(prefix + safe(name, 40), "is no field" + Nearest.hint(name, known));
@@ -387,17 +396,20 @@ public final class Text {
             } else if (type == double.class && node.isNumber()) {
                 return node.doubleValue();
             } else if (type.isPrimitive() || !node.isTextual()) {
-                throw wrong(field, "has to be " + (type == boolean.class ? "true or false" : type.isPrimitive() ? "a number" : "text"));
+                String fit = type == boolean.class ? "true or false" : type.isPrimitive() ? "a number" : "text";
+                throw wrong(field, "has to be " + fit);
             }
             return type.isEnum() ? constant(field, node.textValue(), type) : fromText(field, node.textValue(), type);
         }
 
         private Object constant(String field, String text, Class<?> type) {
-            String name = text.replace('-', '_');
-            return Stream.of(type.getEnumConstants()).filter(constant -> ((Enum<?>) constant).name().equalsIgnoreCase(name))
-                    .findFirst().orElseThrow(() -> wrong(field, "is " + safe(text, 40) + Nearest.hint(text,
-                            Stream.of(type.getEnumConstants()).map(one -> one.toString().toLowerCase(Locale.ROOT)
-                                    .replace('_', '-')).toList())));
+            Map<String, Object> known = new LinkedHashMap<>();
+            for (Object constant : type.getEnumConstants()) {
+                known.put(((Enum<?>) constant).name().toLowerCase(Locale.ROOT).replace('_', '-'), constant);
+            }
+            String name = text.toLowerCase(Locale.ROOT).replace('_', '-');
+            return Optional.ofNullable(known.get(name)).orElseThrow(() ->
+                    wrong(field, "is " + safe(text, 40) + Nearest.hint(text, known.keySet())));
         }
 
         private Object fromText(String field, String text, Class<?> type) {
