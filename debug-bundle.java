@@ -22,6 +22,7 @@
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/TlsFault.java
+//SOURCES runbook/Tool.java
 //SOURCES runbook/Verdict.java
 //SOURCES runbook/bundle/AppBody.java
 //SOURCES runbook/bundle/Archive.java

@@ -17,6 +17,7 @@
 //SOURCES runbook/Settings.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/TlsFault.java
+//SOURCES runbook/Tool.java
 //SOURCES runbook/redact/ByteClass.java
 //SOURCES runbook/redact/EncodedRuns.java
 //SOURCES runbook/redact/FlatSets.java

@@ -21,6 +21,7 @@
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/TlsFault.java
+//SOURCES runbook/Tool.java
 //SOURCES runbook/redact/ByteClass.java
 //SOURCES runbook/redact/EncodedRuns.java
 //SOURCES runbook/redact/FlatSets.java

@@ -243,6 +243,7 @@ public final class Cli {
         CommandLine line = new CommandLine(command);
         List<Cli> mixins = mixins(line);
         try {
+            Key.refuseIn(arguments);
             prepare(line, host, mixins, arguments);
             return line.execute(arguments);
         } catch (Problem problem) {
@@ -531,9 +532,7 @@ public final class Cli {
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::credential).map(Key::of)
-                : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY")
-                        // The scheme stays in front of an OAuth token: Key tells by it which of the two it is.
-                        .or(() -> host.env("KLAVIYO_ACCESS_TOKEN").map(token -> Key.of("Bearer " + token.strip())));
+                : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp && isOpenHttp(target.api())) {
             throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write "
                     + "https://, or give --insecure-http");

@@ -87,7 +87,7 @@ public final class Http {
      */
     public Answer api(String method, String target, String revision, byte[] body, Duration deadline) {
         Map<String, String> headers = new TreeMap<>(Map.of("revision", revision, "Accept", "application/vnd.api+json"));
-        settings.key().ifPresent(key -> headers.put("Authorization", "Klaviyo-API-Key " + key.cleaned().reveal()));
+        settings.key().ifPresent(key -> headers.put("Authorization", key.authorization()));
         if (body != null) {
             headers.put("Content-Type", "application/vnd.api+json");
         }

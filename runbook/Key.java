@@ -7,67 +7,114 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import runbook.Settings.Problem;
 
 /**
- * A Klaviyo private key as somebody gave it, which may not be one. Its value leaves this class only through
- * {@link #reveal()}; everything that prints it shows its kind, length and fingerprint.
+ * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app. Its value leaves this
+ * class only through {@link #reveal()} and {@link #authorization()}; everything that prints it shows its kind, length and
+ * fingerprint. What the application sends is the value as it is stored: a key that works only {@link #cleaned()} is not fine.
  */
 public final class Key {
     // The forms known to TruffleHog's Klaviyo detector: older keys, and newer ones with the public site id inside.
     private static final Pattern OLDER = Pattern.compile("pk_[0-9a-f]{34}");
-    private static final Pattern NEWER = Pattern.compile("pk_[A-Za-z0-9]{6}_[0-9a-f]{34}");
+    private static final Pattern NEWER = Pattern.compile("pk_([A-Za-z0-9]{6})_[0-9a-f]{34}");
     private static final Pattern PUBLIC = Pattern.compile("[A-Za-z0-9]{6}");
+    private static final Pattern BEARER = Pattern.compile("(?is)\\W*(?:authorization:\\s*)?bearer\\s+(?!\\W*pk_)(.*)");
     // Looser than the forms above: what looks like a key must never be shown, whatever its case and the typing error in it.
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
+    private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
+    private static final int LONGEST = 4_096;
+    private static final int LONGEST_FILE = 1 << 20;
+    private static final int SHORTEST_TOKEN = 16;
+    private static final Duration COMMAND = Duration.ofMinutes(1);
+    /** Tokens have no form by which they could be recognised: those that were given are remembered, to be masked. */
+    private static final Set<String> TOKENS = ConcurrentHashMap.newKeySet();
 
     private record Fault(Pattern when, String says) { }
 
-    private static final List<Fault> FAULTS = List.of(
-            new Fault(Pattern.compile("(?s)\\s*"), "it is empty"),
-            new Fault(Pattern.compile("(?s).*[\\r\\n].*"), "it contains a line break: store it without one (echo -n)"),
-            new Fault(Pattern.compile("(?s)(\\s.*|.*\\s)"), "it has white space around it"),
-            new Fault(
-                    Pattern.compile("(?s)\\s*[\"'`].*|.*[\"'`]\\s*"),
-                    "it has quotes around it: they were stored as part of it"),
-            new Fault(
-                    Pattern.compile("(?is)\\W*bearer\\s.*"),
-                    "it starts with 'Bearer': Klaviyo's scheme is Klaviyo-API-Key, and the variable holds the key"
-                            + " alone"),
-            new Fault(
-                    Pattern.compile("(?is)\\W*(authorization:|klaviyo-api-key\\s).*"),
-                    "it is a whole header: keep only the part that starts with pk_"),
-            new Fault(PUBLIC, "it is a public key (site id, 6 characters): private keys start with pk_"),
-            new Fault(Pattern.compile("(?s).*\\S\\s+\\S.*"), "it has white space inside"),
-            new Fault(Pattern.compile("(?s).*[^\\x21-\\x7e\\s].*"), "it has characters that no header can carry"));
-
-    private final String raw;
-
-    private Key(String raw) {
-        this.raw = raw;
+    private static Fault fault(String when, String says) {
+        return new Fault(Pattern.compile("(?is)" + when), says);
     }
 
-    /** The key as given, not judged. */
+    private static final List<Fault> FAULTS = List.of(
+            fault("\\s*", "it is empty"),
+            fault(".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"),
+            fault("(\\s.*|.*\\s)", "it has white space around it"),
+            fault("\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"),
+            fault("\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key, and the"
+                    + " variable holds the key alone"),
+            fault("\\W*(authorization:|klaviyo-api-key\\s).*", "it is a whole header: keep only the part that starts with pk_"),
+            fault("\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*", "it is a whole assignment: keep only the part after the ="),
+            fault(PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"),
+            fault(".*\\S\\s+\\S.*", "it has white space inside"),
+            fault(".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"));
+
+    private final String raw;
+    private final boolean token;
+
+    private Key(String raw, boolean token) {
+        this.raw = raw;
+        this.token = token || BEARER.matcher(raw).matches();
+        if (this.token && cleanToken(raw).length() >= SHORTEST_TOKEN) {
+            TOKENS.add(cleanToken(raw));
+        }
+    }
+
+    /** A key as given, not judged. What begins with {@code Bearer} and is no private key is an access token. */
     public static Key of(String raw) {
-        return new Key(raw);
+        return new Key(raw, false);
+    }
+
+    /** An access token as given, not judged. */
+    public static Key token(String raw) {
+        return new Key(raw, !raw.contains("pk_"));
+    }
+
+    // ---- what it is
+
+    /** Whether it is the access token of an OAuth app, which expires and is refreshed, and is nothing to rotate. */
+    public boolean token() {
+        return token;
     }
 
     /** What is wrong with its form, each in words that complete "the key is unfit: …"; empty when it can be sent. */
     public List<String> faults() {
-        return FAULTS.stream().filter(fault -> fault.when.matcher(raw).matches()).map(Fault::says)
-                .limit(raw.isBlank() ? 1 : FAULTS.size()).toList();
+        String judged = token ? BEARER.matcher(raw).replaceFirst("$1") : raw;
+        List<String> faults = FAULTS.stream().filter(fault -> fault.when.matcher(judged).matches()).map(Fault::says)
+                .limit(judged.isBlank() ? 1 : FAULTS.size()).toList();
+        if (faults.isEmpty() && !token && !known()) {
+            boolean inside = !cleaned().raw.equals(raw) || OLDER.matcher(raw).find() || NEWER.matcher(raw).find();
+            String capitals = raw.toLowerCase();
+            return inside ? List.of("it has characters before or after it that are not part of the key")
+                    : OLDER.matcher(capitals).matches() || NEWER.matcher(capitals).matches()
+                    ? List.of("it has capital letters where keys have none") : List.of();
+        }
+        return faults;
     }
 
     /** The key without what is commonly pasted around it (quotes, white space, scheme), so that it can be tried all the same. */
     public Key cleaned() {
-        Matcher inside = Pattern.compile("pk_[A-Za-z0-9_]+").matcher(raw);
-        return inside.find() ? new Key(inside.group()) : new Key(raw.replaceAll("[^\\x21-\\x7e]", ""));
+        if (token) {
+            return new Key(cleanToken(raw), true);
+        }
+        return Stream.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+")).map(form -> form.matcher(raw)).filter(Matcher::find)
+                .findFirst().map(inside -> new Key(inside.group(), false))
+                .orElseGet(() -> new Key(raw.replaceAll("[^\\x21-\\x7e]", ""), false));
+    }
+
+    private static String cleanToken(String raw) {
+        return BEARER.matcher(raw).replaceFirst("$1").replaceAll("[^\\x21-\\x7e]|^\\W*[\"'`]|[\"'`;,]\\W*$", "");
     }
 
     /** Whether it has one of the two published forms. A key that does not may still work: forms have changed before. */
@@ -75,15 +122,20 @@ public final class Key {
         return OLDER.matcher(raw).matches() || NEWER.matcher(raw).matches();
     }
 
-    /** {@code older form}, {@code newer form}, {@code public key} or {@code unknown form}. */
+    /** {@code older form}, {@code newer form}, {@code public key}, {@code access token} or {@code unknown form}. */
     public String kind() {
-        if (OLDER.matcher(raw).matches()) {
-            return "older form";
-        }
-        if (NEWER.matcher(raw).matches()) {
-            return "newer form";
+        if (token) {
+            return "access token";
+        } else if (known()) {
+            return OLDER.matcher(raw).matches() ? "older form" : "newer form";
         }
         return PUBLIC.matcher(raw).matches() ? "public key" : "unknown form";
+    }
+
+    /** The account id inside a key of the newer form: the public site id. */
+    public Optional<String> site() {
+        Matcher form = NEWER.matcher(raw);
+        return form.matches() ? Optional.of(form.group(1)) : Optional.empty();
     }
 
     /** The first 8 hex digits of the SHA-256 of its bytes: enough to tell keys apart, useless to guess one. */
@@ -101,21 +153,30 @@ public final class Key {
         return kind() + ", " + Text.count(raw.length(), "character") + ", sha256 " + fingerprint();
     }
 
-    /** The value itself. For a request header or a child's standard input; never for anything a person or a file sees. */
+    /** The value itself, for a child's standard input; never for anything that a person or a file sees. */
     public String reveal() {
         return raw;
     }
 
-    /** The text with everything that looks like a private key masked. */
+    /** The {@code Authorization} header of a request: the cleaned value in the scheme that belongs to its kind. */
+    public String authorization() {
+        return (token ? "Bearer " : "Klaviyo-API-Key ") + cleaned().raw;
+    }
+
+    /** The text with everything that looks like a private key masked, and every access token that was given. */
     public static String mask(String text) {
-        return text.contains("pk_") || text.contains("PK_") ? MASKED.matcher(text).replaceAll("pk_[masked]") : text;
+        boolean likely = text.contains("k_") || text.contains("K_");
+        String masked = likely ? MASKED.matcher(text).replaceAll("pk_[masked]") : text;
+        for (String token : TOKENS) {
+            masked = masked.replace(token, "[token masked]");
+        }
+        return masked;
     }
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof Key key
-                && MessageDigest.isEqual(
-                        raw.getBytes(StandardCharsets.UTF_8), key.raw.getBytes(StandardCharsets.UTF_8));
+        return other instanceof Key key && token == key.token && MessageDigest.isEqual(
+                raw.getBytes(StandardCharsets.UTF_8), key.raw.getBytes(StandardCharsets.UTF_8));
     }
 
     @Override
@@ -130,84 +191,120 @@ public final class Key {
 
     // ---- where it comes from
 
-    private static final int LONGEST = 4_096;
+    /**
+     * Refuses a command line with a private key in it: there it is in the shell's history, and in the list of processes. What a
+     * key command is made of is its writer's business.
+     *
+     * @throws Problem that does not repeat the key
+     */
+    public static void refuseIn(String... arguments) {
+        for (int i = 0; i < arguments.length; i++) {
+            boolean command = arguments[i].matches("(?s)--(new-)?key-command=.*")
+                    || i > 0 && arguments[i - 1].matches("--(new-)?key-command");
+            if (!command && ARGUMENT.matcher(arguments[i]).find()) {
+                throw new Problem("a private key stands on the command line, where the shell's history and every process list"
+                        + " have it: give --key-file FILE (- for standard input) or KLAVIYO_PRIVATE_KEY, and rotate that key");
+            }
+        }
+    }
 
     /**
      * Reads a key from the first of these that is given.
      *
-     * @param host     where standard input, variables and files are
-     * @param option   how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
-     * @param file     a file, {@code -} for standard input, or null
-     * @param command  a command run by the shell, or null
-     * @param variable the environment variable to fall back on
+     * @param host      where standard input, variables and files are
+     * @param option    how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
+     * @param file      a file, {@code FILE#VARIABLE} of a dotenv file, {@code -} for standard input, or null
+     * @param command   a line for the shell that prints the key, or null
+     * @param variables the environment variables to fall back on, in order; one whose name ends in TOKEN holds an access token,
+     *                  and an empty one is none
      * @return the key as it stands there, less one line end; empty when nothing is given
      * @throws Problem when file or command give nothing that could be a key
      */
-    public static Optional<Key> read(Cli.Host host, String option, String file, String command, String variable) {
+    public static Optional<Key> read(Cli.Host host, String option, String file, String command, String... variables) {
         if (file != null && command != null) {
             throw new Problem(option + "-file and " + option + "-command exclude each other: give one");
         }
         if (file != null) {
-            return Optional.of(fromFile(host, option, file));
+            return Optional.of(fromFile(host, option + "-file", file));
         }
-        return command != null
-                ? Optional.of(fromCommand(option, command))
-                : host.env(variable).map(Key::of);
+        return command != null ? Optional.of(fromCommand(host, option + "-command", command))
+                : Stream.of(variables).flatMap(name -> host.env(name).map(value -> named(name, value)).stream()).findFirst();
+    }
+
+    private static Key named(String variable, String value) {
+        return variable.endsWith("TOKEN") ? token(value) : of(value);
     }
 
     private static Key fromFile(Cli.Host host, String option, String file) {
-        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(host.path(file))) {
-            return fromBytes(option + "-file", input.readNBytes(LONGEST + 1));
-        } catch (IOException e) {
-            throw new Problem(option + "-file cannot be read: " + Incident.why(e));
-        }
-    }
-
-    private static Key fromCommand(String option, String command) {
-        try {
-            // The command's own complaints go to the person; only its standard output is the key.
-            ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", command)
-                    .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                    .redirectError(ProcessBuilder.Redirect.INHERIT);
-            // It is to bring a key, not to be given one.
-            builder.environment().keySet().removeAll(List.of("KLAVIYO_PRIVATE_KEY", "KLAVIYO_NEW_PRIVATE_KEY"));
-            Process process = builder.start();
-            Thread killer = new Thread(() -> killAfterAMinute(process));
-            killer.setDaemon(true);
-            killer.start();
-            byte[] output = process.getInputStream().readNBytes(LONGEST + 1);
-            int exit = process.waitFor();
-            if (exit != 0) {
-                throw new Problem(option + "-command ended with exit code " + exit + ": run it by hand to see why");
+        int hash = file.lastIndexOf('#');
+        boolean inside = hash > 0 && !Files.exists(host.path(file));
+        Path path = host.path(inside ? file.substring(0, hash) : file);
+        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(path)) {
+            byte[] bytes = input.readNBytes(LONGEST_FILE);
+            Map<String, String> assigned = assignments(new String(bytes, StandardCharsets.UTF_8));
+            String shown = Text.safe(path.toString(), 80);
+            if (inside) {
+                String variable = file.substring(hash + 1);
+                return Optional.ofNullable(assigned.get(variable)).filter(value -> !value.isBlank())
+                        .map(value -> named(variable, value)).orElseThrow(() -> new Problem(
+                                option + ": " + shown + " sets no " + Text.safe(variable, 60) + names(assigned)));
             }
-            return fromBytes(option + "-command", output);
-        } catch (IOException e) {
-            throw new Problem(option + "-command cannot be run: " + Incident.why(e));
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new Problem(option + "-command was interrupted");
-        }
-    }
-
-    private static void killAfterAMinute(Process process) {
-        try {
-            if (!process.waitFor(1, TimeUnit.MINUTES)) {
-                process.descendants().forEach(ProcessHandle::destroyForcibly);
-                process.destroyForcibly();
+            if (!assigned.isEmpty()) {
+                throw new Problem(option + ": " + shown + " is a dotenv file: write " + option + " '" + shown + "#VARIABLE'"
+                        + names(assigned));
             }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            return of(text(option, bytes));
+        } catch (IOException e) {
+            throw new Problem(option + " cannot be read: " + Incident.why(e));
         }
     }
 
-    private static Key fromBytes(String option, byte[] bytes) {
+    // The variables that somebody may mean, those first whose value looks like a key.
+    private static String names(Map<String, String> assigned) {
+        List<String> names = Stream.of(true, false).flatMap(likely -> assigned.entrySet().stream()
+                        .filter(entry -> entry.getValue().contains("pk_") == likely)
+                        .map(entry -> Text.safe(entry.getKey(), 40)))
+                .distinct().limit(4).toList();
+        return names.isEmpty() ? "" : " (it sets " + String.join(", ", names) + (assigned.size() > names.size() ? ", …)" : ")");
+    }
+
+    private static final Pattern ASSIGNMENT = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \\t]*=[ \\t]*"
+            + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$");
+
+    /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
+    private static Map<String, String> assignments(String text) {
+        Map<String, String> assigned = new LinkedHashMap<>();
+        Matcher line = ASSIGNMENT.matcher(text);
+        while (line.find()) {
+            assigned.put(line.group(1), Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));
+        }
+        return assigned;
+    }
+
+    private static Key fromCommand(Cli.Host host, String option, String command) {
+        Tool tool = Tool.of(host, COMMAND);
+        try {
+            // The command itself may hold what nobody should read: only its complaints are shown.
+            Tool.Output output = tool.run(tool.shell(command));
+            tool.concealed(output.err()).lines().forEach(line -> host.err().println(Text.safe(line, 400)));
+            if (!output.ok()) {
+                throw new Problem(option + " ended with exit code " + output.exit() + ": run it by hand to see why");
+            }
+            return of(text(option, output.out().getBytes(StandardCharsets.UTF_8)));
+        } catch (Tool.Failure e) {
+            throw new Problem(option + (e.kind() == Tool.Failure.Kind.TIMED_OUT ? " did not end within a minute and was stopped"
+                    : " cannot be run: " + e.getMessage()));
+        }
+    }
+
+    private static String text(String option, byte[] bytes) {
         if (bytes.length > LONGEST) {
             throw new Problem(option + " gave more than " + LONGEST + " bytes: that is no key");
         }
         String text = new String(bytes, StandardCharsets.UTF_8).replaceFirst("\\r?\\n$", "");
-        if (text.isEmpty()) {
+        if (text.isBlank()) {
             throw new Problem(option + " gave nothing: it has to hold the private key");
         }
-        return Key.of(text);
+        return text;
     }
 }

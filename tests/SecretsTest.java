@@ -21,7 +21,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.Key;
 
 /** A canary key: however it is given, and whatever a server makes of it, no screen, file or command line shows it. */
 class SecretsTest {
@@ -202,63 +201,5 @@ class SecretsTest {
         for (int i = 0; i + 10 <= SECRET.length(); i++) {
             assertFalse(lower.contains(SECRET.substring(i, i + 10)), where + " shows the key: " + text);
         }
-    }
-
-    // ---- the forms of a key
-
-    @ParameterizedTest(name = "[{0}] is {1}: {2}")
-    @CsvSource(
-            delimiter = '|',
-            ignoreLeadingAndTrailingWhitespace = false,
-            quoteCharacter = '~',
-            value = {
-                "K| |older form",
-                "N| |newer form",
-                "AbC123|public key|public key",
-                "|empty|unknown form",
-                "  |empty|unknown form",
-                " K|white space around|unknown form",
-                "K\\t|white space around|unknown form",
-                "K\\n|line break|unknown form",
-                "\\r\\nK|line break|unknown form",
-                "\"K\"|quotes|unknown form",
-                "'K'|quotes|unknown form",
-                "Bearer K|Bearer|unknown form",
-                "bearer N|Bearer|unknown form",
-                "Klaviyo-API-Key K|whole header|unknown form",
-                "Authorization: Klaviyo-API-Key N|whole header|unknown form",
-                "K K|white space inside|unknown form",
-                "K\u00e9|characters that no header can carry|unknown form",
-                "pk_tooshort| |unknown form",
-                "sk_somethingelse| |unknown form"
-            })
-    void aKeysFormIsJudgedAndItsValueKept(String given, String fault, String kind) {
-        String older = "pk_" + SECRET;
-        String raw = given == null
-                ? ""
-                : given.replace("\\n", "\n")
-                        .replace("\\r", "\r")
-                        .replace("\\t", "\t")
-                        .replaceAll("\\bK(?=$|[\\s\"'\u00e9])", older)
-                        .replaceAll("\\bN$", KEY);
-        Key key = Key.of(raw);
-        assertAll(
-                () -> assertEquals(
-                        fault == null || fault.isBlank(),
-                        key.faults().isEmpty(),
-                        key.faults().toString()),
-                () -> assertTrue(
-                        fault == null
-                                || fault.isBlank()
-                                || key.faults().stream().anyMatch(said -> said.contains(fault)),
-                        key.faults().toString()),
-                () -> assertEquals(kind, key.kind()),
-                () -> assertEquals(
-                        raw.contains(KEY) ? KEY : raw.contains(older) ? older : raw.strip(),
-                        key.cleaned().reveal(),
-                        "what is tried"),
-                () -> assertHidden("its description", key.describe() + key + key.faults()),
-                () -> assertTrue(key.describe().contains(raw.length() + " character")
-                        && key.fingerprint().matches("[0-9a-f]{8}")));
     }
 }

@@ -38,6 +38,7 @@
 //SOURCES ../runbook/StatusPage.java
 //SOURCES ../runbook/Text.java
 //SOURCES ../runbook/TlsFault.java
+//SOURCES ../runbook/Tool.java
 //SOURCES ../runbook/Verdict.java
 //SOURCES ../runbook/bundle/AppBody.java
 //SOURCES ../runbook/bundle/Archive.java
@@ -243,6 +244,7 @@
 //SOURCES FleetTest.java
 //SOURCES GameDayTest.java
 //SOURCES JournalTest.java
+//SOURCES KeyTest.java
 //SOURCES LogMaker.java
 //SOURCES LoopbackServer.java
 //SOURCES MessageTest.java
@@ -279,6 +281,7 @@
 //SOURCES StandIns.java
 //SOURCES StartBench.java
 //SOURCES TestReport.java
+//SOURCES ToolTest.java
 //SOURCES Tree.java
 //SOURCES TriageBench.java
 //SOURCES TriageRun.java

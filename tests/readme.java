@@ -21,6 +21,7 @@
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/Text.java
 //SOURCES ../runbook/TlsFault.java
+//SOURCES ../runbook/Tool.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
 //SOURCES ../runbook/sandbox/Sites.java

@@ -1,0 +1,602 @@
+package runbook;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.ByteArrayOutputStream;
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import runbook.Settings.Problem;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+
+/**
+ * The one way to run another program. It is started from words, never through a shell that we chose; what it reads comes by
+ * standard input; its environment holds no key, token or webhook address; what it says is held in memory within bounds, or
+ * streamed, or kept in a file; it ends by its time, with all that it started; and no secret that we know is left in what is
+ * told of it, however the program wrote it. One object serves many threads.
+ */
+public final class Tool {
+    /** The most that is kept of each output, in bytes. */
+    public static final int LONGEST_OUTPUT = 1 << 20;
+    private static final int LONGEST_COMPLAINT = 4_000;
+    private static final Duration DRAINING = Duration.ofSeconds(2);
+    /** Variables that no child is given. Whoever needs them has them from elsewhere; a tool that logs its environment tells them. */
+    private static final Pattern SECRET_VARIABLES =
+            Pattern.compile("KLAVIYO_.*(KEY|TOKEN|SECRET|PASSWORD)|SLACK_WEBHOOK_URL", Pattern.CASE_INSENSITIVE);
+    // Each keeps its tool from asking questions that nobody would see, or from paging its output.
+    private static final Map<String, String> QUIET = Map.of("AWS_PAGER", "", "CLOUDSDK_CORE_DISABLE_PROMPTS", "1",
+            "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
+    private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
+
+    private final Map<String, String> environment;
+    private final Path folder;
+    private final Duration timeout;
+    private final boolean windows;
+    private final Secrets secrets = new Secrets();
+    private final Set<Process> running = ConcurrentHashMap.newKeySet();
+    private volatile Consumer<ProcessHandle> watcher = child -> { };
+    private volatile boolean stopped;
+
+    /**
+     * @param environment what children inherit, less whatever holds a secret
+     * @param folder      where they start; empty for this process's own
+     * @param timeout     for each run that does not bring its own
+     * @param platform    the operating system's name, as {@code os.name} has it
+     */
+    public Tool(Map<String, String> environment, Path folder, Duration timeout, String platform) {
+        this.environment = environment;
+        this.folder = folder;
+        this.timeout = timeout;
+        this.windows = platform.startsWith("Windows");
+        environment.forEach((name, value) -> {
+            if (SECRET_VARIABLES.matcher(name).matches()) {
+                secrets.add(value);
+            }
+        });
+    }
+
+    /** Runs tools where a script runs. */
+    public static Tool of(Cli.Host host, Duration timeout) {
+        return new Tool(host.environment(), host.folder(), timeout, System.getProperty("os.name"));
+    }
+
+    /** How long a run may take that does not bring its own time. */
+    public Duration timeout() {
+        return timeout;
+    }
+
+    /** Whether this is Windows, which has no {@code /dev/stdin} and no {@code /bin/sh}. */
+    public boolean windows() {
+        return windows;
+    }
+
+    // ---- a command
+
+    /**
+     * A command as it is run. Nothing secret is ever among its words: a value goes in by standard input.
+     *
+     * @param words     the program and its arguments
+     * @param fed       what standard input carries, in words; empty for nothing
+     * @param variables added to the child's environment; none of them is secret
+     */
+    public record Command(List<String> words, String fed, Map<String, String> variables) {
+        /** A command that reads nothing. */
+        public static Command of(String... words) {
+            return of(List.of(words));
+        }
+
+        /** A command that reads nothing. */
+        public static Command of(List<String> words) {
+            return new Command(List.copyOf(words), "", Map.of());
+        }
+
+        /** The same with more arguments. */
+        public Command and(String... more) {
+            return new Command(Stream.concat(words.stream(), Stream.of(more)).toList(), fed, variables);
+        }
+
+        /** The same with an option, where its value is given; null leaves it away. */
+        public Command option(String name, String value) {
+            return value == null ? this : and(name, value);
+        }
+
+        /** The same, fed by standard input with what these words call. */
+        public Command feeding(String what) {
+            return new Command(words, what, variables);
+        }
+
+        /** The same with these in its environment. */
+        public Command with(Map<String, String> more) {
+            return new Command(words, fed, Map.copyOf(more));
+        }
+
+        /** The program, as it is called. */
+        public String program() {
+            return words.get(0);
+        }
+
+        /** As it can be pasted into a shell; what standard input carries follows as a comment. */
+        public String shown() {
+            return Key.mask(words.stream().map(Text::word).collect(Collectors.joining(" ")))
+                    + (fed.isEmpty() ? "" : "   # " + fed + " on standard input");
+        }
+    }
+
+    /** A line that a person wrote for the shell, as a command. */
+    public Command shell(String line) {
+        return windows ? Command.of("cmd.exe", "/c", line) : Command.of("/bin/sh", "-c", line);
+    }
+
+    /**
+     * Splits a command line that is to run without a shell: words at white space, {@code '…'} as it is, {@code "…"} and
+     * anything bare with {@code \} as the escape. Nothing is expanded.
+     *
+     * @param option what to name in the error
+     * @throws Problem when a quote stays open, or nothing is there
+     */
+    public static Command split(String option, String line) {
+        List<String> words = new ArrayList<>();
+        StringBuilder word = null;
+        char quote = 0;
+        for (int i = 0; i < line.length(); i++) {
+            char c = line.charAt(i);
+            if (quote == 0 && Character.isWhitespace(c)) {
+                Optional.ofNullable(word).map(StringBuilder::toString).ifPresent(words::add);
+                word = null;
+                continue;
+            }
+            word = word == null ? new StringBuilder() : word;
+            if (c == quote) {
+                quote = 0;
+            } else if (quote == 0 && (c == '\'' || c == '"')) {
+                quote = c;
+            } else if (c == '\\' && quote != '\'' && i + 1 < line.length()) {
+                word.append(line.charAt(++i));
+            } else {
+                word.append(c);
+            }
+        }
+        Optional.ofNullable(word).map(StringBuilder::toString).ifPresent(words::add);
+        if (quote != 0 || words.isEmpty()) {
+            throw new Problem(option + ": " + (quote != 0 ? "a " + quote + " is never closed" : "there is no command in it"));
+        }
+        return Command.of(words);
+    }
+
+    /** What a tool gave. It may hold a secret, so it has no text of its own. */
+    public record Output(int exit, String out, String err) {
+        /** Whether it ended with 0. */
+        public boolean ok() {
+            return exit == 0;
+        }
+
+        /** Standard output as JSON; a missing node when it is none. */
+        public JsonNode json() {
+            try {
+                return Json.read(out);
+            } catch (IOException | StackOverflowError e) {
+                return MissingNode.getInstance();
+            }
+        }
+
+        @Override
+        public String toString() {
+            return "exit code " + exit;
+        }
+    }
+
+    /** What kept a tool from giving anything: its message is one line, safe to print. */
+    public static final class Failure extends Exception {
+        /** What it was: not installed, not ended in time, or anything else. */
+        public enum Kind { MISSING, TIMED_OUT, FAILED }
+
+        private final Kind kind;
+
+        Failure(Kind kind, String message) {
+            super(message, null, false, false);
+            this.kind = kind;
+        }
+
+        /** What it was. */
+        public Kind kind() {
+            return kind;
+        }
+    }
+
+    // ---- running it
+
+    /** Runs a command to its end. Its exit code is for the caller to judge. */
+    public Output run(Command command) throws Failure {
+        return run(command, "", timeout);
+    }
+
+    /** The same, fed by standard input, within a time of its own. */
+    public Output run(Command command, String input, Duration within) throws Failure {
+        try (Running child = start(command, input, builder -> { })) {
+            Thread listener = daemon(() -> drain(child.process.getInputStream(), child.out, LONGEST_OUTPUT));
+            child.await(within);
+            join(listener);
+            return new Output(child.process.exitValue(), text(child.out), text(child.err));
+        }
+    }
+
+    /**
+     * The same for a command that may leave something running. Its output, both streams in one, goes to a file: what it leaves
+     * running would otherwise die of a broken pipe once we are gone.
+     */
+    public Output lasting(Command command, Duration within) throws Failure {
+        Path file = null;
+        try {
+            file = Files.createTempFile("klaviyo-runbook", ".out");
+            File output = file.toFile();
+            try (Running child = start(command, "", builder -> builder.redirectErrorStream(true).redirectOutput(output))) {
+                child.leave = true;
+                child.await(within);
+                try (InputStream said = Files.newInputStream(file)) {
+                    byte[] head = said.readNBytes(LONGEST_OUTPUT);
+                    return new Output(child.process.exitValue(), new String(head, StandardCharsets.UTF_8), "");
+                }
+            }
+        } catch (IOException e) {
+            throw new Failure(Failure.Kind.FAILED, "no temporary file can be made: " + Text.safe(concealed(String.valueOf(e.getMessage())), 120));
+        } finally {
+            if (file != null && !file.toFile().delete()) {
+                file.toFile().deleteOnExit();
+            }
+        }
+    }
+
+    /**
+     * Starts a command whose standard output is a stream for the caller, as long as it may be.
+     *
+     * @param merged whether its standard error goes into that stream too
+     */
+    public Running start(Command command, boolean merged) throws Failure {
+        return start(command, "", builder -> builder.redirectErrorStream(merged));
+    }
+
+    private Running start(Command command, String input, Consumer<ProcessBuilder> more) throws Failure {
+        standStill();
+        List<String> words = new ArrayList<>(command.words);
+        words.set(0, find(command.program()).orElseThrow(() ->
+                new Failure(Failure.Kind.MISSING, name(command) + " is not installed (not on the PATH)")));
+        ProcessBuilder builder = new ProcessBuilder(words);
+        if (!folder.toString().isEmpty()) {
+            builder.directory(folder.toFile());
+        }
+        builder.environment().clear();
+        builder.environment().putAll(clean(command.variables));
+        more.accept(builder);
+        try {
+            Running child = new Running(command, builder.start());
+            running.add(child.process);
+            watcher.accept(child.process.toHandle());
+            daemon(() -> feed(child.process.getOutputStream(), input));
+            child.listener = daemon(() -> drain(child.process.getErrorStream(), child.err, LONGEST_OUTPUT));
+            return child;
+        } catch (IOException e) {
+            throw new Failure(Failure.Kind.MISSING, name(command) + " cannot be run: " + Text.safe(concealed(String.valueOf(e.getMessage())), 120));
+        }
+    }
+
+    /** A tool that runs. Closing it ends it, and all that it started. */
+    public final class Running implements AutoCloseable {
+        private final Command command;
+        private final Process process;
+        private final long start = System.nanoTime();
+        private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+        private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+        private Thread listener;
+        private boolean leave;
+
+        private Running(Command command, Process process) {
+            this.command = command;
+            this.process = process;
+        }
+
+        /** Its standard output. */
+        public InputStream output() {
+            return process.getInputStream();
+        }
+
+        /** Its exit code, once it has ended; waits for that a little while, for whoever has read all its output. */
+        public Optional<Integer> exit() {
+            try {
+                boolean ended = process.waitFor(DRAINING.toMillis(), TimeUnit.MILLISECONDS);
+                join(listener);
+                return ended ? Optional.of(process.exitValue()) : Optional.empty();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return Optional.empty();
+            }
+        }
+
+        /** What it said on standard error, its beginning, without any secret that we know. */
+        public String complaint() {
+            String said = text(err);
+            return concealed(said.substring(0, Math.min(said.length(), LONGEST_COMPLAINT)));
+        }
+
+        /** How long it has run, or ran. */
+        public long millis() {
+            return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+        }
+
+        private void await(Duration within) throws Failure {
+            try {
+                if (!process.waitFor(within.toMillis(), TimeUnit.MILLISECONDS)) {
+                    leave = false;
+                    throw new Failure(Failure.Kind.TIMED_OUT,
+                            name(command) + " did not end within " + Durations.words(within) + " and was stopped");
+                }
+                join(listener);
+            } catch (InterruptedException e) {
+                leave = false;
+                Thread.currentThread().interrupt();
+                throw new Failure(Failure.Kind.FAILED, name(command) + " was interrupted");
+            }
+            running.remove(process);
+            standStill();
+        }
+
+        @Override
+        public void close() {
+            if (!leave) {
+                kill(process.toHandle());
+            }
+            running.remove(process);
+        }
+    }
+
+    // A grandchild may hold the pipes open for ever: what has come by then is what there is.
+    private static void join(Thread listener) {
+        try {
+            listener.join(DRAINING.toMillis());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static Thread daemon(Runnable work) {
+        Thread thread = new Thread(work, "tool");
+        thread.setDaemon(true);
+        thread.start();
+        return thread;
+    }
+
+    private static void feed(OutputStream stdin, String input) {
+        try (stdin) {
+            stdin.write(input.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            // The child did not want it, or is gone: its exit code tells.
+        }
+    }
+
+    private static void drain(InputStream stream, ByteArrayOutputStream into, int most) {
+        byte[] chunk = new byte[8_192];
+        try (stream) {
+            for (int read = stream.read(chunk); read >= 0; read = stream.read(chunk)) {
+                synchronized (into) {
+                    into.write(chunk, 0, Math.min(read, most - into.size()));
+                }
+            }
+        } catch (IOException e) {
+            // Killed in mid-sentence: what came is kept.
+        }
+    }
+
+    private static String text(ByteArrayOutputStream bytes) {
+        synchronized (bytes) {
+            return bytes.toString(StandardCharsets.UTF_8);
+        }
+    }
+
+    /** Is told of every child as it starts. */
+    public void watch(Consumer<ProcessHandle> started) {
+        watcher = started;
+    }
+
+    /** Ends what runs now and lets no other start, for when this process is told to stop: whoever waits for a tool waits on. */
+    public void stop() {
+        stopped = true;
+        running.forEach(child -> kill(child.toHandle()));
+    }
+
+    // This process is ending: what would come next must not begin, and what was ended from outside is no failure.
+    private void standStill() {
+        while (stopped) {
+            try {
+                Thread.sleep(Duration.ofDays(1).toMillis());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+        }
+    }
+
+    /** Ends a process and all that it started. */
+    public static void kill(ProcessHandle child) {
+        List<ProcessHandle> family = Stream.concat(child.descendants(), Stream.of(child)).toList();
+        family.forEach(ProcessHandle::destroyForcibly);
+    }
+
+    // ---- what there is to run
+
+    /** Where a program is; empty when it is not installed. One with a folder in its name is not looked for. */
+    public Optional<String> find(String program) {
+        if (program.contains("/") || windows && program.contains("\\")) {
+            return Optional.of(program);
+        }
+        List<String> endings = new ArrayList<>(List.of(""));
+        if (windows) {
+            endings.addAll(List.of(variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD").split(";")));
+        }
+        for (String place : variable("PATH").orElse("").split(windows ? ";" : ":")) {
+            for (String ending : endings) {
+                Path candidate = folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending);
+                if (Files.isRegularFile(candidate) && (windows || Files.isExecutable(candidate))) {
+                    return Optional.of(candidate.toString());
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    // Windows calls it Path, and takes any case.
+    private Optional<String> variable(String name) {
+        return environment.entrySet().stream()
+                .filter(entry -> windows ? entry.getKey().equalsIgnoreCase(name) : entry.getKey().equals(name))
+                .map(Map.Entry::getValue).findFirst();
+    }
+
+    /** The program that a shell line calls first, when the shell does not know it; empty when it is there, or cannot be told. */
+    public Optional<String> missingIn(String line) throws Failure {
+        Matcher first = FIRST_WORD.matcher(line);
+        if (!first.matches()) {
+            return Optional.empty();
+        }
+        Command lookup = windows ? Command.of("where", "/q", first.group(1))
+                : Command.of("/bin/sh", "-c", "command -v \"$1\"", "sh", first.group(1));
+        return run(lookup).ok() ? Optional.empty() : Optional.of(first.group(1));
+    }
+
+    // The program without its folder: arguments may hold what nobody should read.
+    private static String name(Command command) {
+        return Text.safe(command.program().replaceFirst(".*[/\\\\]", ""), 60);
+    }
+
+    // ---- what nobody may see
+
+    private Map<String, String> clean(Map<String, String> more) {
+        Map<String, String> clean = new HashMap<>(environment);
+        clean.putAll(QUIET);
+        clean.putAll(more);
+        clean.keySet().removeIf(name -> SECRET_VARIABLES.matcher(name).matches());
+        clean.values().removeIf(secrets::in);
+        return clean;
+    }
+
+    /**
+     * Keeps this key out of every child's environment and every message from now on. What is too short for a key is none (a
+     * site id, a placeholder), and would be found in half of all texts.
+     */
+    public void conceal(Key key) {
+        secrets.add(key.reveal());
+    }
+
+    /** A text without any secret that we know, be it as it is, reversed, in base64, hex or URL-encoded, or in pieces. */
+    public String concealed(String text) {
+        return secrets.masked(text);
+    }
+
+    /**
+     * The secrets that we know, in pieces of eight letters and digits: whoever breaks one at a line's end, puts colons between
+     * its bytes or encodes it shows pieces all the same. A piece of a key is as rare as the chance of guessing one.
+     */
+    private static final class Secrets {
+        private static final int SHORTEST = 16;
+        private static final int PIECE = 8;
+        // What an address begins with is known to everybody: only the rest of Slack's is secret.
+        private static final Pattern PUBLIC = Pattern.compile("^\\w+://[^/]*/(services/)?");
+
+        private final Set<String> pieces = ConcurrentHashMap.newKeySet();
+        private final Set<String> words = ConcurrentHashMap.newKeySet();
+
+        void add(String value) {
+            String secret = PUBLIC.matcher(value.strip()).replaceFirst("");
+            if (secret.length() < SHORTEST) {
+                return;
+            }
+            if (secret.chars().filter(Character::isDigit).count() < 4) {
+                // Words: in pieces they would be found in any text.
+                words.add(secret);
+                return;
+            }
+            byte[] bytes = secret.getBytes(StandardCharsets.UTF_8);
+            List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(bytes)));
+            for (int before = 0; before < 3; before++) {
+                // Inside of a longer text in base64 it begins at any of three places; the ends depend on what is around it.
+                byte[] shifted = new byte[before + bytes.length];
+                System.arraycopy(bytes, 0, shifted, before, bytes.length);
+                String encoded = Base64.getEncoder().withoutPadding().encodeToString(shifted);
+                forms.add(encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - 1));
+            }
+            for (String form : forms) {
+                String bare = Squeezed.of(form).text;
+                for (int i = 0; i + PIECE <= bare.length(); i++) {
+                    String piece = bare.substring(i, i + PIECE);
+                    pieces.add(piece);
+                    pieces.add(new StringBuilder(piece).reverse().toString());
+                }
+            }
+        }
+
+        boolean in(String text) {
+            return words.stream().anyMatch(text::contains) || !found(Squeezed.of(text)).isEmpty();
+        }
+
+        String masked(String text) {
+            Squeezed bare = Squeezed.of(text);
+            BitSet found = found(bare);
+            StringBuilder masked = new StringBuilder();
+            int shown = 0;
+            for (int from = found.nextSetBit(0); from >= 0; from = found.nextSetBit(found.nextClearBit(from))) {
+                masked.append(text, shown, bare.at[from]).append("[key]");
+                shown = bare.at[found.nextClearBit(from) - 1] + 1;
+            }
+            String rest = masked.append(text.substring(shown)).toString();
+            for (String word : words) {
+                rest = rest.replace(word, "[key]");
+            }
+            return rest;
+        }
+
+        /** Which letters and digits belong to a secret. */
+        private BitSet found(Squeezed bare) {
+            BitSet found = new BitSet();
+            for (int i = 0; !pieces.isEmpty() && i + PIECE <= bare.text.length(); i++) {
+                if (pieces.contains(bare.text.substring(i, i + PIECE))) {
+                    found.set(i, i + PIECE);
+                }
+            }
+            return found;
+        }
+    }
+
+    /** A text's letters and digits in lower case, and where each stood. */
+    private record Squeezed(String text, int[] at) {
+        static Squeezed of(String text) {
+            StringBuilder bare = new StringBuilder();
+            int[] at = new int[text.length()];
+            for (int i = 0; i < text.length(); i++) {
+                if (Character.isLetterOrDigit(text.charAt(i))) {
+                    at[bare.length()] = i;
+                    bare.append(Character.toLowerCase(text.charAt(i)));
+                }
+            }
+            return new Squeezed(bare.toString(), at);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Cli;
+import runbook.Key;
+import runbook.Settings.Problem;
+
+/** A key's form is judged, its value is kept to itself, and it is found wherever people keep keys. */
+class KeyTest {
+    private static final String HEX = "5ec4e70fca9a4b1d5ec4e70fca9a4b1d27";
+    private static final String OLD = "pk_" + HEX;
+    private static final String NEW = "pk_AbC123_" + HEX;
+    private static final String TOKEN = "eyJhbGciOiJ.token-of.an-app_27";
+
+    @TempDir Path folder;
+
+    @ParameterizedTest(name = "[{0}] is {2}: {1}")
+    @CsvSource(delimiter = '|', ignoreLeadingAndTrailingWhitespace = false, quoteCharacter = '~', value = {
+        "OLD||older form",
+        "NEW||newer form",
+        "AbC123|public key|public key",
+        "~~|empty|unknown form",
+        "  |empty|unknown form",
+        " OLD|white space around|unknown form",
+        "OLD\\t|white space around|unknown form",
+        "OLD\\n|line break|unknown form",
+        "\\r\\nOLD|line break|unknown form",
+        "\"OLD\"|quotes|unknown form",
+        "'OLD'|quotes|unknown form",
+        "Bearer OLD|Bearer|unknown form",
+        "bearer NEW|Bearer|unknown form",
+        "Klaviyo-API-Key OLD|whole header|unknown form",
+        "Authorization: Klaviyo-API-Key NEW|whole header|unknown form",
+        "KLAVIYO_PRIVATE_KEY=OLD|whole assignment|unknown form",
+        "xOLD|characters before or after|unknown form",
+        "OLD;|characters before or after|unknown form",
+        "NEWff|characters before or after|unknown form",
+        "OLD OLD|white space inside|unknown form",
+        "OLD\u00e9|characters that no header can carry|unknown form",
+        "UPPER|capital letters|unknown form",
+        "pk_tooshort||unknown form",
+        "sk_somethingelse||unknown form",
+        "Bearer TOKEN||access token",
+        "bearer TOKEN\\n|line break|access token",
+        "Authorization: Bearer TOKEN||access token"})
+    void aKeysFormIsJudgedAndItsValueKept(String given, String fault, String kind) {
+        String raw = given.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t")
+                .replace("UPPER", OLD.toUpperCase(Locale.ROOT)).replace("OLD", OLD).replace("NEW", NEW).replace("TOKEN", TOKEN);
+        Key key = Key.of(raw);
+        String tried = raw.contains(TOKEN) ? TOKEN : raw.contains(NEW) ? NEW : raw.contains(OLD) ? OLD : raw.strip();
+        String scheme = raw.contains(TOKEN) ? "Bearer " : "Klaviyo-API-Key ";
+        assertAll(
+                () -> assertEquals(fault == null, key.faults().isEmpty(), key.faults().toString()),
+                () -> assertTrue(fault == null || key.faults().toString().contains(fault), key.faults().toString()),
+                () -> assertEquals(kind, key.kind()),
+                () -> assertEquals(raw, key.reveal(), "what is stored"),
+                () -> assertEquals(tried, key.cleaned().reveal(), "what is tried"),
+                () -> assertEquals(scheme + tried, key.authorization()),
+                () -> assertHidden(key.describe() + key + key.faults()),
+                () -> assertTrue(key.describe().contains(raw.length() + " character") && key.fingerprint().matches("[0-9a-f]{8}")));
+    }
+
+    @Test
+    void nothingThatIsPrintedHoldsAKeyOrATokenInAnyCase() {
+        Key.token(TOKEN);
+        for (String secret : new String[] {OLD, NEW, "Pk_" + HEX, "pK_abC123_" + HEX.toUpperCase(Locale.ROOT), TOKEN}) {
+            assertHidden(Key.mask("before " + secret + ", after"));
+            assertTrue(Key.mask("before " + secret + ", after").endsWith("masked], after"));
+        }
+        assertEquals("AbC123", Key.of(NEW).site().orElseThrow());
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {
+        "a file|                      key|                                     | OLD",
+        "standard input|              -|                                       | OLD",
+        "a command|                   |                     cat key            | OLD",
+        "a variable of a dotenv file| shop.env#KLAVIYO_KEY|                    | NEW",
+        "a token in a dotenv file|    shop.env#KLAVIYO_ACCESS_TOKEN|           | TOKEN"})
+    void aKeyIsReadFrom(String where, String file, String command, String expected) throws IOException {
+        dotenv();
+        Files.writeString(folder.resolve("key"), OLD + "\n");
+        Key key = Key.read(host(OLD + "\r\n", Map.of()), "--key", file, command, "KLAVIYO_PRIVATE_KEY").orElseThrow();
+        assertEquals(expected.replace("OLD", OLD).replace("NEW", NEW).replace("TOKEN", TOKEN), key.reveal());
+        assertEquals(expected.equals("TOKEN"), key.token());
+    }
+
+    @Test
+    void theEnvironmentComesLastAndAnEmptyVariableIsNone() {
+        Map<String, String> both = Map.of("KLAVIYO_PRIVATE_KEY", OLD, "KLAVIYO_ACCESS_TOKEN", TOKEN);
+        assertEquals(OLD, fromEnvironment(both).orElseThrow().reveal());
+        Map<String, String> token = Map.of("KLAVIYO_PRIVATE_KEY", " ", "KLAVIYO_ACCESS_TOKEN", TOKEN);
+        assertEquals("Bearer " + TOKEN, fromEnvironment(token).orElseThrow().authorization());
+        assertEquals(Optional.empty(), fromEnvironment(Map.of("KLAVIYO_PRIVATE_KEY", "")));
+    }
+
+    @ParameterizedTest(name = "{2}")
+    @CsvSource(delimiter = '|', value = {
+        "shop.env|                   |         shop.env is a dotenv file: write --key-file 'HERE/shop.env#VARIABLE' (it sets KLAVIYO_KEY,",
+        "shop.env#KLAVIYO_KEYS|      |         shop.env sets no KLAVIYO_KEYS (it sets KLAVIYO_KEY,",
+        "shop.env#EMPTY|             |         shop.env sets no EMPTY",
+        "none|                       |         --key-file cannot be read: no such file or folder",
+        "empty|                      |         --key-file gave nothing",
+        "large|                      |         --key-file gave more than 4096 bytes: that is no key",
+        "key|                        echo x|   exclude each other",
+        "|                           exit 3|   --key-command ended with exit code 3: run it by hand to see why",
+        "|                           true|     --key-command gave nothing"})
+    void aSourceThatHoldsNoKeyIsNamed(String file, String command, String says) throws IOException {
+        dotenv();
+        Files.writeString(folder.resolve("empty"), "\n");
+        Files.writeString(folder.resolve("large"), "x".repeat(5_000));
+        String said = assertThrows(Problem.class, () -> Key.read(host("", Map.of()), "--key", file, command, "X")).getMessage();
+        assertTrue(said.contains(says.replace("HERE", folder.toString())), said);
+        assertHidden(said);
+    }
+
+    @Test
+    void aKeyCommandsOwnWordsAreNeverShownAndItsComplaintsWithoutTheKey() {
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Cli.Host host = new Cli.Host(Map.of("PATH", System.getenv("PATH"), "KLAVIYO_PRIVATE_KEY", NEW), folder,
+                new ByteArrayInputStream(new byte[0]), System.out, new PrintStream(err, true, StandardCharsets.UTF_8));
+        String command = "echo ${KLAVIYO_PRIVATE_KEY:-no key here} >&2; echo locked: " + NEW + " >&2; exit 1";
+        String said = assertThrows(Problem.class, () -> Key.read(host, "--key", null, command)).getMessage();
+        assertHidden(said + err);
+        assertEquals("no key here\nlocked: [key]\n", err.toString(StandardCharsets.UTF_8));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"KEY", "--key=KEY", "--nonsense KEY", "--incident x-KEY", "--api-url https://KEY@a.klaviyo.com"})
+    void aKeyOnTheCommandLineIsRefusedAndNotRepeated(String arguments) {
+        for (String key : new String[] {NEW, NEW.toUpperCase(Locale.ROOT), "pK_aBc123_" + HEX, OLD}) {
+            Run.Result result = Run.script("triage").args(arguments.replace("KEY", key).split(" ")).cwd(folder).run();
+            assertEquals(2, result.exit(), result.toString());
+            assertTrue(result.err().contains("a private key stands on the command line"), result.toString());
+            assertHidden(result.out() + result.err());
+        }
+    }
+
+    private void dotenv() throws IOException {
+        Files.writeString(folder.resolve("shop.env"), "# of the shop\nA=b c # d\nEMPTY=\nexport KLAVIYO_KEY='" + NEW
+                + "'  # live\r\nKLAVIYO_ACCESS_TOKEN=\"" + TOKEN + "\"\n");
+    }
+
+    private Optional<Key> fromEnvironment(Map<String, String> environment) {
+        return Key.read(host("", environment), "--key", null, null, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
+    }
+
+    private Cli.Host host(String input, Map<String, String> environment) {
+        Map<String, String> all = new java.util.HashMap<>(environment);
+        all.put("PATH", System.getenv("PATH"));
+        return new Cli.Host(all, folder, new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), System.out, System.err);
+    }
+
+    /** Not even a part of it that would help to guess the rest. */
+    private static void assertHidden(String text) {
+        String lower = text.toLowerCase(Locale.ROOT);
+        for (int i = 0; i + 10 <= HEX.length(); i++) {
+            assertFalse(lower.contains(HEX.substring(i, i + 10)), "shows the key: " + text);
+        }
+        assertFalse(text.contains(TOKEN), "shows the token: " + text);
+    }
+}

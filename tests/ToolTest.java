@@ -1,0 +1,213 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Key;
+import runbook.Settings.Problem;
+import runbook.Tool;
+import runbook.Tool.Command;
+import runbook.Tool.Failure;
+import runbook.Tool.Output;
+
+/** Other programs are run without a shell of ours, without our secrets, and to an end. */
+class ToolTest {
+    private static final String HEX = "5ec4e70fca9a4b1d0b7d88ac93f2e61d27";
+    private static final String KEY = "pk_AbC123_" + HEX;
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    @TempDir Path folder;
+
+    private Tool tool(String... variables) {
+        Map<String, String> environment = new HashMap<>(Map.of("PATH", System.getenv("PATH"), "HOME", folder.toString()));
+        for (int i = 0; i < variables.length; i += 2) {
+            environment.put(variables[i], variables[i + 1]);
+        }
+        return new Tool(environment, folder, PATIENCE, "Linux");
+    }
+
+    private static Command sh(String script, String... more) {
+        return Command.of("sh", "-c", script, "sh").and(more);
+    }
+
+    @Test
+    void wordsStayWordsAndInputGoesInByStandardInput() throws Exception {
+        String nasty = "$(touch owned); `touch owned` | > x * \"'";
+        Output said = tool().run(Command.of("printf", "%s", nasty));
+        assertEquals(nasty, said.out());
+        assertEquals(KEY, tool().run(Command.of("cat").feeding("the key"), KEY, PATIENCE).out());
+        assertEquals("cat   # the key on standard input", Command.of("cat").feeding("the key").shown());
+        assertEquals(folder.toRealPath().toString(), tool().run(Command.of("pwd", "-P")).out().strip());
+        assertEquals(7, tool().run(sh("exit 7")).exit());
+        try (var files = Files.list(folder)) {
+            assertEquals(0, files.count(), "nothing was run by a shell");
+        }
+    }
+
+    @Test
+    void noChildIsGivenASecret() throws Exception {
+        Tool tool = tool("KLAVIYO_PRIVATE_KEY", KEY, "KLAVIYO_ACCESS_TOKEN", "t", "KLAVIYO_NEW_PRIVATE_KEY", "k",
+                "klaviyo_other_key", "k", "SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/5ecret27aa", "COPY", "my " + KEY,
+                "BASE64", base64("Klaviyo-API-Key " + KEY), "URL", "redis://x:" + KEY + "@db", "KLAVIYO_APP_URL", "http://app");
+        tool.conceal(Key.of("pk_" + "27af".repeat(8) + "00"));
+        String env = tool.run(Command.of("env").with(Map.of("STATE", "down", "LEAK", "pk_" + "27af".repeat(8) + "00"))).out();
+        assertEquals(List.of("HOME", "KLAVIYO_APP_URL", "PATH", "STATE"), env.lines().map(line -> line.replaceFirst("=.*", ""))
+                .filter(name -> name.matches("HOME|PATH|STATE|LEAK|COPY|BASE64|URL|SLACK.*|(?i)KLAVIYO.*")).sorted().toList());
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"as it is", "in capitals", "reversed", "hex", "hex with colons", "base64", "base64 inside of more",
+        "base64 for addresses", "percent-encoded", "in two halves", "in lines of twelve", "reversed halves"})
+    void whatAToolSaysIsToldWithoutTheKeyHoweverItIsWritten(String form) {
+        String hex = java.util.HexFormat.of().formatHex(KEY.getBytes(StandardCharsets.UTF_8));
+        String half = KEY.substring(0, 22);
+        String rest = KEY.substring(22);
+        String written = switch (form) {
+            case "as it is" -> KEY;
+            case "in capitals" -> KEY.toUpperCase();
+            case "reversed" -> reversed(KEY);
+            case "hex" -> hex;
+            case "hex with colons" -> hex.replaceAll("..(?!$)", "$0:");
+            case "base64" -> base64(KEY);
+            case "base64 inside of more" -> base64("{\"key\":\"" + KEY + "\"}");
+            case "base64 for addresses" -> java.util.Base64.getUrlEncoder().encodeToString(("?>" + KEY).getBytes());
+            case "percent-encoded" -> hex.replaceAll("..", "%$0");
+            case "in two halves" -> half + "\n" + rest;
+            case "in lines of twelve" -> KEY.replaceAll(".{12}", "$0\n");
+            default -> reversed(half) + "\n" + reversed(rest);
+        };
+        Tool tool = tool();
+        tool.conceal(Key.of(KEY));
+        String told = tool.concealed("denied: " + written + " is wrong");
+        assertTrue(told.matches("denied: .*\\[key].* is wrong") && told.length() < 45, told);
+        String plain = "the account AbC123 has 3 keys, sha256 " + Key.of(KEY).fingerprint() + ", see https://a.klaviyo.com/x";
+        assertEquals(plain, tool.concealed(plain), "and nothing else goes");
+    }
+
+    @Test
+    void aToolThatDoesNotEndIsStoppedWithAllThatItStarted() throws Exception {
+        Command slow = sh("sh -c 'echo $$ > pid; exec sleep 600' & wait");
+        Failure late = assertThrows(Failure.class, () -> tool().run(slow, "", Duration.ofSeconds(1)));
+        assertEquals(Failure.Kind.TIMED_OUT, late.kind());
+        assertEquals("sh did not end within 1 s and was stopped", late.getMessage());
+        assertGone(Long.parseLong(Files.readString(folder.resolve("pid")).strip()));
+    }
+
+    @Test
+    void whatALastingCommandLeavesRunningMayWriteOn() throws Exception {
+        Output output = tool().lasting(sh("(sleep 0.2; echo later; echo alive > left) & echo done; echo warned >&2"), PATIENCE);
+        assertEquals("done\nwarned\n", output.out());
+        await(() -> Files.exists(folder.resolve("left")));
+    }
+
+    @Test
+    void outputIsBoundedInMemoryAndEndlessAsAStream() throws Exception {
+        assertEquals(Tool.LONGEST_OUTPUT, tool().run(sh("head -c 3000000 /dev/zero | tr '\\0' x")).out().length());
+        try (Tool.Running yes = tool("KLAVIYO_PRIVATE_KEY", KEY).start(sh("echo denied $1 >&2; exec yes", KEY), false)) {
+            assertEquals("y\ny\n", new String(yes.output().readNBytes(4), StandardCharsets.UTF_8));
+        }
+        try (Tool.Running once = tool("KLAVIYO_PRIVATE_KEY", KEY).start(sh("echo denied $1 >&2; echo x; exit 4", KEY), false)) {
+            assertEquals("x\n", new String(once.output().readAllBytes(), StandardCharsets.UTF_8));
+            assertEquals(Optional.of(4), once.exit());
+            assertEquals("denied [key]\n", once.complaint());
+        }
+    }
+
+    @Test
+    void afterAStopNothingRunsAndNothingElseBegins() throws Exception {
+        Tool tool = tool();
+        CompletableFuture<Long> started = new CompletableFuture<>();
+        tool.watch(child -> started.complete(child.pid()));
+        Thread waiting = new Thread(() -> {
+            try {
+                tool.run(sh("exec sleep 600"));
+                Files.writeString(folder.resolve("went-on"), "");
+            } catch (Failure | IOException e) {
+                throw new AssertionError(e);
+            }
+        });
+        waiting.setDaemon(true);
+        waiting.start();
+        long child = started.get();
+        tool.stop();
+        assertGone(child);
+        waiting.join(300);
+        assertTrue(waiting.isAlive() && !Files.exists(folder.resolve("went-on")), "whoever waited for it waits on");
+    }
+
+    @Test
+    void aToolThatIsNotThereIsSaidToBeMissingBeforeAnythingStarts() throws Exception {
+        Failure missing = assertThrows(Failure.class, () -> tool().run(Command.of("no-such-tool", KEY)));
+        assertEquals(Failure.Kind.MISSING, missing.kind());
+        assertEquals("no-such-tool is not installed (not on the PATH)", missing.getMessage());
+        Files.writeString(folder.resolve("broken"), "no program");
+        folder.resolve("broken").toFile().setExecutable(true);
+        Failure broken = assertThrows(Failure.class, () -> tool().run(Command.of("./broken-not-there", KEY)));
+        assertFalse(broken.getMessage().contains(HEX), broken.getMessage());
+        assertEquals(Optional.of("no-such-tool"), tool().missingIn("no-such-tool --x | cat"));
+        assertEquals(Optional.empty(), tool().missingIn("cat > x"));
+    }
+
+    @Test
+    void onWindowsProgramsHaveEndingsAndThereIsNoShell() throws Exception {
+        Path tools = Files.createDirectory(folder.resolve("tools"));
+        Files.writeString(tools.resolve("aws.CMD"), "");
+        Tool windows = new Tool(Map.of("Path", "C;" + tools, "PathExt", ".EXE;.CMD"), folder, PATIENCE, "Windows 11");
+        assertAll(
+                () -> assertEquals(Optional.of(tools.resolve("aws.CMD").toString()), windows.find("aws")),
+                () -> assertEquals(Optional.empty(), windows.find("gcloud")),
+                () -> assertEquals(Optional.of("C:\\x\\az.exe"), windows.find("C:\\x\\az.exe")),
+                () -> assertEquals(List.of("cmd.exe", "/c", "vault read"), windows.shell("vault read").words()),
+                () -> assertTrue(windows.windows() && !tool().windows()));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''|notify,--to,on call,a \"b\",c d,",
+        "  /opt/x   $HOME `id` |/opt/x,$HOME,`id`"})
+    void aLineIsSplitIntoWordsAndNothingIsExpanded(String line, String words) {
+        assertEquals(List.of(words.split(",", -1)), Tool.split("--exec", line).words());
+    }
+
+    @ParameterizedTest(name = "[{0}] {1}")
+    @CsvSource({"~, there is no command in it", "say 'x, a ' is never closed", "say \"x, a \" is never closed"})
+    void aLineThatIsNoCommandIsRefused(String line, String says) {
+        Problem problem = assertThrows(Problem.class, () -> Tool.split("--exec", line.replace("~", " ")));
+        assertEquals("--exec: " + says, problem.getMessage());
+    }
+
+    private static String reversed(String text) {
+        return new StringBuilder(text).reverse().toString();
+    }
+
+    private static String base64(String text) {
+        return java.util.Base64.getEncoder().encodeToString(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static void assertGone(long pid) throws Exception {
+        await(() -> ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty());
+    }
+
+    private static void await(java.util.function.BooleanSupplier condition) throws Exception {
+        for (long end = System.nanoTime() + PATIENCE.toNanos(); !condition.getAsBoolean();) {
+            assertTrue(System.nanoTime() < end, "did not come about");
+            Thread.sleep(10);
+        }
+    }
+}
