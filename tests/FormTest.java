@@ -1,0 +1,71 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The form that was asked for: single scripts and a small helper. What grows past it has to be folded, or argued for here. */
+class FormTest {
+    @Test
+    void theScriptsAndTheirHelperStaySmall() {
+        List<Path> sources = files("").filter(FormTest::ours).toList();
+        assertAtMost(65, sources.size(), "Java files outside tests/");
+        assertAtMost(16_000, lines(sources), "lines of Java outside tests/");
+        assertAtMost(9_000, lines(files("tests").filter(file -> file.toString().endsWith(".java")).toList()), "lines in tests/");
+        assertAtMost(110, lines(List.of(Repository.file("jbang"))), "lines of ./jbang");
+        assertAtMost(450, lines(List.of(Repository.file("README.md"))), "lines of README.md");
+    }
+
+    /** Each is a request of its own when JBang gets a script from a catalog: the catalog, the script, its sources and files. */
+    @ParameterizedTest
+    @CsvSource({"triage, 35", "rotate-key, 36", "watch, 42", "debug-bundle, 48", "postmortem, 38"})
+    void aFirstStartFromACatalogTakesFewRequests(String step, int most) {
+        List<String> script = read(Repository.file(step + ".java"));
+        List<String> fetched = script.stream().filter(line -> line.matches("//(SOURCES|FILES) .*")).toList();
+        assertAtMost(most, 2 + fetched.size(), "requests of a first " + step);
+        assertEquals(fetched.stream().distinct().toList(), fetched, "listed twice");
+    }
+
+    @Test
+    void noLineIsWiderThanTheEditorsLimit() {
+        List<String> wide = files("").filter(FormTest::ours).flatMap(file -> read(file).stream()
+                .filter(line -> line.length() > 120 && !line.startsWith("//"))
+                .map(line -> file.getFileName() + ": " + line.strip())).toList();
+        assertEquals(List.of(), wide);
+    }
+
+    private static void assertAtMost(int most, long found, String what) {
+        assertTrue(found <= most, what + ": " + found + ", at most " + most);
+    }
+
+    private static boolean ours(Path file) {
+        return file.toString().endsWith(".java") && !file.startsWith(Repository.file("tests"));
+    }
+
+    private static Stream<Path> files(String folder) {
+        try (Stream<Path> all = Files.walk(Repository.file(folder))) {
+            return all.filter(Files::isRegularFile).toList().stream();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static long lines(List<Path> files) {
+        return files.stream().mapToLong(file -> read(file).size()).sum();
+    }
+
+    private static List<String> read(Path file) {
+        try {
+            return Files.readAllLines(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
