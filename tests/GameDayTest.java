@@ -20,7 +20,7 @@ class GameDayTest {
     @Test
     void fiveCommandsTakeATeamFromThePageToTheClosedPostmortem() throws IOException {
         Path cwd = Tree.temporary("game-day");
-        Run.Result result = Run.wrapper("drill", "--yes", "--lead", "Sam")
+        Run.Result result = Run.wrapper("drill", "revoked-key", "--yes", "--lead", "Sam")
                 .cwd(cwd)
                 .timeout(Duration.ofMinutes(4))
                 .run();

@@ -242,6 +242,7 @@
 //SOURCES FileServer.java
 //SOURCES FleetBench.java
 //SOURCES FleetTest.java
+//SOURCES FormTest.java
 //SOURCES GameDayTest.java
 //SOURCES JournalTest.java
 //SOURCES KeyTest.java
@@ -297,6 +298,7 @@
 //SOURCES drill.java
 //SOURCES readme.java
 //SOURCES runbook/sandbox/ControlledSandbox.java
+//SOURCES sandbox.java
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;

@@ -3,8 +3,12 @@
 //DESCRIPTION Game day: takes a team through a whole incident, from the page to the closed postmortem, against a sandbox
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
+//DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
+//DEPS org.jsoup:jsoup:1.24.1
+//DEPS com.samskivert:jmustache:1.16
+//COMPILE_OPTIONS -encoding UTF-8
+//FILES templates/=../templates/team.properties
 //FILES templates/=../templates/scenarios.json
-//SOURCES Repository.java
 //SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/EnvironmentProxy.java
@@ -33,204 +37,164 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import runbook.Text;
+import picocli.CommandLine.Parameters;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
+import runbook.Settings.Problem;
+import runbook.Text;
 import runbook.sandbox.Sandbox;
 import runbook.sandbox.Sandbox.Scenario;
 
-@Command(
-        name = "drill",
-        mixinStandardHelpOptions = true,
-        version = Cli.VERSION,
-        sortOptions = false,
-        description = {
-            "A game day: the private key was revoked. Five commands take the team from the page to the closed"
-                + " postmortem, against one sandbox that lives as long as this runs. Each command is shown before it"
-                + " runs; type along in a second terminal."
-        },
-        footerHeading = "%nExit codes: 0 every step ended as it should; 1 one did not.%n%nExamples:%n",
-        footer = {"  ./jbang drill", "  ./jbang drill --yes --lead Sam"})
-class Drill implements Callable<Integer> {
-    private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
+@Command(name = "drill", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
+        description = "A game day: commands that take a team from the page to the closed postmortem, against one sandbox that "
+                + "lives as long as this runs. Each is shown before it runs; type along in a second terminal.",
+        footerHeading = "%nExit codes: 0 every step ended as it should; 1 one did not; 2 wrong usage.%n%nExamples:%n",
+        footer = {"  jbang drill@org", "  jbang drill@org runaway-loop --yes --lead Sam"})
+class GameDay implements Callable<Integer> {
+    private static final String KEY = "KLAVIYO_PRIVATE_KEY";
+    private static final String ROTATION = "--key-file old-key --new-key-file new-key --to file:.env#" + KEY + " --restart ";
+    private static final Consumer<Sandbox> NOTHING = sandbox -> { };
 
     public static void main(String... args) {
-        System.exit(Cli.run(new Drill(), args));
+        System.exit(Cli.run(new GameDay(), args));
     }
+
+    @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "revoked-key",
+            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop (one caller eats the "
+                    + "rate limit)")
+    String scenario;
 
     @Option(names = {"-y", "--yes"}, description = "go on without waiting for Enter")
     boolean yes;
 
-    @Option(
-            names = "--lead",
-            paramLabel = "NAME",
-            defaultValue = "Game Day",
+    @Option(names = "--lead", paramLabel = "NAME", defaultValue = "Game Day",
             description = "who leads the incident (${DEFAULT-VALUE})")
     String lead;
 
     @Mixin
-    Cli shared = Cli.with("--no-color");
+    Cli shared = Cli.with("--no-color", "--templates");
 
-    /** One command of the incident, why it comes now, and how it has to end. */
-    private record Step(String why, List<String> command, int exit) { }
+    /** One command of the incident, why it comes now, how it has to end, and what somebody did in the meantime. */
+    private record Step(String why, String script, String arguments, int exit, Consumer<Sandbox> meanwhile) { }
 
     private Screen screen;
     private Path folder;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
+        Scenario chosen = Scenario.all(shared.templates()).get(scenario);
+        if (chosen == null || !List.of("revoked-key", "recovering", "runaway-loop").contains(scenario)) {
+            throw new Problem("SCENARIO " + Text.safe(scenario, 40) + ": give revoked-key, recovering or runaway-loop");
+        }
         screen = shared.screen();
-        folder = Files.createDirectories(Path.of(
-                        "klaviyo-game-day",
-                        Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")))
-                .toAbsolutePath();
-        try (Sandbox sandbox = Sandbox.start(Scenario.of("revoked-key").orElseThrow())) {
-            // The application reads its key from a dotenv file when it starts, as a real one would from its secret store.
-            secret(".env", VARIABLE + "=" + sandbox.key() + "\n");
-            secret("old-key", sandbox.key() + "\n");
-            secret("new-key", sandbox.newKey() + "\n");
-            sandbox.appKeyFile(folder.resolve(".env"), VARIABLE);
-            Map<String, String> environment = environment(sandbox);
-            introduce(environment);
+        String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
+        folder = Files.createDirectories(shared.host().path("klaviyo-game-day").resolve(now)).toAbsolutePath();
+        try (Sandbox sandbox = Sandbox.start(chosen)) {
+            prepare(sandbox);
             for (Step step : steps(sandbox)) {
-                if (!run(step, environment)) {
+                if (!run(step, sandbox)) {
                     return 1;
                 }
             }
         }
         screen.line();
-        screen.verdict(
-                Mark.OK,
-                "DRILL over: the incident is closed. Its folder, with journal, bundle and postmortem: "
-                        + folder.resolve("klaviyo-incidents"));
+        screen.verdict(Mark.OK, "DRILL over: the incident is closed. Its folder, with journal, bundle and postmortem: "
+                + folder.resolve("klaviyo-incidents"));
         return 0;
     }
 
-    private List<Step> steps(Sandbox sandbox) {
-        String shop = "file:.env#" + VARIABLE;
-        String restart = "exec:curl -fsS -X POST " + sandbox.restartUrl();
-        return List.of(
-                new Step(
-                        "03:00, the pager says \"Klaviyo is broken\". What is broken, how bad, what next?",
-                        List.of("triage", "--key-file", "old-key", "--lead", lead, "--announce", "both"),
-                        11),
-                new Step(
-                        "The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it, changing"
-                                + " nothing:",
-                        List.of(
-                                "rotate-key",
-                                "--key-file",
-                                "old-key",
-                                "--new-key-file",
-                                "new-key",
-                                "--to",
-                                shop,
-                                "--restart",
-                                restart,
-                                "--dry-run"),
-                        0),
-                new Step(
-                        "Now in earnest: store it, read it back, restart, verify.",
-                        List.of(
-                                "rotate-key",
-                                "--key-file",
-                                "old-key",
-                                "--new-key-file",
-                                "new-key",
-                                "--to",
-                                shop,
-                                "--restart",
-                                restart,
-                                "--verify-for",
-                                "20s",
-                                "--yes"),
-                        0),
-                new Step(
-                        "Has it recovered? Not before several good rounds in a row.",
-                        List.of(
-                                "watch",
-                                "--key-file",
-                                "new-key",
-                                "--interval",
-                                "1s",
-                                "--until",
-                                "3",
-                                "--for",
-                                "3s",
-                                "--max",
-                                "90s"),
-                        0),
-                new Step(
-                        "Evidence that is safe to share, collected while it is fresh.",
-                        List.of("debug-bundle", "--key-file", "new-key", "--since", "1h"),
-                        0),
-                new Step(
-                        "Something only people know goes into the journal.",
-                        List.of("postmortem", "event", "Customers' e-mails went out again", "--by", lead),
-                        0),
-                new Step("The postmortem, mostly written already.", List.of("postmortem", "--lead", lead), 0),
-                new Step("What is left for people to fill in?", List.of("postmortem", "--check"), 51),
-                new Step(
-                        "A drill may be closed without: in earnest, fill it in first.",
-                        List.of("postmortem", "close", "--anyway"),
-                        0));
-    }
-
-    private Map<String, String> environment(Sandbox sandbox) {
-        return Map.of(
-                "KLAVIYO_GAME_DAY",
-                "revoked-key",
-                "KLAVIYO_API_URL",
-                sandbox.apiUrl().toString(),
-                "KLAVIYO_STATUS_URL",
-                sandbox.statusUrl().toString(),
-                "KLAVIYO_APP_URL",
-                sandbox.appUrl().toString(),
-                "KLAVIYO_WEBHOOK_URL",
-                sandbox.webhookUrl().toString(),
-                "KLAVIYO_PROMETHEUS_URL",
-                sandbox.prometheusUrl().toString());
-    }
-
-    private void introduce(Map<String, String> environment) {
-        screen.heading("DRILL: a game day with a revoked key. Nothing here is real, and nothing leaves this machine.");
+    private void prepare(Sandbox sandbox) throws IOException {
+        Map<String, String> variables = sandbox.variables();
+        StringBuilder exports = new StringBuilder();
+        variables.forEach((name, value) -> exports.append("export ").append(name).append('=').append(Text.word(value)).append('\n'));
+        secret("sandbox.env", exports.toString());
+        if (scenario.equals("revoked-key")) {
+            // The application reads its key from a dotenv file when it starts, as a real one would from its secret store.
+            secret(".env", KEY + "=" + sandbox.key() + "\n");
+            secret("old-key", sandbox.key() + "\n");
+            secret("new-key", sandbox.newKey() + "\n");
+            sandbox.appKeyFile(folder.resolve(".env"), KEY);
+        }
+        secret("app.log", sandbox.applicationLog());
+        screen.heading("DRILL " + scenario + ": a game day. Nothing here is real, and nothing leaves this machine.");
         screen.line("To type along in a second terminal while this one waits:");
-        screen.command(2, "cd " + folder);
-        environment.forEach((name, value) -> screen.command(2, "export " + name + "=" + value));
+        screen.command(2, "cd " + Text.word(folder.toString()) + " && . ./sandbox.env");
     }
 
-    private boolean run(Step step, Map<String, String> environment) throws IOException, InterruptedException {
+    private List<Step> steps(Sandbox sandbox) {
+        String restart = Text.word("exec:curl -fsS -X POST " + sandbox.restartUrl());
+        String name = Text.word(lead);
+        List<Step> steps = new ArrayList<>();
+        switch (scenario) {
+            case "revoked-key" -> {
+                steps.add(step("03:00, the pager says \"Klaviyo is broken\". What is broken, how bad, what next?",
+                        "triage", "--key-file old-key --announce both --lead " + name, 11));
+                steps.add(step("The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:",
+                        "rotate-key", ROTATION + restart + " --dry-run", 0));
+                steps.add(step("Now in earnest: store it, read it back, restart, verify.",
+                        "rotate-key", ROTATION + restart + " --verify-for 20s --yes", 0));
+                steps.add(recovery("--key-file new-key ", NOTHING));
+            }
+            case "recovering" -> {
+                steps.add(step("03:00, the pager says \"Klaviyo is broken\". Is it Klaviyo, or is it us?",
+                        "triage", "--announce both --lead " + name, 11));
+                steps.add(recovery("", NOTHING));
+            }
+            default -> {
+                steps.add(step("03:00, the pager says \"429 from Klaviyo\". Who makes all these calls?",
+                        "triage", "--log app.log --announce internal --lead " + name, 12));
+                steps.add(recovery("", healed -> {
+                    screen.line("(In the meantime somebody stops the caller that triage named.)");
+                    healed.enter(Scenario.all(shared.templates()).get("healthy"));
+                }));
+            }
+        }
+        String key = scenario.equals("revoked-key") ? "--key-file new-key " : "";
+        steps.add(step("Evidence that is safe to share, collected while it is fresh.", "debug-bundle",
+                key + "--since 1h --log app.log", 0));
+        steps.add(step("Something only people know goes into the journal.", "postmortem",
+                "event 'The e-mails of customers went out again' --by " + name, 0));
+        steps.add(step("The postmortem, mostly written already.", "postmortem", "--lead " + name, 0));
+        steps.add(step("What is left for people to fill in?", "postmortem", "--check", 51));
+        steps.add(step("A drill may be closed without: in earnest, fill it in first.", "postmortem", "close --anyway", 0));
+        return steps;
+    }
+
+    private static Step step(String why, String script, String arguments, int exit) {
+        return new Step(why, script, arguments, exit, NOTHING);
+    }
+
+    private static Step recovery(String key, Consumer<Sandbox> meanwhile) {
+        return new Step("Has it recovered? Not before several good rounds in a row.", "watch",
+                key + "--interval 1s --until 3 --for 3s --max 120s", 0, meanwhile);
+    }
+
+    private boolean run(Step step, Sandbox sandbox) throws IOException, InterruptedException {
+        String line = shared.launcher().command(step.script) + " " + step.arguments;
         screen.line();
         screen.heading("== " + step.why);
-        screen.command(
-                2,
-                Text.word(Repository.file("jbang").toString()) + " "
-                        + String.join(
-                                " ", step.command.stream().map(Text::word).toList()));
+        step.meanwhile.accept(sandbox);
+        screen.command(2, line);
         if (!yes && shared.host().terminal()) {
             System.console().readLine("Enter to run it ");
         }
-        ProcessBuilder builder = new ProcessBuilder(Repository.file("jbang").toString())
-                .inheritIO()
-                .directory(folder.toFile());
-        builder.command().addAll(step.command);
-        builder.environment().putAll(environment);
-        builder.environment().keySet().removeAll(List.of(VARIABLE, "KLAVIYO_NEW_PRIVATE_KEY", "SLACK_WEBHOOK_URL"));
+        ProcessBuilder builder = new ProcessBuilder("sh", "-c", line).inheritIO().directory(folder.toFile());
+        builder.environment().putAll(sandbox.variables());
+        builder.environment().remove("KLAVIYO_NEW_PRIVATE_KEY");
         int exit = builder.start().waitFor();
-        boolean asExpected = exit == step.exit;
-        screen.marked(
-                asExpected ? Mark.OK : Mark.FAIL,
-                "",
-                0,
-                "exit code " + exit + (asExpected ? ", as it should be" : ", which should have been " + step.exit));
-        return asExpected;
+        boolean right = exit == step.exit;
+        screen.marked(right ? Mark.OK : Mark.FAIL, "", 0,
+                "exit code " + exit + (right ? ", as it should be" : ", which should have been " + step.exit));
+        return right;
     }
 
     private void secret(String name, String content) throws IOException {

@@ -1,0 +1,109 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//JAVA 17+
+//DESCRIPTION A Klaviyo to try things against: serves a drill's sandbox on loopback until it is interrupted
+//DEPS info.picocli:picocli:4.7.7
+//DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
+//DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
+//DEPS org.jsoup:jsoup:1.24.1
+//DEPS com.samskivert:jmustache:1.16
+//COMPILE_OPTIONS -encoding UTF-8
+//FILES templates/=../templates/team.properties
+//FILES templates/=../templates/scenarios.json
+//SOURCES ../runbook/BoundedBody.java
+//SOURCES ../runbook/Cli.java
+//SOURCES ../runbook/EnvironmentProxy.java
+//SOURCES ../runbook/Http.java
+//SOURCES ../runbook/HttpFaults.java
+//SOURCES ../runbook/Incident.java
+//SOURCES ../runbook/Key.java
+//SOURCES ../runbook/Klaviyo.java
+//SOURCES ../runbook/Lines.java
+//SOURCES ../runbook/Message.java
+//SOURCES ../runbook/PlainOnly.java
+//SOURCES ../runbook/Screen.java
+//SOURCES ../runbook/Settings.java
+//SOURCES ../runbook/Text.java
+//SOURCES ../runbook/TlsFault.java
+//SOURCES ../runbook/Tool.java
+//SOURCES ../runbook/sandbox/FakeKlaviyo.java
+//SOURCES ../runbook/sandbox/Sandbox.java
+//SOURCES ../runbook/sandbox/Sites.java
+//SOURCES ../runbook/sandbox/WebServer.java
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import runbook.Cli;
+import runbook.Screen;
+import runbook.Settings.Problem;
+import runbook.Text;
+import runbook.sandbox.Sandbox;
+import runbook.sandbox.Sandbox.Scenario;
+
+@Command(name = "sandbox", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
+        description = "Serves a fake Klaviyo, status page, application and Prometheus on loopback, as strict as the real ones, and "
+                + "writes the variables that lead there into a file to source.",
+        footerHeading = "%nExit codes: 130 interrupted; 2 wrong usage.%n%nExamples:%n",
+        footer = {"  jbang sandbox@org outage", "  . ./klaviyo-sandbox.env && jbang triage@org"})
+class ServeSandbox implements Callable<Integer> {
+    public static void main(String... args) {
+        System.exit(Cli.run(new ServeSandbox(), args));
+    }
+
+    @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "healthy",
+            description = "a drill's scenario (${DEFAULT-VALUE}); an unknown one lists them")
+    String scenario;
+
+    @Option(names = "--port", paramLabel = "PORT", defaultValue = "0", description = "the API's port (a free one)")
+    int port;
+
+    @Option(names = "--env", paramLabel = "FILE", defaultValue = "klaviyo-sandbox.env",
+            description = "where to write the variables (${DEFAULT-VALUE})")
+    String file;
+
+    @Mixin
+    Cli shared = Cli.with("--no-color", "--templates");
+
+    @Override
+    public Integer call() throws IOException, InterruptedException {
+        Map<String, Scenario> scenarios = Scenario.all(shared.templates());
+        if (!scenarios.containsKey(scenario)) {
+            throw new Problem("SCENARIO " + Text.safe(scenario, 40) + " is none of " + String.join(", ", scenarios.keySet()));
+        } else if (port < 0 || port > 65_535) {
+            throw new Problem("--port " + port + ": give 0 (a free one) to 65535");
+        }
+        Sandbox.Setup setup = new Sandbox.Setup(port, Duration.ZERO, InstantSource.system(), request -> { });
+        try (Sandbox sandbox = Sandbox.start(scenarios.get(scenario), setup)) {
+            Path variables = write(sandbox);
+            Screen screen = shared.screen();
+            screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.apiUrl() + ", until Ctrl-C");
+            screen.line("In a second terminal:");
+            screen.command(2, ". " + Text.word(variables.toString()) + " && " + shared.launcher().command("triage"));
+            new CountDownLatch(1).await();
+            return 0;
+        }
+    }
+
+    private Path write(Sandbox sandbox) throws IOException {
+        Path path = shared.host().path(file).toAbsolutePath();
+        Files.deleteIfExists(path);
+        Files.createFile(path, PosixFilePermissions.asFileAttribute(Set.copyOf(PosixFilePermissions.fromString("rw-------"))));
+        return Files.writeString(path, sandbox.variables().entrySet().stream()
+                .map(variable -> "export " + variable.getKey() + "=" + Text.word(variable.getValue()) + "\n")
+                .collect(Collectors.joining()), StandardOpenOption.WRITE);
+    }
+}
