@@ -7,88 +7,111 @@ import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** What one line of a log says: when it was written, the HTTP status it tells of, of which endpoint, and who called it. */
+/**
+ * What one line of a log says: when it was written, the HTTP status it tells of, of which endpoint, who called, and
+ * about whom.
+ * Lines come as their bytes, one character each (ISO 8859-1). Patterns are tried where a character calls for one, not
+ * all over a
+ * line: a log of 50 MB is read in a second.
+ */
 public final class LogLine {
     /** A line without a time. */
     public static final long NO_TIME = Long.MIN_VALUE;
     static final int NO_STATUS = -1;
 
-    private static final Set<Integer> KNOWN = Set.of(200, 201, 202, 204, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405,
-            406, 408, 409, 410, 413, 414, 415, 422, 429, 431, 499, 500, 501, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530);
-    private static final String ARROW = "(?:[=-]>|\u00e2\u0086\u0092)";
-    private static final String OPENING = "[\"'`\\\\(\\[]*$";
-    // status=401, "status_code":"401", HTTP 401, HTTP/1.1" 401, HTTP Error 401, http.response.status: 401
-    private static final Pattern NAMED = Pattern.compile("(?i)(?:(?<![a-z])(?:status|http(?:/[0-9.]+)?|sc)|http_?status|[a-z]status)"
-            + "(?:[ _.-]?(?:code|error|status))*[\"'`\\\\]*\\s*(?:[=:>,]+|is|was|of)?\\s*" + OPENING);
-    // "code":401, error code 401; an exit code or a postal code is none
-    private static final Pattern CODE = Pattern.compile("(?i)(?<![a-z_])(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product"
-            + "|sort)[ -])code[\"'`\\\\]*[=: ]\\s*" + OPENING);
-    // responded 401, failed with 401, Unauthorized: 401, POST /api/events 401, … -> 401
-    private static final Pattern TOLD = Pattern.compile("(?i)(?:(?<![a-z_])(?:(?:respon\\w+|return\\w*|answer\\w*|repl(?:y|ied)|got|gets"
-            + "|received?|failed|failure|rejected|refused|error|exception|throttled|result|reason|unauthori[sz]ed|forbidden"
-            + "|not found|too many requests|bad request|bad gateway|service unavailable|gateway time-?out|conflict|gone)"
-            + "(?: with| by)?(?: an?)?|(?:GET|POST|PUT|PATCH|DELETE) \\S*/(?:api|client)/\\S*)[\"'`:]*(?:\\s?" + ARROW + ")?"
-            + "[\"'`:=\\s(\\[]*|" + ARROW + " ?[\"'`(\\[]*)$");
-    // What may follow there: an end, or a word that is not what was counted ("returned 200 rows").
-    private static final Pattern ENDS = Pattern.compile("(?i)[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|in"
-            + "|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))");
-    private static final Pattern UNIT = Pattern.compile("(?i)\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|days?|us|ns|%|[kmg]i?b"
-            + "|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:])");
-    private static final Pattern COUNTED = Pattern.compile("(?i)(?:^|[\\s,;({])(?:port|order|id|user|customer|product|item|profile|sku"
-            + "|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|duration|elapsed|limit|depth"
-            + "|no\\.?|#)[\"'=:# ]*$");
-    private static final Map<Integer, Pattern> REASONS = reasons(Map.ofEntries(
-            Map.entry("200", "ok\\b"), Map.entry("201", "created"), Map.entry("202", "accepted"), Map.entry("4..", "client error"),
-            Map.entry("5..", "server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|a timeout|web server"),
-            Map.entry("400", "bad request|invalid"), Map.entry("401", "unauthori[sz]ed|authentication_failed|not_authenticated"),
-            Map.entry("403", "forbidden|permission_denied"), Map.entry("404", "not.found"), Map.entry("405", "method not"),
-            Map.entry("409", "conflict|duplicate_profile"), Map.entry("410", "gone"), Map.entry("422", "unprocessable"),
-            Map.entry("413", "payload|request entity|content too"), Map.entry("429", "too many|throttled")));
-
-    private static final Pattern ROUTE = Pattern.compile("/(?:api|client)/((?:account|api-key|back-in-stock|bulk|campaign|catalog"
-            + "|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|review|segment|subscription"
-            + "|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)((?:/[\\w%~.-]+){0,3})");
-    private static final Pattern METHOD = Pattern.compile("\\b(GET|POST|PUT|PATCH|DELETE)\\b");
-    private static final Pattern KEYED_CALLER = Pattern.compile("(?i)[\"'\\s{,;(]\"?(?:caller|job|task|worker|component|service|logger"
-            + "|source|module|app|script)\"?\\s?[=:]\\s?\"?([A-Za-z][\\w.:@$-]{1,59})");
-    private static final Pattern LOGGER = Pattern.compile("\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
-            + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?(?:\\[\\s*([^\\]]{1,60})\\]\\s{1,4})?(?:([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\())?");
+    private static final Map<Integer, Pattern> REASONS = reasons();
+    private static final Set<String> STATUS_NAMES = Set.of("http", "sc", "httpcode", "httperror", "status",
+            "statuscode");
+    // A status after them is one, where a reason or an end follows: "returned 200 rows" tells of rows.
+    private static final Set<String> VERBS = Set.of("responded", "responds", "response", "returned", "returns",
+            "returning",
+            "answered", "answer", "reply", "replied", "got", "gets", "received", "receive", "failed", "failure",
+            "rejected",
+            "refused", "error", "throttled", "result", "reason", "unauthorized", "forbidden", "conflict", "gone");
+    private static final Set<String> PHRASES = Set.of("not found", "too many requests", "bad request", "bad gateway",
+            "many requests", "service unavailable", "gateway timeout", "gateway time-out");
+    private static final Set<String> LINKS = Set.of("with", "by", "a", "an", "is", "was", "of", "as");
+    private static final Set<String> COUNTED = Set.of("port", "order", "id", "user", "customer", "product", "item",
+            "profile",
+            "sku", "line", "page", "row", "step", "batch", "job", "took", "after", "every", "timeout", "size", "length",
+            "count",
+            "total", "price", "amount", "duration", "elapsed", "limit", "depth", "no");
+    private static final Set<String> OTHER_CODES = Set.of("exit", "zip", "post", "postal", "country", "area", "promo",
+            "coupon",
+            "product", "sort");
+    private static final Pattern ENDS = Pattern.compile("(?i)[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|"
+            + "(?:from|for|on|after"
+            + "|in|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|"
+            + "\\d+(?:\\.\\d+)? ?m?s\\b"
+            + "|\\w+[=:]))");
+    private static final Pattern UNIT = Pattern.compile("(?i)\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|"
+            + "days?|us|ns|%"
+            + "|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:])");
+    private static final Pattern ROUTE = Pattern.compile("/(?:api|client)/(?:account|api-key|back-in-stock|bulk|"
+            + "campaign|catalog"
+            + "|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|review|"
+            + "segment|subscription"
+            + "|tag|template|tracking|universal|web-feed|webhook)[a-z-]*((?:/[\\w%~.-]+){0,3})");
+    private static final List<String> METHODS = List.of("GET", "POST", "PUT", "PATCH", "DELETE");
+    private static final Set<String> CALLER_NAMES = Set.of("caller", "job", "task", "worker", "component", "service",
+            "logger",
+            "source", "module", "app", "script");
+    private static final Pattern LEVEL = Pattern.compile("\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|"
+            + "CRITICAL|SEVERE)\\b"
+            + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?(?:\\[\\s*([^\\]]{1,60})\\]\\s{1,4})?(?:([A-Za-z_][\\w.$-]{1,79}) "
+            + "?(?::|-\\s|\\())?");
     private static final Pattern PROGRAM = Pattern.compile("\\s([A-Za-z][\\w./-]{1,40})\\[\\d+\\]:");
+    private static final Pattern VALUE = Pattern.compile("[\" ]{0,2}([A-Za-z][\\w.:@$-]{1,59})");
+    private static final List<String> STAND_INS = List.of("email", "phone", "profile", "external-id", "customer");
+    private static final Pattern HEX = Pattern.compile("-[0-9a-f]{6,16}\\b");
+    private static final Pattern PHONE = Pattern.compile("\\+[1-9]\\d{6,14}\\b");
+    private static final Pattern DOMAIN = Pattern.compile("@[\\w-]++(?:\\.[\\w-]+)+");
+    private static final String[] NO_ANSWER = {"timeout", "timed out", "connection re", "connection aborted",
+            "no route to host",
+            "unknownhost", "unknown host", "name or service not known", "getaddrinfo", "enotfound", "econn",
+            "unreachable",
+            "handshake", "broken pipe"};
 
     private LogLine() { }
 
     // 401 Client Error, `401 Unauthorized`, 429 from a.klaviyo.com, 401 {"errors"
-    private static Map<Integer, Pattern> reasons(Map<String, String> words) {
+    private static Map<Integer, Pattern> reasons() {
         Map<Integer, Pattern> reasons = new HashMap<>();
-        for (int status : KNOWN) {
-            StringBuilder any = new StringBuilder("(?i)[\"'`)\\]:,;-]*\\s*(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors");
-            words.forEach((form, text) -> any.append(Integer.toString(status).matches(form) ? "|" + text : ""));
-            reasons.put(status, Pattern.compile(any.append(')').toString()));
+        String words = "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,401 "
+                + "unauthori[sz]ed|authentication_failed"
+                + "|not_authenticated,403 forbidden|permission_denied,404 not.found,405 method not,409 conflict|"
+                + "duplicate_profile,410 gone,"
+                + "413 payload|request entity|content too,422 unprocessable,429 too many|throttled,301,302,303,304,"
+                + "307,308,406,408,414,"
+                + "415,431,499,500,501,502,503,504,520,521,522,523,524,525,526,527,530";
+        for (String row : words.split(",")) {
+            int status = Integer.parseInt(row.substring(0, 3));
+            String any = status < 400 ? "" : status < 500 ? "|client error"
+                    : "|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|a timeout|web server";
+            reasons.put(status, Pattern.compile("(?i)[\"'`)\\]:,;-]*\\s*(?:from (?:https?://)?[\\w.-]*klaviyo|"
+                    + "\\(?reason\\b|\\{\"errors"
+                    + any + (row.length() > 3 ? "|" + row.substring(4) : "") + ")"));
         }
         return reasons;
     }
 
-    /**
-     * The first HTTP status that a line tells of, in one of the forms that clients and frameworks write; a port, a price, a duration
-     * or an id is none.
-     *
-     * @param line its bytes, one character each (ISO 8859-1)
-     * @return {@link #NO_STATUS} where there is none
-     */
+    /** The first HTTP status that a line tells of, or {@link #NO_STATUS}; a port, a price,
+            a duration or an id is none. */
     static int status(String line) {
         for (int i = 0; i + 3 <= line.length(); i++) {
             char c = line.charAt(i);
             if (c >= '1' && c <= '5' && digit(line, i + 1) && digit(line, i + 2) && alone(line, i)) {
-                int status = Integer.parseInt(line.substring(i, i + 3));
-                if (meant(line, i, status)) {
+                int status = (c - '0') * 100 + (line.charAt(i + 1) - '0') * 10 + line.charAt(i + 2) - '0';
+                if (!lookingAt(UNIT, line, i + 3) && meant(line, i, status)) {
                     return status;
                 }
             }
@@ -108,18 +131,54 @@ public final class LogLine {
     }
 
     private static boolean meant(String line, int at, int status) {
-        String before = line.substring(Math.max(0, at - 160), at);
-        if (lookingAt(UNIT, line, at + 3)) {
-            return false;
+        int end = at;
+        while (end > 0 && " \t\"'`\\([=:>,-\u00e2\u0086\u0092".indexOf(line.charAt(end - 1)) >= 0) {
+            end--;
         }
-        if (NAMED.matcher(before).find()) {
+        String between = line.substring(end, at);
+        int start = wordStart(line, end);
+        String word = line.substring(start, end).toLowerCase(Locale.ROOT);
+        int endBefore = start;
+        while (endBefore > 0 && " \"'`:=".indexOf(line.charAt(endBefore - 1)) >= 0) {
+            endBefore--;
+        }
+        String wordBefore = line.substring(wordStart(line, endBefore), endBefore).toLowerCase(Locale.ROOT);
+        boolean linked = LINKS.contains(word);
+        if (statusName(linked ? wordBefore : word, linked ? "" : wordBefore) || word.startsWith("http/")) {
             return true;
         }
-        if (!KNOWN.contains(status) || COUNTED.matcher(before).find()) {
+        Pattern reason = REASONS.get(status);
+        if (reason == null || COUNTED.contains(word) || between.isEmpty() && end > 0 || line.startsWith("#", at - 1)) {
             return false;
         }
-        return CODE.matcher(before).find() || lookingAt(REASONS.get(status), line, at + 3)
-                || lookingAt(ENDS, line, at + 3) && TOLD.matcher(before).find();
+        if (lookingAt(reason, line, at + 3) || word.equals("code") && !OTHER_CODES.contains(wordBefore)) {
+            return true;
+        }
+        boolean told = VERBS.contains(linked ? wordBefore : word) || word.endsWith("exception")
+                || word.endsWith("error")
+                || PHRASES.contains(wordBefore + " " + word) || between.contains(">") || between.contains("\u0092")
+                || route(word) && METHODS.contains(wordBefore.toUpperCase(Locale.ROOT));
+        return told && lookingAt(ENDS, line, at + 3);
+    }
+
+    private static int wordStart(String line, int end) {
+        int start = end;
+        while (start > 0 && end - start < 300 && " \t\"'`\\{(,=:;[<>|".indexOf(line.charAt(start - 1)) < 0
+                || start > 1 && line.charAt(start - 1) == ':' && line.charAt(start) == '/') {
+            start--;
+        }
+        return start;
+    }
+
+    private static boolean statusName(String word, String before) {
+        String last = word.substring(word.lastIndexOf('.') + 1).replace("_", "").replace("-", "");
+        return STATUS_NAMES.contains(last) || last.endsWith("status") || last.endsWith("statuscode")
+                || (last.equals("code") || last.equals("error")) && (before.endsWith("status")
+                || before.equals("http"));
+    }
+
+    private static boolean route(String word) {
+        return word.contains("/api/") || word.contains("/client/");
     }
 
     private static boolean lookingAt(Pattern pattern, String line, int from) {
@@ -130,50 +189,148 @@ public final class LogLine {
         return at < line.length() && line.charAt(at) >= '0' && line.charAt(at) <= '9';
     }
 
-    /** Method and route of a call to Klaviyo's API: {@code POST /api/events}; ids in it are {@code {id}}, an unknown method is left out. */
-    static Optional<String> endpoint(String line) {
-        Matcher route = ROUTE.matcher(line);
-        if (!route.find()) {
-            return Optional.empty();
+    /** Whether it tells of a call that was not answered: a timeout, a connection refused. */
+    static boolean unanswered(String line) {
+        for (int i = 0; i + 7 < line.length(); i++) {
+            int lower = line.charAt(i) | 0x20;
+            if (lower == 't' || lower == 'c' || lower == 'n' || lower == 'u' || lower == 'g' || lower == 'e'
+                    || lower == 'h'
+                    || lower == 'b') {
+                for (String word : NO_ANSWER) {
+                    if (word.charAt(0) == lower && line.regionMatches(true, i, word, 0, word.length())) {
+                        return true;
+                    }
+                }
+            }
         }
-        StringBuilder endpoint = new StringBuilder();
-        Matcher method = METHOD.matcher(line).region(Math.max(0, route.start() - 100), route.start());
-        while (method.find()) {
-            endpoint.setLength(0);
-            endpoint.append(method.group()).append(' ');
+        return false;
+    }
+
+    /** Method and route of a call to Klaviyo's API: {@code POST /api/events}; ids are {@code {id}},
+            an unknown method is left out. */
+    static String endpoint(String line) {
+        for (int slash = line.indexOf('/'); slash >= 0; slash = line.indexOf('/', slash + 1)) {
+            Matcher route = line.startsWith("/api/", slash) || line.startsWith("/client/", slash)
+                    ? ROUTE.matcher(line).region(slash, line.length()) : null;
+            if (route != null && route.lookingAt()) {
+                StringBuilder endpoint = new StringBuilder(method(line, slash)).append(line, slash, route.start(1));
+                for (String part : route.group(1).split("/")) {
+                    endpoint.append(part.isEmpty() ? "" : part.matches("[a-z][a-z-]{2,}") ? "/" + part : "/{id}");
+                }
+                return endpoint.toString();
+            }
         }
-        endpoint.append(line, route.start(), route.end(1));
-        for (String part : route.group(2).split("/")) {
-            endpoint.append(part.isEmpty() ? "" : part.matches("[a-z][a-z-]{2,}") ? "/" + part : "/{id}");
+        return "";
+    }
+
+    private static String method(String line, int route) {
+        String around = line.substring(Math.max(0, route - 100), Math.min(line.length(), route + 100));
+        int best = -1;
+        String found = "";
+        for (String method : METHODS) {
+            int at = around.lastIndexOf(method, Math.min(100, route));
+            at = at < 0 ? around.lastIndexOf("\"" + method + "\"") : at;
+            if (at > best) {
+                best = at;
+                found = method + " ";
+            }
         }
-        return Optional.of(endpoint.toString());
+        return found;
     }
 
     /** Whether it is about another service's address or route, or somebody's request to us as a web server logs it. */
     static boolean elsewhere(String line) {
         return line.contains("://") || line.contains(" HTTP/1.") || line.contains(" HTTP/2")
-                || METHOD.matcher(line).find() && line.contains(" /") && !ROUTE.matcher(line).find();
+                || line.contains(" /") && endpoint(line).isEmpty() && METHODS.stream().anyMatch(line::contains);
     }
 
-    /** Who called: a job or service that the line names, its logger, its thread or its program; numbers as {@code #}. May be empty. */
+    /** Who called: a job or service that the line names, its logger,
+            its thread or its program; numbers as {@code #}. May be empty. */
     static String caller(String line) {
-        String head = line.length() > 400 ? line.substring(0, 400) : line;
-        Matcher keyed = KEYED_CALLER.matcher(head);
-        Matcher logger = LOGGER.matcher(head);
-        Matcher program = PROGRAM.matcher(head);
-        String name = "";
-        if (keyed.find()) {
-            name = keyed.group(1);
-        } else if (logger.find() && (logger.group(2) != null || logger.group(1) != null)) {
-            name = logger.group(2) != null ? logger.group(2) : logger.group(1);
-        } else if (program.find()) {
-            name = program.group(1);
+        String head = line.length() > 300 ? line.substring(0, 300) : line;
+        for (int i = 1; i < head.length(); i++) {
+            char c = head.charAt(i);
+            if (c == '=' || c == ':' && head.charAt(i - 1) == '"') {
+                int end = c == '=' ? i : i - 1;
+                Matcher value = CALLER_NAMES.contains(head.substring(wordStart(head, end), end)
+                        .toLowerCase(Locale.ROOT))
+                        ? VALUE.matcher(head).region(i + 1, head.length()) : null;
+                if (value != null && value.lookingAt()) {
+                    return numbered(value.group(1));
+                }
+            }
         }
-        return name.strip().replaceAll("\\d+", "#");
+        for (int i = 0; i + 4 < head.length(); i++) {
+            if ("TDINWEFCS".indexOf(head.charAt(i)) >= 0 && Character.isUpperCase(head.charAt(i + 1))) {
+                Matcher level = LEVEL.matcher(head).region(i, head.length());
+                if (level.lookingAt() && (level.group(2) != null || level.group(1) != null)) {
+                    return numbered(level.group(2) != null ? level.group(2) : level.group(1));
+                }
+            }
+        }
+        Matcher program = PROGRAM.matcher(head);
+        return head.contains("]:") && program.find() ? numbered(program.group(1)) : "";
+    }
+
+    private static String numbered(String name) {
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < name.length(); i++) {
+            if (!digit(name, i)) {
+                text.append(name.charAt(i));
+            } else if (i == 0 || !digit(name, i - 1)) {
+                text.append('#');
+            }
+        }
+        return text.toString().strip();
+    }
+
+    /** Addresses, phone numbers and pseudonyms of customers in it, as they stand there. */
+    static List<String> customers(String line) {
+        List<String> found = new ArrayList<>();
+        for (int dash = line.indexOf('-'); dash >= 0; dash = line.indexOf('-', dash + 1)) {
+            for (String kind : STAND_INS) {
+                Matcher hex = line.startsWith(kind, dash - kind.length()) ? HEX.matcher(line)
+                        .region(dash, line.length()) : null;
+                if (hex != null && hex.lookingAt()) {
+                    found.add(kind + hex.group());
+                }
+            }
+        }
+        Matcher phone = PHONE.matcher(line);
+        while (line.indexOf('+') >= 0 && phone.find()) {
+            found.add(phone.group());
+        }
+        Matcher domain = DOMAIN.matcher(line);
+        while (line.indexOf('@') >= 0 && domain.find()) {
+            int start = domain.start();
+            while (start > 0 && (Character.isLetterOrDigit(line.charAt(start - 1))
+                    || "._+-%".indexOf(line.charAt(start - 1)) >= 0)) {
+                start--;
+            }
+            found.add(line.substring(start, domain.end()));
+        }
+        return found;
+    }
+
+    /** A hash of the line without its words that have digits: of lines that differ in nothing but numbers and ids it is the same. */
+    static long kind(String line, int length) {
+        long hash = 7;
+        for (int i = 0, end = 0; i < length; i = end + 1) {
+            boolean digits = false;
+            for (end = i; end < length && Character.isLetterOrDigit(line.charAt(end)); end++) {
+                digits |= line.charAt(end) <= '9';
+            }
+            for (int j = i; j < end && !digits; j++) {
+                hash = 31 * hash + line.charAt(j);
+            }
+            hash = 31 * hash + (end < length ? line.charAt(end) : 0);
+        }
+        return hash;
     }
 
     /**
-     * What a line has, told by looking at each byte once: most lines have nothing of interest, and cost no more than that.
+     * What a line has, told by looking at each byte once: most lines have nothing of interest, and cost no more than
+     * that.
      *
      * @param number  a number of three digits that may be a status
      * @param klaviyo the vendor's name, in any case
@@ -193,10 +350,12 @@ public final class LogLine {
                     digits++;
                     continue;
                 }
-                number |= digits == 3 && data[i - 3] >= '1' && data[i - 3] <= '5' && (b | 0x20) < 'a';
+                number |= digits == 3 && data[i - 3] >= '1' && data[i - 3] <= '5' && !((b | 0x20) >= 'a'
+                        && (b | 0x20) <= 'z');
                 digits = 0;
                 klaviyo = klaviyo || (b | 0x20) == 'k' && named(data, i, end);
-                route |= b == '/' && i + 4 < end && (data[i + 1] == 'a' && data[i + 2] == 'p' || data[i + 1] == 'c' && data[i + 2] == 'l');
+                route |= b == '/' && i + 4 < end && (data[i + 1] == 'a' && data[i + 2] == 'p' || data[i + 1] == 'c'
+                        && data[i + 2] == 'l');
             }
             return new Marks(number, klaviyo, route);
         }
@@ -212,15 +371,18 @@ public final class LogLine {
     }
 
     /**
-     * The times that the lines of one log carry: ISO 8601 and {@code 2026/11/23 03:04:05} with or without a zone, the web servers'
-     * {@code 23/Nov/2026:03:04:05 +0000}, syslog's {@code Nov 23 03:04:05}, and seconds or milliseconds since 1970. For one thread.
+     * The times that the lines of one log carry: ISO 8601 and {@code 2026/11/23 03:04:05} with or without a zone, the
+     * web servers'
+     * {@code 23/Nov/2026:03:04:05 +0000}, syslog's {@code Nov 23 03:04:05}, and seconds or milliseconds since 1970.
+     * For one thread.
      */
     public static final class Stamps {
         private static final int LOOK = 200;
         private static final Duration NEAR = Duration.ofDays(60);
         private static final String MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
         private static final int UNKNOWN = Integer.MIN_VALUE;
-        private static final Map<String, Integer> ZONES = Map.of("UTC", 0, "GMT", 0, "CET", 1, "CES", 2, "EST", -5, "EDT", -4,
+        private static final Map<String, Integer> ZONES = Map.of("UTC", 0, "GMT", 0, "CET", 1, "CES", 2, "EST", -5,
+                "EDT", -4,
                 "CST", -6, "CDT", -5, "PST", -8, "PDT", -7);
 
         private final ZoneId zone;
@@ -241,7 +403,8 @@ public final class LogLine {
 
         /** The zone that the times were read in: the one they name, or the one that was given. */
         String zone() {
-            return named == UNKNOWN || unnamed ? zone.getId() : named == 0 ? "UTC" : ZoneOffset.ofTotalSeconds(named).getId();
+            return named == UNKNOWN || unnamed ? zone.getId() : named == 0 ? "UTC" : ZoneOffset.ofTotalSeconds(named)
+                    .getId();
         }
 
         /** Whether all times named their zone; false too where no line had a time. */
@@ -256,7 +419,8 @@ public final class LogLine {
                 byte b = data[i];
                 long found = NO_TIME;
                 if (b >= '0' && b <= '9' && (i == from || !digit(data[i - 1]))) {
-                    found = i + 18 < last && (data[i + 4] == '-' || data[i + 4] == '/') && data[i + 13] == ':' ? iso(data, i, last)
+                    found = i + 18 < last && (data[i + 4] == '-' || data[i + 4] == '/') && data[i + 13] == ':'
+                            ? iso(data, i, last)
                             : i + 19 < last && data[i + 2] == '/' ? web(data, i, last)
                             : b == '1' ? sinceEpoch(data, i, last) : NO_TIME;
                 } else if (i + 14 < last && data[i + 3] == ' ' && data[i + 9] == ':' && data[i + 12] == ':') {
@@ -270,7 +434,8 @@ public final class LogLine {
         }
 
         private long iso(byte[] data, int at, int last) {
-            if (data[at + 7] != data[at + 4] || data[at + 16] != ':' || data[at + 10] != ' ' && (data[at + 10] | 0x20) != 't') {
+            if (data[at + 7] != data[at + 4] || data[at + 16] != ':' || data[at + 10] != ' '
+                    && (data[at + 10] | 0x20) != 't') {
                 return NO_TIME;
             }
             int fraction = at + 19;
@@ -293,7 +458,8 @@ public final class LogLine {
             if (month < 0 || data[at + 6] != '/' || data[at + 11] != ':' || data[at + 14] != ':') {
                 return NO_TIME;
             }
-            return time(number(data, at + 7, 4), month, number(data, at, 2), number(data, at + 12, 2), number(data, at + 15, 2),
+            return time(number(data, at + 7, 4), month, number(data, at, 2), number(data, at + 12, 2), number(data, at
+                    + 15, 2),
                     number(data, at + 18, 2) * 1000, offset(data, at + 20, last));
         }
 
@@ -327,15 +493,18 @@ public final class LogLine {
             }
             if (i + 4 < last && (data[i] == '+' || data[i] == '-') && digit(data[i + 1]) && digit(data[i + 2])) {
                 int minutes = data[i + 3] == ':' && i + 5 < last ? number(data, i + 4, 2) : number(data, i + 3, 2);
-                return minutes < 0 ? UNKNOWN : (data[i] == '-' ? -1 : 1) * (number(data, i + 1, 2) * 3600 + minutes * 60);
+                return minutes < 0 ? UNKNOWN : (data[i] == '-' ? -1 : 1) * (number(data, i + 1, 2) * 3600
+                        + minutes * 60);
             }
-            boolean word = i + 3 < last && i > at && data[i] >= 'A' && data[i] <= 'Z' && data[i + 2] >= 'A' && data[i + 2] <= 'Z';
+            boolean word = i + 3 < last && i > at && data[i] >= 'A' && data[i] <= 'Z' && data[i + 2] >= 'A' && data[i
+                    + 2] <= 'Z';
             Integer hours = word ? ZONES.get(new String(data, i, 3, StandardCharsets.ISO_8859_1)) : null;
             return hours == null ? UNKNOWN : hours * 3600;
         }
 
         private long time(int years, int month, int day, int hour, int minute, int millis, int offset) {
-            if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0 || millis < 0 || Math.abs(offset) > 64_800 && offset != UNKNOWN) {
+            if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0 || millis < 0 || Math.abs(offset) > 64_800
+                    && offset != UNKNOWN) {
                 return NO_TIME;
             }
             long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000

@@ -27,8 +27,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads an application's logs for what they tell of its calls to Klaviyo, and counts it into {@link Facts}. A call is a line with an
- * HTTP status that names Klaviyo or a route of its API; a body and a stack trace below it belong to the same call. Logs are read as
+ * Reads an application's logs for what they tell of its calls to Klaviyo, and counts it into {@link Facts}. A call is
+ * a line with an
+ * HTTP status that names Klaviyo or a route of its API; a body and a stack trace below it belong to the same call.
+ * Logs are read as
  * streams, several at once, in bounded memory. Safe for several threads; each log has a {@link Source}, for one thread.
  */
 public final class LogReader {
@@ -40,15 +42,11 @@ public final class LogReader {
     private static final int MOST_NAMES = 200;
     private static final long MINUTE = 60_000;
     private static final String OTHER = "other";
-    private static final Pattern WAIT = Pattern.compile("(?i)(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|wait(?:ing)?)"
+    private static final Pattern WAIT = Pattern.compile("(?i)(?:retry[-_ ]?after|expected available in|retry(?:ing)? "
+            + "in|wait(?:ing)?)"
             + "[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
     private static final Pattern QUEUE = Pattern.compile(
             "(?i)(?:queue|backlog).{0,40}?\\b(?:depth|size|length|pending|waiting|lag)[\"' =:]{1,4}(\\d{1,9})\\b");
-    private static final Pattern NO_ANSWER = Pattern.compile("(?i)timed? ?out|connection (?:reset|refused|aborted)|no route to host"
-            + "|unknown ?host|name or service not known|getaddrinfo|enotfound|econn\\w+|unreachable|handshake|broken pipe");
-    private static final Pattern CUSTOMER = Pattern.compile("\\b(?:email|phone|profile|external-id|customer)-[0-9a-f]{6,16}\\b"
-            + "|\\+[1-9]\\d{6,14}\\b|(?<![\\w.+%-])[\\w.+%-]{1,64}@[\\w-]+(?:\\.[\\w-]+)+");
-    private static final Pattern WITH_DIGITS = Pattern.compile("[A-Za-z]*\\d[A-Za-z0-9]*");
 
     private final ZoneId zone;
     private final Instant from;
@@ -71,10 +69,12 @@ public final class LogReader {
      * @param zone      of times that name none
      * @param from      calls before it are left out; null for all
      * @param to        calls after it are left out; tells the year of times without one
-     * @param pseudonym what a customer's address or phone number is called in the facts; pseudonyms of a redacted log stay
+     * @param pseudonym what a customer's address or phone number is called in the facts; pseudonyms of a redacted log
+     * stay
      * @param clean     takes secrets and personal data out of a text that ends up in the facts
      */
-    public LogReader(ZoneId zone, Instant from, Instant to, UnaryOperator<String> pseudonym, UnaryOperator<String> clean) {
+    public LogReader(ZoneId zone, Instant from, Instant to, UnaryOperator<String> pseudonym,
+            UnaryOperator<String> clean) {
         this.zone = zone;
         this.from = from;
         this.to = to;
@@ -183,18 +183,18 @@ public final class LogReader {
 
         private void look(String line, LogLine.Marks marks) {
             int status = told || !marks.number() ? LogLine.NO_STATUS : LogLine.status(line);
-            if (status == LogLine.NO_STATUS && !told && klaviyo && NO_ANSWER.matcher(line).find()) {
+            if (status == LogLine.NO_STATUS && !told && klaviyo && LogLine.unanswered(line)) {
                 status = Facts.NO_ANSWER;
             }
             if (status != LogLine.NO_STATUS) {
-                String endpoint = marks.route() ? LogLine.endpoint(line).orElse("") : "";
+                String endpoint = marks.route() ? LogLine.endpoint(line) : "";
                 if (klaviyo || !LogLine.elsewhere(line)) {
                     told = true;
                     call(klaviyo || !endpoint.isEmpty() ? ofKlaviyo : ofNobody, new Call(time, status, endpoint, line));
                 }
             }
             Matcher depth = QUEUE.matcher(line);
-            if (klaviyo && depth.find()) {
+            if (klaviyo && (line.contains("ueue") || line.contains("acklog")) && depth.find()) {
                 Facts.Queue seen = Facts.Queue.one(name, instant(time), Double.parseDouble(depth.group(1)));
                 queues.merge(name, seen, Facts.Queue::then);
             }
@@ -218,17 +218,22 @@ public final class LogReader {
         Counts counts = ofKlaviyo.calls > 0 ? ofKlaviyo : ofNobody;
         TreeSet<String> left = new TreeSet<>(notRead);
         if (outside > 0) {
-            left.add(Text.count(outside, "call") + " outside " + (from == null ? "" : from + " to ") + to + " not counted");
+            left.add(Text.count(outside, "call") + " outside " + (from == null ? "" : from + " to ") + to
+                    + " not counted");
         }
         if (counts == ofNobody && counts.calls > 0) {
             left.add("no line names Klaviyo or a route of its API: every status is taken for its answer");
         }
         if (counts.dropped > 0) {
-            left.add(Text.count(counts.dropped, "call") + " beyond " + MOST_CELLS + " minutes and endpoints not counted by minute");
+            left.add(Text.count(counts.dropped, "call") + " beyond " + MOST_CELLS
+                    + " minutes and endpoints not counted by minute");
         }
-        List<Facts.Queue> depths = queues.values().stream().map(queue -> queue.called(clean.apply(queue.instance()))).toList();
-        return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(), !zones.isEmpty() && !zoneMissing,
-                lines, bytes, counts.minutes(), counts.callers(), counts.first, counts.last, List.copyOf(counts.waits.values()),
+        List<Facts.Queue> depths = queues.values().stream().map(queue -> queue.called(clean.apply(queue.instance())))
+                .toList();
+        return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(), !zones.isEmpty()
+                && !zoneMissing,
+                lines, bytes, counts.minutes(), counts.callers(), counts.first, counts.last,
+                List.copyOf(counts.waits.values()),
                 counts.customers(), depths, List.of(), List.of(), counts.frequent(), List.copyOf(left));
     }
 
@@ -243,7 +248,7 @@ public final class LogReader {
         private final Map<String, Long> callers = new HashMap<>();
         private final TreeMap<Long, Facts.Wait> waits = new TreeMap<>();
         private final Map<String, Long> customers = new HashMap<>();
-        private final Map<String, Facts.Frequent> kinds = new HashMap<>();
+        private final Map<Long, Facts.Frequent> kinds = new HashMap<>();
         private long calls;
         private long dropped;
         private Facts.Failure first;
@@ -251,7 +256,8 @@ public final class LogReader {
 
         void add(Call call) {
             calls++;
-            String endpoint = endpoints.size() < MOST_NAMES || endpoints.contains(call.endpoint) ? call.endpoint : OTHER;
+            String endpoint = endpoints.size() < MOST_NAMES || endpoints.contains(call.endpoint) ? call.endpoint
+                    : OTHER;
             endpoints.add(endpoint);
             String caller = LogLine.caller(call.line);
             callers.merge(callers.size() < MOST_NAMES || callers.containsKey(caller) ? caller : OTHER, 1L, Long::sum);
@@ -274,26 +280,28 @@ public final class LogReader {
 
         private void failure(Facts.Failure failure, String line) {
             boolean timed = failure.at() != null;
-            first = first == null || timed && (first.at() == null || first.at().isAfter(failure.at())) ? failure : first;
+            first = first == null || timed && (first.at() == null || first.at().isAfter(failure.at())) ? failure
+                    : first;
             last = last == null || timed && (last.at() == null || !last.at().isAfter(failure.at())) ? failure : last;
-            Matcher customer = CUSTOMER.matcher(line);
-            while (customer.find()) {
-                String found = customer.group();
+            for (String found : LogLine.customers(line)) {
                 String name = found.indexOf('@') > 0 || found.startsWith("+") ? pseudonym.apply(found) : found;
                 if (customers.size() < MOST_CUSTOMERS || customers.containsKey(name)) {
                     customers.merge(name, 1L, Long::sum);
                 }
             }
-            String example = line.substring(0, Math.min(line.length(), LONGEST_EXAMPLE));
-            String kind = WITH_DIGITS.matcher(example).replaceAll("#");
-            if (kinds.size() < MOST_KINDS || kinds.containsKey(kind)) {
-                kinds.merge(kind, new Facts.Frequent(1, example), (known, more) -> new Facts.Frequent(known.count() + 1, known.example()));
+            int length = Math.min(line.length(), LONGEST_EXAMPLE);
+            long kind = LogLine.kind(line, length);
+            Facts.Frequent known = kinds.get(kind);
+            if (known != null || kinds.size() < MOST_KINDS) {
+                kinds.put(kind, known == null ? new Facts.Frequent(1, line.substring(0, length))
+                        : new Facts.Frequent(known.count() + 1, known.example()));
             }
         }
 
         List<Facts.Minute> minutes() {
             return cells.entrySet().stream()
-                    .map(cell -> new Facts.Minute(instant(cell.getKey().minute), clean.apply(cell.getKey().endpoint), cell.getValue()))
+                    .map(cell -> new Facts.Minute(instant(cell.getKey().minute), clean.apply(cell.getKey().endpoint),
+                    cell.getValue()))
                     .sorted(Comparator.comparing(Facts.Minute::at, Comparator.nullsFirst(Comparator.naturalOrder()))
                             .thenComparing(Facts.Minute::endpoint))
                     .toList();
@@ -302,30 +310,36 @@ public final class LogReader {
         List<Facts.Caller> callers() {
             return callers.entrySet().stream()
                     .filter(caller -> !caller.getKey().isEmpty())
-                    .map(caller -> new Facts.Caller(clean.apply(caller.getKey()), caller.getValue(), caller.getValue() / (double) calls))
-                    .sorted(Comparator.comparing((Facts.Caller caller) -> -caller.calls()).thenComparing(Facts.Caller::name))
+                    .map(caller -> new Facts.Caller(clean.apply(caller.getKey()), caller.getValue(),
+                    caller.getValue() / (double) calls))
+                    .sorted(Comparator.comparing((Facts.Caller caller) -> -caller.calls())
+                    .thenComparing(Facts.Caller::name))
                     .limit(20).toList();
         }
 
         Facts.Customers customers() {
             List<Facts.Customer> most = customers.entrySet().stream()
                     .map(customer -> new Facts.Customer(customer.getKey(), customer.getValue()))
-                    .sorted(Comparator.comparing((Facts.Customer customer) -> -customer.failed()).thenComparing(Facts.Customer::pseudonym))
+                    .sorted(Comparator.comparing((Facts.Customer customer) -> -customer.failed())
+                    .thenComparing(Facts.Customer::pseudonym))
                     .limit(MOST_NAMES).toList();
             return new Facts.Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, most);
         }
 
         List<Facts.Frequent> frequent() {
             return kinds.values().stream()
-                    .sorted(Comparator.comparing((Facts.Frequent kind) -> -kind.count()).thenComparing(Facts.Frequent::example))
+                    .sorted(Comparator.comparing((Facts.Frequent kind) -> -kind.count())
+                    .thenComparing(Facts.Frequent::example))
                     .limit(20).map(kind -> new Facts.Frequent(kind.count(), Text.safe(clean.apply(new String(
-                            kind.example().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)), LONGEST_EXAMPLE)))
+                            kind.example().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)),
+                            LONGEST_EXAMPLE)))
                     .toList();
         }
     }
 
     /**
-     * What logs and measurements tell of calls to Klaviyo: the schema of a bundle's {@code facts.json}, and what {@code triage --log}
+     * What logs and measurements tell of calls to Klaviyo: the schema of a bundle's {@code facts.json}, and what
+     * {@code triage --log}
      * goes by. Lists are complete unless they say otherwise; all times are UTC, and null where the log names none.
      *
      * @param schema    1
@@ -348,7 +362,8 @@ public final class LogReader {
      * @param notRead   what was not read or counted, a sentence each
      */
     public record Facts(int schema, Instant from, Instant to, String zone, boolean zoneNamed, long lines, long bytes,
-                        List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits, Customers customers,
+                        List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
+                        Customers customers,
                         List<Queue> queue, List<Curve> metrics, List<VendorIncident> vendor, List<Frequent> frequent,
                         List<String> notRead) {
         /** What this build reads and writes. */
@@ -378,7 +393,8 @@ public final class LogReader {
             return list == null ? List.of() : list.stream().filter(java.util.Objects::nonNull).toList();
         }
 
-        /** Calls to one endpoint in one minute: {@code at} is its begin, {@code endpoint} may be empty, statuses to calls. */
+        /** Calls to one endpoint in one minute: {@code at} is its begin, {@code endpoint} may be empty,
+                statuses to calls. */
         public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
             /** Calls of any status. */
             public long calls() {
@@ -406,7 +422,8 @@ public final class LogReader {
         public record Customer(String pseudonym, long failed) { }
 
         /** A retry queue: calls that wait to be repeated, on one instance, at the first, highest and last look. */
-        public record Queue(String instance, Instant firstAt, double first, Instant peakAt, double peak, Instant lastAt, double last) {
+        public record Queue(String instance, Instant firstAt, double first, Instant peakAt, double peak, Instant lastAt,
+                double last) {
             /** A single look. */
             public static Queue one(String instance, Instant at, double depth) {
                 return new Queue(instance, at, depth, at, depth, at, depth);
@@ -415,7 +432,8 @@ public final class LogReader {
             /** This one, and later looks at the same queue. */
             public Queue then(Queue later) {
                 boolean higher = later.peak > peak;
-                return new Queue(instance, firstAt, first, higher ? later.peakAt : peakAt, Math.max(peak, later.peak), later.lastAt,
+                return new Queue(instance, firstAt, first, higher ? later.peakAt : peakAt, Math.max(peak, later.peak),
+                        later.lastAt,
                         later.last);
             }
 
@@ -424,14 +442,16 @@ public final class LogReader {
             }
         }
 
-        /** One series of a query; {@code grown} is by how much a counter grew in the time looked at, restarts told apart; else 0. */
+        /** One series of a query; {@code grown} is by how much a counter grew in the time looked at,
+                restarts told apart; else 0. */
         public record Curve(String query, String name, String unit, double grown, List<Point> points) { }
 
         /** A value at a moment. */
         public record Point(Instant at, double value) { }
 
         /** An incident of the vendor's; {@code posted} is when the vendor first wrote of it. Updates oldest first. */
-        public record VendorIncident(String name, String impact, String status, String url, Instant started, Instant posted,
+        public record VendorIncident(String name, String impact, String status, String url, Instant started,
+                Instant posted,
                                      Instant resolved, List<Update> updates) { }
 
         /** What the vendor wrote. */
@@ -441,7 +461,8 @@ public final class LogReader {
         public record Frequent(long count, String example) { }
 
         /** Calls to one endpoint, its busiest minute in calls, and since when it has been at half of that or more. */
-        public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant peakAt, Instant since) { }
+        public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant peakAt,
+                Instant since) { }
 
         /** Whether a status is a failure: 4xx, 5xx or no answer. */
         public static boolean failed(int status) {
@@ -458,7 +479,8 @@ public final class LogReader {
         /** Endpoints, the loudest first. */
         public List<Rate> endpoints() {
             Map<String, List<Minute>> byEndpoint = new TreeMap<>();
-            minutes.forEach(minute -> byEndpoint.computeIfAbsent(minute.endpoint, any -> new ArrayList<>()).add(minute));
+            minutes.forEach(minute -> byEndpoint.computeIfAbsent(minute.endpoint, any -> new ArrayList<>())
+                    .add(minute));
             long all = Math.max(1, minutes.stream().mapToLong(Minute::calls).sum());
             return byEndpoint.entrySet().stream().map(entry -> rate(entry.getKey(), entry.getValue(), all))
                     .sorted(Comparator.comparing(rate -> -rate.calls)).toList();
@@ -478,11 +500,14 @@ public final class LogReader {
                     peak == null ? null : peak.at, since);
         }
 
-        /** The same with what was found elsewhere: queues (none: those of the logs), curves, the vendor's incidents, what is missing. */
-        public Facts with(List<Queue> queues, List<Curve> curves, List<VendorIncident> incidents, List<String> missing) {
+        /** The same with what was found elsewhere: queues (none: those of the logs), curves, the vendor's incidents,
+                what is missing. */
+        public Facts with(List<Queue> queues, List<Curve> curves, List<VendorIncident> incidents,
+                List<String> missing) {
             List<String> all = new ArrayList<>(notRead);
             all.addAll(missing);
-            return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, callers, first, last, waits, customers,
+            return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, callers, first, last, waits,
+                    customers,
                     queues.isEmpty() ? queue : queues, curves, incidents, frequent, all);
         }
 
@@ -504,7 +529,8 @@ public final class LogReader {
             try {
                 Facts facts = MAPPER.readValue(json, Facts.class);
                 if (facts == null || facts.schema != SCHEMA) {
-                    throw new IOException("facts.json is of schema " + (facts == null ? "null" : facts.schema) + ", not " + SCHEMA);
+                    throw new IOException("facts.json is of schema " + (facts == null ? "null" : facts.schema)
+                            + ", not " + SCHEMA);
                 }
                 return facts;
             } catch (JsonProcessingException e) {
