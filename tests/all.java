@@ -15,6 +15,7 @@
 //SOURCES ../watch.java
 //SOURCES ../runbook/ApiChecks.java
 //SOURCES ../runbook/BoundedBody.java
+//SOURCES ../runbook/Chart.java
 //SOURCES ../runbook/Checks.java
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/DecisionTree.java
@@ -32,6 +33,7 @@
 //SOURCES ../runbook/Moment.java
 //SOURCES ../runbook/NetworkPath.java
 //SOURCES ../runbook/OurSide.java
+//SOURCES ../runbook/Page.java
 //SOURCES ../runbook/PlainOnly.java
 //SOURCES ../runbook/Screen.java
 //SOURCES ../runbook/Settings.java
