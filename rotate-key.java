@@ -5,6 +5,7 @@
 //SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
+//SOURCES runbook/DecisionTree.java
 //SOURCES runbook/EnvironmentProxy.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/HttpFaults.java
@@ -12,6 +13,8 @@
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/Lines.java
+//SOURCES runbook/LogLine.java
+//SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
@@ -22,6 +25,7 @@
 //SOURCES runbook/Text.java
 //SOURCES runbook/TlsFault.java
 //SOURCES runbook/Tool.java
+//SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/ByteClass.java
 //SOURCES runbook/redact/EncodedRuns.java
 //SOURCES runbook/redact/FlatSets.java

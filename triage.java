@@ -14,7 +14,10 @@
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/Lines.java
+//SOURCES runbook/LogLine.java
+//SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
+//SOURCES runbook/Moment.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
 //SOURCES runbook/PlainOnly.java
@@ -59,7 +62,9 @@
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,40 +79,37 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
-import runbook.Text.Durations;
-import runbook.Klaviyo.Endpoint;
-import runbook.Http;
-import runbook.Text.Json;
-import runbook.Key;
-import runbook.Cli.Launcher;
-import runbook.Text.Nearest;
-import runbook.Settings.Problem;
-import runbook.Settings;
-import runbook.Text;
-import runbook.Checks.Check;
 import runbook.Checks;
+import runbook.Checks.Check;
 import runbook.Checks.Findings;
 import runbook.Cli;
-import runbook.Screen;
-import runbook.Screen.Mark;
-import runbook.Cli;
-import runbook.Fleet.Account;
-import runbook.Fleet.AccountsFile;
+import runbook.Cli.Launcher;
 import runbook.Fleet;
-import runbook.Incident.Event;
+import runbook.Http;
 import runbook.Incident;
-import runbook.Message;
+import runbook.Incident.Event;
+import runbook.Klaviyo.Endpoint;
 import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Message.State;
-import runbook.Verdict.Action;
+import runbook.Message.Wording;
+import runbook.Moment;
+import runbook.Screen;
+import runbook.Screen.Mark;
+import runbook.Settings;
+import runbook.Settings.Problem;
+import runbook.Settings.Templates;
+import runbook.Text;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Text.Nearest;
 import runbook.Verdict;
+import runbook.Verdict.Action;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -115,8 +117,11 @@ import runbook.Verdict;
         footerHeading = "%nExit codes: 0 healthy; 11, 12, 13, 14 for P1 to P4; 20 could not tell;%n"
                 + "  1 unexpected failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
         footer = {"  jbang triage --drill revoked-key",
-                  "  jbang triage --app-url https://shop.example/health --observed 400,429"})
+                  "  jbang triage --app-url https://shop.example/health --log app.log"})
 class Triage implements Callable<Integer> {
+    private static final int MOST_FINDINGS = 4;
+    private static final int MOST_COMMANDS = 3;
+
     public static void main(String... args) {
         String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
         if (!said.contains("--help")) {
@@ -131,34 +136,36 @@ class Triage implements Callable<Integer> {
     Cli shared = new Cli();
 
     @Option(names = "--endpoint", paramLabel = "NAME", split = ",", order = 40,
-            description = "probe this endpoint: profiles, lists, metrics, events, webhooks or a path such as "
-                    + "/api/segments; repeatable (all five)")
+            description = "probe this endpoint: accounts, profiles, lists, metrics, events, webhooks or a path such as "
+                    + "/api/segments; repeatable (all but accounts, which the key's check asks)")
     List<String> endpoints = List.of();
 
-    @Option(names = "--samples", paramLabel = "N", defaultValue = "3", order = 41,
-            description = "requests per endpoint, within its rate limits (${DEFAULT-VALUE})")
-    int samples;
+    @Option(names = "--log", paramLabel = "FILE", order = 43,
+            description = "the application's log as it is, - for standard input: statuses, rates, a caller that runs away")
+    String log;
 
-    @Option(names = "--slow", paramLabel = "DURATION", defaultValue = "2s", order = 42,
-            description = "a median latency that counts as slow (${DEFAULT-VALUE})")
-    Duration slow;
-
-    @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 43,
-            description = "statuses that the application gets from Klaviyo: 400,429")
+    @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 44,
+            description = "statuses that the application gets from Klaviyo, by hand: 400,429")
     List<Integer> observed = List.of();
 
-    @Option(names = "--errors-query", paramLabel = "PROMQL", order = 44,
+    @Option(names = "--errors-query", paramLabel = "PROMQL", order = 45,
             description = "the application's errors by status (increase of klaviyo_api_errors_total over 15 minutes)")
     String errorsQuery;
 
-    @Option(names = "--errors-label", paramLabel = "LABEL", defaultValue = "status", order = 45,
-            description = "the label that holds the status (${DEFAULT-VALUE})")
-    String errorsLabel;
-
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
-            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command; not "
-                    + "in a drill")
+            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command; not in a drill")
     Path accounts;
+
+    @Option(names = "--paged-at", paramLabel = "TIME", order = 47,
+            description = "when you were paged: 03:02, \"10 min ago\"; the time to respond counts from it")
+    String pagedAt;
+
+    @Option(names = "--preflight", order = 48, description = "in peacetime: is all there that an incident will need?")
+    boolean preflight;
+
+    @Option(names = "--export-templates", paramLabel = "DIR", order = 49,
+            description = "write the built-in texts and tables, to start a --templates folder with, and do nothing else")
+    Path export;
 
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
     boolean explain;
@@ -175,9 +182,6 @@ class Triage implements Callable<Integer> {
     @Option(names = "--post", order = 54, description = "post the internal message to Slack (SLACK_WEBHOOK_URL)")
     boolean post;
 
-    @Spec
-    CommandSpec spec;
-
     private Screen screen;
     private Launcher launcher;
     private boolean opened;
@@ -185,35 +189,37 @@ class Triage implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Settings settings = settings();
         screen = shared.screen();
         launcher = shared.launcher();
-        if (curl) {
-            curlCommands(settings).forEach(line -> screen.command(0, line));
+        if (export != null) {
+            Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
+            screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString()) + " lays them over.");
             return 0;
+        }
+        Optional<Instant> paged = Optional.ofNullable(pagedAt)
+                .map(text -> Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
+        CompletableFuture<Map<String, Wording>> wording = CompletableFuture.supplyAsync(() -> Wording.all(shared.templates()));
+        Settings settings = settings();
+        if (curl) {
+            return curlCommands(settings);
         }
         if (accounts != null) {
             return fleet(settings);
         }
-        drillBanner();
-        screen.line("Klaviyo triage at " + Instant.now().truncatedTo(ChronoUnit.SECONDS) + ", at most "
-                + Durations.words(shared.timeout()) + " ...");
-
-        Verdict found;
-        try (Checks checkup = new Checks(settings)) {
-            found = Verdict.of(checkup.run(Checks.CHOICES));
+        if (screen.verbose()) {
+            drillBanner();
+            screen.line("Klaviyo triage at " + screen.time(Instant.now()) + ", at most " + Durations.words(shared.timeout()) + " ...");
         }
-        Recorded recorded = record(found);
+        Findings findings = look(settings);
+        Verdict found = Verdict.of(findings, wording.join());
+        Recorded recorded = record(paged.map(found::since).orElse(found));
         Verdict verdict = recorded.verdict;
-        Optional<Incident> incident = recorded.incident;
-        show(verdict, incident);
+        show(verdict, recorded.incident);
         if (announce != null || post) {
-            announce(verdict, incident);
+            announce(verdict, recorded.incident);
         }
-        screen.line();
-        showVerdict(verdict);
         if (shared.json()) {
-            shared.print(json(verdict, incident));
+            shared.print(json(verdict, recorded.incident));
         }
         return verdict.exitCode();
     }
@@ -221,18 +227,14 @@ class Triage implements Callable<Integer> {
     // ---- what to look at
 
     private Settings settings() {
-        if (samples < 1 || samples > 100) {
-            throw new Problem("--samples " + samples + ": give 1 to 100");
-        }
         observed.stream().filter(status -> status < 100 || status > 599).findFirst().ifPresent(status -> {
             throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
         });
         Settings settings = shared.settings();
-        List<Endpoint> chosen = endpoints.isEmpty() ? Endpoint.KNOWN : endpoints.stream().map(Triage::endpoint).toList();
-        String query = errorsQuery == null ? settings.app().query() : errorsQuery;
-        return new Settings(settings.target(), settings.key(), settings.revision(),
-                new Settings.Probing(shared.timeout(), samples, slow, chosen),
-                new Settings.AppErrors(observed, query, errorsLabel), settings.drill(), settings.proxies(), settings.templates());
+        Settings.Probing probing = settings.probing();
+        List<Endpoint> chosen = endpoints.isEmpty() ? probing.endpoints() : endpoints.stream().map(Triage::endpoint).toList();
+        return settings.withProbing(new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), chosen))
+                .withApp(new Settings.AppErrors(observed, errorsQuery == null ? settings.app().query() : errorsQuery));
     }
 
     private static Endpoint endpoint(String name) {
@@ -243,6 +245,27 @@ class Triage implements Callable<Integer> {
         return Endpoint.named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40)
                 + " is neither a known endpoint nor a path such as /api/segments"
                 + Nearest.hint(name, Endpoint.KNOWN.stream().map(Endpoint::name).toList())));
+    }
+
+    private Findings look(Settings settings) {
+        try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
+            return checks.reading(file).run(Checks.CHOICES).with(before(settings));
+        } catch (IOException e) {
+            throw new Problem("--log " + Text.safe(log, 80) + " cannot be read: " + Text.safe(Incident.why(e), 120));
+        }
+    }
+
+    // A drill brings a log of its own.
+    private InputStream openLog() throws IOException {
+        if (log == null) {
+            return shared.sandbox().map(drill -> new ByteArrayInputStream(drill.applicationLog().getBytes(StandardCharsets.UTF_8)))
+                    .orElse(null);
+        }
+        return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
+    }
+
+    private Checks.Before before(Settings settings) {
+        return Checks.Before.NOTHING;
     }
 
     // ---- what is left behind
@@ -265,12 +288,12 @@ class Triage implements Callable<Integer> {
             Map<String, Object> data = verdict.journalData();
             opened = !Files.exists(incident.journal().file());
             if (wrong && opened) {
-                incident.append(new Event(at, "triage", Event.DETECTED, "triage found " + verdict.diagnosis().id(),
-                        Json.of(data)));
+                incident.append(new Event(verdict.since().truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
+                        (pagedAt == null ? "triage found " : "paged; triage found ") + verdict.diagnosis().id(), Json.of(data)));
             }
             if (lead != null) {
-                incident.append(Event.now("triage", Event.ACKNOWLEDGED, Text.safe(lead, 60) + " leads the incident",
-                        withDrill(Map.of("by", Text.safe(lead, 60)))));
+                String name = Text.safe(lead, 60);
+                incident.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident", withDrill(Map.of("by", name))));
             }
             incident.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
             String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
@@ -278,10 +301,14 @@ class Triage implements Callable<Integer> {
                     Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
             return new Recorded(verdict, Optional.of(incident));
         } catch (IOException e) {
-            shared.host().err().println("warning: the incident folder was not written (" + Text.safe(Incident.why(e), 200)
-                    + "): name another with --incident. The diagnosis below holds.");
+            warn("the incident folder was not written (" + Text.safe(Incident.why(e), 200)
+                    + "): name another with --incident. The diagnosis holds.");
             return new Recorded(found, Optional.empty());
         }
+    }
+
+    private void warn(String message) {
+        shared.host().err().println("warning: " + message);
     }
 
     private Map<String, Object> withDrill(Map<String, Object> data) {
@@ -296,73 +323,148 @@ class Triage implements Callable<Integer> {
 
     // ---- what people see
 
-    private void drillBanner() {
-        shared.drill().ifPresent(scenario ->
-                screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
+    private void show(Verdict verdict, Optional<Incident> incident) {
+        if (screen.quiet()) {
+            showVerdict(verdict);
+        } else if (screen.verbose()) {
+            showAll(verdict, incident);
+        } else if (verdict.healthy() && !explain) {
+            showHealthy(verdict);
+        } else {
+            showShort(verdict, incident);
+        }
     }
 
-    private void show(Verdict verdict, Optional<Incident> incident) {
+    private void showHealthy(Verdict verdict) {
+        Findings findings = verdict.findings();
+        screen.verdict(Mark.OK, headline(verdict) + drillWords());
+        String skipped = skipped(findings);
+        screen.indented(2, findings.auth().account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
+                + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
+        screen.indented(2, screen.time(findings.at()) + ", " + Text.count(findings.requestsSpent(), "request") + " spent");
+    }
+
+    private void showShort(Verdict verdict, Optional<Incident> incident) {
+        Findings findings = verdict.findings();
+        showVerdict(verdict);
+        screen.line();
+        List<Findings.Group> groups = findings.groups();
+        groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
+                Text.safe(group.text(), 2 * screen.width() - group.name().length() - 20)));
+        if (groups.size() > MOST_FINDINGS) {
+            screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
+        }
+        if (!verdict.others().isEmpty()) {
+            screen.indented(2, Text.safe("Also: " + verdict.also().stream().map(one -> one.id()).collect(Collectors.joining(", ")), 150));
+        }
+        explainTree(verdict);
+        screen.line();
+        List<Action> actions = verdict.actions(launcher);
+        int commands = 0;
+        int shown = 0;
+        for (Action action : actions) {
+            if (commands == MOST_COMMANDS || shown > MOST_COMMANDS) {
+                break;
+            }
+            showAction(++shown, action);
+            commands += action.command() == null ? 0 : 1;
+        }
+        launcher.notes().forEach(note -> screen.indented(2, note));
+        screen.line();
+        showFolder(incident);
+        screen.line("-v shows " + (actions.size() > shown ? actions.size() - shown + " more steps, " : "") + "every check and the path");
+    }
+
+    private void showAll(Verdict verdict, Optional<Incident> incident) {
+        Findings findings = verdict.findings();
         screen.line();
         showVerdict(verdict);
         screen.line();
-        showChecks(verdict.findings());
-        screen.line();
-        screen.heading("Path");
-        verdict.path().forEach(step ->
-                screen.indented(2, step.question() + " " + screen.either("→", "->") + " " + step.answer()));
-        if (explain) {
-            screen.line();
-            screen.heading("Decision tree");
-            verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
-        }
-        if (!verdict.also().isEmpty()) {
-            screen.line();
-            screen.heading("Also");
-            for (int i = 0; i < verdict.also().size(); i++) {
-                screen.marked(Mark.WARN, verdict.also().get(i).id(), 0, verdict.others().get(i).reason());
-            }
-        }
-        screen.line();
-        screen.heading("Next");
-        List<Action> actions = verdict.actions(launcher);
-        for (int i = 0; i < actions.size(); i++) {
-            screen.item("  " + (i + 1) + ". ", actions.get(i).text());
-            Optional.ofNullable(actions.get(i).command()).ifPresent(command -> screen.command(6, command));
-        }
-        screen.line();
-        showSpent(verdict.findings());
-        incident.ifPresent(folder -> screen.line("Incident folder: " + folder
-                + (opened ? " (opened now)" : " (joined: it was open already)")));
-        beside.ifPresent(other -> screen.marked(Mark.WARN, "incident", 0,
-                "another one is open beside it: --incident " + other + " joins it"));
-    }
-
-    private void showVerdict(Verdict verdict) {
-        Mark mark = verdict.healthy() ? Mark.OK : verdict.severity().isEmpty() ? Mark.SKIP
-                : verdict.severity().get().ordinal() < 3 ? Mark.FAIL : Mark.WARN;
-        screen.verdict(mark, headline(verdict));
-        screen.indented(2, verdict.reason());
-        verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
-                + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
-        shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
-    }
-
-    private static String due(Instant by) {
-        Duration late = Duration.between(by, Instant.now());
-        return late.isNegative() ? "Respond by " + by : "A response was due by " + by + ", " + Durations.words(late) + " ago";
-    }
-
-    private static String headline(Verdict verdict) {
-        return verdict.severity().map(severity -> severity + " ").orElse("") + verdict.diagnosis().id() + ": " + verdict.title();
-    }
-
-    private void showChecks(Findings findings) {
         screen.heading("Checks");
         int width = findings.checks().stream().mapToInt(check -> check.name().length()).max().orElse(0);
         for (Check check : findings.checks()) {
             screen.marked(mark(check.outcome()), check.name(), width,
                     check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : ""));
         }
+        screen.line();
+        screen.heading("Path");
+        verdict.path().forEach(step ->
+                screen.indented(2, step.question() + " " + screen.either("→", "->") + " " + step.answer()));
+        explainTree(verdict);
+        if (!verdict.others().isEmpty() || !verdict.consequences().isEmpty()) {
+            screen.line();
+            screen.heading("Also");
+            verdict.others().forEach(other -> screen.marked(Mark.WARN, other.diagnosis().id(), 0, other.reason()));
+            verdict.consequences().forEach(consequence -> screen.marked(Mark.WARN, "consequence", 0, consequence));
+        }
+        screen.line();
+        screen.heading("Next");
+        List<Action> actions = verdict.actions(launcher);
+        for (int i = 0; i < actions.size(); i++) {
+            showAction(i + 1, actions.get(i));
+        }
+        launcher.notes().forEach(note -> screen.indented(2, note));
+        screen.line();
+        String skipped = skipped(findings);
+        if (!skipped.isEmpty()) {
+            screen.line("Not checked: " + skipped);
+        }
+        String spent = findings.requests().entrySet().stream().map(one -> one.getKey() + " " + one.getValue())
+                .collect(Collectors.joining(", "));
+        screen.line("Spent " + Text.count(findings.requestsSpent(), "request") + " of the account's quota"
+                + (spent.isEmpty() ? "" : " (" + spent + ")"));
+        showFolder(incident);
+        screen.line();
+        showVerdict(verdict);
+    }
+
+    private void showVerdict(Verdict verdict) {
+        Mark sick = verdict.exitCode() == 14 ? Mark.WARN : Mark.FAIL;
+        Mark known = verdict.exitCode() == Verdict.UNDECIDED ? Mark.SKIP : sick;
+        screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
+        String reason = verdict.reason();
+        screen.indented(2, screen.verbose() ? reason : Text.safe(reason, 3 * screen.width() - 20));
+        verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
+                + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
+    }
+
+    private String due(Instant by) {
+        Duration late = Duration.between(by, Instant.now());
+        return late.isNegative() ? "Respond by " + screen.time(by)
+                : "A response was due by " + screen.time(by) + ", " + Durations.words(late) + " ago";
+    }
+
+    private static String headline(Verdict verdict) {
+        return verdict.name() + ": " + verdict.title();
+    }
+
+    private void drillBanner() {
+        shared.drill().ifPresent(scenario ->
+                screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
+    }
+
+    private String drillWords() {
+        return shared.drill().map(scenario -> " (DRILL " + scenario + ")").orElse("");
+    }
+
+    private void explainTree(Verdict verdict) {
+        if (explain) {
+            screen.line();
+            screen.heading("Decision tree");
+            verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
+        }
+    }
+
+    private void showAction(int number, Action action) {
+        screen.item("  " + number + ". ", action.text());
+        Optional.ofNullable(action.command()).ifPresent(command -> screen.command(5, command));
+    }
+
+    private void showFolder(Optional<Incident> incident) {
+        incident.ifPresent(folder -> screen.line("Incident folder: " + folder
+                + (opened ? " (opened now)" : " (joined: it was open already)")));
+        beside.ifPresent(other -> screen.marked(Mark.WARN, "incident", 0,
+                "another one is open beside it: --incident " + other + " joins it"));
     }
 
     private static Mark mark(Check.Outcome outcome) {
@@ -374,26 +476,18 @@ class Triage implements Callable<Integer> {
         };
     }
 
-    private void showSpent(Findings findings) {
-        List<String> skipped = findings.checks().stream()
-                .filter(check -> check.outcome() == Check.Outcome.SKIPPED)
-                .map(Check::name)
-                .toList();
-        if (!skipped.isEmpty()) {
-            screen.line("Not checked: " + String.join(", ", skipped));
-        }
-        screen.line("Spent " + Text.count(findings.requestsSpent(), "request") + " of the account's quota"
-                + (findings.requestsSpent() == 0 ? "" : " (" + findings.requests().entrySet().stream()
-                        .map(entry -> entry.getKey() + " " + entry.getValue()).collect(Collectors.joining(", ")) + ")"));
+    private static String skipped(Findings findings) {
+        return findings.checks().stream().filter(check -> check.outcome() == Check.Outcome.SKIPPED).map(Check::name)
+                .collect(Collectors.joining(", "));
     }
 
     // ---- telling people
 
     private void announce(Verdict verdict, Optional<Incident> incident) {
         List<Event> journal = journal(incident);
-        Message message = Message.of(shared.templates(), verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal)
-                .withLead(lead).withDrill(shared.drill());
+        Message message = Message.of(shared.templates(), verdict.diagnosis().id(),
+                verdict.severity().map(Enum::name).orElse(""), State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS),
+                journal).withLead(lead).withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
             screen.line();
             screen.heading("Internal message");
@@ -413,7 +507,7 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    // The message alone matters then: the diagnosis above holds, and its folder has been complained about.
+    // The message alone matters then: the diagnosis holds, and its folder has been complained about.
     private static List<Event> journal(Optional<Incident> incident) {
         try {
             return incident.isEmpty() ? List.of() : incident.get().journal().read().events();
@@ -428,17 +522,17 @@ class Triage implements Callable<Integer> {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(), message.forSlack(shared.templates()),
-                shared.timeout());
+        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(),
+                message.forSlack(shared.templates()), shared.timeout());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
             try {
                 String state = message.state().word();
-                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        withDrill(Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())))));
+                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state, withDrill(
+                        Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())))));
             } catch (IOException e) {
-                shared.host().err().println("warning: posted, but not journalled: " + Text.safe(Incident.why(e), 200));
+                warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
         }
     }
@@ -449,11 +543,8 @@ class Triage implements Callable<Integer> {
         shared.sandbox().ifPresent(sandbox -> {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         });
-        List<Account> all = AccountsFile.read(accounts);
-        screen.line("Klaviyo triage of " + Text.count(all.size(), "account") + " at "
-                + Instant.now().truncatedTo(ChronoUnit.SECONDS) + " ...");
-        List<Fleet.Result> results = new Fleet(settings, launcher, this::keyOf).run(all);
-        screen.line();
+        List<Fleet.Account> all = Fleet.read(accounts);
+        List<Fleet.Result> results = new Fleet(settings, launcher, shared.host()).run(all);
         int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
         for (Fleet.Result result : results) {
             screen.marked(fleetMark(result.exitCode()), result.headline(), width,
@@ -474,39 +565,50 @@ class Triage implements Callable<Integer> {
         return Fleet.worst(results);
     }
 
-    private Optional<Key> keyOf(Account account) {
-        return account.env() != null ? shared.host().env(account.env()).map(Key::of)
-                : Key.read(shared.host(), "--accounts, " + account.name() + ", key", account.file(), account.command(), "");
-    }
-
     private static Mark fleetMark(int exitCode) {
-        return exitCode == 0 ? Mark.OK : exitCode == Verdict.UNDECIDED ? Mark.SKIP : exitCode == 14 ? Mark.WARN : Mark.FAIL;
+        Mark sick = exitCode == 14 ? Mark.WARN : Mark.FAIL;
+        return exitCode == 0 ? Mark.OK : exitCode == Verdict.UNDECIDED ? Mark.SKIP : sick;
     }
 
     // ---- the checks as curl commands
 
-    private List<String> curlCommands(Settings settings) {
-        List<String> lines = new ArrayList<>();
+    private int curlCommands(Settings settings) {
         Settings.Target target = shared.target();
         String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
         // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
         // where ps would show it.
-        String api = "printf 'Authorization: Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\" | " + plain
-                + "-H @- -H 'revision: " + settings.revision() + "' -H 'Accept: application/vnd.api+json' ";
-        lines.addAll(List.of("# status-page", plain + "'" + target.status() + "/api/v2/summary.json'"));
-        lines.addAll(List.of("# network",
-                plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS %{time_appconnect} s\\n' '"
-                + target.api() + "'"));
-        lines.addAll(List.of("# auth", api + "'" + target.api() + Endpoint.ACCOUNTS.target() + "'"));
-        for (Endpoint endpoint : settings.probing().endpoints()) {
-            lines.addAll(List.of("# endpoint:" + endpoint.name() + ", and rate-limit from its headers",
-                    api + "'" + target.api() + endpoint.target() + "'"));
+        boolean token = settings.key().map(key -> key.token()).orElse(false);
+        String api = "printf 'Authorization: " + (token ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\"" :
+                "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"") + " | " + plain + "-H @- -H "
+                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
+        Map<String, String> commands = new java.util.LinkedHashMap<>();
+        commands.put("status-page", plain + quoted(target.status() + "/api/v2/summary.json"));
+        commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
+                + "%{time_appconnect} s\\n' " + quoted(target.api().toString()));
+        commands.put("auth", api + quoted(target.api() + Endpoint.ACCOUNTS.target()));
+        settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
+                + ", and rate-limit from its headers", api + quoted(target.api() + endpoint.target())));
+        if (target.app() != null) {
+            commands.put("app", plain + quoted(target.app().toString()));
         }
-        Optional.ofNullable(target.app()).ifPresent(app -> lines.addAll(List.of("# app", plain + "'" + app + "'")));
-        Optional.ofNullable(target.prometheus()).ifPresent(prometheus -> lines.addAll(List.of("# app-errors",
-                plain + "--data-urlencode 'query=" + settings.app().query() + "' -G '" + prometheus + "/api/v1/query'")));
-        Optional.ofNullable(target.webhook()).ifPresent(webhook ->
-                lines.addAll(List.of("# webhook", plain + "'" + webhook + "'")));
-        return lines;
+        if (target.prometheus() != null) {
+            commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
+                    + quoted(target.prometheus() + "/api/v1/query"));
+        }
+        if (target.webhook() != null) {
+            commands.put("webhook", plain + quoted(target.webhook().toString()));
+        }
+        commands.forEach((check, command) -> {
+            screen.line("# " + check);
+            screen.command(0, command);
+        });
+        if (shared.json()) {
+            shared.print(Json.of(Map.of("schema", 1, "commands", commands)));
+        }
+        return 0;
+    }
+
+    private static String quoted(String address) {
+        return "'" + Launcher.open(address).replace("'", "'\\''") + "'";
     }
 }

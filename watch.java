@@ -13,6 +13,8 @@
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/Lines.java
+//SOURCES runbook/LogLine.java
+//SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
@@ -285,7 +287,7 @@ class Watch implements Callable<Integer> {
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
         Settings.AppErrors app = settings.app();
         String query = app.query().replace(DEFAULT_ERRORS_WINDOW, "[" + Math.max(1, window) + "s]");
-        return settings.withApp(new Settings.AppErrors(app.observed(), query, app.label()));
+        return settings.withApp(new Settings.AppErrors(app.observed(), query));
     }
 
     private Set<String> checks(Settings settings) {

@@ -112,7 +112,7 @@ public final class ApiChecks {
 
         /** Whether an OAuth access token was tried, not a private key. */
         boolean token() {
-            return false;
+            return key.map(Key::token).orElse(false);
         }
 
         /** The error's code and detail where Klaviyo sent one. */

@@ -2,6 +2,7 @@ package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.InputStream;
 import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
@@ -45,6 +46,7 @@ public final class Checks implements AutoCloseable {
 
     private final Settings settings;
     private final Http http;
+    private InputStream log;
     private final ExecutorService pool = Executors.newCachedThreadPool(task -> {
         Thread thread = new Thread(task, "check");
         thread.setDaemon(true);
@@ -80,6 +82,12 @@ public final class Checks implements AutoCloseable {
         }
     }
 
+    /** The same, with the application's log, which is read once; null for none. */
+    public Checks reading(InputStream applicationLog) {
+        log = applicationLog;
+        return this;
+    }
+
     /** The HTTP client of these checks. */
     public Http http() {
         return http;
@@ -102,13 +110,14 @@ public final class Checks implements AutoCloseable {
                 later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
         CompletableFuture<AppHealth> app = later(() -> AppHealth.look(chosen, http, deadline));
         CompletableFuture<AppErrors> errors = later(() -> AppErrors.look(chosen, http, deadline));
-        CompletableFuture<AppLog> log = later(() -> names.contains("app-log") ? AppLog.look(chosen) : AppLog.skipped());
+        CompletableFuture<AppLog> read =
+                later(() -> names.contains("app-log") && log != null ? AppLog.look(log) : AppLog.skipped());
         CompletableFuture<Webhook> webhook = later(() -> Webhook.look(chosen, http, deadline));
         Probes probes = asked.get();
         return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints,
                 RateLimits.of(probes.auth, probes.endpoints),
                 RevisionCheck.of(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC)),
-                app.join(), errors.join(), log.join(),
+                app.join(), errors.join(), read.join(),
                 webhook.join().with(probes.webhooks(), chosen.target().webhook()), Before.NOTHING);
     }
 
@@ -243,6 +252,30 @@ public final class Checks implements AutoCloseable {
             endpoints.forEach(probe -> checks.add(probe.check()));
             checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), log.check(), webhook.check()));
             return checks;
+        }
+
+        /** What is told together: checks that came to the same, or one alone. */
+        public record Group(List<String> names, Check.Outcome outcome, String text) {
+            /** {@code profiles, lists and 3 more}. */
+            public String name() {
+                return names.size() <= 3 ? String.join(", ", names)
+                        : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
+            }
+        }
+
+        /** What is not well, equal findings together: those that failed first. */
+        public List<Group> groups() {
+            Map<String, Group> groups = new LinkedHashMap<>();
+            for (Check.Outcome outcome : List.of(Check.Outcome.FAIL, Check.Outcome.WARN)) {
+                checks().stream().filter(check -> check.outcome() == outcome).forEach(check -> {
+                    String name = check.name().replace("endpoint:", "");
+                    boolean accounts = check == auth.check() && auth.answer() != null && auth.faults().isEmpty();
+                    String text = accounts && auth.symptom() != Symptom.NONE ? Symptom.describe(auth.answer())
+                            : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", "");
+                    groups.computeIfAbsent(outcome + text, key -> new Group(new ArrayList<>(), outcome, text)).names.add(name);
+                });
+            }
+            return List.copyOf(groups.values());
         }
 
         /** The same with the status page as it was read at another time. */

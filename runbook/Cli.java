@@ -542,7 +542,7 @@ public final class Cli {
                         .orElse(Revision.NEWEST.toString()),
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
                 new Settings.AppErrors(
-                        List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))", "status"),
+                        List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 drill(),
                 drilled.isPresent() ? Map.of() : host.environment,
                 templates);
@@ -723,8 +723,8 @@ public final class Cli {
                     .collect(Collectors.joining(" "));
         }
 
-        // An address without its login, and without values that look like a token's.
-        static String open(String text) {
+        /** An address without its login, and without values that look like a token's. */
+        public static String open(String text) {
             return text.replaceFirst("^(\\w+://)[^/@\\s]*@", "$1")
                     .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
         }

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -19,13 +20,13 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.function.Function;
 import java.util.stream.Stream;
 import runbook.Checks.Findings;
-import runbook.DecisionTree.Diagnosis;
-import runbook.Text.Json;
-import runbook.Settings.Problem;
 import runbook.Cli.Launcher;
+import runbook.DecisionTree.Diagnosis;
+import runbook.Message.Wording;
+import runbook.Settings.Problem;
+import runbook.Text.Json;
 
 /**
  * Triage of many accounts. What does not depend on the account is looked at once; each account has limits of its own,
@@ -34,6 +35,33 @@ import runbook.Cli.Launcher;
 public final class Fleet {
     private static final int AT_ONCE = 20;
     private static final Set<String> OF_ALL = Set.of("status-page", "network");
+
+    private final Settings settings;
+    private final Launcher launcher;
+    private final Cli.Host host;
+
+    /** A fleet's triage. A key that cannot be read costs its account the probes, not the others. */
+    public Fleet(Settings settings, Launcher launcher, Cli.Host host) {
+        this.settings = settings;
+        this.launcher = launcher;
+        this.host = host;
+    }
+
+    /**
+     * One account of a fleet, and where its private key is; what is not given is null.
+     *
+     * @param name    what people call it
+     * @param env     an environment variable
+     * @param file    a file
+     * @param command a command that prints it
+     */
+    public record Account(String name, String env, String file, String command) {
+        /** The option that has triage read this account's key, to be pasted into a shell. A command is not shown: it may hold secrets. */
+        public String keyOption() {
+            String printed = env == null ? "COMMAND" : Text.word("printenv " + env);
+            return file == null ? "--key-command " + printed : "--key-file " + Text.word(file);
+        }
+    }
 
     /**
      * One account's verdict, without the answers that it rests on.
@@ -46,7 +74,7 @@ public final class Fleet {
      */
     public record Result(Account account, int exitCode, String headline, String reason, JsonNode json) {
         /** P1 first, then P2 and P3, then what could not be told, then P4, then healthy. */
-        int rank() {
+        private int rank() {
             return switch (exitCode) {
                 case 11, 12, 13 -> exitCode;
                 case Verdict.UNDECIDED -> 14;
@@ -56,33 +84,18 @@ public final class Fleet {
         }
     }
 
-    private final Settings settings;
-    private final Launcher launcher;
-    private final Function<Account, Optional<Key>> keys;
-
-    /**
-     * A fleet's triage.
-     *
-     * @param keys reads an account's key; a {@link Problem} costs that account its probes, not the others
-     */
-    public Fleet(Settings settings, Launcher launcher, Function<Account, Optional<Key>> keys) {
-        this.settings = settings;
-        this.launcher = launcher;
-        this.keys = keys;
-    }
-
     /** Each account's result, worst first; equally bad ones in the order given. */
     public List<Result> run(List<Account> accounts) {
+        Map<String, Wording> wording = Wording.all(settings.templates());
         ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE, task -> {
             Thread thread = new Thread(task, "account");
             thread.setDaemon(true);
             return thread;
         });
-        try (Checks checkup = new Checks(settings)) {
-            Future<Findings> shared = pool.submit(() -> checkup.run(OF_ALL));
+        try (Checks checks = new Checks(settings)) {
+            Future<Findings> shared = pool.submit(() -> checks.run(OF_ALL));
             List<Future<Result>> running = accounts.stream()
-                    .map(account -> pool.submit(() -> look(checkup, shared.get(), account)))
-                    .toList();
+                    .map(account -> pool.submit(() -> look(checks, shared.get(), account, wording))).toList();
             return running.stream().map(Fleet::join).sorted(Comparator.comparingInt(Result::rank)).toList();
         } finally {
             pool.shutdownNow();
@@ -100,27 +113,21 @@ public final class Fleet {
         }
     }
 
-    private Result look(Checks checkup, Findings shared, Account account) {
+    private Result look(Checks checks, Findings shared, Account account, Map<String, Wording> wording) {
         Optional<Key> key = Optional.empty();
-        String trouble = account.env() == null ? "its key is empty" : account.env() + " is not set";
+        String trouble = account.env == null ? "its key is empty" : account.env + " is not set";
         try {
-            key = keys.apply(account);
+            key = account.env != null ? host.env(account.env).map(Key::of)
+                    : Key.read(host, "--accounts, " + account.name + ", key", account.file, account.command, "");
         } catch (Problem problem) {
             trouble = problem.getMessage();
         }
-        Verdict verdict = Verdict.of(checkup.again(shared, key));
-        String reason = !key.isEmpty()
-                ? verdict.reason()
-                : verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
-        ObjectNode json = Json.object().put("name", account.name());
+        Verdict verdict = Verdict.of(checks.again(shared, key), wording);
+        String both = verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
+        String reason = key.isPresent() ? verdict.reason() : both;
+        ObjectNode json = Json.object().put("name", account.name);
         json.setAll((ObjectNode) verdict.json(launcher, null));
-        return new Result(
-                account,
-                verdict.exitCode(),
-                verdict.severity().map(severity -> severity + " ").orElse("")
-                        + verdict.diagnosis().id(),
-                reason,
-                json.put("reason", reason));
+        return new Result(account, verdict.exitCode(), verdict.name(), reason, json.put("reason", reason));
     }
 
     /** The exit code of the worst of these results, which are worst first. */
@@ -128,82 +135,58 @@ public final class Fleet {
         return results.get(0).exitCode();
     }
 
+    // ---- the list of accounts
+
     /**
-     * One account of a fleet, and where its private key is; what is not given is null.
+     * Reads the list: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of {@code env},
+     * {@code file} and {@code command}; a key itself has no place in it.
      *
-     * @param name    what people call it
-     * @param env     an environment variable
-     * @param file    a file
-     * @param command a command that prints it
+     * @throws Problem that names the entry, when the file is unreadable, no such list, or names an account twice
      */
-    public record Account(String name, String env, String file, String command) {
-        /** The option that has triage read this account's key, to be pasted into a shell. A command is not shown: it may hold secrets. */
-        public String keyOption() {
-            return file != null ? "--key-file " + Text.word(file)
-                    : "--key-command " + (env != null ? Text.word("printenv " + env) : "COMMAND");
+    public static List<Account> read(Path file) {
+        try {
+            // Spreadsheets begin a file with a byte order mark.
+            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\ufeff", "").strip();
+            List<Account> accounts = new ArrayList<>();
+            for (JsonNode entry : text.startsWith("[") ? Json.read(text) : csv(text)) {
+                accounts.add(account(entry, accounts.size() + 1));
+            }
+            return checked(accounts);
+        } catch (IOException e) {
+            throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: "
+                    + Text.safe(Incident.why(e), 120));
         }
     }
 
-    /**
-     * The list of a fleet's accounts: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of
-     * {@code env}, {@code file} and {@code command}; a key itself has no place in it.
-     */
-    public static final class AccountsFile {
-        private AccountsFile() { }
-
-        /**
-         * Reads it.
-         *
-         * @throws Problem that names the entry, when the file is unreadable, no such list, or names an account twice
-         */
-        public static List<Account> read(Path file) {
-            try {
-                byte[] bytes = Files.readAllBytes(file);
-                String text = new String(bytes, StandardCharsets.UTF_8).strip();
-                List<Account> accounts = new ArrayList<>();
-                for (JsonNode entry : text.startsWith("[") ? Json.read(text) : csv(text)) {
-                    accounts.add(account(entry, accounts.size() + 1));
-                }
-                return checked(accounts);
-            } catch (IOException e) {
-                throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: "
-                        + Text.safe(Incident.why(e), 120));
-            }
+    private static List<JsonNode> csv(String text) throws IOException {
+        CsvSchema header = CsvSchema.emptySchema().withHeader().withComments();
+        try (var rows = new CsvMapper().readerFor(JsonNode.class).with(header).<JsonNode>readValues(text)) {
+            return rows.readAll();
         }
+    }
 
-        private static List<JsonNode> csv(String text) throws IOException {
-            try (var rows = new CsvMapper()
-                    .readerFor(JsonNode.class)
-                    .with(CsvSchema.emptySchema().withHeader().withComments())
-                    .<JsonNode>readValues(text)) {
-                return rows.readAll();
-            }
+    private static Account account(JsonNode entry, int number) {
+        Account account = new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"), field(entry, "command"));
+        long sources = Stream.of(account.env, account.file, account.command).filter(Objects::nonNull).count();
+        if (account.name == null || sources != 1) {
+            throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");
         }
+        return account;
+    }
 
-        private static Account account(JsonNode entry, int number) {
-            Account account =
-                    new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"), field(entry, "command"));
-            long sources = Stream.of(account.env(), account.file(), account.command()).filter(Objects::nonNull).count();
-            if (account.name() == null || sources != 1) {
-                throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");
-            }
-            return account;
-        }
+    private static String field(JsonNode entry, String name) {
+        String value = entry.path(name).asText("").strip();
+        return value.isEmpty() ? null : value;
+    }
 
-        private static String field(JsonNode entry, String name) {
-            String value = entry.path(name).asText("").strip();
-            return value.isEmpty() ? null : value;
+    private static List<Account> checked(List<Account> accounts) {
+        Set<String> names = new HashSet<>();
+        accounts.stream().filter(account -> !names.add(account.name)).findFirst().ifPresent(twice -> {
+            throw new Problem("--accounts: " + Text.safe(twice.name, 60) + " is there twice");
+        });
+        if (accounts.isEmpty()) {
+            throw new Problem("--accounts: no account in it");
         }
-
-        private static List<Account> checked(List<Account> accounts) {
-            Set<String> names = new HashSet<>();
-            accounts.stream().filter(account -> !names.add(account.name())).findFirst().ifPresent(twice -> {
-                throw new Problem("--accounts: " + Text.safe(twice.name(), 60) + " is there twice");
-            });
-            if (accounts.isEmpty()) {
-                throw new Problem("--accounts: no account in it");
-            }
-            return accounts;
-        }
+        return accounts;
     }
 }

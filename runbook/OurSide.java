@@ -4,13 +4,20 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
+import java.io.InputStream;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -21,6 +28,7 @@ import runbook.Checks.Deadline;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
+import runbook.Klaviyo.Endpoint;
 import runbook.NetworkPath.Network;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -110,6 +118,8 @@ public final class OurSide {
         private static final String WINDOW = "[15m]";
         private static final String LATELY = "[1m]";
         private static final String UNLABELLED = "unlabelled";
+        private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
+        private static final List<String> LABELS = List.of("status", "status_code", "code", "http_status");
 
         /** No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors at all. */
         private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
@@ -135,15 +145,15 @@ public final class OurSide {
             if (!succeeded(answer)) {
                 return unavailable(answer, told);
             }
-            Map<String, Long> counted = count((Reply) answer, settings.app().label());
+            Map<String, Long> counted = count((Reply) answer, query);
             if (counted.containsKey(UNLABELLED) && counted.size() == 1) {
-                return unlabelled((Reply) answer, settings.app().label(), told);
+                return unlabelled((Reply) answer, told);
             }
             Map<String, Long> over = new TreeMap<>();
             if (!counted.isEmpty() && query.contains(WINDOW)) {
                 Answer lately = ask(settings, http, deadline, query.replace(WINDOW, LATELY));
                 // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0 is over.
-                Map<String, Long> still = succeeded(lately) ? count((Reply) lately, settings.app().label()) : counted;
+                Map<String, Long> still = succeeded(lately) ? count((Reply) lately, query) : counted;
                 counted.forEach((status, errors) -> {
                     if (errors > 0 && still.getOrDefault(status, 1L) == 0) {
                         over.put(status, errors);
@@ -168,11 +178,18 @@ public final class OurSide {
             return answer instanceof Reply reply && reply.json().path("status").asText().equals("success");
         }
 
-        private static Map<String, Long> count(Reply reply, String label) {
+        // What the query groups by, else what exporters commonly call it.
+        private static String status(JsonNode metric, String query) {
+            Matcher by = GROUPED_BY.matcher(query);
+            return Stream.concat(Stream.ofNullable(by.find() ? by.group(1) : null), LABELS.stream())
+                    .filter(metric::has).findFirst().map(label -> metric.path(label).asText()).orElse(UNLABELLED);
+        }
+
+        private static Map<String, Long> count(Reply reply, String query) {
             Map<String, Long> counts = new TreeMap<>();
             for (JsonNode series : reply.json().path("data").path("result")) {
                 // increase() extrapolates: half an error is none.
-                counts.merge(Text.safe(series.path("metric").path(label).asText(UNLABELLED), 20),
+                counts.merge(Text.safe(status(series.path("metric"), query), 20),
                         Math.round(series.path("value").path(1).asDouble()), Long::sum);
             }
             return counts;
@@ -197,15 +214,14 @@ public final class OurSide {
                     .collect(Collectors.joining(", "));
         }
 
-        private static AppErrors unlabelled(Reply reply, String label, Map<String, Long> told) {
-            String there = StreamSupport.stream(reply.json().path("data").path("result").spliterator(), false)
-                    .flatMap(series -> StreamSupport.stream(((Iterable<String>) () ->
-                            series.path("metric").fieldNames()).spliterator(), false))
-                    .distinct().limit(6).map(name -> Text.safe(name, 30)).collect(Collectors.joining(", "));
-            Check check = new Check("app-errors", Outcome.WARN, "no series of the query has the label " + Text.safe(label, 30)
-                    + (there.isEmpty() ? ": it has none at all (group by it: sum by (" + Text.safe(label, 30) + ") (…))"
-                            : ", there are " + there),
-                    reply.millis(), reply.status(), Json.of(Map.of("byStatus", told)));
+        private static AppErrors unlabelled(Reply reply, Map<String, Long> told) {
+            List<String> there = new ArrayList<>();
+            reply.json().path("data").path("result").forEach(series ->
+                    series.path("metric").fieldNames().forEachRemaining(name -> there.add(Text.safe(name, 30))));
+            String labels = there.isEmpty() ? "none at all" : String.join(", ", there.stream().distinct().limit(6).toList());
+            Check check = new Check("app-errors", Outcome.WARN, "the query's series have no label that holds a status, but " + labels
+                    + ": write sum by (LABEL) (…) in --errors-query", reply.millis(), reply.status(),
+                    Json.of(Map.of("byStatus", told)));
             return new AppErrors(check, State.UNAVAILABLE, told);
         }
 
@@ -238,13 +254,74 @@ public final class OurSide {
      * @param loop     the caller that makes nearly all of them and more than the endpoint allows, in words
      */
     public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop) {
+        /** What came before this much of the log's end is told, and is no trouble any more. */
+        private static final Duration LATELY = Duration.ofMinutes(15);
+        private static final double NEARLY_ALL = 0.75;
+
         static AppLog skipped() {
             return new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's log"), Map.of(),
                     Optional.empty());
         }
 
-        static AppLog look(Settings settings) {
-            return skipped();
+        static AppLog look(InputStream log) {
+            long start = System.nanoTime();
+            LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(), text -> text, Redactor.strict()::text);
+            reader.read("log", log);
+            return of(reader.facts(), Duration.ofNanos(System.nanoTime() - start).toMillis());
+        }
+
+        private static AppLog of(LogReader.Facts facts, long millis) {
+            Instant end = facts.minutes().stream().map(LogReader.Facts.Minute::at).filter(Objects::nonNull)
+                    .max(Comparator.naturalOrder()).orElse(Instant.MAX);
+            Map<String, Long> lately = new TreeMap<>();
+            facts.minutes().stream().filter(minute -> minute.at() == null || !minute.at().isBefore(end.minus(LATELY)))
+                    .forEach(minute -> minute.statuses().forEach((status, calls) -> {
+                        if (LogReader.Facts.failed(status)) {
+                            lately.merge(status.toString(), calls, Long::sum);
+                        }
+                    }));
+            List<LogReader.Facts.Rate> rates = facts.endpoints();
+            Optional<String> loop = rates.stream().findFirst()
+                    .filter(rate -> rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
+                            && !rate.peakAt().isBefore(end.minus(LATELY)))
+                    .map(rate -> rate(rate) + caller(facts));
+            List<String> said = new ArrayList<>();
+            said.add(String.format(Locale.ROOT, "%,d lines", facts.lines()));
+            said.add(lately.isEmpty() ? "the application gets no errors from Klaviyo" : "the application gets " + AppErrors.words(lately));
+            if (facts.first() != null && facts.first().at() != null) {
+                said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
+            }
+            loop.or(() -> rates.stream().findFirst().filter(rate -> rate.perMinute() > 0).map(AppLog::rate)).ifPresent(said::add);
+            facts.notRead().stream().limit(2).forEach(said::add);
+            boolean fine = AppErrors.harmless(lately) && loop.isEmpty();
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put("byStatus", lately);
+            detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
+            detail.put("endpoints", rates.stream().limit(10).map(rate -> Map.of("endpoint", rate.endpoint(), "calls", rate.calls(),
+                    "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
+            detail.put("loop", loop.orElse(null));
+            boolean calls = !facts.minutes().isEmpty();
+            String summary = calls ? String.join("; ", said) : "no call to Klaviyo in its " + said.get(0);
+            Outcome outcome = fine ? Outcome.OK : Outcome.FAIL;
+            return new AppLog(new Check("app-log", calls ? outcome : Outcome.WARN, summary, millis, null, Json.of(detail)), lately, loop);
+        }
+
+        private static String rate(LogReader.Facts.Rate rate) {
+            long limit = limit(rate);
+            return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
+                    limit == Long.MAX_VALUE || rate.perMinute() <= limit ? "" : String.format(Locale.ROOT, " (limit %,d)", limit),
+                    Math.round(rate.share() * 100), rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11));
+        }
+
+        private static String caller(LogReader.Facts facts) {
+            return facts.callers().stream().findFirst().filter(caller -> caller.share() >= 0.5)
+                    .map(caller -> ", by " + Text.safe(caller.name(), 60)).orElse("");
+        }
+
+        // Reading and writing of one resource have the same limit where we know one.
+        private static long limit(LogReader.Facts.Rate rate) {
+            return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
+                    .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }
     }
 

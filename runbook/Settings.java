@@ -67,9 +67,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      *
      * @param observed status codes reported by hand; may be empty
      * @param query    PromQL for errors by status
-     * @param label    the label that holds the status
      */
-    public record AppErrors(List<Integer> observed, String query, String label) { }
+    public record AppErrors(List<Integer> observed, String query) { }
 
     /** The same with another key: how a rotation tests the new one. */
     public Settings withKey(Key other) {

@@ -379,9 +379,9 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         }
 
         private String errors() {
-            return Stream.of(found.errors().check(), found.log().check())
-                    .filter(check -> check.outcome() == Check.Outcome.FAIL).map(Check::summary)
-                    .collect(Collectors.joining("; "));
+            Map<String, Long> all = new TreeMap<>(found.log().byStatus());
+            all.putAll(found.errors().byStatus());
+            return "the application gets " + OurSide.AppErrors.words(all);
         }
 
         private String failing() {

@@ -142,7 +142,7 @@ class FaultTest {
             URI base = server.uri();
             Settings settings = new Settings(new Settings.Target(base, base, base, base, base), Optional.of(Key.of(KEY)), "2026-07-15",
                 new Settings.Probing(row.timeout, 2, Duration.ofSeconds(60), List.of(Endpoint.named("profiles").orElseThrow(), Endpoint.WEBHOOKS)),
-                new Settings.AppErrors(List.of(), "up", "status"), Optional.empty(), Map.of(), Settings.Templates.builtIn());
+                new Settings.AppErrors(List.of(), "up"), Optional.empty(), Map.of(), Settings.Templates.builtIn());
             long start = System.nanoTime();
             CompletableFuture<Slack.Posted> slack = CompletableFuture.supplyAsync(() ->
                 Slack.post(Http.of(settings), URI.create(base + "/services/T0/B0/secretpath"), "text", row.timeout));

@@ -270,7 +270,7 @@ class MessageTest {
                 Optional.empty(),
                 "2026-07-15",
                 new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
-                new Settings.AppErrors(List.of(), "", "status"),
+                new Settings.AppErrors(List.of(), ""),
                 Optional.empty(),
                 Map.of(),
                 TEXTS));

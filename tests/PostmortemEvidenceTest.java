@@ -123,7 +123,7 @@ class PostmortemEvidenceTest {
                 Optional.empty(),
                 "2026-07-15",
                 new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
-                new Settings.AppErrors(List.of(), "", "status"),
+                new Settings.AppErrors(List.of(), ""),
                 Optional.empty(),
                 Map.of(),
                 Settings.Templates.builtIn());

@@ -140,7 +140,7 @@ final class WatchBench {
                     Revision.NEWEST.toString(),
                     new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), Endpoint.KNOWN),
                     new Settings.AppErrors(
-                            List.of(), "sum by (status) (increase(klaviyo_api_errors_total[2m]))", "status"),
+                            List.of(), "sum by (status) (increase(klaviyo_api_errors_total[2m]))"),
                     Optional.empty(),
                     Map.of(), Settings.Templates.builtIn());
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));

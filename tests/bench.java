@@ -31,6 +31,8 @@
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
 //SOURCES ../runbook/Lines.java
+//SOURCES ../runbook/LogLine.java
+//SOURCES ../runbook/LogReader.java
 //SOURCES ../runbook/Message.java
 //SOURCES ../runbook/NetworkPath.java
 //SOURCES ../runbook/OurSide.java

@@ -18,7 +18,7 @@ final class AppWatch implements AutoCloseable {
     private final Checks checkup;
 
     AppWatch(Settings settings) {
-        Settings.AppErrors counted = new Settings.AppErrors(java.util.List.of(), LAST_MINUTE, "status");
+        Settings.AppErrors counted = new Settings.AppErrors(java.util.List.of(), LAST_MINUTE);
         this.settings = settings;
         this.checkup = new Checks(new Settings(
                 settings.target(),
