@@ -2,13 +2,10 @@
 //JAVA 17+
 //DESCRIPTION Collects what Klaviyo support needs into one archive, free of secrets and personal data
 //SOURCES runbook/ApiChecks.java
-//SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
-//SOURCES runbook/EnvironmentProxy.java
 //SOURCES runbook/Http.java
-//SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
@@ -18,12 +15,10 @@
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
-//SOURCES runbook/PlainOnly.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
-//SOURCES runbook/TlsFault.java
 //SOURCES runbook/Tool.java
 //SOURCES runbook/Verdict.java
 //SOURCES runbook/bundle/AppBody.java

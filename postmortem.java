@@ -1,22 +1,17 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
-//SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Cli.java
-//SOURCES runbook/EnvironmentProxy.java
 //SOURCES runbook/Http.java
-//SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/Lines.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/Moment.java
-//SOURCES runbook/PlainOnly.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
 //SOURCES runbook/Text.java
-//SOURCES runbook/TlsFault.java
 //SOURCES runbook/Tool.java
 //SOURCES runbook/redact/ByteClass.java
 //SOURCES runbook/redact/EncodedRuns.java

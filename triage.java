@@ -2,14 +2,11 @@
 //JAVA 17+
 //DESCRIPTION Klaviyo is broken: tells what is broken, how bad it is, and what to do next
 //SOURCES runbook/ApiChecks.java
-//SOURCES runbook/BoundedBody.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
-//SOURCES runbook/EnvironmentProxy.java
 //SOURCES runbook/Fleet.java
 //SOURCES runbook/Http.java
-//SOURCES runbook/HttpFaults.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
@@ -20,12 +17,10 @@
 //SOURCES runbook/Moment.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
-//SOURCES runbook/PlainOnly.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
-//SOURCES runbook/TlsFault.java
 //SOURCES runbook/Tool.java
 //SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/ByteClass.java

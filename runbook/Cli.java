@@ -533,9 +533,8 @@ public final class Cli {
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::credential).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
-        if (key.isPresent() && !insecureHttp && isOpenHttp(target.api())) {
-            throw new Problem(named("--api-url") + " is plain http, where anybody on the way reads the key: write "
-                    + "https://, or give --insecure-http");
+        if (key.isPresent() && !insecureHttp) {
+            Http.refuseOpen(named("--api-url"), target.api(), drilled.isPresent() ? Map.of() : host.environment);
         }
         return new Settings(target, key,
                 Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision))
@@ -546,11 +545,6 @@ public final class Cli {
                 drill(),
                 drilled.isPresent() ? Map.of() : host.environment,
                 templates);
-    }
-
-    private static boolean isOpenHttp(URI uri) {
-        return uri.getScheme().equalsIgnoreCase("http")
-                && !uri.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost");
     }
 
     private static Settings.Target targetOf(Sandbox sandbox) {

@@ -3,16 +3,38 @@ package runbook;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ConnectException;
+import java.net.InetSocketAddress;
+import java.net.ProtocolException;
+import java.net.Proxy;
+import java.net.ProxySelector;
+import java.net.Socket;
+import java.net.SocketAddress;
 import java.net.URI;
+import java.net.UnknownHostException;
 import java.net.http.HttpClient;
-import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.security.cert.CertPathBuilderException;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateExpiredException;
+import java.security.cert.CertificateNotYetValidException;
+import java.security.cert.X509Certificate;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -20,23 +42,40 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
+import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509ExtendedTrustManager;
+import runbook.Settings.Problem;
+import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
- * An HTTP client for hostile networks: every request ends by its deadline, reads at most {@link #LARGEST_BODY}, and
- * gives an {@link Answer}, never an exception. The key goes to the API alone, and a redirect never carries it on.
+ * An HTTP client for hostile networks: every request ends by its deadline, reads at most {@link #LARGEST_BODY}, and gives an
+ * {@link Answer}, never an exception. The key goes to the API alone, and a redirect never carries it, or any login, on. The
+ * environment's proxy is used as curl uses it; a login in an address is sent as Basic, and shown nowhere.
  */
 public final class Http {
     /** The most that is read of one body, in bytes, before and after decompression. */
     public static final int LARGEST_BODY = 1 << 20;
     private static final int MOST_REDIRECTS = 5;
-    private static final String USER_AGENT = "klaviyo-runbook";
+    private static final Pattern TITLE = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>");
+    private static final Pattern LOGIN = Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
 
     static {
         // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client. Only a
@@ -48,30 +87,134 @@ public final class Http {
     }
 
     private final Settings settings;
-    private final EnvironmentProxy proxy;
     private final Clients clients;
 
-    private Http(Settings settings, EnvironmentProxy proxy, Clients clients) {
+    private Http(Settings settings, Clients clients) {
         this.settings = settings;
-        this.proxy = proxy;
         this.clients = clients;
     }
 
-    /** A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run. */
+    /**
+     * A client with these settings' proxy, key and revision. Cheap to keep, not to make: one a run.
+     *
+     * @throws Problem when the environment names a proxy for one of the settings' addresses that cannot be used
+     */
     public static Http of(Settings settings) {
-        EnvironmentProxy proxy = new EnvironmentProxy(settings.proxies());
-        return new Http(settings, proxy, new Clients(proxy, settings.probing().timeout()));
+        Settings.Target target = settings.target();
+        Stream.of(target.api(), target.status(), target.app(), target.webhook(), target.prometheus())
+                .filter(address -> address != null).forEach(address -> proxyFor(settings.proxies(), address));
+        return new Http(settings, new Clients(settings.proxies(), settings.probing().timeout()));
     }
 
-    /** Makes a client and drops it, so that the next one is made faster: see {@link runbook.Checks#prepare}. */
+    /** Makes a client and drops it, so that the next one is made faster: see {@link Checks#prepare}. */
     public static void prepare(boolean tls) {
-        new Clients(new EnvironmentProxy(Map.of()), Duration.ofSeconds(1)).of(URI.create(tls ? "https:/" : "http:/"));
+        new Clients(Map.of(), Duration.ofSeconds(1)).of(URI.create(tls ? "https:/" : "http:/"));
     }
 
     /** This client with another key. */
     public Http withKey(Optional<Key> key) {
-        return new Http(settings.withKey(key), proxy, clients);
+        return new Http(settings.withKey(key), clients);
     }
+
+    // ---- answers
+
+    /** What came of a request: a reply, or the fault that kept it from coming. */
+    public sealed interface Answer permits Reply, Fault {
+        /** From the first byte sent to the last one read, or to the fault. */
+        long millis();
+    }
+
+    /**
+     * A whole reply, decompressed.
+     *
+     * @param uri     what answered, after redirects, without any login
+     * @param status  the HTTP status
+     * @param headers names in lower case
+     * @param body    at most {@link Http#LARGEST_BODY} bytes
+     * @param json    the body as JSON; a missing node when it is none
+     * @param millis  see {@link Answer#millis()}
+     */
+    public record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis)
+            implements Answer {
+        /** The first value of a header, made safe to print; the name in lower case. */
+        public Optional<String> header(String name) {
+            return Optional.ofNullable(headers.get(name)).filter(values -> !values.isEmpty())
+                    .map(values -> Text.safe(values.get(0), 200));
+        }
+
+        /** A header that holds a whole number. */
+        public OptionalLong number(String name) {
+            Optional<String> value = header(name).filter(text -> text.matches("-?\\d{1,18}"));
+            return value.isPresent() ? OptionalLong.of(Long.parseLong(value.get())) : OptionalLong.empty();
+        }
+
+        /** The body as text; bytes that are no UTF-8 become replacement characters. */
+        public String text() {
+            return new String(body, StandardCharsets.UTF_8);
+        }
+
+        /** Whether the body says or looks to be HTML. */
+        public boolean html() {
+            String beginning = text().stripLeading();
+            return header("content-type").orElse("").contains("text/html")
+                    || beginning.regionMatches(true, 0, "<!doctype html", 0, 14) || beginning.regionMatches(true, 0, "<html", 0, 5);
+        }
+
+        /** Whether it is a page that asks for a login: of a network that wants one, or of another server than was meant. */
+        public boolean loginPage() {
+            return html() && LOGIN.matcher(text()).find();
+        }
+
+        /** What is wrong with a body that should have been JSON, in words. */
+        public String notJson() {
+            Matcher title = TITLE.matcher(text());
+            String beginning = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\"" : Text.safe(text(), 60);
+            return wrongForm() + (body.length == 0 ? "" : ": " + beginning);
+        }
+
+        /** The same without the beginning of the body: {@code HTML where JSON should be}. */
+        public String wrongForm() {
+            String form = loginPage() ? "a login page" : html() ? "HTML" : "no valid JSON";
+            return (body.length == 0 ? "an empty body" : form) + " where JSON should be";
+        }
+    }
+
+    /**
+     * No usable reply.
+     *
+     * @param kind   what it was
+     * @param words  the same in words, with what was seen; safe to print
+     * @param millis see {@link Answer#millis()}
+     */
+    public record Fault(Kind kind, String words, long millis) implements Answer { }
+
+    /** The faults told apart. */
+    public enum Kind {
+        DNS, REFUSED, UNREACHABLE, CONNECT_TIMEOUT, PROXY, TLS_EXPIRED, TLS_WRONG_NAME, TLS_UNTRUSTED, TLS, BAD_REQUEST,
+        TIMEOUT, SLOW_BODY, RESET, TOO_LARGE, BAD_ENCODING, REDIRECT_LOOP, MALFORMED;
+
+        /** No connection came about at all: our network, a proxy or DNS rather than the service. */
+        public boolean unreached() {
+            return compareTo(PROXY) <= 0;
+        }
+
+        /** Whether the request may have got there: what was stopped before costs nothing of any quota. */
+        public boolean sent() {
+            return compareTo(BAD_REQUEST) > 0;
+        }
+
+        /** The certificate or the handshake was refused. */
+        public boolean tls() {
+            return name().startsWith("TLS");
+        }
+
+        /** The certificate itself is refused: expired, for another name, or from an unknown authority. */
+        public boolean certificate() {
+            return tls() && this != TLS;
+        }
+    }
+
+    // ---- requests
 
     /** GET from Klaviyo's API with key and revision; {@code target} is path and query. Redirects are not followed. */
     public Answer api(String target, Duration deadline) {
@@ -86,64 +229,57 @@ public final class Http {
      * @param body     JSON, or null for none
      */
     public Answer api(String method, String target, String revision, byte[] body, Duration deadline) {
-        Map<String, String> headers = new TreeMap<>(Map.of("revision", revision, "Accept", "application/vnd.api+json"));
-        settings.key().ifPresent(key -> headers.put("Authorization", key.authorization()));
-        if (body != null) {
-            headers.put("Content-Type", "application/vnd.api+json");
-        }
+        Map<String, String> headers = Klaviyo.headers(settings.key(), revision, body != null);
         return once(method, URI.create(settings.target().api() + target), headers, body, deadline);
     }
 
-    /** GET from anywhere else, up to five redirects followed. */
+    /** GET from anywhere else, up to five redirects followed; those to another server without login. */
     public Answer get(URI uri, Map<String, String> headers, Duration deadline) {
         long end = System.nanoTime() + deadline.toNanos();
+        Map<String, String> sent = new TreeMap<>(headers);
         URI next = uri;
         for (int hops = 0; hops <= MOST_REDIRECTS; hops++) {
-            Answer answer = once("GET", next, headers, null, Duration.ofNanos(end - System.nanoTime()));
+            Answer answer = once("GET", next, sent, null, Duration.ofNanos(end - System.nanoTime()));
             if (!(answer instanceof Reply reply) || reply.status() / 100 != 3 || reply.header("location").isEmpty()) {
                 return answer;
             }
             try {
-                next = next.resolve(reply.header("location").get());
+                URI to = next.resolve(reply.header("location").get());
+                if (!(to.getScheme() + to.getRawAuthority()).equals(next.getScheme() + next.getRawAuthority())) {
+                    sent.keySet().removeIf(name -> name.equalsIgnoreCase("authorization"));
+                }
+                next = to;
             } catch (IllegalArgumentException e) {
                 return new Fault(Kind.MALFORMED, "a redirect to something that is no address", reply.millis());
             }
         }
-        return new Fault(
-                Kind.REDIRECT_LOOP,
-                "redirected more than " + MOST_REDIRECTS + " times, last to " + Text.safe(next.toString(), 80),
+        return new Fault(Kind.REDIRECT_LOOP, "redirected more than " + MOST_REDIRECTS + " times, last to "
+                + Text.safe(withoutLogin(next).toString(), 80),
                 deadline.toMillis() - Duration.ofNanos(end - System.nanoTime()).toMillis());
     }
 
     /** One request, redirects not followed. {@code body} may be null. */
     public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
         long start = System.nanoTime();
-        HttpRequest request;
+        BoundedBody received = new BoundedBody();
+        Optional<URI> proxy = Optional.empty();
+        CompletableFuture<HttpResponse<byte[]>> response = null;
         try {
-            HttpRequest.Builder builder = HttpRequest.newBuilder(uri).header("User-Agent", USER_AGENT)
-                    .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
-            headers.forEach(builder::header);
-            proxy.proxyFor(uri)
-                    .flatMap(EnvironmentProxy::authorization)
-                    .ifPresent(login -> builder.header("Proxy-Authorization", login));
-            request = builder.build();
+            proxy = proxyFor(settings.proxies(), uri);
+            HttpRequest request = request(method, uri, headers, body, proxy);
+            response = clients.of(uri).sendAsync(request, received::begin);
+            return reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS), proxy, start);
         } catch (IllegalArgumentException e) {
             // The message would quote the header, and with it the key.
-            return new Fault(
-                    Kind.BAD_REQUEST,
-                    "the request cannot be made: address or header has characters that HTTP does not allow",
-                    0);
-        }
-        BoundedBody received = new BoundedBody();
-        CompletableFuture<HttpResponse<byte[]>> response = clients.of(uri).sendAsync(request, info -> received.begin(info));
-        try {
-            HttpResponse<byte[]> got = response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS);
-            return reply(got, start);
+            return new Fault(Kind.BAD_REQUEST,
+                    "the request cannot be made: address or header has characters that HTTP does not allow", 0);
+        } catch (Problem e) {
+            return new Fault(Kind.PROXY, e.getMessage(), 0);
         } catch (TimeoutException e) {
             response.cancel(true);
-            return HttpFaults.late(received, deadline, since(start));
+            return late(received, deadline, since(start));
         } catch (ExecutionException e) {
-            return HttpFaults.of(e.getCause(), uri, received, since(start));
+            return fault(e.getCause(), uri, proxy, received, since(start));
         } catch (InterruptedException e) {
             response.cancel(true);
             Thread.currentThread().interrupt();
@@ -151,32 +287,35 @@ public final class Http {
         }
     }
 
-    private static Answer reply(HttpResponse<byte[]> response, long start) {
+    private static HttpRequest request(
+            String method, URI uri, Map<String, String> headers, byte[] body, Optional<URI> proxy) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(withoutLogin(uri)).header("User-Agent", "klaviyo-runbook")
+                .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
+        headers.forEach(request::header);
+        login(uri).ifPresent(login -> request.setHeader("Authorization", login));
+        proxy.flatMap(Http::login).ifPresent(login -> request.header("Proxy-Authorization", login));
+        return request.build();
+    }
+
+    private static Answer reply(HttpResponse<byte[]> response, Optional<URI> proxy, long start) {
         Map<String, List<String>> headers = new TreeMap<>();
         response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
+        String http = "HTTP " + response.statusCode();
         if (response.statusCode() == 407) {
-            return new Fault(
-                    Kind.PROXY,
-                    "the proxy wants a login (407): put user:password into the proxy's address",
-                    since(start));
+            String mend = proxy.flatMap(Http::login).isPresent() ? ", and another than its address holds: "
+                    : ": put user:password into its address, ";
+            return new Fault(Kind.PROXY, "the proxy wants a login (407)" + mend + proxy.map(Http::hostPort).orElse(""), since(start));
         }
         String encoding = headers.getOrDefault("content-encoding", List.of("identity")).get(0).toLowerCase(Locale.ROOT);
         try {
             byte[] body = encoding.contains("gzip") ? unzip(response.body()) : response.body();
             return new Reply(response.uri(), response.statusCode(), headers, body, json(body), since(start));
-        } catch (BoundedBody.TooLarge e) {
-            return new Fault(
-                    Kind.TOO_LARGE,
-                    "HTTP " + response.statusCode() + " with a gzip body that expands beyond 1 MiB",
-                    since(start));
+        } catch (TooLarge e) {
+            return new Fault(Kind.TOO_LARGE, http + " with a gzip body that expands beyond 1 MiB", since(start));
         } catch (EOFException | ZipException e) {
-            return new Fault(
-                    Kind.BAD_ENCODING,
-                    "HTTP " + response.statusCode() + " with a body that says gzip and is not",
-                    since(start));
+            return new Fault(Kind.BAD_ENCODING, http + " with a body that says gzip and is not", since(start));
         } catch (IOException e) {
-            return new Fault(
-                    Kind.BAD_ENCODING, "HTTP " + response.statusCode() + " with an unreadable body", since(start));
+            return new Fault(Kind.BAD_ENCODING, http + " with an unreadable body", since(start));
         }
     }
 
@@ -193,7 +332,7 @@ public final class Http {
         try (InputStream plain = new GZIPInputStream(new ByteArrayInputStream(body))) {
             byte[] bytes = plain.readNBytes(LARGEST_BODY + 1);
             if (bytes.length > LARGEST_BODY) {
-                throw new BoundedBody.TooLarge();
+                throw new TooLarge();
             }
             return bytes;
         }
@@ -201,6 +340,371 @@ public final class Http {
 
     private static long since(long start) {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    }
+
+    /** The port of an address: the one given, else its scheme's. */
+    static int port(URI address) {
+        return address.getPort() != -1 ? address.getPort() : "https".equalsIgnoreCase(address.getScheme()) ? 443 : 80;
+    }
+
+    /** {@code host:port}, all that is ever shown of a proxy. */
+    static String hostPort(URI address) {
+        return address.getHost() + ":" + port(address);
+    }
+
+    /** The header that carries an address's {@code user:password}; empty where it has none. */
+    static Optional<String> login(URI address) {
+        return Optional.ofNullable(address.getUserInfo())
+                .map(login -> "Basic " + Base64.getEncoder().encodeToString(login.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private static URI withoutLogin(URI address) {
+        return address.getRawUserInfo() == null ? address
+                : URI.create(address.toString().replaceFirst("//[^/?#]*@", "//"));
+    }
+
+    // ---- proxies
+
+    /**
+     * The proxy that curl and the cloud CLIs would use for a destination, by {@code HTTPS_PROXY}, {@code HTTP_PROXY},
+     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl. Upper-case {@code HTTP_PROXY} is
+     * ignored inside a CGI program, where a request's {@code Proxy} header could set it (https://httpoxy.org).
+     *
+     * @return empty when it is reached directly
+     * @throws Problem when the variable holds no http address: the JDK speaks to no other proxies
+     */
+    public static Optional<URI> proxyFor(Map<String, String> environment, URI destination) {
+        String scheme = String.valueOf(destination.getScheme()).toLowerCase(Locale.ROOT);
+        String upper = environment.containsKey("REQUEST_METHOD") && scheme.equals("http") ? "http_proxy"
+                : scheme.toUpperCase(Locale.ROOT) + "_PROXY";
+        Optional<String> name = set(environment, scheme + "_proxy", upper, "all_proxy", "ALL_PROXY");
+        if (name.isEmpty() || excluded(environment, destination)) {
+            return Optional.empty();
+        }
+        String value = environment.get(name.get()).strip();
+        try {
+            URI proxy = URI.create(value.contains("://") ? value : "http://" + value);
+            if (proxy.getHost() != null && proxy.getPort() <= 65_535) {
+                if (!"http".equalsIgnoreCase(proxy.getScheme())) {
+                    throw new Problem(name.get() + " names a proxy that is spoken to by " + Text.safe(proxy.getScheme(), 20) + " ("
+                            + hostPort(proxy) + "), which Java's client cannot: give an http:// one, or NO_PROXY="
+                            + destination.getHost());
+                }
+                return Optional.of(proxy);
+            }
+        } catch (IllegalArgumentException e) {
+            // Said below, without its text: there may be a password in it.
+        }
+        throw new Problem(name.get() + " is no proxy's address: write http://[USER:PASSWORD@]HOST:PORT");
+    }
+
+    private static Optional<String> set(Map<String, String> environment, String... names) {
+        return Stream.of(names).filter(name -> !environment.getOrDefault(name, "").isBlank()).findFirst();
+    }
+
+    private static boolean excluded(Map<String, String> environment, URI destination) {
+        String host = String.valueOf(destination.getHost()).toLowerCase(Locale.ROOT);
+        return set(environment, "no_proxy", "NO_PROXY").stream()
+                .flatMap(name -> Stream.of(environment.get(name).toLowerCase(Locale.ROOT).split("[,\\s]+")))
+                .map(entry -> entry.replaceFirst(":\\d+$", "").replaceFirst("^\\*?\\.", ""))
+                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || !entry.isEmpty() && host.endsWith("." + entry));
+    }
+
+    /**
+     * Refuses to send a key where others read it: by plain http to another machine, or through a proxy.
+     *
+     * @param option what to call the API's address
+     * @throws Problem that says what to change
+     */
+    static void refuseOpen(String option, URI api, Map<String, String> environment) {
+        if (!"http".equalsIgnoreCase(api.getScheme())) {
+            return;
+        }
+        if (!api.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost")) {
+            throw new Problem(option + " is plain http, where anybody on the way reads the key: write https://, or give"
+                    + " --insecure-http");
+        }
+        proxyFor(environment, api).ifPresent(proxy -> {
+            throw new Problem(option + " is plain http and would go through the proxy " + hostPort(proxy)
+                    + ", which reads the key: set NO_PROXY=" + api.getHost() + ", or give --insecure-http");
+        });
+    }
+
+    // ---- faults
+
+    /** The fault of an answer that had not come, or not to its end, when time was up. */
+    private static Fault late(BoundedBody received, Duration deadline, long millis) {
+        // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
+        String within = " within " + Durations.words(Duration.ofMillis((deadline.toMillis() + 99) / 100 * 100));
+        return received.status == 0 ? new Fault(Kind.TIMEOUT, "no answer" + within, millis)
+                : new Fault(Kind.SLOW_BODY, "HTTP " + received.status + ", but its body did not end" + within + " ("
+                        + received.size() + " bytes came)", millis);
+    }
+
+    /**
+     * Names what the JDK's client threw (tried on 17 and 25). Where it has no exception type of its own for a fault, its
+     * messages tell; they may quote the server, so they are made safe.
+     */
+    private Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, BoundedBody received, long millis) {
+        String message = String.valueOf(thrown.getMessage());
+        String said = Text.safe(message, 80);
+        String http = "HTTP " + received.status;
+        if (has(thrown, TooLarge.class)) {
+            return new Fault(Kind.TOO_LARGE, http + " with a body larger than 1 MiB", millis);
+        } else if (has(thrown, ProtocolException.class)) {
+            return message.contains("Header size too big") ? new Fault(Kind.TOO_LARGE, "headers without end", millis)
+                    : new Fault(Kind.MALFORMED, message.contains("Invalid header")
+                            ? "an answer with control characters in a header, which HTTP does not allow"
+                            : "an answer that is not valid HTTP: " + said, millis);
+        }
+        Optional<Fault> way = onTheWay(thrown, message, uri, proxy, millis);
+        if (way.isPresent()) {
+            return way.get();
+        } else if (message.contains("chunk")) {
+            return new Fault(Kind.MALFORMED, http + " with a broken chunked body", millis);
+        } else if (received.status != 0) {
+            return new Fault(Kind.RESET, http + ", then the connection broke after " + received.size() + " bytes of the body",
+                    millis);
+        } else if (Stream.of("received no bytes", "reset", "EOF", "closed").anyMatch(message::contains)) {
+            return new Fault(Kind.RESET, Text.safe(uri.getHost(), 80) + " closed the connection without an answer", millis);
+        }
+        return new Fault(Kind.MALFORMED, "no usable answer: " + said, millis);
+    }
+
+    /** What kept a connection from coming about, the proxy's doing told as the proxy's. */
+    private Optional<Fault> onTheWay(Throwable thrown, String message, URI uri, Optional<URI> proxy, long millis) {
+        String who = proxy.map(through -> "the proxy " + hostPort(through)).orElse(Text.safe(uri.getHost(), 80));
+        String said = Text.safe(message, 60);
+        boolean secure = "https".equalsIgnoreCase(uri.getScheme());
+        Kind kind;
+        String words;
+        if (has(thrown, UnresolvedAddressException.class) || has(thrown, UnknownHostException.class)) {
+            kind = Kind.DNS;
+            words = "DNS: no address for " + who;
+        } else if (has(thrown, HttpConnectTimeoutException.class)) {
+            // The client's time to connect spans the TLS handshake.
+            kind = Kind.CONNECT_TIMEOUT;
+            words = "no connection to " + who + (secure ? ", or no TLS handshake," : "") + " within the timeout";
+        } else if (has(thrown, SSLException.class)) {
+            return Optional.of(tlsFault(thrown, clients.shown.getOrDefault(uri.getHost(), List.of()), millis));
+        } else if (message.contains("Tunnel failed") || message.contains("proxy")) {
+            return Optional.of(new Fault(Kind.PROXY, "the proxy refused: " + said + proxy.map(through -> " (" + hostPort(through) + ")").orElse(""),
+                    millis));
+        } else if (message.contains("refused") || has(thrown, ConnectException.class) && has(thrown, ClosedChannelException.class)) {
+            // The client tries a refused connection again on the channel that it closed, and then says only that.
+            kind = Kind.REFUSED;
+            words = who + " refuses connections";
+        } else if (message.contains("unreachable") || message.contains("No route") || thrown instanceof ConnectException) {
+            kind = Kind.UNREACHABLE;
+            words = who + " cannot be reached: " + said;
+        } else {
+            return Optional.empty();
+        }
+        return Optional.of(new Fault(proxy.isPresent() ? Kind.PROXY : kind, words, millis));
+    }
+
+    private static boolean has(Throwable thrown, Class<? extends Throwable> type) {
+        return causes(thrown).anyMatch(type::isInstance);
+    }
+
+    private static Stream<Throwable> causes(Throwable thrown) {
+        return Stream.iterate(thrown, cause -> cause != null, Throwable::getCause).limit(20);
+    }
+
+    /**
+     * Why a TLS handshake failed, told apart by what the JDK throws.
+     *
+     * @param refused the certificates that were not accepted, the server's own first; may be empty
+     */
+    static Fault tlsFault(Throwable thrown, List<X509Certificate> refused, long millis) {
+        List<String> messages = causes(thrown).map(cause -> String.valueOf(cause.getMessage())).toList();
+        // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
+        if (has(thrown, CertificateExpiredException.class) || has(thrown, CertificateNotYetValidException.class)
+                || !refused.isEmpty() && refused.get(0).getNotAfter().toInstant().isBefore(Instant.now())) {
+            return new Fault(Kind.TLS_EXPIRED, "TLS: the certificate has expired or is not valid yet", millis);
+        } else if (messages.stream().anyMatch(text -> text.contains("No subject alternative") || text.contains("No name matching"))) {
+            // The JDK has no exception of its own for a wrong name, only these messages (sun.security.util.HostnameChecker).
+            return new Fault(Kind.TLS_WRONG_NAME, "TLS: the certificate is for another host name" + (refused.isEmpty() ? ""
+                    : ", " + name(refused.get(0).getSubjectX500Principal().getName())), millis);
+        } else if (has(thrown, CertPathBuilderException.class)
+                || messages.stream().anyMatch(text -> text.contains("unable to find valid certification path"))) {
+            String issuer = refused.isEmpty() ? ""
+                    : ", " + name(refused.get(refused.size() - 1).getIssuerX500Principal().getName());
+            return new Fault(Kind.TLS_UNTRUSTED, "TLS: the certificate comes from an unknown authority" + issuer + ". Does something"
+                    + " here inspect TLS? Then give Java a trust store that has that authority:"
+                    + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE", millis);
+        }
+        return new Fault(Kind.TLS, "TLS handshake failed: " + Text.safe(thrown.getMessage(), 100), millis);
+    }
+
+    private static String name(String principal) {
+        return "\"" + Text.safe(principal, 80) + "\"";
+    }
+
+    // ---- the JDK's clients
+
+    /** One for TLS and one for plain HTTP, each made when it is first asked for. */
+    private static final class Clients {
+        private final Map<String, String> environment;
+        private final Duration timeout;
+        private final Map<String, List<X509Certificate>> shown = new ConcurrentHashMap<>();
+        private HttpClient secure;
+        private HttpClient plain;
+
+        Clients(Map<String, String> environment, Duration timeout) {
+            this.environment = environment;
+            this.timeout = timeout;
+        }
+
+        synchronized HttpClient of(URI uri) {
+            if ("https".equalsIgnoreCase(uri.getScheme())) {
+                secure = secure != null ? secure : made(trusting(shown));
+                return secure;
+            }
+            // The real context takes a tenth of a second to load, certificate authorities and all: plain HTTP gets an empty one.
+            plain = plain != null ? plain : made(new SSLContext(null, null, "none") { });
+            return plain;
+        }
+
+        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
+        // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
+        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
+        private HttpClient made(SSLContext tls) {
+            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).sslContext(tls).sslParameters(new SSLParameters()).proxy(new ProxySelector() {
+                @Override
+                public List<Proxy> select(URI destination) {
+                    return List.of(proxyFor(environment, destination).map(proxy -> new Proxy(Proxy.Type.HTTP,
+                            InetSocketAddress.createUnresolved(proxy.getHost(), port(proxy)))).orElse(Proxy.NO_PROXY));
+                }
+
+                @Override
+                public void connectFailed(URI destination, SocketAddress proxy, IOException failure) {
+                    // The request itself reports it.
+                }
+            }).connectTimeout(timeout.multipliedBy(3).dividedBy(4)).build();
+        }
+    }
+
+    /**
+     * A TLS context that trusts what the JDK trusts (or the store that {@code javax.net.ssl.trustStore} names), and keeps the
+     * certificates that each host showed, its own first, also when they were not accepted.
+     */
+    static SSLContext trusting(Map<String, List<X509Certificate>> shown) {
+        try {
+            TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+            trusted.init((KeyStore) null);
+            X509ExtendedTrustManager judge = (X509ExtendedTrustManager) trusted.getTrustManagers()[0];
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(null, new TrustManager[] {new Witness(judge, shown)}, null);
+            return context;
+        } catch (GeneralSecurityException e) {
+            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): " + Text.safe(e.getMessage(), 100));
+        }
+    }
+
+    /** Looks on while the JDK's own judge decides. */
+    private static final class Witness extends X509ExtendedTrustManager {
+        private final X509ExtendedTrustManager judge;
+        private final Map<String, List<X509Certificate>> shown;
+
+        Witness(X509ExtendedTrustManager judge, Map<String, List<X509Certificate>> shown) {
+            this.judge = judge;
+            this.shown = shown;
+        }
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type, SSLEngine engine) throws CertificateException {
+            shown.put(engine.getPeerHost(), List.of(chain));
+            judge.checkServerTrusted(chain, type, engine);
+        }
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type, Socket socket) throws CertificateException {
+            shown.put(((SSLSocket) socket).getHandshakeSession().getPeerHost(), List.of(chain));
+            judge.checkServerTrusted(chain, type, socket);
+        }
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
+            judge.checkServerTrusted(chain, type);
+        }
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type, SSLEngine engine) throws CertificateException {
+            judge.checkClientTrusted(chain, type, engine);
+        }
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type, Socket socket) throws CertificateException {
+            judge.checkClientTrusted(chain, type, socket);
+        }
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type) throws CertificateException {
+            judge.checkClientTrusted(chain, type);
+        }
+
+        @Override
+        public X509Certificate[] getAcceptedIssuers() {
+            return judge.getAcceptedIssuers();
+        }
+    }
+
+    /** A body beyond the bound. */
+    private static final class TooLarge extends IOException {
+        private static final long serialVersionUID = 1;
+    }
+
+    /** Collects a body up to {@link #LARGEST_BODY}, and knows how far it came when the deadline strikes. */
+    private static final class BoundedBody implements HttpResponse.BodySubscriber<byte[]> {
+        private final CompletableFuture<byte[]> whole = new CompletableFuture<>();
+        private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        /** The HTTP status; 0 while no answer has begun. */
+        private volatile int status;
+        private Flow.Subscription subscription;
+
+        BoundedBody begin(HttpResponse.ResponseInfo info) {
+            status = info.statusCode();
+            return this;
+        }
+
+        synchronized int size() {
+            return bytes.size();
+        }
+
+        @Override
+        public CompletionStage<byte[]> getBody() {
+            return whole;
+        }
+
+        @Override
+        public void onSubscribe(Flow.Subscription started) {
+            subscription = started;
+            started.request(Long.MAX_VALUE);
+        }
+
+        @Override
+        public synchronized void onNext(List<ByteBuffer> buffers) {
+            // After the end: what was under way when the rest was cancelled.
+            for (ByteBuffer buffer : whole.isDone() ? List.<ByteBuffer>of() : buffers) {
+                byte[] chunk = new byte[buffer.remaining()];
+                buffer.get(chunk);
+                bytes.writeBytes(chunk);
+            }
+            if (bytes.size() > LARGEST_BODY && whole.completeExceptionally(new TooLarge())) {
+                subscription.cancel();
+            }
+        }
+
+        @Override
+        public void onError(Throwable thrown) {
+            whole.completeExceptionally(thrown);
+        }
+
+        @Override
+        public synchronized void onComplete() {
+            whole.complete(bytes.toByteArray());
+        }
     }
 
     /**
@@ -211,8 +715,7 @@ public final class Http {
         Thread[] threads = new Thread[Thread.activeCount() + 50];
         Thread.enumerate(threads);
         List<Thread> selectors = Stream.of(threads)
-                .filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))
-                .toList();
+                .filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager")).toList();
         selectors.forEach(Thread::interrupt);
         try {
             for (Thread selector : selectors) {
@@ -220,135 +723,6 @@ public final class Http {
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        }
-    }
-
-    /** The JDK's clients, one for TLS and one for plain HTTP, each made when it is first asked for. */
-    private static final class Clients {
-        private final EnvironmentProxy proxy;
-        private final Duration timeout;
-        private HttpClient secure;
-        private HttpClient plain;
-
-        Clients(EnvironmentProxy proxy, Duration timeout) {
-            this.proxy = proxy;
-            this.timeout = timeout;
-        }
-
-        synchronized HttpClient of(URI uri) {
-            if ("https".equalsIgnoreCase(uri.getScheme())) {
-                return secure = secure != null ? secure : builder().build();
-            }
-            return plain = plain != null ? plain : builder().sslContext(PlainOnly.context()).build();
-        }
-
-        // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
-        // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
-        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
-        private HttpClient.Builder builder() {
-            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxy)
-                    .connectTimeout(timeout.multipliedBy(3).dividedBy(4));
-        }
-    }
-
-    /** What came of a request: a reply, or the fault that kept it from coming. */
-    public sealed interface Answer permits Reply, Fault {
-        /** From the first byte sent to the last one read, or to the fault. */
-        long millis();
-    }
-
-    /**
-     * A whole reply, decompressed.
-     *
-     * @param uri     what answered, after redirects
-     * @param status  the HTTP status
-     * @param headers names in lower case
-     * @param body    at most {@link Http#LARGEST_BODY} bytes
-     * @param json    the body as JSON; a missing node when it is none
-     * @param millis  see {@link Http.Answer#millis()}
-     */
-    public record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis)
-            implements Answer {
-        /** The first value of a header, made safe to print; the name in lower case. */
-        public Optional<String> header(String name) {
-            return Optional.ofNullable(headers.get(name))
-                    .filter(values -> !values.isEmpty())
-                    .map(values -> Text.safe(values.get(0), 200));
-        }
-
-        /** A header that holds a whole number. */
-        public OptionalLong number(String name) {
-            try {
-                return header(name).stream().mapToLong(Long::parseLong).findFirst();
-            } catch (NumberFormatException e) {
-                return OptionalLong.empty();
-            }
-        }
-
-        /** The body as text; bytes that are no UTF-8 become replacement characters. */
-        public String text() {
-            return new String(body, StandardCharsets.UTF_8);
-        }
-
-        /** Whether the body says or looks to be HTML. */
-        public boolean html() {
-            return header("content-type").orElse("").contains("text/html")
-                    || text().stripLeading().regionMatches(true, 0, "<!doctype html", 0, 14)
-                    || text().stripLeading().regionMatches(true, 0, "<html", 0, 5);
-        }
-
-        /** What is wrong with a body that should have been JSON, in words. */
-        public String notJson() {
-            return wrongForm() + (body.length == 0 ? "" : ": " + Text.safe(text(), 60));
-        }
-
-        /** The same without the beginning of the body: {@code HTML where JSON should be}. */
-        public String wrongForm() {
-            return (body.length == 0 ? "an empty body" : html() ? "HTML" : "no valid JSON") + " where JSON should be";
-        }
-    }
-
-    /**
-     * No usable reply.
-     *
-     * @param kind   what it was
-     * @param words  the same in words, with what was seen; safe to print
-     * @param millis see {@link Http.Answer#millis()}
-     */
-    public record Fault(Kind kind, String words, long millis) implements Answer { }
-
-    /** The faults told apart, and whether each means that the other side was never reached. */
-    public enum Kind {
-        DNS(true), REFUSED(true), UNREACHABLE(true), CONNECT_TIMEOUT(true), PROXY(true),
-        TLS_EXPIRED(false), TLS_WRONG_NAME(false), TLS_UNTRUSTED(false), TLS(false),
-        TIMEOUT(false),
-        SLOW_BODY(false),
-        RESET(false),
-        TOO_LARGE(false),
-        BAD_ENCODING(false),
-        REDIRECT_LOOP(false),
-        MALFORMED(false),
-        BAD_REQUEST(false);
-
-        private final boolean unreached;
-
-        Kind(boolean unreached) {
-            this.unreached = unreached;
-        }
-
-        /** No connection came about at all: our network, a proxy or DNS rather than the service. */
-        public boolean unreached() {
-            return unreached;
-        }
-
-        /** The certificate itself is refused: expired, for another name, or from an unknown authority. */
-        public boolean certificate() {
-            return tls() && this != TLS;
-        }
-
-        /** The certificate or the handshake was refused. */
-        public boolean tls() {
-            return name().startsWith("TLS");
         }
     }
 }

@@ -4,7 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.time.DateTimeException;
 import java.time.LocalDate;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -14,6 +16,16 @@ import java.util.regex.Pattern;
  */
 public final class Klaviyo {
     private Klaviyo() { }
+
+    /** The headers of a request: key or token, revision, JSON:API. */
+    static Map<String, String> headers(Optional<Key> key, String revision, boolean body) {
+        Map<String, String> headers = new TreeMap<>(Map.of("revision", revision, "Accept", "application/vnd.api+json"));
+        key.ifPresent(one -> headers.put("Authorization", one.authorization()));
+        if (body) {
+            headers.put("Content-Type", "application/vnd.api+json");
+        }
+        return headers;
+    }
 
     /**
      * An endpoint that can be probed with one GET: where it is, what it needs, what it may cost. The query asks for the

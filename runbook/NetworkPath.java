@@ -9,9 +9,6 @@ import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
@@ -20,23 +17,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
-import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
-import javax.net.ssl.SSLSocketFactory;
-import javax.net.ssl.TrustManager;
-import javax.net.ssl.TrustManagerFactory;
-import javax.net.ssl.X509TrustManager;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
 import runbook.Checks.Check;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Deadline;
+import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 
@@ -82,7 +75,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
 
     /** Goes the way once. Never throws, and ends by the deadline. */
     static NetworkPath to(URI uri, Map<String, String> proxies, Deadline deadline) {
-        return new Walk(uri, new EnvironmentProxy(proxies).proxyFor(uri), deadline).go();
+        return new Walk(uri, Http.proxyFor(proxies, uri), deadline).go();
     }
 
     /** One walk: what it has seen so far, so that a fault tells how far it came. */
@@ -94,7 +87,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
         private long dnsMillis = -1;
         private long connectMillis = -1;
         private long tlsMillis = -1;
-        private volatile List<X509Certificate> chain = List.of();
+        private final Map<String, List<X509Certificate>> shown = new ConcurrentHashMap<>();
 
         Walk(URI uri, Optional<URI> proxy, Deadline deadline) {
             this.uri = uri;
@@ -108,17 +101,17 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             Optional<Fault> fault;
             try {
                 InetAddress address = resolve(host);
-                fault = connect(new InetSocketAddress(address, proxy.map(EnvironmentProxy::port).orElseGet(this::port)), name);
+                fault = connect(new InetSocketAddress(address, proxy.map(Http::port).orElseGet(this::port)), name);
             } catch (UnknownHostException e) {
                 fault = fault(Kind.DNS, "DNS: no address for " + name);
             } catch (TimeoutException e) {
                 fault = fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
             }
-            return new NetworkPath(proxy.map(Walk::named), addresses, dnsMillis, connectMillis, tlsMillis, chain, fault);
+            return new NetworkPath(proxy.map(Walk::named), addresses, dnsMillis, connectMillis, tlsMillis, chain(), fault);
         }
 
         private static String named(URI proxy) {
-            return proxy.getHost() + ":" + EnvironmentProxy.port(proxy);
+            return Http.hostPort(proxy);
         }
 
         // The platform's lookup cannot be interrupted: it is left behind on a daemon thread when time is up.
@@ -173,7 +166,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                     return refused;
                 }
                 start = System.nanoTime();
-                SSLSocket tls = (SSLSocket) factory().createSocket(socket, uri.getHost(), port(), true);
+                SSLSocket tls = (SSLSocket) Http.trusting(shown).getSocketFactory().createSocket(socket, uri.getHost(), port(), true);
                 SSLParameters parameters = tls.getSSLParameters();
                 parameters.setEndpointIdentificationAlgorithm("HTTPS");
                 tls.setSSLParameters(parameters);
@@ -181,19 +174,18 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                 return Optional.empty();
             } catch (SocketTimeoutException e) {
                 return fault(Kind.TLS, "TLS: the handshake did not end within the timeout");
-            } catch (IOException | GeneralSecurityException e) {
-                // A certificate that is expired and unknown fails for being unknown: what somebody has to mend is its date.
-                Kind kind = expired() ? Kind.TLS_EXPIRED : TlsFault.of(e).orElse(Kind.TLS);
-                return fault(kind, deadline.over() ? "TLS: the handshake did not end within the timeout"
-                        : TlsFault.words(kind, e.getMessage()));
+            } catch (IOException e) {
+                return deadline.over() ? fault(Kind.TLS, "TLS: the handshake did not end within the timeout")
+                        : Optional.of(Http.tlsFault(e, chain(), 0));
+            } catch (Problem e) {
+                return fault(Kind.TLS, e.getMessage());
             } finally {
                 tlsMillis = since(start);
             }
         }
 
-        private boolean expired() {
-            return chain.stream().findFirst()
-                    .filter(certificate -> certificate.getNotAfter().toInstant().isBefore(Instant.now())).isPresent();
+        private List<X509Certificate> chain() {
+            return shown.values().stream().findFirst().orElse(List.of());
         }
 
         // A socket's timeout is for each read: a server that sends a byte a second would never meet it.
@@ -208,7 +200,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
         }
 
         private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
-            String login = EnvironmentProxy.authorization(through)
+            String login = Http.login(through)
                     .map(header -> "Proxy-Authorization: " + header + "\r\n")
                     .orElse("");
             String target = uri.getHost() + ":" + port();
@@ -227,15 +219,6 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                             + Text.safe(answer.toString().lines().findFirst().orElse("no answer"), 80));
         }
 
-        private SSLSocketFactory factory() throws GeneralSecurityException {
-            TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-            trusted.init((KeyStore) null);
-            SSLContext context = SSLContext.getInstance("TLS");
-            X509TrustManager judge = (X509TrustManager) trusted.getTrustManagers()[0];
-            context.init(null, new TrustManager[] {new Witness(judge, seen -> chain = seen)}, null);
-            return context.getSocketFactory();
-        }
-
         private int port() {
             return uri.getPort() != -1 ? uri.getPort() : "https".equalsIgnoreCase(uri.getScheme()) ? 443 : 80;
         }
@@ -247,25 +230,6 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
 
     private static long since(long start) {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-    }
-
-    /** Trusts what the JDK trusts, and keeps the chain also when it does not. The host name is checked by the JDK as well. */
-    private record Witness(X509TrustManager judge, Consumer<List<X509Certificate>> seen) implements X509TrustManager {
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type) throws CertificateException {
-            judge.checkClientTrusted(chain, type);
-        }
-
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
-            seen.accept(List.of(chain));
-            judge.checkServerTrusted(chain, type);
-        }
-
-        @Override
-        public X509Certificate[] getAcceptedIssuers() {
-            return judge.getAcceptedIssuers();
-        }
     }
 
     /**

@@ -32,7 +32,7 @@ import runbook.Klaviyo.Endpoint;
  * @param probing   how endpoints are probed
  * @param app       what is known about our application's own errors
  * @param drill     the drill's scenario, empty in earnest
- * @param proxies   the environment's proxy variables (see {@link EnvironmentProxy})
+ * @param proxies   the environment's proxy variables (see {@link Http#proxyFor})
  * @param templates texts and tables, a team's own laid over the built-in ones
  */
 public record Settings(Target target, Optional<Key> key, String revision, Probing probing, AppErrors app,

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import runbook.EnvironmentProxy;
+import runbook.Http;
 
 /** The way to the servers as the responder's machine has it: certificates, and the proxy of the environment. */
 class NetworkTest {
@@ -49,7 +49,7 @@ class NetworkTest {
     @ParameterizedTest(name = "{0}, trusted {1}")
     @CsvSource(delimiter = '|', textBlock = """
         good       | true  | ok: DNS \\d+ ms, connect \\d+ ms, TLS \\d+ ms, certificate until          | ^fail: HTTP 401        | ^not posted: Slack refused it: HTTP 401
-        good       | false | fail: TLS: the certificate comes from an unknown authority                | ^fail: TLS: .* unknown authority | Slack was not reached: tls untrusted
+        good       | false | fail: TLS: the certificate comes from an unknown authority, "[^"]*". Does something here inspect TLS.*trustStore=FILE | ^fail: TLS: .* unknown authority | Slack was not reached: tls untrusted
         expired    | true  | fail: TLS: the certificate has expired                                    | ^fail: TLS: .* expired | Slack was not reached: tls expired
         wrong-name | true  | fail: TLS: the certificate is for another host name                       | ^fail: TLS: .* another host name | Slack was not reached: tls wrong name
         """)
@@ -104,11 +104,51 @@ class NetworkTest {
     }
 
     @Test
-    void plainHttpGoesThroughItToo() throws Exception {
+    void plainHttpGoesThroughItTooButAKeyOnlyWhenThatIsWished() throws Exception {
         try (Site site = Site.start(null); ProxyServer proxy = new ProxyServer(LOGIN, 0)) {
-            TriageRun run = through(triage(site.uri()), "HTTP_PROXY", LOGIN + "@" + proxy.address());
+            Run.Result refused = inside(site.uri()).env("HTTP_PROXY", LOGIN + "@" + proxy.address()).run();
+            assertEquals(2, refused.exit(), refused.toString());
+            assertMatches("--api-url is plain http and would go through the proxy " + proxy.address()
+                    + ", which reads the key: set NO_PROXY=127.0.0.1, or give --insecure-http", refused.err());
+            assertTrue(proxy.asked().isEmpty(), proxy.asked().toString());
+            TriageRun run = TriageRun.of(inside(site.uri()).args("--insecure-http").env("HTTP_PROXY", LOGIN + "@" + proxy.address()));
             assertMatches("HTTP 401", run.check("auth"));
             assertTrue(proxy.asked().contains("GET " + site.uri() + "/health HTTP/1.1"), proxy.asked().toString());
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', textBlock = """
+        HTTPS_PROXY=https://deploy:h0rse-battery@proxy.corp:3128  | HTTPS_PROXY names a proxy that is spoken to by https \\(proxy.corp:3128\\), which
+        all_proxy=socks5://deploy:h0rse-battery@127.0.0.1:1080    | all_proxy names a proxy that is spoken to by socks5 \\(127.0.0.1:1080\\), which
+        https_proxy=http://deploy:h0rse-battery@                  | https_proxy is no proxy's address: write http://
+        HTTPS_PROXY=proxy.corp:99999                              | HTTPS_PROXY is no proxy's address: write http://
+        """)
+    void aProxyThatCannotBeUsedIsRefusedInOneLine(String variable, String says) throws Exception {
+        Run.Result refused = inside(URI.create("https://127.0.0.1:9")).env(variable.split("=")[0], variable.split("=", 2)[1]).run();
+        assertEquals(2, refused.exit(), refused.toString());
+        assertMatches("^error: " + says, refused.err());
+        assertTrue(refused.err().lines().count() == 1 && !refused.err().contains("-battery"), refused.err());
+    }
+
+    @ParameterizedTest(name = "{0} {1}: exit {2}")
+    @CsvSource({"http://a.klaviyo.com, '', 2", "http://127.0.0.1.evil.example, '', 2", "http://a.invalid, --insecure-http, 20",
+        "http://localhost:9, '', 20", "http://[::1]:9, '', 20"})
+    void aKeyTravelsByPlainHttpOnlyToThisMachine(String api, String option, int exit) throws Exception {
+        Run.Result result = inside(URI.create(api)).args(option.isEmpty() ? new String[0] : new String[] {option}).run();
+        assertEquals(exit, result.exit(), result.toString());
+        assertEquals(exit == 2, result.err().contains("--api-url is plain http, where anybody on the way reads the key"), result.err());
+    }
+
+    @Test
+    void aLoginInAnAddressIsUsedAndShownNowhere() throws Exception {
+        try (ScriptedServer server = new ScriptedServer(Map.of())) {
+            String base = server.uri().toString().replace("//", "//" + LOGIN + "@");
+            Run.Result result = Run.script("triage").args("--api-url", server.uri().toString(), "--status-url",
+                    server.uri().toString(), "--app-url", base + "/health", "--prometheus", base, "-v").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17)).cwd(folder).run();
+            String basic = "Basic " + Base64.getEncoder().encodeToString(LOGIN.getBytes(StandardCharsets.UTF_8));
+            assertTrue(server.asked().contains(basic), server.asked().toString());
+            assertFalse((result.out() + result.err()).contains("-battery"), result.toString());
         }
     }
 
@@ -156,16 +196,14 @@ class NetworkTest {
         "https://a.klaviyo.com, HTTPS_PROXY=up:1 no_proxy='localhost;a.klaviyo.com:443', directly",
         "https://notklaviyo.com, HTTPS_PROXY=up:1 NO_PROXY=klaviyo.com, up:1",
         "https://a.klaviyo.com, HTTPS_PROXY=up:1 NO_PROXY=*, directly",
-        "https://a.klaviyo.com, HTTPS_PROXY=:::nonsense, directly"})
+        "https://a.klaviyo.com, HTTPS_PROXY=:::nonsense NO_PROXY=a.klaviyo.com, directly"})
     void theEnvironmentDecides(String destination, String environment, String proxy) {
         Map<String, String> variables = new java.util.HashMap<>();
         List.of(environment.replace("'", "").split(" "))
                 .forEach(pair -> variables.put(pair.split("=", 2)[0], pair.split("=", 2)[1].replace(';', ',')));
         assertEquals(
                 proxy,
-                new EnvironmentProxy(variables)
-                        .proxyFor(URI.create(destination))
-                        .map(uri -> uri.getHost() + ":" + EnvironmentProxy.port(uri))
+                Http.proxyFor(variables, URI.create(destination)).map(uri -> uri.getHost() + ":" + uri.getPort())
                         .orElse(null));
     }
 
@@ -201,6 +239,11 @@ class NetworkTest {
         public void close() {
             server.stop(0);
         }
+    }
+
+    private Run inside(URI base) {
+        return Run.script("triage").args(TriageRun.pointedAt(base)).args("--endpoint", "webhooks", "--timeout", "5s")
+                .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17)).cwd(folder);
     }
 
     private Run triage(URI base) throws IOException {

@@ -20,13 +20,10 @@
 //SOURCES TriageBench.java
 //SOURCES WatchBench.java
 //SOURCES ../runbook/ApiChecks.java
-//SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Checks.java
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/DecisionTree.java
-//SOURCES ../runbook/EnvironmentProxy.java
 //SOURCES ../runbook/Http.java
-//SOURCES ../runbook/HttpFaults.java
 //SOURCES ../runbook/Incident.java
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
@@ -36,12 +33,10 @@
 //SOURCES ../runbook/Message.java
 //SOURCES ../runbook/NetworkPath.java
 //SOURCES ../runbook/OurSide.java
-//SOURCES ../runbook/PlainOnly.java
 //SOURCES ../runbook/Screen.java
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/StatusPage.java
 //SOURCES ../runbook/Text.java
-//SOURCES ../runbook/TlsFault.java
 //SOURCES ../runbook/Tool.java
 //SOURCES ../runbook/Verdict.java
 //SOURCES runbook/sandbox/ControlledSandbox.java

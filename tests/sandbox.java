@@ -9,21 +9,16 @@
 //COMPILE_OPTIONS -encoding UTF-8
 //FILES templates/=../templates/team.properties
 //FILES templates/=../templates/scenarios.json
-//SOURCES ../runbook/BoundedBody.java
 //SOURCES ../runbook/Cli.java
-//SOURCES ../runbook/EnvironmentProxy.java
 //SOURCES ../runbook/Http.java
-//SOURCES ../runbook/HttpFaults.java
 //SOURCES ../runbook/Incident.java
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
 //SOURCES ../runbook/Lines.java
 //SOURCES ../runbook/Message.java
-//SOURCES ../runbook/PlainOnly.java
 //SOURCES ../runbook/Screen.java
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/Text.java
-//SOURCES ../runbook/TlsFault.java
 //SOURCES ../runbook/Tool.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
