@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -20,10 +21,8 @@ class GameDayTest {
     @Test
     void fiveCommandsTakeATeamFromThePageToTheClosedPostmortem() throws IOException {
         Path cwd = Tree.temporary("game-day");
-        Run.Result result = Run.wrapper("drill", "revoked-key", "--yes", "--lead", "Sam")
-                .cwd(cwd)
-                .timeout(Duration.ofMinutes(4))
-                .run();
+        Run.Result result = Run.process("tests/drill").args("revoked-key", "--yes", "--lead", "Sam").cwd(cwd)
+                .env("KLAVIYO_RUNBOOK_COMMAND", steps(cwd).toString()).timeout(Duration.ofMinutes(4)).run();
         assertEquals(0, result.exit(), result.toString());
 
         Path journal = find(cwd, "journal.jsonl");
@@ -58,6 +57,17 @@ class GameDayTest {
         assertFalse(
                 (result.out() + result.err()).contains(key) || (result.out() + result.err()).contains(newKey),
                 "the screens hold a key");
+    }
+
+    /** Starts a step as {@code ./jbang} does, from this run's own build. */
+    private static Path steps(Path folder) throws IOException {
+        StringBuilder script = new StringBuilder("#!/bin/sh\nstep=$1; shift\ncase $step in\n");
+        for (String step : List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem")) {
+            script.append(step).append(") exec ").append(Run.process(step).quoted()).append(" \"$@\" ;;\n");
+        }
+        Path file = Files.writeString(folder.resolve("jbang"), script + "esac\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+        return file;
     }
 
     private static void theGoldenRecordingIsStillWhatTheStepsWrite(Path journal) throws IOException {

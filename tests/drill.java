@@ -136,7 +136,7 @@ class GameDay implements Callable<Integer> {
                 steps.add(step("The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:",
                         "rotate-key", ROTATION + restart + " --dry-run", 0));
                 steps.add(step("Now in earnest: store it, read it back, restart, verify.",
-                        "rotate-key", ROTATION + restart + " --verify-for 20s --yes", 0));
+                        "rotate-key", ROTATION + restart + " --verify-for 5s --yes", 0));
                 steps.add(recovery("--key-file new-key ", NOTHING));
             }
             case "recovering" -> {
