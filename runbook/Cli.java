@@ -223,7 +223,7 @@ public final class Cli {
         }
 
         static List<String> names() {
-            return List.copyOf(Scenario.all(Templates.builtIn()).keySet());
+            return Scenario.ids(Templates.builtIn());
         }
     }
 
@@ -512,13 +512,9 @@ public final class Cli {
      */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            Map<String, Scenario> scenarios = Scenario.all(templates);
             String name = scenario(drill);
-            if (!scenarios.containsKey(name)) {
-                throw new Problem("--drill " + Text.safe(drill, 40) + ": no such scenario"
-                        + Nearest.hint(name, scenarios.keySet()));
-            }
-            sandbox = Sandbox.start(scenarios.get(name));
+            sandbox = Sandbox.start(Scenario.of(templates, name).orElseThrow(() -> new Problem("--drill "
+                    + Text.safe(drill, 40) + ": no such scenario" + Nearest.hint(name, Scenario.ids(templates)))));
         }
         return Optional.ofNullable(sandbox);
     }
@@ -531,7 +527,7 @@ public final class Cli {
     public Settings settings() {
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
-        Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::credential).map(Key::of)
+        Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp) {
             Http.refuseOpen(named("--api-url"), target.api(), drilled.isPresent() ? Map.of() : host.environment);

@@ -231,6 +231,27 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return Json.table(origin(name), text(name), own(name).isPresent(), row);
         }
 
+        /** The ids of a table's rows, in their order. */
+        public List<String> ids(String name) {
+            List<String> ids = new ArrayList<>();
+            Json.rows(origin(name), text(name)).fieldNames().forEachRemaining(ids::add);
+            return ids;
+        }
+
+        /**
+         * One row of a table; empty when there is none of that id. Of a team's own file every row is read, so that what is
+         * wrong anywhere in it is said the first time; of ours, only this one, which takes less time.
+         *
+         * @throws Problem that names file, id and field
+         */
+        public <T extends Record> Optional<T> row(String name, String id, Class<T> row) {
+            if (own(name).isPresent()) {
+                return Optional.ofNullable(table(name, row).get(id));
+            }
+            return Optional.ofNullable(Json.rows(origin(name), text(name)).get(id))
+                    .map(node -> Json.row(origin(name), id, node, false, row));
+        }
+
         /**
          * Writes all built-in files that came with the script into a folder, to start a team's own with. Files that are
          * there stay as they are.

@@ -288,22 +288,29 @@ public final class Text {
          * @throws Problem of one line that names file, id and field
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> row) {
-            JsonNode table;
+            Map<String, T> rows = new LinkedHashMap<>();
+            rows(origin, text).fields().forEachRemaining(field ->
+                    rows.put(field.getKey(), row(origin, field.getKey(), field.getValue(), team, row)));
+            return rows;
+        }
+
+        /** One row of a table, as {@link #table} reads it. */
+        static <T extends Record> T row(String origin, String id, JsonNode node, boolean team, Class<T> row) {
+            return row.cast(new Row(origin + ", " + safe(id, 60), id, team).record("", node, row));
+        }
+
+        /** A table's rows by id, not read yet. */
+        static JsonNode rows(String origin, String text) {
             try {
-                table = orMissing(TABLES.readTree(text));
+                JsonNode table = orMissing(TABLES.readTree(text));
+                if (!table.isObject()) {
+                    throw new Problem(origin + " has to be an object: rows by id");
+                }
+                return table;
             } catch (JsonProcessingException e) {
                 throw new Problem(origin + (e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr())
                         + " is no JSON: " + safe(e.getOriginalMessage(), 200));
             }
-            if (!table.isObject()) {
-                throw new Problem(origin + " has to be an object: rows by id");
-            }
-            Map<String, T> rows = new LinkedHashMap<>();
-            table.fields().forEachRemaining(field -> {
-                Row reading = new Row(origin + ", " + safe(field.getKey(), 60), field.getKey(), team);
-                rows.put(field.getKey(), row.cast(reading.record("", field.getValue(), row)));
-            });
-            return rows;
         }
     }
 

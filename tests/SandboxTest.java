@@ -517,13 +517,13 @@ class SandboxTest {
 
     @Test
     void everyScenarioSaysWhatItIs() {
-        Scenario.all(Templates.builtIn()).forEach((id, scenario) ->
+        Templates.builtIn().table("scenarios.json", Scenario.class).forEach((id, scenario) ->
                 assertTrue(scenario.description().length() > 20 && scenario.description().length() < 100, id));
     }
 
     @Test
     void anUnknownScenarioIsNone() {
-        assertTrue(Scenario.of("sunshine").isEmpty());
+        assertTrue(Scenario.of(Templates.builtIn(), "sunshine").isEmpty());
     }
 
     /** One line a scenario: three statuses of accounts, three of events; the page's indicator; the application's status; what its calls fail with. */

@@ -86,7 +86,7 @@ class GameDay implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        Scenario chosen = Scenario.all(shared.templates()).get(scenario);
+        Scenario chosen = Scenario.of(shared.templates(), scenario).orElse(null);
         if (chosen == null || !List.of("revoked-key", "recovering", "runaway-loop").contains(scenario)) {
             throw new Problem("SCENARIO " + Text.safe(scenario, 40) + ": give revoked-key, recovering or runaway-loop");
         }
@@ -149,7 +149,7 @@ class GameDay implements Callable<Integer> {
                         "triage", "--log app.log --announce internal --lead " + name, 12));
                 steps.add(recovery("", healed -> {
                     screen.line("(In the meantime somebody stops the caller that triage named.)");
-                    healed.enter(Scenario.all(shared.templates()).get("healthy"));
+                    healed.enter(Scenario.of(shared.templates(), "healthy").orElseThrow());
                 }));
             }
         }

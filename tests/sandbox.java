@@ -33,7 +33,6 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -75,14 +74,13 @@ class ServeSandbox implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        Map<String, Scenario> scenarios = Scenario.all(shared.templates());
-        if (!scenarios.containsKey(scenario)) {
-            throw new Problem("SCENARIO " + Text.safe(scenario, 40) + " is none of " + String.join(", ", scenarios.keySet()));
-        } else if (port < 0 || port > 65_535) {
+        Scenario chosen = Scenario.of(shared.templates(), scenario).orElseThrow(() -> new Problem("SCENARIO "
+                + Text.safe(scenario, 40) + " is none of " + String.join(", ", Scenario.ids(shared.templates()))));
+        if (port < 0 || port > 65_535) {
             throw new Problem("--port " + port + ": give 0 (a free one) to 65535");
         }
         Sandbox.Setup setup = new Sandbox.Setup(port, Duration.ZERO, InstantSource.system(), request -> { });
-        try (Sandbox sandbox = Sandbox.start(scenarios.get(scenario), setup)) {
+        try (Sandbox sandbox = Sandbox.start(chosen, setup)) {
             Path variables = write(sandbox);
             Screen screen = shared.screen();
             screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.apiUrl() + ", until Ctrl-C");

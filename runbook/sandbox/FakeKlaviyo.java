@@ -6,8 +6,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.util.Arrays;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -24,7 +24,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import runbook.Klaviyo.Revision;
 import runbook.Klaviyo.Revision.Phase;
 import runbook.Text.Json;
@@ -49,7 +49,6 @@ final class FakeKlaviyo {
     private static final String JSON_API = "application/vnd.api+json";
     private static final String ALPHANUMERIC = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789";
     private static final String HEX = "0123456789abcdef";
-    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ssxxx");
     // A line break or other control character in a header never gets past the edge (klaviyo-api-ruby issue 39). The JDK's
     // server has turned a folded line break or a tab into a space by now, and no credential has one inside.
     private static final Pattern UNSENDABLE = Pattern.compile("(?s).*[^\\x20-\\x7e].*|\\S+ \\S+\\s.*");
@@ -66,7 +65,6 @@ final class FakeKlaviyo {
     /** Requests allowed per second and per minute. */
     private record Tier(int burst, int steady) {
         static final Tier XS = new Tier(1, 15);
-        static final Tier S = new Tier(3, 60);
         static final Tier M = new Tier(10, 150);
         static final Tier L = new Tier(75, 750);
         static final Tier XL = new Tier(350, 3500);
@@ -75,40 +73,36 @@ final class FakeKlaviyo {
     /**
      * A collection that can be read.
      *
-     * @param count  of its resources
-     * @param page   the largest and the usual page; an endpoint without {@code page[size]} has no largest one
-     * @param fields that {@code fields[type]} may name; what lies below one goes with it
-     * @param extra  the fields that come only when {@code additional-fields[type]} asks for them
+     * @param count   of its resources
+     * @param usual   size of a page; {@code largest} is 0 where there is no {@code page[size]}
+     * @param fields  that {@code fields[type]} may name; what lies below one goes with it
+     * @param extra   the fields that come only when {@code additional-fields[type]} asks for them
      */
-    private record Collection(String path, String type, String scope, Tier tier, int count, int[] page, String fields, String extra) { }
+    private record Collection(String type, String scope, Tier tier, int count, int usual, int largest, String fields, String extra) {
+        String path() {
+            return "/api/" + type + "s";
+        }
+    }
 
-    private static final String PROFILE = "created email external_id first_name id image last_event_date last_name locale location "
-            + "organization phone_number properties title updated";
-    private static final int[] WHOLE = {0, 200};
-    private static final List<Collection> COLLECTIONS = List.of(
-            new Collection("/api/accounts", "account", "accounts:read", Tier.XS, 1, WHOLE, "contact_information id industry locale "
+    private static final Collection KEYS = new Collection("api-key", "credentials:read", Tier.XS, 0, 0, 0,
+            "created id name redacted_key scopes status", "redacted_key");
+    private static final List<Collection> COLLECTIONS = List.of(KEYS,
+            new Collection("account", "accounts:read", Tier.XS, 1, 1, 0, "contact_information id industry locale "
                     + "preferred_currency public_api_key test_account timezone", ""),
-            new Collection("/api/profiles", "profile", "profiles:read", Tier.L, 25, new int[] {100, 20},
-                    PROFILE + " predictive_analytics subscriptions", "predictive_analytics subscriptions"),
-            new Collection("/api/lists", "list", "lists:read", Tier.L, 12, new int[] {10, 10},
-                    "created id name opt_in_process updated", ""),
-            new Collection("/api/metrics", "metric", "metrics:read", Tier.M, 14, WHOLE, "created id integration name updated", ""),
-            new Collection("/api/events", "event", "events:read", Tier.XL, 40, new int[] {1000, 200},
-                    "datetime event_properties id timestamp uuid", ""),
-            new Collection("/api/webhooks", "webhook", "webhooks:read", Tier.XS, 1, WHOLE,
+            new Collection("profile", "profiles:read", Tier.L, 25, 20, 100, "created email external_id first_name id image "
+                    + "last_event_date last_name locale location organization phone_number predictive_analytics properties "
+                    + "subscriptions title updated", "predictive_analytics subscriptions"),
+            new Collection("list", "lists:read", Tier.L, 12, 10, 10, "created id name opt_in_process updated", ""),
+            new Collection("metric", "metrics:read", Tier.M, 14, 200, 0, "created id integration name updated", ""),
+            new Collection("event", "events:read", Tier.XL, 40, 200, 1000, "datetime event_properties id timestamp uuid", ""),
+            new Collection("webhook", "webhooks:read", Tier.XS, 1, 1, 0,
                     "created_at description enabled endpoint_url id name updated_at", ""),
-            new Collection("/api/webhook-topics", "webhook-topic", "webhooks:read", Tier.XS, 4, WHOLE, "id", ""),
-            new Collection("/api/api-keys", "api-key", "credentials:read", Tier.XS, 0, WHOLE,
-                    "created id name redacted_key scopes status", "redacted_key"));
-
-    /** The beginnings of other paths, and the scopes that they need; the longest that fits counts. */
-    private static final Map<String, String> FAMILIES = Map.ofEntries(Map.entry("event", "events"), Map.entry("profile", "profiles"),
-            Map.entry("profile-subscription", "subscriptions"), Map.entry("profile-suppression", "subscriptions"),
-            Map.entry("list", "lists"), Map.entry("segment", "segments"), Map.entry("template", "templates"),
-            Map.entry("tag", "tags"), Map.entry("coupon", "coupons"), Map.entry("coupon-code", "coupon-codes"),
-            Map.entry("campaign", "campaigns"), Map.entry("catalog", "catalogs"), Map.entry("flow", "flows"),
-            Map.entry("image", "images"), Map.entry("form", "forms"), Map.entry("review", "reviews"),
-            Map.entry("data-privacy", "data-privacy"), Map.entry("push-token", "push-tokens"), Map.entry("web-feed", "web-feeds"));
+            new Collection("webhook-topic", "webhooks:read", Tier.XS, 4, 4, 0, "id", ""));
+    /** What else there is, by the beginning of its path, the longer ones first, and whose scope it needs. */
+    private static final List<String> FAMILIES = List.of("profile-subscription subscriptions", "profile-suppression subscriptions",
+            "coupon-code coupon-codes", "data-privacy data-privacy", "push-token push-tokens", "web-feed web-feeds", "event events",
+            "profile profiles", "list lists", "segment segments", "template templates", "tag tags", "coupon coupons",
+            "campaign campaigns", "catalog catalogs", "flow flows", "image images", "form forms", "review reviews");
 
     // ---- accounts and credentials
 
@@ -227,34 +221,38 @@ final class FakeKlaviyo {
         }
         Answers fault = fault(path);
         Revision revision = revision(request.header("revision"));
-        boolean key = path.matches("/api/api-keys/[^/]+");
-        Optional<Collection> collection = COLLECTIONS.stream()
-                .filter(one -> path.equals(one.path) || key && one.type.equals("api-key")).findFirst();
-        Optional<String> scope = scope(request.method(), path, key, collection);
-        if (scope.isEmpty() && collection.isEmpty()) {
-            throw error(404, "not_found", "Not found.", "The path " + path + " could not be found");
+        boolean oneKey = path.startsWith(KEYS.path() + "/");
+        Collection collection = oneKey ? KEYS : null;
+        for (Collection one : COLLECTIONS) {
+            collection = path.equals(one.path()) ? one : collection;
         }
-        offered(revision, scope.isPresent(), path.startsWith("/api/api-keys"));
+        String scope = scope(request.method(), path, oneKey, collection);
+        if (scope == null && collection == null) {
+            throw notFound("The path " + path + " could not be found");
+        }
+        offered(revision, scope != null, collection == KEYS);
         Credential caller = authenticate(authorization);
-        if (!caller.scopes.contains(scope.orElseThrow())) {
-            throw error(403, "permission_denied", "You do not have permission to perform this action.",
-                    "Your API key is missing required scopes: " + scope.get());
+        if (!caller.scopes.contains(scope)) {
+            throw forbidden("Your API key is missing required scopes: " + scope);
         }
         Map<String, List<String>> parameters = parameters(request);
-        throttle(caller, request.method() + " " + path, tier(collection, parameters), fault == Answers.THROTTLED, limits);
-        if (!request.method().equals("GET") && !key) {
+        // Predictions lower the limit of profiles, as Klaviyo documents; what is not served gets a tier in the middle.
+        boolean costly = list(parameters, "additional-fields[profile]").contains("predictive_analytics");
+        Tier tier = costly || collection == null ? Tier.M : collection.tier;
+        throttle(caller, request.method() + " " + path, tier, fault == Answers.THROTTLED, limits);
+        if (!request.method().equals("GET") && !oneKey) {
             return write(request, path);
-        } else if (collection.isEmpty()) {
-            return Reply.json(200, JSON_API, map("data", List.of(), "links", map("self", sandbox.apiUrl() + path + "/")));
+        } else if (collection != null) {
+            check(collection, parameters);
         }
-        check(collection.get(), parameters);
-        Object data = key ? key(request, path, caller, parameters) : page(collection.get(), caller.account, parameters);
+        Object data = oneKey ? key(request, path, caller, parameters)
+                : collection == null ? List.of() : page(collection, caller.account, parameters);
         return Reply.json(200, JSON_API, map("data", data, "links", map("self", sandbox.apiUrl() + path + "/", "next", null)));
     }
 
     /** Refuses as the scenario says, or tells what it has in mind. */
     private Answers fault(String path) {
-        Stretch now = sandbox.scenario().stretch(sandbox.millis() - sandbox.since());
+        Stretch now = sandbox.scenario.stretch(sandbox.millis() - sandbox.since);
         boolean meant = now.paths().isEmpty() || now.paths().contains(path);
         int turn = meant ? turns.computeIfAbsent(path, one -> new AtomicInteger()).getAndIncrement() : 0;
         Answers fault = meant && !now.answers().isEmpty() ? now.answers().get(turn % now.answers().size()) : Answers.OK;
@@ -263,7 +261,7 @@ final class FakeKlaviyo {
             case UNREACHABLE -> throw new Refusal(html(522, "Connection timed out"));
             case UNAVAILABLE -> throw error(503, "error", "A server error occurred.", "The service is temporarily unavailable.");
             // What Klaviyo's own back end says when it sheds load is not known (klaviyo-swift-sdk PR 619): no scope is named.
-            case SHED -> throw error(403, "permission_denied", "You do not have permission to perform this action.", "Forbidden.");
+            case SHED -> throw forbidden("Forbidden.");
             default -> now.late().ifPresent(Sandbox::pause);
         }
         if (path.matches("/api/v[12](/.*)?")) {
@@ -272,24 +270,19 @@ final class FakeKlaviyo {
         return fault;
     }
 
-    /** The scope that a method of a path needs; empty when there is no such method, or no such path. */
-    private static Optional<String> scope(String method, String path, boolean key, Optional<Collection> collection) {
-        if (method.equals("GET") && collection.isPresent()) {
-            return collection.map(Collection::scope);
-        } else if (key) {
-            return method.equals("PATCH") ? Optional.of("credentials:write") : Optional.empty();
-        } else if (!Set.of("GET", "POST", "PATCH", "DELETE").contains(method) || !path.startsWith("/api/")) {
-            return Optional.empty();
+    /** The scope that a method of a path needs; null when there is no such method, or no such path. */
+    private static String scope(String method, String path, boolean oneKey, Collection collection) {
+        if (collection != null && method.equals("GET")) {
+            return collection.scope;
+        } else if (oneKey) {
+            return method.equals("PATCH") ? "credentials:write" : null;
         }
-        return FAMILIES.keySet().stream().filter(one -> path.matches("/api/" + one + "(s|-[a-z-]+)?(/.*)?"))
-                .reduce((one, other) -> one.length() > other.length() ? one : other)
-                .map(family -> FAMILIES.get(family) + (method.equals("GET") ? ":read" : ":write"));
-    }
-
-    // Predictions lower the limit of profiles, as Klaviyo documents; what is not served gets a tier in the middle.
-    private static Tier tier(Optional<Collection> collection, Map<String, List<String>> parameters) {
-        boolean costly = parameters.getOrDefault("additional-fields[profile]", List.of("")).get(0).contains("predictive_analytics");
-        return costly || collection.isEmpty() ? Tier.M : collection.get().tier;
+        for (String family : List.of("GET", "POST", "PATCH", "DELETE").contains(method) ? FAMILIES : List.<String>of()) {
+            if (path.matches("/api/" + family.split(" ")[0] + "(s|-[a-z-]+)?(/.*)?")) {
+                return family.split(" ")[1] + (method.equals("GET") ? ":read" : ":write");
+            }
+        }
+        return null;
     }
 
     private Credential authenticate(String authorization) {
@@ -327,7 +320,7 @@ final class FakeKlaviyo {
         Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
                 .orElseThrow(() -> invalid("The revision must have the form YYYY-MM-DD[.suffix]."));
         if (revision.phase(today()) == Phase.FUTURE) {
-            throw error(404, "not_found", "Not found.", "Unable to specify a future revision date");
+            throw notFound("Unable to specify a future revision date");
         }
         return revision;
     }
@@ -338,10 +331,9 @@ final class FakeKlaviyo {
             throw error(410, "gone", "This revision has been retired.",
                     "The revision " + revision + " has been retired and is no longer in service.");
         }
-        String text = revision.toString();
-        if (!method || !(beta ? revision.beta() && text.compareTo(BETA) >= 0 : true)
-                || !RELEASED.contains(revision.date().toString()) || !beta && revision.beta()) {
-            throw error(404, "not_found", "Not found.", "No valid revisions found for method");
+        boolean released = RELEASED.contains(revision.date().toString()) && revision.beta() == beta;
+        if (!method || !released || beta && revision.toString().compareTo(BETA) < 0) {
+            throw notFound("No valid revisions found for method");
         }
     }
 
@@ -373,7 +365,8 @@ final class FakeKlaviyo {
         long now = sandbox.millis();
         Window[] pair = windows.computeIfAbsent(caller.account.id() + (caller.oauth ? " app " : " ") + endpoint,
                 bucket -> new Window[] {new Window(1_000), new Window(60_000)});
-        Arrays.stream(pair).forEach(window -> window.at(now));
+        pair[0].at(now);
+        pair[1].at(now);
         pair[1].used = drained ? tier.steady : pair[1].used;
         long wait = pair[1].used >= tier.steady ? pair[1].secondsLeft(now) : pair[0].used >= tier.burst ? pair[0].secondsLeft(now) : 0;
         if (wait > 0) {
@@ -398,81 +391,79 @@ final class FakeKlaviyo {
         }
     }
 
+    /** Takes what the specification offers, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
     private static void check(Collection collection, Map<String, List<String>> parameters) {
-        parameters.forEach((name, values) -> {
-            String value = values.get(0);
-            String allowed = name.equals("fields[" + collection.type + "]") ? collection.fields
-                    : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "";
-            if (values.size() > 1) {
-                throw parameter(name, "'" + name + "' is given more than once.");
-            } else if (name.equals("page[size]") && collection.page[0] > 0) {
-                if (!value.matches("[1-9]\\d{0,3}") || Integer.parseInt(value) > collection.page[0]) {
-                    throw parameter(name, "Page size must be an integer between 1 and " + collection.page[0] + ".");
-                }
-            } else if (allowed.isEmpty()) {
-                // Neither does the sandbox: it filters, sorts and turns no page.
-                throw parameter(name, "'" + name + "' is not a valid query parameter for this endpoint.");
-            } else if (!Arrays.stream(value.split(",", -1)).allMatch(one -> List.of(allowed.split(" ")).contains(one.split("\\.")[0]))) {
-                throw parameter(name, "Not an allowed value. Valid choices are: " + allowed.replace(" ", ", ") + ".");
+        for (Map.Entry<String, List<String>> parameter : parameters.entrySet()) {
+            String name = parameter.getKey();
+            String value = String.join(",", parameter.getValue());
+            List<String> allowed = List.of((name.equals("fields[" + collection.type + "]") ? collection.fields
+                    : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "").split(" "));
+            boolean size = name.equals("page[size]") && collection.largest > 0;
+            if (parameter.getValue().size() > 1 || !size && allowed.contains("")) {
+                throw parameter(name, "'" + name + "' is not a valid query parameter for this endpoint, or is given twice.");
+            } else if (size && (!value.matches("[1-9]\\d{0,3}") || Integer.parseInt(value) > collection.largest)) {
+                throw parameter(name, "Page size must be an integer between 1 and " + collection.largest + ".");
+            } else if (!size && Stream.of(value.split(",", -1)).anyMatch(one -> !allowed.contains(one.split("\\.")[0]))) {
+                throw parameter(name, "Not an allowed value. Valid choices are: " + String.join(", ", allowed) + ".");
             }
-        });
+        }
     }
 
     private List<Map<String, Object>> page(Collection collection, Account account, Map<String, List<String>> parameters) {
-        if (collection.type.equals("api-key")) {
+        if (collection == KEYS) {
             return bySecret.values().stream().filter(one -> one.account.equals(account) && !one.oauth)
-                    .sorted(Comparator.comparing(one -> one.id)).map(one -> shown(one, collection, parameters)).toList();
+                    .sorted(Comparator.comparing(one -> one.id)).map(one -> shown(one, parameters)).toList();
         }
-        int size = Optional.ofNullable(parameters.get("page[size]")).map(values -> Integer.parseInt(values.get(0)))
-                .orElse(collection.page[1]);
-        return IntStream.range(0, Math.min(size, collection.count)).mapToObj(index -> {
+        int size = parameters.containsKey("page[size]") ? Integer.parseInt(parameters.get("page[size]").get(0)) : collection.usual;
+        List<Map<String, Object>> page = new ArrayList<>();
+        for (int i = 0; i < Math.min(size, collection.count); i++) {
+            int index = i;
             String id = collection.type.equals("account") ? account.id() : hex(account.id() + collection.type + index, 12);
-            return resource(collection, id, parameters, field -> value(collection.type, field, account, index));
-        }).toList();
+            page.add(resource(collection, id, parameters, field -> value(collection.type, field, account, index)));
+        }
+        return page;
     }
 
     private Map<String, Object> resource(Collection collection, String id, Map<String, List<String>> parameters,
                                          Function<String, Object> value) {
-        String type = collection.type;
-        List<String> extra = list(parameters, "additional-fields[" + type + "]");
-        List<String> named = list(parameters, "fields[" + type + "]");
+        List<String> extra = list(parameters, "additional-fields[" + collection.type + "]");
+        List<String> named = list(parameters, "fields[" + collection.type + "]");
+        List<String> hidden = List.of(collection.extra.split(" "));
         Map<String, Object> attributes = new LinkedHashMap<>();
         for (String field : collection.fields.split(" ")) {
-            boolean asked = named.isEmpty() ? !List.of(collection.extra.split(" ")).contains(field)
-                    : named.stream().anyMatch(name -> name.split("\\.")[0].equals(field));
+            List<String> below = named.stream().filter(name -> name.startsWith(field + ".")).toList();
+            boolean asked = named.isEmpty() ? !hidden.contains(field) : named.contains(field) || !below.isEmpty();
             if (!field.equals("id") && (asked || extra.contains(field))) {
                 attributes.put(field, value.apply(field));
             }
+            if (!below.isEmpty() && attributes.get(field) instanceof Map<?, ?> tree) {
+                tree.keySet().removeIf(name -> !below.contains(field + "." + name));
+            }
         }
-        named.stream().filter(name -> name.contains(".") && attributes.get(name.split("\\.")[0]) instanceof Map<?, ?>)
-                .forEach(name -> ((Map<?, ?>) attributes.get(name.split("\\.")[0])).keySet()
-                        .removeIf(below -> !named.contains(name.split("\\.")[0] + "." + below)));
-        return map("type", type, "id", id, "attributes", attributes,
-                "links", map("self", sandbox.apiUrl() + collection.path + "/" + id + "/"));
+        return map("type", collection.type, "id", id, "attributes", attributes,
+                "links", map("self", sandbox.apiUrl() + collection.path() + "/" + id + "/"));
     }
 
     private static List<String> list(Map<String, List<String>> parameters, String name) {
         return parameters.containsKey(name) ? List.of(parameters.get(name).get(0).split(",")) : List.of();
     }
 
-    /** Invented people and things, in the specification's shapes as far as somebody looks at them. */
+    /** Invented people and things, as far as somebody looks at them. */
     private Object value(String type, String field, Account account, int index) {
         return switch (field) {
-            case "contact_information" -> map("organization_name", account.organisation(), "default_sender_email", "hello@example.com",
-                    "website_url", "https://www.example.com");
+            case "contact_information" -> map("organization_name", account.organisation(), "website_url", "https://www.example.com");
             case "public_api_key" -> account.id();
             case "test_account" -> false;
             case "timezone" -> "Europe/Amsterdam";
-            case "preferred_currency" -> "EUR";
             case "email" -> "drill.person." + index + "@example.com";
             case "name" -> "Drill " + type + " " + (index + 1);
             case "location" -> map("city", "Utrecht", "country", "Netherlands");
             case "created", "updated", "created_at", "updated_at", "last_event_date", "datetime" ->
-                STAMP.format(sandbox.at(sandbox.millis() - 90_000L * index).atOffset(ZoneOffset.UTC));
+                sandbox.at(sandbox.millis() - 90_000L * index).truncatedTo(ChronoUnit.SECONDS).toString().replace("Z", "+00:00");
             case "timestamp" -> sandbox.at(sandbox.millis() - 90_000L * index).getEpochSecond();
             case "enabled" -> true;
             // Klaviyo shows the address cut down to its origin.
-            case "endpoint_url" -> sandbox.webhookUrl().getScheme() + "://" + sandbox.webhookUrl().getAuthority();
+            case "endpoint_url" -> sandbox.webhookUrl().resolve("/").toString().replaceAll("/$", "");
             case "event_properties", "properties", "integration", "subscriptions", "predictive_analytics" -> map("drill", true);
             default -> null;
         };
@@ -480,13 +471,13 @@ final class FakeKlaviyo {
 
     // ---- keys: listed, renamed, enabled and disabled; none is made, as with the real ones
 
-    private Map<String, Object> shown(Credential key, Collection collection, Map<String, List<String>> parameters) {
-        return resource(collection, key.id, parameters, field -> switch (field) {
+    private Map<String, Object> shown(Credential key, Map<String, List<String>> parameters) {
+        return resource(KEYS, key.id, parameters, field -> switch (field) {
             case "name" -> key.name;
             case "status" -> key.enabled ? "active" : "disabled";
             case "scopes" -> new TreeSet<>(key.scopes);
             case "redacted_key" -> "pk_****" + key.secret.substring(key.secret.length() - 4);
-            default -> value("api-key", field, key.account, 0);
+            default -> value(KEYS.type, field, key.account, 0);
         });
     }
 
@@ -494,7 +485,7 @@ final class FakeKlaviyo {
         String id = path.substring(path.lastIndexOf('/') + 1);
         Credential key = bySecret.values().stream()
                 .filter(one -> one.id.equals(id) && one.account.equals(caller.account) && !one.oauth).findFirst()
-                .orElseThrow(() -> error(404, "not_found", "Not found.", "An API key with id " + id + " does not exist."));
+                .orElseThrow(() -> notFound("An API key with id " + id + " does not exist."));
         if (request.method().equals("PATCH")) {
             JsonNode data = document(request);
             JsonNode attributes = data.path("attributes");
@@ -508,9 +499,9 @@ final class FakeKlaviyo {
                     "'" + status + "' is not one of active, disabled.");
             key.name = attributes.path("name").asText(key.name);
             key.enabled = status.equals("active");
-            sandbox.changed();
+            sandbox.changed(sandbox.millis());
         }
-        return shown(key, COLLECTIONS.get(COLLECTIONS.size() - 1), parameters);
+        return shown(key, parameters);
     }
 
     // ---- writing
@@ -535,13 +526,13 @@ final class FakeKlaviyo {
         try {
             return Json.read(request.body()).path("data");
         } catch (IOException e) {
-            throw body("/data", "The request body is not valid JSON.");
+            throw error(400, "invalid", "Invalid input.", "The request body is not valid JSON.", map("pointer", "/data"));
         }
     }
 
     private static void refuseUnless(boolean right, String pointer, String detail) {
         if (!right) {
-            throw body(pointer, detail);
+            throw error(400, "invalid", "Invalid input.", detail, map("pointer", pointer));
         }
     }
 
@@ -567,16 +558,20 @@ final class FakeKlaviyo {
                 "title", title, "detail", detail, "source", source, "links", map(), "meta", map())))));
     }
 
+    private static Refusal notFound(String detail) {
+        return error(404, "not_found", "Not found.", detail);
+    }
+
+    private static Refusal forbidden(String detail) {
+        return error(403, "permission_denied", "You do not have permission to perform this action.", detail);
+    }
+
     private static Refusal invalid(String detail) {
         return error(400, "invalid", "Invalid input.", detail);
     }
 
     private static Refusal parameter(String name, String detail) {
         return error(400, "invalid", "Invalid input.", detail, map("parameter", name));
-    }
-
-    private static Refusal body(String pointer, String detail) {
-        return error(400, "invalid", "Invalid input.", detail, map("pointer", pointer));
     }
 
     /** What the CDN says to a client that it takes for a robot. */

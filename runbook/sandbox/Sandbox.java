@@ -16,129 +16,95 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import runbook.Klaviyo.Revision;
 import runbook.Settings.Templates;
 import runbook.sandbox.FakeKlaviyo.Account;
 import runbook.sandbox.FakeKlaviyo.Credential;
+import runbook.sandbox.Sandbox.Scenario.Failing;
+import runbook.sandbox.Sandbox.Scenario.Holds;
+import runbook.sandbox.Sandbox.Scenario.Part;
 import runbook.sandbox.WebServer.Reply;
 import runbook.sandbox.WebServer.Request;
 
 /**
  * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and its Prometheus, a
  * Slack webhook), on loopback ports of its own, in one {@link Scenario}. Its threads are daemons: a process that forgets to
- * close it ends all the same. Not final, so that tests can add hands to it.
+ * close it ends all the same. Not final, so that tests can give it hands.
  */
 public class Sandbox implements AutoCloseable {
     /** How long before the drill began things were already failing. */
     static final long ONSET = -12 * 60_000L;
-    private static final Pattern VARIABLE = Pattern.compile("\\s*(?:export\\s+)?([A-Za-z_]\\w*)\\s*=\\s*(.*?)\\s*");
 
     /**
-     * What can be practised: one way in which a Klaviyo integration breaks. A row of {@code templates/scenarios.json}.
+     * One way in which a Klaviyo integration breaks: a row of {@code templates/scenarios.json}. Where nothing is said, all is well.
      *
      * @param id          what {@code --drill} calls it
      * @param description one line for whoever picks a drill
-     * @param credential  what the responder holds, and the application too; a valid key when nothing is said
-     * @param revision    the phase of life of the revision that the responder pins; the toolkit's own when nothing is said
+     * @param credential  what the responder holds, and the application too
+     * @param revision    the phase of life of the revision that the responder pins
      * @param broken      what of ours is broken
      * @param fails       what the application's calls fail with whatever the API does
      * @param loop        a job of the application that calls much too often
-     * @param api         how Klaviyo's API behaves over time; well when nothing is said
-     * @param page        what Klaviyo's status page says over time; all green when nothing is said
+     * @param api         how Klaviyo's API behaves over time
+     * @param page        what Klaviyo's status page says over time
      */
     public record Scenario(String id, String description, Optional<Holds> credential, Optional<Revision.Phase> revision,
                            List<Part> broken, List<Failing> fails, Optional<Loop> loop, List<Stretch> api, Optional<Page> page) {
+        private static final Stretch WELL = new Stretch(0, List.of(), List.of(), Optional.empty(), List.of());
+
         /** What a responder holds. */
         public enum Holds { VALID, REVOKED, UNSCOPED, MALFORMED, MISSING, EXPIRED_TOKEN }
 
-        /** What of ours can break. With {@code NETWORK} nothing is reached; {@code APP_KEY} is a revoked key in the application alone. */
+        /** What of ours can break: with {@code NETWORK} nothing is reached, with {@code APP_KEY} the application has a revoked key. */
         public enum Part { NETWORK, PROMETHEUS, APP, APP_KEY, WEBHOOK, CERTIFICATE }
 
         /** How the API answers a request; {@code THROTTLED} holds for the rest of the minute. */
         public enum Answers { OK, UNAVAILABLE, THROTTLED, SHED, UNREACHABLE, CHALLENGE }
 
-        /**
-         * What a share of the application's calls ends with.
-         *
-         * @param share 0 to 1
-         */
+        /** What a share (0 to 1) of the application's calls ends with. */
         public record Failing(int status, double share) {
             public Failing {
-                refuseUnless(status >= 400 && status <= 599, "status has to be 400 to 599");
-                refuseUnless(share > 0 && share <= 1, "share has to be more than 0 and at most 1");
+                refuseUnless(status >= 400 && status < 600 && share > 0 && share <= 1, "needs a status of 400 to 599, a share of 0 to 1");
             }
         }
 
-        /**
-         * A loop.
-         *
-         * @param caller the logger that writes its lines
-         * @param call   method and path
-         */
+        /** A loop: the logger that writes its lines, its call as in {@code POST /api/events}, and how often. */
         public record Loop(String caller, String call, int perMinute) {
             public Loop {
-                refuseUnless(call.matches("[A-Z]+ /\\S+"), "call has to be a method and a path, as in POST /api/events");
-                refuseUnless(perMinute > 0 && perMinute <= 20_000, "perMinute has to be 1 to 20000");
+                refuseUnless(call.matches("[A-Z]+ /\\S+"), "needs a call with method and path, as in POST /api/events");
+                refuseUnless(perMinute > 0 && perMinute <= 20_000, "needs 1 to 20000 calls perMinute");
             }
         }
 
         /**
-         * How the API behaves from a moment on.
+         * How the API behaves from a moment on, in seconds after the scenario began.
          *
-         * @param from    seconds after the scenario began
-         * @param answers each path's requests are answered by these in turn; nothing means OK
+         * @param answers each path's requests are answered by these in turn
          * @param paths   the paths that this holds for; nothing means all
          * @param late    how much later each answer comes
          * @param fails   what the application sees of it
          */
         public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late, List<Failing> fails) { }
 
-        /**
-         * An incident or a maintenance on the status page.
-         *
-         * @param impact     {@code minor}, {@code major}, {@code critical} or {@code maintenance}
-         * @param components the names of the components that it touches
-         * @param updates    oldest first
-         */
+        /** An incident on the status page, or a maintenance ({@code impact}), with the components it touches; oldest update first. */
         public record Page(String name, String impact, List<String> components, List<Update> updates) {
             public Page {
-                refuseUnless(List.of("minor", "major", "critical", "maintenance").contains(impact),
-                        "impact has to be minor, major, critical or maintenance");
-                refuseUnless(!updates.isEmpty(), "updates are missing");
-                refuseUnless(rising(updates.stream().map(Update::at)), "updates have to be in order");
-            }
-
-            /** The updates that are out by a moment (milliseconds since the scenario began), oldest first. */
-            List<Update> published(long millis) {
-                return updates.stream().filter(update -> update.at * 1000L <= millis).toList();
+                refuseUnless(Sites.ROLL_UP.containsKey(impact), "needs an impact: minor, major, critical or maintenance");
+                refuseUnless(!updates.isEmpty(), "needs updates");
             }
         }
 
-        /**
-         * One update.
-         *
-         * @param at         seconds after the scenario began; negative for before
-         * @param status     {@code investigating}, {@code identified}, {@code monitoring}, {@code resolved}, {@code in_progress}, …
-         * @param components what the touched components show from then on
-         */
+        /** An update, in seconds after the scenario began (negative for before), and what the components show from then on. */
         public record Update(int at, String status, String components, String body) { }
 
         public Scenario {
-            refuseUnless(id.matches("[a-z0-9]+(-[a-z0-9]+)*"), "has to be named in small letters, digits and single dashes");
-            refuseUnless(api.isEmpty() || api.get(0).from == 0 && rising(api.stream().map(Stretch::from)),
-                    "api has to begin with from 0 and to be in order");
-        }
-
-        private static boolean rising(Stream<Integer> seconds) {
-            List<Integer> all = seconds.toList();
-            return all.stream().sorted().distinct().toList().equals(all);
+            refuseUnless(id.matches("[a-z0-9]+(-[a-z0-9]+)*"), "has to be named in small letters, digits and dashes");
+            refuseUnless(api.isEmpty() || api.get(0).from == 0, "needs an api that begins with from 0");
         }
 
         private static void refuseUnless(boolean right, String message) {
@@ -147,18 +113,18 @@ public class Sandbox implements AutoCloseable {
             }
         }
 
-        /**
-         * All scenarios by id, in the order of their file: those that come with the scripts, or a team's own.
-         *
-         * @throws runbook.Settings.Problem of one line that names file, id and field
-         */
-        public static Map<String, Scenario> all(Templates templates) {
-            return templates.table("scenarios.json", Scenario.class);
+        /** The ids of all scenarios: those that come with the scripts, or a team's own, in the order of their file. */
+        public static List<String> ids(Templates templates) {
+            return templates.ids("scenarios.json");
         }
 
-        /** One of those that come with the scripts; empty when there is none of that id. */
-        public static Optional<Scenario> of(String id) {
-            return Optional.ofNullable(all(Templates.builtIn()).get(id));
+        /**
+         * The scenario of that id; empty when there is none.
+         *
+         * @throws runbook.Settings.Problem of one line that names file, id and field, when its row is wrong
+         */
+        public static Optional<Scenario> of(Templates templates, String id) {
+            return templates.row("scenarios.json", id, Scenario.class);
         }
 
         boolean broken(Part part) {
@@ -169,9 +135,9 @@ public class Sandbox implements AutoCloseable {
             return credential.orElse(Holds.VALID);
         }
 
-        /** How the API behaves at a moment (milliseconds since the scenario began); before the scenario began, as at its beginning. */
+        /** How the API behaves at a moment, in milliseconds since the scenario began; before, as at its beginning. */
         Stretch stretch(long millis) {
-            Stretch now = api.isEmpty() ? new Stretch(0, List.of(), List.of(), Optional.empty(), List.of()) : api.get(0);
+            Stretch now = api.isEmpty() ? WELL : api.get(0);
             for (Stretch stretch : api) {
                 now = stretch.from * 1000L <= millis ? stretch : now;
             }
@@ -182,10 +148,10 @@ public class Sandbox implements AutoCloseable {
     /**
      * How to start one.
      *
-     * @param port    of Klaviyo's API, the other sites following; 0 for any free ones
+     * @param port    of Klaviyo's API, the other sites on those after it; 0 for any free ones
      * @param latency how much later every answer of every site comes
      * @param clock   whose time its schedules and rate windows follow
-     * @param seen    is told of each request: {@code METHOD /path} for the API, site and path for the others
+     * @param seen    is told of each request: {@code METHOD /path} for the API, the site in front of it for the others
      */
     public record Setup(int port, Duration latency, InstantSource clock, Consumer<String> seen) {
         /** Free ports, no latency, real time. */
@@ -193,18 +159,14 @@ public class Sandbox implements AutoCloseable {
     }
 
     final Setup setup;
-    final FakeKlaviyo klaviyo;
-    final Sites sites;
+    final FakeKlaviyo klaviyo = new FakeKlaviyo(this);
+    final Account account = klaviyo.account("Drill Outfitters");
+    private final Credential stale = klaviyo.issue(account, "previous production key");
+    private final Credential key = klaviyo.issue(account, "production");
+    private final Credential spare = klaviyo.issue(account, "production (new)");
+    private final Credential token = klaviyo.authorize(account);
+    private final Sites sites = new Sites(this);
     private final Instant began;
-    private final Account account;
-    private final Credential key;
-    private final Credential token;
-    private final Credential stale;
-    private final Credential spare;
-    private final Credential foreign;
-    private final AtomicInteger restarts = new AtomicInteger();
-    private final AtomicInteger restartsToFail = new AtomicInteger();
-    private final AtomicInteger startsToBreak = new AtomicInteger();
     private final List<AutoCloseable> open = new ArrayList<>();
     private final ExecutorService threads;
     private final URI api;
@@ -212,25 +174,23 @@ public class Sandbox implements AutoCloseable {
     private final URI prometheus;
     private final URI ours;
     private final URI webhook;
-    private volatile Scenario scenario;
-    private volatile Optional<Scenario.Page> page;
-    private volatile long since;
+    volatile Scenario scenario;
+    /** What the status page shows; null when it is green. */
+    volatile Scenario.Page page;
+    /** The moment at which the scenario began. */
+    volatile long since;
+    volatile int restarts;
+    volatile Supplier<Optional<String>> appKeySource = () -> Optional.ofNullable(appKey());
     private volatile boolean appBroken;
     private volatile String appKey;
-    private volatile Supplier<Optional<String>> appKeySource = () -> Optional.ofNullable(appKey);
+    private int restartsToFail;
+    private int startsToBreak;
 
     Sandbox(Scenario scenario, Setup setup) {
         this.setup = setup;
         began = setup.clock().instant();
-        klaviyo = new FakeKlaviyo(this);
-        sites = new Sites(this);
-        account = klaviyo.account("Drill Outfitters");
-        stale = klaviyo.issue(account, "previous production key");
         stale.enabled = false;
-        key = klaviyo.issue(account, "production");
-        spare = klaviyo.issue(account, "production (new)");
-        token = klaviyo.authorize(account);
-        foreign = klaviyo.issue(klaviyo.account("Drill Outfitters Staging"), "staging");
+        token.enabled = false;
         enter(scenario, ONSET);
         threads = Executors.newCachedThreadPool(work -> {
             Thread thread = new Thread(work, "sandbox");
@@ -240,14 +200,14 @@ public class Sandbox implements AutoCloseable {
         try {
             api = site(0, klaviyo::answer);
             status = site(1, sites::statusPage);
-            prometheus = scenario.broken(Scenario.Part.PROMETHEUS) ? refusing(2) : site(2, sites::prometheus);
+            prometheus = scenario.broken(Part.PROMETHEUS) ? refusing(2) : site(2, sites::prometheus);
             ours = site(3, sites::ours);
-            webhook = (scenario.broken(Scenario.Part.CERTIFICATE)
-                    ? opened(WebServer.startExpired(port(4), threads, late(sites::ours))) : ours).resolve(Sites.WEBHOOK);
+            URI deliveries = scenario.broken(Part.CERTIFICATE) ? opened(WebServer.startExpired(port(4), threads, late(sites::ours))) : ours;
+            webhook = deliveries.resolve(Sites.WEBHOOK);
         } catch (IOException e) {
             close();
             throw new UncheckedIOException("the drill cannot open its ports on loopback"
-                    + (setup.port() == 0 ? "" : ", " + setup.port() + " and those after it") + ": " + e.getMessage(), e);
+                    + (setup.port() == 0 ? "" : " (" + setup.port() + " and those after it)") + ": " + e.getMessage(), e);
         }
     }
 
@@ -271,7 +231,7 @@ public class Sandbox implements AutoCloseable {
         return status;
     }
 
-    /** Our application's health endpoint, whole. */
+    /** Our application's health endpoint, whole. A GET of {@code /log} beside it brings {@link #applicationLog}. */
     public URI appUrl() {
         return ours.resolve("/health");
     }
@@ -279,11 +239,6 @@ public class Sandbox implements AutoCloseable {
     /** Where a POST restarts our application: for whoever is in another process. */
     public URI restartUrl() {
         return ours.resolve("/restart");
-    }
-
-    /** Where a GET brings our application's log, as {@link #applicationLog}. */
-    public URI logUrl() {
-        return ours.resolve("/log");
     }
 
     /** Our webhook route, whole. */
@@ -301,38 +256,19 @@ public class Sandbox implements AutoCloseable {
         return ours.resolve(sites.slackPath);
     }
 
-    /** The private key that a responder holds in this scenario, good or bad; null when there is none. */
+    /** What a responder holds, good or bad: a private key, or {@code Bearer} and an access token; null when there is nothing. */
     public String key() {
         return switch (scenario.holds()) {
-            case MISSING, EXPIRED_TOKEN -> null;
+            case MISSING -> null;
             case MALFORMED -> account.id();
+            case EXPIRED_TOKEN -> "Bearer " + token.secret;
             default -> key.secret;
         };
-    }
-
-    /** The OAuth access token that a responder holds in this scenario; null when there is none. */
-    public String accessToken() {
-        return scenario.holds() == Scenario.Holds.EXPIRED_TOKEN ? token.secret : null;
-    }
-
-    /** What a responder holds as the environment gives it: the key, or the scheme and the token; null when there is neither. */
-    public String credential() {
-        return accessToken() == null ? key() : "Bearer " + accessToken();
     }
 
     /** A good, new key of the same account: always the same one. */
     public String newKey() {
         return spare.secret;
-    }
-
-    /** A good key of another account. */
-    public String foreignKey() {
-        return foreign.secret;
-    }
-
-    /** The id of the responder's account, which is its public key. */
-    public String accountId() {
-        return account.id();
     }
 
     /** The revision to pin in this scenario; null for the toolkit's own. */
@@ -350,8 +286,8 @@ public class Sandbox implements AutoCloseable {
         variables.put("KLAVIYO_WEBHOOK_URL", webhook.toString());
         variables.put("KLAVIYO_PROMETHEUS_URL", prometheus.toString());
         variables.put("SLACK_WEBHOOK_URL", slackUrl().toString());
-        variables.put("KLAVIYO_PRIVATE_KEY", key());
-        variables.put("KLAVIYO_ACCESS_TOKEN", accessToken());
+        boolean oauth = scenario.holds() == Holds.EXPIRED_TOKEN;
+        variables.put(oauth ? "KLAVIYO_ACCESS_TOKEN" : "KLAVIYO_PRIVATE_KEY", oauth ? token.secret : key());
         variables.put("KLAVIYO_REVISION", revision());
         variables.values().removeIf(value -> value == null);
         return variables;
@@ -372,64 +308,39 @@ public class Sandbox implements AutoCloseable {
 
     private synchronized void enter(Scenario next, long onset) {
         scenario = next;
-        page = next.page();
+        page = next.page().orElse(null);
         since = Math.max(0, onset);
-        key.enabled = next.holds() != Scenario.Holds.REVOKED;
-        key.scopes = next.holds() == Scenario.Holds.UNSCOPED ? FakeKlaviyo.WITHOUT_EVENTS : FakeKlaviyo.USUAL_SCOPES;
-        token.enabled = false;
-        Credential held = next.broken(Scenario.Part.APP_KEY) ? stale
-                : next.holds() == Scenario.Holds.EXPIRED_TOKEN ? token : key;
-        boolean replaced = Stream.of(stale, token, key).noneMatch(one -> one.secret.equals(appKey));
-        appKey = appKey != null && replaced ? appKey : held.secret;
-        replan(onset);
+        key.enabled = next.holds() != Holds.REVOKED;
+        key.scopes = next.holds() == Holds.UNSCOPED ? FakeKlaviyo.WITHOUT_EVENTS : FakeKlaviyo.USUAL_SCOPES;
+        if (appKey == null || List.of(stale.secret, token.secret, key.secret).contains(appKey)) {
+            appKey = (next.broken(Part.APP_KEY) ? stale : next.holds() == Holds.EXPIRED_TOKEN ? token : key).secret;
+        }
+        changed(onset);
     }
 
-    /** To be called after any change that the application's calls would notice. */
-    void changed() {
-        replan(millis());
+    /** To be called after any change that the application's calls notice from a moment on. */
+    synchronized void changed(long from) {
+        sites.replan(from, scenario.api().stream().map(stretch -> since + stretch.from() * 1000L).toList(), this::failing);
     }
 
-    private synchronized void replan(long from) {
-        sites.replan(from, scenario.api().stream().map(stretch -> since + stretch.from() * 1000L).toList(), this::outcome);
-    }
-
-    private List<Scenario.Failing> outcome(long at) {
-        List<Scenario.Failing> faulty = scenario.stretch(at - since).fails();
+    private List<Failing> failing(long at) {
+        List<Failing> faulty = scenario.stretch(at - since).fails();
         Optional<Credential> used = klaviyo.accepted(appKey);
-        if (faulty.stream().mapToDouble(Scenario.Failing::share).sum() >= 1) {
+        if (Sites.share(faulty) >= 1) {
             return faulty;
         } else if (used.isEmpty()) {
-            return List.of(new Scenario.Failing(401, 1));
+            return List.of(new Failing(401, 1));
         } else if (!used.get().scopes.contains("events:write")) {
-            return List.of(new Scenario.Failing(403, 0.5));
+            return List.of(new Failing(403, 0.5));
         }
         return faulty.isEmpty() ? scenario.fails() : faulty;
     }
 
-    Scenario scenario() {
-        return scenario;
-    }
-
-    Optional<Scenario.Page> page() {
-        return page;
-    }
-
-    /** Puts something else on the status page, or nothing. */
-    void page(Optional<Scenario.Page> now) {
-        page = now;
-    }
-
-    /** Milliseconds since the sandbox started. */
+    /** Milliseconds since the sandbox started: what all moments are counted in. */
     long millis() {
         return Duration.between(began, setup.clock().instant()).toMillis();
     }
 
-    /** Milliseconds from the sandbox's start to the scenario's. */
-    long since() {
-        return since;
-    }
-
-    /** The time of day of a moment counted as {@link #millis()} counts. */
     Instant at(long millis) {
         return began.plusMillis(millis);
     }
@@ -442,11 +353,7 @@ public class Sandbox implements AutoCloseable {
     /** Puts a key into the running application. */
     void appKey(String now) {
         appKey = now;
-        changed();
-    }
-
-    void appKeySource(Supplier<Optional<String>> source) {
-        appKeySource = source;
+        changed(millis());
     }
 
     /**
@@ -454,52 +361,44 @@ public class Sandbox implements AutoCloseable {
      * until then. A running application never notices a changed secret by itself: that is what the drill is about.
      */
     public void appKeyFile(Path file, String variable) {
-        appKeySource(() -> variable(file, variable));
+        appKeySource = () -> variable(file, variable);
     }
 
-    /** Restarts the application; false when {@link #failRestarts} told it to fail. */
-    public boolean restartApp() {
-        if (restartsToFail.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
-            return false;
-        }
-        appBroken = startsToBreak.getAndUpdate(left -> Math.max(0, left - 1)) > 0;
-        appKey(appKeySource.get().orElse(null));
-        restarts.incrementAndGet();
-        return true;
-    }
-
-    /** Makes the next restarts fail, the application going on with the key it has. */
-    public void failRestarts(int times) {
-        restartsToFail.set(times);
-    }
-
-    /** Makes the application unhealthy (503) after each of the next restarts. */
-    public void breakAfterRestarts(int times) {
-        startsToBreak.set(times);
-    }
-
-    int restarts() {
-        return restarts.get();
-    }
-
-    boolean appDown() {
-        return appBroken || scenario.broken(Scenario.Part.APP);
-    }
-
-    /** A dotenv file's variable: the last one of that name, unquoted. */
+    // The last one of that name, unquoted.
     private static Optional<String> variable(Path file, String variable) {
+        Pattern form = Pattern.compile("\\s*(?:export\\s+)?" + variable + "\\s*=\\s*(?:\"(.*)\"|'(.*)'|(.*?))(?:\\s+#.*)?\\s*");
         try {
-            return Files.readAllLines(file).stream().map(VARIABLE::matcher)
-                    .filter(line -> line.matches() && line.group(1).equals(variable))
-                    .map(line -> unquoted(line.group(2))).reduce((earlier, later) -> later);
+            return Files.readAllLines(file).stream().map(form::matcher).filter(Matcher::matches)
+                    .map(line -> line.group(1) != null ? line.group(1) : line.group(2) != null ? line.group(2) : line.group(3))
+                    .reduce((earlier, later) -> later);
         } catch (IOException e) {
             return Optional.empty();
         }
     }
 
-    private static String unquoted(String value) {
-        Matcher quoted = Pattern.compile("([\"'])(.*)\\1").matcher(value);
-        return quoted.matches() ? quoted.group(2) : value.replaceFirst("\\s+#.*$", "");
+    /** Restarts the application; false when {@link #failRestarts} told it to fail. */
+    public synchronized boolean restartApp() {
+        if (restartsToFail-- > 0) {
+            return false;
+        }
+        appBroken = startsToBreak-- > 0;
+        appKey(appKeySource.get().orElse(null));
+        restarts++;
+        return true;
+    }
+
+    /** Makes the next restarts fail, the application going on with the key it has. */
+    public synchronized void failRestarts(int times) {
+        restartsToFail = times;
+    }
+
+    /** Makes the application unhealthy (503) after each of the next restarts. */
+    public synchronized void breakAfterRestarts(int times) {
+        startsToBreak = times;
+    }
+
+    boolean appDown() {
+        return appBroken || scenario.broken(Part.APP);
     }
 
     @Override
@@ -519,8 +418,7 @@ public class Sandbox implements AutoCloseable {
     }
 
     private URI site(int offset, Function<Request, Reply> site) throws IOException {
-        return scenario.broken(Scenario.Part.NETWORK) ? refusing(offset)
-                : opened(WebServer.start(port(offset), threads, late(site)));
+        return scenario.broken(Part.NETWORK) ? refusing(offset) : opened(WebServer.start(port(offset), threads, late(site)));
     }
 
     private URI opened(WebServer server) {
@@ -531,7 +429,7 @@ public class Sandbox implements AutoCloseable {
     private Function<Request, Reply> late(Function<Request, Reply> site) {
         return request -> {
             pause(setup.latency());
-            return scenario.broken(Scenario.Part.NETWORK) ? Reply.DROPPED : site.apply(request);
+            return scenario.broken(Part.NETWORK) ? Reply.DROPPED : site.apply(request);
         };
     }
 

@@ -51,7 +51,7 @@ final class Sites {
     private static final List<Integer> STATUSES = List.of(400, 401, 403, 410, 429, 503, 504, 522);
     private static final List<String> COMPONENTS = List.of("Klaviyo API", "Web Application", "Signup Forms",
             "List Subscription", "Segmentation", "Flow Triggering", "Email Sending", "SMS Sending", "Analytics");
-    private static final Map<String, String> ROLL_UP = Map.of("none", "All Systems Operational", "minor", "Minor Service Outage",
+    static final Map<String, String> ROLL_UP = Map.of("none", "All Systems Operational", "minor", "Minor Service Outage",
             "major", "Partial System Outage", "critical", "Major Service Outage", "maintenance", "Service Under Maintenance");
 
     final String slackPath;
@@ -77,7 +77,7 @@ final class Sites {
         return traffic.floorEntry(at).getValue();
     }
 
-    private static double share(List<Failing> failing) {
+    static double share(List<Failing> failing) {
         return failing.stream().mapToDouble(Failing::share).sum();
     }
 
@@ -121,7 +121,7 @@ final class Sites {
             case "/health" -> health();
             case "/log" -> Reply.text(200, "text/plain; charset=utf-8", log());
             case "/restart" -> request.method().equals("POST") ? restarted(sandbox.restartApp()) : notFound();
-            case WEBHOOK -> sandbox.scenario().broken(Part.WEBHOOK) ? notFound() : delivery(request);
+            case WEBHOOK -> sandbox.scenario.broken(Part.WEBHOOK) ? notFound() : delivery(request);
             default -> request.path().equals(slackPath) ? slack(request) : notFound();
         };
     }
@@ -146,7 +146,7 @@ final class Sites {
         String klaviyo = status == 401 ? "authentication failed (401)" : "calls fail with " + status;
         return Reply.json(200, map("status", well ? "ok" : "degraded", "klaviyo", well ? "ok" : klaviyo,
                 "keyFingerprint", sandbox.appKey() == null ? null : Key.of(sandbox.appKey()).fingerprint(),
-                "queued", Math.round(backlog(sandbox.millis())), "restarts", sandbox.restarts()));
+                "queued", Math.round(backlog(sandbox.millis())), "restarts", sandbox.restarts));
     }
 
     // A live route takes signed POSTs only, and nobody in a drill holds the secret to sign with.
@@ -178,7 +178,7 @@ final class Sites {
             List<Failing> failing = failing(minute + 59_999);
             calls(lines, minute, "shop.orders.Checkout", "POST /api/events", 2 * 60, 0.5, failing);
             calls(lines, minute, "shop.customers.Profiles", "POST /api/profile-import", 2 * 60, -0.5, failing);
-            Optional<Loop> loop = sandbox.scenario().loop().filter(one -> !failing.isEmpty());
+            Optional<Loop> loop = sandbox.scenario.loop().filter(one -> !failing.isEmpty());
             if (loop.isPresent()) {
                 calls(lines, minute, loop.get().caller(), loop.get().call(), loop.get().perMinute(), 0, failing);
             }
@@ -241,7 +241,7 @@ final class Sites {
 
     /** What the page shows once its first update is out. */
     private Optional<Page> shown() {
-        return sandbox.page().filter(page -> !published(page).isEmpty());
+        return Optional.ofNullable(sandbox.page).filter(page -> !published(page).isEmpty());
     }
 
     private Optional<Page> unresolved() {
@@ -249,7 +249,7 @@ final class Sites {
     }
 
     private List<Update> published(Page page) {
-        return page.published(sandbox.millis() - sandbox.since());
+        return page.updates().stream().filter(update -> second(update) <= sandbox.millis()).toList();
     }
 
     private Update latest(Page page) {
@@ -276,7 +276,7 @@ final class Sites {
 
     private Map<String, Object> component(String name, String status, String group, int position) {
         return map("id", id(name), "name", name, "status", status, "created_at", "2019-06-03T14:00:00.000Z",
-                "updated_at", stamp(sandbox.since()), "position", position, "description", null, "showcase", group != null,
+                "updated_at", stamp(sandbox.since), "position", position, "description", null, "showcase", group != null,
                 "start_date", null, "group_id", group, "page_id", id("page"), "group", group == null, "only_show_if_degraded", false);
     }
 
@@ -314,7 +314,7 @@ final class Sites {
     }
 
     private long second(Update update) {
-        return sandbox.since() + update.at() * 1000L;
+        return sandbox.since + update.at() * 1000L;
     }
 
     private String rss() {
@@ -375,7 +375,7 @@ final class Sites {
 
     Reply prometheus(Request request) {
         sandbox.setup.seen().accept("prometheus " + request.path());
-        if (sandbox.scenario().broken(Part.PROMETHEUS)) {
+        if (sandbox.scenario.broken(Part.PROMETHEUS)) {
             return Reply.text(503, "text/plain", "Service Unavailable\n");
         }
         try {

@@ -5,27 +5,29 @@ import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
 import com.sun.net.httpserver.HttpsServer;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
 import java.security.KeyStore;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -35,6 +37,14 @@ import runbook.Text.Json;
 final class WebServer implements AutoCloseable {
     private static final int BACKLOG = 1024;
     private static final int MAX_BODY = 1 << 20;
+
+    private static final String EXPIRED_KEY =
+            "MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCCe/akKBt/liKM6mGIBQvjcAL8tvMdFMy/JHXK826RbGw==";
+    private static final String EXPIRED_CERTIFICATE = "MIIBejCCASGgAwIBAgIIeOBw+tcQOgQwCgYIKoZIzj0EAwIwJDEOMAwGA1UEChMFRHJpbGwxEjAQBgNVBAMTCWxvY2FsaG9zdDAeFw0y"
+            + "NDEwMDEwMDAwMDBaFw0yNTEwMDEwMDAwMDBaMCQxDjAMBgNVBAoTBURyaWxsMRIwEAYDVQQDEwlsb2NhbGhvc3QwWTATBgcqhkjOPQIB"
+            + "BggqhkjOPQMBBwNCAASZYFuaI1thtqqqtPgB6HuQaWiA6ksytwtxFQo9PIS5dnqFMY/D1zVbFCQ24wYymcoJeVDOLW9+J6HtoXAgDgQc"
+            + "oz0wOzAdBgNVHQ4EFgQUUEHNvD8XV1l2VZogOKccVfyuBZowGgYDVR0RBBMwEYcEfwAAAYIJbG9jYWxob3N0MAoGCCqGSM49BAMCA0cA"
+            + "MEQCIEmwqxqiFg+nx0V7wDBErEGjg8QJvdbdHGBBe+Z6aLpIAiAzTav7Tmot4Cgd56d9S8bXxB7+2cVLntvE1e42r5HIsw==";
 
     static {
         // The JDK's server writes headers and body apart: with Nagle's algorithm each answer would wait for a delayed ACK.
@@ -138,7 +148,7 @@ final class WebServer implements AutoCloseable {
         return new WebServer(HttpServer.create(loopback(port), BACKLOG), "http", executor, site);
     }
 
-    /** Starts one that shows a certificate which ran out 35 days ago. */
+    /** Starts one that shows a certificate which ran out on 2025-10-01. */
     static WebServer startExpired(int port, Executor executor, Function<Request, Reply> site) throws IOException {
         HttpsServer server = HttpsServer.create(loopback(port), BACKLOG);
         server.setHttpsConfigurator(new HttpsConfigurator(expired()));
@@ -197,52 +207,23 @@ final class WebServer implements AutoCloseable {
         }
     }
 
-    // Self-signed, made by the running JDK's keytool; takes about a second, since a JVM has to start.
+    // Self-signed for localhost, and the key to it: they guard nothing, and no JVM has to be started to make them.
     private static SSLContext expired() throws IOException {
-        Path folder = Files.createTempDirectory("drill-certificate");
-        Path store = folder.resolve("expired.p12");
-        // Guards nothing but this throw-away certificate; still not in argv.
-        String password = UUID.randomUUID().toString();
+        Base64.Decoder base64 = Base64.getDecoder();
         try {
-            keytool(store, password);
-            return context(store, password.toCharArray());
-        } finally {
-            Files.deleteIfExists(store);
-            Files.deleteIfExists(folder);
-        }
-    }
-
-    private static void keytool(Path store, String password) throws IOException {
-        ProcessBuilder keytool = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                "-genkeypair", "-alias", "drill", "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=localhost,O=Drill",
-                "-ext", "SAN=ip:127.0.0.1,dns:localhost", "-startdate", "-400d", "-validity", "365",
-                "-storetype", "PKCS12", "-keystore", store.toString(), "-storepass:env", "STOREPASS");
-        keytool.environment().clear();
-        keytool.environment().put("STOREPASS", password);
-        Process process = keytool.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
-        try {
-            if (!process.waitFor(20, TimeUnit.SECONDS) || process.exitValue() != 0) {
-                throw new IOException("keytool of " + System.getProperty("java.home") + " made no certificate");
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IOException("interrupted while keytool made a certificate", e);
-        } finally {
-            process.destroyForcibly();
-        }
-    }
-
-    private static SSLContext context(Path store, char[] password) throws IOException {
-        try (InputStream in = Files.newInputStream(store)) {
+            PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(base64.decode(EXPIRED_KEY)));
+            Certificate certificate = CertificateFactory.getInstance("X.509")
+                    .generateCertificate(new ByteArrayInputStream(base64.decode(EXPIRED_CERTIFICATE)));
             KeyStore keys = KeyStore.getInstance("PKCS12");
-            keys.load(in, password);
+            keys.load(null, null);
+            keys.setKeyEntry("drill", key, new char[0], new Certificate[] {certificate});
             KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-            managers.init(keys, password);
+            managers.init(keys, new char[0]);
             SSLContext context = SSLContext.getInstance("TLS");
             context.init(managers.getKeyManagers(), null, null);
             return context;
         } catch (GeneralSecurityException e) {
-            throw new IOException("the certificate that keytool made cannot be read", e);
+            throw new IOException("the drill's expired certificate cannot be used: " + e.getMessage(), e);
         }
     }
 }

@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
+import runbook.Settings.Templates;
 
 /** A sandbox with hands: its time can be moved, its keys and its status page changed, and it counts what it was asked. Safe for many threads. */
 public final class ControlledSandbox extends Sandbox {
@@ -31,6 +32,7 @@ public final class ControlledSandbox extends Sandbox {
     }
 
     private final Time time;
+    private final String foreignKey = openAccount("Drill Outfitters Staging");
     private final Map<String, Integer> requests;
 
     private ControlledSandbox(String scenario, Duration latency, Time time, Map<String, Integer> requests) {
@@ -50,7 +52,7 @@ public final class ControlledSandbox extends Sandbox {
     }
 
     private static Scenario scenario(String id) {
-        return Scenario.of(id).orElseThrow();
+        return Scenario.of(Templates.builtIn(), id).orElseThrow();
     }
 
     /** Goes over to another scenario, whose schedule starts now. */
@@ -77,7 +79,7 @@ public final class ControlledSandbox extends Sandbox {
     /** Disables or enables a private key, as a person does in Klaviyo's settings. */
     public void enabled(String key, boolean enabled) {
         klaviyo.known(key).orElseThrow().enabled = enabled;
-        changed();
+        changed(millis());
     }
 
     /** Whether Klaviyo accepts this key. */
@@ -93,7 +95,7 @@ public final class ControlledSandbox extends Sandbox {
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
         klaviyo.known(key).orElseThrow().scopes = Set.copyOf(scopes);
-        changed();
+        changed(millis());
     }
 
     /** Opens another account, with rate limits of its own, and returns a valid key of it. */
@@ -101,15 +103,25 @@ public final class ControlledSandbox extends Sandbox {
         return klaviyo.issue(klaviyo.account(organisation), "production").secret;
     }
 
+    /** A good key of another account. */
+    public String foreignKey() {
+        return foreignKey;
+    }
+
+    /** The id of the responder's account, which is its public key. */
+    public String accountId() {
+        return account.id();
+    }
+
     /** A valid access token of the responder's account. */
     public String openToken() {
-        return klaviyo.authorize(klaviyo.known(newKey()).orElseThrow().account).secret;
+        return klaviyo.authorize(account).secret;
     }
 
     /** Puts a key into the running application and into where it looks at a restart. */
     @Override
     public void appKey(String key) {
-        appKeySource(() -> Optional.ofNullable(key));
+        appKeySource = () -> Optional.ofNullable(key);
         super.appKey(key);
     }
 
@@ -121,13 +133,13 @@ public final class ControlledSandbox extends Sandbox {
      * @param componentStatus what "Klaviyo API" shows
      */
     public void statusPage(String name, String impact, String status, String componentStatus, String body) {
-        int second = (int) Math.floorDiv(millis() - since(), 1000L);
-        page(Optional.of(new Scenario.Page(name, impact, List.of("Klaviyo API"),
-                List.of(new Scenario.Update(second, status, componentStatus, body)))));
+        int second = (int) Math.floorDiv(millis() - since, 1000L);
+        page = new Scenario.Page(name, impact, List.of("Klaviyo API"),
+                List.of(new Scenario.Update(second, status, componentStatus, body)));
     }
 
     /** Makes the status page all green. */
     public void statusPageGreen() {
-        page(Optional.empty());
+        page = null;
     }
 }
