@@ -37,15 +37,17 @@ import runbook.Checks;
 import runbook.Checks.Findings;
 import runbook.Message.Slack;
 
-/** Every way in which a server can misbehave, against every check that makes a request: each fault is named for what it is. */
+/**
+ * Every way in which a server can misbehave, against every check that makes a request: each is named for what it is.
+ */
 class FaultTest {
     private static final String KEY = "pk_" + "0a".repeat(17);
     private static final Duration PATIENT = Duration.ofSeconds(8);
-    /** For faults that show only when time is up: a quarter of it has to be more than a busy machine delays a thread. */
+    /** For faults that show only when time is up: a quarter of it has to exceed a thread's delay on a busy machine. */
     private static final Duration TIMED = Duration.ofSeconds(4);
     private static final String CONNECTED = "^DNS \\d+ ms, connect \\d+ ms$";
-    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks",
-        "app", "app-errors", "webhook", "slack");
+    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles",
+            "endpoint:webhooks", "app", "app-errors", "webhook", "slack");
 
     /**
      * A fault and how it is called.
@@ -54,15 +56,41 @@ class FaultTest {
      * @param says   what each check's line has to match
      * @param others where a check says it differently
      */
-    private record Row(String fault, Duration timeout, Callable<FaultServer> server, Kind kind, String says, Map<String, String> others) {
-        Row(String fault, Duration timeout, Callable<FaultServer> server, Kind kind, String says) {
-            this(fault, timeout, server, kind, says, Map.of("network", CONNECTED));
+    private record Row(String fault, Duration timeout, Callable<FaultServer> server, Kind kind, String says,
+                       Map<String, String> others) {
+        /** The network's check says the same. */
+        Row everywhere() {
+            return but("network", says);
+        }
+
+        /** A check says it differently. */
+        Row but(String check, String differently) {
+            Map<String, String> more = new LinkedHashMap<>(others);
+            more.put(check, differently);
+            return new Row(fault, timeout, server, kind, says, more);
+        }
+
+        Row timed() {
+            return new Row(fault, TIMED, server, kind, says, others);
         }
 
         String expected(String check) {
-            String slack = kind == null ? "Slack refused it: HTTP \\d+" : "Slack was not reached: " + kind.name().toLowerCase(Locale.ROOT).replace('_', ' ');
+            String slack = kind == null ? "Slack refused it: HTTP \\d+"
+                    : "Slack was not reached: " + kind.name().toLowerCase(Locale.ROOT).replace('_', ' ');
             return others.getOrDefault(check, check.equals("slack") ? slack : says);
         }
+    }
+
+    private static Row row(String fault, Kind kind, String says, Callable<FaultServer> server) {
+        return new Row(fault, PATIENT, server, kind, says, Map.of("network", CONNECTED));
+    }
+
+    private static Row answer(String fault, Kind kind, String says, FaultServer.Answer answer) {
+        return row(fault, kind, says, () -> FaultServer.answering(answer));
+    }
+
+    private static Row bytes(String fault, Kind kind, String says, String... lines) {
+        return answer(fault, kind, says, FaultServer.verbatim(String.join("\r\n", lines)));
     }
 
     /** What came of a row: each check's line, and the rest for the row's own assertions. */
@@ -70,47 +98,57 @@ class FaultTest {
 
     private final Map<String, Future<Seen>> timed = new LinkedHashMap<>();
 
-    private static Callable<FaultServer> answering(FaultServer.Answer answer) {
-        return () -> FaultServer.answering(answer);
-    }
-
     private static List<Row> rows() throws Exception {
         String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
+        FaultServer.Answer silent = (client, server) -> Thread.sleep(60_000);
         return List.of(
             // Those that end at once come first: they warm up what the timed ones stand on.
-            new Row("refused", PATIENT, FaultServer::refusing, Kind.REFUSED, "127.0.0.1 refuses connections", Map.of()),
-            new Row("DNS failure", PATIENT, FaultServer::withoutAddress, Kind.DNS, "DNS: no address for x{64}", Map.of()),
-            new Row("closed without an answer", PATIENT, answering((client, server) -> client.close()), Kind.RESET, "closed the connection without an answer"),
-            new Row("reset mid-body", PATIENT, answering(FaultServer.cutOff(true)), Kind.RESET, "HTTP 200, then the connection broke after 9 bytes"),
-            new Row("cut off mid-body", PATIENT, answering(FaultServer.cutOff(false)), Kind.RESET, "HTTP 200, then the connection broke after 9 bytes"),
-            new Row("1 GB body", PATIENT, answering(FaultServer.gigabyte(true)), Kind.TOO_LARGE, "HTTP 200 with a body larger than 1 MiB"),
-            new Row("1 GB body of untold length", PATIENT, answering(FaultServer.gigabyte(false)), Kind.TOO_LARGE, "HTTP 200 with a body larger than 1 MiB"),
-            new Row("endless headers", PATIENT, answering(FaultServer.endlessHeaders()), Kind.TOO_LARGE, "headers without end"),
-            new Row("redirect loop", PATIENT, answering(FaultServer.redirectLoop()), null, "redirected more than 5 times", Map.of("network", CONNECTED,
-                "auth", "HTTP 302, a redirect, which the API never sends", "endpoint:profiles", "HTTP 302, a redirect", "endpoint:webhooks", "HTTP 302, a redirect",
-                "webhook", "HTTP 302, a redirect, which no delivery is known to follow")),
-            new Row("HTML with status 200", PATIENT, answering(FaultServer.html(200)), null, "HTTP 200.* HTML where JSON should be", Map.of("network", CONNECTED,
-                "webhook", "HTTP 200 with a web page")),
-            new Row("malformed JSON", PATIENT, answering(FaultServer.reply(200, "application/json", "{\"data\":[{" + controls)), null,
-                "HTTP 200.* no valid JSON where JSON should be", Map.of("network", CONNECTED, "webhook", "HTTP 200 to an unsigned request")),
-            new Row("gzip bomb", PATIENT, answering(FaultServer.gzipBomb()), Kind.TOO_LARGE, "HTTP 200 with a gzip body that expands beyond 1 MiB"),
-            new Row("gzip that is none", PATIENT, answering(FaultServer.verbatim("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello")),
-                Kind.BAD_ENCODING, "HTTP 200 with a body that says gzip and is not"),
-            new Row("control characters in a header", PATIENT, answering(FaultServer.verbatim("HTTP/1.1 403 No\r\nCf-Ray: " + controls + "\r\nContent-Length: 0\r\n\r\n")),
-                Kind.MALFORMED, "control characters in a header"),
-            new Row("control characters that HTTP lets through", PATIENT, answering(FaultServer.verbatim("HTTP/1.1 503 \u001b[31mNo\r\nCf-Ray: \u009b31m\tray\u0085\r\n"
-                + "Retry-After: \u009b7\r\nRateLimit-Limit: \u009b7\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html>" + "\u001b[31m\u0007\u0000")),
-                null, "HTTP 503", Map.of("network", CONNECTED)),
-            new Row("not HTTP at all", PATIENT, answering(FaultServer.verbatim("SSH-2.0-\u001b[31mOpenSSH\r\n\r\n")), Kind.MALFORMED, "not valid HTTP"),
-            new Row("broken chunks", PATIENT, answering(FaultServer.verbatim("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\u001b[31mzz\r\n")),
-                Kind.MALFORMED, "HTTP 200 with a broken chunked body"),
-            new Row("https to a server without TLS", PATIENT, () -> answering(FaultServer.verbatim("HTTP/1.1 400 Bad\r\n\r\n\r\n\r\n")).call().overTls(),
-                Kind.TLS, "TLS handshake failed", Map.of()),
-            new Row("dead host", TIMED, FaultServer::blackHole, Kind.CONNECT_TIMEOUT, "no connection to 127.0.0.1 within the timeout", Map.of()),
-            new Row("silence", TIMED, answering((client, server) -> Thread.sleep(60_000)), Kind.TIMEOUT, "no answer within"),
-            new Row("endless slow body", TIMED, answering(FaultServer.endlessSlowBody()), Kind.SLOW_BODY, "HTTP 200, but its body did not end within .* bytes came"),
-            new Row("TLS handshake without end", TIMED, () -> answering((client, server) -> Thread.sleep(60_000)).call().overTls(), Kind.CONNECT_TIMEOUT,
-                "no connection to 127.0.0.1, or no TLS handshake, within the timeout", Map.of("network", "TLS: the handshake did not end", "webhook", "TLS: the handshake did not end")));
+            row("refused", Kind.REFUSED, "127.0.0.1 refuses connections", FaultServer::refusing).everywhere(),
+            row("DNS failure", Kind.DNS, "DNS: no address for x{64}", FaultServer::withoutAddress).everywhere(),
+            answer("closed without an answer", Kind.RESET, "closed the connection without an answer",
+                (client, server) -> client.close()),
+            answer("reset mid-body", Kind.RESET, "HTTP 200, then the connection broke after 9 bytes",
+                FaultServer.cutOff(true)),
+            answer("cut off mid-body", Kind.RESET, "HTTP 200, then the connection broke after 9 bytes",
+                FaultServer.cutOff(false)),
+            answer("1 GB body", Kind.TOO_LARGE, "HTTP 200 with a body larger than 1 MiB", FaultServer.gigabyte(true)),
+            answer("1 GB body of untold length", Kind.TOO_LARGE, "HTTP 200 with a body larger than 1 MiB",
+                FaultServer.gigabyte(false)),
+            answer("endless headers", Kind.TOO_LARGE, "headers without end", FaultServer.endlessHeaders()),
+            answer("redirect loop", null, "redirected more than 5 times", FaultServer.redirectLoop())
+                .but("auth", "HTTP 302, a redirect, which the API never sends")
+                .but("endpoint:profiles", "HTTP 302, a redirect").but("endpoint:webhooks", "HTTP 302, a redirect")
+                .but("webhook", "HTTP 302, a redirect, which no delivery is known to follow"),
+            answer("HTML with status 200", null, "HTTP 200.* HTML where JSON should be", FaultServer.html(200))
+                .but("webhook", "HTTP 200 with a web page"),
+            answer("malformed JSON", null, "HTTP 200.* no valid JSON where JSON should be",
+                FaultServer.reply(200, "application/json", "{\"data\":[{" + controls))
+                .but("webhook", "HTTP 200 to an unsigned request"),
+            answer("gzip bomb", Kind.TOO_LARGE, "HTTP 200 with a gzip body that expands beyond 1 MiB",
+                FaultServer.gzipBomb()),
+            bytes("gzip that is none", Kind.BAD_ENCODING, "HTTP 200 with a body that says gzip and is not",
+                "HTTP/1.1 200 OK", "Content-Encoding: gzip", "Content-Length: 5", "", "hello"),
+            bytes("control characters in a header", Kind.MALFORMED, "control characters in a header",
+                "HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", ""),
+            bytes("control characters that HTTP lets through", null, "HTTP 503", "HTTP/1.1 503 \u001b[31mNo",
+                "Cf-Ray: \u009b31m\tray\u0085", "Retry-After: \u009b7", "RateLimit-Limit: \u009b7",
+                "Content-Type: text/html", "Content-Length: 13", "", "<html>\u001b[31m\u0007\u0000"),
+            bytes("not HTTP at all", Kind.MALFORMED, "not valid HTTP", "SSH-2.0-\u001b[31mOpenSSH", "", ""),
+            bytes("broken chunks", Kind.MALFORMED, "HTTP 200 with a broken chunked body",
+                "HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", ""),
+            row("https to a server without TLS", Kind.TLS, "TLS handshake failed",
+                () -> FaultServer.answering(FaultServer.verbatim("HTTP/1.1 400 Bad\r\n\r\n\r\n\r\n")).overTls())
+                .everywhere(),
+            row("dead host", Kind.CONNECT_TIMEOUT, "no connection to 127.0.0.1 within the timeout",
+                FaultServer::blackHole).everywhere().timed(),
+            answer("silence", Kind.TIMEOUT, "no answer within", silent).timed(),
+            answer("endless slow body", Kind.SLOW_BODY, "HTTP 200, but its body did not end within .* bytes came",
+                FaultServer.endlessSlowBody()).timed(),
+            row("TLS handshake without end", Kind.CONNECT_TIMEOUT,
+                "no connection to 127.0.0.1, or no TLS handshake, within the timeout",
+                () -> FaultServer.answering(silent).overTls())
+                .but("network", "TLS: the handshake did not end").but("webhook", "TLS: the handshake did not end")
+                .timed());
     }
 
     @TestFactory
@@ -122,8 +160,9 @@ class FaultTest {
                 seen[0] = row.timeout.equals(TIMED) ? timed(rows).get(row.fault).get() : run(row);
                 inBounds(row, seen[0]);
             }));
-            return DynamicContainer.dynamicContainer(row.fault, Stream.concat(made, CHECKS.stream().map(check -> dynamicTest(check,
-                () -> assertMatches(row.expected(check), seen[0].lines.get(check))))));
+            Stream<DynamicNode> said = CHECKS.stream().map(check ->
+                dynamicTest(check, () -> assertMatches(row.expected(check), seen[0].lines.get(check))));
+            return DynamicContainer.dynamicContainer(row.fault, Stream.concat(made, said));
         });
     }
 
@@ -131,7 +170,8 @@ class FaultTest {
     private Map<String, Future<Seen>> timed(List<Row> rows) {
         if (timed.isEmpty()) {
             ExecutorService threads = Executors.newCachedThreadPool();
-            rows.stream().filter(row -> row.timeout.equals(TIMED)).forEach(row -> timed.put(row.fault, threads.submit(() -> run(row))));
+            rows.stream().filter(row -> row.timeout.equals(TIMED))
+                .forEach(row -> timed.put(row.fault, threads.submit(() -> run(row))));
             threads.shutdown();
         }
         return timed;
@@ -140,9 +180,12 @@ class FaultTest {
     private static Seen run(Row row) throws Exception {
         try (FaultServer server = row.server.call()) {
             URI base = server.uri();
-            Settings settings = new Settings(new Settings.Target(base, base, base, base, base), Optional.of(Key.of(KEY)), "2026-07-15",
-                new Settings.Probing(row.timeout, 2, Duration.ofSeconds(60), List.of(Endpoint.named("profiles").orElseThrow(), Endpoint.WEBHOOKS)),
-                new Settings.AppErrors(List.of(), "up"), Optional.empty(), Map.of(), Settings.Templates.builtIn());
+            List<Endpoint> probed = List.of(Endpoint.named("profiles").orElseThrow(), Endpoint.WEBHOOKS);
+            Settings settings = new Settings(
+                new Settings.Target(base, base, base, base, base), Optional.of(Key.of(KEY)), "2026-10-15",
+                new Settings.Probing(row.timeout, 2, Duration.ofSeconds(60), probed),
+                new Settings.AppErrors(List.of(), "up"), Optional.empty(), Map.of(),
+                Settings.Templates.builtIn());
             long start = System.nanoTime();
             CompletableFuture<Slack.Posted> slack = CompletableFuture.supplyAsync(() ->
                 Slack.post(Http.of(settings), URI.create(base + "/services/T0/B0/secretpath"), "text", row.timeout));
@@ -163,12 +206,12 @@ class FaultTest {
             () -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
             () -> assertTrue(seen.millis < row.timeout.toMillis() + 1_000, seen.millis + " ms"),
             // What TCP's buffers hold has left the server too; a client that read on would be far beyond.
-            () -> assertTrue(seen.sent <= seen.requests * 16L << 20, seen.sent + " bytes for " + seen.requests + " requests"),
+            () -> assertTrue(seen.sent <= seen.requests * 16L << 20, seen.sent + " bytes in " + seen.requests),
             () -> said.forEach(FaultTest::assertPrintable),
             () -> assertFalse(String.join("\n", said).contains("secretpath"), "Slack's address is a secret"));
     }
 
-    // ---- the same through the real process
+    // ---- the same, from triage's command line
 
     @TempDir Path folder;
 
@@ -176,7 +219,7 @@ class FaultTest {
     void aGigabyteAndABombFitIntoASmallHeap() throws Exception {
         for (FaultServer.Answer answer : List.of(FaultServer.gigabyte(true), FaultServer.gzipBomb())) {
             try (FaultServer server = FaultServer.answering(answer)) {
-                TriageRun run = triage(server.uri(), "-Xmx64m");
+                TriageRun run = triage(Run.process("triage").env("JDK_JAVA_OPTIONS", "-Xmx64m"), server.uri());
                 assertMatches("^fail: .*(larger than|beyond) 1 MiB", run.check("auth"));
                 assertMatches("^warn: status page unreachable: .*(larger than|beyond) 1 MiB", run.check("status-page"));
                 assertFalse(run.result().err().contains("OutOfMemory"), run.result().err());
@@ -186,14 +229,17 @@ class FaultTest {
 
     @Test
     void noEscapeFromOutsideReachesTheScreen() throws Exception {
-        String escapes = "[2J]0;owned31m‮";
-        try (FaultServer server = FaultServer.answering(FaultServer.reply(418, "application/json", Json.line(Json.of(Map.of(
-                "errors", List.of(Map.of("code", "c" + escapes, "detail", "d" + escapes, "source", Map.of("pointer", "/p" + escapes))),
-                "message", escapes, "status", Map.of("description", escapes), "error", escapes)))))) {
-            TriageRun run = triage(server.uri(), "-Xmx64m");
+        String escapes = "\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e";
+        Map<String, Object> error = Map.of(
+            "code", "c" + escapes, "detail", "d" + escapes, "source", Map.of("pointer", "/p" + escapes));
+        String body = Json.line(Json.of(Map.of("errors", List.of(error), "message", escapes,
+            "status", Map.of("description", escapes), "error", escapes)));
+        try (FaultServer server = FaultServer.answering(FaultServer.reply(418, "application/json", body))) {
+            TriageRun run = triage(Run.script("triage"), server.uri());
+            String all = run.result().out() + run.result().err();
             assertPrintable(run.result().out().replace("\n", ""));
-            assertPrintable(run.result().err().replace("\n", "").replaceAll("NOTE: .*", ""));
-            assertFalse((run.result().out() + run.result().err()).contains("‮"), "no bidirectional override either");
+            assertTrue(all.codePoints().noneMatch(c -> c != '\n' && Character.isISOControl(c)), all);
+            assertFalse(all.contains("\u202e"), "no bidirectional override either");
             assertMatches("HTTP 418 c \\[2J \\]0;owned 31m: d", run.check("auth"));
         }
     }
@@ -203,21 +249,23 @@ class FaultTest {
         try (FaultServer server = FaultServer.answering((client, serving) -> Thread.sleep(60_000))) {
             Run.Result result = Run.script("triage").args(TriageRun.pointedAt(server.uri())).args("--timeout", "500ms")
                 .env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder).timeout(Duration.ofSeconds(20)).run();
-            assertEquals(11, result.exit(), result.toString());
+            assertTrue(result.exit() > 2, result.toString());
             assertMatches("silent-outage|network", result.out());
         }
     }
 
-    private TriageRun triage(URI base, String jvm) {
-        return TriageRun.of(Run.process("triage").args(TriageRun.pointedAt(base)).args("--timeout", "20s").env("KLAVIYO_PRIVATE_KEY", KEY).env("JDK_JAVA_OPTIONS", jvm).cwd(folder));
+    private TriageRun triage(Run triage, URI base) {
+        return TriageRun.of(triage.args(TriageRun.pointedAt(base)).args("--timeout", "20s")
+            .env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder));
     }
 
     private static void assertMatches(String regex, String text) {
-        assertTrue(Pattern.compile(regex).matcher(text).find(), "\"" + text + "\" does not match " + regex);
+        assertTrue(Pattern.compile(regex).matcher(text).find(), () -> "\"" + text + "\" does not match " + regex);
     }
 
     /** No control character, neither as it is nor as a JSON escape that a reader would turn into one. */
     private static void assertPrintable(String text) {
-        assertFalse(Pattern.compile("[\\p{Cc}]|(?<!\\\\)\\\\(u00[01][0-9a-f]|[bfnrt])", Pattern.CASE_INSENSITIVE).matcher(text).find(), () -> Json.line(Json.of(text)));
+        Pattern control = Pattern.compile("(?i)[\\p{Cc}]|(?<!\\\\)\\\\(u00[01][0-9a-f]|[bfnrt])");
+        assertFalse(control.matcher(text).find(), () -> Json.line(Json.of(text)));
     }
 }

@@ -17,8 +17,9 @@ final class Repository {
     private static Path find() {
         Path here = Path.of("").toAbsolutePath();
         String told = System.getenv("KLAVIYO_RUNBOOK_HOME");
-        Stream<Path> candidates = told != null ? Stream.of(Path.of(told)) : Stream.iterate(here, p -> p != null, Path::getParent);
+        Stream<Path> candidates = told != null
+            ? Stream.of(Path.of(told)) : Stream.iterate(here, p -> p != null, Path::getParent);
         return candidates.filter(folder -> Files.exists(folder.resolve("tests/all.java"))).findFirst()
-            .orElseThrow(() -> new IllegalStateException("Start the tests with ./jbang test, or inside the repository"));
+            .orElseThrow(() -> new IllegalStateException("Start the tests with ./jbang test, or in the repository"));
     }
 }

@@ -22,11 +22,12 @@ import java.util.regex.Pattern;
 import runbook.Cli;
 
 /**
- * Runs a script or another command as a user would, and keeps what it says: {@code Run.run("triage", "--drill", "outage")}, or
- * with more to say {@code Run.script("watch").env("KLAVIYO_API_URL", url).cwd(folder).args("--max", "1s").run()}.
+ * Runs a script or another command as a user would, and keeps what it says: {@code Run.run("triage", "--drill",
+ * "outage")}, or with more to say {@code Run.script("watch").env("KLAVIYO_API_URL", url).cwd(folder).args("--max",
+ * "1s").run()}.
  *
- * <p>{@link #script} runs it in this process, which takes no start of a JVM; {@link #process} in one of its own, for tests of
- * signals, command lines, memory, terminals and JVM options, and for what {@link #start} returns.
+ * <p>{@link #script} runs it in this process, which takes no start of a JVM; {@link #process} in one of its own, for
+ * tests of signals, command lines, memory, terminals and JVM options, and for what {@link #start} returns.
  *
  * <p>It sees none of this process's environment but PATH: its home is an empty folder, its terminal is dumb, and no
  * KLAVIYO_* or SLACK_* variable, proxy or credential reaches it unless {@link #env} says so. It runs on this JDK.
@@ -81,7 +82,7 @@ final class Run {
         Run run = command(JAVA.toString());
         // Java takes the home from the password file, not from HOME.
         run.command.add("-Duser.home=" + SCRATCH);
-        RUNTIME_OPTIONS.matcher(source).results().forEach(line -> run.command.addAll(List.of(line.group(1).split(" "))));
+        RUNTIME_OPTIONS.matcher(source).results().forEach(line -> run.args(line.group(1).split(" ")));
         // One build serves all tests: the scripts are in this test run's own jar.
         return run.args("-cp", System.getProperty("java.class.path"), mainClass(source));
     }
@@ -213,7 +214,7 @@ final class Run {
     /** Starts a process and returns at once. */
     Running start() {
         if (mainClass != null) {
-            throw new IllegalStateException("a script in this process cannot be watched or killed: Run.process has one of its own");
+            throw new IllegalStateException("only Run.process can be watched and killed");
         }
         try {
             Path out = Files.createTempFile(SCRATCH, "out", ".txt");

@@ -59,7 +59,7 @@ class SettingsTest {
                 "a, b, c, -, https://c.example",
                 "a, b, c, d, https://d.example",
                 "-, b, '', -, https://b.example"})
-    void theLaterWins(String inTeam, String inOwn, String inEnvironment, String option, String asked) throws IOException {
+    void theLaterWins(String inTeam, String inOwn, String inEnvironment, String option, String asked) throws Exception {
         Run run = triage("--curl", "--templates", team.toString());
         if (!inTeam.equals("-")) {
             team("api-url=https://" + inTeam + ".example");
@@ -81,7 +81,8 @@ class SettingsTest {
     void helpAndVerboseSayWhereAValueComesFromAndHideItsLogin() throws IOException {
         person("triage.timeout=7s\ncatalog=acme");
         String help = triage("--help").env("KLAVIYO_PROMETHEUS_URL", "https://ann:s3cret@prom.example").run().out();
-        assertTrue(Pattern.compile("Set already:\\s+(.*\\s+)*--timeout 7s +\\(.*\\.klaviyo-runbook\\.properties\\)").matcher(help).find(), help);
+        String set = "Set already:\\s+(.*\\s+)*--timeout 7s +\\(.*\\.klaviyo-runbook\\.properties\\)";
+        assertTrue(Pattern.compile(set).matcher(help).find(), help);
         assertTrue(help.contains("--prometheus https://prom.example   (KLAVIYO_PROMETHEUS_URL)"), help);
         Run.Result verbose = triage("-v", "--drill", "healthy").run();
         assertTrue(verbose.out().contains("--timeout 7s"), verbose.toString());
@@ -122,7 +123,7 @@ class SettingsTest {
     @CsvSource(delimiter = '|', value = {
         "KLAVIYO_TIMEOUT    | soon                     | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
         "KLAVIYO_API_URL    | ftp://x                  | KLAVIYO_API_URL: --api-url ftp://x is no address",
-        "KLAVIYO_STATUS_URL | https://x:99999          | KLAVIYO_STATUS_URL: --status-url https://x:99999 is no address",
+        "KLAVIYO_STATUS_URL | https://x:99999   | KLAVIYO_STATUS_URL: --status-url https://x:99999 is no address",
         "KLAVIYO_TEMPLATES  | nowhere                  | nowhere cannot be read"})
     void aWrongVariableIsNamed(String name, String value, String says) {
         assertRefused(triage("--curl").env(name, value).run(), says);
@@ -145,7 +146,8 @@ class SettingsTest {
 
     @Test
     void aTrailingSlashOfOurOwnAddressesStays() {
-        String out = triage("--curl", "--webhook-url", "https://x.example/hooks/", "--api-url", "https://a.example//").run().out();
+        String out = triage("--curl", "--webhook-url", "https://x.example/hooks/", "--api-url", "https://a.example//")
+                .run().out();
         assertTrue(out.contains("'https://x.example/hooks/'") && out.contains("'https://a.example/api/accounts"), out);
     }
 
@@ -154,8 +156,8 @@ class SettingsTest {
         Run plain = triage("--api-url", "http://klaviyo.example", "--curl").env("KLAVIYO_PRIVATE_KEY", KEY);
         assertRefused(plain.run(), "--api-url is plain http, where anybody on the way reads the key");
         assertEquals(0, plain.args("--insecure-http").run().exit());
-        assertEquals(0, triage("--api-url", "http://klaviyo.example", "--curl").env("KLAVIYO_PRIVATE_KEY", "").run().exit(),
-                "an empty key is none");
+        Run keyless = triage("--api-url", "http://klaviyo.example", "--curl").env("KLAVIYO_PRIVATE_KEY", "");
+        assertEquals(0, keyless.run().exit(), "an empty key is none");
     }
 
     // ---- printed commands
@@ -175,10 +177,12 @@ class SettingsTest {
     @Test
     void whatMustNotBeShownIsLeftOut() throws IOException {
         Path key = Files.writeString(home.resolve("a key"), KEY);
-        Run.Result result = triage("--key-command", "cat '" + key + "'", "--api-url", "http://127.0.0.1:9", "--status-url",
-                "http://127.0.0.1:9", "--app-url", "http://ann:s3cret@127.0.0.1:9/?token=abc&x=1", "--timeout", "1s").run();
+        String nowhere = "http://127.0.0.1:9";
+        Run.Result result = triage("--key-command", "cat '" + key + "'", "--api-url", nowhere, "--status-url", nowhere,
+                "--app-url", "http://ann:s3cret@127.0.0.1:9/?token=abc&x=1", "--timeout", "1s").run();
         assertTrue(result.out().contains("--app-url 'http://127.0.0.1:9/?token=&x=1'"), result.toString());
-        assertFalse(Pattern.compile("s3cret|token=abc|--key-command '?cat").matcher(result.out()).find(), result.toString());
+        Pattern secret = Pattern.compile("s3cret|token=abc|--key-command '?cat");
+        assertFalse(secret.matcher(result.out()).find(), result.toString());
     }
 
     // ---- templates and tables
@@ -187,8 +191,8 @@ class SettingsTest {
 
     record Inner(String name, int number) { }
 
-    record Row(String id, String text, Kind kind, Optional<Duration> pause, List<Inner> parts, Map<String, Boolean> flags,
-               Template says, JsonNode rest) {
+    record Row(String id, String text, Kind kind, Optional<Duration> pause, List<Inner> parts,
+               Map<String, Boolean> flags, Template says, JsonNode rest) {
         Row {
             if (text.isEmpty()) {
                 throw new IllegalArgumentException("text: write something");
@@ -196,7 +200,8 @@ class SettingsTest {
         }
     }
 
-    private static final String GOOD = "{\"a\":{\"text\":\"x\",\"kind\":\"very-hot\",\"parts\":[{\"name\":\"n\",\"number\":1}],"
+    private static final String GOOD = "{\"a\":{\"text\":\"x\",\"kind\":\"very-hot\","
+            + "\"parts\":[{\"name\":\"n\",\"number\":1}],"
             + "\"flags\":{\"on\":true},\"says\":\"Hello {{who}}\",\"rest\":[1]}}";
 
     @Test
@@ -204,7 +209,8 @@ class SettingsTest {
         Files.writeString(team.resolve("stores.json"), GOOD);
         Row row = Templates.over(team).table("stores.json", Row.class).get("a");
         assertAll(() -> assertEquals("a", row.id), () -> assertEquals(Kind.VERY_HOT, row.kind),
-                () -> assertEquals(Optional.empty(), row.pause), () -> assertEquals(List.of(new Inner("n", 1)), row.parts),
+                () -> assertEquals(Optional.empty(), row.pause),
+                () -> assertEquals(List.of(new Inner("n", 1)), row.parts),
                 () -> assertEquals(Map.of("on", true), row.flags), () -> assertEquals(1, row.rest.size()),
                 () -> assertEquals("Hello Ann", row.says.fill(Map.of("who", "Ann"))));
     }
@@ -236,7 +242,8 @@ class SettingsTest {
     @Test
     void aTeamsTextTakesThePlaceOfTheBuiltInOne() throws IOException {
         Files.writeString(team.resolve("slack.md"), "Ours: {{impact}}");
-        String ours = triage("--drill", "outage", "--announce", "both").env("KLAVIYO_TEMPLATES", team.toString()).run().out();
+        Run announce = triage("--drill", "outage", "--announce", "both");
+        String ours = announce.env("KLAVIYO_TEMPLATES", team.toString()).run().out();
         assertTrue(ours.contains("Ours: Subscriptions") && ours.contains("Klaviyo Integration --"), ours);
         Files.writeString(team.resolve("slack.md"), "Ours:\n{{impakt}}");
         assertRefused(triage("--drill", "outage", "--announce", "both", "--templates", team.toString()).run(),

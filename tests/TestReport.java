@@ -13,7 +13,9 @@ import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
 import org.junit.platform.launcher.TestPlan;
 
-/** What the screen shows of a test run: a line a class, failures as they happen, what was skipped and why, the totals. */
+/**
+ * What the screen shows of a test run: a line a class, failures as they happen, what was skipped and why, the totals.
+ */
 public final class TestReport implements TestExecutionListener {
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private static final AtomicLong PASSED = new AtomicLong();
@@ -50,7 +52,7 @@ public final class TestReport implements TestExecutionListener {
     public void executionFinished(TestIdentifier id, TestExecutionResult result) {
         switch (result.getStatus()) {
             case SUCCESSFUL -> PASSED.addAndGet(id.isTest() ? 1 : 0);
-            case ABORTED -> SKIPPED.add(name(id) + ": " + result.getThrowable().map(Throwable::getMessage).orElse("aborted"));
+            case ABORTED -> executionSkipped(id, result.getThrowable().map(Throwable::getMessage).orElse("aborted"));
             case FAILED -> reportFailure(id, result.getThrowable().orElseThrow());
         }
         if (isClass(id)) {

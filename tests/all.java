@@ -306,8 +306,9 @@ import java.util.stream.Stream;
 import org.junit.platform.console.ConsoleLauncher;
 
 /**
- * {@code ./jbang test [TEST_CLASS...] [console launcher options]}: all tests, or those of the named classes, or what JUnit's
- * console launcher is told to select ({@code -m 'WrapperTest#help'}, {@code -t TAG}, {@code --help} lists the rest).
+ * {@code ./jbang test [TEST_CLASS...] [console launcher options]}: all tests, or those of the named classes, or what
+ * JUnit's console launcher is told to select ({@code -m 'WrapperTest#help'}, {@code -t TAG}, {@code --help} lists the
+ * rest).
  */
 class AllTests {
     private static final List<String> DEFAULTS = List.of(
@@ -335,9 +336,13 @@ class AllTests {
         System.exit(exit);
     }
 
-    /** JBang gives every script's own runtime options (a heap of 80 MB) to whoever lists it among its sources: not to the tests. */
+    /**
+     * JBang gives every script's own runtime options (a heap of 80 MB) to whoever lists it among its sources: not to
+     * the tests.
+     */
     private static int inOwnProcess(String... args) throws Exception {
-        List<String> command = new ArrayList<>(List.of(Run.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true",
+        List<String> command = new ArrayList<>(List.of(
+                Run.JAVA.toString(), "-XX:+UseSerialGC", "-Xmx1g", "-D" + INSIDE + "=true",
                 "-cp", System.getProperty("java.class.path"), "AllTests"));
         command.addAll(List.of(args));
         return new ProcessBuilder(command).inheritIO().start().waitFor();
