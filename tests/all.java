@@ -31,6 +31,7 @@
 //SOURCES ../runbook/NetworkPath.java
 //SOURCES ../runbook/OurSide.java
 //SOURCES ../runbook/Page.java
+//SOURCES ../runbook/Prometheus.java
 //SOURCES ../runbook/Screen.java
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/StatusPage.java
@@ -255,6 +256,7 @@
 //SOURCES PostmortemJournals.java
 //SOURCES PostmortemKeepTest.java
 //SOURCES PostmortemTest.java
+//SOURCES PrometheusTest.java
 //SOURCES ProxyServer.java
 //SOURCES Readme.java
 //SOURCES ReadmeTest.java

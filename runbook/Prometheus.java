@@ -1,0 +1,207 @@
+package runbook;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
+import runbook.Http.Reply;
+
+/**
+ * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api). Never throws: what
+ * was not to be had is in the {@link Result}. A login in the address is sent as Basic.
+ */
+public final class Prometheus {
+    /** The most series that are kept of one result. */
+    public static final int MOST_SERIES = 200;
+    private static final long SHORTEST_STEP = 5;
+    private static final int FEWEST_POINTS = 15;
+
+    private final Http http;
+    private final URI base;
+    private final Duration timeout;
+
+    /** @param timeout for each query */
+    public Prometheus(Http http, URI base, Duration timeout) {
+        this.http = http;
+        this.base = base;
+        this.timeout = timeout;
+    }
+
+    /** A value at a time; it may be infinite, or no number (a histogram without samples, a series that went stale). */
+    public record Point(Instant at, double value) { }
+
+    /**
+     * One series, with its labels by name and its points in order of time; an instant query gives one point.
+     *
+     * @param labels made safe to print; {@code __name__} among them where there is one
+     */
+    public record Series(Map<String, String> labels, List<Point> points) {
+        /** The value of the first of these labels that it has, else of its only label, else {@code otherwise}. */
+        public String label(String otherwise, String... names) {
+            for (String name : names) {
+                if (labels.containsKey(name)) {
+                    return labels.get(name);
+                }
+            }
+            return labels.size() == 1 ? labels.values().iterator().next() : otherwise;
+        }
+
+        /** Its labels but for those that only say where it was scraped, else its name. */
+        public String words() {
+            String own = labels.entrySet().stream().filter(label -> !List.of("__name__", "instance", "job").contains(label.getKey()))
+                    .map(label -> label.getKey() + "=" + label.getValue()).collect(Collectors.joining(" "));
+            return own.isEmpty() ? labels.getOrDefault("__name__", "value") : own;
+        }
+
+        /** Its last value; no number when there is none. */
+        public double last() {
+            return points.isEmpty() ? Double.NaN : points.get(points.size() - 1).value;
+        }
+    }
+
+    /**
+     * What came of a query.
+     *
+     * @param series    each by itself; empty when nothing matches the query
+     * @param trouble   why there are none, in words that are safe to print, with Prometheus' own message; empty when it answered
+     * @param notes     what it remarked (its warnings), and what was left out here
+     * @param answer    the answer itself
+     */
+    public record Result(List<Series> series, String trouble, List<String> notes, Answer answer) {
+        /** Whether the query was answered, be it with nothing. */
+        public boolean ok() {
+            return trouble.isEmpty();
+        }
+
+        /** Whether something is there that speaks this API: another query may succeed. */
+        public boolean reached() {
+            return answer instanceof Reply;
+        }
+
+        /** The last values of all series together; empty when none is a number. */
+        public OptionalDouble sum() {
+            double[] numbers = series.stream().mapToDouble(Series::last).filter(Double::isFinite).toArray();
+            double sum = 0;
+            for (double number : numbers) {
+                sum += number;
+            }
+            return numbers.length == 0 ? OptionalDouble.empty() : OptionalDouble.of(sum);
+        }
+
+        /** All series added up, at each time at which one of them is a number. */
+        public List<Point> total() {
+            Map<Instant, Double> sums = new TreeMap<>();
+            series.forEach(one -> one.points.stream().filter(point -> Double.isFinite(point.value))
+                    .forEach(point -> sums.merge(point.at, point.value, Double::sum)));
+            return sums.entrySet().stream().map(sum -> new Point(sum.getKey(), sum.getValue())).toList();
+        }
+    }
+
+    /** A query's value now. */
+    public Result instant(String query) {
+        return result(ask("query", Map.of("query", query)));
+    }
+
+    /** A query's value at a time. */
+    public Result instant(String query, Instant at) {
+        return result(ask("query", Map.of("query", query, "time", seconds(at))));
+    }
+
+    /**
+     * A query's values over a time.
+     *
+     * @param points how many there should be of each series; fewer come when the answer would be larger than the client takes
+     */
+    public Result range(String query, Instant from, Instant to, int points) {
+        Result result = null;
+        for (int steps = points; result == null || steps >= FEWEST_POINTS && tooLarge(result); steps /= 4) {
+            String step = Long.toString(step(from, to, steps));
+            result = result(ask("query_range", Map.of("query", query, "start", seconds(from), "end", seconds(to), "step", step)));
+        }
+        return result;
+    }
+
+    /** The seconds between two points that {@link #range} asks for: a query's own window has to span some of them. */
+    public static long step(Instant from, Instant to, int points) {
+        return Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / points);
+    }
+
+    private static boolean tooLarge(Result result) {
+        return result.answer instanceof Fault fault && fault.kind() == Kind.TOO_LARGE;
+    }
+
+    private static String seconds(Instant at) {
+        return at.getEpochSecond() + "." + String.format("%03d", at.getNano() / 1_000_000);
+    }
+
+    private Answer ask(String route, Map<String, String> parameters) {
+        String query = parameters.entrySet().stream().sorted(Map.Entry.comparingByKey())
+                .map(one -> one.getKey() + "=" + URLEncoder.encode(one.getValue(), StandardCharsets.UTF_8))
+                .collect(Collectors.joining("&"));
+        return http.get(URI.create(base + "/api/v1/" + route + "?" + query), Map.of("Accept", "application/json"), timeout);
+    }
+
+    private static Result result(Answer answer) {
+        if (answer instanceof Fault fault) {
+            return new Result(List.of(), fault.words(), List.of(), answer);
+        }
+        Reply reply = (Reply) answer;
+        JsonNode json = reply.json();
+        if (!json.path("status").asText().equals("success")) {
+            String said = json.path("error").isTextual()
+                    ? " " + Text.safe(json.path("errorType").asText() + ": " + json.path("error").asText(), 160)
+                    : json.isMissingNode() ? ", " + reply.notJson() : ", which is not how Prometheus answers";
+            return new Result(List.of(), "HTTP " + reply.status() + said, List.of(), answer);
+        }
+        List<String> notes = new ArrayList<>();
+        json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));
+        return new Result(series(json.path("data"), notes), "", notes, answer);
+    }
+
+    private static List<Series> series(JsonNode data, List<String> notes) {
+        JsonNode result = data.path("result");
+        if (data.path("resultType").asText().equals("scalar")) {
+            return List.of(new Series(Map.of(), List.of(point(result))));
+        }
+        List<Series> all = new ArrayList<>();
+        for (JsonNode row : result) {
+            List<Point> points = new ArrayList<>();
+            row.path("values").forEach(value -> points.add(point(value)));
+            Optional.of(row.path("value")).filter(JsonNode::isArray).ifPresent(value -> points.add(point(value)));
+            if (points.isEmpty()) {
+                notes.add("native histograms are left out");
+            } else if (all.size() == MOST_SERIES) {
+                notes.add("truncated: " + result.size() + " series, of which " + MOST_SERIES + " are kept");
+                break;
+            } else {
+                Map<String, String> labels = new TreeMap<>();
+                row.path("metric").properties().forEach(one ->
+                        labels.put(Text.safe(one.getKey(), 60), Text.safe(one.getValue().asText(), 120)));
+                all.add(new Series(labels, points));
+            }
+        }
+        return all;
+    }
+
+    private static Point point(JsonNode pair) {
+        String value = pair.path(1).asText().replaceFirst("Inf$", "Infinity");
+        Instant at = Instant.ofEpochMilli(Math.round(pair.path(0).asDouble() * 1_000));
+        try {
+            return new Point(at, Double.parseDouble(value));
+        } catch (NumberFormatException e) {
+            return new Point(at, Double.NaN);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import runbook.Http;
+import runbook.Prometheus;
+import runbook.Prometheus.Result;
+import runbook.Prometheus.Series;
+import runbook.Settings;
+
+/** What Prometheus answers is read as it is, and what it refuses is told in its own words. */
+class PrometheusTest {
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    @TempDir Path folder;
+
+    private static Prometheus at(Object base) {
+        Settings settings = new Settings(Settings.Target.KLAVIYO, Optional.empty(), "2026-10-15",
+                new Settings.Probing(PATIENCE, 1, PATIENCE, List.of()), new Settings.AppErrors(List.of(), "up"),
+                Optional.empty(), Map.of(), Settings.Templates.builtIn());
+        return new Prometheus(Http.of(settings), URI.create(base.toString()), PATIENCE);
+    }
+
+    private static Result asked(int status, String body) {
+        try (ScriptedServer server = new ScriptedServer(Map.of("/api/v1/query", ScriptedServer.Answer.json(status, body)))) {
+            return at(server.uri()).instant("up");
+        }
+    }
+
+    private static Result data(String type, String result) {
+        return asked(200, "{\"status\":\"success\",\"data\":{\"resultType\":\"" + type + "\",\"result\":" + result + "}}");
+    }
+
+    @ParameterizedTest(name = "{0}: {1}")
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "vector| [{\"metric\":{\"status\":\"503\"},\"value\":[1795662000.5,\"41\"]},{\"metric\":{\"status\":\"401\"},\"value\":[1795662000.5,\"1e3\"]}]"
+            + "| status=503 41.0; status=401 1000.0| 1041.0",
+        "scalar| [1795662000,\"7\"]|                                                             value 7.0|             7.0",
+        "vector| []|                                                                             ~~|                    none",
+        "vector| [{\"metric\":{\"__name__\":\"up\",\"job\":\"x\"},\"value\":[1,\"NaN\"]}]|      up NaN|                none",
+        "vector| [{\"metric\":{},\"value\":[1,\"+Inf\"]},{\"metric\":{\"a\":\"b\"},\"value\":[1,\"-Inf\"]},{\"metric\":{\"a\":\"c\"},\"value\":[1,\"2\"]}]"
+            + "| value Infinity; a=b -Infinity; a=c 2.0| 2.0",
+        "matrix| [{\"metric\":{\"q\":\"\\u001b[31mx\"},\"values\":[[1,\"1\"],[2,\"NaN\"],[3,\"3\"]]}]| q=[31mx 3.0| 3.0",
+        "matrix| [{\"metric\":{},\"histograms\":[[1,{}]]}]|                                      ~~|                    none"})
+    void everyFormOfResultIsRead(String type, String result, String series, String sum) {
+        Result read = data(type, result);
+        assertEquals("", read.trouble());
+        assertEquals(series, read.series().stream().map(one -> one.words() + " " + one.last()).collect(Collectors.joining("; ")));
+        assertEquals(sum, read.sum().isPresent() ? Double.toString(read.sum().getAsDouble()) : "none");
+    }
+
+    @Test
+    void seriesAreAddedUpWhereTheyHaveNumbers() {
+        Result read = data("matrix", "[{\"metric\":{\"s\":\"1\"},\"values\":[[10,\"1\"],[20,\"2\"]]},"
+                + "{\"metric\":{\"s\":\"2\"},\"values\":[[20,\"5\"],[30,\"NaN\"]]}]");
+        assertEquals("10=1.0 20=7.0", read.total().stream().map(point -> point.at().getEpochSecond() + "=" + point.value())
+                .collect(Collectors.joining(" ")));
+        Series one = read.series().get(0);
+        assertEquals("1", one.label("none", "status", "code"), "its only label");
+    }
+
+    @Test
+    void whatIsTooMuchIsCutAndSaidToBe() {
+        String rows = IntStream.range(0, 300).mapToObj(i -> "{\"metric\":{\"i\":\"" + i + "\"},\"value\":[1,\"1\"]}")
+                .collect(Collectors.joining(","));
+        Result read = data("vector", "[" + rows + "]");
+        assertEquals(Prometheus.MOST_SERIES, read.series().size());
+        assertEquals(List.of("truncated: 300 series, of which 200 are kept"), read.notes());
+    }
+
+    @ParameterizedTest(name = "{0} {2}")
+    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
+        "400| {\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"1:4: parse error: unexpected <eof>\"}| HTTP 400 bad_data: 1:4: parse error: unexpected <eof>",
+        "503| {\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed out\"}|           HTTP 503 timeout: query timed out",
+        "200| <html><title>Sign in to Grafana</title>|                                                   HTTP 200, a login page where JSON should be: \"Sign in to Grafana\"",
+        "200| {\"data\":[]}|                                                                             HTTP 200, which is not how Prometheus answers",
+        "502| ~~|                                                                                        HTTP 502, an empty body where JSON should be"})
+    void whatItRefusesIsToldInItsOwnWords(int status, String body, String trouble) {
+        Result read = asked(status, body);
+        assertAll(() -> assertFalse(read.ok()), () -> assertTrue(read.reached()), () -> assertEquals(trouble, read.trouble()),
+                () -> assertEquals(List.of(), read.series()));
+    }
+
+    @Test
+    void aServerThatIsNotThereIsNotReached() throws Exception {
+        try (FaultServer down = FaultServer.refusing()) {
+            Result read = at(down.uri()).instant("up");
+            assertTrue(!read.ok() && !read.reached() && read.trouble().contains("127.0.0.1 refuses connections"), read.trouble());
+        }
+    }
+
+    @Test
+    void aLoginInItsAddressIsSent() {
+        try (ScriptedServer server = new ScriptedServer(Map.of())) {
+            at(server.uri().toString().replace("//", "//ops:s3cret@")).instant("up");
+            assertEquals(List.of("Basic " + Base64.getEncoder().encodeToString("ops:s3cret".getBytes())), server.asked());
+        }
+    }
+
+    @Test
+    void aRealPrometheusAnswersInstantsRangesAndMistakes() throws Exception {
+        assumeTrue(Run.command("sh", "-c", "command -v prometheus").run().exit() == 0, "prometheus is not installed");
+        int port;
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            port = socket.getLocalPort();
+        }
+        String address = "127.0.0.1:" + port;
+        Files.writeString(folder.resolve("prometheus.yml"), "global: {scrape_interval: 1s}\nscrape_configs:\n"
+                + "  - job_name: self\n    static_configs: [{targets: ['" + address + "']}]\n");
+        try (Run.Running prometheus = Run.command("prometheus", "--config.file=" + folder.resolve("prometheus.yml"),
+                "--storage.tsdb.path=" + folder.resolve("data"), "--web.listen-address=" + address, "--log.level=warn").start()) {
+            Prometheus client = at("http://" + address);
+            prometheus.awaitUntil("it has scraped itself twice", () -> client.instant("up offset 1s").sum().isPresent());
+            Instant now = Instant.now();
+            Result range = client.range("up", now.minusSeconds(60), now, 60);
+            assertAll(
+                    () -> assertEquals(1.0, client.instant("up").sum().getAsDouble()),
+                    () -> assertEquals("up", client.instant("up").series().get(0).words()),
+                    () -> assertEquals(2.0, client.instant("scalar(up) + 1", now).sum().getAsDouble()),
+                    () -> assertTrue(range.ok() && range.series().get(0).points().size() >= 1, range.toString()),
+                    () -> assertEquals(List.of(), client.instant("no_such_metric").series()),
+                    () -> assertEquals(Double.POSITIVE_INFINITY, client.instant("vector(1) / 0").series().get(0).last()),
+                    () -> assertTrue(client.instant("up{").trouble().matches("HTTP 400 bad_data: .*parse error.*"),
+                            client.instant("up{").trouble()));
+        }
+    }
+}
