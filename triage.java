@@ -103,6 +103,7 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
+import runbook.Tool;
 import runbook.Verdict;
 import runbook.Verdict.Action;
 
@@ -200,6 +201,9 @@ class Triage implements Callable<Integer> {
         }
         if (accounts != null) {
             return fleet(settings);
+        }
+        if (preflight) {
+            return preflight(settings, wording.join());
         }
         if (screen.verbose()) {
             drillBanner();
@@ -563,6 +567,65 @@ class Triage implements Callable<Integer> {
     private static Mark fleetMark(int exitCode) {
         Mark sick = exitCode == 14 ? Mark.WARN : Mark.FAIL;
         return exitCode == 0 ? Mark.OK : exitCode == Verdict.UNDECIDED ? Mark.SKIP : sick;
+    }
+
+    // ---- in peacetime
+
+    /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
+    private int preflight(Settings settings, Map<String, Wording> wording) {
+        List<Check> all = new ArrayList<>();
+        Findings findings = look(settings);
+        findings.checks().forEach(all::add);
+        String scopes = findings.endpoints().stream().filter(probe -> probe.success().isPresent())
+                .map(probe -> probe.endpoint().scope()).filter(scope -> !scope.isEmpty()).collect(Collectors.joining(", "));
+        all.add(item("scopes", !scopes.isEmpty(), "seen to work: " + scopes + "; what writes is not tried, rotate-key --needs is",
+                "none was seen to work: see the key above"));
+        all.add(item("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set; nothing was posted",
+                "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
+        Path folder = shared.incidents();
+        Path existing = Files.exists(folder) ? folder : folder.toAbsolutePath().getParent();
+        all.add(item("incidents", Files.isWritable(existing), folder + " can be written", folder + " cannot be written: set "
+                + "incidents in a team.properties"));
+        List.of("rotate-key", "watch", "debug-bundle", "postmortem").forEach(step -> all.add(step(step, step, "--version",
+                "fetched and built")));
+        all.add(planned("stores", "rotate-key", "rotate-key.to", "set rotate-key.to and rotate-key.restart"));
+        all.add(planned("logs", "debug-bundle", "debug-bundle.log", "set debug-bundle.log (or k8s, journal, …)"));
+        int width = all.stream().mapToInt(check -> check.name().length()).max().orElse(0);
+        all.forEach(check -> screen.marked(mark(check.outcome()), check.name(), width, check.summary()));
+        long open = all.stream().filter(check -> check.outcome() != Check.Outcome.OK).count();
+        screen.line();
+        screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
+                : open + " of " + all.size() + " would be missed in an incident") + drillWords());
+        if (shared.json()) {
+            shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json).toList())));
+        }
+        int wrong = Verdict.of(findings, wording).exitCode();
+        return wrong != 0 ? wrong : open == 0 ? 0 : 14;
+    }
+
+    private static Check item(String name, boolean fine, String good, String bad) {
+        return new Check(name, fine ? Check.Outcome.OK : Check.Outcome.WARN, fine ? good : bad, 0, null, Json.object());
+    }
+
+    /** Has the step itself look at what it needs, as the team has set it: its dry run changes nothing. */
+    private Check planned(String name, String step, String setting, String otherwise) {
+        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise + " in a team.properties")
+                : step(name, step, "--dry-run", "found as the team has set them");
+    }
+
+    private Check step(String name, String step, String option, String good) {
+        String command = launcher.command(step) + " " + option;
+        if (command.contains("CATALOG")) {
+            return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
+        }
+        try {
+            Tool tool = Tool.of(shared.host(), Duration.ofMinutes(2));
+            Tool.Output output = tool.run(tool.shell(command));
+            return item(name, output.ok(), good, command + " ended with " + output.exit() + ": "
+                    + Text.safe(output.err().strip(), 160));
+        } catch (Tool.Failure e) {
+            return item(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
+        }
     }
 
     // ---- the checks as curl commands

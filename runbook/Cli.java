@@ -451,6 +451,11 @@ public final class Cli {
         return host;
     }
 
+    /** A value that a team or person has set for any script, {@code rotate-key.to}; empty where none stands anywhere. */
+    public Optional<String> setting(String name) {
+        return values.of(name).map(Value::text);
+    }
+
     /** Whether machine-readable output was asked for. */
     public boolean json() {
         return json;
@@ -525,6 +530,10 @@ public final class Cli {
      * @throws Problem when an address, the key's source or the scenario is no such thing
      */
     public Settings settings() {
+        if (revision != null && Revision.of(revision).isEmpty()) {
+            throw new Problem(named("--revision") + " " + Text.safe(revision, 30) + " is no revision: write YYYY-MM-DD, such as "
+                    + Revision.NEWEST);
+        }
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)

@@ -44,7 +44,7 @@ public final class DecisionTree {
     public enum Diagnosis {
         KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED, TOKEN_EXPIRED, KEY_REPLACED,
         KEY_INVALID, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED, SERVER_ERROR,
-        KLAVIYO_DEGRADED, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY, WEBHOOK_DOWN, WEBHOOK_CERTIFICATE,
+        KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY, WEBHOOK_DOWN, WEBHOOK_CERTIFICATE,
         REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP, KEY_MISSING, INDETERMINATE, HEALTHY;
 
         /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
@@ -163,7 +163,7 @@ public final class DecisionTree {
 
     private static final Tree DEGRADED = all("",
             ask(PAGE, Facts::page, branch("yes", leaf(P2, KLAVIYO_DEGRADED, "partial issue: monitor the status page"))),
-            yesNo("Is the API slow?", Facts::slow, leaf(P2, KLAVIYO_DEGRADED, "partial issue: retry with backoff"), NOTHING));
+            yesNo("Is the API slow?", Facts::slow, leaf(P2, KLAVIYO_SLOW, "partial issue: retry with backoff"), NOTHING));
 
     static final Tree ROOT = ask("Is Klaviyo API returning errors?", Facts::apiReturnsErrors,
             branch("yes", all("", yesNo("Can we reach anything?", Facts::somethingIsReached, WHAT_STATUS_CODE, ONLY_HERE), OURS)),
@@ -344,6 +344,11 @@ public final class DecisionTree {
             return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
         }
 
+        /** Whether what this machine sees of the world is its own network's doing: what else it cannot reach says nothing. */
+        private static boolean cutOff(Findings found) {
+            return !somethingIsReached(found) || !found.symptoms().isEmpty() && !klaviyoAnswers(found);
+        }
+
         static boolean klaviyoAnswers(Findings found) {
             return found.symptoms().keySet().stream().anyMatch(symptom -> !FOREIGN.contains(symptom));
         }
@@ -419,14 +424,16 @@ public final class DecisionTree {
             return Set.of(switch (found.app().state()) {
                 case NOT_ASKED -> "not asked";
                 case HEALTHY -> "yes";
-                case UNREACHABLE -> somethingIsReached(found) ? unhealthy(found, "no") : "not seen from here";
-                case DOWN -> unhealthy(found, "no");
+                case UNREACHABLE, DOWN -> unhealthy(found, "no");
                 case DEGRADED -> unhealthy(found, "degraded");
             });
         }
 
         // An application that Klaviyo refuses or fails is unwell because of it: no second cause, and no worse a verdict.
         private static String unhealthy(Findings found, String otherwise) {
+            if (cutOff(found)) {
+                return "not seen from here";
+            }
             boolean refused = found.appStatuses().anyMatch(status -> status.matches("401|403|429|5\\d\\d|5xx"));
             boolean failing = klaviyoAnswers(found) && share(found, Set.of(Symptom.NONE)) <= 0.5 && !found.symptoms().isEmpty();
             boolean explained = refused || failing || found.status().admitsMajorOutage()
@@ -462,7 +469,7 @@ public final class DecisionTree {
                 case LIVE -> "yes";
                 case CERTIFICATE_EXPIRES_SOON -> "yes, but the certificate ends soon";
                 case CERTIFICATE -> "no: certificate";
-                case DOWN, DISABLED -> somethingIsReached(found) ? "no: route" : "not seen from here";
+                case DOWN, DISABLED -> cutOff(found) ? "not seen from here" : "no: route";
             });
         }
 

@@ -262,15 +262,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         public static List<Path> export(Path folder) {
             try {
                 Files.createDirectories(folder);
-                for (String name : NAMES) {
+                List<String> carried = NAMES.stream().filter(BUILT_IN::carries).toList();
+                for (String name : carried) {
                     if (Files.exists(folder.resolve(name))) {
                         throw new Problem(folder.resolve(name) + " is there already: give a new folder");
                     }
                 }
-                for (String name : NAMES) {
+                for (String name : carried) {
                     Files.writeString(folder.resolve(name), builtIn(name));
                 }
-                return NAMES.stream().map(folder::resolve).toList();
+                return carried.stream().map(folder::resolve).toList();
             } catch (IOException e) {
                 throw new Problem("--export-templates " + folder + " cannot be written: " + Incident.why(e));
             }

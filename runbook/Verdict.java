@@ -313,11 +313,11 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             values.put("rate", rate());
             values.put("page", page());
             values.put("pageTrouble", found.status().check().summary());
-            values.put("admitted", found.status().admitsTrouble() ? "yes" : "");
+            values.put("slow", slow());
             values.put("network", found.network().path().fault().map(Http.Fault::words).orElseGet(this::foreign));
             values.put("issuer", found.network().path().interceptedBy().orElse(""));
             values.put("keyFaults", String.join("; ", found.auth().faults()));
-            values.put("authError", found.auth().error().map(Object::toString).orElse("HTTP 401"));
+            values.put("authError", found.auth().answer() == null ? "HTTP 401" : Symptom.describe(found.auth().answer()));
             values.put("owner", found.before().account());
             values.put("lastGood", found.before().lastGood().map(Verdict::minute).orElse(""));
             values.put("replacedAt", found.before().replacedAt().map(Verdict::minute).orElse(""));
@@ -382,6 +382,11 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             Map<String, Long> all = new TreeMap<>(found.log().byStatus());
             all.putAll(found.errors().byStatus());
             return "the application gets " + OurSide.AppErrors.words(all);
+        }
+
+        private String slow() {
+            return found.endpoints().stream().filter(probe -> probe.slow())
+                    .map(probe -> probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", "));
         }
 
         private String failing() {

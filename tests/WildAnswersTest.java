@@ -59,6 +59,11 @@ class WildAnswersTest {
         return rows("tests/wild-pages.json");
     }
 
+    @TestFactory
+    Stream<DynamicTest> aRightAnswer() throws IOException {
+        return rows("tests/right-answers.json");
+    }
+
     private Stream<DynamicTest> rows(String file) throws IOException {
         String text = Files.readString(Repository.file(file));
         return Json.table(file, text, false, Row.class).values().stream()
