@@ -17,6 +17,7 @@
 //SOURCES runbook/Moment.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
+//SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
 //SOURCES runbook/StatusPage.java

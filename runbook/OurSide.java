@@ -2,8 +2,6 @@ package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.net.URI;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
 import java.io.InputStream;
 import java.time.Duration;
 import java.time.Instant;
@@ -30,6 +28,7 @@ import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.NetworkPath.Network;
+import runbook.Prometheus.Result;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -141,19 +140,20 @@ public final class OurSide {
                         : known(told, Map.of(), 0, null);
             }
             String query = settings.app().query();
-            Answer answer = ask(settings, http, deadline, query);
-            if (!succeeded(answer)) {
-                return unavailable(answer, told);
+            Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), deadline.left());
+            Result result = prometheus.instant(query);
+            if (!result.ok()) {
+                return unavailable(result, told);
             }
-            Map<String, Long> counted = count((Reply) answer, query);
+            Map<String, Long> counted = count(result, query);
             if (counted.containsKey(UNLABELLED) && counted.size() == 1) {
-                return unlabelled((Reply) answer, told);
+                return unlabelled(result, told);
             }
             Map<String, Long> over = new TreeMap<>();
             if (!counted.isEmpty() && query.contains(WINDOW)) {
-                Answer lately = ask(settings, http, deadline, query.replace(WINDOW, LATELY));
+                Result lately = prometheus.instant(query.replace(WINDOW, LATELY));
                 // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0 is over.
-                Map<String, Long> still = succeeded(lately) ? count((Reply) lately, query) : counted;
+                Map<String, Long> still = lately.ok() ? count(lately, query) : counted;
                 counted.forEach((status, errors) -> {
                     if (errors > 0 && still.getOrDefault(status, 1L) == 0) {
                         over.put(status, errors);
@@ -165,32 +165,19 @@ public final class OurSide {
                     told.put(status, errors);
                 }
             });
-            return known(told, over, answer.millis(), ((Reply) answer).status());
+            return known(told, over, result.answer().millis(), Check.status(result.answer()));
         }
 
-        private static Answer ask(Settings settings, Http http, Deadline deadline, String query) {
-            URI address = URI.create(settings.target().prometheus() + "/api/v1/query?query="
-                    + URLEncoder.encode(query, StandardCharsets.UTF_8));
-            return http.get(address, Map.of("Accept", "application/json"), deadline.left());
-        }
-
-        private static boolean succeeded(Answer answer) {
-            return answer instanceof Reply reply && reply.json().path("status").asText().equals("success");
-        }
-
-        // What the query groups by, else what exporters commonly call it.
-        private static String status(JsonNode metric, String query) {
+        // By what the query groups by, else by what exporters commonly call a status.
+        private static Map<String, Long> count(Result result, String query) {
             Matcher by = GROUPED_BY.matcher(query);
-            return Stream.concat(Stream.ofNullable(by.find() ? by.group(1) : null), LABELS.stream())
-                    .filter(metric::has).findFirst().map(label -> metric.path(label).asText()).orElse(UNLABELLED);
-        }
-
-        private static Map<String, Long> count(Reply reply, String query) {
+            List<String> names = Stream.concat(Stream.ofNullable(by.find() ? by.group(1) : null), LABELS.stream()).toList();
             Map<String, Long> counts = new TreeMap<>();
-            for (JsonNode series : reply.json().path("data").path("result")) {
+            for (Prometheus.Series series : result.series()) {
+                String status = names.stream().filter(series.labels()::containsKey).findFirst().map(series.labels()::get)
+                        .orElse(UNLABELLED);
                 // increase() extrapolates: half an error is none.
-                counts.merge(Text.safe(status(series.path("metric"), query), 20),
-                        Math.round(series.path("value").path(1).asDouble()), Long::sum);
+                counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
             }
             return counts;
         }
@@ -214,23 +201,21 @@ public final class OurSide {
                     .collect(Collectors.joining(", "));
         }
 
-        private static AppErrors unlabelled(Reply reply, Map<String, Long> told) {
-            List<String> there = new ArrayList<>();
-            reply.json().path("data").path("result").forEach(series ->
-                    series.path("metric").fieldNames().forEachRemaining(name -> there.add(Text.safe(name, 30))));
-            String labels = there.isEmpty() ? "none at all" : String.join(", ", there.stream().distinct().limit(6).toList());
-            Check check = new Check("app-errors", Outcome.WARN, "the query's series have no label that holds a status, but " + labels
-                    + ": write sum by (LABEL) (…) in --errors-query", reply.millis(), reply.status(),
-                    Json.of(Map.of("byStatus", told)));
-            return new AppErrors(check, State.UNAVAILABLE, told);
+        private static AppErrors unlabelled(Result result, Map<String, Long> told) {
+            List<String> there = result.series().stream().flatMap(series -> series.labels().keySet().stream()).distinct().limit(6)
+                    .toList();
+            return unavailable(result, told, "the query's series have no label that holds a status, but "
+                    + (there.isEmpty() ? "none at all" : String.join(", ", there))
+                    + ": write sum by (LABEL) (…) in --errors-query");
         }
 
-        private static AppErrors unavailable(Answer answer, Map<String, Long> told) {
-            String why = answer instanceof Reply reply
-                    ? "HTTP " + reply.status() + " " + Text.safe(reply.json().path("error").asText(reply.notJson()), 120)
-                    : ((Fault) answer).words();
-            Check check = new Check("app-errors", Outcome.WARN, "metrics unavailable: " + Redactor.strict().text(why)
-                    + "; the direct probes above still hold", answer.millis(), Check.status(answer),
+        private static AppErrors unavailable(Result result, Map<String, Long> told) {
+            return unavailable(result, told, "metrics unavailable: " + Redactor.strict().text(result.trouble())
+                    + "; the direct probes above still hold");
+        }
+
+        private static AppErrors unavailable(Result result, Map<String, Long> told, String summary) {
+            Check check = new Check("app-errors", Outcome.WARN, summary, result.answer().millis(), Check.status(result.answer()),
                     Json.of(Map.of("byStatus", told)));
             return new AppErrors(check, State.UNAVAILABLE, told);
         }

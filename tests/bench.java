@@ -33,6 +33,7 @@
 //SOURCES ../runbook/Message.java
 //SOURCES ../runbook/NetworkPath.java
 //SOURCES ../runbook/OurSide.java
+//SOURCES ../runbook/Prometheus.java
 //SOURCES ../runbook/Screen.java
 //SOURCES ../runbook/Settings.java
 //SOURCES ../runbook/StatusPage.java
