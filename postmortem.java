@@ -309,7 +309,7 @@ class Postmortem implements Callable<Integer> {
     /** The one named, else the newest open real one here, else the newest open drill. */
     private static Optional<Incident> incident(Cli shared) {
         try {
-            Optional<Incident> named = shared.incident();
+            Optional<Incident> named = shared.openIncident();
             return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), drill -> !drill.isEmpty());
         } catch (IOException e) {
             throw new Problem(1, "./" + Incident.BASE + " cannot be read (" + Incident.why(e)

@@ -612,9 +612,23 @@ public final class Cli {
 
     // ---- the incident
 
-    /** The incident named by {@code --incident}, else the newest open one here; drills and real ones apart. */
+    /**
+     * The incident named by {@code --incident}, else the newest open one here that had an event within a day; drills and
+     * real ones apart.
+     */
     public Optional<Incident> incident() throws IOException {
+        Optional<Incident> open = openIncident();
+        return incident == null && open.isPresent() && isOld(open.get()) ? Optional.empty() : open;
+    }
+
+    /** The same, however old it is: a postmortem is written days later. */
+    public Optional<Incident> openIncident() throws IOException {
         return incident != null ? Optional.of(Incident.at(incident)) : openIn(incidents());
+    }
+
+    private static boolean isOld(Incident open) throws IOException {
+        Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
+        return open.journal().read().events().stream().allMatch(event -> event.at().isBefore(dayAgo));
     }
 
     /** Where incidents are kept: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
@@ -622,9 +636,15 @@ public final class Cli {
         return host.path(values.of("incidents").map(Value::text).orElse(Incident.BASE));
     }
 
-    /** The open incident beside a new one that {@code --incident} names: perhaps the name was mistyped. */
+    /**
+     * The open incident that a new one does not join: beside the one that {@code --incident} names, perhaps mistyped, or
+     * too old. Empty where an incident is joined.
+     */
     public Optional<Incident> besideNew() throws IOException {
-        Path base = incident == null ? null : incident.toAbsolutePath().getParent();
+        if (incident == null) {
+            return incident().isPresent() ? Optional.empty() : openIn(incidents());
+        }
+        Path base = incident.toAbsolutePath().getParent();
         return base == null || Files.exists(Incident.at(incident).journal().file()) ? Optional.empty() : openIn(base);
     }
 

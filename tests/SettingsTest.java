@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -183,6 +184,20 @@ class SettingsTest {
         assertTrue(result.out().contains("--app-url 'http://127.0.0.1:9/?token=&x=1'"), result.toString());
         Pattern secret = Pattern.compile("s3cret|token=abc|--key-command '?cat");
         assertFalse(secret.matcher(result.out()).find(), result.toString());
+    }
+
+    // ---- the incident
+
+    @Test
+    void anIncidentWithoutAnEventForADayIsNamedAndNotJoined() throws IOException {
+        Path old = Files.createDirectories(home.resolve("klaviyo-incidents/20261101T000000Z"));
+        Files.writeString(old.resolve("journal.jsonl"), "{\"at\":\"" + Instant.now().minus(Duration.ofHours(25))
+                + "\",\"step\":\"triage\",\"event\":\"detected\",\"summary\":\"x\",\"data\":{\"drill\":\"outage\"}}\n");
+        String first = triage("--drill", "outage").run().out();
+        assertTrue(first.replaceAll("\\s+", "").contains("--incident" + old), first);
+        assertEquals(1, Files.readAllLines(old.resolve("journal.jsonl")).size());
+        String second = triage("--drill", "outage").run().out();
+        assertFalse(second.contains("20261101T000000Z"), second);
     }
 
     // ---- templates and tables
