@@ -350,7 +350,7 @@ class Triage implements Callable<Integer> {
         screen.line();
         List<Findings.Group> groups = findings.groups();
         groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
-                Text.safe(group.text(), 2 * screen.width() - group.name().length() - 20)));
+                Text.safe(group.text(), 2 * (screen.width() - group.name().length()) - 24)));
         if (groups.size() > MOST_FINDINGS) {
             screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
         }
@@ -423,7 +423,7 @@ class Triage implements Callable<Integer> {
         Mark known = verdict.exitCode() == Verdict.UNDECIDED ? Mark.SKIP : sick;
         screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
         String reason = verdict.reason();
-        screen.indented(2, screen.verbose() ? reason : Text.safe(reason, 3 * screen.width() - 20));
+        screen.indented(2, screen.verbose() ? reason : Text.safe(reason, 2 * screen.width() - 12));
         verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
                 + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
     }
@@ -444,7 +444,7 @@ class Triage implements Callable<Integer> {
     }
 
     private String drillWords() {
-        return shared.drill().map(scenario -> " (DRILL " + scenario + ")").orElse("");
+        return shared.drill().map(scenario -> " (DRILL" + (screen.quiet() ? " " : "\u00a0") + scenario + ")").orElse("");
     }
 
     private void explainTree(Verdict verdict) {

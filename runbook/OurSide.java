@@ -276,7 +276,7 @@ public final class OurSide {
             if (facts.first() != null && facts.first().at() != null) {
                 said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
             }
-            loop.or(() -> rates.stream().findFirst().filter(rate -> rate.perMinute() > 0).map(AppLog::rate)).ifPresent(said::add);
+            loop.or(() -> rates.stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst().map(AppLog::rate)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             boolean fine = AppErrors.harmless(lately) && loop.isEmpty();
             Map<String, Object> detail = new LinkedHashMap<>();

@@ -45,6 +45,7 @@ final class Run {
     private Path folder = SCRATCH;
     private String input = "";
     private boolean openInput;
+    private int columns;
     private Duration timeout = Duration.ofSeconds(60);
 
     private Run(List<String> command) {
@@ -124,6 +125,12 @@ final class Run {
         return this;
     }
 
+    /** Has a person at a terminal of so many columns, without colours; for {@link #script} only. */
+    Run terminal(int width) {
+        columns = width;
+        return this;
+    }
+
     /** Sets a variable for the child, or takes it away with a value of null. */
     Run env(String name, String value) {
         environment.put(name, value);
@@ -181,9 +188,13 @@ final class Run {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Map<String, String> variables = new LinkedHashMap<>(environment);
         variables.values().removeIf(Objects::isNull);
+        if (columns > 0) {
+            variables.putAll(Map.of("COLUMNS", Integer.toString(columns), "NO_COLOR", "1"));
+        }
         Cli.Host host = new Cli.Host(variables, folder.toAbsolutePath(),
                 new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
-                new PrintStream(out, true, StandardCharsets.UTF_8), new PrintStream(err, true, StandardCharsets.UTF_8));
+                new PrintStream(out, true, StandardCharsets.UTF_8), new PrintStream(err, true, StandardCharsets.UTF_8),
+                StandardCharsets.UTF_8, columns > 0);
         FutureTask<Integer> task = new FutureTask<>(() -> Cli.run(newScript(), host, command.toArray(String[]::new)));
         Thread thread = new Thread(task, mainClass);
         thread.setDaemon(true);

@@ -76,7 +76,8 @@ class TriageTest {
         "flapping             | 11 | P1 | klaviyo-outage      | yes; yes; 5xx or no answer; yes; yes"})
     void aDrillIsDiagnosed(String scenario, int exit, String severity, String diagnosis, String path) throws IOException {
         Path folder = Tree.temporary("triage");
-        Run.Result result = Run.script("triage").args("--drill", scenario, "--json").cwd(folder).run();
+        Run.Result result = Run.script("triage").args("--drill", scenario, "--json").cwd(folder).terminal(80).run();
+        List<String> screen = result.err().lines().filter(line -> !line.matches(" {5}\\S.*")).toList();
         JsonNode json = Json.read(result.out());
         assertAll(result.toString(),
                 () -> assertEquals(diagnosis, json.path("diagnosis").asText()),
@@ -91,6 +92,8 @@ class TriageTest {
                 () -> assertEquals(severity == null, json.path("respondBy").isNull()),
                 () -> assertTrue(json.path("requestsSpent").asInt() <= 14, "spends little"),
                 () -> assertTrue(result.err().contains("DRILL " + scenario), "says DRILL"),
+                () -> assertTrue(screen.stream().allMatch(line -> line.length() <= 80), "fits, but for commands to paste"),
+                () -> assertTrue(result.err().lines().count() <= (exit == 0 ? 3 : 30), "is short: " + result.err().lines().count()),
                 () -> assertEquals(severity == null ? Set.of() : Set.of("klaviyo-incidents"), names(folder)));
     }
 
@@ -103,6 +106,33 @@ class TriageTest {
         Set<String> tested =
                 Stream.of(table.value()).map(row -> row.split("\\|")[0].strip()).collect(Collectors.toSet());
         assertEquals(Scenario.ids(Templates.builtIn()).stream().collect(Collectors.toSet()), tested);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {
+        "-q           | 1 | P2 runaway-loop: One caller of ours uses up the account's quota (DRILL runaway-loop)",
+        "-v           | 0 | Spent 14 requests of the account's quota (accounts 1, profiles 3",
+        "-v           | 0 | Is it one caller's doing, by the application's log? → yes",
+        "--explain    | 0 | Is it one caller's doing, by the application's log?"})
+    void moreOrLessIsShownWhenAskedFor(String options, int lines, String expected) {
+        Run.Result result = Run.script("triage").args("--drill", "runaway-loop").args(options.strip().split("\\s+"))
+                .cwd(Tree.temporary("triage")).run();
+        assertTrue(result.out().replaceAll("\\s+", " ").contains(expected), result.toString());
+        assertTrue(lines == 0 || result.out().lines().count() == lines, result.toString());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"revoked-key", "load-shed", "stale-app-key", "webhook-cert-expired", "deprecated-revision", "no-network"})
+    void thePathThatIsShownIsOneThatTheTreeHas(String scenario) throws IOException {
+        Run.Result result = Run.script("triage").args("--drill", scenario, "--json", "--explain").cwd(Tree.temporary("triage")).run();
+        List<String> marked = result.err().lines().filter(line -> line.startsWith("> ")).toList();
+        JsonNode path = Json.read(result.out()).path("path");
+        for (JsonNode step : path) {
+            assertTrue(marked.stream().anyMatch(line -> line.endsWith(step.path("question").asText())), result.toString());
+            assertTrue(marked.stream().anyMatch(line -> line.contains("── " + step.path("answer").asText())), result.toString());
+        }
+        String leaf = Json.read(result.out()).path("diagnosis").asText() + ":";
+        assertTrue(marked.stream().anyMatch(line -> line.contains("→ ") && line.contains(leaf)), result.toString());
     }
 
     @Test
