@@ -10,9 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -20,6 +18,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import runbook.Settings.Problem;
@@ -52,37 +51,27 @@ public record Message(String severity, State state, Instant at, Words words, Str
             "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
 
     /**
-     * What a diagnosis implies: nobody leads yet, the end is unknown, and the next message comes as for an incident
-     * that began now ({@link #due}). A resolved one announces no next message.
+     * What a diagnosis implies, and a journal says: who leads, when the next message is due by how long it has lasted,
+     * and, while it is being mitigated, what was done last. Nobody leads otherwise, and the end is unknown. A resolved
+     * one announces no next message.
      *
      * @param diagnosis as {@code triage --json} names it
-     */
-    public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at) {
-        boolean over = state == State.RESOLVED;
-        Words words = Wording.of(templates, diagnosis).words();
-        Message plain = new Message(severity, state, at, words, "", over ? "resolved" : "unknown",
-                over ? Optional.empty() : Optional.of(due(at, at)),
-                state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING,
-                Optional.empty());
-        return plain.withAction((state == State.MITIGATING ? "Under way: " : "To do: ") + plain.words().action());
-    }
-
-    /**
-     * The same, of an incident with a journal: its lead, the next message by how long it has lasted, and, while it is
-     * being mitigated, what was done last as the current action.
+     * @param journal   the incident's events so far; empty when it begins now
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
-        Message plain = of(templates, diagnosis, severity, state, at).withLead(Incident.lead(journal));
-        if (state == State.RESOLVED || journal.isEmpty()) {
-            return plain;
-        }
+        Words words = Wording.of(templates, diagnosis).words();
         Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
-        Message due = plain.withNext(due(began, at));
-        Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((one, later) -> later);
-        return state != State.MITIGATING || done.isEmpty()
-                ? due
-                : due.withAction("Done at " + minute(done.get().at()) + ": " + done.get().summary());
+        boolean over = state == State.RESOLVED;
+        Message message = new Message(severity, state, at, words, Incident.lead(journal), over ? "resolved" : "unknown",
+                over ? Optional.empty() : Optional.of(due(began, at)),
+                state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING, Optional.empty());
+        if (state != State.MITIGATING) {
+            return message.withAction("To do: " + words.action());
+        }
+        return message.withAction(journal.stream().filter(Event::mitigating).reduce((one, later) -> later)
+                .map(done -> "Done at " + minute(done.at()) + ": " + done.summary())
+                .orElse("Under way: " + words.action()));
     }
 
     /**
@@ -129,20 +118,20 @@ public record Message(String severity, State state, Instant at, Words words, Str
 
     /** With the impact in somebody's own words; the external text keeps to the table. */
     public Message withImpact(String impact) {
-        return withWords(new Words(impact, words.rootCause(), words.action(), words.customers(), words.queued()));
+        return with(new Words(impact, words.rootCause(), words.action(), words.customers(), words.queued()));
     }
 
     /** With the cause in somebody's own words; the external text never names one. */
     public Message withRootCause(String cause) {
-        return withWords(new Words(words.impact(), cause, words.action(), words.customers(), words.queued()));
+        return with(new Words(words.impact(), cause, words.action(), words.customers(), words.queued()));
     }
 
     /** With what is being done right now; the external text never says. */
     public Message withAction(String action) {
-        return withWords(new Words(words.impact(), words.rootCause(), action, words.customers(), words.queued()));
+        return with(new Words(words.impact(), words.rootCause(), action, words.customers(), words.queued()));
     }
 
-    private Message withWords(Words other) {
+    private Message with(Words other) {
         return new Message(severity, state, at, other, lead, eta, next, dataLoss, drill);
     }
 
@@ -380,7 +369,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
             }
             try {
                 URI uri = URI.create(text);
-                if (uri.getHost() != null && (uri.getScheme().equals("https") || uri.getScheme().equals("http"))) {
+                if (uri.getHost() != null && List.of("https", "http").contains(String.valueOf(uri.getScheme()))) {
                     return Optional.of(uri);
                 }
             } catch (IllegalArgumentException e) {
@@ -466,13 +455,12 @@ public record Message(String severity, State state, Instant at, Words words, Str
         /**
          * The text with its values put in.
          *
-         * @param values strings; booleans, and collections of maps, for sections. An empty string is false to a
-         *               section.
+         * @param values strings, and booleans for sections; an empty string is false to a section
          * @throws Problem with the line and the nearest name, when the template is malformed or uses an unknown name
          */
         public String fill(Map<String, Object> values) {
             var compiled = compiled();
-            refuseUnknown(namesIn(compiled), namesOf(values));
+            refuseUnknown(compiled, new TreeSet<>(values.keySet()));
             try {
                 return compiled.execute(values);
             } catch (MustacheException e) {
@@ -499,47 +487,22 @@ public record Message(String severity, State state, Instant at, Words words, Str
         }
 
         // Before anything is filled in: a section that is skipped today must not hide a typing error until tomorrow.
-        private void refuseUnknown(Set<String> used, Set<String> known) {
-            for (String name : used) {
+        private void refuseUnknown(com.samskivert.mustache.Template compiled, Set<String> known) {
+            Consumer<String> judge = name -> {
                 if (!known.contains(name)) {
                     String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
                             .orElseGet(() -> "; there are " + String.join(", ", known));
                     throw new Problem(origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}"
                             + instead);
                 }
-            }
-        }
-
-        private long lineOf(String name) {
-            var tag = Pattern.compile("\\{\\{\\{?[#^/&>]?\\s*" + Pattern.quote(name) + "\\s*}}").matcher(text);
-            return 1 + (tag.find() ? text.substring(0, tag.start()).chars().filter(c -> c == '\n').count() : 0);
-        }
-
-        private static Set<String> namesOf(Map<String, Object> values) {
-            Set<String> names = new TreeSet<>(values.keySet());
-            for (Object value : values.values()) {
-                if (value instanceof Collection<?> rows) {
-                    rows.forEach(row -> names.addAll(row instanceof Map<?, ?> map ? keys(map) : Set.of(".", "this")));
-                }
-            }
-            return names;
-        }
-
-        private static Set<String> keys(Map<?, ?> row) {
-            Set<String> names = new TreeSet<>();
-            row.keySet().forEach(key -> names.add(key.toString()));
-            return names;
-        }
-
-        private Set<String> namesIn(com.samskivert.mustache.Template template) {
-            Set<String> names = new LinkedHashSet<>();
-            template.visit(new Mustache.Visitor() {
+            };
+            compiled.visit(new Mustache.Visitor() {
                 @Override
                 public void visitText(String ignored) { }
 
                 @Override
                 public void visitVariable(String name) {
-                    names.add(name);
+                    judge.accept(name);
                 }
 
                 @Override
@@ -549,17 +512,20 @@ public record Message(String severity, State state, Instant at, Words words, Str
 
                 @Override
                 public boolean visitSection(String name) {
-                    names.add(name);
+                    judge.accept(name);
                     return true;
                 }
 
                 @Override
                 public boolean visitInvertedSection(String name) {
-                    names.add(name);
-                    return true;
+                    return visitSection(name);
                 }
             });
-            return names;
+        }
+
+        private long lineOf(String name) {
+            var tag = Pattern.compile("\\{\\{\\{?[#^/&>]?\\s*" + Pattern.quote(name) + "\\s*}}").matcher(text);
+            return 1 + (tag.find() ? text.substring(0, tag.start()).chars().filter(c -> c == '\n').count() : 0);
         }
     }
 }

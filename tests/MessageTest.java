@@ -41,7 +41,7 @@ class MessageTest {
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
 
     private static Message outage(State state) {
-        return Message.of(TEXTS, "klaviyo-outage", "P1", state, AT);
+        return Message.of(TEXTS, "klaviyo-outage", "P1", state, AT, List.of());
     }
 
     private static void assertSays(String text, String... parts) {
@@ -59,7 +59,7 @@ class MessageTest {
     @ParameterizedTest
     @EnumSource(State.class)
     void internalHasEveryField(State state) {
-        String text = Message.of(TEXTS, "key-invalid", "P1", state, AT).withLead("@Ana").withEta("03:30")
+        String text = Message.of(TEXTS, "key-invalid", "P1", state, AT, List.of()).withLead("@Ana").withEta("03:30")
                 .internal(TEXTS);
 
         assertTrue(text.startsWith("P1 INCIDENT: Klaviyo Integration\nStatus: " + state.name() + "\n"), text);
@@ -73,7 +73,7 @@ class MessageTest {
     void everyDiagnosisHasWordsAndExternallyTheyNameNothing(Diagnosis diagnosis) {
         assertTrue(Wording.all(TEXTS).containsKey(diagnosis.id()), diagnosis.id());
         for (State state : State.values()) {
-            Message message = Message.of(TEXTS, diagnosis.id(), "P1", state, AT).withLead("Ana")
+            Message message = Message.of(TEXTS, diagnosis.id(), "P1", state, AT, List.of()).withLead("Ana")
                     .withImpact("db7.internal is down").withRootCause("account AbC123 revoked by Ana")
                     .withAction("ssh 10.0.0.7").withEta("when Ana is back");
             String text = message.external(TEXTS);
