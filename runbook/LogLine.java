@@ -313,7 +313,7 @@ public final class LogLine {
     }
 
     /** A hash of the line without its words that have digits: of lines that differ in nothing but numbers and ids it is the same. */
-    static long kind(String line, int length) {
+    public static long kind(String line, int length) {
         long hash = 7;
         for (int i = 0, end = 0; i < length; i = end + 1) {
             boolean digits = false;

@@ -1,43 +1,609 @@
 package runbook.bundle;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedOutputStream;
+import java.io.ByteArrayInputStream;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.SequenceInputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.zip.ZipEntry;
-import org.apache.commons.compress.archivers.zip.Zip64Mode;
-import org.apache.commons.compress.archivers.zip.ZipArchiveEntry;
-import org.apache.commons.compress.archivers.zip.ZipArchiveOutputStream;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import java.util.zip.CRC32;
+import java.util.zip.Inflater;
+import java.util.zip.InflaterInputStream;
+import runbook.Text;
+import runbook.Text.Json;
+import runbook.redact.Redactor.Tally;
 
-/** Writes parts into a zip. They are deflated already, so this is copying. */
+/** The archive in the making: its files, their names, what its manifest says of them, and the zip they end in. */
 final class Archive {
-    private static final int OWNER_ONLY = 0100600;
+    static final String MANIFEST = "manifest.json";
+    static final int SCHEMA = 1;
+    private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
+    static final FileAttribute<?>[] OWNER_FILE = mode("rw-------");
+    static final FileAttribute<?>[] OWNER_FOLDER = mode("rwx------");
+    private static final Pattern SIZE = Pattern.compile("(?i)(\\d{1,9})\\s*(b|kb|mb|gb)?");
+    private static final Pattern RESERVED = Pattern.compile("(?i)(con|prn|aux|nul|com\\d|lpt\\d)(\\..*)?");
+    private static final int LONGEST_NAME = 80;
 
     private Archive() { }
 
-    /** Writes the items in their order. */
-    static void write(Path file, List<Item> items, Instant at) throws IOException {
-        try (OutputStream raw = new BufferedOutputStream(Files.newOutputStream(file), 1 << 16);
-                ZipArchiveOutputStream zip = new ZipArchiveOutputStream(raw)) {
-            zip.setUseZip64(Zip64Mode.AsNeeded);
-            for (Item item : items) {
-                Part.Sums sums = item.part().sums();
-                ZipArchiveEntry entry = new ZipArchiveEntry(item.path());
-                entry.setMethod(ZipEntry.DEFLATED);
-                entry.setSize(sums.plain());
-                entry.setCrc(sums.crc());
-                entry.setCompressedSize(item.part().packed());
-                entry.setLastModifiedTime(FileTime.from(at));
-                entry.setUnixMode(OWNER_ONLY);
-                try (InputStream deflated = item.part().deflated()) {
-                    zip.addRawArchiveEntry(entry, deflated);
+    private static FileAttribute<?>[] mode(String permissions) {
+        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))}
+                : new FileAttribute<?>[0];
+    }
+
+    /** A new empty file for its owner alone, whatever the umask is. */
+    static Path newFile(Path file) throws IOException {
+        return owned(Files.createFile(file, OWNER_FILE), "rw-------");
+    }
+
+    /** A folder and those above it, made for their owner alone, whatever the umask is; what is there stays as it is. */
+    static Path newFolder(Path folder) throws IOException {
+        if (!Files.isDirectory(folder)) {
+            if (folder.getParent() != null) {
+                newFolder(folder.getParent());
+            }
+            owned(Files.createDirectory(folder, OWNER_FOLDER), "rwx------");
+        }
+        return folder;
+    }
+
+    private static Path owned(Path path, String permissions) throws IOException {
+        return POSIX ? Files.setPosixFilePermissions(path, PosixFilePermissions.fromString(permissions)) : path;
+    }
+
+    // ---- names and sizes
+
+    /** One folder's or file's name made safe on every system: letters, digits and {@code . - _ = @ +},
+            at most 80 characters. */
+    static String safe(String name) {
+        String plain = name.replaceAll("[^\\p{L}\\p{N}._=@+-]+", "_").replaceAll("^[._]+|[._]+$", "");
+        // The end of a long path tells more than its beginning.
+        String shorter = plain.length() <= LONGEST_NAME ? plain
+                : plain.substring(plain.length() - LONGEST_NAME).replaceAll("^[._]+", "");
+        return shorter.isEmpty() ? "unnamed" : RESERVED.matcher(shorter).matches() ? "_" + shorter : shorter;
+    }
+
+    /** Why a name from an archive cannot be given to a file here, on any system; empty when it can. */
+    static String objection(String name) {
+        if (name.isEmpty() || name.startsWith("/") || name.contains("\\") || name.contains(":")) {
+            return "would leave the folder";
+        }
+        for (String part : name.split("/", -1)) {
+            if (part.isEmpty() || part.equals(".") || part.equals("..")) {
+                return "would leave the folder";
+            } else if (RESERVED.matcher(part).matches()) {
+                return "is reserved on some system";
+            } else if (part.getBytes(StandardCharsets.UTF_8).length > 255) {
+                return "is too long";
+            } else if (part.chars().anyMatch(c -> Character.isISOControl(c)
+                    || Character.getType(c) == Character.FORMAT)) {
+                return "holds control characters";
+            }
+        }
+        return "";
+    }
+
+    /** Names that have been given: no two alike in all but case,
+            no file where a folder is. Safe for several threads. */
+    static final class Names {
+        private final Set<String> files = new HashSet<>();
+        private final Set<String> folders = new HashSet<>();
+
+        /** The path, or one with a number where it is taken. */
+        synchronized String unique(String path) {
+            String candidate = path;
+            int dot = path.lastIndexOf('.') > path.lastIndexOf('/') ? path.lastIndexOf('.') : path.length();
+            for (int number = 2; !free(candidate).isEmpty(); number++) {
+                candidate = path.substring(0, dot) + "-" + number + path.substring(dot);
+            }
+            return candidate;
+        }
+
+        /** Takes the name; says what stands against it, or nothing. */
+        synchronized String free(String path) {
+            String folded = path.toLowerCase(Locale.ROOT);
+            if (folders.contains(folded)) {
+                return "is a file's and a folder's";
+            }
+            for (int slash = folded.indexOf('/'); slash >= 0; slash = folded.indexOf('/', slash + 1)) {
+                if (files.contains(folded.substring(0, slash))) {
+                    return "is a file's and a folder's";
                 }
             }
+            if (!files.add(folded)) {
+                return "is given twice";
+            }
+            for (int slash = folded.indexOf('/'); slash >= 0; slash = folded.indexOf('/', slash + 1)) {
+                folders.add(folded.substring(0, slash));
+            }
+            return "";
+        }
+    }
+
+    /** {@code 512 B}, {@code 3.4 MB}. */
+    static String words(long bytes) {
+        double value = bytes;
+        String unit = "B";
+        for (String larger : new String[] {"kB", "MB", "GB", "TB"}) {
+            if (value < 1000) {
+                break;
+            }
+            value /= 1000;
+            unit = larger;
+        }
+        return String.format(Locale.ROOT, value < 10 && !unit.equals("B") ? "%.1f %s" : "%.0f %s", value, unit);
+    }
+
+    /** Reads a size such as {@code 200MB}, in decimal units; a {@link runbook.Settings.Problem} names the option. */
+    static long size(String option, String text) {
+        var parts = SIZE.matcher(text.strip());
+        if (!parts.matches() || parts.group(1).matches("0+")) {
+            throw new runbook.Settings.Problem(option + " '" + Text.safe(text, 40)
+                    + "' is no size: write 500kB, 200MB or 1GB");
+        }
+        String unit = parts.group(2) == null ? "b" : parts.group(2).toLowerCase(Locale.ROOT);
+        return Long.parseLong(parts.group(1)) * Map.of("b", 1L, "kb", 1_000L, "mb", 1_000_000L, "gb", 1_000_000_000L)
+                .get(unit);
+    }
+
+    // ---- where it grows
+
+    /**
+     * A folder beside the target, for its owner alone, where the archive grows; gone when this is closed or the
+     * process is
+     * interrupted. What a killed run left is told by its lock, which nobody holds, and is cleaned up by the next one.
+     */
+    static final class Staging implements Closeable {
+        private static final String PREFIX = ".bundle-";
+        private static final String LOCK = "lock";
+
+        private final Path folder;
+        private final FileChannel channel;
+        private final FileLock lock;
+        private final Thread cleanup = new Thread(this::cleanUp);
+
+        /** @param target beside which to work, so that the finished file only has to be renamed */
+        Staging(Path target) throws IOException {
+            Path beside = target.toAbsolutePath().getParent();
+            newFolder(beside);
+            removeLeftovers(beside);
+            folder = owned(Files.createTempDirectory(beside, PREFIX, OWNER_FOLDER), "rwx------");
+            channel = FileChannel.open(newFile(folder.resolve(LOCK)), StandardOpenOption.WRITE);
+            lock = channel.tryLock();
+            Runtime.getRuntime().addShutdownHook(cleanup);
+        }
+
+        private static void removeLeftovers(Path beside) {
+            try (Stream<Path> children = Files.list(beside)) {
+                for (Path child : children.filter(one -> one.getFileName().toString().startsWith(PREFIX)).toList()) {
+                    if (abandoned(child.resolve(LOCK))) {
+                        delete(child);
+                    }
+                }
+            } catch (IOException | UncheckedIOException e) {
+                // It stays for the next one: nobody but its owner can read it, and it is redacted.
+            }
+        }
+
+        private static boolean abandoned(Path file) throws IOException {
+            if (!Files.isRegularFile(file, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+                return false;
+            }
+            try (FileChannel other = FileChannel.open(file, StandardOpenOption.WRITE); FileLock free =
+                    other.tryLock()) {
+                return free != null;
+            } catch (OverlappingFileLockException e) {
+                return false;
+            }
+        }
+
+        Path folder() {
+            return folder;
+        }
+
+        private void cleanUp() {
+            // Children write into pipes that nobody reads any more: they go first.
+            ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
+            // Threads still run, and may make a file while the folder is being emptied.
+            for (int i = 0; i < 100 && Files.exists(folder); i++) {
+                delete(folder);
+            }
+        }
+
+        private static void delete(Path folder) {
+            try (Stream<Path> files = Files.walk(folder)) {
+                List<Path> deepestFirst = files.sorted(Comparator.reverseOrder()).toList();
+                for (Path file : deepestFirst) {
+                    Files.deleteIfExists(file);
+                }
+            } catch (IOException | UncheckedIOException e) {
+                // What is left is redacted and readable by its owner alone.
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            delete(folder);
+            if (lock != null) {
+                lock.release();
+            }
+            channel.close();
+            try {
+                Runtime.getRuntime().removeShutdownHook(cleanup);
+            } catch (IllegalStateException e) {
+                // The process is ending already, and the hook has run.
+            }
+        }
+    }
+
+    /**
+     * One file of the archive in the making: redacted and deflated blocks, kept in files beside the archive so that
+     * memory stays
+     * bounded. Where they outgrow the limit or the disk, the oldest go, for the newest are about the incident.
+     */
+    static final class Part implements Closeable {
+        private static final long LARGEST_SEGMENT = 4 << 20;
+        // A deflate stream ends with a block that says so: an empty one.
+        private static final byte[] END = {3, 0};
+
+        private record Segment(Path file, long packed, long plain) {
+            Segment and(long morePacked, long morePlain) {
+                return new Segment(file, packed + morePacked, plain + morePlain);
+            }
+        }
+
+        /** What it is when unpacked. */
+        record Sums(long plain, long crc, String sha256) { }
+
+        private final Path folder;
+        private final String name;
+        private final long limit;
+        private final long segment;
+        private final Deque<Segment> segments = new ArrayDeque<>();
+        private MessageDigest digest = sha256();
+        private CRC32 crc = new CRC32();
+        private FileChannel channel;
+        private long dropped;
+        private boolean scarce;
+        private int made;
+
+        /**
+         * @param folder where segments are kept until the archive is written; readable by its owner alone
+         * @param name   tells its segments from other parts'
+         * @param limit  of packed bytes
+         */
+        Part(Path folder, String name, long limit) throws IOException {
+            this.folder = folder;
+            this.name = name;
+            this.limit = limit;
+            long free = Files.getFileStore(folder).getUsableSpace();
+            this.segment = Math.max(1, Math.min(LARGEST_SEGMENT, Math.min(limit, free / 2) / 8));
+        }
+
+        /** Appends a block: deflated bytes that end on a byte's border, and what they were. */
+        void append(byte[] packed, byte[] plain) throws IOException {
+            if (channel == null || segments.getLast().packed >= segment) {
+                startSegment();
+            }
+            ByteBuffer bytes = ByteBuffer.wrap(packed);
+            while (bytes.hasRemaining()) {
+                channel.write(bytes);
+            }
+            segments.addLast(segments.removeLast().and(packed.length, plain.length));
+            digest.update(plain);
+            crc.update(plain);
+            while (segments.size() > 1 && packed() > limit) {
+                dropOldest();
+            }
+        }
+
+        // The archive takes over segment by segment: it needs the room of two.
+        private void startSegment() throws IOException {
+            finish();
+            while (segments.size() > 1 && Files.getFileStore(folder).getUsableSpace() < 4 * segment) {
+                dropOldest();
+                scarce = true;
+            }
+            Path file = folder.resolve(name + "-" + made++);
+            channel = FileChannel.open(file, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
+                    OWNER_FILE);
+            segments.add(new Segment(file, 0, 0));
+        }
+
+        private void dropOldest() throws IOException {
+            Segment oldest = segments.removeFirst();
+            Files.delete(oldest.file);
+            dropped += oldest.plain;
+        }
+
+        /** Drops oldest segments until at most that many packed bytes remain; what is smaller than one segment goes whole. */
+        void shrinkTo(long most) throws IOException {
+            finish();
+            while (packed() > most && !segments.isEmpty()) {
+                dropOldest();
+            }
+        }
+
+        /** No more will come. */
+        void finish() throws IOException {
+            if (channel != null) {
+                channel.close();
+                channel = null;
+            }
+        }
+
+        /** Size and check sums of what is kept. */
+        Sums sums() throws IOException {
+            if (dropped > 0) {
+                digest = sha256();
+                crc = new CRC32();
+                try (InputStream unpacked = text()) {
+                    byte[] buffer = new byte[1 << 16];
+                    for (int read = unpacked.read(buffer); read >= 0; read = unpacked.read(buffer)) {
+                        digest.update(buffer, 0, read);
+                        crc.update(buffer, 0, read);
+                    }
+                }
+            }
+            return new Sums(plain(), crc.getValue(), HexFormat.of().formatHex(copy(digest).digest()));
+        }
+
+        /** What it holds, unpacked. */
+        InputStream text() throws IOException {
+            List<InputStream> streams = new ArrayList<>();
+            for (Segment one : segments) {
+                streams.add(Files.newInputStream(one.file));
+            }
+            streams.add(new ByteArrayInputStream(END));
+            return new InflaterInputStream(new SequenceInputStream(Collections.enumeration(streams)),
+                    new Inflater(true), 1 << 16);
+        }
+
+        /** Hands the raw deflate stream over to whoever puts it into a zip; it is gone then. */
+        void handOver(java.io.OutputStream zip) throws IOException {
+            while (!segments.isEmpty()) {
+                Files.copy(segments.element().file, zip);
+                Files.delete(segments.remove().file);
+            }
+            zip.write(END);
+        }
+
+        long packed() {
+            return segments.stream().mapToLong(Segment::packed).sum() + END.length;
+        }
+
+        long plain() {
+            return segments.stream().mapToLong(Segment::plain).sum();
+        }
+
+        /** How many bytes were left out at its beginning. */
+        long dropped() {
+            return dropped;
+        }
+
+        /** Whether the disk was too small for it. */
+        boolean scarce() {
+            return scarce;
+        }
+
+        @Override
+        public void close() throws IOException {
+            finish();
+            for (Segment one : segments) {
+                Files.deleteIfExists(one.file);
+            }
+            segments.clear();
+        }
+
+        private static MessageDigest copy(MessageDigest digest) {
+            try {
+                return (MessageDigest) digest.clone();
+            } catch (CloneNotSupportedException e) {
+                throw new IllegalStateException("the JDK's SHA-256 can be cloned", e);
+            }
+        }
+
+        static MessageDigest sha256() {
+            try {
+                return MessageDigest.getInstance("SHA-256");
+            } catch (NoSuchAlgorithmException e) {
+                throw new IllegalStateException("every Java platform has SHA-256", e);
+            }
+        }
+    }
+
+    // ---- the manifest
+
+    /**
+     * One file of the archive in the making.
+     *
+     * @param path      its name in the archive
+     * @param collector who gave it
+     * @param origin    where it comes from
+     * @param part      its content
+     * @param tally     what was redacted in it
+     * @param notes     what there is to say about it: truncated, changed while read, …
+     */
+    record Item(String path, String collector, Origin origin, Part part, Tally tally, List<String> notes) {
+        List<String> allNotes() {
+            List<String> all = new ArrayList<>(notes);
+            if (part.dropped() > 0) {
+                all.add("truncated: the oldest " + words(part.dropped()) + " were left out to keep within the "
+                        + (part.scarce() ? "disk" : "size allowed"));
+            }
+            return all;
+        }
+
+        Map<String, Object> json(Part.Sums sums) {
+            Map<String, Object> json = new LinkedHashMap<>();
+            json.put("path", path);
+            json.put("bytes", sums.plain());
+            json.put("sha256", sums.sha256());
+            json.put("collector", collector);
+            json.put("command", origin.command);
+            json.put("exitCode", origin.exitCode);
+            json.put("stderr", origin.stderr);
+            json.put("millis", origin.millis);
+            json.put("truncated", allNotes().stream().anyMatch(note -> note.startsWith("truncated")
+                    || note.contains("stopped early")));
+            json.put("notes", allNotes());
+            return json;
+        }
+    }
+
+    /** Where an item comes from: a redacted command line (or none), its exit code (or null), its standard error,
+            and its time. */
+    record Origin(List<String> command, Integer exitCode, String stderr, long millis) {
+        static Origin none(long millis) {
+            return new Origin(List.of(), null, "", millis);
+        }
+    }
+
+    /** Facts about the whole: {@code kept} are rules that were relaxed, {@code window} may be null. */
+    record Head(String drill, Instant created, Bundle.Window window, String words, Set<String> kept) { }
+
+    /** {@code manifest.json}: what is in an archive, where it comes from, and what is missing. */
+    static byte[] manifest(Head head, List<Collecting.Outcome> outcomes, List<Item> items) throws IOException {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("schema", SCHEMA);
+        json.put("tool", "klaviyo-runbook debug-bundle");
+        json.put("version", runbook.Cli.VERSION);
+        json.put("drill", head.drill);
+        json.put("created", head.created.toString());
+        json.put("window", head.window == null ? null
+                : Map.of("from", head.window.from().toString(), "to", head.window.to().toString()));
+        json.put("grep", head.words);
+        json.put("kept", head.kept);
+        json.put("complete", outcomes.stream().noneMatch(Collecting.Outcome::failed));
+        json.put("missing", missing(outcomes));
+        json.put("collectors", outcomes.stream().map(Collecting.Outcome::json).toList());
+        List<Object> files = new ArrayList<>();
+        for (Item item : items) {
+            files.add(item.json(item.part.sums()));
+        }
+        json.put("files", files);
+        return bytes(Json.of(json));
+    }
+
+    /** A line for each thing that is not there. */
+    static List<String> missing(List<Collecting.Outcome> outcomes) {
+        List<String> missing = new ArrayList<>();
+        for (Collecting.Outcome outcome : outcomes) {
+            if (outcome.state() != Collecting.State.OK) {
+                missing.add(outcome.collector() + (outcome.failed() ? " failed: " : " skipped: ")
+                        + String.join("; ", outcome.why()));
+            }
+            outcome.remarks().forEach(remark -> missing.add(outcome.collector() + ": " + remark));
+        }
+        return missing;
+    }
+
+    /** {@code redaction.json}: rule,
+            file and count; never a value. Not rule to count as an object: {@code "secret": 5} reads as one. */
+    static byte[] redaction(List<Item> items) {
+        List<Object> rows = new ArrayList<>();
+        items.forEach(item -> item.tally.counts().forEach((rule, count) ->
+                rows.add(Map.of("rule", rule, "file", item.path, "count", count))));
+        List<Object> totals = new ArrayList<>();
+        redacted(items).forEach((rule, count) -> totals.add(Map.of("rule", rule, "count", count)));
+        return bytes(Json.of(new TreeMap<>(Map.of("schema", SCHEMA, "totals", totals, "redactions", rows))));
+    }
+
+    /** Rule to count, of all items together. */
+    static Map<String, Long> redacted(List<Item> items) {
+        Map<String, Long> totals = new TreeMap<>();
+        items.forEach(item -> item.tally.counts().forEach((rule, count) -> totals.merge(rule, count, Long::sum)));
+        return totals;
+    }
+
+    static byte[] bytes(JsonNode json) {
+        return (Json.pretty(json) + "\n").getBytes(StandardCharsets.UTF_8);
+    }
+
+    // ---- the zip
+
+    /**
+     * Writes the items in their order. They are deflated already, so this is copying, and each part is gone once it is
+     * copied. Not
+     * more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
+     *
+     * @throws IOException when the file cannot be written, or it would be more
+     */
+    static void write(Path file, List<Item> items, Instant at) throws IOException {
+        LocalDateTime time = LocalDateTime.ofInstant(at, ZoneOffset.UTC);
+        int stamp = (time.getYear() - 1980) << 25 | time.getMonthValue() << 21 | time.getDayOfMonth() << 16
+                | time.getHour() << 11 | time.getMinute() << 5 | time.getSecond() / 2;
+        List<byte[]> directory = new ArrayList<>();
+        try (OutputStream zip = new BufferedOutputStream(Files.newOutputStream(file), 1 << 16)) {
+            long at0 = 0;
+            for (Item item : items) {
+                Part.Sums sums = item.part.sums();
+                byte[] name = item.path.getBytes(StandardCharsets.UTF_8);
+                long packed = item.part.packed();
+                if (items.size() > 0xffff || at0 + packed > 0xffff_ffffL || sums.plain() > 0xffff_ffffL) {
+                    throw new IOException("a zip holds no more than 65,535 files and 4 GB: give a smaller --max-size "
+                            + "or --since");
+                }
+                // UTF-8 names, deflated; the same fields stand in the file's header and in the directory.
+                byte[] fields = ByteBuffer.allocate(26).order(ByteOrder.LITTLE_ENDIAN).putShort((short) 20)
+                        .putShort((short) (1 << 11))
+                        .putShort((short) 8).putInt(stamp).putInt((int) sums.crc()).putInt((int) packed)
+                        .putInt((int) sums.plain())
+                        .putShort((short) name.length).putShort((short) 0).array();
+                zip.write(new byte[] {'P', 'K', 3, 4});
+                zip.write(fields);
+                zip.write(name);
+                item.part.handOver(zip);
+                directory.add(ByteBuffer.allocate(46 + name.length).order(ByteOrder.LITTLE_ENDIAN).putInt(0x02014b50)
+                        .putShort((short) (3 << 8 | 20)).put(fields).putShort((short) 0).putShort((short) 0)
+                        .putShort((short) 0)
+                        .putInt(0100600 << 16).putInt((int) at0).put(name).array());
+                at0 += 30 + name.length + packed;
+            }
+            int length = 0;
+            for (byte[] entry : directory) {
+                zip.write(entry);
+                length += entry.length;
+            }
+            zip.write(ByteBuffer.allocate(22).order(ByteOrder.LITTLE_ENDIAN).putInt(0x06054b50).putInt(0)
+                    .putShort((short) items.size()).putShort((short) items.size()).putInt(length).putInt((int) at0)
+                    .putShort((short) 0).array());
         }
     }
 }

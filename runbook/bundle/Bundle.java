@@ -1,140 +1,473 @@
 package runbook.bundle;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.URI;
+import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.zip.Inflater;
-import java.util.zip.InflaterInputStream;
-import runbook.Checks.Deadline;
-import runbook.Text.Json;
+import picocli.CommandLine.Option;
+import runbook.Chart;
+import runbook.Cli;
+import runbook.Http;
+import runbook.Incident;
+import runbook.Incident.Event;
+import runbook.Key;
+import runbook.LogReader.Facts;
+import runbook.Moment;
+import runbook.Page;
+import runbook.Settings;
+import runbook.Settings.Problem;
+import runbook.Text;
+import runbook.Tool;
+import runbook.Verdict;
+import runbook.bundle.Archive.Item;
+import runbook.bundle.Archive.Origin;
+import runbook.bundle.Archive.Part;
+import runbook.bundle.Collecting.Collector;
+import runbook.bundle.Collecting.Outcome;
 import runbook.redact.Redactor;
+import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 
-/** A debug bundle: collects, redacts while it collects, writes the archive, reads it back, and only then gives it its name. */
+/** A debug bundle: collects, redacts while it collects, writes the archive, reads it back,
+        and only then gives it its name. */
 public final class Bundle {
-    // What is left of the whole's time is for writing and reading back.
-    private static final double FOR_COLLECTING = 0.75;
     private static final long FRONT_PAGES = 200_000;
+    private static final int MOST_STATUSES = 7;
+    /** What no rule finds, in one line. */
+    public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at "
+            + "these lines, the least "
+            + "alike of those that stayed, before you send it.";
 
-    private final BundleRequest request;
-    private final Path target;
-    private final Redactor redactor;
+    /** The time that a bundle is about; both ends belong to it. */
+    public record Window(Instant from, Instant to) {
+        boolean holds(long millis) {
+            return millis >= from.toEpochMilli() && millis <= to.toEpochMilli();
+        }
 
-    /** @param target where the archive goes; it must not exist yet */
-    public Bundle(BundleRequest request, Path target) {
-        this.request = request;
-        this.target = target;
-        this.redactor = new Redactor(request.policy());
+        /** The hour before it: what normal looked like. */
+        Window hourBefore() {
+            return new Window(from.minus(Duration.ofHours(1)), from);
+        }
     }
 
-    /**
-     * What came of it.
-     *
-     * @param file     the archive
-     * @param bytes    its size
-     * @param files    how many files are in it
-     * @param unpacked their size
-     * @param missing  what is not in it, a line each
-     * @param complete whether no collector failed
-     * @param redacted rule to count
-     * @param headline triage's verdict in a line
-     */
-    public record Made(
-            Path file,
-            long bytes,
-            int files,
-            long unpacked,
-            List<String> missing,
-            boolean complete,
-            Map<String, Long> redacted,
-            String headline) {}
+    // ---- what to collect, and how
 
-    /** How far it is: a collector that ended, or a step of the work on the whole. */
-    public record Progress(String what, boolean good, boolean skipped, String words) { }
+    /** What may stay and what is known: the same for a bundle and for evidence that is there already. */
+    public static final class Redaction {
+        private static final int SHORTEST = 6;
+        private static final long LARGEST_FILE = 4_000_000;
+        private static final Pattern SECRET_NAME = Pattern.compile(
+                "(?i).*(key|secret|token|pass|pw|pin|salt|hmac|sign|credential|auth|cookie|dsn|webhook|user|login).*");
+
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
+                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
+        public Set<String> keep = Set.of();
+
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
+                description = "values to take out wherever they are, one a line; repeatable")
+        List<Path> secretFiles = List.of();
+
+        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72,
+                description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
+        Path pseudonymKey;
+
+        /** The same with more files of values. */
+        public Redaction and(List<Path> files) {
+            secretFiles = files;
+            return this;
+        }
+
+        /**
+         * The policy: what the options say, the key in use, and what variables of ours hold that looks secret.
+         *
+         * @param key of Klaviyo's; may be empty
+         * @throws Problem for a rule that may not be kept, or a file that cannot be used
+         */
+        public Policy policy(Cli.Host host, Optional<Key> key, List<String> variables) {
+            Map<String, String> known = new TreeMap<>();
+            key.map(Key::reveal).ifPresent(value -> addKey(known, value));
+            host.environment().forEach((name, value) -> {
+                boolean ours = name.startsWith("KLAVIYO_") || variables.contains(name);
+                if (ours && name.contains("KEY") && Key.of(value).cleaned().known()) {
+                    addKey(known, value);
+                } else if (ours && value.length() >= SHORTEST && SECRET_NAME.matcher(name).matches()
+                        && !name.endsWith("_FILE")) {
+                    known.put(value, "secret");
+                }
+            });
+            secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
+            Policy policy = Policy.strict().keeping(keep);
+            for (Map.Entry<String, String> value : known.entrySet()) {
+                policy = policy.knowing(value.getValue(), value.getKey());
+            }
+            return pseudonymKey == null ? policy
+                    : policy.pseudonymsBy(pseudonymKey(host.path(pseudonymKey.toString())));
+        }
+
+        // The 34 hex alone are as good as the key: whoever sees the account has the rest.
+        private static void addKey(Map<String, String> known, String value) {
+            String clean = Key.of(value).cleaned().reveal();
+            String tail = clean.substring(clean.lastIndexOf('_') + 1);
+            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean)
+                    .forEach(form -> known.put(form, "klaviyo-key"));
+        }
+
+        private static void addFile(Map<String, String> known, Path file) {
+            try {
+                if (Files.size(file) > LARGEST_FILE) {
+                    throw new Problem("--secret-file " + file + " is larger than 4 MB: that is no list of secrets");
+                }
+                new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().map(String::strip)
+                        .filter(line -> !line.isEmpty()).forEach(line -> {
+                            known.put(line, "secret");
+                            known.put(line.replaceFirst("^[A-Za-z_]\\w*=", "").replaceAll("^([\"'])(.*)\\1$", "$2"),
+                                    "secret");
+                        });
+            } catch (IOException e) {
+                throw new Problem("--secret-file cannot be read: " + Incident.why(e));
+            }
+        }
+
+        private static byte[] pseudonymKey(Path file) {
+            try {
+                byte[] key = Files.readAllBytes(file);
+                if (key.length < 16) {
+                    throw new Problem("--pseudonym-key " + file
+                            + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
+                }
+                return key;
+            } catch (IOException e) {
+                throw new Problem("--pseudonym-key cannot be read: " + Incident.why(e));
+            }
+        }
+    }
+
+    /** The request, as it is typed. */
+    public static final class Options {
+        @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40,
+                description = "how far back (${DEFAULT-VALUE})")
+        Duration since;
+
+        @Option(names = "--from", paramLabel = "TIME", order = 41,
+                description = "from when instead: 2026-11-23T03:00:00Z, 03:00 (UTC) or \"3h ago\"")
+        String from;
+
+        @Option(names = "--to", paramLabel = "TIME", order = 42, description = "until when (now)")
+        String to;
+
+        @Option(names = "--log", paramLabel = "PATH", order = 50,
+                description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all "
+                        + "that follow")
+        List<String> logs = List.of();
+
+        @Option(names = "--journal", paramLabel = "UNIT", order = 51, description =
+                "a systemd unit's journal (journalctl)")
+        List<String> journal = List.of();
+
+        @Option(names = "--journal-directory", paramLabel = "DIR", order = 52, description =
+                "journal files from elsewhere")
+        String journalDirectory;
+
+        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
+                description = "all pods found, and their previous containers (kubectl)")
+        List<String> k8s = List.of();
+
+        @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
+        List<String> docker = List.of();
+
+        @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
+        List<String> gcp = List.of();
+
+        @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
+        List<String> aws = List.of();
+
+        @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki")
+        String loki;
+
+        @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
+        List<String> lokiQueries = List.of();
+
+        @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59,
+                description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
+        String words;
+
+        @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60,
+                description = "lines before and after each of them (${DEFAULT-VALUE})")
+        int context;
+
+        @Option(names = "--log-zone", paramLabel = "ZONE", order = 61,
+                description = "time zone of log lines that name none (this machine's)")
+        String logZone;
+
+        @Option(names = "--query", paramLabel = "PROMQL", order = 62,
+                description = "asked of --prometheus besides the runbook's metrics")
+        List<String> queries = List.of();
+
+        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
+                description = "environment variables to list besides KLAVIYO_*, by their length")
+        List<String> variables = List.of();
+
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
+                description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
+        String maxSize;
+
+        @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81,
+                description = "for all together (${DEFAULT-VALUE})")
+        Duration maxTime;
+
+        @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82,
+                description = "for each collector (${DEFAULT-VALUE})")
+        Duration maxEach;
+
+        private final long start = System.nanoTime();
+        private Cli shared;
+
+        /** The same with what all scripts share; refuses what does not go together. */
+        public Options with(Cli cli) {
+            shared = cli;
+            if (lokiQueries.isEmpty() != (loki == null)) {
+                throw new Problem("--loki and --loki-query belong together: give both");
+            }
+            if (context < 0 || context > 100) {
+                throw new Problem("--context " + context + ": give 0 to 100");
+            }
+            return this;
+        }
+
+        Cli.Host host() {
+            return shared.host();
+        }
+
+        Cli.Launcher launcher() {
+            return shared.launcher();
+        }
+
+        URI loki() {
+            return Cli.address("--loki", loki);
+        }
+
+        /** How long all of it may take. */
+        public Duration maxTime() {
+            return maxTime;
+        }
+
+        /** Environment variables that were named. */
+        public List<String> variables() {
+            return variables;
+        }
+
+        private Window window() {
+            Instant now = Instant.now();
+            Instant end = to == null ? now : Moment.past("--to", to, now, Optional.empty());
+            Instant begin = from == null ? end.minus(since) : Moment.past("--from", from, now, Optional.empty());
+            if (!begin.isBefore(end)) {
+                throw new Problem("--from " + begin + " is not before --to " + end);
+            }
+            return new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
+        }
+
+        private ZoneId zone() {
+            try {
+                return logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
+            } catch (DateTimeException e) {
+                throw new Problem("--log-zone " + Text.safe(logZone, 40)
+                        + " is no time zone: write UTC, Europe/Berlin or +02:00");
+            }
+        }
+    }
+
+    private final Options options;
+    private final Settings settings;
+    private final Optional<Incident> incident;
+    private final Policy policy;
+    private final Redactor redactor;
+    private final Window window;
+    private final Pipeline.Wanted wanted;
+    private final long size;
+    private final Systems systems;
+    private final List<Collector> collectors = new ArrayList<>();
+
+    /**
+     * A bundle to be made.
+     *
+     * @param incident the incident's folder, if there is one
+     * @param policy   what may stay and what is known
+     */
+    public Bundle(Options options, Settings settings, Optional<Incident> incident, Policy policy) {
+        this.options = options;
+        this.settings = settings;
+        this.incident = incident;
+        this.window = options.window();
+        this.wanted = new Pipeline.Wanted(options.words, options.context, window, options.zone());
+        this.size = Archive.size("--max-size", options.maxSize);
+        Http http = Http.of(settings);
+        this.systems = new Systems(options, settings, window, http);
+        collectors.addAll(systems.first());
+        List<Collector> logs = new ArrayList<>(LogSources.of(options, wanted, http));
+        if (settings.drill().isPresent() && settings.target().app() != null) {
+            logs.add(systems.drillLog(wanted));
+        }
+        collectors.addAll(!logs.isEmpty() ? logs : List.of(new Collecting.Skipped("application/logs",
+                "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)")));
+        collectors.addAll(systems.last(incident));
+        this.policy = policy.sparing(vendorsAddresses());
+        this.redactor = new Redactor(this.policy);
+    }
+
+    // What DNS answers for the vendor is what its support wants to see, and nobody's personal data.
+    private Set<String> vendorsAddresses() {
+        Set<String> addresses = new TreeSet<>();
+        List<CompletableFuture<InetAddress[]>> lookUps = Stream.of(settings.target().api(), settings.target().status())
+                .map(address -> CompletableFuture.supplyAsync(() -> lookUp(address.getHost()))).toList();
+        for (CompletableFuture<InetAddress[]> lookUp : lookUps) {
+            try {
+                for (InetAddress found : lookUp.get(1, TimeUnit.SECONDS)) {
+                    addresses.add(found.getHostAddress());
+                }
+            } catch (TimeoutException | ExecutionException e) {
+                // They get pseudonyms then.
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+        return addresses;
+    }
+
+    private static InetAddress[] lookUp(String host) {
+        try {
+            return InetAddress.getAllByName(host);
+        } catch (UnknownHostException e) {
+            return new InetAddress[0];
+        }
+    }
+
+    /** What it is about. */
+    public Window window() {
+        return window;
+    }
 
     /** What would be collected, and a guess at its size, a line each; nothing is read but names and sizes. */
     public List<String> plan() {
         List<String> lines = new ArrayList<>();
         long known = 0;
-        for (Collector collector : new Collectors(request).all()) {
-            if (collector instanceof Collector.Skipped skipped) {
+        for (Collector collector : collectors) {
+            if (collector instanceof Collecting.Skipped skipped) {
                 lines.add(skipped.name() + ": skipped, " + skipped.why());
             }
-            for (Collector.Planned planned : collector.plan()) {
+            for (Collecting.Planned planned : collector.plan()) {
                 known += Math.max(0, planned.bytes());
                 lines.add(redactor.text(collector.name() + ": " + planned.what())
-                        + (planned.bytes() >= 0 ? ", " + Bytes.words(planned.bytes()) : ""));
+                        + (planned.bytes() >= 0 ? ", " + Archive.words(planned.bytes()) : ""));
             }
         }
-        lines.add("To read: about " + Bytes.words(known) + " and what commands print; the archive: about "
-                + Bytes.words(Math.min(request.limits().size(), known / 8 + FRONT_PAGES)) + " or less");
+        lines.add("To read: about " + Archive.words(known) + " and what commands print; the archive: about "
+                + Archive.words(Math.min(size, known / 8 + FRONT_PAGES)) + " or less");
         return lines;
+    }
+
+    // ---- making it
+
+    /** How far it is: a collector that ended, or a step of the work on the whole. */
+    public record Progress(String what, boolean good, boolean skipped, String words) { }
+
+    /**
+     * What came of it: the archive, its size, how many files are in it and their size, what is missing (a line each),
+     * whether no
+     * collector failed, rule to count, and the headline.
+     */
+    public record Made(Path file, long bytes, int files, long unpacked, List<String> missing, boolean complete,
+                       Map<String, Long> redacted, String headline) {
+        /** Its size in words. */
+        public String size() {
+            return Archive.words(bytes) + ", " + Text.count(files, "file") + ", " + Archive.words(unpacked)
+                    + " unpacked";
+        }
     }
 
     /**
      * Makes it.
      *
-     * @throws Unsafe      when a secret was found in the finished archive, which is deleted then
-     * @throws IOException when it cannot be written
+     * @param target where the archive goes; it must not exist yet
+     * @param looked is shown lines that stayed, the least alike, and says whether the archive may have its name
+     * @return what came of it; empty when it may not
+     * @throws Pipeline.Unsafe when something secret is left, and nothing is written
+     * @throws IOException     when it cannot be written
      */
-    public Made make(Consumer<Progress> progress) throws IOException, InterruptedException {
-        Deadline whole = Deadline.in(Duration.ofNanos((long) (request.limits().time().toNanos() * FOR_COLLECTING)));
-        try (Staging staging = new Staging(target);
-                Conveyor conveyor = new Conveyor(redactor);
-                Conveyor again = new Conveyor(redactor.again())) {
-            Room room = new Room(staging.folder(), request.limits().size());
-            Sink.Workshop workshop = new Sink.Workshop(staging.folder(), room, conveyor, redactor, new EntryNames());
-            Collectors collectors = new Collectors(request);
-            List<Outcome> outcomes = new Collection(
-                            workshop,
-                            request.limits().each(),
-                            whole,
-                            room.size())
-                    .run(
-                            collectors.all(),
-                            outcome -> progress.accept(new Progress(
-                                    outcome.collector(),
-                                    outcome.state() == Outcome.State.OK,
-                                    outcome.state() == Outcome.State.SKIPPED,
-                                    outcome.words())));
-            List<Item> collected = outcomes.stream()
-                    .flatMap(outcome -> outcome.items().stream())
-                    .sorted(Comparator.comparing(Item::path))
-                    .toList();
-            keepWithin(room, collected);
-            if (room.limits() && collected.stream().anyMatch(item -> item.part().dropped() > 0)) {
-                Outcome disk = disk(room);
-                progress.accept(new Progress(disk.collector(), false, false, disk.words()));
-                outcomes.add(disk);
+    public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
+            throws IOException, InterruptedException {
+        try (Archive.Staging staging = new Archive.Staging(target);
+                Pipeline pipeline = new Pipeline(redactor);
+                Pipeline again = new Pipeline(redactor.again())) {
+            LogSources.Told told = new LogSources.Told(wanted);
+            Archive.Names names = new Archive.Names();
+            Collecting.Workshop shop = new Collecting.Workshop(staging.folder(), size, pipeline, redactor, names,
+                    Tool.of(options.host(), options.maxEach), told);
+            List<Outcome> outcomes = new ArrayList<>(new Collecting(shop, options.maxEach, options.start
+                    + options.maxTime.toNanos())
+                    .run(collectors, outcome -> progress.accept(new Progress(outcome.collector(),
+                            outcome.state() == Collecting.State.OK, outcome.state() == Collecting.State.SKIPPED,
+                            outcome.words()))));
+            List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream())
+                    .sorted(Comparator.comparing(Item::path)).toList();
+            keepWithin(collected);
+            if (collected.stream().anyMatch(item -> item.part().scarce())) {
+                outcomes.add(new Outcome("bundle/disk", Collecting.State.FAILED,
+                        List.of("the oldest lines were left out: the disk has no room for them (--out names another)"),
+                        List.of(), 0,
+                        List.of()));
             }
-            Story story = story(collectors, outcomes, collected);
-            List<Item> all = withFrontPages(
-                    new Sink.Workshop(staging.folder(), room, again, redactor, workshop.names()), story, outcomes, collected);
-            return finish(staging, all, story, outcomes, progress);
+            Story story = new Story(outcomes, collected, told);
+            List<Item> all = story.withFrontPages(staging.folder(), again);
+            Path half = Archive.newFile(staging.folder().resolve("archive.part"));
+            Archive.write(half, all, story.created);
+            Existing.Verified back = Existing.readBack(half);
+            if (!back.good()) {
+                throw new Pipeline.Unsafe(String.join("; ", back.problems()));
+            }
+            progress.accept(new Progress("bundle/read-back", true, false, Archive.words(back.bytes())
+                    + " read back: what was looked through while it was made, and found clean"));
+            if (!looked.test(told.sample())) {
+                return Optional.empty();
+            }
+            long bytes = Files.size(half);
+            Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
+            return Optional.of(new Made(target, bytes, back.files(), back.bytes(), Archive.missing(outcomes),
+                    outcomes.stream().noneMatch(Outcome::failed), Archive.redacted(all),
+                    redactor.text(story.headline())));
         }
     }
 
     // The largest give way first, by their oldest lines.
-    private static void keepWithin(Room room, List<Item> items) throws IOException {
-        long packed = items.stream().mapToLong(item -> item.part().packed()).sum();
-        long size = Math.min(room.size(), (room.free() + packed) / 2 - FRONT_PAGES) - FRONT_PAGES;
+    private void keepWithin(List<Item> items) throws IOException {
         for (int round = 0; round < 1_000; round++) {
-            long excess = items.stream().mapToLong(item -> item.part().packed()).sum() - size;
+            long excess = items.stream().mapToLong(item -> item.part().packed()).sum() - size + FRONT_PAGES;
             Part largest = items.stream().map(Item::part).max(Comparator.comparingLong(Part::packed)).orElse(null);
             if (excess <= 0 || largest == null || largest.packed() < 100) {
                 return;
@@ -143,94 +476,233 @@ public final class Bundle {
         }
     }
 
-    private Outcome disk(Room room) {
-        return new Outcome("bundle/disk", Outcome.State.FAILED, List.of("the oldest lines were left out: the disk had room for "
-                + Bytes.words(2 * room.size()) + " only (--out names another)"), List.of(), 0, List.of());
-    }
+    // ---- what it tells: facts for machines, a summary and a page for people
 
-    private Story story(Collectors collectors, List<Outcome> outcomes, List<Item> items) throws IOException {
-        LogStory logs = new LogStory(request.window(), request.logs().zone());
-        for (Item item : items) {
-            if (item.path().startsWith("application/") && !item.path().contains("health")) {
-                try (InputStream text = new InflaterInputStream(item.part().deflated(), new Inflater(true), 1 << 16)) {
-                    logs.read(text, item.part().plain());
-                }
+    /** A heading with lines under it, or what stands there when there are none. */
+    private record Section(String title, List<String> lines, String none) { }
+
+    private final class Story {
+        private final Instant created = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+        private final List<Outcome> outcomes;
+        private final List<Item> collected;
+        private final List<String> sample;
+        private final Facts facts;
+        private final Verdict verdict = systems.verdict();
+        private final Optional<Event> before = incident.flatMap(Story::diagnosed);
+
+        Story(List<Outcome> outcomes, List<Item> collected, LogSources.Told told) {
+            this.outcomes = outcomes;
+            this.collected = collected;
+            this.sample = told.sample();
+            this.facts = told.reader().facts().with(systems.queues(), systems.curves(), systems.incidents(),
+                    Archive.missing(outcomes));
+        }
+
+        private static Optional<Event> diagnosed(Incident incident) {
+            try {
+                return incident.journal().read().events().stream().filter(Event::failing)
+                        .filter(event -> event.event().equals(Event.DIAGNOSED))
+                        .min(Comparator.comparing((Event event) -> event.data().path("severity").asText()));
+            } catch (IOException e) {
+                return Optional.empty();
             }
         }
-        return new Story(
-                Instant.now(),
-                request.settings().drill().orElse(null),
-                request.window(),
-                collectors.vendor().verdict(),
-                collectors.status().lines(),
-                collectors.plots(),
-                logs,
-                outcomes,
-                List.copyOf(request.kept()),
-                items.stream().mapToLong(item -> item.tally().total()).sum());
-    }
 
-    private List<Item> withFrontPages(Sink.Workshop workshop, Story story, List<Outcome> outcomes, List<Item> collected)
-            throws IOException {
-        Item summary = page(workshop, "summary.md", story.markdown());
-        Item report = page(workshop, "report.html", ReportPage.of(story));
-        List<Item> counted = Stream.concat(Stream.of(summary, report), collected.stream()).toList();
-        Item redaction = page(workshop, "redaction.json", Json.pretty(Manifest.redaction(counted)) + "\n");
-        List<Item> listed = Stream.concat(Stream.of(summary, report, redaction), collected.stream()).toList();
-        Manifest.Head head = new Manifest.Head(
-                request.version(),
-                request.settings().drill().orElse(null),
-                story.created().truncatedTo(ChronoUnit.MILLIS).toString(),
-                request.window(),
-                request.logs().words(),
-                List.copyOf(request.kept()));
-        JsonNode manifest = Manifest.json(head, outcomes, listed);
-        return Stream.concat(Stream.of(page(workshop, Manifest.FILE, Json.pretty(manifest) + "\n")), listed.stream())
-                .toList();
-    }
-
-    private static Item page(Sink.Workshop workshop, String name, String content) throws IOException {
-        Tally tally = new Tally();
-        Part part = new Part(workshop.folder(), "page-" + name);
-        workshop.conveyor()
-                .carry(
-                        new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)),
-                        Long.MAX_VALUE,
-                        LineChoice.Wanted.everything(),
-                        tally,
-                        part);
-        part.finish();
-        return new Item(name, "bundle", Item.Origin.none(0), part, tally, List.of());
-    }
-
-    private Made finish(
-            Staging staging, List<Item> items, Story story, List<Outcome> outcomes, Consumer<Progress> progress)
-            throws IOException {
-        Path half = staging.file("archive.part");
-        Archive.write(half, items, story.created());
-        long start = System.nanoTime();
-        Verification verification = Verification.of(half, request.policy());
-        if (!verification.good()) {
-            throw new Unsafe(Unsafe.words(verification));
+        String headline() {
+            String now = verdict == null ? "no verdict: triage did not come to an end"
+                    : verdict.severity().map(Enum::name).map(level -> level + ": ").orElse("") + verdict.title();
+            return before.filter(event -> verdict == null || verdict.severity().isEmpty()).map(event ->
+                    event.data().path("severity").asText() + ": " + Text.safe(event.summary(), 160) + " (at "
+                            + event.at().truncatedTo(ChronoUnit.SECONDS) + "); now: " + now).orElse(now);
         }
-        progress.accept(new Progress(
-                "bundle/read-back",
-                true,
-                false,
-                Bytes.words(verification.bytes()) + " read back, no secret found ("
-                        + (System.nanoTime() - start) / 1_000_000 + " ms)"));
-        long bytes = Files.size(half);
-        Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
-        Map<String, Long> redacted = new TreeMap<>();
-        items.forEach(item -> item.tally().counts().forEach((rule, count) -> redacted.merge(rule, count, Long::sum)));
-        return new Made(
-                target,
-                bytes,
-                verification.files(),
-                verification.bytes(),
-                Manifest.missing(outcomes),
-                outcomes.stream().noneMatch(outcome -> outcome.state() == Outcome.State.FAILED),
-                redacted,
-                redactor.text(story.headline()));
+
+        private List<Section> sections() {
+            return List.of(
+                    new Section("Look at it before you send it", Stream.concat(Stream.of(NO_RULE_FINDS),
+                            sample.stream().map(line -> "`" + line.replace('`', '\'') + "`")).toList(), ""),
+                    new Section("What is missing", Archive.missing(outcomes), "Nothing: every collector ended well."),
+                    new Section("Klaviyo's status page", facts.vendor().stream().map(Story::words).toList(),
+                    "No incident in the window."),
+                    new Section("Calls to Klaviyo in the logs, by status", facts.statuses().entrySet().stream()
+                            .map(status -> (status.getKey() == 0 ? "no answer" : "HTTP " + status.getKey()) + ": "
+                                    + Text.count(status.getValue(), "call")).toList(), "None seen."),
+                    new Section("First failed call, and customers", failures(), "None seen."),
+                    new Section("Endpoints and callers", Stream.concat(facts.endpoints().stream().limit(10)
+                    .map(Story::words),
+                            facts.callers().stream().limit(5).map(caller -> "from `" + caller.name() + "`: "
+                                    + Text.count(caller.calls(), "call") + ", " + Math.round(100 * caller.share())
+                                    + " %")).toList(),
+                            "None seen."),
+                    new Section("Retry queue", queue(), "Not measured."),
+                    new Section("Most frequent lines of failed calls", facts.frequent().stream().limit(10)
+                            .map(line -> line.count() + " × `" + line.example().replace('`', '\'') + "`").toList(),
+                            "None seen."),
+                    new Section("Waits asked for (429)", facts.waits().stream().limit(40).map(wait -> wait.at() + ": "
+                    + wait.count()
+                            + " × 429" + (wait.longestSeconds() > 0 ? ", longest Retry-After " + wait.longestSeconds()
+                            + " s" : ""))
+                            .toList(), "None seen."),
+                    new Section("What was collected", outcomes.stream()
+                            .map(outcome -> outcome.collector() + ": " + outcome.words()).toList(), "Nothing."));
+        }
+
+        private List<String> failures() {
+            return facts.first() == null ? List.of() : List.of(
+                    "first: " + facts.first().at() + " HTTP " + facts.first().status() + " " + facts.first().endpoint(),
+                    "last: " + facts.last().at() + " HTTP " + facts.last().status() + " " + facts.last().endpoint(),
+                    (facts.customers().more() ? "more than " : "") + Text.count(facts.customers().count(), "customer")
+                            + " named in failed calls", "log times read as " + facts.zone() + (facts.zoneNamed() ? ""
+                            : ", assumed"));
+        }
+
+        private List<String> queue() {
+            List<String> lines = new ArrayList<>(facts.queue().stream().map(queue -> queue.instance() + ": "
+                    + Math.round(queue.first())
+                    + ", at most " + Math.round(queue.peak()) + " at " + queue.peakAt() + ", at last "
+                    + Math.round(queue.last())).toList());
+            if (lines.size() > 1) {
+                lines.add("together at last: " + Math.round(facts.queue().stream().mapToDouble(Facts.Queue::last)
+                        .sum()));
+            }
+            return lines;
+        }
+
+        private static String words(Facts.VendorIncident one) {
+            return Text.safe((one.started() == null ? one.posted() : one.started()) + " " + one.name() + " ("
+                    + one.impact() + ", "
+                    + one.status() + (one.resolved() == null ? "" : " " + one.resolved()) + ")", 300);
+        }
+
+        private static String words(Facts.Rate rate) {
+            return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
+                    + Text.count(rate.calls(), "call") + ", "
+                    + rate.failed() + " failed, " + Math.round(100 * rate.share()) + " %, at most " + rate.perMinute()
+                    + " a minute";
+        }
+
+        private List<String> head() {
+            long redacted = Archive.redacted(collected).values().stream().mapToLong(Long::longValue).sum();
+            Set<String> kept = policy.kept();
+            return List.of(verdict == null ? "" : verdict.reason(),
+                    "Window: " + window.from() + " to " + window.to() + " (UTC).",
+                    "Secrets and personal data were replaced by pseudonyms (" + redacted + " places)"
+                            + (kept.isEmpty() ? "." : ", except " + String.join(", ", kept) + "."));
+        }
+
+        private String title() {
+            return "Klaviyo debug bundle, " + created.truncatedTo(ChronoUnit.SECONDS);
+        }
+
+        private String markdown() {
+            StringBuilder text = new StringBuilder("# " + (settings.drill().isPresent() ? "DRILL: " : "") + title()
+                    + "\n\n**"
+                    + escaped(headline()) + "**\n");
+            head().stream().filter(line -> !line.isEmpty()).forEach(line -> text.append('\n').append(escaped(line))
+                    .append('\n'));
+            for (Section section : sections()) {
+                text.append("\n## ").append(section.title).append("\n\n").append(section.lines.isEmpty() ? section.none
+                        + "\n" : "");
+                section.lines.forEach(line -> text.append("- ").append(escaped(line)).append('\n'));
+            }
+            return text.toString();
+        }
+
+        // What stands in back quotes is code already.
+        private static String escaped(String line) {
+            int code = line.indexOf('`');
+            String plain = code < 0 ? line : line.substring(0, code);
+            return plain.replaceAll("([\\\\*_\\[\\]<>#|])", "\\\\$1") + line.substring(plain.length());
+        }
+
+        private String html() {
+            Page page = new Page(title());
+            settings.drill().ifPresent(page::drill);
+            boolean good = verdict != null && verdict.healthy() && before.isEmpty();
+            page.html("<div class=\"verdict" + (good ? " good" : "") + "\"><b>" + Page.escape(headline())
+                    + "</b></div>\n");
+            head().stream().filter(line -> !line.isEmpty()).forEach(page::soft);
+            page.html(figure("calls", "Calls to Klaviyo in the logs, per minute", byStatus()));
+            Map<String, List<Chart.Line>> curves = new TreeMap<>();
+            facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? "" : ", "
+                    + curve.unit()),
+                    any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points().stream()
+                            .map(point -> new Chart.Point(point.at(), point.value())).toList(), Chart.Look.LINE)));
+            int number = 0;
+            for (Map.Entry<String, List<Chart.Line>> curve : curves.entrySet()) {
+                page.html(figure("curve" + number++, curve.getKey(), curve.getValue()));
+            }
+            for (Section section : sections()) {
+                page.table(section.title, List.of(), section.lines.stream().map(Story::cells).toList(), section.none);
+            }
+            return page.html();
+        }
+
+        private static List<Page.Cell> cells(String line) {
+            int code = line.indexOf('`');
+            return List.of(new Page.Cell("", code < 0 ? Page.escape(line) : Page.escape(line.substring(0, code))
+                    + "<code>"
+                    + Page.escape(line.substring(code).replace("`", "")) + "</code>"));
+        }
+
+        private String figure(String id, String title, List<Chart.Line> lines) {
+            boolean before = !id.equals("calls");
+            Chart chart = new Chart(id, title, before ? window.hourBefore().from() : window.from(), window.to())
+                    .lane(new Chart.Lane(title, "", "", 160, lines, List.of()));
+            return (before ? chart.moment(window.from(), "window") : chart).figure(title);
+        }
+
+        /** A line for each status, the rarest together. */
+        private List<Chart.Line> byStatus() {
+            SortedMap<Integer, Long> totals = facts.statuses();
+            Set<Integer> own = totals.entrySet().stream().sorted(Map.Entry.<Integer, Long>comparingByValue().reversed())
+                    .limit(totals.size() > MOST_STATUSES + 1 ? MOST_STATUSES : totals.size()).map(Map.Entry::getKey)
+                    .collect(Collectors.toSet());
+            Map<String, TreeMap<Instant, Double>> lines = new TreeMap<>();
+            long step = Math.max(1, Duration.between(window.from(), window.to()).toMinutes() / 240) * 60;
+            facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute -> minute.statuses()
+                    .forEach((status, calls) -> {
+                String name = !own.contains(status) ? "other" : status == Facts.NO_ANSWER ? "no answer" : "HTTP "
+                        + status;
+                TreeMap<Instant, Double> line = lines.computeIfAbsent(name, any -> zeroes(step));
+                Instant at = Instant.ofEpochSecond(minute.at().getEpochSecond() / step * step);
+                line.merge(at, calls * 60.0 / step, Double::sum);
+            }));
+            return lines.entrySet().stream().map(line -> new Chart.Line(line.getKey(), line.getValue().entrySet()
+                    .stream()
+                    .map(point -> new Chart.Point(point.getKey(), point.getValue())).toList(), Chart.Look.LINE))
+                    .toList();
+        }
+
+        private TreeMap<Instant, Double> zeroes(long step) {
+            TreeMap<Instant, Double> line = new TreeMap<>();
+            for (long at = window.from().getEpochSecond() / step * step; at <= window.to()
+                    .getEpochSecond(); at += step) {
+                line.put(Instant.ofEpochSecond(at), 0.0);
+            }
+            return line;
+        }
+
+        /** All files, those that people and machines read first before the others. */
+        List<Item> withFrontPages(Path folder, Pipeline again) throws IOException {
+            List<Item> pages = new ArrayList<>();
+            pages.add(page(folder, again, "summary.md", markdown().getBytes(StandardCharsets.UTF_8)));
+            pages.add(page(folder, again, "report.html", html().getBytes(StandardCharsets.UTF_8)));
+            pages.add(page(folder, again, "facts.json", facts.json().getBytes(StandardCharsets.UTF_8)));
+            List<Item> counted = Stream.concat(pages.stream(), collected.stream()).toList();
+            pages.add(page(folder, again, "redaction.json", Archive.redaction(counted)));
+            List<Item> listed = Stream.concat(pages.stream(), collected.stream()).toList();
+            Archive.Head head = new Archive.Head(settings.drill().orElse(null), created, window, options.words,
+                    policy.kept());
+            Item manifest = page(folder, again, Archive.MANIFEST, Archive.manifest(head, outcomes, listed));
+            return Stream.concat(Stream.of(manifest), listed.stream()).toList();
+        }
+
+        private static Item page(Path folder, Pipeline again, String name, byte[] content) throws IOException {
+            Tally tally = new Tally();
+            Part part = new Part(folder, "page-" + name, Long.MAX_VALUE);
+            again.carry(content, tally, part);
+            part.finish();
+            return new Item(name, "bundle", Origin.none(0), part, tally, List.of());
+        }
     }
 }

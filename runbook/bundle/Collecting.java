@@ -1,0 +1,407 @@
+package runbook.bundle;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import runbook.Incident;
+import runbook.Text;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Tool;
+import runbook.bundle.Archive.Item;
+import runbook.bundle.Archive.Origin;
+import runbook.bundle.Archive.Part;
+import runbook.bundle.Pipeline.Unsafe;
+import runbook.redact.Pieces.PlainInput;
+import runbook.redact.Redactor.Tally;
+
+/**
+ * Runs collectors side by side, each with its own time, all within the whole's. What one gives passes the redactor on
+ * its way in,
+ * names and notes too; what one gave before it failed is kept.
+ */
+final class Collecting {
+    private static final Duration GRACE = Duration.ofSeconds(1);
+    private static final int LONGEST_NOTE = 400;
+    // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
+    private static final long PACKED_PER_SECOND = 150_000_000;
+    private static final long PLAIN_PER_SECOND = 120_000_000;
+    private static final long FRONT_PAGES = 600_000_000;
+
+    private final Workshop shop;
+    private final Duration each;
+    private final long end;
+    private final long frontPages;
+
+    /**
+     * @param each how long one collector may take
+     * @param end  when the whole bundle has to be ready, by {@link System#nanoTime}
+     */
+    Collecting(Workshop shop, Duration each, long end) {
+        this.shop = shop;
+        this.each = each;
+        this.end = end;
+        this.frontPages = Math.min(FRONT_PAGES, (end - System.nanoTime()) / 4);
+    }
+
+    /** One source of evidence. */
+    interface Collector {
+        /** Folder and name: {@code application/journal my-app}. The part before the slash is its folder in the archive. */
+        String name();
+
+        /** What it would collect, a line each, for {@code --dry-run}; with sizes where they can be known. */
+        List<Planned> plan();
+
+        /**
+         * Collects into the sink. Whatever it throws is its failure, by the message; what it gave before is kept. It is
+         * interrupted when its time is up.
+         */
+        void collect(Sink sink) throws Exception;
+    }
+
+    /** One line of a plan; {@code bytes} is a guess at what is read, -1 when there is none. */
+    record Planned(String what, long bytes) { }
+
+    /** A collector that has nothing to look at, and why not: it is named in the manifest as skipped. */
+    record Skipped(String name, String why) implements Collector {
+        @Override
+        public List<Planned> plan() {
+            return List.of();
+        }
+
+        @Override
+        public void collect(Sink sink) {
+            sink.skipped = why;
+        }
+    }
+
+    /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
+    enum State { OK, FAILED, SKIPPED }
+
+    /** How one ended: {@code why} of a failure or a skip, what it left out, how long it took, and what it gave,
+            failed or not. */
+    record Outcome(String collector, State state, List<String> why, List<String> remarks, long millis,
+            List<Item> items) {
+        boolean failed() {
+            return state == State.FAILED;
+        }
+
+        Map<String, Object> json() {
+            Map<String, Object> json = new LinkedHashMap<>();
+            json.put("name", collector);
+            json.put("state", state.name().toLowerCase(Locale.ROOT));
+            json.put("why", String.join("; ", why));
+            json.put("remarks", remarks);
+            json.put("millis", millis);
+            json.put("files", items.stream().map(Item::path).sorted().toList());
+            return json;
+        }
+
+        /** What a person is told about it in one line. */
+        String words() {
+            long bytes = items.stream().mapToLong(item -> item.part().plain()).sum();
+            String got = items.isEmpty() ? "nothing" : Text.count(items.size(), "file") + ", " + Archive.words(bytes);
+            String left = remarks.isEmpty() ? "" : "; " + remarks.get(0)
+                    + (remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "");
+            return state == State.OK ? got + left : String.join("; ", why) + (items.isEmpty() ? "" : " (" + got
+                    + " kept)");
+        }
+    }
+
+    /** What all collectors share: a folder for parts, what each of these may have, the way in,
+            and what reads logs as they come by. */
+    record Workshop(Path folder, long limit, Pipeline pipeline, runbook.redact.Redactor redactor, Archive.Names names,
+            Tool tool,
+                    LogSources.Told told) { }
+
+    /** Runs them all; outcomes in the order of the collectors, told to {@code ended} in the order in which they end. */
+    List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
+        ExecutorService pool = Executors.newCachedThreadPool(task -> {
+            Thread thread = new Thread(task, "collect");
+            thread.setDaemon(true);
+            return thread;
+        });
+        CompletionService<Outcome> running = new ExecutorCompletionService<>(pool);
+        try {
+            List<Future<Outcome>> futures = new ArrayList<>();
+            for (Collector collector : collectors) {
+                futures.add(running.submit(() -> one(collector, pool)));
+            }
+            for (int i = 0; i < futures.size(); i++) {
+                ended.accept(running.take().get());
+            }
+            List<Outcome> outcomes = new ArrayList<>();
+            for (Future<Outcome> future : futures) {
+                outcomes.add(future.get());
+            }
+            return outcomes;
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Unsafe unsafe) {
+                throw unsafe;
+            }
+            throw new IllegalStateException("a collector's guard failed", e.getCause());
+        } finally {
+            pool.shutdownNow();
+        }
+    }
+
+    private Outcome one(Collector collector, ExecutorService pool) throws InterruptedException {
+        long start = System.nanoTime();
+        Sink sink = new Sink(collector.name(), shop);
+        Future<?> work = pool.submit(() -> {
+            collector.collect(sink);
+            return null;
+        });
+        String failure = null;
+        try {
+            await(work, start + each.toNanos());
+        } catch (TimeoutException e) {
+            failure = "not done within " + Durations.words(Duration.ofNanos(Math.min(each.toNanos(),
+                    System.nanoTime() - start)));
+            handOver(sink, work);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Unsafe unsafe) {
+                throw unsafe;
+            }
+            failure = sink.clean(words(e.getCause()));
+        }
+        return sink.outcome(failure, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+    }
+
+    // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
+    private void await(Future<?> work, long own) throws InterruptedException, ExecutionException, TimeoutException {
+        while (true) {
+            long left = Math.min(own, end - afterwards()) - System.nanoTime();
+            try {
+                work.get(Math.max(0, Math.min(left, TimeUnit.MILLISECONDS.toNanos(100))), TimeUnit.NANOSECONDS);
+                return;
+            } catch (TimeoutException e) {
+                if (left <= 0) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private long afterwards() {
+        long bytes = shop.told.bytes();
+        double seconds = bytes / (double) PLAIN_PER_SECOND + bytes / 8.0 / PACKED_PER_SECOND;
+        return frontPages + (long) (seconds * 1e9);
+    }
+
+    // A collector whose sources have dried up hands over what it has; one that does not react is left behind.
+    private static void handOver(Sink sink, Future<?> work) throws InterruptedException {
+        sink.expire();
+        try {
+            work.get(GRACE.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (TimeoutException | ExecutionException e) {
+            work.cancel(true);
+        }
+    }
+
+    private static String words(Throwable thrown) {
+        return thrown instanceof IOException io ? Incident.why(io)
+                : thrown.getMessage() == null ? thrown.getClass().getSimpleName() : thrown.getMessage();
+    }
+
+    /** What a stream turns out to be once it has ended; asked for after the last byte. */
+    interface Ending {
+        Origin origin() throws IOException;
+
+        /** Remarks on the item itself. */
+        default List<String> notes() {
+            return List.of();
+        }
+    }
+
+    /** What one collector gives its finds to. */
+    static final class Sink {
+        private final String collector;
+        private final Workshop shop;
+        private final List<Item> items = new ArrayList<>();
+        private final List<String> troubles = new ArrayList<>();
+        private final List<String> remarks = new ArrayList<>();
+        private final List<Tool.Running> children = new ArrayList<>();
+        private volatile String skipped;
+        private volatile boolean closed;
+        private volatile boolean expired;
+
+        Sink(String collector, Workshop shop) {
+            this.collector = collector;
+            this.shop = shop;
+        }
+
+        /** Adds a file that is at hand. */
+        void text(String name, String content, long millis) throws IOException {
+            stream(name, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE,
+                    Pipeline.Wanted.EVERYTHING, () -> Origin.none(millis));
+        }
+
+        /** Adds a JSON file. */
+        void json(String name, JsonNode content, long millis) throws IOException {
+            text(name, Json.pretty(content) + "\n", millis);
+        }
+
+        /** Adds what a stream holds, at most {@code most} bytes,
+                chosen by {@code wanted}; what is no text is left out and noted. */
+        void stream(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending) throws IOException {
+            add(name, raw, most, wanted, ending, false);
+        }
+
+        /** The same of an application's log, which tells of calls to Klaviyo. */
+        void log(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending) throws IOException {
+            add(name, raw, most, wanted, ending, true);
+        }
+
+        private void add(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending, boolean log)
+                throws IOException {
+            String path = path(name);
+            Tally tally = new Tally();
+            Part part = new Part(shop.folder, Integer.toHexString(System.identityHashCode(this)) + "-" + path.hashCode()
+                    + "-"
+                    + System.nanoTime(), shop.limit);
+            Pipeline.Carried carried;
+            try (LogSources.Reading reading = shop.told.reading(path, log)) {
+                carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, reading);
+            } catch (PlainInput.NotText e) {
+                part.close();
+                remark(name.replaceFirst("^log/", "") + " left out: " + e.getMessage());
+                return;
+            }
+            part.finish();
+            Origin origin = ending.origin();
+            List<String> notes = new ArrayList<>(ending.notes());
+            if (expired) {
+                notes.add("truncated: its time was up");
+            }
+            if (carried.trouble() != null) {
+                notes.add("reading stopped early: " + carried.trouble());
+            }
+            if (carried.leftOut() > 0) {
+                notes.add(carried.leftOut() + " bytes left out: they could not be redacted");
+            }
+            keep(new Item(path, collector, origin, part, tally, notes.stream().map(this::clean).toList()));
+        }
+
+        private synchronized void keep(Item item) throws IOException {
+            if (closed) {
+                item.part().close();
+                throw new IOException("its time was up");
+            }
+            items.add(item);
+        }
+
+        private String path(String name) {
+            StringBuilder path = new StringBuilder(collector.replaceFirst("/.*", ""));
+            for (String element : clean(name).split("/")) {
+                path.append('/').append(Archive.safe(element));
+            }
+            return shop.names.unique(path.toString());
+        }
+
+        /** Says that something is missing from an otherwise good collection. */
+        synchronized void remark(String remark) {
+            remarks.add(clean(remark));
+        }
+
+        /** Says that something went wrong; the rest goes on. */
+        synchronized void trouble(String trouble) {
+            troubles.add(clean(trouble));
+        }
+
+        /** A short text, redacted and on one line. */
+        String clean(String text) {
+            String head = text == null ? "" : text.substring(0, Math.min(text.length(), 20_000));
+            return Text.safe(shop.redactor.text(head), LONGEST_NOTE);
+        }
+
+        /** How many files it has given. */
+        synchronized int files() {
+            return items.size();
+        }
+
+        /** A program that is ended when the time is up. */
+        Tool.Running start(Tool.Command command, boolean merged) throws Tool.Failure {
+            Tool.Running child = shop.tool.start(command, merged);
+            synchronized (this) {
+                children.add(child);
+            }
+            if (expired) {
+                child.close();
+            }
+            return child;
+        }
+
+        /** Its time is up: streams end, programs are ended, and what came so far can be handed over. */
+        void expire() {
+            expired = true;
+            List<Tool.Running> running;
+            synchronized (this) {
+                running = List.copyOf(children);
+            }
+            running.forEach(Tool.Running::close);
+        }
+
+        /** No more is taken: how it ended. */
+        private synchronized Outcome outcome(String failure, long millis) {
+            closed = true;
+            List<String> why = new ArrayList<>(troubles);
+            if (failure != null) {
+                why.add(failure);
+            }
+            State state = !why.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
+            return new Outcome(collector, state, state == State.SKIPPED ? List.of(clean(skipped))
+                    : why, List.copyOf(remarks), millis,
+                    List.copyOf(items));
+        }
+
+        /** A stream that ends when the time is up. */
+        private final class Expiring extends FilterInputStream {
+            Expiring(InputStream stream) {
+                super(stream);
+            }
+
+            @Override
+            public int available() throws IOException {
+                return expired ? 0 : in.available();
+            }
+
+            @Override
+            public int read() throws IOException {
+                return expired ? -1 : in.read();
+            }
+
+            @Override
+            public int read(byte[] target, int offset, int length) throws IOException {
+                try {
+                    return expired ? -1 : in.read(target, offset, length);
+                } catch (IOException e) {
+                    // A killed child's pipe breaks; what came through it before is kept.
+                    if (expired) {
+                        return -1;
+                    }
+                    throw e;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,615 @@
+package runbook.bundle;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.SequenceInputStream;
+import java.math.BigInteger;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemLoopException;
+import java.nio.file.FileSystems;
+import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.nio.file.PathMatcher;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.Enumeration;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import runbook.Http;
+import runbook.Http.Answer;
+import runbook.Http.Fault;
+import runbook.Http.Reply;
+import runbook.Incident;
+import runbook.LogLine;
+import runbook.LogReader;
+import runbook.Settings.Problem;
+import runbook.Text;
+import runbook.Text.Json;
+import runbook.Tool;
+import runbook.bundle.Archive.Origin;
+import runbook.bundle.Collecting.Collector;
+import runbook.bundle.Collecting.Planned;
+import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Pipeline.Wanted;
+
+/** Where an application's logs are: files, what commands print, Loki, and in a drill the sandbox. */
+final class LogSources {
+    /**
+     * A command that prints logs. In its words {@code {}} is what was given, {@code {from}} and {@code {to}} the
+     * window in ISO 8601,
+     * with {@code -s} in seconds and {@code -ms} in milliseconds since 1970; a word with {@code {dir}} is left out
+     * where none is.
+     *
+     * @param kind   of the collector, and the folder its output is in
+     * @param merged whether the tool logs to standard error too
+     */
+    private record Row(String kind, boolean merged, String... words) { }
+
+    private static final Map<String, Row> COMMANDS = Map.of(
+            "journal", new Row("journal", false, "journalctl", "--no-pager", "--quiet", "--output=short-iso-precise",
+            "--utc",
+                    "--since=@{from-s}", "--until=@{to-s}", "--directory={dir}", "--unit={}"),
+            "docker", new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}", "--until", "{to}",
+            "{}"),
+            "gcp", new Row("gcp-logs", false, "gcloud", "logging", "read",
+                    "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
+                    "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)"),
+            "aws", new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name", "{}",
+                    "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text",
+                    "--query", "events[].[timestamp,logStreamName,message]"));
+    private static final List<String> PODS =
+            List.of("kubectl", "get", "pods", "--namespace", "{ns}", "--selector", "{}", "--output", "json");
+    private static final List<String> POD_LOG =
+            List.of("kubectl", "logs", "--namespace", "{ns}", "{}", "--container", "{c}", "--timestamps",
+            "--since-time", "{from}");
+
+    private LogSources() { }
+
+    /** All that the options name, in their order. */
+    static List<Collector> of(Bundle.Options options, Wanted wanted, Http http) {
+        List<Collector> all = new ArrayList<>();
+        options.logs.forEach(given -> all.add(new LogFiles(given, options.host().path("."), wanted)));
+        options.journal.forEach(unit -> all.add(command("journal", unit, options.journalDirectory, wanted)));
+        options.k8s.forEach(given -> all.add(pods(given, wanted)));
+        options.docker.forEach(container -> all.add(command("docker", container, null, wanted)));
+        options.gcp.forEach(filter -> all.add(command("gcp", filter, null, wanted)));
+        options.aws.forEach(group -> all.add(command("aws", group, null, wanted)));
+        options.lokiQueries.forEach(query -> all.add(new Loki(options.loki(), query, http, options.maxEach, wanted)));
+        return all;
+    }
+
+    // ---- what commands print
+
+    private record Command(String name, String file, Tool.Command command, boolean merged,
+            Wanted wanted) implements Collector {
+        @Override
+        public List<Planned> plan() {
+            return List.of(new Planned(command.shown(), -1));
+        }
+
+        @Override
+        public void collect(Sink sink) throws IOException, Tool.Failure {
+            print(sink, file, command, merged, wanted);
+        }
+    }
+
+    private static Collector command(String kind, String given, String folder, Wanted wanted) {
+        Row row = COMMANDS.get(kind);
+        Map<String, String> values = values(wanted, given);
+        values.put("{dir}", folder == null ? "" : folder);
+        List<String> words = new ArrayList<>();
+        for (String word : row.words) {
+            if (!(word.contains("{dir}") && folder == null || word.equals("--unit={}") && given.equals("*"))) {
+                words.add(filled(word, values));
+            }
+        }
+        return new Command("application/" + row.kind + " " + given, kind + "/" + (kind.equals("gcp") ? "logs" : given)
+                + ".log",
+                Tool.Command.of(words), row.merged, wanted);
+    }
+
+    private static Map<String, String> values(Wanted wanted, String given) {
+        Instant from = wanted.window().from();
+        Instant to = wanted.window().to();
+        return new HashMap<>(Map.of("{}", given, "{from}", from.toString(), "{to}", to.toString(),
+                "{from-s}", Long.toString(from.getEpochSecond()), "{to-s}", Long.toString(to.getEpochSecond() + 1),
+                "{from-ms}", Long.toString(from.toEpochMilli()), "{to-ms}", Long.toString(to.toEpochMilli())));
+    }
+
+    // Each place is filled once: what was given may look like a place.
+    private static String filled(String word, Map<String, String> values) {
+        StringBuilder filled = new StringBuilder();
+        for (int at = 0; at < word.length(); ) {
+            int end = word.charAt(at) == '{' ? word.indexOf('}', at) + 1 : 0;
+            String value = end > 0 ? values.get(word.substring(at, end)) : null;
+            filled.append(value == null ? word.substring(at, at + 1) : value);
+            at = value == null ? at + 1 : end;
+        }
+        return filled.toString();
+    }
+
+    /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
+    private static void print(Sink sink, String file, Tool.Command command, boolean merged, Wanted wanted)
+            throws IOException, Tool.Failure {
+        try (Tool.Running child = sink.start(command, merged)) {
+            Integer[] exit = new Integer[1];
+            sink.log(file, child.output(), Long.MAX_VALUE, wanted, () -> {
+                exit[0] = child.exit().orElse(null);
+                return new Origin(command.words().stream().map(sink::clean).toList(), exit[0],
+                        sink.clean(child.complaint()),
+                        child.millis());
+            });
+            if (exit[0] == null || exit[0] != 0) {
+                sink.trouble(command.program() + " ended with " + (exit[0] == null ? "no exit code yet" : "exit code "
+                        + exit[0])
+                        + ": " + sink.clean(child.complaint()));
+            }
+        }
+    }
+
+    // ---- pods: a list of them first, then a log of each container, and of the previous one of those restarted
+
+    private record Pods(String namespace, String selector, Wanted wanted) implements Collector {
+        @Override
+        public String name() {
+            return "application/k8s " + namespace + "/" + selector;
+        }
+
+        @Override
+        public List<Planned> plan() {
+            return List.of(new Planned(listing().shown(), -1),
+                    new Planned("kubectl logs of each of their containers, and of the previous ones of those restarted",
+                    -1));
+        }
+
+        private Tool.Command listing() {
+            return Tool.Command.of(PODS.stream().map(word -> filled(word, Map.of("{ns}", namespace, "{}", selector)))
+                    .toList());
+        }
+
+        @Override
+        public void collect(Sink sink) throws IOException, Tool.Failure {
+            JsonNode pods;
+            try (Tool.Running child = sink.start(listing(), false)) {
+                byte[] list = child.output().readNBytes(16 << 20);
+                if (!child.exit().equals(Optional.of(0))) {
+                    throw new IOException("kubectl ended with exit code " + child.exit().map(String::valueOf)
+                            .orElse("none yet")
+                            + ": " + child.complaint());
+                }
+                pods = Json.read(list);
+                sink.json("k8s/pods.json", states(pods), child.millis());
+            }
+            if (pods.path("items").isEmpty()) {
+                sink.trouble("no pod in " + namespace + " has " + selector);
+            }
+            for (JsonNode pod : pods.path("items")) {
+                for (String group : List.of("initContainerStatuses", "containerStatuses")) {
+                    for (JsonNode container : pod.path("status").path(group)) {
+                        logs(sink, pod.path("metadata").path("name").asText(), container);
+                    }
+                }
+            }
+        }
+
+        private void logs(Sink sink, String pod, JsonNode container) throws IOException, Tool.Failure {
+            Map<String, String> values = values(wanted, pod);
+            values.putAll(Map.of("{ns}", namespace, "{c}", container.path("name").asText()));
+            Tool.Command command = Tool.Command.of(POD_LOG.stream().map(word -> filled(word, values)).toList());
+            String file = "k8s/" + pod + "/" + container.path("name").asText();
+            print(sink, file + ".log", command, false, wanted);
+            if (container.path("restartCount").asInt() > 0) {
+                print(sink, file + "-previous.log", command.and("--previous"), false, wanted);
+            }
+        }
+
+        // Not the whole objects: their specifications hold environment variables.
+        private static JsonNode states(JsonNode pods) {
+            ObjectNode states = Json.object();
+            for (JsonNode pod : pods.path("items")) {
+                ObjectNode state = states.putObject(pod.path("metadata").path("name").asText());
+                state.set("phase", pod.path("status").path("phase"));
+                state.set("node", pod.path("spec").path("nodeName"));
+                state.set("containers", pod.path("status").path("containerStatuses"));
+            }
+            return states;
+        }
+    }
+
+    private static Collector pods(String given, Wanted wanted) {
+        int slash = given.indexOf('/');
+        if (slash < 1 || slash == given.length() - 1) {
+            throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
+        }
+        return new Pods(given.substring(0, slash), given.substring(slash + 1), wanted);
+    }
+
+    // ---- files
+
+    /** One file, all files below a folder, or all that match a pattern; rotated and gzipped ones too. */
+    private record LogFiles(String given, Path here, Wanted wanted) implements Collector {
+        private static final int DEEPEST = 16;
+        private static final int MOST = 2_000;
+
+        @Override
+        public String name() {
+            return "application/log " + given;
+        }
+
+        @Override
+        public List<Planned> plan() {
+            List<Planned> plan = new ArrayList<>();
+            try {
+                for (Path file : files(note -> plan.add(new Planned(note, -1)))) {
+                    plan.add(old(file) ? new Planned(file + ": last changed before the window, left out", -1)
+                            : new Planned(file.toString(), Files.size(file)));
+                }
+            } catch (IOException e) {
+                plan.add(new Planned(Incident.why(e), -1));
+            }
+            return plan;
+        }
+
+        @Override
+        public void collect(Sink sink) throws IOException {
+            List<Path> files = files(sink::remark);
+            for (Path file : files) {
+                try {
+                    if (old(file)) {
+                        sink.remark(file + " left out: last changed before the window");
+                    } else {
+                        add(file, sink);
+                    }
+                } catch (IOException e) {
+                    sink.remark(file + " left out: " + Incident.why(e));
+                }
+            }
+            if (files.isEmpty()) {
+                sink.trouble("no regular file found at " + given);
+            } else if (sink.files() == 0) {
+                sink.trouble("none of its " + files.size() + " files could be used");
+            }
+        }
+
+        private void add(Path file, Sink sink) throws IOException {
+            long start = System.nanoTime();
+            // Only what was there at the start: a log that grows as fast as it is read would never end.
+            long size = Files.size(file);
+            try (InputStream stream = Files.newInputStream(file)) {
+                sink.log("log/" + file, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : size, wanted,
+                        new Collecting.Ending() {
+                            @Override
+                            public Origin origin() {
+                                return Origin.none((System.nanoTime() - start) / 1_000_000);
+                            }
+
+                            @Override
+                            public List<String> notes() {
+                                return changed(file, size);
+                            }
+                        });
+            }
+        }
+
+        private static List<String> changed(Path file, long size) {
+            try {
+                long now = Files.size(file);
+                return now > size ? List.of("it grew while it was read: the new part is left out")
+                        : now < size ? List.of("it was cut short while it was read") : List.of();
+            } catch (IOException e) {
+                return List.of("it was moved away while it was read");
+            }
+        }
+
+        private boolean old(Path file) throws IOException {
+            return Files.getLastModifiedTime(file).toInstant().isBefore(wanted.window().from());
+        }
+
+        /** The files that are meant, newest last; what is no regular file is noted. */
+        private List<Path> files(Consumer<String> note) throws IOException {
+            Path path = path();
+            List<Path> files = new ArrayList<>();
+            if (path != null && Files.isDirectory(path)) {
+                walk(path, file -> true, files, note);
+            } else if (path != null && Files.exists(path)) {
+                keep(path, files, note);
+            } else if (given.matches(".*[*?\\[{].*")) {
+                // The part before the first special character is where to start looking.
+                int special = given.split("[*?\\[{]", 2)[0].lastIndexOf('/');
+                Path root = here.resolve(special < 0 ? "." : special == 0 ? "/" : given.substring(0, special))
+                        .normalize();
+                String pattern = special < 0 ? given : given.substring(special + 1);
+                PathMatcher matcher = FileSystems.getDefault().getPathMatcher("glob:" + pattern);
+                walk(root, file -> matcher.matches(root.relativize(file)), files, note);
+            } else {
+                throw new java.nio.file.NoSuchFileException(given);
+            }
+            files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified())
+                    .thenComparing(Comparator.naturalOrder()));
+            return files;
+        }
+
+        private Path path() {
+            try {
+                return here.resolve(given).normalize();
+            } catch (InvalidPathException e) {
+                return null;
+            }
+        }
+
+        private static void keep(Path file, List<Path> files, Consumer<String> note) {
+            if (!Files.isRegularFile(file)) {
+                note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
+            } else if (files.size() < MOST) {
+                files.add(file);
+            } else if (files.size() == MOST) {
+                note.accept("more than " + MOST + " files: the rest is left out");
+            }
+        }
+
+        private static void walk(Path root, PathMatcher matching, List<Path> files,
+                Consumer<String> note) throws IOException {
+            Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, new SimpleFileVisitor<>() {
+                @Override
+                public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+                    if (matching.matches(file)) {
+                        keep(file, files, note);
+                    }
+                    return FileVisitResult.CONTINUE;
+                }
+
+                @Override
+                public FileVisitResult visitFileFailed(Path file, IOException e) {
+                    note.accept(file + " left out: "
+                            + (e instanceof FileSystemLoopException ? "a link back to a folder above it"
+                            : Incident.why(e)));
+                    return FileVisitResult.CONTINUE;
+                }
+
+                @Override
+                public FileVisitResult postVisitDirectory(Path folder, IOException e) {
+                    return FileVisitResult.CONTINUE;
+                }
+            });
+        }
+    }
+
+    // ---- Loki
+
+    /** Grafana Loki's lines for a query, page by page ({@code /loki/api/v1/query_range}, forward). */
+    private record Loki(URI address, String query, Http http, Duration timeout, Wanted wanted) implements Collector {
+        private static final int PAGE = 2_000;
+        private static final int MOST_PAGES = 5_000;
+
+        private record Line(BigInteger nanos, String text) { }
+
+        @Override
+        public String name() {
+            return "application/loki " + query;
+        }
+
+        @Override
+        public List<Planned> plan() {
+            return List.of(new Planned(address + " " + query, -1));
+        }
+
+        @Override
+        public void collect(Sink sink) throws IOException {
+            long start = System.nanoTime();
+            Reading reading = new Reading();
+            sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted,
+                    () -> Origin.none((System.nanoTime() - start) / 1_000_000));
+            if (reading.trouble != null) {
+                sink.trouble(reading.trouble);
+            }
+        }
+
+        /** Pages as streams; each is asked for when the one before it has been read. */
+        private final class Reading implements Enumeration<InputStream> {
+            private BigInteger from = BigInteger.valueOf(wanted.window().from().toEpochMilli())
+                    .multiply(BigInteger.valueOf(1_000_000));
+            private Set<Line> atFrom = Set.of();
+            private int limit = PAGE;
+            private int pages;
+            private String trouble;
+            private byte[] nextElement = page();
+
+            @Override
+            public boolean hasMoreElements() {
+                return nextElement != null;
+            }
+
+            @Override
+            public InputStream nextElement() {
+                InputStream current = new ByteArrayInputStream(nextElement);
+                nextElement = page();
+                return current;
+            }
+
+            private byte[] page() {
+                if (trouble != null || pages++ >= MOST_PAGES) {
+                    return null;
+                }
+                Answer answer = http.get(URI.create(address + "/loki/api/v1/query_range?direction=forward&limit="
+                        + limit
+                        + "&start=" + from + "&end=" + wanted.window().to().toEpochMilli() + "000000&query="
+                        + URLEncoder.encode(query, StandardCharsets.UTF_8)), Map.of(), timeout);
+                if (answer instanceof Fault fault && fault.kind() == Http.Kind.TOO_LARGE && limit > 1) {
+                    limit = Math.max(1, limit / 4);
+                    return page();
+                }
+                if (!(answer instanceof Reply reply) || reply.status() != 200) {
+                    trouble = answer instanceof Reply reply ? "HTTP " + reply.status() + ": " + reply.text()
+                            : ((Fault) answer).words();
+                    return null;
+                }
+                // Lines of the very moment where the last page ended come again; older ones were not asked for.
+                List<Line> fresh = lines(reply.json()).stream()
+                        .filter(line -> line.nanos.compareTo(from) >= 0 && !atFrom.contains(line)).toList();
+                if (fresh.isEmpty()) {
+                    return null;
+                }
+                BigInteger last = fresh.get(fresh.size() - 1).nanos;
+                Set<Line> again = new HashSet<>(last.equals(from) ? atFrom : Set.of());
+                fresh.stream().filter(line -> line.nanos.equals(last)).forEach(again::add);
+                from = last;
+                atFrom = again;
+                return text(fresh).getBytes(StandardCharsets.UTF_8);
+            }
+        }
+
+        private static List<Line> lines(JsonNode json) {
+            List<Line> lines = new ArrayList<>();
+            for (JsonNode stream : json.path("data").path("result")) {
+                for (JsonNode value : stream.path("values")) {
+                    if (value.path(0).asText().matches("\\d{1,30}")) {
+                        lines.add(new Line(new BigInteger(value.path(0).asText()), value.path(1).asText()));
+                    }
+                }
+            }
+            lines.sort(Comparator.comparing(Line::nanos));
+            return lines;
+        }
+
+        private static String text(List<Line> lines) {
+            StringBuilder text = new StringBuilder();
+            for (Line line : lines) {
+                BigInteger[] parts = line.nanos.divideAndRemainder(BigInteger.valueOf(1_000_000_000));
+                text.append(Instant.ofEpochSecond(parts[0].longValue(), parts[1].longValue())).append(' ')
+                        .append(line.text).append('\n');
+            }
+            return text.toString();
+        }
+    }
+
+    // ---- what the logs tell, as they come by
+
+    /** Reads all logs while they are collected, redacted as they are: facts, and lines for a person to look at. */
+    static final class Told {
+        private static final int LOOKED_AT = 20;
+        private static final int CANDIDATES = 300;
+        private static final int MOST_KINDS = 4_000;
+        private static final int LONGEST = 160;
+
+        private final LogReader reader;
+        private final AtomicLong bytes = new AtomicLong();
+        private final Map<Long, String> lines = new HashMap<>();
+        private final Map<Long, Integer> counts = new HashMap<>();
+
+        Told(Wanted wanted) {
+            reader = new LogReader(wanted.zone(), wanted.window().from(), wanted.window().to(), name -> name, text ->
+                    text);
+        }
+
+        /** Something that comes by; {@code log} for an application's log. */
+        Reading reading(String name, boolean log) {
+            return new Reading(this, log ? reader.source(name) : null);
+        }
+
+        /** How much has come by. */
+        long bytes() {
+            return bytes.get();
+        }
+
+        LogReader reader() {
+            return reader;
+        }
+
+        private synchronized void sample(byte[] text, int length) {
+            int step = bytes.get() > 50_000_000 ? 64 : 1;
+            for (int start = 0, number = 0; start < length; number++) {
+                int end = start;
+                while (end < length && text[end] != '\n') {
+                    end++;
+                }
+                if (number % step == 0 && end - start > 20) {
+                    String line = new String(text, start, Math.min(end - start, LONGEST), StandardCharsets.ISO_8859_1);
+                    long kind = LogLine.kind(line, line.length());
+                    if (counts.size() < MOST_KINDS || counts.containsKey(kind)) {
+                        counts.merge(kind, 1, Integer::sum);
+                        lines.putIfAbsent(kind, line);
+                    }
+                }
+                start = end + 1;
+            }
+        }
+
+        /** The lines that are the least alike,
+                of the rarest kinds: where a name or a street would be that no rule can find. */
+        synchronized List<String> sample() {
+            List<String> rare = counts.entrySet().stream()
+                    .sorted(Comparator.comparing((Map.Entry<Long, Integer> kind) -> kind.getValue())
+                    .thenComparing(Map.Entry::getKey))
+                    .limit(CANDIDATES).map(kind -> new String(lines.get(kind.getKey())
+                    .getBytes(StandardCharsets.ISO_8859_1),
+                            StandardCharsets.UTF_8)).toList();
+            List<Set<String>> words = rare.stream().<Set<String>>map(line -> new HashSet<>(List.of(line.split("\\W+"))))
+                    .toList();
+            double[] nearest = new double[rare.size()];
+            List<String> chosen = new ArrayList<>();
+            while (chosen.size() < Math.min(LOOKED_AT, rare.size())) {
+                int least = 0;
+                for (int i = 1; i < nearest.length; i++) {
+                    least = nearest[i] < nearest[least] ? i : least;
+                }
+                chosen.add(Text.safe(rare.get(least), LONGEST));
+                for (int i = 0; i < nearest.length; i++) {
+                    nearest[i] = i == least ? 2 : Math.max(nearest[i], alike(words.get(i), words.get(least)));
+                }
+            }
+            return chosen;
+        }
+
+        private static double alike(Set<String> one, Set<String> other) {
+            long both = one.stream().filter(other::contains).count();
+            return both / (double) Math.max(1, one.size() + other.size() - both);
+        }
+    }
+
+    /** One stream that comes by. */
+    static final class Reading implements Pipeline.Listener, AutoCloseable {
+        private final Told told;
+        private final LogReader.Source source;
+
+        Reading(Told told, LogReader.Source source) {
+            this.told = told;
+            this.source = source;
+        }
+
+        @Override
+        public void take(byte[] text, int length) {
+            told.bytes.addAndGet(length);
+            if (source != null) {
+                source.take(text, 0, length);
+                told.sample(text, length);
+            }
+        }
+
+        @Override
+        public void close() {
+            if (source != null) {
+                source.end();
+            }
+        }
+    }
+}

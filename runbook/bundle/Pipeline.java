@@ -1,0 +1,434 @@
+package runbook.bundle;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InterruptedIOException;
+import java.nio.charset.StandardCharsets;
+import java.time.ZoneId;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
+import java.util.zip.Deflater;
+import runbook.LogLine;
+import runbook.Settings.Problem;
+import runbook.bundle.Archive.Part;
+import runbook.redact.Pieces;
+import runbook.redact.Pieces.Piece;
+import runbook.redact.Redactor;
+import runbook.redact.Redactor.Tally;
+import runbook.redact.Scan;
+
+/**
+ * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link
+ * Archive.Part} in their order.
+ * Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker that fails leaves its piece out.
+ *
+ * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
+ * would be:
+ * every piece is searched for the known values; every piece in which something was replaced is looked through by all
+ * rules once
+ * more (the same rules find the same in the same bytes, so one in which nothing was found has been looked through
+ * already); and so
+ * are the seams between pieces. The archive's read-back then proves by SHA-256 that it holds the very bytes that were
+ * looked
+ * through.
+ */
+final class Pipeline implements Closeable {
+    /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
+    private static final int MOST_WORKERS = 8;
+    private static final int SEAM = 4_096;
+
+    private final ExecutorService pool;
+    private final Redactor redactor;
+    /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no room. */
+    private final Semaphore room;
+    private final ConcurrentLinkedDeque<Worker> idle = new ConcurrentLinkedDeque<>();
+
+    Pipeline(Redactor redactor) {
+        int workers = Math.min(Runtime.getRuntime().availableProcessors(), MOST_WORKERS);
+        this.redactor = redactor;
+        this.room = new Semaphore(workers + 1);
+        this.pool = Executors.newFixedThreadPool(workers, task -> {
+            Thread thread = new Thread(task, "redact");
+            thread.setDaemon(true);
+            return thread;
+        });
+    }
+
+    /** What was collected could not be made safe to share: nothing of it is kept. */
+    static final class Unsafe extends Problem {
+        private static final int REFUSED = 42;
+
+        /** @param found what was found, and where; never a value */
+        Unsafe(String found) {
+            super(REFUSED, "refused: " + found + ". Nothing was kept; please report the rule and the file's kind");
+        }
+
+        static void unlessNone(Tally left) {
+            if (left.total() > 0) {
+                throw new Unsafe("secrets or personal data were left in what was collected (" + left.counts() + ")");
+            }
+        }
+    }
+
+    /** What came of a stream: bytes read, why it stopped early or null,
+            and how many bytes could not be judged or redacted. */
+    record Carried(long read, String trouble, long leftOut) { }
+
+    /** Is told of the redacted text as it comes by, in its order. */
+    interface Listener {
+        void take(byte[] text, int length);
+    }
+
+    /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
+    private record Block(byte[] packed, byte[] plain, long read, long leftOut) { }
+
+    /**
+     * Carries a whole stream, until its end, {@code limit} bytes or an interrupt.
+     *
+     * @throws Unsafe      when something secret is left in what came out
+     * @throws IOException when the part cannot be written
+     */
+    Carried carry(InputStream input, long limit, Wanted wanted, Tally tally, Part part,
+            Listener listener) throws IOException {
+        Pieces pieces = new Pieces(input, limit);
+        Underway underway = new Underway(part, listener);
+        try {
+            for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
+                if (Thread.currentThread().isInterrupted()) {
+                    return underway.carried("interrupted");
+                }
+                Piece next = piece;
+                underway.add(pool, () -> work(next, wanted, tally));
+            }
+            underway.takeAll();
+            return underway.carried(pieces.trouble());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof Unsafe unsafe) {
+                throw unsafe;
+            }
+            throw new IOException("redaction failed: " + e.getCause().getClass().getSimpleName());
+        } finally {
+            underway.cancel();
+        }
+    }
+
+    /** A text that is at hand. */
+    Carried carry(byte[] text, Tally tally, Part part) throws IOException {
+        return carry(new ByteArrayInputStream(text), Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, null);
+    }
+
+    private Block work(Piece piece, Wanted wanted, Tally tally) {
+        Worker worker = idle.pollLast();
+        Worker used = worker == null ? new Worker() : worker;
+        try {
+            Block block = used.work(piece, new Choice(wanted), redactor, tally);
+            idle.addLast(used);
+            return block;
+        } catch (Unsafe e) {
+            throw e;
+        } catch (RuntimeException | StackOverflowError e) {
+            // Fail closed: what could not be redacted stays out, and the manifest says how much it was.
+            used.deflater.end();
+            return new Block(new byte[0], new byte[0], piece.to() - piece.from(), piece.to() - piece.from());
+        }
+    }
+
+    @Override
+    public void close() {
+        pool.shutdownNow();
+        idle.forEach(worker -> worker.deflater.end());
+    }
+
+    /** A stream's pieces that are worked on, in their order. For one thread. */
+    private final class Underway {
+        private final Deque<Future<Block>> blocks = new ArrayDeque<>();
+        private final Part part;
+        private final Listener listener;
+        private byte[] before = new byte[0];
+        private long read;
+        private long leftOut;
+
+        Underway(Part part, Listener listener) {
+            this.part = part;
+            this.listener = listener;
+        }
+
+        void add(ExecutorService pool, Callable<Block> work)
+                throws IOException, InterruptedException, ExecutionException {
+            while (!blocks.isEmpty() && !room.tryAcquire()) {
+                takeFirst();
+            }
+            blocks.add(pool.submit(work));
+        }
+
+        void takeAll() throws IOException, InterruptedException, ExecutionException {
+            while (!blocks.isEmpty()) {
+                takeFirst();
+            }
+        }
+
+        private void takeFirst() throws IOException, InterruptedException, ExecutionException {
+            Block block = blocks.element().get();
+            remove();
+            lookThroughSeam(block.plain);
+            part.append(block.packed, block.plain);
+            if (listener != null) {
+                listener.take(block.plain, block.plain.length);
+            }
+            read += block.read;
+            leftOut += block.leftOut;
+        }
+
+        // What begins in one piece and ends in the next: whole lines where there are any, so that nothing looks cut
+        // off.
+        private void lookThroughSeam(byte[] plain) {
+            int head = Math.min(plain.length, SEAM);
+            byte[] seam = Arrays.copyOf(before, before.length + head);
+            System.arraycopy(plain, 0, seam, before.length, head);
+            if (before.length > 0 && head > 0) {
+                Tally left = new Tally();
+                redactor.cleaner(left).remaining(new Piece(seam, seam.length, before.length / 2, before.length));
+                Unsafe.unlessNone(left);
+            }
+            byte[] all = plain.length >= SEAM ? plain : seam;
+            before = Arrays.copyOfRange(all, Math.max(0, all.length - SEAM), all.length);
+        }
+
+        private void remove() {
+            blocks.remove();
+            if (!blocks.isEmpty()) {
+                room.release();
+            }
+        }
+
+        Carried carried(String trouble) {
+            return new Carried(read, trouble, leftOut);
+        }
+
+        void cancel() {
+            while (!blocks.isEmpty()) {
+                blocks.element().cancel(true);
+                remove();
+            }
+        }
+    }
+
+    /** What one thread needs, kept from piece to piece. */
+    private static final class Worker {
+        private final Deflater deflater = new Deflater(Deflater.BEST_SPEED, true);
+        private final ByteArrayOutputStream clean = new ByteArrayOutputStream(1 << 16);
+        private byte[] packed = new byte[1 << 16];
+
+        Block work(Piece piece, Choice choice, Redactor redactor, Tally tally) {
+            Tally found = new Tally();
+            Scan cleaner = redactor.cleaner(found);
+            cleaner.blankPrivateKeys(piece.data(), piece.length());
+            int unjudged = piece.blankWhatCannotBeJudged();
+            choice.choose(piece);
+            clean.reset();
+            cleaner.clean(choice.data, choice.length, choice.ownFrom, choice.ownTo, clean);
+            byte[] plain = clean.toByteArray();
+            if (found.total() > 0) {
+                Tally left = new Tally();
+                redactor.cleaner(left).remaining(plain, plain.length);
+                Unsafe.unlessNone(left);
+            }
+            tally.add(found.counts());
+            return new Block(deflate(plain), plain, piece.to() - piece.from(), unjudged);
+        }
+
+        private byte[] deflate(byte[] plain) {
+            deflater.reset();
+            deflater.setInput(plain);
+            int length = 0;
+            while (true) {
+                length += deflater.deflate(packed, length, packed.length - length, Deflater.SYNC_FLUSH);
+                if (length < packed.length) {
+                    return Arrays.copyOf(packed, length);
+                }
+                packed = Arrays.copyOf(packed, 2 * packed.length);
+            }
+        }
+    }
+
+    /**
+     * Which lines go into the bundle: those of the time that hold the words, and some lines around them.
+     *
+     * @param words   in either case; empty for every line
+     * @param around  lines of context before and after
+     * @param window  the time, or null for any
+     * @param zone    of times that name none
+     */
+    record Wanted(String words, int around, Bundle.Window window, ZoneId zone) {
+        static final Wanted EVERYTHING = new Wanted("", 0, null, ZoneId.of("UTC"));
+    }
+
+    /**
+     * Chooses lines of a stream's pieces, each alone. A line without a time is of the time of the line before it, as
+     * the lines of a
+     * stack trace are; where no time is found at all, lines are kept. Not for use by several threads.
+     */
+    private static final class Choice {
+        private static final int LINES_BACK = 200;
+
+        private final Wanted wanted;
+        private final byte[] lower;
+        private final byte[] upper;
+        private final LogLine.Stamps stamps;
+        private byte[] data = new byte[1 << 16];
+        private int length;
+        private int ownFrom;
+        private int ownTo;
+        // The last line whose time was asked for: lines without one ask for that of the line before them.
+        private int knownLine = -1;
+        private long knownTime;
+
+        Choice(Wanted wanted) {
+            this.wanted = wanted;
+            this.lower = wanted.words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            this.upper = wanted.words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            this.stamps = wanted.window == null ? null : new LogLine.Stamps(wanted.zone, wanted.window.to());
+        }
+
+        void choose(Piece piece) {
+            ownFrom = piece.from();
+            ownTo = piece.to();
+            if (lower.length == 0 && (stamps == null || all(piece))) {
+                data = piece.data();
+                length = piece.length();
+                return;
+            }
+            data = new byte[piece.data().length];
+            copyChosen(piece, piece.beginsWithinLine() ? 0 : piece.from(), piece.endsWithinLine() ? piece.length()
+                    : piece.to());
+        }
+
+        private void copyChosen(Piece piece, int from, int to) {
+            byte[] all = piece.data();
+            int before = 0;
+            int own = 0;
+            int done = from;
+            int around = lower.length == 0 ? 0 : wanted.around;
+            for (int line = 0; line < piece.length(); ) {
+                int hit = lower.length == 0 ? line : find(all, line, piece.length());
+                if (hit < 0) {
+                    break;
+                }
+                int start = lineStart(all, hit);
+                int end = lineEnd(all, hit, piece.length());
+                if (inWindow(all, start, end)) {
+                    int first = Math.max(done, back(all, start, around));
+                    int last = Math.min(to, forth(all, end, piece.length(), around));
+                    if (last > first) {
+                        before += Math.max(0, Math.min(last, piece.from()) - first);
+                        own += Math.max(0, Math.min(last, piece.to()) - Math.max(first, piece.from()));
+                        System.arraycopy(all, first, data, length, last - first);
+                        length += last - first;
+                        done = last;
+                    }
+                }
+                line = end;
+            }
+            ownFrom = before;
+            ownTo = before + own;
+        }
+
+        // Horspool's skips on the last letter alone: most bytes are never looked at.
+        private int find(byte[] all, int from, int to) {
+            int last = lower.length - 1;
+            for (int i = from + last; i < to; i++) {
+                if ((all[i] == lower[last] || all[i] == upper[last]) && matches(all, i - last)) {
+                    return i - last;
+                }
+            }
+            return -1;
+        }
+
+        private boolean matches(byte[] all, int start) {
+            for (int i = 0; i < lower.length - 1; i++) {
+                if (all[start + i] != lower[i] && all[start + i] != upper[i]) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        // Logs are written in the order of time: when a piece's first and last line are in the window, so is the rest.
+        private boolean all(Piece piece) {
+            long first = LogLine.NO_TIME;
+            for (int i = 0, at = piece.from(); i < LINES_BACK && at < piece.to() && first == LogLine.NO_TIME; i++) {
+                int end = lineEnd(piece.data(), at, piece.to());
+                first = stamps.find(piece.data(), at, end);
+                at = end;
+            }
+            long last = timeOf(piece.data(), lineStart(piece.data(), piece.to() - 1), piece.to());
+            return first != LogLine.NO_TIME && last != LogLine.NO_TIME && wanted.window.holds(first)
+                    && wanted.window.holds(last);
+        }
+
+        private boolean inWindow(byte[] all, int start, int end) {
+            long time = stamps == null ? LogLine.NO_TIME : timeOf(all, start, end);
+            return time == LogLine.NO_TIME || wanted.window.holds(time);
+        }
+
+        private long timeOf(byte[] all, int start, int end) {
+            long time = stamps.find(all, start, end);
+            int line = start;
+            for (int i = 0; i < LINES_BACK && time == LogLine.NO_TIME && line > 0; i++) {
+                int before = lineStart(all, line - 1);
+                time = before == knownLine ? knownTime : stamps.find(all, before, line);
+                line = before;
+            }
+            knownLine = start;
+            knownTime = time;
+            return time;
+        }
+
+        private static int lineStart(byte[] all, int at) {
+            int i = at;
+            while (i > 0 && all[i - 1] != '\n') {
+                i--;
+            }
+            return i;
+        }
+
+        private static int lineEnd(byte[] all, int at, int length) {
+            int i = at;
+            while (i < length && all[i] != '\n') {
+                i++;
+            }
+            return Math.min(length, i + 1);
+        }
+
+        private static int back(byte[] all, int start, int lines) {
+            int at = start;
+            for (int i = 0; i < lines && at > 0; i++) {
+                at = lineStart(all, at - 1);
+            }
+            return at;
+        }
+
+        private static int forth(byte[] all, int end, int length, int lines) {
+            int at = end;
+            for (int i = 0; i < lines && at < length; i++) {
+                at = lineEnd(all, at, length);
+            }
+            return at;
+        }
+    }
+}
