@@ -4,6 +4,7 @@ import static runbook.sandbox.WebServer.map;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
@@ -12,6 +13,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -23,7 +25,6 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Klaviyo.Revision;
 import runbook.Klaviyo.Revision.Phase;
@@ -43,12 +44,7 @@ final class FakeKlaviyo {
     static final Set<String> USUAL_SCOPES = Set.of("accounts:read", "events:read", "events:write", "lists:read", "lists:write",
             "metrics:read", "profiles:read", "profiles:write", "subscriptions:write", "webhooks:read",
             "credentials:read", "credentials:write");
-    static final Set<String> WITHOUT_EVENTS = USUAL_SCOPES.stream().filter(scope -> !scope.startsWith("events:"))
-            .collect(Collectors.toUnmodifiableSet());
-
     private static final String JSON_API = "application/vnd.api+json";
-    private static final String ALPHANUMERIC = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789";
-    private static final String HEX = "0123456789abcdef";
     // A line break or other control character in a header never gets past the edge (klaviyo-api-ruby issue 39). The JDK's
     // server has turned a folded line break or a tab into a space by now, and no credential has one inside.
     private static final Pattern UNSENDABLE = Pattern.compile("(?s).*[^\\x20-\\x7e].*|\\S+ \\S+\\s.*");
@@ -59,6 +55,8 @@ final class FakeKlaviyo {
             "2026-10-15");
     /** The API for keys came with this one. */
     private static final String BETA = "2026-07-15.pre";
+    /** What the edge says to a request that it will not even pass on. */
+    private static final Reply EDGE = html(400, "400 Bad Request").with("cf-ray", "-");
 
     // ---- what there is
 
@@ -73,36 +71,34 @@ final class FakeKlaviyo {
     /**
      * A collection that can be read.
      *
-     * @param count   of its resources
-     * @param usual   size of a page; {@code largest} is 0 where there is no {@code page[size]}
-     * @param fields  that {@code fields[type]} may name; what lies below one goes with it
-     * @param extra   the fields that come only when {@code additional-fields[type]} asks for them
+     * @param count  of the resources that are shown when no {@code page[size]} is given
+     * @param most   that it may ask for; 0 where there is no such parameter
+     * @param fields that {@code fields[type]} may name; what lies below one goes with it
+     * @param extra  those that come only when {@code additional-fields[type]} asks for them
      */
-    private record Collection(String type, String scope, Tier tier, int count, int usual, int largest, String fields, String extra) {
+    private record Collection(String type, String scope, Tier tier, int count, int most, String fields, String extra) {
         String path() {
             return "/api/" + type + "s";
         }
     }
 
-    private static final Collection KEYS = new Collection("api-key", "credentials:read", Tier.XS, 0, 0, 0,
+    private static final Collection KEYS = new Collection("api-key", "credentials:read", Tier.XS, 0, 0,
             "created id name redacted_key scopes status", "redacted_key");
     private static final List<Collection> COLLECTIONS = List.of(KEYS,
-            new Collection("account", "accounts:read", Tier.XS, 1, 1, 0, "contact_information id industry locale "
-                    + "preferred_currency public_api_key test_account timezone", ""),
-            new Collection("profile", "profiles:read", Tier.L, 25, 20, 100, "created email external_id first_name id image "
+            new Collection("account", "accounts:read", Tier.XS, 1, 0,
+                    "contact_information id industry locale preferred_currency public_api_key test_account timezone", ""),
+            new Collection("profile", "profiles:read", Tier.L, 20, 100, "created email external_id first_name id image "
                     + "last_event_date last_name locale location organization phone_number predictive_analytics properties "
                     + "subscriptions title updated", "predictive_analytics subscriptions"),
-            new Collection("list", "lists:read", Tier.L, 12, 10, 10, "created id name opt_in_process updated", ""),
-            new Collection("metric", "metrics:read", Tier.M, 14, 200, 0, "created id integration name updated", ""),
-            new Collection("event", "events:read", Tier.XL, 40, 200, 1000, "datetime event_properties id timestamp uuid", ""),
-            new Collection("webhook", "webhooks:read", Tier.XS, 1, 1, 0,
+            new Collection("list", "lists:read", Tier.L, 10, 10, "created id name opt_in_process updated", ""),
+            new Collection("metric", "metrics:read", Tier.M, 14, 0, "created id integration name updated", ""),
+            new Collection("event", "events:read", Tier.XL, 40, 1000, "datetime event_properties id timestamp uuid", ""),
+            new Collection("webhook", "webhooks:read", Tier.XS, 1, 0,
                     "created_at description enabled endpoint_url id name updated_at", ""),
-            new Collection("webhook-topic", "webhooks:read", Tier.XS, 4, 4, 0, "id", ""));
-    /** What else there is, by the beginning of its path, the longer ones first, and whose scope it needs. */
-    private static final List<String> FAMILIES = List.of("profile-subscription subscriptions", "profile-suppression subscriptions",
-            "coupon-code coupon-codes", "data-privacy data-privacy", "push-token push-tokens", "web-feed web-feeds", "event events",
-            "profile profiles", "list lists", "segment segments", "template templates", "tag tags", "coupon coupons",
-            "campaign campaigns", "catalog catalogs", "flow flows", "image images", "form forms", "review reviews");
+            new Collection("webhook-topic", "webhooks:read", Tier.XS, 4, 0, "id", ""));
+    /** What else there is, by the beginning of its path, the longer ones first: {@code profile-import-jobs} has the scopes of profiles. */
+    private static final List<String> FAMILIES = List.of("subscription", "coupon-code", "data-privacy", "push-token", "web-feed",
+            "event", "profile", "list", "segment", "template", "tag", "coupon", "campaign", "catalog", "flow", "image", "form", "review");
 
     // ---- accounts and credentials
 
@@ -119,12 +115,12 @@ final class FakeKlaviyo {
         volatile Set<String> scopes = USUAL_SCOPES;
         volatile boolean enabled = true;
 
-        private Credential(String id, Account account, String secret, String name, boolean oauth) {
+        private Credential(String id, Account account, String secret, String name) {
             this.id = id;
             this.account = account;
             this.secret = secret;
             this.name = name;
-            this.oauth = oauth;
+            oauth = !secret.startsWith("pk_");
         }
     }
 
@@ -140,55 +136,46 @@ final class FakeKlaviyo {
     }
 
     Account account(String organisation) {
-        return new Account(random(ALPHANUMERIC, 6), organisation);
+        return new Account(random("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", 6), organisation);
     }
 
     /** Makes a key of the newer form, {@code pk_}, site id, underscore, 34 hexadecimal digits. */
     Credential issue(Account account, String name) {
-        return add(account, "pk_" + account.id() + "_" + random(HEX, 34), name, false);
+        return add(account, "pk_" + account.id() + "_" + hex(34), name);
     }
 
     /** Makes an access token. */
     Credential authorize(Account account) {
-        return add(account, "at" + random(ALPHANUMERIC, 60), "Drill app", true);
+        return add(account, hex(64), "Drill app");
     }
 
-    private Credential add(Account account, String secret, String name, boolean oauth) {
-        // Shaped like a ULID; the number in it keeps the listing in the order of issue.
-        String id = "01K" + (10_000 + bySecret.size()) + random("0123456789ABCDEFGHJKMNPQRSTVWXYZ", 18);
-        Credential made = new Credential(id, account, secret, name, oauth);
+    // The id is shaped like a ULID; the number in it keeps the listing in the order of issue.
+    private Credential add(Account account, String secret, String name) {
+        String id = "01K" + (10_000 + bySecret.size()) + hex(18).toUpperCase(Locale.ROOT);
+        Credential made = new Credential(id, account, secret, name);
         bySecret.put(secret, made);
         return made;
     }
 
-    /** The credential of that value if it opens the account. */
+    /** The credential of that value if it opens its account. */
     Optional<Credential> accepted(String secret) {
-        return known(secret).filter(credential -> credential.enabled);
+        return Optional.ofNullable(secret).map(bySecret::get).filter(credential -> credential.enabled);
     }
 
-    Optional<Credential> known(String secret) {
-        return secret == null ? Optional.empty() : Optional.ofNullable(bySecret.get(secret));
+    Credential known(String secret) {
+        return bySecret.get(secret);
     }
 
-    /** An identifier: hexadecimal, and the same for the same name. No digest: loading its provider would cost 20 ms of start-up. */
-    static String hex(String name, int length) {
-        return text(new SplittableRandom(name.hashCode()), HEX, length);
+    String hex(int length) {
+        return random("0123456789abcdef", length);
     }
 
-    private static String text(SplittableRandom random, String alphabet, int length) {
+    private synchronized String random(String alphabet, int length) {
         StringBuilder text = new StringBuilder(length);
         while (text.length() < length) {
             text.append(alphabet.charAt(random.nextInt(alphabet.length())));
         }
         return text.toString();
-    }
-
-    synchronized String random(int length) {
-        return random(ALPHANUMERIC, length);
-    }
-
-    private synchronized String random(String alphabet, int length) {
-        return text(random, alphabet, length);
     }
 
     // ---- answering
@@ -203,21 +190,17 @@ final class FakeKlaviyo {
         } catch (Refusal refusal) {
             reply = refusal.reply;
         }
-        limits.put("server", "cloudflare");
-        limits.put("x-request-id", uniqueId());
-        limits.putIfAbsent("cf-ray", String.format("%016x-AMS", ThreadLocalRandom.current().nextLong()));
+        // Of these a throttled request has no limits (klaviyo-api-python issue 15): it ends before they are known.
         for (Map.Entry<String, Object> header : limits.entrySet()) {
-            // Klaviyo leaves the limits out of a 429 (klaviyo-api-python issue 15).
-            boolean fits = reply.status() != 429 || !header.getKey().startsWith("RateLimit");
-            reply = fits && !reply.headers().containsKey(header.getKey()) ? reply.with(header.getKey(), header.getValue()) : reply;
+            reply = reply.with(header.getKey(), header.getValue());
         }
-        return reply;
+        return reply.with("server", "cloudflare").with("x-request-id", uniqueId()).with("cf-ray", hex(16) + "-AMS");
     }
 
     private Reply handle(Request request, String path, Map<String, Object> limits) {
         String authorization = request.header("authorization");
         if (authorization != null && UNSENDABLE.matcher(authorization).matches()) {
-            throw edge();
+            throw new Refusal(EDGE);
         }
         Answers fault = fault(path);
         Revision revision = revision(request.header("revision"));
@@ -257,7 +240,7 @@ final class FakeKlaviyo {
         int turn = meant ? turns.computeIfAbsent(path, one -> new AtomicInteger()).getAndIncrement() : 0;
         Answers fault = meant && !now.answers().isEmpty() ? now.answers().get(turn % now.answers().size()) : Answers.OK;
         switch (fault) {
-            case CHALLENGE -> throw challenge();
+            case CHALLENGE -> throw new Refusal(html(403, "Just a moment...").with("cf-mitigated", "challenge"));
             case UNREACHABLE -> throw new Refusal(html(522, "Connection timed out"));
             case UNAVAILABLE -> throw error(503, "error", "A server error occurred.", "The service is temporarily unavailable.");
             // What Klaviyo's own back end says when it sheds load is not known (klaviyo-swift-sdk PR 619): no scope is named.
@@ -278,8 +261,8 @@ final class FakeKlaviyo {
             return method.equals("PATCH") ? "credentials:write" : null;
         }
         for (String family : List.of("GET", "POST", "PATCH", "DELETE").contains(method) ? FAMILIES : List.<String>of()) {
-            if (path.matches("/api/" + family.split(" ")[0] + "(s|-[a-z-]+)?(/.*)?")) {
-                return family.split(" ")[1] + (method.equals("GET") ? ":read" : ":write");
+            if (path.matches("/api/(profile-)?" + family + "(s|-[a-z-]+)?(/.*)?")) {
+                return family.replaceFirst("([^y])$", "$1s") + (method.equals("GET") ? ":read" : ":write");
             }
         }
         return null;
@@ -287,7 +270,7 @@ final class FakeKlaviyo {
 
     private Credential authenticate(String authorization) {
         String[] parts = String.valueOf(authorization).split(" ", 2);
-        boolean oauth = parts[0].equals("Bearer") && parts.length == 2 && !parts[1].startsWith("pk_");
+        boolean oauth = parts[0].equals("Bearer") && !parts[parts.length - 1].startsWith("pk_");
         if (parts.length != 2 || !oauth && !parts[0].equals("Klaviyo-API-Key")) {
             throw error(401, "not_authenticated", "Authentication credentials were not provided.",
                     "Missing or invalid authorization scheme. Please use Klaviyo-API-Key.");
@@ -315,10 +298,10 @@ final class FakeKlaviyo {
 
     private static Revision revision(String header) {
         if (header == null || header.isBlank()) {
-            throw invalid("A revision header is required, such as revision: " + newestRevision(Phase.STABLE) + ".");
+            throw invalid("A revision header is required, such as revision: " + Revision.NEWEST + ".", "pointer", "/data/");
         }
         Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
-                .orElseThrow(() -> invalid("The revision must have the form YYYY-MM-DD[.suffix]."));
+                .orElseThrow(() -> invalid("The revision must have the form YYYY-MM-DD[.suffix].", "pointer", "/data/"));
         if (revision.phase(today()) == Phase.FUTURE) {
             throw notFound("Unable to specify a future revision date");
         }
@@ -342,17 +325,18 @@ final class FakeKlaviyo {
     /** One fixed window of time. */
     private static final class Window {
         private final long length;
-        private long opened = -1;
+        private long opened;
         private int used;
 
         private Window(long length) {
             this.length = length;
         }
 
-        private void at(long now) {
-            long current = Math.floorDiv(now, length) * length;
-            used = current == opened ? used : 0;
-            opened = current;
+        /** How many requests it has seen, once the time is up to date. */
+        private int used(long now) {
+            used = now - opened < length ? used : 0;
+            opened = now - now % length;
+            return used;
         }
 
         private long secondsLeft(long now) {
@@ -363,22 +347,20 @@ final class FakeKlaviyo {
     /** Counts a request in its burst window (a second) and its steady one (a minute), which all keys of an account share. */
     private synchronized void throttle(Credential caller, String endpoint, Tier tier, boolean drained, Map<String, Object> limits) {
         long now = sandbox.millis();
-        Window[] pair = windows.computeIfAbsent(caller.account.id() + (caller.oauth ? " app " : " ") + endpoint,
+        Window[] both = windows.computeIfAbsent(caller.account.id() + (caller.oauth ? " app " : " ") + endpoint,
                 bucket -> new Window[] {new Window(1_000), new Window(60_000)});
-        pair[0].at(now);
-        pair[1].at(now);
-        pair[1].used = drained ? tier.steady : pair[1].used;
-        long wait = pair[1].used >= tier.steady ? pair[1].secondsLeft(now) : pair[0].used >= tier.burst ? pair[0].secondsLeft(now) : 0;
-        if (wait > 0) {
-            Refusal refusal = error(429, "throttled", "Request was throttled.", "Request was throttled. Expected available in "
-                    + wait + (wait == 1 ? " second." : " seconds."));
-            throw new Refusal(refusal.reply.with("Retry-After", wait));
+        boolean steady = both[1].used(now) >= tier.steady || drained;
+        if (both[0].used(now) >= tier.burst || steady) {
+            both[1].used = drained ? tier.steady : both[1].used;
+            long wait = both[steady ? 1 : 0].secondsLeft(now);
+            throw new Refusal(error(429, "throttled", "Request was throttled.", "Request was throttled. Expected available in "
+                    + wait + (wait == 1 ? " second." : " seconds.")).reply.with("Retry-After", wait));
         }
-        pair[0].used++;
-        pair[1].used++;
+        both[0].used++;
+        both[1].used++;
         limits.put("RateLimit-Limit", tier.steady);
-        limits.put("RateLimit-Remaining", tier.steady - pair[1].used);
-        limits.put("RateLimit-Reset", pair[1].secondsLeft(now));
+        limits.put("RateLimit-Remaining", tier.steady - both[1].used);
+        limits.put("RateLimit-Reset", both[1].secondsLeft(now));
     }
 
     // ---- reading
@@ -387,7 +369,7 @@ final class FakeKlaviyo {
         try {
             return request.parameters();
         } catch (IllegalArgumentException e) {
-            throw edge();
+            throw new Refusal(EDGE);
         }
     }
 
@@ -398,13 +380,13 @@ final class FakeKlaviyo {
             String value = String.join(",", parameter.getValue());
             List<String> allowed = List.of((name.equals("fields[" + collection.type + "]") ? collection.fields
                     : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "").split(" "));
-            boolean size = name.equals("page[size]") && collection.largest > 0;
+            boolean size = name.equals("page[size]") && collection.most > 0;
             if (parameter.getValue().size() > 1 || !size && allowed.contains("")) {
-                throw parameter(name, "'" + name + "' is not a valid query parameter for this endpoint, or is given twice.");
-            } else if (size && (!value.matches("[1-9]\\d{0,3}") || Integer.parseInt(value) > collection.largest)) {
-                throw parameter(name, "Page size must be an integer between 1 and " + collection.largest + ".");
+                throw invalid("'" + name + "' is not a valid query parameter for this endpoint, or is given twice.", "parameter", name);
+            } else if (size && (!value.matches("[1-9]\\d{0,3}") || Integer.parseInt(value) > collection.most)) {
+                throw invalid("Page size must be an integer between 1 and " + collection.most + ".", "parameter", name);
             } else if (!size && Stream.of(value.split(",", -1)).anyMatch(one -> !allowed.contains(one.split("\\.")[0]))) {
-                throw parameter(name, "Not an allowed value. Valid choices are: " + String.join(", ", allowed) + ".");
+                throw invalid("Not an allowed value. Valid choices are: " + String.join(", ", allowed) + ".", "parameter", name);
             }
         }
     }
@@ -414,12 +396,12 @@ final class FakeKlaviyo {
             return bySecret.values().stream().filter(one -> one.account.equals(account) && !one.oauth)
                     .sorted(Comparator.comparing(one -> one.id)).map(one -> shown(one, parameters)).toList();
         }
-        int size = parameters.containsKey("page[size]") ? Integer.parseInt(parameters.get("page[size]").get(0)) : collection.usual;
+        int size = parameters.containsKey("page[size]") ? Integer.parseInt(parameters.get("page[size]").get(0)) : collection.count;
         List<Map<String, Object>> page = new ArrayList<>();
-        for (int i = 0; i < Math.min(size, collection.count); i++) {
-            int index = i;
-            String id = collection.type.equals("account") ? account.id() : hex(account.id() + collection.type + index, 12);
-            page.add(resource(collection, id, parameters, field -> value(collection.type, field, account, index)));
+        for (int i = 1; i <= Math.min(size, collection.count); i++) {
+            int number = i;
+            String id = collection.type.equals("account") ? account.id() : String.format("%s%04d", account.id(), number);
+            page.add(resource(collection, id, parameters, field -> value(collection.type, field, account, number)));
         }
         return page;
     }
@@ -449,22 +431,21 @@ final class FakeKlaviyo {
     }
 
     /** Invented people and things, as far as somebody looks at them. */
-    private Object value(String type, String field, Account account, int index) {
+    private Object value(String type, String field, Account account, int number) {
+        Instant at = sandbox.at(sandbox.millis() - 90_000L * number).truncatedTo(ChronoUnit.SECONDS);
         return switch (field) {
             case "contact_information" -> map("organization_name", account.organisation(), "website_url", "https://www.example.com");
             case "public_api_key" -> account.id();
             case "test_account" -> false;
             case "timezone" -> "Europe/Amsterdam";
-            case "email" -> "drill.person." + index + "@example.com";
-            case "name" -> "Drill " + type + " " + (index + 1);
+            case "name" -> "Drill " + type + " " + number;
+            case "email" -> "drill.person." + number + "@example.com";
             case "location" -> map("city", "Utrecht", "country", "Netherlands");
-            case "created", "updated", "created_at", "updated_at", "last_event_date", "datetime" ->
-                sandbox.at(sandbox.millis() - 90_000L * index).truncatedTo(ChronoUnit.SECONDS).toString().replace("Z", "+00:00");
-            case "timestamp" -> sandbox.at(sandbox.millis() - 90_000L * index).getEpochSecond();
+            case "created", "updated", "created_at", "updated_at", "datetime" -> at.toString().replace("Z", "+00:00");
+            case "timestamp" -> at.getEpochSecond();
             case "enabled" -> true;
             // Klaviyo shows the address cut down to its origin.
             case "endpoint_url" -> sandbox.webhookUrl().resolve("/").toString().replaceAll("/$", "");
-            case "event_properties", "properties", "integration", "subscriptions", "predictive_analytics" -> map("drill", true);
             default -> null;
         };
     }
@@ -522,17 +503,17 @@ final class FakeKlaviyo {
 
     private static JsonNode document(Request request) {
         String type = String.valueOf(request.header("content-type"));
-        refuseUnless(type.startsWith(JSON_API) || type.startsWith("application/json"), "/data", "Content-Type must be " + JSON_API + ".");
+        refuseUnless(type.matches("application/(vnd\\.api\\+)?json.*"), "/data", "Content-Type must be " + JSON_API + ".");
         try {
             return Json.read(request.body()).path("data");
         } catch (IOException e) {
-            throw error(400, "invalid", "Invalid input.", "The request body is not valid JSON.", map("pointer", "/data"));
+            throw invalid("The request body is not valid JSON.", "pointer", "/data");
         }
     }
 
     private static void refuseUnless(boolean right, String pointer, String detail) {
         if (!right) {
-            throw error(400, "invalid", "Invalid input.", detail, map("pointer", pointer));
+            throw invalid(detail, "pointer", pointer);
         }
     }
 
@@ -554,8 +535,13 @@ final class FakeKlaviyo {
     }
 
     private static Refusal error(int status, String code, String title, String detail, Map<String, Object> source) {
-        return new Refusal(Reply.json(status, JSON_API, map("errors", List.of(map("id", uniqueId(), "status", status, "code", code,
-                "title", title, "detail", detail, "source", source, "links", map(), "meta", map())))));
+        Map<String, Object> error = map("id", uniqueId(), "status", status, "code", code, "title", title, "detail", detail,
+                "source", source, "links", map(), "meta", map());
+        return new Refusal(Reply.json(status, JSON_API, map("errors", List.of(error))));
+    }
+
+    private static Refusal invalid(String detail, String kind, String place) {
+        return error(400, "invalid", "Invalid input.", detail, map(kind, place));
     }
 
     private static Refusal notFound(String detail) {
@@ -566,27 +552,10 @@ final class FakeKlaviyo {
         return error(403, "permission_denied", "You do not have permission to perform this action.", detail);
     }
 
-    private static Refusal invalid(String detail) {
-        return error(400, "invalid", "Invalid input.", detail);
-    }
-
-    private static Refusal parameter(String name, String detail) {
-        return error(400, "invalid", "Invalid input.", detail, map("parameter", name));
-    }
-
-    /** What the CDN says to a client that it takes for a robot. */
-    private static Refusal challenge() {
-        return new Refusal(html(403, "Just a moment...").with("cf-mitigated", "challenge"));
-    }
-
-    /** What the edge says to a request that it will not even pass on. */
-    private static Refusal edge() {
-        return new Refusal(html(400, "400 Bad Request").with("cf-ray", "-"));
-    }
-
+    /** What the CDN in front of Klaviyo says by itself. */
     private static Reply html(int status, String title) {
         return Reply.text(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html lang=\"en-US\"><head><title>" + title
-                + "</title></head><body><center><h1>" + title + "</h1></center><hr><center>cloudflare</center></body></html>\n");
+                + "</title></head><body><h1>" + title + "</h1><hr><center>cloudflare</center></body></html>\n");
     }
 
     /** A UUID without the cost of a secure random number. */

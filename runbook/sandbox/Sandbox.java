@@ -10,10 +10,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
@@ -311,7 +313,10 @@ public class Sandbox implements AutoCloseable {
         page = next.page().orElse(null);
         since = Math.max(0, onset);
         key.enabled = next.holds() != Holds.REVOKED;
-        key.scopes = next.holds() == Holds.UNSCOPED ? FakeKlaviyo.WITHOUT_EVENTS : FakeKlaviyo.USUAL_SCOPES;
+        key.scopes = new HashSet<>(FakeKlaviyo.USUAL_SCOPES);
+        if (next.holds() == Holds.UNSCOPED) {
+            key.scopes.removeAll(Set.of("events:read", "events:write"));
+        }
         if (appKey == null || List.of(stale.secret, token.secret, key.secret).contains(appKey)) {
             appKey = (next.broken(Part.APP_KEY) ? stale : next.holds() == Holds.EXPIRED_TOKEN ? token : key).secret;
         }

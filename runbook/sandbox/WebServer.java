@@ -67,19 +67,13 @@ final class WebServer implements AutoCloseable {
             return values == null ? null : String.join(",", values);
         }
 
-        /** The parameters of the query, and of a form that was posted, in order, decoded, a repeated one with all its values. */
+        /**
+         * The query's parameters in order, decoded, a repeated one with all its values. Malformed escapes are an
+         * {@link IllegalArgumentException}.
+         */
         Map<String, List<String>> parameters() {
-            Map<String, List<String>> parameters = form(query);
-            if (String.valueOf(header("content-type")).startsWith("application/x-www-form-urlencoded")) {
-                parameters.putAll(form(new String(body, StandardCharsets.UTF_8)));
-            }
-            return parameters;
-        }
-
-        /** Malformed escapes are an {@link IllegalArgumentException}. */
-        private static Map<String, List<String>> form(String encoded) {
             Map<String, List<String>> parameters = new LinkedHashMap<>();
-            for (String pair : encoded.split("&")) {
+            for (String pair : query.split("&")) {
                 if (!pair.isEmpty()) {
                     String[] halves = pair.split("=", 2);
                     parameters.computeIfAbsent(decode(halves[0]), name -> new ArrayList<>())
@@ -111,9 +105,10 @@ final class WebServer implements AutoCloseable {
             return text(status, type, Json.line(Json.of(body)));
         }
 
+        /** With one more header; one that is there stays as it is. */
         Reply with(String name, Object value) {
             Map<String, String> more = new LinkedHashMap<>(headers);
-            more.put(name, value.toString());
+            more.putIfAbsent(name, value.toString());
             return new Reply(status, type, body, more);
         }
     }
