@@ -388,9 +388,10 @@ public final class Cli {
 
     /** Options that have a value without being given, each with where it stands. */
     private static List<String> elsewhere(CommandSpec spec, Values values) {
-        return spec.options().stream().flatMap(option -> values.of(name(option)).stream()
-                .map(value -> option.longestName() + " " + Text.safe(Launcher.open(value.text()), 80)
-                        + "   (" + value.source() + ")")).toList();
+        return spec.options().stream().flatMap(option -> values.of(name(option)).stream().map(value -> {
+            String shown = name(option).equals("key-command") ? "…" : Text.safe(Launcher.open(value.text()), 80);
+            return option.longestName() + " " + shown + "   (" + value.source() + ")";
+        })).toList();
     }
 
     private static int headingOf(OptionSpec option) {

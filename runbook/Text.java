@@ -289,7 +289,7 @@ public final class Text {
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> row) {
             Map<String, T> rows = new LinkedHashMap<>();
-            rows(origin, text).fields().forEachRemaining(field ->
+            rows(origin, text).properties().forEach(field ->
                     rows.put(field.getKey(), row(origin, field.getKey(), field.getValue(), team, row)));
             return rows;
         }
@@ -385,7 +385,7 @@ public final class Text {
             }
             Map<String, Object> values = new LinkedHashMap<>();
             if (node != null) {
-                node.fields().forEachRemaining(entry ->
+                node.properties().forEach(entry ->
                         values.put(entry.getKey(), component(field + "." + entry.getKey(), entry.getValue(), inner)));
             }
             return Collections.unmodifiableMap(values);

@@ -80,11 +80,12 @@ class SettingsTest {
 
     @Test
     void helpAndVerboseSayWhereAValueComesFromAndHideItsLogin() throws IOException {
-        person("triage.timeout=7s\ncatalog=acme");
+        person("triage.timeout=7s\ncatalog=acme\nkey-command=vault -t hvs.s3cret");
         String help = triage("--help").env("KLAVIYO_PROMETHEUS_URL", "https://ann:s3cret@prom.example").run().out();
         String set = "Set already:\\s+(.*\\s+)*--timeout 7s +\\(.*\\.klaviyo-runbook\\.properties\\)";
         assertTrue(Pattern.compile(set).matcher(help).find(), help);
         assertTrue(help.contains("--prometheus https://prom.example   (KLAVIYO_PROMETHEUS_URL)"), help);
+        assertFalse(help.contains("s3cret"), help);
         Run.Result verbose = triage("-v", "--drill", "healthy").run();
         assertTrue(verbose.out().contains("--timeout 7s"), verbose.toString());
     }
