@@ -75,7 +75,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -195,7 +197,11 @@ class Triage implements Callable<Integer> {
         }
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
                 .map(text -> Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
-        CompletableFuture<Map<String, Wording>> wording = CompletableFuture.supplyAsync(() -> Wording.all(shared.templates()));
+        // Read beside the checks: it takes as long as a request or two.
+        FutureTask<Map<String, Wording>> table = new FutureTask<>(() -> Wording.all(shared.templates()));
+        Thread reader = new Thread(table, "diagnoses");
+        reader.setDaemon(true);
+        reader.start();
         Settings settings = settings();
         if (curl) {
             return curlCommands(settings);
@@ -204,14 +210,14 @@ class Triage implements Callable<Integer> {
             return fleet(settings);
         }
         if (preflight) {
-            return preflight(settings, wording.join());
+            return preflight(settings, wording(table));
         }
         if (screen.verbose()) {
             drillBanner();
             screen.line("Klaviyo triage at " + screen.time(Instant.now()) + ", at most " + Durations.words(shared.timeout()) + " ...");
         }
         Findings findings = look(settings);
-        Verdict found = Verdict.of(findings, wording.join());
+        Verdict found = Verdict.of(findings, wording(table));
         Recorded recorded = record(paged.map(found::since).orElse(found));
         Verdict verdict = recorded.verdict;
         show(verdict, recorded.incident);
@@ -222,6 +228,17 @@ class Triage implements Callable<Integer> {
             shared.print(json(verdict, recorded.incident));
         }
         return verdict.exitCode();
+    }
+
+    private static Map<String, Wording> wording(Future<Map<String, Wording>> table) {
+        try {
+            return table.get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof RuntimeException problem ? problem : new IllegalStateException(e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted", e);
+        }
     }
 
     // ---- what to look at

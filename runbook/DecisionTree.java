@@ -133,6 +133,7 @@ public final class DecisionTree {
                             leaf(P1, KEY_INVALID, "key revoked or rotated: verify and rotate")),
                     branch("403", leaf(P3, SCOPE_MISSING, "missing scope: check the key's scopes")),
                     branch("429", THROTTLED),
+                    branch("no 429 yet, and one caller runs away", leaf(P3, RUNAWAY_LOOP, "stop that caller")),
                     branch("400", leaf(P3, PAYLOAD_INVALID, "payload validation error")),
                     branch("410", leaf(P1, REVISION_RETIRED, "the app pins a retired revision")),
                     branch("other 4xx", leaf(P3, PAYLOAD_INVALID, "what the app sends or asks for is refused")),
@@ -451,6 +452,9 @@ public final class DecisionTree {
             // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
             if (found.appSees("403") && !found.symptoms().containsKey(Symptom.CDN_BLOCK) && !shedsLoad(found)) {
                 answers.add("403");
+            }
+            if (oneCallerRuns(found) && !found.appSees("429")) {
+                answers.add("no 429 yet, and one caller runs away");
             }
             if (found.appStatuses().anyMatch(AppErrors::otherRefusal)) {
                 answers.add("other 4xx");

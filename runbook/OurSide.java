@@ -197,7 +197,7 @@ public final class OurSide {
         }
 
         static String words(Map<String, Long> byStatus) {
-            return byStatus.entrySet().stream().map(one -> one.getKey() + (one.getValue() > 0 ? " × " + one.getValue() : ""))
+            return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey()) + (one.getValue() > 0 ? " × " + one.getValue() : ""))
                     .collect(Collectors.joining(", "));
         }
 

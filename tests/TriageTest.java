@@ -1,4 +1,5 @@
 import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -143,6 +144,105 @@ class TriageTest {
         }
     }
 
+    @ParameterizedTest(name = "{0} lines of {1}: {3}")
+    @CsvSource(delimiter = '|', value = {
+        "4200 | POST /api/events                | 202 | runaway-loop P3  | POST /api/events 4,200 a minute (limit 3,500), 100 % of calls",
+        "40   | POST /api/events                | 401 | stale-app-key P1 | the application gets 401 × 40; first failure",
+        "40   | GET /api/profiles               | 200 | healthy          | the application gets no errors from Klaviyo",
+        "40   | port 8401, 401.50 EUR, 401 ms   | 0   | healthy          | no call to Klaviyo in its 40 lines"})
+    void theApplicationsLogIsReadAsItIs(int lines, String call, int status, String verdict, String says) throws IOException {
+        StringBuilder log = new StringBuilder();
+        String minute = Instant.now().minusSeconds(60).toString().substring(0, 17);
+        for (int i = 0; i < lines; i++) {
+            log.append(minute).append(String.format("%02dZ INFO shop.OrderSync - ", i * 60 / lines))
+                    .append(status == 0 ? call : "klaviyo " + call + " -> " + status).append('\n');
+        }
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Path file = Files.writeString(Tree.temporary("log").resolve("app.log"), log);
+            for (String from : List.of(file.toString(), "-")) {
+                TriageRun run = TriageRun.of(Run.script("triage").args("--log", from, "--api-url", sandbox.apiUrl().toString(),
+                        "--status-url", sandbox.statusUrl().toString()).stdin(log.toString())
+                        .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(file.getParent()));
+                assertTrue(run.verdict().startsWith(verdict.strip().replace("healthy", "healthy -")), run.toString());
+                assertTrue(run.check("app-log").contains(says), run.check("app-log"));
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource({"409, PATCH that one", "413, split the batch", "202, send a unique_id of your own"})
+    void aStatusThatIsNoIncidentHasALineOfAdvice(String status, String advice) throws IOException {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Run.Result result = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).args("--observed", status).run();
+            assertTrue(Json.read(result.out()).path("actions").toString().contains(advice), result.toString());
+        }
+    }
+
+    @Test
+    void whatKlaviyoAnswersIsRedactedEverywhere() throws IOException {
+        String personal = "jane.doe@example.com called +15551234567 with client_secret=s3cr3t-0f-acme-shop9";
+        String error = "{\"errors\":[{\"code\":\"invalid\",\"detail\":\"" + personal + "\"}]}";
+        Map<String, ScriptedServer.Answer> answers = Map.of("/api/", ScriptedServer.Answer.json(400, error),
+                "/api/v2/", ScriptedServer.Answer.json(200, "{\"status\":{\"description\":\"" + personal + "\"},\"incidents\":[{\"name\":\""
+                        + personal + "\",\"incident_updates\":[{\"body\":\"" + personal + "\"}]}]}"),
+                "/api/v1/query", ScriptedServer.Answer.json(400, "{\"status\":\"error\",\"error\":\"" + personal + "\"}"),
+                "/health", ScriptedServer.Answer.json(503, "{\"status\":\"" + personal + "\"}"));
+        Path folder = Tree.temporary("triage");
+        try (ScriptedServer server = new ScriptedServer(answers)) {
+            Run.Result result = Run.script("triage").args(TriageRun.pointedAt(server.uri())).args("--json", "-v", "--announce", "both")
+                    .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17)).cwd(folder).run();
+            StringBuilder all = new StringBuilder(result.out() + result.err());
+            try (Stream<Path> files = Files.walk(folder)) {
+                for (Path file : files.filter(Files::isRegularFile).toList()) {
+                    all.append(Files.readString(file));
+                }
+            }
+            assertTrue(result.exit() > 10 && all.toString().contains("\"diagnosed\""), result.toString());
+            Stream.of("jane.doe", "5551234567", "s3cr3t-0f").forEach(secret -> assertFalse(all.toString().contains(secret),
+                    secret + " in " + all));
+        }
+    }
+
+    @Test
+    void theTimeToRespondCountsFromWhenSomebodyWasPaged() throws IOException {
+        Path folder = Tree.temporary("triage");
+        Run.Result result = Run.script("triage").args("--drill", "outage", "--json", "--paged-at", "10 min ago").cwd(folder).run();
+        Instant due = Instant.parse(Json.read(result.out()).path("respondBy").asText());
+        assertTrue(due.isBefore(Instant.now().plusSeconds(310)), result.toString());
+        String journal = Files.readString(Path.of(Json.read(result.out()).path("incident").asText()).resolve("journal.jsonl"));
+        assertTrue(journal.contains("paged; triage found klaviyo-outage"), journal);
+        assertEquals(2, Run.run("triage", "--drill", "outage", "--paged-at", "soon").exit());
+    }
+
+    @Test
+    void inPeacetimeItSaysWhatAnIncidentWouldMiss() throws IOException {
+        Run triage = Run.script("triage").args("--drill", "healthy", "--preflight", "--json").cwd(Tree.temporary("triage"))
+                .env("KLAVIYO_RUNBOOK_COMMAND", "true").env("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/xyz");
+        Run.Result result = triage.run();
+        JsonNode checks = Json.read(result.out()).path("checks");
+        Map<String, String> outcomes = StreamSupport.stream(checks.spliterator(), false)
+                .collect(Collectors.toMap(check -> check.path("name").asText(), check -> check.path("outcome").asText()));
+        assertEquals("ok ok ok ok skipped skipped", Stream.of("scopes", "slack", "rotate-key", "postmortem", "stores", "logs")
+                .map(outcomes::get).collect(Collectors.joining(" ")), result.toString());
+        assertEquals(14, result.exit(), "something would be missed");
+        assertFalse(result.toString().contains("xyz"), result.toString());
+    }
+
+    @Test
+    void aTeamsOwnTextsStartFromTheBuiltInOnes() throws IOException {
+        Path folder = Tree.temporary("triage").resolve("ours");
+        assertEquals(0, Run.run("triage", "--export-templates", folder.toString()).exit());
+        assertTrue(names(folder).containsAll(Set.of("diagnoses.json", "slack.md", "scenarios.json")), names(folder).toString());
+        Path table = folder.resolve("diagnoses.json");
+        Files.writeString(table, Files.readString(table).replace("Klaviyo refuses the private key", "Call Ana. The key is refused"));
+        Run triage = Run.script("triage").args("--drill", "revoked-key", "--templates", folder.toString(), "-q");
+        assertTrue(triage.cwd(folder.getParent()).run().out().contains("Call Ana"));
+        Files.writeString(table, Files.readString(table).replace("\"impact\": \"Every call", "\"imapct\": \"Every call"));
+        Run.Result broken = triage.run();
+        assertEquals(2, broken.exit(), broken.toString());
+        assertTrue(broken.err().contains("diagnoses.json, ") && broken.err().contains("words.imapct"), broken.toString());
+    }
+
     @Test
     void withoutAKeyThePageStillLeads() throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start("outage")) {
@@ -240,6 +340,8 @@ class TriageTest {
         "--key-file /nowhere     | --key-file",
         "--key-command false     | --key-command",
         "--announce everybody    | --announce",
+        "--revision 2026‑07‑15   | is no revision: write YYYY-MM-DD",
+        "--log /nowhere          | --log /nowhere cannot be read",
         "--nosuch                | --nosuch"})
     void wrongUsageIsOneLineThatNamesTheOption(String arguments, String expected) {
         Run.Result result = Run.run("triage", arguments.strip().split(" "));
@@ -259,6 +361,9 @@ class TriageTest {
         assertEquals(8, commands.size(), result.out());
         commands.forEach(command -> assertTrue(command.contains("-gsS") && command.contains("--max-time"), command));
         assertFalse(result.out().contains("0f0f"), result.out());
+        Run.Result json = Run.run("triage", "--curl", "--json", "--webhook-url", "https://x.example/in/?a=1&token=s3cr3t");
+        assertEquals(8, assertDoesNotThrow(() -> Json.read(json.out()).path("commands").size() - 1), json.toString());
+        assertFalse(json.toString().contains("s3cr3t"), json.toString());
         assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
         String drill = Run.run("triage", "--curl", "--drill", "outage").out();
         assertTrue(drill.contains("https://a.klaviyo.com/api/accounts") && !drill.contains("127.0.0.1"), "a drill's sandbox is gone: " + drill);
