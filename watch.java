@@ -2,6 +2,7 @@
 //JAVA 17+
 //DESCRIPTION Watches Klaviyo recover, and tells people the moment it has, not before
 //SOURCES runbook/ApiChecks.java
+//SOURCES runbook/Chart.java
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
@@ -15,6 +16,7 @@
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
+//SOURCES runbook/Page.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
@@ -41,50 +43,19 @@
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
 //SOURCES runbook/sandbox/WebServer.java
-//SOURCES runbook/watching/Backlog.java
-//SOURCES runbook/watching/Chart.java
-//SOURCES runbook/watching/ChartPage.java
-//SOURCES runbook/watching/Condition.java
-//SOURCES runbook/watching/Face.java
-//SOURCES runbook/watching/Goal.java
-//SOURCES runbook/watching/Happening.java
-//SOURCES runbook/watching/Herald.java
 //SOURCES runbook/watching/History.java
-//SOURCES runbook/watching/Hook.java
-//SOURCES runbook/watching/LiveFace.java
-//SOURCES runbook/watching/LiveTerminal.java
-//SOURCES runbook/watching/Mark.java
-//SOURCES runbook/watching/Markup.java
-//SOURCES runbook/watching/Messenger.java
-//SOURCES runbook/watching/Observer.java
+//SOURCES runbook/watching/Keeper.java
+//SOURCES runbook/watching/LiveView.java
+//SOURCES runbook/watching/Memory.java
 //SOURCES runbook/watching/Pace.java
-//SOURCES runbook/watching/Page.java
-//SOURCES runbook/watching/Panel.java
-//SOURCES runbook/watching/Past.java
-//SOURCES runbook/watching/Plan.java
-//SOURCES runbook/watching/Reading.java
-//SOURCES runbook/watching/RetryQueue.java
-//SOURCES runbook/watching/Round.java
-//SOURCES runbook/watching/RoundJson.java
-//SOURCES runbook/watching/RoundLog.java
-//SOURCES runbook/watching/Scribe.java
-//SOURCES runbook/watching/Series.java
-//SOURCES runbook/watching/Snapshot.java
-//SOURCES runbook/watching/Sparkline.java
-//SOURCES runbook/watching/State.java
+//SOURCES runbook/watching/Rounds.java
 //SOURCES runbook/watching/Telling.java
-//SOURCES runbook/watching/Ticker.java
-//SOURCES runbook/watching/TimeScale.java
-//SOURCES runbook/watching/Update.java
-//SOURCES runbook/watching/VendorLog.java
 //SOURCES runbook/watching/Watching.java
-//SOURCES runbook/watching/Watchkeeper.java
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
-//DEPS org.jline:jline-terminal:4.5.0
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
@@ -106,6 +77,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -123,17 +95,14 @@ import runbook.Cli;
 import runbook.Screen;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.Message.Slack;
-import runbook.watching.Face;
-import runbook.watching.Goal;
-import runbook.watching.Hook;
-import runbook.watching.LiveFace;
-import runbook.watching.LiveTerminal;
-import runbook.watching.Plan;
-import runbook.watching.Snapshot;
-import runbook.watching.State;
+import runbook.Tool;
+import runbook.watching.Keeper.Goal;
+import runbook.watching.LiveView;
 import runbook.watching.Telling;
 import runbook.watching.Watching;
+import runbook.watching.Watching.Face;
+import runbook.watching.Watching.Plan;
+import runbook.Message.Slack;
 
 @Command(name = "watch", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -227,12 +196,12 @@ class Watch implements Callable<Integer> {
         screen = shared.screen();
         Plan plan = new Plan(settings, checks(settings), goal, pause,
                 orDefault(max, 4 * 3_600_000L, 180_000), drill() ? DRILL_SPEED : 1,
-                Optional.of(backlog), incident(), Path.of(Incident.BASE));
+                backlog, incident(), shared.incidents());
         Telling.Choice telling = telling();
         Watching watching;
         int exit;
         // The terminal is given back before the end is told, or it would go with the view.
-        try (Face face = face()) {
+        try (Face face = face(telling.tool())) {
             watching = new Watching(plan, telling, face);
             exit = watching.run();
         }
@@ -328,22 +297,18 @@ class Watch implements Callable<Integer> {
         if (post && webhook.isEmpty()) {
             throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         }
-        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Hook.of("--exec", line)),
-                orDefault(remind, 1_200_000, 20_000), announce != null && announce != Audience.external,
-                announce != null && announce != Audience.internal, Optional.ofNullable(lead));
+        return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
+                Tool.of(shared.host(), Duration.ofSeconds(30)), orDefault(remind, 1_200_000, 20_000),
+                announce != null && announce != Audience.external, announce != null && announce != Audience.internal,
+                Optional.ofNullable(lead), shared.templates());
     }
 
     // ---- what people see
 
-    private Face face() {
-        if (!shared.json() && shared.host().terminal() && LiveTerminal.capable(shared.host().environment().get("TERM"))) {
-            try {
-                return new LiveFace(LiveTerminal.open(screen.either("u", "a").equals("u"), screen.colored()));
-            } catch (IOException | RuntimeException e) {
-                // A terminal that cannot be taken over (no stty, a strange type) still shows lines.
-            }
-        }
-        return new LineFace(screen, shared.json(), shared.drill());
+    private Face face(Tool tool) {
+        Optional<LiveView> view = shared.json() ? Optional.empty()
+                : LiveView.open(shared.host(), tool, screen.either("u", "a").equals("u"), screen.colored());
+        return view.isPresent() ? view.get() : new Lines();
     }
 
     private void end(Watching watching, int exit) throws IOException {
@@ -364,8 +329,8 @@ class Watch implements Callable<Integer> {
 
     private void draw(Watching watching) {
         try {
-            String picture = chart.toString().toLowerCase().endsWith(".svg") ? watching.chart().svg() : watching.chart().html();
-            Files.writeString(chart, picture, StandardCharsets.UTF_8);
+            boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
+            Files.writeString(shared.host().path(chart.toString()), watching.chart(page), StandardCharsets.UTF_8);
             screen.line("Chart: " + chart);
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
@@ -373,50 +338,23 @@ class Watch implements Callable<Integer> {
     }
 
     /** One line an event; with {@code --json}, one object a round and an event as well. */
-    private final class LineFace implements Face {
-        private final Screen screen;
-        private final boolean json;
-        private final Optional<String> drill;
-
-        private LineFace(Screen screen, boolean json, Optional<String> drill) {
-            this.screen = screen;
-            this.json = json;
-            this.drill = drill;
-        }
-
+    private final class Lines implements Face {
         @Override
         public synchronized void event(Instant at, String kind, String words, JsonNode data) {
-            screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + drill.map(scenario -> " DRILL").orElse("")
+            screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + shared.drill().map(scenario -> " DRILL").orElse("")
                     + String.format("  %-13s  ", kind) + words);
-            if (json) {
+            if (shared.json()) {
                 ObjectNode line = Json.object().put("schema", 1).put("type", "event").put("at", at.toString())
-                        .put("drill", drill.orElse(null))
-                        .put("event", kind).put("summary", words);
-                print(line.set("data", data));
+                        .put("drill", shared.drill().orElse(null)).put("event", kind).put("summary", words);
+                shared.printLine(line.set("data", data));
             }
         }
-
-        @Override
-        public void state(State state) { }
 
         @Override
         public synchronized void round(Supplier<JsonNode> round) {
-            if (json) {
-                print(round.get());
+            if (shared.json()) {
+                shared.printLine(round.get());
             }
         }
-
-        private void print(JsonNode line) {
-            shared.printLine(line);
-        }
-
-        @Override
-        public boolean idle(Duration most, Supplier<Snapshot> shot) throws InterruptedException {
-            Thread.sleep(most.toMillis());
-            return false;
-        }
-
-        @Override
-        public void close() { }
     }
 }

@@ -623,7 +623,7 @@ public final class Chart {
                     Mark mark = marks.get(i);
                     row += ROW + 1;
                     shape(mark.shape, 31, row - 4, Integer.toString(i + 1));
-                    text("soft", 50, row, when(mark) + "  " + mark.words + (mark.source.isEmpty() ? "" : " · " + mark.source), 150);
+                    text("soft", 50, row, when(mark) + " " + mark.words + (mark.source.isEmpty() ? "" : " · " + mark.source), 150);
                 }
                 if (left > 0) {
                     row += ROW;

@@ -109,9 +109,10 @@ class MessageTest {
         assertSays(external, "We are checking that no data was lost and will say so here.");
         assertHides(external, "No data loss", "is being queued");
         assertSays(first.withDataLoss(DataLoss.NOT_EXPECTED).external(TEXTS), "No data loss is expected.");
-        assertSays(outage(State.RESOLVED).external(TEXTS), "We are checking that no data was lost",
+        assertSays(outage(State.RESOLVED).external(TEXTS), "We are checking that no data was lost and will say so here.",
+                "Next update: when we have checked that no data was lost");
+        assertSays(outage(State.RESOLVED).withDataLoss(DataLoss.NONE).external(TEXTS), "No data was lost.",
                 "Next update: this is the last one");
-        assertSays(outage(State.RESOLVED).withDataLoss(DataLoss.NONE).external(TEXTS), "No data was lost.");
     }
 
     @Test

@@ -20,14 +20,14 @@ import runbook.Key;
 import runbook.Klaviyo.Revision;
 import runbook.Settings;
 import runbook.Incident;
+import runbook.Tool;
 import runbook.sandbox.ControlledSandbox;
-import runbook.watching.Face;
-import runbook.watching.Goal;
-import runbook.watching.Plan;
-import runbook.watching.Snapshot;
-import runbook.watching.State;
+import runbook.watching.Keeper.Goal;
 import runbook.watching.Telling;
 import runbook.watching.Watching;
+import runbook.watching.Watching.Face;
+import runbook.watching.Watching.Plan;
+import runbook.watching.Watching.Shot;
 
 /**
  * {@code ./jbang bench watch [--rounds N]}: what a watch of days costs. N rounds (10,000) of every check, journal and all,
@@ -153,16 +153,16 @@ final class WatchBench {
                     Duration.ofMillis(1),
                     Duration.ofDays(9),
                     SPEED,
-                    Optional.of("klaviyo_retry_queue_depth"),
+                    "klaviyo_retry_queue_depth",
                     Optional.of(Incident.at(Path.of("incident"))),
                     Path.of("."));
             try (Watching watching = new Watching(
                     plan,
-                    new Telling.Choice(
-                            Optional.empty(), Optional.empty(), Duration.ofDays(9), false, false, Optional.empty()),
+                    new Telling.Choice(Optional.empty(), Optional.empty(), new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""),
+                            Duration.ofDays(9), false, false, Optional.empty(), Settings.Templates.builtIn()),
                     child)) {
                 watching.run();
-                child.report(watching.chart().svg().length());
+                child.report(watching.chart(false).length());
             }
             System.exit(0);
         }
@@ -216,15 +216,11 @@ final class WatchBench {
         public void event(Instant at, String kind, String words, JsonNode data) { }
 
         @Override
-        public void state(State state) { }
-
-        @Override
-        public boolean idle(Duration most, Supplier<Snapshot> shot) throws InterruptedException {
+        public void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
             Thread.sleep(1);
-            return made >= rounds;
+            if (made >= rounds) {
+                throw new InterruptedException();
+            }
         }
-
-        @Override
-        public void close() { }
     }
 }

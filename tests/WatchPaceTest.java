@@ -14,9 +14,11 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Klaviyo.Endpoint;
 import runbook.watching.Pace;
-import runbook.watching.Ticker;
+import runbook.watching.Watching.Ticker;
 
 /** Whatever the interval, no endpoint gets more than a tenth of its quota in any minute; and time that is not the wall clock's. */
 class WatchPaceTest {
@@ -124,9 +126,17 @@ class WatchPaceTest {
 
     @Test
     void whenEveryQuotaIsSpentTheNextRoundWaits() {
-        Pace pace = new Pace(List.of("network", "auth"), Duration.ofSeconds(1), 1, () -> 0.5);
+        Pace pace = new Pace(List.of("status-page", "auth"), Duration.ofSeconds(1), 1, () -> 0.5);
         pace.made(pace.due(0), 0);
         assertEquals(60_600, pace.next());
+    }
+
+    @Test
+    void aCheckWithoutAQuotaDoesNotWaitForOneThatHasOne() {
+        Pace pace = new Pace(List.of("status-page", "auth", "app"), Duration.ofSeconds(5), 1, () -> 0.5);
+        pace.made(pace.due(0), 0);
+        assertEquals(5_000, pace.next());
+        assertEquals(Set.of("status-page", "app"), pace.due(5_000));
     }
 
     @Test
@@ -146,34 +156,23 @@ class WatchPaceTest {
         assertTrue(pace.due(31_000).contains("auth"));
     }
 
-    @Test
-    void aWallClockThatJumpsChangesNothingBecauseOnlyMonotonicClocksAreRead() {
-        AtomicLong awake = new AtomicLong(1_000_000);
-        Ticker ticker = Ticker.of(awake::get, awake::get);
-        awake.addAndGet(30_000);
-        assertEquals(30_000, ticker.millis());
-    }
-
-    @Test
-    void timeAsleepCountsThoughTheMonotonicClockStoodStill() {
-        AtomicLong awake = new AtomicLong(1_000_000);
-        AtomicLong always = new AtomicLong(77_000_000);
-        Ticker ticker = Ticker.of(awake::get, always::get);
-        awake.addAndGet(30_000);
-        always.addAndGet(30_000 + 3_600_000);
-        assertEquals(3_630_000, ticker.millis());
-        awake.addAndGet(10_000);
-        always.addAndGet(10_000);
-        assertEquals(3_640_000, ticker.millis());
-    }
-
-    @Test
-    void aSecondClockThatGoesBackwardsIsIgnored() {
-        AtomicLong awake = new AtomicLong(1_000_000);
-        AtomicLong always = new AtomicLong(77_000_000);
-        Ticker ticker = Ticker.of(awake::get, always::get);
-        awake.addAndGet(30_000);
-        always.set(0);
-        assertEquals(30_000, ticker.millis());
+    @ParameterizedTest(name = "{2}")
+    @CsvSource({
+        "30000 0,                30000,   nothing happens",
+        "30000 3600000 10000 0,  3640000, asleep for an hour: the monotonic clock stood still",
+        "30000 -86400000,        30000,   the wall clock is set back by a day",
+        "30000 -3600000 1000 3600000, 3631000, set back by an hour and then asleep for one",
+        "30000 900 30000 900 30000 900, 90000, a wall clock that drifts"})
+    void timeIsThatOfTheMonotonicClockAndTimeAsleepCounts(String steps, long elapsed, String why) {
+        AtomicLong monotonic = new AtomicLong(1_000_000);
+        AtomicLong wall = new AtomicLong(77_000_000_000L);
+        Ticker ticker = new Ticker(monotonic::get, wall::get);
+        String[] each = steps.split(" ");
+        for (int i = 0; i < each.length; i += 2) {
+            monotonic.addAndGet(Long.parseLong(each[i]));
+            wall.addAndGet(Long.parseLong(each[i]) + Long.parseLong(each[i + 1]));
+            ticker.millis();
+        }
+        assertEquals(elapsed, ticker.millis(), why);
     }
 }

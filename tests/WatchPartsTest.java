@@ -1,6 +1,5 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.StringReader;
@@ -13,24 +12,22 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import javax.xml.parsers.DocumentBuilderFactory;
-import org.jline.utils.AttributedString;
 import org.junit.jupiter.api.Test;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 import runbook.Text.Json;
-import runbook.Settings.Problem;
 import runbook.Incident.Event;
-import runbook.watching.Chart;
-import runbook.watching.Condition;
 import runbook.watching.History;
-import runbook.watching.Hook;
-import runbook.watching.Panel;
-import runbook.watching.Past;
-import runbook.watching.Reading;
-import runbook.watching.Reading.Result;
-import runbook.watching.Snapshot;
-import runbook.watching.State;
-import runbook.watching.Update;
+import runbook.watching.Keeper.Condition;
+import runbook.watching.Keeper.Reading;
+import runbook.watching.Keeper.Result;
+import runbook.watching.Keeper.State;
+import runbook.watching.LiveView;
+import runbook.watching.LiveView.Note;
+import runbook.watching.Memory;
+import runbook.watching.Memory.Past;
+import runbook.watching.Rounds;
+import runbook.watching.Watching.Shot;
 
 /** The parts of watch that need neither a network nor a process: what the journal tells, the screen's layout, the chart, a command's words. */
 class WatchPartsTest {
@@ -92,28 +89,19 @@ class WatchPartsTest {
     }
 
     @Test
-    void anUpdateOfTheVendorsIsToldOnceAlsoAcrossRestarts() {
-        Update update = new Update("abc", BEGAN, "API down", "monitoring", "A fix is in.");
-        Update next = new Update("abc", BEGAN.plusSeconds(60), "API down", "monitoring", "Still fine.");
-        Past past = Past.of(List.of(event(0, "watch", "note", Map.of("kind", "status-page", "update", update.id()))));
-        assertEquals(Set.of(update.id()), past.updates());
-        assertFalse(past.updates().contains(next.id()));
-    }
-
-    @Test
     void whatWasToBeToldIsUntoldUntilEachWayHasConfirmedIt() {
         Event change = event(0, "watch", "degraded", Map.of("state", "degraded", "tell", List.of("exec", "slack")));
         Event executed = event(1, "watch", "note", Map.of("channel", "exec", "of", change.at().toString()));
         Event posted = event(2, "watch", "announced", Map.of("channel", "slack", "of", change.at().toString()));
-        assertEquals(List.of(new Past.Untold(change, Set.of("exec", "slack"))), Past.of(List.of(change)).untold());
-        assertEquals(List.of(new Past.Untold(change, Set.of("slack"))), Past.of(List.of(change, executed)).untold());
+        assertEquals(List.of(new Memory.Untold(change, Set.of("exec", "slack"))), Past.of(List.of(change)).untold());
+        assertEquals(List.of(new Memory.Untold(change, Set.of("slack"))), Past.of(List.of(change, executed)).untold());
         assertEquals(List.of(), Past.of(List.of(change, executed, posted)).untold());
     }
 
     @Test
     void aGapThatAnEarlierWatchMarkedStaysOneInTheChart() {
         Event gap = event(600, "watch", "note", Map.of("kind", "gap", "from", BEGAN, "to", BEGAN.plusSeconds(600)));
-        assertEquals(List.of(new Past.Unseen(BEGAN, BEGAN.plusSeconds(600))), Past.of(List.of(gap)).gaps());
+        assertEquals(List.of(new Memory.Unseen(BEGAN, BEGAN.plusSeconds(600))), Past.of(List.of(gap)).gaps());
     }
 
     @Test
@@ -126,125 +114,115 @@ class WatchPartsTest {
         assertEquals(List.of(), past.untold());
     }
 
-    // ---- --exec
-
-    @Test
-    void aCommandIsSplitIntoWordsAndNothingInItIsExpanded() {
-        Map<String, List<String>> cases = Map.of(
-                "notify", List.of("notify"),
-                "  notify  a\tb ", List.of("notify", "a", "b"),
-                "'my tool' \"a b\" c\\ d", List.of("my tool", "a b", "c d"),
-                "a '' \"\"", List.of("a", "", ""),
-                "a$HOME `id` *.java ; rm", List.of("a$HOME", "`id`", "*.java", ";", "rm"),
-                "say \"she said \\\"hi\\\"\" 'back\\slash'", List.of("say", "she said \"hi\"", "back\\slash"),
-                "x=\"1 2\"3", List.of("x=1 23"));
-        cases.forEach((line, words) -> assertEquals(words, Hook.of("--exec", line).words(), line));
-    }
-
-    @Test
-    void aQuoteThatStaysOpenOrNothingAtAllIsWrongUsage() {
-        for (String line : List.of("say 'hi", "say \"hi", "", "   ")) {
-            assertTrue(
-                    assertThrows(Problem.class, () -> Hook.of("--exec", line))
-                            .getMessage()
-                            .startsWith("--exec: "),
-                    line);
-        }
-    }
-
     // ---- the live view
 
-    private static Snapshot snapshot(String words) {
+    private static final List<String> CHECKS =
+            List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors", "webhook");
+
+    private static Shot shot(State state, String failing, String words, Duration due, boolean posts) {
         History history = new History();
         List<Reading> readings = new ArrayList<>();
-        for (String check : List.of(
-                "status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors", "webhook")) {
-            Result result = check.equals("auth") ? Result.BAD : check.equals("webhook") ? Result.UNKNOWN : Result.GOOD;
+        for (String check : CHECKS) {
+            Result result = check.matches(failing) ? Result.BAD : check.equals("webhook") ? Result.UNKNOWN : Result.GOOD;
             readings.add(new Reading(check, result, true, 12_345, words));
         }
         for (int round = 0; round < 200; round++) {
             history.add(round * 1_000L, readings);
         }
-        readings.set(2, new Reading("auth", Result.BAD, false, 12_345, words));
-        List<Condition> conditions = List.of(
-                new Condition("rounds", true, "3 of 3 good rounds in a row"),
-                new Condition("status-page", false, words));
-        return new Snapshot(
-                Optional.of("flapping"),
-                BEGAN,
-                State.FLAPPING,
-                Duration.ofHours(30),
-                Optional.of(Duration.ofDays(3)),
-                readings,
-                history,
-                Map.of("auth", Duration.ofSeconds(40)),
-                conditions,
-                Optional.of(new Update("k", BEGAN, words, "identified", words)),
-                123_456,
-                Optional.of(Duration.ofSeconds(12)),
-                Optional.of(Duration.ofMinutes(-3)),
-                2,
-                List.of(words, words, words));
+        readings.replaceAll(one -> one.check().equals("auth") ? new Reading("auth", one.result(), false, 12_345, words) : one);
+        return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(30), Optional.of(Duration.ofDays(3)), readings,
+                history, Map.of("auth", Duration.ofSeconds(40)),
+                List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"), new Condition("status-page", false, words)),
+                Optional.of(new Rounds.Update("k", BEGAN, words, "identified", words)), 123_456,
+                Optional.of(Duration.ofSeconds(12)), Optional.of(due), posts, 2);
+    }
+
+    private static Shot flapping(String words) {
+        return shot(State.FLAPPING, "auth", words, Duration.ofMinutes(-3), false);
+    }
+
+    private static List<Note> notes(String... words) {
+        List<Note> notes = new ArrayList<>();
+        for (String one : words) {
+            notes.add(new Note(BEGAN.plusSeconds(90 - notes.size()), one.split(" ")[0], one.substring(one.indexOf(' ') + 1)));
+        }
+        return notes;
+    }
+
+    private static String shown(Shot shot, List<Note> notes, int columns, int rows, boolean unicode) {
+        return String.join("\n", LiveView.lay(shot, notes, columns, rows, unicode, false));
     }
 
     @Test
     void noLineIsWiderThanTheTerminalAndNoPictureHigher() {
-        for (String words : List.of(
-                "short", "a very long sentence that goes on ".repeat(20), "日本語のとても長い文章".repeat(20), "🔥".repeat(90))) {
-            for (int columns = 60; columns <= 200; columns++) {
+        for (String words : List.of("short", "a very long sentence that goes on ".repeat(20), "日本語のとても長い文章".repeat(20),
+                "🔥".repeat(90))) {
+            Shot shot = flapping(words);
+            for (int columns = 60; columns <= 200; columns += 7) {
                 for (int rows : new int[] {5, 12, 24, 60}) {
-                    List<AttributedString> lines = Panel.lay(snapshot(words), columns, rows, true, true);
-                    int wide = columns;
+                    List<String> lines = LiveView.lay(shot, notes("blip " + words), columns, rows, true, false);
                     assertTrue(lines.size() <= rows, lines.size() + " lines on " + rows);
-                    lines.forEach(line ->
-                            assertTrue(line.columnLength() < wide, line.columnLength() + " of " + wide + ": " + line));
+                    for (String line : lines) {
+                        assertTrue(LiveView.width(line) < columns, LiveView.width(line) + " of " + columns + ": " + line);
+                    }
                 }
             }
         }
+        assertEquals(2 * 2 + 1 + 2, LiveView.width("日本a\u0301🔥"), "wide ones count twice, marks on letters not at all");
     }
 
     @Test
     void onALowTerminalTheStateTheFailuresAndTheConditionsStay() {
-        String low = text(Panel.lay(snapshot("HTTP 503"), 80, 9, true, false));
-        for (String needed : List.of(
-                "DRILL flapping",
-                "! FLAPPING for 1 d 6 h",
-                "✗ auth",
-                "3 of 3 good rounds",
-                "HTTP 503",
-                "next round in 12 s",
-                "overdue by 3 min")) {
+        String low = shown(flapping("HTTP 503"), notes(), 80, 9, true);
+        for (String needed : List.of("DRILL flapping", "! FLAPPING for 1 d 6 h", "✗ auth", "3 of 3 good rounds", "HTTP 503",
+                "next round in 12 s", "▶ MESSAGE TO PEOPLE OVERDUE by 3 min")) {
             assertTrue(low.contains(needed), needed + " in\n" + low);
         }
     }
 
     @Test
     void everythingThatIsAskedForIsOnAnOrdinaryTerminal() {
-        String shown = text(Panel.lay(snapshot("HTTP 503"), 100, 40, true, false));
-        for (String needed : List.of(
-                "incident began 3 d ago",
-                "✗ auth                 0 %",
-                "××××",
-                "(again in 41 s)",
-                "✓ network            100 %",
-                "– webhook",
-                "Klaviyo at 2026-11-23T03:00:00Z, identified",
-                "123456 requests spent",
-                "2 messages not accepted yet",
-                "q leaves")) {
-            assertTrue(shown.contains(needed), needed + " in\n" + shown);
+        String all = shown(flapping("HTTP 503"), notes(), 100, 40, true);
+        for (String needed : List.of("incident began 3 d ago; now 03:00:00 UTC", "✗ auth                 0 %", "××××", "(again in 41 s)",
+                "✓ network            100 %", "– webhook", "Klaviyo at 03:00:00, identified", "123456 requests spent",
+                "2 messages not accepted yet", "Ctrl-C leaves")) {
+            assertTrue(all.contains(needed), needed + " in\n" + all);
         }
     }
 
     @Test
-    void withoutSymbolsInItsCharacterSetTheTerminalGetsPlainAscii() {
-        String plain = text(Panel.lay(snapshot("café – 日本"), 100, 40, false, false));
-        assertTrue(plain.chars().allMatch(c -> c == '\n' || c >= 0x20 && c < 0x7f), plain);
-        assertTrue(plain.contains("x auth"), plain);
+    void allFailingIsDownAndSomeFailingIsDegraded() {
+        assertTrue(shown(shot(State.DEGRADED, "(?!status).*", "503", Duration.ofHours(1), false), notes(), 80, 24, true)
+                .contains("✗ DOWN for"));
+        assertTrue(shown(shot(State.DEGRADED, "auth", "503", Duration.ofHours(1), false), notes(), 80, 24, true)
+                .contains("✗ DEGRADED for"));
+        String starting = shown(shot(State.STARTING, "-", "503", Duration.ofHours(1), false), notes(), 80, 24, true);
+        assertTrue(starting.contains("… STARTING: nothing is decided yet"), starting);
     }
 
-    private static String text(List<AttributedString> lines) {
-        return lines.stream().map(AttributedString::toString).collect(Collectors.joining("\n"));
+    @Test
+    void aMessageThatAPersonHasToSendStandsOutAndOneThatWatchPostsDoesNot() {
+        assertTrue(shown(shot(State.DEGRADED, "auth", "503", Duration.ofMinutes(3), false), notes(), 80, 12, true)
+                .contains("▶ MESSAGE TO PEOPLE DUE in 3 min"));
+        String posted = shown(shot(State.DEGRADED, "auth", "503", Duration.ofMinutes(3), true), notes(), 80, 12, true);
+        assertTrue(posted.contains("next post to Slack in 3 min") && !posted.contains("MESSAGE"), posted);
+    }
+
+    @Test
+    void onEightyByTwentyFourTheNewestEventWinsOverOldOnesAndOverDrafts() {
+        List<Note> notes = notes("draft message-2-external.md", "draft message-2-internal.md", "degraded auth: HTTP 503",
+                "blip 1 failed round", "draft message-1-internal.md");
+        String low = shown(flapping("HTTP 503"), notes, 80, 16, true);
+        assertTrue(low.contains("03:01:28 degraded: auth") && !low.contains("draft") && !low.contains("blip"), low);
+        String high = shown(flapping("HTTP 503"), notes, 80, 30, true);
+        assertTrue(high.indexOf("degraded: auth") < high.indexOf("blip: 1 failed"), high);
+    }
+
+    @Test
+    void withoutSymbolsInItsCharacterSetTheTerminalGetsPlainAscii() {
+        String plain = shown(flapping("café – 日本"), notes("blip é"), 100, 40, false);
+        assertTrue(plain.chars().allMatch(c -> c == '\n' || c >= 0x20 && c < 0x7f), plain);
+        assertTrue(plain.contains("x auth"), plain);
     }
 
     // ---- the chart
@@ -252,19 +230,17 @@ class WatchPartsTest {
     private static final String HOSTILE =
             "</script><script>alert(1)</script> & \"quoted\" '\u001b[31m\u0000\uffff ]]> <svg onload=x>";
 
-    private static Chart chart(History history, List<Event> events) {
-        return new Chart(
-                history, BEGAN, BEGAN.minusSeconds(600), BEGAN.plusSeconds(3_600), events, Optional.of("flapping"));
+    private static String chart(boolean page, History history, List<Event> events) {
+        return history.drawn(page, BEGAN::plusMillis, BEGAN.minusSeconds(600), BEGAN.plusSeconds(3_600), events,
+                Optional.of("flapping"));
     }
 
-    private static History history(String check) {
+    private static History history(String check, int rounds) {
         History history = new History();
-        for (int round = 0; round < 3_000; round++) {
+        for (int round = 0; round < rounds; round++) {
             boolean good = round % 400 > 30;
-            history.add(
-                    round * 1_200L,
-                    List.of(new Reading(
-                            check, good ? Result.GOOD : Result.BAD, true, good ? 120 + round % 50 : 15, "")));
+            long took = good ? 120 + round % 50 : 15;
+            history.add(round * 1_200L, List.of(new Reading(check, good ? Result.GOOD : Result.BAD, true, took, "")));
         }
         history.hole(1_200_000, 1_500_000);
         return history;
@@ -278,57 +254,47 @@ class WatchPartsTest {
 
     @Test
     void theChartIsWellFormedAndNothingFromOutsideBecomesMarkup() throws Exception {
-        List<Event> events = List.of(new Event(
-                BEGAN, HOSTILE, HOSTILE, HOSTILE, Json.of(Map.of("kind", "status-page", "vendorAt", HOSTILE))));
-        String svg = chart(history(HOSTILE), events).svg();
-        Document document = parse(svg);
+        List<Event> events = List.of(new Event(BEGAN, HOSTILE, HOSTILE, HOSTILE,
+                Json.of(Map.of("kind", "status-page", "vendorAt", HOSTILE))));
+        Document document = parse(chart(false, history(HOSTILE, 3_000), events));
         assertEquals(0, document.getElementsByTagName("script").getLength());
         assertEquals(1, document.getElementsByTagName("svg").getLength());
-        String html = chart(history(HOSTILE), events).html();
+        String html = chart(true, history(HOSTILE, 3_000), events);
         assertFalse(html.contains("<script") || html.contains("<svg onload"), html);
     }
 
     @Test
     void theChartMarksEventsGapsAndFailuresByFormAndWordNotByColourAlone() throws Exception {
-        List<Event> events = List.of(
+        String svg = chart(false, history("auth", 3_000), List.of(
                 event(0, "watch", "degraded", Map.of("kind", "degraded")),
                 event(900, "watch", "note", Map.of("kind", "recovering")),
-                event(1_500, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-23T03:20:00Z")));
-        String svg = chart(history("auth"), events).svg();
-        assertTrue(
-                svg.contains("fill=\"url(#bad)\"") && svg.contains("fill=\"url(#hole)\""),
-                "failures are hatched, gaps are dotted");
-        for (String word : List.of(
-                "failed (height: share)",
-                "not observed",
-                "Klaviyo&#39;s status page",
-                "watch degraded: degraded",
-                "2026-11-23T03:20:00Z",
-                "DRILL: flapping",
-                "% good of 3000 looks")) {
-            assertTrue(svg.contains(word), word);
+                event(1_500, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-23T03:20:00Z"))));
+        for (String part : List.of("fill=\"url(#watch-failed)\"", "fill=\"url(#watch-hole)\"", "failed (height: share)",
+                "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch", "03:20:00", "DRILL: flapping",
+                "% good of 3000 looks", "prefers-color-scheme:dark", "@media print")) {
+            assertTrue(svg.contains(part), part);
         }
-        assertTrue(svg.contains("prefers-color-scheme:dark"));
         assertFalse(svg.matches("(?s).*(href|src)=.*"), "self-contained");
+        parse(svg);
     }
 
     @Test
-    void aChartOfADaysOfRoundsStaysSmall() {
-        History history = new History();
-        for (int round = 0; round < 100_000; round++) {
-            history.add(round * 30_000L, List.of(new Reading("auth", Result.GOOD, true, 100, "")));
-        }
-        int size = new Chart(history, BEGAN, BEGAN, BEGAN.plusSeconds(3_000_000), List.of(), Optional.empty()).svg().length();
+    void aVendorEntryOfDaysAgoStandsAtTheEdgeAndDoesNotSqueezeTheChart() {
+        Event old = event(600, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-20T09:00:00Z"));
+        String svg = chart(false, history("auth", 3_000), List.of(old));
+        assertTrue(svg.contains("2026-11-23 02:50:00 to 2026-11-23 04:00:00 UTC, 1 h 10 min"), "scaled to our incident");
+        assertTrue(svg.contains("(before the picture) 2026-11-20 09:00:00 status-page: note"), "and the old one is named");
+    }
+
+    @Test
+    void aChartOfADaysOfRoundsStaysSmallAndOneOfNothingIsDrawnToo() throws Exception {
+        int size = chart(false, history("auth", 100_000), List.of()).length();
         assertTrue(size < 120_000, "characters: " + size);
-    }
-
-    @Test
-    void aChartOfNothingAndOneOfAHundredEventsAreDrawnToo() throws Exception {
-        parse(chart(new History(), List.of()).svg());
+        parse(chart(false, new History(), List.of()));
         List<Event> many = new ArrayList<>();
         for (int i = 0; i < 100; i++) {
             many.add(event(i, "postmortem", "note", Map.of()));
         }
-        assertTrue(chart(new History(), many).svg().contains("and 60 more in the journal"));
+        assertTrue(chart(false, new History(), many).contains("and 60 more events in the journal"));
     }
 }

@@ -1,42 +1,35 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
-import java.util.OptionalDouble;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import runbook.watching.Backlog;
-import runbook.watching.Condition;
-import runbook.watching.Goal;
-import runbook.watching.Happening;
-import runbook.watching.Happening.Blip;
-import runbook.watching.Happening.Degraded;
-import runbook.watching.Happening.Flapping;
-import runbook.watching.Happening.Gap;
-import runbook.watching.Happening.Recovered;
-import runbook.watching.Happening.Recovering;
-import runbook.watching.Page;
-import runbook.watching.Reading;
-import runbook.watching.Reading.Result;
-import runbook.watching.Round;
-import runbook.watching.State;
-import runbook.watching.Watchkeeper;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import runbook.watching.Keeper;
+import runbook.watching.Keeper.Condition;
+import runbook.watching.Keeper.Goal;
+import runbook.watching.Keeper.Happening;
+import runbook.watching.Keeper.Reading;
+import runbook.watching.Keeper.Result;
+import runbook.watching.Keeper.Round;
+import runbook.watching.Keeper.State;
 
 /** The state machine of watch, transition by transition, with rounds made by hand and no clock but the rounds' own. */
 class WatchStateTest {
-    private static final Goal GOAL = new Goal(3, Duration.ofMinutes(2), 2);
-    private static final Page GREEN = new Page(List.of(), "", Optional.empty());
-    private static final Page RED = new Page(List.of("Klaviyo API: major outage"), "", Optional.empty());
+    private static final Condition GREEN = new Condition("status-page", true, "status page: nothing worse than monitoring");
+    private static final Condition RED = new Condition("status-page", false, "status page: API is identified");
 
-    private Watchkeeper keeper = fresh(false);
+    private Keeper keeper = keeper(State.STARTING, false, 2);
     private long now;
 
-    private static Watchkeeper fresh(boolean troubled) {
-        return new Watchkeeper(GOAL, State.STARTING, 0, troubled, List.of());
+    private static Keeper keeper(State state, boolean troubled, int failAfter, Long... falls) {
+        Goal goal = new Goal(3, Duration.ofMinutes(2), failAfter);
+        return new Keeper(goal, state, state == State.STARTING ? 0 : -600_000, troubled, List.of(falls));
     }
 
     private static Reading good(String check) {
@@ -52,348 +45,167 @@ class WatchStateTest {
     }
 
     /** A round 30 s after the one before. */
-    private List<Happening> round(Page page, Backlog backlog, Reading... readings) {
+    private List<Happening> round(Condition page, Reading... readings) {
         now += 30_000;
-        return keeper.observe(new Round(now, List.of(readings), page, backlog));
+        return keeper.observe(new Round(now, List.of(readings), page == null ? List.of() : List.of(page)));
     }
 
-    private List<Happening> pass() {
-        return round(GREEN, null, good("auth"));
-    }
-
-    private List<Happening> fail() {
-        return round(GREEN, null, bad("auth"));
-    }
-
-    /** Rounds written as a word: g is good, b is bad; all that they brought about. */
-    private List<Happening> rounds(String word) {
+    /** Rounds as letters: g is good, b is bad, h lets an hour pass, G is a gap of an hour; all that they brought about. */
+    private List<Happening> rounds(String letters) {
         List<Happening> all = new ArrayList<>();
-        word.chars().forEach(c -> all.addAll(c == 'g' ? pass() : fail()));
+        for (char letter : letters.toCharArray()) {
+            switch (letter) {
+                case 'g' -> all.addAll(round(GREEN, good("auth")));
+                case 'b' -> all.addAll(round(GREEN, bad("auth")));
+                case 'h' -> now += 3_600_000;
+                default -> {
+                    all.addAll(keeper.gap(now, now + 3_600_000, "asleep"));
+                    now += 3_600_000;
+                }
+            }
+        }
         return all;
     }
 
-    private static List<String> kinds(List<Happening> happenings) {
-        return happenings.stream().map(happening -> happening.getClass().getSimpleName()).toList();
+    private static String kinds(List<Happening> happenings) {
+        return String.join(" ", happenings.stream().map(Happening::kind).toList());
     }
 
     private Condition condition(String name) {
         return keeper.conditions(now).stream().filter(condition -> condition.name().equals(name)).findFirst().orElseThrow();
     }
 
-    @Test
-    void theFirstGoodRoundIsHealthyWhenNothingWasWrongBefore() {
-        assertEquals(List.of(), pass());
-        assertEquals(State.HEALTHY, keeper.state());
+    @ParameterizedTest(name = "{5}")
+    @CsvSource(nullValues = "-", value = {
+        "STARTING, false, 2, g,         -, the first good round is healthy when nothing was wrong before, HEALTHY",
+        "STARTING, true,  2, g,         recovering, the first good round is recovering when an incident is under way, RECOVERING",
+        "STARTING, false, 2, b,         -, one failed round raises no alarm, STARTING",
+        "STARTING, false, 2, bb,        degraded, two failed rounds are degraded, DEGRADED",
+        "STARTING, false, 2, bbbbbbbbb, degraded, more failed rounds say nothing new, DEGRADED",
+        "STARTING, false, 2, ggbg,      blip, one failed round among good ones is a blip told when it is over, HEALTHY",
+        "STARTING, false, 3, gbbg,      blip, with --fail-after 3 two failed rounds are a blip, HEALTHY",
+        "STARTING, false, 3, gbbgbbb,   blip degraded, and three are not, DEGRADED",
+        "STARTING, false, 1, gb,        degraded, with --fail-after 1 the first failed round is degraded, DEGRADED",
+        "STARTING, false, 2, bbgggg,    degraded recovering, enough rounds in too short a time are not recovered, RECOVERING",
+        "STARTING, false, 2, bbghg,     degraded recovering, enough time with too few rounds is not recovered, RECOVERING",
+        "STARTING, false, 2, bbggggg,   degraded recovering recovered, enough rounds over enough time are recovered, RECOVERED",
+        "STARTING, false, 2, ggggg,     recovered, a healthy start recovers too, RECOVERED",
+        "STARTING, false, 2, bbgggbb,   degraded recovering flapping, falling back after good rounds is flapping, FLAPPING",
+        "STARTING, false, 2, bbggbbggbb, degraded recovering flapping flapping, each further fall is told, FLAPPING",
+        "STARTING, false, 2, bbggbbggg, degraded recovering flapping, good rounds while flapping are not called recovering, FLAPPING",
+        "STARTING, false, 2, bbggbbggggg, degraded recovering flapping recovered, flapping ends in recovered, RECOVERED",
+        "STARTING, false, 2, bbggbbbbbbbbbbbbbbbbbbbbbbbbb, degraded recovering flapping degraded, flapping that stays down is degraded, DEGRADED",
+        "STARTING, false, 2, bbghbb,    degraded recovering degraded, a fall long after the last one is degraded and not flapping, DEGRADED",
+        "STARTING, false, 2, gbgbgbg,   blip blip blip flapping, three blips in a short time are flapping, FLAPPING",
+        "STARTING, false, 2, hgbghgbghgbghgbg, blip blip blip blip, rare blips never are, HEALTHY",
+        "STARTING, false, 2, bbgggggbb, degraded recovering recovered degraded, failing after recovered is degraded, DEGRADED",
+        "STARTING, false, 2, bbggggGg,  degraded recovering gap, a gap costs the streak because nobody looked, RECOVERING",
+        "STARTING, false, 2, bGb,       gap, a gap between two failed rounds makes them not in a row, STARTING",
+        "STARTING, false, 2, bbggbbGbbbb, degraded recovering flapping gap, failures after a gap are no second fall, FLAPPING",
+        "DEGRADED, true,  2, bbb,       -, a watch that goes on from degraded does not say it again, DEGRADED",
+        "DEGRADED, true,  2, bbbg,      recovering, and says recovering once, RECOVERING",
+        "RECOVERING, true, 2, gggg,     -, a watch that goes on from recovering starts its streak anew, RECOVERING",
+        "RECOVERING, true, 2, ggggg,    recovered, and recovers, RECOVERED",
+        "FLAPPING, true,  2, bbbb,      -, a watch that goes on from flapping says nothing twice, FLAPPING",
+        "FLAPPING, true,  2, bbbbgbb,   flapping, but tells the next fall, FLAPPING"})
+    void theRoundsDecide(State from, boolean troubled, int failAfter, String letters, String kinds, String why, State state) {
+        Long[] falls = from == State.FLAPPING ? new Long[] {-300_000L, -60_000L} : new Long[0];
+        keeper = keeper(from, troubled, failAfter, falls);
+        assertEquals(kinds == null ? "" : kinds, kinds(rounds(letters)), why);
+        assertEquals(state, keeper.state(), why);
     }
 
     @Test
-    void theFirstGoodRoundIsRecoveringWhenAnIncidentIsUnderWay() {
-        keeper = fresh(true);
-        assertEquals(List.of("Recovering"), kinds(pass()));
-        assertEquals(State.RECOVERING, keeper.state());
+    void aChangeSaysSinceWhenAndWhatWasWrong() {
+        Happening degraded = rounds("bb").get(0);
+        assertEquals("auth: HTTP 503", degraded.words());
+        assertEquals(30_000, degraded.at(), "the first failure, not the round that made it sure");
+        assertEquals("good again after 1 min; waiting until it holds", rounds("g").get(0).words());
+        Happening recovered = rounds("gggg").get(0);
+        assertEquals("5 good rounds in a row over 2 min", recovered.words());
+        assertEquals(90_000L, recovered.times().get("goodSince"));
+        assertEquals("nothing was observed for 1 h (asleep); not counted as healthy", rounds("G").get(0).words());
     }
 
     @Test
-    void oneFailedRoundRaisesNoAlarmBecauseFailAfterIsTwo() {
-        assertEquals(List.of(), fail());
-        assertEquals(State.STARTING, keeper.state());
+    void onlyTheFirstOfSeveralFallsChangesTheStateAndSoIsTold() {
+        List<Happening> falls = rounds("bbggbbggbb").stream().filter(one -> one.is(State.FLAPPING)).toList();
+        assertEquals(List.of(true, false), falls.stream().map(Happening::changes).toList());
+        assertEquals(List.of(2, 3), falls.stream().map(one -> one.facts().get("falls")).toList());
     }
 
     @Test
-    void twoFailedRoundsAreDegradedSinceTheFirstOfThem() {
-        List<Happening> happenings = rounds("bb");
-        assertInstanceOf(Degraded.class, happenings.get(0));
-        assertEquals("auth: HTTP 503", happenings.get(0).words());
-        assertEquals(State.DEGRADED, keeper.state());
-        assertEquals(30_000, keeper.since());
-    }
-
-    @Test
-    void moreFailedRoundsSayNothingNewBecauseEachEventComesOnce() {
-        rounds("bb");
-        assertEquals(List.of(), rounds("bbbbbbbbbb"));
-    }
-
-    @Test
-    void oneFailedRoundAmongGoodOnesIsABlipToldWhenItIsOver() {
-        rounds("gg");
-        assertEquals(List.of(), fail());
-        List<Happening> happenings = pass();
-        assertEquals(List.of("Blip"), kinds(happenings));
-        assertEquals(90_000, happenings.get(0).at());
-        assertEquals(State.HEALTHY, keeper.state());
-    }
-
-    @Test
-    void aBlipStartsTheStreakAnewBecauseItHasToBeInARow() {
-        rounds("ggggbg");
-        assertEquals("1 of 3 good rounds in a row", condition("rounds").words());
-        assertEquals(State.HEALTHY, keeper.state());
-    }
-
-    @Test
-    void withFailAfterThreeTwoFailedRoundsAreStillABlip() {
-        keeper = new Watchkeeper(new Goal(3, Duration.ofMinutes(2), 3), State.STARTING, 0, false, List.of());
-        assertEquals(List.of("Blip"), kinds(rounds("gbbg")));
-        assertEquals(List.of("Degraded"), kinds(rounds("bbb")));
-    }
-
-    @Test
-    void withFailAfterOneTheFirstFailedRoundIsDegraded() {
-        keeper = new Watchkeeper(new Goal(3, Duration.ofMinutes(2), 1), State.STARTING, 0, false, List.of());
-        assertEquals(List.of("Degraded"), kinds(rounds("gb")));
-    }
-
-    @Test
-    void aGoodRoundAfterDegradedIsRecoveringAndSaysHowLongItFailed() {
-        rounds("bbb");
-        Recovering recovering = assertInstanceOf(Recovering.class, pass().get(0));
-        assertEquals(90_000, recovering.failedFor());
-        assertEquals(State.RECOVERING, keeper.state());
-    }
-
-    @Test
-    void enoughRoundsInTooShortATimeAreNotRecovered() {
-        rounds("bb");
-        assertEquals(List.of("Recovering"), kinds(rounds("gggg")));
+    void theConditionsSayHowFarItIs() {
+        rounds("bbgggg");
         assertTrue(condition("rounds").met());
         assertEquals("good for 1 min 30 s of 2 min", condition("time").words());
         assertFalse(condition("time").met());
-    }
-
-    @Test
-    void enoughTimeWithTooFewRoundsIsNotRecovered() {
-        rounds("bbg");
-        now += 600_000;
-        assertEquals(List.of(), pass());
-        assertTrue(condition("time").met());
-        assertEquals("2 of 3 good rounds in a row", condition("rounds").words());
-    }
-
-    @Test
-    void enoughRoundsOverEnoughTimeAreRecoveredWithTheirCountAndStart() {
-        rounds("bbgggg");
-        Recovered recovered = assertInstanceOf(Recovered.class, pass().get(0));
-        assertEquals(5, recovered.rounds());
-        assertEquals(90_000, recovered.goodSince());
-        assertEquals(State.RECOVERED, keeper.state());
-    }
-
-    @Test
-    void aHealthyStartRecoversTooWhenEveryConditionHolds() {
-        assertEquals(List.of("Recovered"), kinds(rounds("ggggg")));
-    }
-
-    @Test
-    void fallingBackAfterGoodRoundsIsFlappingAndResetsTheStreak() {
-        rounds("bbggg");
-        List<Happening> happenings = rounds("bb");
-        Flapping flapping = assertInstanceOf(Flapping.class, happenings.get(0));
-        assertTrue(flapping.first());
-        assertEquals(2, flapping.falls());
-        assertEquals(State.FLAPPING, keeper.state());
+        rounds("b");
         assertEquals("0 of 3 good rounds in a row", condition("rounds").words());
     }
 
     @Test
-    void whileFlappingEachFallIsToldButTheStateStays() {
-        rounds("bbggbb");
-        List<Happening> happenings = rounds("ggbb");
-        assertEquals(List.of("Flapping"), kinds(happenings));
-        assertFalse(((Flapping) happenings.get(0)).first());
-        assertEquals(State.FLAPPING, keeper.state());
-    }
-
-    @Test
-    void goodRoundsWhileFlappingDoNotCallItRecoveringBecauseThatWouldBeNoise() {
-        rounds("bbggbb");
-        assertEquals(List.of(), rounds("ggg"));
-        assertEquals(State.FLAPPING, keeper.state());
-    }
-
-    @Test
-    void flappingEndsInRecoveredWhenEveryConditionHolds() {
-        rounds("bbggbb");
-        assertEquals(List.of("Recovered"), kinds(rounds("ggggg")));
-    }
-
-    @Test
-    void flappingThatStaysDownIsDegradedAgain() {
-        rounds("bbggbb");
-        assertEquals(List.of("Degraded"), kinds(rounds("b".repeat(25))));
-        assertEquals(State.DEGRADED, keeper.state());
-    }
-
-    @Test
-    void aFallLongAfterTheLastOneIsDegradedAndNotFlapping() {
-        rounds("bbg");
-        now += 3_600_000;
-        assertEquals(List.of("Degraded"), kinds(rounds("bb")));
-    }
-
-    @Test
-    void threeBlipsInAShortTimeAreFlappingThoughNoneAloneIsAnAlarm() {
-        List<Happening> happenings = rounds("gbgbgbg");
-        assertEquals(List.of("Blip", "Blip", "Blip", "Flapping"), kinds(happenings));
-        assertEquals(State.FLAPPING, keeper.state());
-    }
-
-    @Test
-    void rareBlipsAreNeverFlapping() {
-        for (int day = 0; day < 10; day++) {
-            keeper = day == 0 ? fresh(true) : keeper;
-            now += 3_600_000;
-            assertFalse(kinds(rounds("gbg")).contains("Flapping"));
-        }
-    }
-
-    @Test
-    void afterRecoveredFailingAgainIsDegradedAndNotFlapping() {
-        rounds("bbggggg");
-        assertEquals(List.of("Degraded"), kinds(rounds("bb")));
-    }
-
-    @Test
-    void aGapResetsTheStreakBecauseNobodyLooked() {
-        rounds("bbgggg");
-        List<Happening> happenings = keeper.gap(now, now + 3_600_000, "asleep");
-        now += 3_600_000;
-        Gap gap = assertInstanceOf(Gap.class, happenings.get(0));
-        assertEquals("nothing was observed for 1 h (asleep); not counted as healthy", gap.words());
-        assertEquals(List.of(), pass());
-        assertEquals("1 of 3 good rounds in a row", condition("rounds").words());
-        assertEquals(State.RECOVERING, keeper.state());
-    }
-
-    @Test
-    void aGapBetweenTwoFailedRoundsMakesThemNotInARow() {
-        fail();
-        keeper.gap(now, now + 3_600_000, "asleep");
-        assertEquals(List.of(), fail());
-        assertEquals(List.of("Degraded"), kinds(fail()));
-    }
-
-    @Test
-    void aStatusPageThatIsWorseThanMonitoringHoldsRecoveryBack() {
+    void whatElseIsAskedForHoldsRecoveryBackUntilItIsMet() {
         rounds("bb");
         for (int i = 0; i < 10; i++) {
-            assertFalse(kinds(round(RED, null, good("auth"))).contains("Recovered"));
+            assertFalse(kinds(round(RED, good("auth"))).contains("recovered"));
         }
-        assertEquals("status page: Klaviyo API: major outage (wanted: monitoring or better)", condition("status-page").words());
-        assertEquals(List.of("Recovered"), kinds(pass()));
-    }
-
-    @Test
-    void aStatusPageThatCannotBeReadProvesNothing() {
-        Page unreadable = new Page(List.of(), "status page unreachable", Optional.empty());
-        for (int i = 0; i < 10; i++) {
-            assertFalse(kinds(round(unreadable, null, good("auth"))).contains("Recovered"));
-        }
-    }
-
-    @Test
-    void withoutAStatusPageThereIsNoSuchCondition() {
-        for (int i = 0; i < 4; i++) {
-            round(null, null, good("auth"));
-        }
-        assertEquals(List.of("Recovered"), kinds(round(null, null, good("auth"))));
-    }
-
-    @Test
-    void aBacklogAboveItsLevelBeforeTheIncidentHoldsRecoveryBack() {
-        for (int i = 0; i < 10; i++) {
-            assertFalse(kinds(round(GREEN, backlog(1_240), good("auth"))).contains("Recovered"));
-        }
-        assertEquals("retry backlog 1240, 3 before the incident", condition("backlog").words());
-        assertEquals(List.of("Recovered"), kinds(round(GREEN, backlog(3), good("auth"))));
-    }
-
-    private static Backlog backlog(double depth) {
-        return new Backlog(OptionalDouble.of(depth), OptionalDouble.of(3), "");
-    }
-
-    @Test
-    void anUnknownBacklogHoldsRecoveryBack() {
-        Backlog unknown = new Backlog(OptionalDouble.empty(), OptionalDouble.of(3), "Prometheus refuses connections");
-        for (int i = 0; i < 10; i++) {
-            assertFalse(kinds(round(GREEN, unknown, good("auth"))).contains("Recovered"));
-        }
-    }
-
-    @Test
-    void withNothingKnownFromBeforeTheIncidentTheBacklogHasToBeEmpty() {
-        Backlog one = new Backlog(OptionalDouble.of(1), OptionalDouble.empty(), "");
-        Backlog none = new Backlog(OptionalDouble.of(0), OptionalDouble.empty(), "");
-        assertFalse(one.condition().met());
-        assertTrue(none.condition().met());
+        assertEquals(RED, condition("status-page"));
+        assertEquals("recovered", kinds(rounds("g")));
     }
 
     @Test
     void aCheckThatWaitsForItsQuotaHasToBeLookedAtAgainBeforeItIsRecovered() {
         rounds("bb");
         for (int i = 0; i < 6; i++) {
-            assertFalse(kinds(round(GREEN, null, good("endpoint:events"), waiting("auth", Result.GOOD))).contains("Recovered"));
+            assertFalse(kinds(round(GREEN, good("app"), waiting("auth", Result.GOOD))).contains("recovered"));
         }
         assertEquals("not looked at since it is good: auth", condition("checks").words());
-        assertEquals(List.of("Recovered"), kinds(round(GREEN, null, good("endpoint:events"), good("auth"))));
+        assertEquals("recovered", kinds(round(GREEN, good("app"), good("auth"))));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"GOOD", "BAD"})
+    void anAnswerWithTheKeyProvesItSoThatRecoveryNeedNotWaitForTheSlowCheck(String before) {
+        round(GREEN, bad("endpoint:profiles"), bad("auth"));
+        round(GREEN, bad("endpoint:profiles"), waiting("auth", Result.BAD));
+        List<Happening> all = new ArrayList<>();
+        for (int i = 0; i < 5; i++) {
+            all.addAll(round(GREEN, good("endpoint:profiles"), waiting("auth", Result.valueOf(before))));
+        }
+        assertEquals("recovering recovered", kinds(all));
+        assertEquals("5 good rounds in a row over 2 min; auth is proven by endpoint:profiles", all.get(1).words());
+    }
+
+    @Test
+    void aCheckThatFailsWhileItsProofPassesIsNotProvenByIt() {
+        round(GREEN, good("endpoint:profiles"), bad("auth"));
+        List<Happening> all = new ArrayList<>();
+        for (int i = 0; i < 8; i++) {
+            all.addAll(round(GREEN, good("endpoint:profiles"), waiting("auth", Result.BAD)));
+        }
+        assertEquals("", kinds(all));
+        assertEquals("degraded", kinds(round(GREEN, good("endpoint:profiles"), bad("auth"))));
     }
 
     @Test
     void aRoundThatCannotLookAtWhatFailedIsNeitherGoodNorBad() {
         rounds("b");
-        assertEquals(List.of(), round(GREEN, null, good("endpoint:events"), waiting("auth", Result.BAD)));
+        assertEquals("", kinds(round(GREEN, good("app"), waiting("auth", Result.BAD))));
         assertEquals("0 of 3 good rounds in a row", condition("rounds").words());
-        assertEquals(List.of("Degraded"), kinds(fail()));
+        assertEquals("degraded", kinds(rounds("b")));
     }
 
     @Test
     void aRoundInWhichNothingWasLookedAtIsNotGood() {
-        for (int i = 0; i < 20; i++) {
-            assertEquals(List.of(), round(GREEN, null, waiting("auth", Result.UNKNOWN)));
-        }
+        assertTrue(Stream.generate(() -> round(GREEN, waiting("auth", Result.UNKNOWN))).limit(20).allMatch(List::isEmpty));
         assertEquals(State.STARTING, keeper.state());
     }
 
     @Test
-    void aWatchThatGoesOnFromDegradedSaysRecoveringOnceAndNotDegradedAgain() {
-        keeper = new Watchkeeper(GOAL, State.DEGRADED, -600_000, true, List.of(-600_000L));
-        assertEquals(List.of(), rounds("bbb"));
-        Recovering recovering = assertInstanceOf(Recovering.class, pass().get(0));
-        assertEquals(720_000, recovering.failedFor());
-    }
-
-    @Test
-    void aWatchThatGoesOnFromRecoveringStartsItsStreakAnew() {
-        keeper = new Watchkeeper(GOAL, State.RECOVERING, -600_000, true, List.of(-900_000L));
-        assertEquals(List.of(), rounds("gggg"));
-        assertEquals(List.of("Recovered"), kinds(pass()));
-    }
-
-    @Test
-    void aWatchThatGoesOnFromFlappingAndStillFailsSaysNothingTwice() {
-        keeper = new Watchkeeper(GOAL, State.FLAPPING, -60_000, true, List.of(-300_000L, -60_000L));
-        assertEquals(List.of(), rounds("bbbb"));
-        assertEquals(List.of("Flapping"), kinds(rounds("gbb")));
-    }
-
-    @Test
-    void failuresAfterAGapAreNoSecondFallBecauseNobodySawItGood() {
-        rounds("bbggbb");
-        keeper.gap(now, now + 60_000, "asleep");
-        assertEquals(List.of(), rounds("bbbb"));
-    }
-
-    @Test
-    void aWatchThatGoesOnRemembersTheFallsOfTheOneBefore() {
-        keeper = new Watchkeeper(GOAL, State.RECOVERING, -60_000, true, List.of(-120_000L));
-        assertEquals(List.of("Flapping"), kinds(rounds("gbb")));
-    }
-
-    @Test
     void whatFailedIsNamedWithItsReasonAndNoMoreThanThreeNames() {
-        rounds("g");
-        round(GREEN, null, bad("auth"), bad("network"), bad("app"), bad("webhook"));
-        Happening degraded = round(GREEN, null, bad("auth"), bad("network"), bad("app"), bad("webhook")).get(0);
+        round(GREEN, bad("auth"), bad("network"), bad("app"), bad("webhook"));
+        Happening degraded = round(GREEN, bad("auth"), bad("network"), bad("app"), bad("webhook")).get(0);
         assertEquals("auth, network, app and 1 more: HTTP 503", degraded.words());
     }
 }

@@ -50,21 +50,18 @@ public final class Pace {
         this.random = random;
         for (String check : checks) {
             Optional<Endpoint> endpoint = endpoint(check);
-            bucketOf.put(
-                    check,
-                    endpoint.map(Endpoint::name)
-                            .or(() -> check.equals("status-page") ? Optional.of(check) : Optional.empty()));
+            Optional<String> page = Optional.of(check).filter("status-page"::equals);
+            bucketOf.put(check, endpoint.map(Endpoint::name).or(() -> page));
             endpoint.ifPresent(known -> limit(known.name(), known.steady()));
         }
         apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
     }
 
     private static Optional<Endpoint> endpoint(String check) {
-        return check.equals("auth")
-                ? Optional.of(Endpoint.ACCOUNTS)
-                : check.startsWith("endpoint:")
-                        ? Endpoint.named(check.substring("endpoint:".length()))
-                        : Optional.empty();
+        if (check.equals("auth")) {
+            return Optional.of(Endpoint.ACCOUNTS);
+        }
+        return check.startsWith("endpoint:") ? Endpoint.named(check.substring("endpoint:".length())) : Optional.empty();
     }
 
     /** Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts. */
@@ -112,19 +109,16 @@ public final class Pace {
         ready.merge(endpoint, now + wait, Math::max);
     }
 
-    /** When the next round begins: an interval after the last, give or take the jitter, or later when every quota is spent. */
+    /**
+     * When the next round begins: an interval after the last, give or take the jitter. Only where every check waits for its
+     * quota it is later: one that needs none does not wait for the others.
+     */
     public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
         return bucketOf.entrySet().stream()
                 .filter(entry -> !entry.getKey().equals("status-page"))
-                .map(Map.Entry::getValue)
-                .flatMap(Optional::stream)
-                .mapToLong(this::readyAt)
-                .min()
-                .stream()
-                .map(earliest -> Math.max(wished, earliest))
-                .findFirst()
-                .orElse(wished);
+                .mapToLong(entry -> entry.getValue().map(this::readyAt).orElse(Long.MIN_VALUE))
+                .min().stream().map(earliest -> Math.max(wished, earliest)).findFirst().orElse(wished);
     }
 
     /** When a check may be made again; empty when it may now. */
@@ -139,19 +133,19 @@ public final class Pace {
     /** Says which checks are made less often than every interval, and why; one line for each pace. */
     public synchronized List<String> slowed() {
         Map<Long, List<String>> byPace = new LinkedHashMap<>();
-        bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey)
-                .map(apart::get)
+        bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey).map(apart::get)
                 .filter(spacing -> spacing > interval)
-                .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>())
-                        .add(check)));
+                .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
+        String faster = speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed);
         return byPace.entrySet().stream()
-                .map(entry -> String.join(", ", entry.getValue()) + " only every "
-                        + Durations.words(Duration.ofSeconds(Math.round(entry.getKey() / 1000.0))) + ", not every "
-                        + Durations.words(Duration.ofMillis(interval))
-                        + ": Klaviyo allows "
+                .map(entry -> String.join(", ", entry.getValue()) + " only every " + words(Math.round(entry.getKey() / 1000.0) * 1_000)
+                        + ", not every " + words(interval) + ": Klaviyo allows "
                         + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
-                        + " a minute, and watch takes a tenth at most"
-                        + (speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed)))
+                        + " a minute, and watch takes a tenth at most" + faster)
                 .toList();
+    }
+
+    private static String words(long millis) {
+        return Durations.words(Duration.ofMillis(millis));
     }
 }

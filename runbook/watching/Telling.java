@@ -2,6 +2,7 @@ package runbook.watching;
 
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -13,16 +14,35 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import runbook.Http;
 import runbook.Incident.Event;
 import runbook.Message;
+import runbook.Message.Slack;
 import runbook.Settings.Templates;
+import runbook.Tool;
+import runbook.watching.Keeper.State;
+import runbook.watching.Memory.Past;
+import runbook.watching.Memory.Untold;
 
-/** What people are told, and when: on every change of state, and again while it lasts. */
+/**
+ * What people are told, and when: on every change of state, and again while it lasts. It happens on threads of its own, so
+ * that a Slack that hangs delays no round and no command. A message is tried until it is accepted, in order; what a kill
+ * interrupts stands in the journal as untold, and the next watch takes it up.
+ */
 public final class Telling implements AutoCloseable {
-    private static final DateTimeFormatter STAMP =
-            DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+    /** The name of Slack as a way of telling. */
+    static final String SLACK = "slack";
+    /** The name of {@code --exec} as a way of telling. */
+    static final String EXEC = "exec";
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
+    private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
+    private static final Duration POSTING = Duration.ofSeconds(10);
+    private static final Duration RUNNING = Duration.ofSeconds(30);
+    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final Map<State, String> ACTIONS = Map.of(
             State.RECOVERING, "It works again; watching until it has held",
             State.FLAPPING, "It comes and goes; watching until it holds",
@@ -31,40 +51,49 @@ public final class Telling implements AutoCloseable {
     /**
      * How people want to be told.
      *
-     * @param webhook  Slack's address; empty to post nothing
-     * @param command  run on every change of state
-     * @param remind   how often a message is due while it lasts
-     * @param internal whether drafts of the internal message are left
-     * @param external whether drafts of the external message are left
-     * @param lead     the incident lead's name
+     * @param webhook   Slack's address; empty to post nothing
+     * @param command   run on every change of state; what happened is in its environment, and nothing secret is
+     * @param tool      what runs it
+     * @param remind    how often a message is due while it lasts
+     * @param internal  whether drafts of the internal message are left
+     * @param external  whether drafts of the external message are left
+     * @param lead      the incident lead's name
+     * @param templates the messages' texts
      */
-    public record Choice(
-            Optional<URI> webhook,
-            Optional<Hook> command,
-            Duration remind,
-            boolean internal,
-            boolean external,
-            Optional<String> lead) {}
+    public record Choice(Optional<URI> webhook, Optional<Tool.Command> command, Tool tool, Duration remind, boolean internal,
+                         boolean external, Optional<String> lead, Templates templates) { }
 
     private final Choice choice;
-    private final Scribe scribe;
+    private final Http http;
+    private final Memory memory;
     private final Optional<String> drill;
-    private final Messenger messenger;
     private final BiConsumer<String, String> say;
     private final Set<String> channels = new TreeSet<>();
+    private final ExecutorService posting = worker(SLACK);
+    private final ExecutorService executing = worker(EXEC);
+    private int pending;
+    private boolean complained;
 
     /**
-     * @param scribe where what was told is journalled
+     * @param memory where what was told is journalled
      * @param say    shows a kind of event and its words
      */
-    Telling(Choice choice, Http http, Scribe scribe, Optional<String> drill, BiConsumer<String, String> say) {
+    Telling(Choice choice, Http http, Memory memory, Optional<String> drill, BiConsumer<String, String> say) {
         this.choice = choice;
-        this.scribe = scribe;
+        this.http = http;
+        this.memory = memory;
         this.drill = drill;
         this.say = say;
-        this.messenger = new Messenger(http, choice.webhook(), choice.command(), this::told);
-        choice.webhook().ifPresent(webhook -> channels.add(Messenger.SLACK));
-        choice.command().ifPresent(command -> channels.add(Messenger.EXEC));
+        choice.webhook().ifPresent(webhook -> channels.add(SLACK));
+        choice.command().ifPresent(command -> channels.add(EXEC));
+    }
+
+    private static ExecutorService worker(String name) {
+        return Executors.newSingleThreadExecutor(task -> {
+            Thread thread = new Thread(task, name);
+            thread.setDaemon(true);
+            return thread;
+        });
     }
 
     /** The ways by which a change is told. */
@@ -77,82 +106,80 @@ public final class Telling implements AutoCloseable {
         return choice.remind();
     }
 
-    int pending() {
-        return messenger.pending();
-    }
+    // ---- what is to be told
 
     /** Tells of a change. {@code event} is it in the journal; where there is no journal, it is told all the same. */
     void change(Optional<Event> event, State state, State before, String words) {
-        if (!scribe.leading()) {
-            return;
+        if (memory.leading()) {
+            Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
+            drafts(state, at);
+            tell(at, channels, state, before, words);
         }
-        Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
-        drafts(state, at);
-        tell(at, channels, state, before, words);
     }
 
     /** Tells what an earlier watch was to tell and did not, in its order. */
-    void catchUp(List<Past.Untold> untold) {
-        for (Past.Untold one : untold) {
+    void catchUp(List<Untold> untold) {
+        for (Untold one : untold) {
             Set<String> still = new TreeSet<>(one.channels());
             still.retainAll(channels);
-            if (scribe.leading() && !still.isEmpty()) {
-                tell(
-                        one.event().at(),
-                        still,
-                        State.of(one.event().data().path("state").asText()),
-                        State.STARTING,
-                        one.event().summary());
+            if (memory.leading()) {
+                State state = State.of(one.event().data().path("state").asText());
+                tell(one.event().at(), still, state, State.STARTING, one.event().summary());
             }
         }
     }
 
     /** Posts that it still lasts, unless something is waiting to be accepted already. */
     void remind(State state) {
-        if (choice.webhook().isPresent() && messenger.pending() == 0 && scribe.leading()) {
-            messenger.tell(new Messenger.Message("", announcement(state, Instant.now()).forSlack(Templates.builtIn()), Map.of()));
+        if (choice.webhook().isPresent() && pending() == 0 && memory.leading()) {
+            String text = message(state, Instant.now()).forSlack(choice.templates());
+            submit(posting, () -> post("", text));
         }
     }
 
     private void tell(Instant at, Set<String> by, State state, State before, String words) {
-        String folder = scribe.incident().map(incident -> incident.folder().toString()).orElse("");
-        messenger.tell(new Messenger.Message(
-                at.toString(),
-                by.contains(Messenger.SLACK) ? announcement(state, at).forSlack(Templates.builtIn()) : "",
-                by.contains(Messenger.EXEC)
-                        ? Messenger.variables(
-                                state.word(), before.word(), words, at.toString(), folder, drill.orElse(""))
-                        : Map.of()));
+        if (by.contains(EXEC)) {
+            Map<String, String> variables = new LinkedHashMap<>();
+            variables.put("KLAVIYO_WATCH_STATE", state.word());
+            variables.put("KLAVIYO_WATCH_PREVIOUS", before.word());
+            variables.put("KLAVIYO_WATCH_SUMMARY", words);
+            variables.put("KLAVIYO_WATCH_AT", at.toString());
+            variables.put("KLAVIYO_WATCH_INCIDENT", memory.incident().map(incident -> incident.folder().toString()).orElse(""));
+            variables.put("KLAVIYO_WATCH_DRILL", drill.orElse(""));
+            submit(executing, () -> execute(at.toString(), variables));
+        }
+        if (by.contains(SLACK)) {
+            String text = message(state, at).forSlack(choice.templates());
+            submit(posting, () -> post(at.toString(), text));
+        }
     }
 
     private void drafts(State state, Instant at) {
-        Message announcement = announcement(state, at);
+        Message message = message(state, at);
         Map<String, String> drafts = new LinkedHashMap<>();
         if (choice.internal()) {
-            drafts.put("message-" + STAMP.format(at) + "-internal.md", announcement.internal(Templates.builtIn()));
+            drafts.put("message-" + STAMP.format(at) + "-internal.md", message.internal(choice.templates()));
         }
         if (choice.external()) {
-            drafts.put("message-" + STAMP.format(at) + "-external.md", announcement.external(Templates.builtIn()));
+            drafts.put("message-" + STAMP.format(at) + "-external.md", message.external(choice.templates()));
         }
         drafts.forEach((name, text) -> {
-            if (scribe.leave(name, text.getBytes(StandardCharsets.UTF_8))) {
-                say.accept("draft", scribe.incident().orElseThrow().folder().resolve(name).toString());
+            if (memory.leave(name, text.getBytes(StandardCharsets.UTF_8))) {
+                say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
             }
         });
     }
 
     /** The message as the journal has it: a person may have said by hand that something was done, or what it is. */
-    private Message announcement(State state, Instant at) {
-        List<Event> journal = scribe.journal();
+    private Message message(State state, Instant at) {
+        List<Event> journal = memory.journal();
         Past past = Past.of(journal);
-        Message.State stands =
-                state == State.RECOVERED ? Message.State.RESOLVED : Message.State.of(journal);
+        Message.State stands = state == State.RECOVERED ? Message.State.RESOLVED : Message.State.of(journal);
         if (state != State.RECOVERED && stands == Message.State.RESOLVED) {
             stands = Message.State.INVESTIGATING;
         }
-        Message plain = Message.of(
-                        Templates.builtIn(), past.diagnosis(), past.severity(), stands, at.truncatedTo(ChronoUnit.SECONDS), journal)
-                .withLead(choice.lead().orElse("")).withDrill(drill);
+        Message plain = Message.of(choice.templates(), past.diagnosis(), past.severity(), stands,
+                at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill);
         if (state == State.RECOVERED) {
             return plain;
         }
@@ -160,44 +187,84 @@ public final class Telling implements AutoCloseable {
         return ACTIONS.containsKey(state) ? next.withAction(ACTIONS.get(state)) : next;
     }
 
-    // On a thread of the messenger's.
-    private void told(Messenger.Told told) {
-        boolean worked = told.why().isEmpty();
-        String what = told.channel().equals(Messenger.SLACK)
-                ? "internal message posted to Slack"
-                : "--exec " + choice.command().map(Hook::name).orElse("") + " ran";
-        if (told.over()) {
-            Map<String, Object> data = new LinkedHashMap<>(Map.of(
-                    "kind",
-                    "told",
-                    "channel",
-                    told.channel(),
-                    "of",
-                    told.message().of()));
-            if (told.channel().equals(Messenger.SLACK)) {
-                data.put("audience", "internal");
-                data.put("text", told.message().slack());
-            }
-            scribe.append(
-                    told.channel().equals(Messenger.SLACK) ? Event.ANNOUNCED : Event.NOTE,
-                    worked ? what : what + ", but " + told.why(),
-                    data);
-        }
-        say.accept(
-                worked ? "told" : "not-told",
-                worked
-                        ? what
-                        : told.channel() + ": " + told.why()
-                                + (told.over() ? "" : "; it is tried until it is accepted"));
+    // ---- how it is told
+
+    private interface Work {
+        void run() throws InterruptedException;
     }
 
-    /** Waits for what is under way. */
-    void settle(Duration most) throws InterruptedException {
-        messenger.settle(most);
+    private synchronized void submit(ExecutorService worker, Work work) {
+        pending++;
+        worker.submit(() -> {
+            try {
+                work.run();
+            } catch (InterruptedException e) {
+                // The watch ends; what is untold is in the journal.
+                return;
+            } catch (RuntimeException e) {
+                say.accept("trouble", "telling people failed: " + e);
+            }
+            synchronized (this) {
+                pending--;
+                notifyAll();
+            }
+        });
+    }
+
+    private void execute(String of, Map<String, String> variables) {
+        Tool.Command command = choice.command().orElseThrow();
+        // Without its folder and arguments, which may hold what nobody should read.
+        String name = "--exec " + Path.of(command.words().get(0)).getFileName();
+        String why = "";
+        try {
+            Tool.Output output = choice.tool().run(command.with(variables), "", RUNNING);
+            why = output.ok() ? "" : "ended with " + output.exit();
+        } catch (Tool.Failure e) {
+            why = e.getMessage();
+        }
+        String words = why.isEmpty() ? name + " ran" : name + ": " + why;
+        memory.append(Event.NOTE, words, Map.of("kind", "ran", "channel", EXEC, "of", of));
+        say.accept(why.isEmpty() ? "ran" : "not-ran", words);
+    }
+
+    // The journal says that people were told only of what Slack has accepted.
+    private void post(String of, String text) throws InterruptedException {
+        long pause = FIRST_PAUSE.toMillis();
+        for (Slack.Posted posted = attempt(text); !posted.accepted(); posted = attempt(text)) {
+            if (!complained) {
+                complained = true;
+                say.accept("not-told", "slack: " + posted.why() + "; it is tried until it is accepted");
+            }
+            Thread.sleep(Math.max(pause, posted.retryAfter().orElse(0) * 1_000));
+            pause = Math.min(2 * pause, LONGEST_PAUSE.toMillis());
+        }
+        complained = false;
+        String words = "internal message posted to Slack";
+        memory.append(Event.ANNOUNCED, words,
+                Map.of("kind", "told", "channel", SLACK, "of", of, "audience", "internal", "text", text));
+        say.accept("told", words);
+    }
+
+    private Slack.Posted attempt(String text) {
+        return Slack.post(http, choice.webhook().orElseThrow(), text, POSTING);
+    }
+
+    /** How many messages are not settled yet. */
+    synchronized int pending() {
+        return pending;
+    }
+
+    /** Waits until everything is told, but no longer than this. */
+    synchronized void settle(Duration most) throws InterruptedException {
+        long end = System.nanoTime() + most.toNanos();
+        while (pending > 0 && end - System.nanoTime() > 0) {
+            TimeUnit.NANOSECONDS.timedWait(this, end - System.nanoTime());
+        }
     }
 
     @Override
     public void close() {
-        messenger.close();
+        posting.shutdownNow();
+        executing.shutdownNow();
     }
 }

@@ -1,13 +1,16 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -15,10 +18,22 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import runbook.Text.Durations;
-import runbook.Text;
-import runbook.Incident.Event;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+import runbook.Checks.Findings;
 import runbook.Incident;
+import runbook.Incident.Event;
+import runbook.Settings;
+import runbook.Text;
+import runbook.Text.Durations;
+import runbook.Text.Json;
+import runbook.Verdict;
+import runbook.watching.Keeper.Condition;
+import runbook.watching.Keeper.Goal;
+import runbook.watching.Keeper.Happening;
+import runbook.watching.Keeper.Reading;
+import runbook.watching.Keeper.State;
+import runbook.watching.Memory.Past;
 
 /** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */
 public final class Watching implements AutoCloseable {
@@ -30,60 +45,150 @@ public final class Watching implements AutoCloseable {
     private static final int LAST_MOMENT_SECONDS = 3;
     private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
+    private static final String STOOD_STILL = "the machine slept or the process stood still";
+    // What a status page that turns red, or green, makes another diagnosis of; any other cause is not the page's to change.
+    private static final Set<String> BY_THE_PAGE = Set.of("klaviyo-outage", "silent-outage", "unconfirmed-outage",
+            "klaviyo-degraded", "server-error", "partial", "indeterminate");
+
+    /**
+     * What to watch, and until when.
+     *
+     * @param checks   which checks, by triage's names
+     * @param goal     what counts as recovered
+     * @param interval between rounds
+     * @param max      when to give up
+     * @param speed    how many times as fast as real time a drill is; 1 in earnest
+     * @param backlog  the query for the retry queue
+     * @param incident the incident that is open
+     * @param base     where a new one is made
+     */
+    public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
+                       String backlog, Optional<Incident> incident, Path base) { }
+
+    /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
+    public interface Face extends AutoCloseable {
+        /**
+         * Something happened.
+         *
+         * @param kind  {@code degraded}, {@code blip}, {@code draft}, …
+         * @param words for one line, safe to print
+         * @param data  more, as the journal has it
+         */
+        void event(Instant at, String kind, String words, JsonNode data);
+
+        /** The state is another one than before. */
+        default void state(State state) { }
+
+        /** A round is over. */
+        default void round(Supplier<JsonNode> json) { }
+
+        /** Passes the time, and shows what is to be seen meanwhile. */
+        default void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
+            Thread.sleep(most.toMillis());
+        }
+
+        @Override
+        default void close() { }
+    }
+
+    /**
+     * All that a live view shows at one moment.
+     *
+     * @param lasting  for how long the state has lasted
+     * @param incident since the incident began; empty when there is none
+     * @param waits    how long a check still has to wait for its quota
+     * @param vendor   the status page's newest update
+     * @param requests sent to Klaviyo's API so far
+     * @param next     until the next round; empty while one is under way
+     * @param message  until people have to be told again; negative when that is overdue, empty when it is over
+     * @param posts    whether watch tells them itself
+     * @param untold   messages that Slack has not accepted yet
+     */
+    public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
+                       List<Reading> readings, History history, Map<String, Duration> waits, List<Condition> conditions,
+                       Optional<Rounds.Update> vendor, long requests, Optional<Duration> next, Optional<Duration> message,
+                       boolean posts, int untold) { }
+
+    /**
+     * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves out:
+     * whenever the wall clock went on by seconds more. One that is set back, or drifts, changes nothing.
+     */
+    public static final class Ticker {
+        private static final long NOTICEABLE = 2_000;
+
+        private final LongSupplier monotonic;
+        private final LongSupplier wall;
+        private long lastMonotonic;
+        private long lastWall;
+        private long elapsed;
+
+        /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
+        public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
+            monotonic = monotonicMillis;
+            wall = wallMillis;
+            lastMonotonic = monotonic.getAsLong();
+            lastWall = wall.getAsLong();
+        }
+
+        /** Milliseconds since the start, time asleep included. */
+        public synchronized long millis() {
+            long here = monotonic.getAsLong();
+            long there = wall.getAsLong();
+            long slept = there - lastWall - (here - lastMonotonic);
+            elapsed += here - lastMonotonic + (slept > NOTICEABLE ? slept : 0);
+            lastMonotonic = here;
+            lastWall = there;
+            return elapsed;
+        }
+    }
 
     private final Plan plan;
     private final Face face;
-    private final Ticker ticker = Ticker.start();
+    private final Optional<String> drill;
+    private final Ticker ticker = new Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
     private final Instant start = Instant.now().truncatedTo(ChronoUnit.MILLIS);
     private final History history = new History();
     private final Pace pace;
-    private final Scribe scribe;
+    private final Memory memory;
     private final Past past;
     private final Instant began;
-    private final Observer observer;
+    private final Rounds rounds;
     private final Telling telling;
-    private final Watchkeeper keeper;
-    private final Herald herald;
+    private final Keeper keeper;
     private final CountDownLatch closed = new CountDownLatch(1);
     private volatile boolean leaving;
+    private State told;
+    private String diagnosis;
+    private long due;
+    private boolean replacedSaid;
     private long requests;
-    private long rounds;
+    private long made;
     private long lastLook = Long.MIN_VALUE;
-    private Observer.Look last;
+    private Rounds.Look last;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
     public Watching(Plan plan, Telling.Choice choice, Face face) {
         this.plan = plan;
         this.face = face;
-        Optional<String> drill = plan.settings().drill();
+        drill = plan.settings().drill();
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
-        scribe = new Scribe(plan.incident(), plan.base(), drill, words -> face.say("trouble", words));
-        past = Past.of(scribe.journal());
+        memory = new Memory(plan.incident(), plan.base(), drill, words -> say("trouble", words));
+        past = Past.of(memory.journal());
         began = past.began().filter(start::isAfter).orElse(start);
-        observer = new Observer(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began);
-        telling = new Telling(choice, observer.http(), scribe, drill, face::say);
-        keeper = new Watchkeeper(
-                plan.goal(),
-                resumed(),
-                resumed() == State.STARTING ? 0 : millis(past.since()),
-                past.troubled(),
+        rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began,
+                () -> memory.before(plan.settings().key()));
+        telling = new Telling(choice, rounds.http(), memory, drill, this::say);
+        told = resumed();
+        keeper = new Keeper(plan.goal(), told, told == State.STARTING ? 0 : millis(past.since()), past.troubled(),
                 past.falls().stream().map(this::millis).toList());
-        herald = new Herald(
-                face,
-                scribe,
-                telling,
-                past,
-                keeper.state(),
-                ticker,
-                start,
-                millis(past.announced().orElse(began)) + choice.remind().toMillis());
+        diagnosis = past.diagnosis();
+        due = millis(past.announced().orElse(began)) + choice.remind().toMillis();
     }
 
     // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about now.
     private State resumed() {
-        return past.troubled() && past.state() != State.RECOVERED && past.state() != State.HEALTHY
-                ? past.state()
-                : State.STARTING;
+        boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
+        return past.troubled() && !over ? past.state() : State.STARTING;
     }
 
     // What the journal has is of the past, also where the clock has been set back since.
@@ -95,15 +200,17 @@ public final class Watching implements AutoCloseable {
         return start.plusMillis(millis).truncatedTo(ChronoUnit.MILLIS);
     }
 
+    private void say(String kind, String words) {
+        face.event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
+    }
+
     /** Watches until it has recovered (0), time is up ({@link #NOT_RECOVERED}) or somebody leaves ({@link #INTERRUPTED}). */
     public int run() {
         leaveOnSignal(Thread.currentThread());
         try {
             begin();
-            int exit = rounds();
-            if (exit != INTERRUPTED) {
-                telling.settle(LAST_WORDS);
-            }
+            int exit = watch();
+            telling.settle(LAST_WORDS);
             return exit;
         } catch (InterruptedException e) {
             return INTERRUPTED;
@@ -130,20 +237,17 @@ public final class Watching implements AutoCloseable {
     @Override
     public void close() {
         telling.close();
-        observer.close();
-        scribe.close();
+        rounds.close();
+        memory.close();
         closed.countDown();
     }
 
     private void begin() {
-        face.say(
-                "watching",
-                String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
-                        + plan.goal().rounds() + " good rounds in a row over "
-                        + Durations.words(plan.goal().lasting()));
-        pace.slowed().forEach(words -> face.say("slowed", words));
-        if (!scribe.leading()) {
-            face.say("second", "another watch keeps this incident's journal and tells people; this one only looks");
+        say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
+                + Text.count(plan.goal().rounds(), "good round") + " in a row over " + Durations.words(plan.goal().lasting()));
+        pace.slowed().forEach(words -> say("slowed", words));
+        if (!memory.leading()) {
+            say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
         goOn();
         face.state(keeper.state());
@@ -153,27 +257,18 @@ public final class Watching implements AutoCloseable {
     /** Takes up what earlier watches on this incident saw. */
     private void goOn() {
         long[] newest = {past.watched().map(this::millis).orElse(Long.MIN_VALUE)};
-        scribe.incident().ifPresent(incident -> {
-            try {
-                RoundLog.read(incident, look -> {
-                    long at = millis(look.at());
-                    history.add(look.check(), new Series.Look(at, look.good(), look.millis()));
-                    pace.made(Set.of(look.check()), at);
-                    newest[0] = Math.max(newest[0], at);
-                });
-            } catch (IOException e) {
-                face.say("trouble", "what earlier watches saw cannot be read: " + Incident.why(e));
-            }
+        memory.rounds((when, check, good, took) -> {
+            long at = millis(when);
+            history.add(check, new History.Seen(at, good, took));
+            pace.made(Set.of(check), at);
+            newest[0] = Math.max(newest[0], at);
         });
         past.gaps().forEach(gap -> history.hole(millis(gap.from()), millis(gap.to())));
         if (newest[0] == Long.MIN_VALUE || past.state() == State.RECOVERED && !past.troubled()) {
             return;
         }
         if (past.state() != State.STARTING) {
-            face.say(
-                    "goes-on",
-                    "the journal says " + past.state().word() + " since "
-                            + past.since().truncatedTo(ChronoUnit.SECONDS));
+            say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
         }
         if (-newest[0] > plan.interval().toMillis() + late()) {
             gap(newest[0], 0, "no watch was running");
@@ -190,97 +285,137 @@ public final class Watching implements AutoCloseable {
         return 4 * plan.settings().probing().timeout().toMillis() + NO_GAP_BELOW;
     }
 
-    private int rounds() throws InterruptedException {
+    private int watch() throws InterruptedException {
         long planned = 0;
         while (true) {
             long now = ticker.millis();
             if (lastLook != Long.MIN_VALUE && now - planned > late()) {
-                gap(lastLook, now, "the machine slept or the process stood still");
+                gap(lastLook, now, STOOD_STILL);
             }
-            Optional<Observer.Look> look = look();
-            if (leaving) {
-                return INTERRUPTED;
-            }
-            look.ifPresent(made -> take(made, now));
+            look().ifPresent(look -> take(look, now));
             if (keeper.state() == State.RECOVERED) {
                 return 0;
             }
             planned = Math.min(pace.next(), plan.max().toMillis());
             if (ticker.millis() >= plan.max().toMillis()) {
-                giveUp();
+                String words = "not recovered within " + Durations.words(plan.max());
+                memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", open()));
+                say("not-recovered", words);
                 return NOT_RECOVERED;
             }
-            if (passTime(planned)) {
-                return INTERRUPTED;
+            for (long left = planned - ticker.millis(); left > 0; left = planned - ticker.millis()) {
+                Duration shown = Duration.ofMillis(left);
+                idle(Math.min(left, SLICE), Optional.of(shown));
             }
         }
     }
 
-    /** Makes a round on another thread, so that the view stays alive; empty when it failed, or somebody leaves. */
-    private Optional<Observer.Look> look() throws InterruptedException {
-        CompletableFuture<Observer.Look> looking = CompletableFuture.supplyAsync(() -> observer.look(ticker.millis()));
+    private void idle(long millis, Optional<Duration> next) throws InterruptedException {
+        face.idle(Duration.ofMillis(millis), () -> shot(next));
+        if (leaving) {
+            throw new InterruptedException();
+        }
+    }
+
+    /** Makes a round on another thread, so that the view stays alive; empty when it failed. */
+    private Optional<Rounds.Look> look() throws InterruptedException {
+        CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(ticker.millis()));
         while (!looking.isDone()) {
-            leaving |= face.idle(Duration.ofMillis(20), () -> snapshot(Optional.empty()));
-            if (leaving) {
-                return Optional.empty();
-            }
+            idle(20, Optional.empty());
         }
         try {
             return Optional.of(looking.join());
         } catch (CompletionException e) {
             // A fault of ours, or no memory for what came: a watch of days goes on.
-            face.say(
-                    "trouble",
-                    "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
+            say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
             return Optional.empty();
         }
     }
 
-    private boolean passTime(long until) throws InterruptedException {
-        for (long left = until - ticker.millis(); left > 0; left = until - ticker.millis()) {
-            Duration shown = Duration.ofMillis(left);
-            if (face.idle(Duration.ofMillis(Math.min(left, SLICE)), () -> snapshot(Optional.of(shown))) || leaving) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private void take(Observer.Look look, long began) {
+    private void take(Rounds.Look look, long began) {
         last = look;
-        rounds++;
+        made++;
         requests += look.requests();
         lastLook = look.round().at();
-        history.add(lastLook, observer.readings());
-        look.updates().forEach(update -> herald.happened(new Happening.Posted(lastLook, update), look.findings()));
+        history.add(lastLook, rounds.readings());
+        rounds.replaced().filter(why -> !replacedSaid).ifPresent(why -> {
+            replacedSaid = true;
+            happened(new Happening("key-replaced", lastLook, false, why, Map.of(), Map.of()), Map.of());
+        });
+        look.vendor().forEach(update -> happened(update.happening(lastLook), Map.of()));
         long took = ticker.millis() - began;
         if (took > longest()) {
             // Asleep in the middle of a round: what it says is neither of before nor of after.
-            gap(began, began + took, "the machine slept or the process stood still");
+            gap(began, began + took, STOOD_STILL);
             return;
         }
-        keeper.observe(look.round()).forEach(happening -> herald.happened(happening, look.findings()));
-        scribe.round(clock(lastLook), observer.readings());
-        face.round(this::roundJson);
-        if (lasting()) {
-            herald.remind(keeper.state());
+        keeper.observe(look.round()).forEach(happening -> happened(happening,
+                happening.is(State.DEGRADED) && past.severity().isEmpty() ? diagnosed(look.findings()) : Map.of()));
+        if (!look.vendor().isEmpty() && lasting() && look.round().bad()) {
+            diagnoseAgain(look.findings());
+        }
+        memory.round(clock(lastLook), rounds.readings());
+        face.round(this::json);
+        if (lasting() && ticker.millis() >= due && telling.channels().contains(Telling.SLACK)) {
+            due = ticker.millis() + telling.remind().toMillis();
+            telling.remind(keeper.state());
         }
     }
 
     private void gap(long from, long to, String why) {
         history.hole(from, to);
-        keeper.gap(from, to, why).forEach(happening -> herald.happened(happening, Optional.empty()));
+        keeper.gap(from, to, why).forEach(happening -> happened(happening, Map.of()));
     }
 
     private boolean lasting() {
-        return keeper.state() == State.DEGRADED || keeper.state() == State.FLAPPING || keeper.state() == State.RECOVERING
-                || keeper.state() == State.STARTING && past.troubled();
+        return switch (keeper.state()) {
+            case DEGRADED, FLAPPING, RECOVERING -> true;
+            case STARTING -> past.troubled();
+            default -> false;
+        };
     }
 
-    private void giveUp() {
-        String words = "not recovered within " + Durations.words(plan.max());
-        scribe.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", open()));
-        face.say("not-recovered", words);
+    // ---- what happened
+
+    /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */
+    private void happened(Happening happening, Map<String, Object> more) {
+        // Whoever looks after it was said that it recovered hears it, but it is not said a second time.
+        boolean news = !(happening.is(State.RECOVERED) && told == State.STARTING && past.state() == State.RECOVERED && !past.troubled());
+        Set<String> tell = happening.changes() ? telling.channels() : Set.of();
+        Optional<Event> event = news ? memory.write(happening, this::clock, tell, more) : Optional.empty();
+        face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(),
+                happening.words(), event.map(Event::data).orElseGet(() -> Json.of(Memory.details(happening, this::clock))));
+        if (happening.changes()) {
+            State before = told;
+            told = State.of(happening.kind());
+            face.state(told);
+            if (news) {
+                telling.change(event, told, before, happening.words());
+                due = ticker.millis() + telling.remind().toMillis();
+            }
+        }
+    }
+
+    /** What triage would call it, for an incident that no triage has looked at. */
+    private Map<String, Object> diagnosed(Optional<Findings> findings) {
+        Map<String, Object> data = new LinkedHashMap<>();
+        findings.map(Verdict::of).ifPresent(verdict -> {
+            diagnosis = verdict.diagnosis().id();
+            data.put("diagnosis", diagnosis);
+            verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
+        });
+        return data;
+    }
+
+    /** A page that was green and turned red makes another diagnosis: every message from now on has it. */
+    private void diagnoseAgain(Optional<Findings> findings) {
+        Optional<Verdict> verdict = findings.map(Verdict::of);
+        String now = verdict.map(one -> one.diagnosis().id()).orElse(diagnosis);
+        if (!now.equals(diagnosis) && BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis)) {
+            String words = verdict.orElseThrow().title();
+            memory.append(Event.DIAGNOSED, words, diagnosed(findings));
+            say(Event.DIAGNOSED, words);
+        }
     }
 
     // ---- what can be asked of it
@@ -288,26 +423,22 @@ public final class Watching implements AutoCloseable {
     /** How it ended, in one line. */
     public String verdict(int exit) {
         String after = " after " + Durations.words(Duration.ofMillis(Math.max(1_000, ticker.millis() / 1_000 * 1_000)));
-        return exit == 0
-                ? "recovered: every condition holds" + after
-                : exit == NOT_RECOVERED
-                        ? "not recovered" + after + ": " + keeper.state().word()
-                        : "left" + after + ": " + keeper.state().word() + ", not called recovered";
+        return switch (exit) {
+            case 0 -> "recovered: every condition holds" + after;
+            case NOT_RECOVERED -> "not recovered" + after + ": " + keeper.state().word();
+            default -> "left" + after + ": " + keeper.state().word() + ", not called recovered";
+        };
     }
 
     /** The conditions that do not hold, in words. */
     public List<String> open() {
-        return keeper.state() == State.RECOVERED
-                ? List.of()
-                : keeper.conditions(ticker.millis()).stream()
-                        .filter(condition -> !condition.met())
-                        .map(Condition::words)
-                        .toList();
+        return keeper.state() == State.RECOVERED ? List.of() : keeper.conditions(ticker.millis()).stream()
+                .filter(condition -> !condition.met()).map(Condition::words).toList();
     }
 
     /** The incident, by now. */
     public Optional<Incident> incident() {
-        return scribe.incident();
+        return memory.incident();
     }
 
     /** How many messages nobody has accepted yet. */
@@ -315,38 +446,35 @@ public final class Watching implements AutoCloseable {
         return telling.pending();
     }
 
-    /** All of it as a picture. */
-    public Chart chart() {
-        return new Chart(history, start, began, clock(ticker.millis()), scribe.journal(), plan.settings().drill());
+    /** All of it as a picture: SVG, or a page around it. */
+    public String chart(boolean page) {
+        return history.drawn(page, this::clock, began, clock(ticker.millis()), memory.journal(), drill);
     }
 
-    private Snapshot snapshot(Optional<Duration> next) {
+    private Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
         Map<String, Duration> waits = new HashMap<>();
         plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
-        Page page = last == null ? null : last.round().page();
-        return new Snapshot(
-                plan.settings().drill(),
-                Instant.now(),
-                keeper.state(),
-                Duration.ofMillis(now - keeper.since()),
-                lasting() || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(),
-                observer.readings(),
-                history,
-                waits,
-                keeper.conditions(now),
-                page == null ? Optional.empty() : page.newest(),
-                requests,
-                next,
-                lasting() ? Optional.of(Duration.ofMillis(herald.due() - now)) : Optional.empty(),
-                telling.pending(),
-                List.of());
+        boolean lasting = lasting();
+        return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
+                lasting || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(),
+                rounds.readings(), history, waits, keeper.conditions(now), rounds.newest(), requests, next,
+                lasting ? Optional.of(Duration.ofMillis(due - now)) : Optional.empty(),
+                telling.channels().contains(Telling.SLACK), telling.pending());
     }
 
-    private JsonNode roundJson() {
-        ObjectNode json = RoundJson.of(
-                clock(lastLook), plan.settings().drill(), rounds, keeper, last.round(), observer.readings());
+    private JsonNode json() {
+        ObjectNode json = Json.object().put("schema", 1).put("type", "round").put("at", clock(lastLook).toString())
+                .put("drill", drill.orElse(null)).put("round", made).put("state", keeper.state().word())
+                .put("good", keeper.good(last.round()));
+        ArrayNode checks = json.putArray("checks");
+        rounds.readings().forEach(reading -> checks.addObject().put("name", reading.check())
+                .put("result", reading.result().name().toLowerCase(Locale.ROOT)).put("fresh", reading.fresh())
+                .put("millis", reading.millis()).put("summary", reading.words()));
+        ArrayNode conditions = json.putArray("conditions");
+        keeper.conditions(lastLook).forEach(condition -> conditions.addObject().put("name", condition.name())
+                .put("met", condition.met()).put("words", condition.words()));
         return json.put("requestsSpent", requests).put("nextRoundMillis", Math.max(0, pace.next() - ticker.millis()))
-                .put("incident", scribe.incident().map(Incident::toString).orElse(null));
+                .put("incident", memory.incident().map(Incident::toString).orElse(null));
     }
 }

@@ -1,0 +1,400 @@
+package runbook.watching;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.PrintStream;
+import java.lang.reflect.Proxy;
+import java.nio.charset.Charset;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Supplier;
+import runbook.Cli;
+import runbook.Text;
+import runbook.Text.Durations;
+import runbook.Tool;
+import runbook.watching.Keeper.Condition;
+import runbook.watching.Keeper.Reading;
+import runbook.watching.Keeper.Result;
+import runbook.watching.Keeper.State;
+import runbook.watching.Watching.Shot;
+
+/**
+ * The live view: one picture on a screen of its own, painted again every second, after every event and when the terminal
+ * changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen and cursor back when this
+ * closes or a signal ends the process.
+ */
+public final class LiveView implements Watching.Face {
+    private static final String OPEN = "\033[22;0t\033[?1049h\033[?25l\033[2J";
+    private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l\033[23;0t";
+    private static final Duration SIZING = Duration.ofSeconds(2);
+    private static final long PAINT_EVERY = 1_000_000_000L;
+    private static final int NOTES = 6;
+    private static final int NARROWEST = 20;
+    private static final int LOWEST = 3;
+
+    private final PrintStream out;
+    private final Tool tool;
+    private final Charset charset;
+    private final boolean unicode;
+    private final boolean color;
+    private final Thread giveBack = new Thread(this::giveBack, "terminal");
+    private final Deque<Note> notes = new ArrayDeque<>();
+    private int[] size;
+    private boolean open = true;
+    private long painted;
+    private volatile boolean resized;
+    private volatile boolean stale = true;
+
+    /** An event as the view remembers it. */
+    public record Note(Instant at, String kind, String words) {
+        // What a person need not act on gives way to what one has to.
+        private boolean minor() {
+            return kind.equals("draft") || kind.equals("ran") || kind.equals("watching") || kind.equals("slowed");
+        }
+    }
+
+    private LiveView(Cli.Host host, Tool tool, boolean unicode, boolean color, int[] size) {
+        this.out = host.out();
+        this.charset = host.charset();
+        this.tool = tool;
+        this.unicode = unicode;
+        this.color = color;
+        this.size = size;
+        Runtime.getRuntime().addShutdownHook(giveBack);
+        onResize(() -> resized = true);
+        say(OPEN);
+    }
+
+    /** A view on the terminal behind standard output; empty where there is none that can show one. */
+    public static Optional<LiveView> open(Cli.Host host, Tool tool, boolean unicode, boolean color) {
+        String type = host.env("TERM").orElse("dumb");
+        boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
+        return capable ? Optional.of(new LiveView(host, tool, unicode, color, size(tool, host.environment()))) : Optional.empty();
+    }
+
+    /** Rows and columns: as the terminal says, else as the shell does. */
+    private static int[] size(Tool tool, Map<String, String> environment) {
+        try {
+            String[] said = tool.run(tool.shell("stty size </dev/tty"), "", SIZING).out().strip().split(" ");
+            return new int[] {Integer.parseInt(said[0]), Integer.parseInt(said[1])};
+        } catch (Tool.Failure | NumberFormatException | ArrayIndexOutOfBoundsException e) {
+            return new int[] {number(environment.get("LINES"), 24), number(environment.get("COLUMNS"), 80)};
+        }
+    }
+
+    private static int number(String text, int otherwise) {
+        return text != null && text.matches("\\d{1,4}") ? Integer.parseInt(text) : otherwise;
+    }
+
+    // By reflection: named in the source, the compiler warns of it at each first start. Without it the size stays.
+    private static void onResize(Runnable act) {
+        try {
+            Class<?> handler = Class.forName("sun.misc.SignalHandler");
+            Class<?> signal = Class.forName("sun.misc.Signal");
+            Object acting = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, (proxy, method, values) -> {
+                if (method.getName().equals("handle")) {
+                    act.run();
+                }
+                return null;
+            });
+            signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance("WINCH"), acting);
+        } catch (ReflectiveOperationException | RuntimeException e) {
+            // No such signal here.
+        }
+    }
+
+    private synchronized void say(String text) {
+        if (open) {
+            byte[] bytes = text.getBytes(charset);
+            out.write(bytes, 0, bytes.length);
+            out.flush();
+        }
+    }
+
+    private synchronized void giveBack() {
+        say(GIVE_BACK);
+        open = false;
+    }
+
+    @Override
+    public void close() {
+        giveBack();
+        try {
+            Runtime.getRuntime().removeShutdownHook(giveBack);
+        } catch (IllegalStateException e) {
+            // The process is ending already, and the hook has run.
+        }
+    }
+
+    @Override
+    public void event(Instant at, String kind, String words, JsonNode data) {
+        synchronized (notes) {
+            notes.addFirst(new Note(at, kind, words));
+            while (notes.size() > NOTES) {
+                Optional<Note> oldestMinor = notes.stream().filter(Note::minor).reduce((one, older) -> older);
+                notes.removeLastOccurrence(oldestMinor.orElseGet(notes::getLast));
+            }
+        }
+        stale = true;
+    }
+
+    @Override
+    public void state(State state) {
+        say("\033]0;Klaviyo: " + state.word() + "\007" + (state == State.STARTING || state == State.HEALTHY ? "" : "\007"));
+        stale = true;
+    }
+
+    @Override
+    public void round(Supplier<JsonNode> json) {
+        stale = true;
+    }
+
+    @Override
+    public void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
+        if (resized) {
+            resized = false;
+            stale = true;
+            size = size(tool, Map.of());
+            say("\033[2J");
+        }
+        if (stale || System.nanoTime() - painted > PAINT_EVERY) {
+            stale = false;
+            painted = System.nanoTime();
+            paint(shot.get());
+        }
+        Thread.sleep(Math.min(250, most.toMillis()));
+    }
+
+    private void paint(Shot shot) {
+        List<Note> shown;
+        synchronized (notes) {
+            shown = List.copyOf(notes);
+        }
+        List<String> lines = lay(shot, shown, Math.max(NARROWEST, size[1]), Math.max(LOWEST, size[0] - 1), unicode, color);
+        say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
+    }
+
+    // ---- the picture
+
+    private static final String BOLD = "1";
+    private static final String GOOD = "32";
+    private static final String BAD = "31";
+    private static final String WARN = "33";
+    private static final String SOFT = "2";
+    private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
+    private static final Duration SOON = Duration.ofMinutes(5);
+    private static final int LONGEST_NAME = 20;
+    private static final int SPARK_AT_LEAST = 8;
+    private static final int SPARK_AT_MOST = 40;
+    private static final int WORDS_AT_LEAST = 20;
+
+    /** The lines to show on a terminal of this size: none wider than {@code columns - 1}, no more than {@code rows}. */
+    public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, boolean unicode, boolean color) {
+        Panel panel = new Panel(shot, columns, unicode, color);
+        panel.head();
+        panel.checks();
+        panel.conditions();
+        panel.said(notes);
+        panel.foot();
+        return panel.fitted(rows);
+    }
+
+    /** How many columns a terminal gives a text: two for what is wide (CJK, emoji), none for what joins the one before. */
+    public static int width(String text) {
+        return text.codePoints().map(LiveView::width).sum();
+    }
+
+    private static int width(int c) {
+        int type = Character.getType(c);
+        if (type == Character.NON_SPACING_MARK || type == Character.ENCLOSING_MARK || type == Character.FORMAT) {
+            return 0;
+        }
+        boolean wide = c >= 0x1100 && c <= 0x115f || c >= 0x2e80 && c <= 0xa4cf || c >= 0xac00 && c <= 0xd7a3
+                || c >= 0xf900 && c <= 0xfaff || c >= 0xfe30 && c <= 0xfe6f || c >= 0xff00 && c <= 0xff60
+                || c >= 0xffe0 && c <= 0xffe6 || c >= 0x1f300 && c <= 0x1faff || c >= 0x20000 && c <= 0x3fffd;
+        return wide ? 2 : 1;
+    }
+
+    /** Lays a shot out: when the terminal is too low, the most dispensable lines go first. */
+    private static final class Panel {
+        private record Line(int dispensable, String text) { }
+
+        /** A symbol, and the colour that repeats what it says. */
+        private record Sign(String symbol, String ascii, String style) { }
+
+        private static final Sign OK = new Sign("✓", "+", GOOD);
+        private static final Sign FAIL = new Sign("✗", "x", BAD);
+        private static final Sign UNSTEADY = new Sign("!", "!", BAD);
+        private static final Sign OPEN = new Sign("…", ".", WARN);
+        private static final Sign NOTHING = new Sign("–", "-", SOFT);
+
+        private final Shot shot;
+        private final int columns;
+        private final boolean unicode;
+        private final boolean color;
+        private final List<Line> lines = new ArrayList<>();
+
+        private Panel(Shot shot, int columns, boolean unicode, boolean color) {
+            this.shot = shot;
+            this.columns = columns;
+            this.unicode = unicode;
+            this.color = color;
+        }
+
+        private void head() {
+            shot.drill().ifPresent(name -> add(0, WARN, "DRILL " + name + ": an exercise, nothing here is real"));
+            Sign sign = switch (shot.state()) {
+                case HEALTHY, RECOVERED -> OK;
+                case DEGRADED -> FAIL;
+                case FLAPPING -> UNSTEADY;
+                case STARTING, RECOVERING -> OPEN;
+            };
+            String since = shot.state() == State.STARTING ? ": nothing is decided yet" : " for " + words(shot.lasting());
+            add(0, sign.style + ";1", symbol(sign) + " " + state() + since);
+            due();
+            String incident = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident so far");
+            add(3, "", "  " + incident + "; now " + CLOCK.format(shot.now()) + " UTC");
+            add(8, "", "");
+        }
+
+        // Everything fails, or some of it: not the same to whoever is asked how bad it is.
+        private String state() {
+            List<Reading> seen = shot.readings().stream()
+                    .filter(reading -> !reading.check().equals("status-page") && reading.result() != Result.UNKNOWN).toList();
+            boolean all = !seen.isEmpty() && seen.stream().allMatch(reading -> reading.result() == Result.BAD);
+            return shot.state() == State.DEGRADED && all ? "DOWN" : shot.state().name();
+        }
+
+        // What needs a person stands right under the state.
+        private void due() {
+            shot.message().filter(due -> !shot.posts() && due.compareTo(SOON) < 0).ifPresent(due -> add(1, WARN + ";1",
+                    (unicode ? "▶" : ">") + (due.isNegative() ? " MESSAGE TO PEOPLE OVERDUE by " + words(due.negated())
+                            : " MESSAGE TO PEOPLE DUE in " + words(due))));
+            if (shot.untold() > 0) {
+                add(2, WARN, "! " + Text.count(shot.untold(), "message") + " not accepted yet, tried again");
+            }
+        }
+
+        private void checks() {
+            int name = shot.readings().stream().mapToInt(reading -> Math.min(LONGEST_NAME, reading.check().length())).max().orElse(5);
+            int left = columns - 2 - name - 2 - 5 - 2 - 7 - 2;
+            int spark = Math.max(SPARK_AT_LEAST,
+                    Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left - 1));
+            boolean words = left - spark - 2 >= WORDS_AT_LEAST;
+            add(6, SOFT, String.format("  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s", "check", "good", "last", "latency",
+                    words ? "last said" : ""));
+            for (Reading reading : shot.readings()) {
+                check(reading, name, spark, words);
+            }
+            add(8, "", "");
+        }
+
+        private void check(Reading reading, int name, int spark, boolean words) {
+            Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
+            History.Series series = shot.history().series().get(reading.check());
+            String good = series == null ? "" : String.format(Locale.ROOT, "%.0f %%", Math.floor(100 * series.success()));
+            String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
+            String last = reading.millis() == 0 && series == null ? "" : took;
+            String curve = series == null ? "" : sparkline(series.recent(), spark, unicode);
+            Duration wait = reading.fresh() ? null : shot.waits().get(reading.check());
+            String said = (wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1)) + ") ")
+                    + reading.words();
+            String row = String.format(" %-" + name + "s  %5s  %7s  %-" + spark + "s", Text.safe(reading.check(), name), good, last, curve);
+            add(sign == OK ? 4 : 2, sign.style, symbol(sign) + row + (words ? "  " + said : ""));
+        }
+
+        private void conditions() {
+            add(7, SOFT, "  to call it recovered");
+            for (Condition condition : shot.conditions()) {
+                Sign sign = condition.met() ? OK : OPEN;
+                add(1, sign.style, symbol(sign) + " " + condition.words());
+            }
+            add(8, "", "");
+        }
+
+        private void said(List<Note> notes) {
+            shot.vendor().ifPresent(update -> {
+                String at = update.at() == null ? "" : " at " + CLOCK.format(update.at());
+                add(3, "", "  Klaviyo" + at + ", " + update.status() + ": " + update.incident());
+                add(7, SOFT, "  " + update.body());
+            });
+            // Newest first; older ones and drafts give way to it.
+            for (int i = 0; i < notes.size(); i++) {
+                Note note = notes.get(i);
+                boolean newest = notes.subList(0, i).stream().allMatch(Note::minor) && !note.minor();
+                add(newest ? 3 : note.minor() ? 7 : 5, newest ? "" : SOFT,
+                        "  " + CLOCK.format(note.at) + " " + note.kind + ": " + note.words);
+            }
+            add(8, "", "");
+        }
+
+        private void foot() {
+            String next = shot.next().map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000) + " s")
+                    .orElse("looking now");
+            String post = shot.message().filter(due -> shot.posts()).map(due -> "; next post to Slack in " + words(due)).orElse("");
+            add(1, "", "  " + Text.count(shot.requests(), "request") + " spent; " + next + post);
+            add(6, SOFT, "  Ctrl-C leaves; started again, watch goes on from the journal");
+        }
+
+        private static String words(Duration duration) {
+            return Durations.words(Duration.ofSeconds(Math.max(1, duration.toSeconds())));
+        }
+
+        private List<String> fitted(int rows) {
+            List<Line> kept = new ArrayList<>(lines);
+            while (kept.size() > Math.max(1, rows)) {
+                int worst = kept.stream().max(Comparator.comparingInt(Line::dispensable)).orElseThrow().dispensable;
+                for (int i = kept.size() - 1; i >= 0; i--) {
+                    if (kept.get(i).dispensable == worst) {
+                        kept.remove(i);
+                        break;
+                    }
+                }
+            }
+            return kept.stream().map(Line::text).toList();
+        }
+
+        // One column stays free: a terminal that wraps after its last column would break the picture.
+        private void add(int dispensable, String style, String words) {
+            String plain = unicode ? words : words.replaceAll("[^\\x20-\\x7e]", "?");
+            if (width(plain) >= columns) {
+                StringBuilder cut = new StringBuilder();
+                int used = 0;
+                for (int c : plain.codePoints().toArray()) {
+                    used += width(c);
+                    if (used > columns - 2) {
+                        break;
+                    }
+                    cut.appendCodePoint(c);
+                }
+                plain = cut.append(unicode ? "…" : "~").toString();
+            }
+            lines.add(new Line(dispensable, color && !style.isEmpty() ? "\033[" + style + "m" + plain + "\033[0m" : plain));
+        }
+
+        private String symbol(Sign sign) {
+            return unicode ? sign.symbol : sign.ascii;
+        }
+    }
+
+    /** Latencies as one character a look, at most {@code width} of the newest: a failed look is a cross, not a colour. */
+    static String sparkline(List<History.Seen> looks, int width, boolean unicode) {
+        List<History.Seen> shown = looks.subList(Math.max(0, looks.size() - width), looks.size());
+        long slowest = shown.stream().filter(History.Seen::good).mapToLong(History.Seen::millis).max().orElse(0);
+        StringBuilder line = new StringBuilder();
+        for (History.Seen look : shown) {
+            int height = slowest == 0 ? 0 : (int) Math.min(7, look.millis() * 8 / (slowest + 1));
+            line.append(!look.good() ? unicode ? '×' : 'x' : (unicode ? "▁▂▃▄▅▆▇█" : "_.,-=+*#").charAt(height));
+        }
+        return line.toString();
+    }
+}
