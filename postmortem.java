@@ -6,7 +6,6 @@
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/Lines.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/Moment.java
 //SOURCES runbook/Screen.java

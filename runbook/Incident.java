@@ -1,7 +1,9 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -11,45 +13,42 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.DateTimeException;
 import java.time.Instant;
-import java.time.LocalDate;
-import java.time.LocalTime;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ForkJoinPool;
-import java.util.concurrent.ForkJoinTask;
+import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Text.Json;
+import runbook.redact.Redactor;
 
-/** One incident's folder (0700) with its journal and what each step leaves (0600). */
+/** One incident's folder (0700) with its journal and what each step leaves (0600); and what was seen when all was well. */
 public final class Incident {
     /** Where incidents are kept when none is named, relative to the current folder. */
     public static final String BASE = "klaviyo-incidents";
 
     static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
     private static final DateTimeFormatter NAME = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
-
     private static final int MOST_IN_A_SECOND = 100;
 
     private final Path folder;
@@ -63,6 +62,8 @@ public final class Incident {
         return new Incident(folder);
     }
 
+    // ---- which incident
+
     /**
      * A new incident's folder under {@code base}, named by the time. Those who open one within the same second share it, but
      * neither with a drill of another scenario nor with an incident that is closed: then it is named a second later.
@@ -73,8 +74,7 @@ public final class Incident {
         return IntStream.range(0, MOST_IN_A_SECOND)
                 .mapToObj(later -> new Incident(base.resolve(NAME.format(at.plusSeconds(later)))))
                 .filter(incident -> incident.free(drill))
-                .findFirst()
-                .orElseGet(() -> new Incident(base.resolve(NAME.format(at))));
+                .findFirst().orElseGet(() -> new Incident(base.resolve(NAME.format(at))));
     }
 
     private boolean free(Predicate<String> drill) {
@@ -114,8 +114,7 @@ public final class Incident {
         try (Stream<Path> children = Files.list(base)) {
             return children.filter(child -> Files.exists(child.resolve("journal.jsonl")))
                     .sorted(Comparator.comparing((Path child) -> child.getFileName().toString()).reversed())
-                    .map(Incident::new)
-                    .toList();
+                    .map(Incident::new).toList();
         }
     }
 
@@ -171,8 +170,11 @@ public final class Incident {
      */
     public Path write(String name, byte[] content) throws IOException {
         create();
-        Path target = folder.resolve(name);
-        Path half = Files.createTempFile(folder, "." + name, ".part", mode("rw-------"));
+        return replace(folder.resolve(name), content);
+    }
+
+    private static Path replace(Path target, byte[] content) throws IOException {
+        Path half = Files.createTempFile(target.getParent(), "." + target.getFileName(), ".part", mode("rw-------"));
         try {
             try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE)) {
                 ByteBuffer bytes = ByteBuffer.wrap(content);
@@ -203,16 +205,15 @@ public final class Incident {
     }
 
     private static FileAttribute<?>[] mode(String permissions) {
-        Set<PosixFilePermission> set = PosixFilePermissions.fromString(permissions);
-        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(set)} : new FileAttribute<?>[0];
+        return POSIX ? new FileAttribute<?>[] {
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))} : new FileAttribute<?>[0];
     }
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
     public static String why(IOException e) {
         if (e instanceof AccessDeniedException) {
             return "no permission: " + e.getMessage();
-        }
-        if (e instanceof NoSuchFileException) {
+        } else if (e instanceof NoSuchFileException) {
             return "no such file or folder: " + e.getMessage();
         }
         return String.valueOf(e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
@@ -299,34 +300,26 @@ public final class Incident {
 
         private static Instant instant(String text) {
             try {
-                return text.length() == 24 && text.charAt(10) == 'T' && text.charAt(19) == '.' && text.charAt(23) == 'Z' ? ours(text)
-                        : OffsetDateTime.parse(text).toInstant();
-            } catch (DateTimeException | NumberFormatException e) {
+                return text.endsWith("Z") ? Instant.parse(text) : OffsetDateTime.parse(text).toInstant();
+            } catch (DateTimeException e) {
                 throw new IllegalArgumentException("its time is not ISO 8601");
             }
-        }
-
-        // A general parser takes half of the time that reading a long journal takes.
-        private static Instant ours(String text) {
-            long day = LocalDate.of(number(text, 0, 4), number(text, 5, 7), number(text, 8, 10)).toEpochDay();
-            LocalTime time = LocalTime.of(number(text, 11, 13), number(text, 14, 16), number(text, 17, 19));
-            return Instant.ofEpochSecond(day * 86_400 + time.toSecondOfDay(), number(text, 20, 23) * 1_000_000L);
-        }
-
-        private static int number(String text, int from, int to) {
-            return Integer.parseInt(text, from, to, 10);
         }
     }
 
     /**
-     * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear
-     * nothing; a line torn by a power cut is reported and skipped, and the next append starts on a line of its own.
+     * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear nothing; a
+     * line torn by a power cut is reported and skipped, and the next append starts on a line of its own. However long it is,
+     * reading it takes little memory: of a long one the beginning and the newest events are read, and the rest is counted.
      */
     public static final class Journal {
+        private static final int LONGEST_LINE = 1 << 20;
+        private static final long FIRST = 64 << 10;
+        private static final long NEWEST_KEPT = 4 << 20;
+        private static final long NEWEST_SEEN = 32 << 20;
+
         /** What reading gave: the events in the order of the file, and a sentence for each line that could not be used. */
         public record Reading(List<Event> events, List<String> problems) { }
-
-        private static final int BATCH = 1_024;
 
         private final Path file;
 
@@ -340,19 +333,22 @@ public final class Incident {
         }
 
         /**
-         * Appends one event, forced to the disk. A write that fails half-way (a full disk) is taken back, so that the
-         * journal stays valid.
+         * Appends one event, forced to the disk. Texts from outside lose whatever is secret or personal on their way in. A write
+         * that fails half-way (a full disk) is taken back, so that the journal stays valid.
          *
          * @throws IOException when it cannot be written; nothing of the event remains then
          */
         public void append(Event event) throws IOException {
-            byte[] line = (Key.mask(Json.line(event.json())) + "\n").getBytes(StandardCharsets.UTF_8);
+            byte[] line = (Key.mask(Json.line(redacted(event.json()))) + "\n").getBytes(StandardCharsets.UTF_8);
             // A file lock belongs to the whole process: threads of one process have to take turns first.
             synchronized (Journal.class) {
                 try (FileChannel channel = open(); FileLock ignored = channel.lock()) {
                     long end = channel.size();
                     try {
-                        ByteBuffer bytes = endsTorn(channel, end) ? withLineEndBefore(line) : ByteBuffer.wrap(line);
+                        ByteBuffer last = ByteBuffer.allocate(1);
+                        boolean torn = end > 0 && channel.read(last, end - 1) == 1 && last.get(0) != '\n';
+                        ByteBuffer bytes = ByteBuffer.allocate(line.length + 1);
+                        (torn ? bytes.put((byte) '\n') : bytes).put(line).flip();
                         channel.position(end);
                         while (bytes.hasRemaining()) {
                             channel.write(bytes);
@@ -367,116 +363,105 @@ public final class Incident {
         }
 
         private FileChannel open() throws IOException {
-            var options = Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-            return Incident.POSIX
-                    ? FileChannel.open(
-                            file,
-                            options,
-                            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
-                    : FileChannel.open(file, options);
+            refuseOther();
+            return FileChannel.open(file, Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE,
+                    LinkOption.NOFOLLOW_LINKS), mode("rw-------"));
         }
 
-        private static boolean endsTorn(FileChannel channel, long end) throws IOException {
-            ByteBuffer last = ByteBuffer.allocate(1);
-            return end > 0 && channel.read(last, end - 1) == 1 && last.get(0) != '\n';
+        // A link could lead anywhere, and a pipe would be waited for.
+        private void refuseOther() throws IOException {
+            if (Files.exists(file, LinkOption.NOFOLLOW_LINKS) && !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+                throw new IOException(file + " is " + (Files.isSymbolicLink(file) ? "a symbolic link" : "no regular file")
+                        + ": a journal has to be a file of its own");
+            }
         }
 
-        private static ByteBuffer withLineEndBefore(byte[] line) {
-            return ByteBuffer.allocate(line.length + 1).put((byte) '\n').put(line).flip();
+        // What we are to do by hand stays as it is; whoever writes a command keeps secrets out of it.
+        private static JsonNode redacted(JsonNode node) {
+            if (node instanceof ObjectNode object) {
+                object.properties().forEach(field -> {
+                    if (!field.getKey().equals("command")) {
+                        field.setValue(redacted(field.getValue()));
+                    }
+                });
+            } else if (node instanceof ArrayNode array) {
+                for (int i = 0; i < array.size(); i++) {
+                    array.set(i, redacted(array.get(i)));
+                }
+            }
+            return node.isTextual() ? Json.of(Redactor.strict().text(node.textValue())) : node;
         }
 
         /**
-         * Reads it all. A missing journal is an empty one.
+         * Reads it: all of it, or the beginning and the newest 4 MiB. A missing journal is an empty one.
          *
          * @throws IOException when it is there and cannot be read
          */
         public Reading read() throws IOException {
             List<Event> events = new ArrayList<>();
-            List<String> problems =
-                    Files.notExists(file) ? List.of() : each(Files.newInputStream(file), file.toString(), events::add);
-            return new Reading(events, problems);
+            return new Reading(events, each(NEWEST_KEPT, events::add));
         }
 
         /**
-         * Reads a journal without keeping it: for those that grew long, and for copies inside a bundle.
+         * Reads it without keeping it: all of it, or the beginning and the newest 32 MiB.
+         *
+         * @param use given each event, in the order of the file
+         * @return a sentence for each line that could not be used, and one for those that were only counted
+         * @throws IOException when it is there and cannot be read
+         */
+        public List<String> each(Consumer<Event> use) throws IOException {
+            return each(NEWEST_SEEN, use);
+        }
+
+        private List<String> each(long newest, Consumer<Event> use) throws IOException {
+            refuseOther();
+            return Files.notExists(file) ? List.of() : each(Files.newInputStream(file), file.toString(), Files.size(file) - newest, use);
+        }
+
+        /**
+         * Reads a journal's copy to its end, without keeping it.
          *
          * @param journal closed at the end
          * @param name    what to call it in the problems
-         * @param use     given each event, in the order of the file
-         * @return a sentence for each line that could not be used
-         * @throws IOException when it cannot be read
          */
         public static List<String> each(InputStream journal, String name, Consumer<Event> use) throws IOException {
+            return each(journal, name, 0, use);
+        }
+
+        private static List<String> each(InputStream journal, String name, long from, Consumer<Event> use) throws IOException {
             List<String> problems = new ArrayList<>();
-            Consumer<List<Line>> take = parsed -> parsed.forEach(line -> {
-                line.event.ifPresent(use);
-                line.problem.ifPresent(problem -> problems.add(name + " line " + problem));
-            });
             try (Lines lines = new Lines(journal)) {
-                Batch batch = batch(lines, 0);
-                if (batch.lines.size() < BATCH) {
-                    take.accept(batch.parsed());
-                } else {
-                    inParallel(batch, lines, take);
+                for (byte[] line = lines.next(); line != null; line = lines.next()) {
+                    String wrong = line.length > LONGEST_LINE ? "it is longer than 1 MiB" : take(line, use);
+                    if (!wrong.isEmpty() && problems.size() < 1_000) {
+                        problems.add(name + " line " + lines.number + " skipped: " + wrong);
+                    }
+                    if (lines.position > FIRST && lines.position < from) {
+                        long counted = lines.skipTo(from);
+                        problems.add(name + " is long: after line " + lines.number + ", " + Text.count(counted, "line")
+                                + " were counted and not read; what came last is here");
+                        lines.number += counted;
+                    }
                 }
             }
             return problems;
         }
 
-        // Worth it for a long journal only: a short one is parsed before another thread could begin.
-        private static void inParallel(Batch first, Lines lines, Consumer<List<Line>> take) throws IOException {
-            ForkJoinPool parsers = new ForkJoinPool();
-            Deque<ForkJoinTask<List<Line>>> underway = new ArrayDeque<>();
-            for (Batch batch = first; !batch.lines.isEmpty(); batch = batch(lines, batch.before + batch.lines.size())) {
-                underway.add(parsers.submit(batch::parsed));
-                if (underway.size() > parsers.getParallelism()) {
-                    take.accept(underway.remove().join());
-                }
-            }
-            underway.forEach(parsed -> take.accept(parsed.join()));
-            parsers.shutdown();
-        }
-
-        private static Batch batch(Lines lines, int before) throws IOException {
-            List<byte[]> batch = new ArrayList<>();
-            for (byte[] line = lines.next(); line != null; line = lines.next()) {
-                batch.add(line);
-                if (batch.size() == BATCH) {
-                    break;
-                }
-            }
-            return new Batch(batch, before);
-        }
-
-        /** Some lines of a journal, and how many there are before them. */
-        private record Batch(List<byte[]> lines, int before) {
-            List<Line> parsed() {
-                List<Line> parsed = new ArrayList<>(lines.size());
-                for (byte[] line : lines) {
-                    parsed.add(parse(line, before + parsed.size() + 1));
-                }
-                return parsed;
-            }
-        }
-
-        /** A line's event, or what is wrong with it; neither for a blank one. */
-        private record Line(Optional<Event> event, Optional<String> problem) { }
-
-        private static Line parse(byte[] line, int number) {
+        // A line with bytes that are no UTF-8 is read all the same, with replacement characters in their place.
+        private static String take(byte[] line, Consumer<Event> use) {
             try {
                 JsonNode node = node(line);
-                if (!node.isMissingNode() && !node.isObject()) {
-                    throw new IllegalArgumentException("it is no JSON object");
+                if (node.isObject()) {
+                    use.accept(Event.of(node));
                 }
-                return new Line(node.isObject() ? Optional.of(Event.of(node)) : Optional.empty(), Optional.empty());
-            } catch (IOException e) {
-                return new Line(Optional.empty(), Optional.of(number + " skipped: it is torn or no JSON"));
+                return node.isObject() || node.isMissingNode() ? "" : "it is no JSON object";
+            } catch (IOException | StackOverflowError e) {
+                return "it is torn or no JSON";
             } catch (IllegalArgumentException e) {
-                return new Line(Optional.empty(), Optional.of(number + " skipped: " + e.getMessage()));
+                return e.getMessage();
             }
         }
 
-        // A line with bytes that are no UTF-8 is read all the same, with replacement characters in their place.
         private static JsonNode node(byte[] line) throws IOException {
             try {
                 return Json.read(line);
@@ -487,6 +472,253 @@ public final class Incident {
                 }
                 return Json.read(replaced);
             }
+        }
+    }
+
+    /** A file's lines as bytes: a JSON parser reads those twice as fast as text that was decoded for it. */
+    private static final class Lines implements AutoCloseable {
+        private final InputStream file;
+        private final byte[] buffer = new byte[1 << 16];
+        private int from;
+        private int to;
+        private long number;
+        /** Bytes of the file up to the end of the last line. */
+        private long position;
+
+        Lines(InputStream file) {
+            this.file = file;
+        }
+
+        /** The next line without its line end, or one byte more than the longest that is taken; null after the last. */
+        byte[] next() throws IOException {
+            ByteArrayOutputStream line = new ByteArrayOutputStream(256);
+            while (fill()) {
+                int end = lineEnd();
+                int wanted = Math.min(end - from, Journal.LONGEST_LINE + 1 - line.size());
+                line.write(buffer, from, wanted);
+                boolean ended = end < to;
+                advance(ended ? end + 1 : end);
+                if (ended) {
+                    number++;
+                    return line.toByteArray();
+                }
+            }
+            number += line.size() == 0 ? 0 : 1;
+            return line.size() == 0 ? null : line.toByteArray();
+        }
+
+        /** Passes over the lines that begin before a position, and tells how many those were. */
+        long skipTo(long wanted) throws IOException {
+            long skipped = 0;
+            while (position < wanted && fill()) {
+                int end = lineEnd();
+                skipped += end < to ? 1 : 0;
+                advance(end < to ? end + 1 : end);
+            }
+            boolean inside = from > 0 && buffer[from - 1] != '\n';
+            while (inside && fill()) {
+                int end = lineEnd();
+                inside = end == to;
+                skipped += inside ? 0 : 1;
+                advance(inside ? end : end + 1);
+            }
+            return skipped;
+        }
+
+        private boolean fill() throws IOException {
+            if (from == to) {
+                from = 0;
+                to = Math.max(0, file.read(buffer));
+            }
+            return to > 0;
+        }
+
+        private int lineEnd() {
+            int end = from;
+            while (end < to && buffer[end] != '\n') {
+                end++;
+            }
+            return end;
+        }
+
+        private void advance(int next) {
+            position += next - from;
+            from = next;
+        }
+
+        @Override
+        public void close() throws IOException {
+            file.close();
+        }
+    }
+
+    // ---- what the events add up to
+
+    /** A key that was replaced by another, by their fingerprints. */
+    public record Replaced(String old, String by, Instant at) { }
+
+    /**
+     * Where an incident stands by its events, folded once.
+     *
+     * @param began     the first event's time
+     * @param last      the last one's
+     * @param closed    whether somebody closed it
+     * @param drill     the drill's scenario, empty in earnest
+     * @param lead      who leads, empty when nobody does
+     * @param failing   since when users are affected; empty when they are not, or no longer
+     * @param recovered when it last worked again
+     * @param relapses  how often it failed again after a recovery
+     * @param diagnosis the last diagnosis, {@code indeterminate} before there was one
+     * @param severity  its severity, {@code P1} to {@code P4}, or empty
+     * @param judged    events with a severity since it last recovered
+     * @param done      what was done against it
+     * @param told      who was told what, and when
+     * @param replaced  keys that were replaced, oldest first
+     */
+    public record State(Optional<Instant> began, Optional<Instant> last, boolean closed, String drill, String lead,
+                        Optional<Instant> failing, Optional<Instant> recovered, int relapses, String diagnosis, String severity,
+                        List<Event> judged, List<Event> done, List<Event> told, List<Replaced> replaced) {
+        private static final Pattern KEYS = Pattern.compile("sha256 ([0-9a-f]{8}) -> sha256 ([0-9a-f]{8})");
+
+        /** Folds the events of a journal. */
+        public static State of(List<Event> events) {
+            Instant failing = null;
+            Instant recovered = null;
+            int relapses = 0;
+            String diagnosis = "indeterminate";
+            String severity = "";
+            List<Event> judged = new ArrayList<>();
+            List<Replaced> replaced = new ArrayList<>();
+            for (Event event : events) {
+                String named = event.data().path("severity").asText("");
+                if (event.failing()) {
+                    relapses += failing == null && recovered != null ? 1 : 0;
+                    failing = failing == null ? event.at() : failing;
+                } else if (event.event().equals(Event.RECOVERED)) {
+                    failing = null;
+                    recovered = event.at();
+                    judged.clear();
+                }
+                if (named.matches("P[1-4]")) {
+                    judged.add(event);
+                }
+                if (event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)) {
+                    diagnosis = event.data().path("diagnosis").textValue();
+                    severity = named.matches("P[1-4]") ? named : "";
+                }
+                Matcher keys = KEYS.matcher(event.event().equals(Event.ROTATED) ? event.summary() : "");
+                if (keys.find()) {
+                    replaced.add(new Replaced(keys.group(1), keys.group(2), event.at()));
+                }
+            }
+            return new State(events.stream().map(Event::at).min(Comparator.naturalOrder()),
+                    events.stream().map(Event::at).max(Comparator.naturalOrder()), !open(events), Incident.drill(events),
+                    Incident.lead(events), Optional.ofNullable(failing), Optional.ofNullable(recovered), relapses, diagnosis,
+                    severity, judged, events.stream().filter(Event::mitigating).toList(),
+                    events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).toList(), replaced);
+        }
+
+        /** Since when it has been this bad or worse, without a recovery in between; {@code otherwise} when it was not before. */
+        public Instant since(String level, Instant otherwise) {
+            return judged.stream().filter(event -> event.data().path("severity").asText().compareTo(level) <= 0).map(Event::at)
+                    .filter(at -> at.isBefore(otherwise)).min(Comparator.naturalOrder()).orElse(otherwise);
+        }
+
+        /** When the key with this fingerprint was replaced and did not come back; empty when no rotation says so. */
+        public Optional<Instant> replacedAt(String fingerprint) {
+            Optional<Instant> at = Optional.empty();
+            for (Replaced one : replaced) {
+                at = one.old.equals(fingerprint) ? Optional.of(one.at) : one.by.equals(fingerprint) ? Optional.empty() : at;
+            }
+            return at;
+        }
+    }
+
+    /**
+     * What was seen when all was well, one for each account, in {@code klaviyo-runbook/last-good.json} of the user's state folder
+     * ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700). Nothing in it is secret.
+     *
+     * @param account      the account's id
+     * @param organisation its name
+     * @param scopes       those that were seen to work
+     * @param at           when
+     * @param keys         fingerprints of the keys that worked, the newest first, each with when it was first seen
+     */
+    public record LastGood(String account, String organisation, Set<String> scopes, Instant at, List<Seen> keys) {
+        private static final int MOST = 10;
+
+        /** A key that worked. */
+        public record Seen(String fingerprint, Instant at) { }
+
+        /** What is remembered, the newest first; nothing where there is no such file, or none that can be read. */
+        public static List<LastGood> read(Cli.Host host) {
+            List<LastGood> all = new ArrayList<>();
+            try {
+                Path file = file(host);
+                for (JsonNode one : Files.isRegularFile(file) && Files.size(file) < 1 << 20
+                        ? Json.read(Files.readAllBytes(file)).path("accounts") : Json.object()) {
+                    Set<String> scopes = new TreeSet<>();
+                    one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
+                    List<Seen> keys = new ArrayList<>();
+                    one.path("keys").forEach(key ->
+                            keys.add(new Seen(Text.safe(key.path("sha256").asText(), 8), Instant.parse(key.path("at").asText()))));
+                    all.add(new LastGood(Text.safe(one.path("id").asText(), 20), Text.safe(one.path("name").asText(), 60), scopes,
+                            Instant.parse(one.path("at").asText()), keys));
+                }
+            } catch (IOException | DateTimeException e) {
+                // Somebody's editor was there: it is written anew the next time that all is well.
+            }
+            return all;
+        }
+
+        /** What is remembered of the account for which this key worked, be it the newest that did or an older one. */
+        public static Optional<LastGood> of(Cli.Host host, Key key) {
+            String fingerprint = key.cleaned().fingerprint();
+            return read(host).stream().filter(one -> one.keys.stream().anyMatch(seen -> seen.fingerprint.equals(fingerprint)))
+                    .findFirst();
+        }
+
+        /** When another key took this one's place: first worked after it; empty when none did. */
+        public Optional<Instant> replacedAt(Key key) {
+            String fingerprint = key.cleaned().fingerprint();
+            for (int i = 1; i < keys.size(); i++) {
+                if (keys.get(i).fingerprint.equals(fingerprint)) {
+                    return Optional.of(keys.get(i - 1).at);
+                }
+            }
+            return Optional.empty();
+        }
+
+        /**
+         * Remembers that all is well now, with this key.
+         *
+         * @throws IOException when the user's state folder cannot be written
+         */
+        public static void remember(
+                Cli.Host host, String account, String organisation, Set<String> scopes, Key key, Instant now) throws IOException {
+            List<LastGood> all = new ArrayList<>(read(host));
+            List<Seen> keys = new ArrayList<>(all.stream().filter(one -> one.account.equals(account)).findFirst()
+                    .map(LastGood::keys).orElse(List.of()));
+            Seen seen = keys.stream().filter(one -> one.fingerprint.equals(key.cleaned().fingerprint())).findFirst()
+                    .orElse(new Seen(key.cleaned().fingerprint(), now));
+            keys.remove(seen);
+            keys.add(0, seen);
+            all.removeIf(one -> one.account.equals(account));
+            all.add(0, new LastGood(account, organisation, scopes, now, keys.subList(0, Math.min(MOST, keys.size()))));
+            Path file = file(host);
+            if (!Files.isDirectory(file.getParent())) {
+                Files.createDirectories(file.getParent(), mode("rwx------"));
+            }
+            JsonNode json = Json.of(Map.of("schema", 1, "accounts", all.stream().limit(MOST).map(one -> Map.of("id", one.account,
+                    "name", one.organisation, "scopes", new TreeSet<>(one.scopes), "at", one.at, "keys", one.keys.stream()
+                            .map(known -> Map.of("sha256", known.fingerprint, "at", known.at)).toList())).toList()));
+            replace(file, (Json.pretty(json) + "\n").getBytes(StandardCharsets.UTF_8));
+        }
+
+        private static Path file(Cli.Host host) {
+            Path state = host.env("XDG_STATE_HOME").map(Path::of).filter(Path::isAbsolute)
+                    .orElse(host.home().resolve(".local/state"));
+            return state.resolve("klaviyo-runbook/last-good.json");
         }
     }
 }

@@ -150,16 +150,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** The same verdict as part of an incident: the time to respond counts from when it was first this bad, or worse. */
     public Verdict in(List<Event> incident) {
-        Instant first = since;
-        for (Event event : incident) {
-            String then = event.data().path("severity").asText();
-            boolean thisBad = lead.severity != null && then.matches("P[1-4]") && then.compareTo(lead.severity.name()) <= 0;
-            if (event.event().equals(Event.RECOVERED)) {
-                first = since;
-            } else if (thisBad && event.at().isBefore(first)) {
-                first = event.at();
-            }
-        }
+        Instant first = lead.severity == null ? since : Incident.State.of(incident).since(lead.severity.name(), since);
         return new Verdict(findings, first, lead, others, wording);
     }
 

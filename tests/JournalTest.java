@@ -1,6 +1,7 @@
 import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -25,10 +27,15 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Cli;
 import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Incident.Journal;
+import runbook.Incident.LastGood;
+import runbook.Key;
+import runbook.Text.Json;
 
 /** The incident folder: what many writers, a power cut, odd bytes, and a disk that takes nothing do to it, and to the diagnosis. */
 class JournalTest {
@@ -148,6 +155,134 @@ class JournalTest {
                         Map.of("answer", "bad key pk_AbC123_" + "0A".repeat(17))));
         String file = Files.readString(folder.resolve("journal.jsonl"));
         assertFalse(file.toLowerCase().contains("0a0a"), file);
+    }
+
+    @Test
+    void whatComesFromOutsideIsRedactedAndCommandsStayAsTheyAre() throws Exception {
+        String command = "aws secretsmanager put-secret-value --secret-string file:///dev/stdin";
+        Incident.at(folder).append(Event.now("triage", Event.DIAGNOSED, "401: client_secret=hunter2", Map.of("command", command,
+                "checks", List.of(Map.of("said", "jane@example.com, +4915112345678")))));
+        String file = Files.readString(folder.resolve("journal.jsonl"));
+        assertFalse(file.matches("(?s).*(hunter2|jane@|49151).*"), file);
+        assertTrue(file.contains(command), file);
+    }
+
+    // ---- long ones
+
+    /** Reads a journal, and appends to it, in a process of its own: {@code java Reader FOLDER}. */
+    static final class Reader {
+        public static void main(String... args) throws Exception {
+            Incident incident = Incident.at(Path.of(args[0]));
+            incident.append(Event.now("postmortem", Event.NOTE, "appended", Map.of()));
+            int[] seen = new int[1];
+            incident.journal().each(event -> seen[0]++);
+            Journal.Reading reading = incident.journal().read();
+            System.out.println(Incident.newestOpen(Path.of(args[0]).getParent(), String::isEmpty).isPresent() + " "
+                    + reading.events().get(0).summary() + " .. " + reading.events().get(reading.events().size() - 1).summary());
+            reading.problems().forEach(System.out::println);
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {
+        "of 300 MB in a million lines| true first .. appended| journal.jsonl is long: after line \\d+, \\d{6,} lines were counted and not read",
+        "with one line of 300 MB|      true first .. appended| journal.jsonl line 2 skipped: it is longer than 1 MiB"})
+    void aHugeJournalIsReadInASmallHeapAndStillTakesEvents(String what, String seen, String problem) throws Exception {
+        Path incident = Files.createDirectories(folder.resolve("20261123T000000Z"));
+        String line = "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{\"n\":\"%s\"}}\n";
+        String filler = what.startsWith("of") ? String.format(line, "x", "y".repeat(200)).repeat(4_000) : "x".repeat(1 << 20);
+        try (var out = Files.newBufferedWriter(incident.resolve("journal.jsonl"))) {
+            out.write(String.format(line, "first", ""));
+            for (long written = 0; written < 300 << 20; written += filler.length()) {
+                out.write(filler);
+            }
+            out.write("\n" + String.format(line, "last", ""));
+        }
+        Run.Result result = Run.command(Run.JAVA.toString(), "-Xmx64m", "-XX:+UseSerialGC", "-cp",
+                System.getProperty("java.class.path"), Reader.class.getName(), incident.toString()).run();
+        assertEquals(0, result.exit(), result.toString());
+        assertEquals(seen, result.out().lines().findFirst().orElse(""), result.toString());
+        assertTrue(result.out().matches("(?s).*" + problem + ".*"), result.toString());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"a symbolic link", "no regular file"})
+    void aJournalThatIsNoFileOfItsOwnIsNeitherReadNorWritten(String what) throws Exception {
+        Path journal = folder.resolve("journal.jsonl");
+        Path elsewhere = Files.writeString(folder.resolve("elsewhere"), "");
+        if (what.equals("a symbolic link")) {
+            Files.createSymbolicLink(journal, elsewhere);
+        } else {
+            assumeTrue(Run.command("mkfifo", journal.toString()).run().exit() == 0, "only where there are pipes");
+        }
+        Incident incident = Incident.at(folder);
+        String append = assertThrows(IOException.class, () -> incident.append(Event.now("x", Event.NOTE, "x", Map.of()))).getMessage();
+        String read = assertThrows(IOException.class, () -> incident.journal().read()).getMessage();
+        assertEquals(journal + " is " + what + ": a journal has to be a file of its own", append);
+        assertEquals(append, read);
+        assertEquals(0, Files.size(elsewhere));
+    }
+
+    // ---- what it adds up to
+
+    @Test
+    void theEventsAddUpToAState() {
+        List<Event> events = new ArrayList<>();
+        for (String told : List.of("0 detected", "1 diagnosed P2 klaviyo-degraded", "2 announced", "3 recovered", "4 degraded",
+                "5 diagnosed P1 key-invalid", "6 acknowledged", "7 rotated key rotated: sha256 aaaaaaaa -> sha256 bbbbbbbb", "8 note")) {
+            String[] words = told.split(" ", 3);
+            boolean judged = words[1].equals("diagnosed");
+            Map<String, String> data = judged ? Map.of("severity", words[2].substring(0, 2), "diagnosis", words[2].substring(3))
+                    : words[1].equals("acknowledged") ? Map.of("by", "ann") : Map.of();
+            events.add(new Event(minute(words[0]), "x", words[1], words.length > 2 ? words[2] : "", Json.of(data)));
+        }
+        Incident.State state = Incident.State.of(events);
+        assertAll(
+                () -> assertEquals(Optional.of(minute("0")), state.began()),
+                () -> assertEquals(Optional.of(minute("8")), state.last()),
+                () -> assertEquals(Optional.of(minute("4")), state.failing(), "not since before the recovery"),
+                () -> assertEquals("3 1 key-invalid P1 ann false", state.recovered().map(at -> at.toString().substring(15, 16)).get()
+                        + " " + state.relapses() + " " + state.diagnosis() + " " + state.severity() + " " + state.lead() + " " + state.closed()),
+                () -> assertEquals(minute("5"), state.since("P1", minute("9"))),
+                () -> assertEquals(minute("5"), state.since("P2", minute("9")), "the first P2 was over"),
+                () -> assertEquals(1, state.told().size()),
+                () -> assertEquals(1, state.done().size()),
+                () -> assertEquals(Optional.of(minute("7")), state.replacedAt("aaaaaaaa")),
+                () -> assertEquals(Optional.empty(), state.replacedAt("bbbbbbbb")));
+    }
+
+    private static Instant minute(String digit) {
+        return Instant.parse("2026-11-23T03:0" + digit + ":00Z");
+    }
+
+    // ---- what was seen when all was well
+
+    @Test
+    void theLastGoodStateIsRememberedByAccountWithoutAnySecret() throws Exception {
+        Cli.Host host = new Cli.Host(Map.of("XDG_STATE_HOME", folder.resolve("state").toString()), folder, null, null, null);
+        Key old = Key.of("pk_AbC123_" + "0a".repeat(17));
+        Key fresh = Key.of("pk_AbC123_" + "1b".repeat(17));
+        assertEquals(List.of(), LastGood.read(host));
+        LastGood.remember(host, "AbC123", "Acme", Set.of("profiles:read", "events:read"), old, minute("1"));
+        LastGood.remember(host, "XyZ789", "Other", Set.of(), Key.of("pk_" + "2c".repeat(17)), minute("2"));
+        LastGood.remember(host, "AbC123", "Acme", Set.of("profiles:read"), fresh, minute("3"));
+        LastGood known = LastGood.of(host, old).orElseThrow();
+        assertAll(
+                () -> assertEquals("AbC123 Acme [profiles:read] 2026-11-23T03:03:00Z",
+                        known.account() + " " + known.organisation() + " " + known.scopes() + " " + known.at()),
+                () -> assertEquals(Optional.of(minute("3")), known.replacedAt(old), "this shell has the key that was replaced"),
+                () -> assertEquals(Optional.empty(), known.replacedAt(fresh)),
+                () -> assertEquals(Optional.empty(), LastGood.of(host, Key.of("pk_unknown"))),
+                () -> assertFalse(Files.readString(file()).matches("(?s).*(0a0a|1b1b|2c2c).*")),
+                () -> assertModes(folder.resolve("state/klaviyo-runbook")));
+        Files.writeString(file(), "{\"accounts\":[{\"id\":\"x\",\"at\":\"yester");
+        assertEquals(List.of(), LastGood.read(host), "a torn file is none");
+        LastGood.remember(host, "AbC123", "Acme", Set.of(), fresh, minute("4"));
+        assertEquals(1, LastGood.read(host).size());
+    }
+
+    private Path file() {
+        return folder.resolve("state/klaviyo-runbook/last-good.json");
     }
 
     // ---- which incident
