@@ -684,6 +684,6 @@ class Triage implements Callable<Integer> {
     }
 
     private static String quoted(String address) {
-        return "'" + Launcher.open(address).replace("'", "'\\''") + "'";
+        return "'" + Settings.open(address).replace("'", "'\\''") + "'";
     }
 }

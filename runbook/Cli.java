@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
-import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
@@ -389,7 +388,7 @@ public final class Cli {
     /** Options that have a value without being given, each with where it stands. */
     private static List<String> elsewhere(CommandSpec spec, Values values) {
         return spec.options().stream().flatMap(option -> values.of(name(option)).stream().map(value -> {
-            String shown = name(option).equals("key-command") ? "…" : Text.safe(Launcher.open(value.text()), 80);
+            String shown = name(option).equals("key-command") ? "…" : Text.safe(Settings.open(value.text()), 80);
             return option.longestName() + " " + shown + "   (" + value.source() + ")";
         })).toList();
     }
@@ -422,10 +421,9 @@ public final class Cli {
         if (!(e.getArgSpec() instanceof OptionSpec option)) {
             return e.getMessage();
         }
-        Optional<Value> elsewhere = values.of(name(option)).filter(value -> value.text().equals(e.getValue()));
         String cause = e.getCause() instanceof IllegalArgumentException ? e.getCause().getMessage() : null;
-        return elsewhere.map(value -> value.source() + ": ").orElse("")
-                + (cause == null ? e.getMessage() : option.longestName() + ": " + cause);
+        String said = cause == null ? e.getMessage() : option.longestName() + ": " + cause;
+        return values.named(name(option), e.getValue(), said);
     }
 
     private static int failure(Host host, Exception e) {
@@ -452,7 +450,7 @@ public final class Cli {
         return host;
     }
 
-    /** A value that a team or person has set for any script, {@code rotate-key.to}; empty where none stands anywhere. */
+    /** A value that a team or person has set for any script, {@code rotate-key.to}; empty where there is none. */
     public Optional<String> setting(String name) {
         return values.of(name).map(Value::text);
     }
@@ -532,15 +530,16 @@ public final class Cli {
      */
     public Settings settings() {
         if (revision != null && Revision.of(revision).isEmpty()) {
-            throw new Problem(named("--revision") + " " + Text.safe(revision, 30) + " is no revision: write YYYY-MM-DD, such as "
-                    + Revision.NEWEST);
+            throw new Problem(values.named("revision", revision, "--revision ") + Text.safe(revision, 30)
+                    + " is no revision: write YYYY-MM-DD, such as " + Revision.NEWEST);
         }
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp) {
-            Http.refuseOpen(named("--api-url"), target.api(), drilled.isPresent() ? Map.of() : host.environment);
+            Http.refuseOpen(values.named("api-url", apiUrl, "--api-url"), target.api(),
+                    drilled.isPresent() ? Map.of() : host.environment);
         }
         return new Settings(target, key,
                 Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision))
@@ -560,62 +559,14 @@ public final class Cli {
 
     /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
     public Settings.Target target() {
-        return new Settings.Target(
-                withoutLogin("--api-url", base("--api-url", apiUrl)),
-                withoutLogin("--status-url", base("--status-url", statusUrl)),
-                address(named("--app-url"), appUrl),
-                address(named("--webhook-url"), webhookUrl),
-                base("--prometheus", prometheusUrl));
-    }
-
-    // How a message calls an option: by where its value stands.
-    private String named(String option) {
-        boolean given = spec != null && spec.commandLine().getParseResult().hasMatchedOption(option);
-        return given || values == null ? option
-                : values.of(option.substring(2)).map(value -> value.source() + ": " + option).orElse(option);
-    }
-
-    private URI withoutLogin(String option, URI address) {
-        if (address != null && address.getRawUserInfo() != null) {
-            throw new Problem(named(option)
-                    + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
-        }
-        return address;
-    }
-
-    private URI base(String option, String text) {
-        return address(named(option), text == null ? null : text.strip().replaceFirst("/+$", ""));
-    }
-
-    /**
-     * An http or https address, as it is written.
-     *
-     * @param option what to call it in the message
-     * @return null for null, or blank
-     * @throws Problem that names the option, when the text is no such address
-     */
-    public static URI address(String option, String text) {
-        if (text == null || text.isBlank()) {
-            return null;
-        }
-        try {
-            URI uri = new URI(text.strip());
-            if (uri.getHost() != null && uri.getPort() <= 65_535
-                    && List.of("http", "https").contains(String.valueOf(uri.getScheme()).toLowerCase())) {
-                return uri;
-            }
-        } catch (URISyntaxException e) {
-            // Said below, with what would be right.
-        }
-        throw new Problem(option + " " + Text.safe(Launcher.open(text), 80)
-                + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+        return Settings.Target.of(values, apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl);
     }
 
     // ---- the incident
 
     /**
-     * The incident named by {@code --incident}, else the newest open one here that had an event within a day; drills and
-     * real ones apart.
+     * The incident named by {@code --incident}, else the newest open one here that had an event within a day; drills
+     * and real ones apart.
      */
     public Optional<Incident> incident() throws IOException {
         Optional<Incident> open = openIncident();
@@ -638,8 +589,8 @@ public final class Cli {
     }
 
     /**
-     * The open incident that a new one does not join: beside the one that {@code --incident} names, perhaps mistyped, or
-     * too old. Empty where an incident is joined.
+     * The open incident that a new one does not join: beside the one that {@code --incident} names, perhaps mistyped,
+     * or too old. Empty where an incident is joined.
      */
     public Optional<Incident> besideNew() throws IOException {
         if (incident == null) {
@@ -692,8 +643,8 @@ public final class Cli {
                 if (name.equals("--key-command")) {
                     left.add(name);
                 } else if (CARRIED.contains(name(option))) {
-                    options.add(option.arity().max() == 0 ? name : name + " " + Text.word(open(given)));
-                    if (!open(given).equals(given)) {
+                    options.add(option.arity().max() == 0 ? name : name + " " + Text.word(Settings.open(given)));
+                    if (!Settings.open(given).equals(given)) {
                         left.add("the login or token in " + name);
                     }
                 }
@@ -741,12 +692,6 @@ public final class Cli {
         public String line(String name, String more) {
             return Stream.of(command(name), more.strip(), options).filter(part -> !part.isEmpty())
                     .collect(Collectors.joining(" "));
-        }
-
-        /** An address without its login, and without values that look like a token's. */
-        public static String open(String text) {
-            return text.replaceFirst("^(\\w+://)[^/@\\s]*@", "$1")
-                    .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
         }
     }
 }

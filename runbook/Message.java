@@ -30,9 +30,8 @@ import runbook.Incident.Event;
 
 /**
  * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows
- * what the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is said to be done
- * before the incident's state has it that something was. Every value is one printable, bounded line without a private
- * key.
+ * what the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is called done
+ * before the incident's state has it that something was. Every value is one printable, bounded line without a key.
  *
  * @param severity {@code P1} to {@code P4}, or empty when not known
  * @param state    where the incident stands

@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
@@ -50,6 +52,62 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         /** Klaviyo's own addresses, and none of ours. */
         public static final Target KLAVIYO = new Target(
                 URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null);
+
+        /**
+         * From what somebody wrote, null for what nobody did.
+         *
+         * @throws Problem that names option, variable or file, when one is no address
+         */
+        static Target of(Values values, String api, String status, String app, String webhook, String prometheus) {
+            return new Target(klaviyos(values, "api-url", api), klaviyos(values, "status-url", status),
+                    address(values.named("app-url", app, "--app-url"), app),
+                    address(values.named("webhook-url", webhook, "--webhook-url"), webhook),
+                    base(values, "prometheus", prometheus));
+        }
+
+        private static URI klaviyos(Values values, String name, String text) {
+            URI address = base(values, name, text);
+            if (address != null && address.getRawUserInfo() != null) {
+                throw new Problem(values.named(name, text, "--" + name)
+                        + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
+            }
+            return address;
+        }
+
+        private static URI base(Values values, String name, String text) {
+            String bare = text == null ? null : text.strip().replaceFirst("/+$", "");
+            return address(values.named(name, text, "--" + name), bare);
+        }
+    }
+
+    /**
+     * An http or https address, as it is written.
+     *
+     * @param option what to call it in the message
+     * @return null for null, or blank
+     * @throws Problem that names the option, when the text is no such address
+     */
+    public static URI address(String option, String text) {
+        if (text == null || text.isBlank()) {
+            return null;
+        }
+        try {
+            URI uri = new URI(text.strip());
+            if (uri.getHost() != null && uri.getPort() <= 65_535
+                    && List.of("http", "https").contains(String.valueOf(uri.getScheme()).toLowerCase(Locale.ROOT))) {
+                return uri;
+            }
+        } catch (URISyntaxException e) {
+            // Said below, with what would be right.
+        }
+        throw new Problem(option + " " + Text.safe(open(text), 80)
+                + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+    }
+
+    /** A text for people to see: an address without its login, and without values that look like a token's. */
+    public static String open(String text) {
+        return text.replaceFirst("^(\\w+://)[^/@\\s]*@", "$1")
+                .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
     }
 
     /**
@@ -239,8 +297,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /**
-         * One row of a table; empty when there is none of that id. Of a team's own file every row is read, so that what is
-         * wrong anywhere in it is said the first time; of ours, only this one, which takes less time.
+         * One row of a table; empty when there is none of that id. Of a team's own file every row is read, so that what
+         * is wrong anywhere in it is said the first time; of ours, only this one, which takes less time.
          *
          * @throws Problem that names file, id and field
          */
@@ -377,6 +435,12 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 }
             }
             return Optional.empty();
+        }
+
+        /** What is said of a value, with the variable or file in front where it comes from there. */
+        String named(String name, String text, String said) {
+            return of(name).filter(value -> value.text().equals(text)).map(value -> value.source() + ": " + said)
+                    .orElse(said);
         }
 
         /**

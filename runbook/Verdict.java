@@ -352,7 +352,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         }
 
         private static String word(URI address, String placeholder) {
-            return address == null ? placeholder : Text.word(Launcher.open(address.toString()));
+            return address == null ? placeholder : Text.word(Settings.open(address.toString()));
         }
 
         private String rate() {

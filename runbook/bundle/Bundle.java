@@ -270,7 +270,7 @@ public final class Bundle {
         }
 
         URI loki() {
-            return Cli.address("--loki", loki);
+            return Settings.address("--loki", loki);
         }
 
         /** How long all of it may take. */
