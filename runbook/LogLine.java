@@ -312,16 +312,29 @@ public final class LogLine {
         return found;
     }
 
-    /** A hash of the line without its words that have digits: of lines that differ in nothing but numbers and ids it is the same. */
+    /** What a line says apart from its numbers: the same for all lines of one kind,
+            so that it is worked out once for each. */
+    record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean queue) {
+        static Shape of(String line) {
+            return new Shape(LogLine.endpoint(line), LogLine.caller(line), LogLine.elsewhere(line),
+                    LogLine.unanswered(line),
+                    line.contains("ueue") || line.contains("acklog"));
+        }
+    }
+
+    /** A hash of the line without digits and hexadecimal ids: of lines that differ in nothing else it is the same. */
     public static long kind(String line, int length) {
         long hash = 7;
         for (int i = 0, end = 0; i < length; i = end + 1) {
             boolean digits = false;
+            boolean hex = true;
             for (end = i; end < length && Character.isLetterOrDigit(line.charAt(end)); end++) {
-                digits |= line.charAt(end) <= '9';
+                char c = line.charAt(end);
+                digits |= c <= '9';
+                hex &= c <= 'f' && (c <= 'F' || c >= 'a');
             }
-            for (int j = i; j < end && !digits; j++) {
-                hash = 31 * hash + line.charAt(j);
+            for (int j = i; j < end && !(digits && hex); j++) {
+                hash = line.charAt(j) <= '9' ? hash : 31 * hash + line.charAt(j);
             }
             hash = 31 * hash + (end < length ? line.charAt(end) : 0);
         }

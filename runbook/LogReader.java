@@ -56,6 +56,7 @@ public final class LogReader {
     private final Counts ofKlaviyo = new Counts();
     private final Counts ofNobody = new Counts();
     private final Map<String, Facts.Queue> queues = new TreeMap<>();
+    private final Map<Long, LogLine.Shape> shapes = new HashMap<>();
     private final TreeSet<String> zones = new TreeSet<>();
     private final TreeSet<String> notRead = new TreeSet<>();
     private boolean zoneMissing;
@@ -182,19 +183,25 @@ public final class LogReader {
         }
 
         private void look(String line, LogLine.Marks marks) {
-            int status = told || !marks.number() ? LogLine.NO_STATUS : LogLine.status(line);
-            if (status == LogLine.NO_STATUS && !told && klaviyo && LogLine.unanswered(line)) {
-                status = Facts.NO_ANSWER;
-            }
-            if (status != LogLine.NO_STATUS) {
-                String endpoint = marks.route() ? LogLine.endpoint(line) : "";
-                if (klaviyo || !LogLine.elsewhere(line)) {
-                    told = true;
-                    call(klaviyo || !endpoint.isEmpty() ? ofKlaviyo : ofNobody, new Call(time, status, endpoint, line));
+            long kind = LogLine.kind(line, Math.min(line.length(), LONGEST_EXAMPLE));
+            LogLine.Shape shape = shapes.get(kind);
+            if (shape == null) {
+                shape = LogLine.Shape.of(line);
+                if (shapes.size() < MOST_KINDS) {
+                    shapes.put(kind, shape);
                 }
             }
-            Matcher depth = QUEUE.matcher(line);
-            if (klaviyo && (line.contains("ueue") || line.contains("acklog")) && depth.find()) {
+            int status = told || !marks.number() ? LogLine.NO_STATUS : LogLine.status(line);
+            if (status == LogLine.NO_STATUS && !told && klaviyo && shape.unanswered()) {
+                status = Facts.NO_ANSWER;
+            }
+            if (status != LogLine.NO_STATUS && (klaviyo || !shape.elsewhere())) {
+                told = true;
+                call(klaviyo || !shape.endpoint().isEmpty() ? ofKlaviyo : ofNobody, new Call(time, status, shape, kind,
+                        line));
+            }
+            Matcher depth = klaviyo && shape.queue() ? QUEUE.matcher(line) : null;
+            if (depth != null && depth.find()) {
                 Facts.Queue seen = Facts.Queue.one(name, instant(time), Double.parseDouble(depth.group(1)));
                 queues.merge(name, seen, Facts.Queue::then);
             }
@@ -237,7 +244,7 @@ public final class LogReader {
                 counts.customers(), depths, List.of(), List.of(), counts.frequent(), List.copyOf(left));
     }
 
-    private record Call(long time, int status, String endpoint, String line) { }
+    private record Call(long time, int status, LogLine.Shape shape, long kind, String line) { }
 
     private record Cell(long minute, String endpoint) { }
 
@@ -256,10 +263,10 @@ public final class LogReader {
 
         void add(Call call) {
             calls++;
-            String endpoint = endpoints.size() < MOST_NAMES || endpoints.contains(call.endpoint) ? call.endpoint
-                    : OTHER;
+            String endpoint = endpoints.size() < MOST_NAMES || endpoints.contains(call.shape.endpoint())
+                    ? call.shape.endpoint() : OTHER;
             endpoints.add(endpoint);
-            String caller = LogLine.caller(call.line);
+            String caller = call.shape.caller();
             callers.merge(callers.size() < MOST_NAMES || callers.containsKey(caller) ? caller : OTHER, 1L, Long::sum);
             long minute = call.time == LogLine.NO_TIME ? call.time : Math.floorDiv(call.time, MINUTE) * MINUTE;
             Cell cell = new Cell(minute, endpoint);
@@ -274,26 +281,25 @@ public final class LogReader {
                 waits.merge(minute, new Facts.Wait(instant(minute), 1, seconds), Facts.Wait::and);
             }
             if (Facts.failed(call.status)) {
-                failure(new Facts.Failure(instant(call.time), call.status, endpoint), call.line);
+                failure(new Facts.Failure(instant(call.time), call.status, endpoint), call);
             }
         }
 
-        private void failure(Facts.Failure failure, String line) {
+        private void failure(Facts.Failure failure, Call call) {
             boolean timed = failure.at() != null;
             first = first == null || timed && (first.at() == null || first.at().isAfter(failure.at())) ? failure
                     : first;
             last = last == null || timed && (last.at() == null || !last.at().isAfter(failure.at())) ? failure : last;
-            for (String found : LogLine.customers(line)) {
+            for (String found : LogLine.customers(call.line)) {
                 String name = found.indexOf('@') > 0 || found.startsWith("+") ? pseudonym.apply(found) : found;
                 if (customers.size() < MOST_CUSTOMERS || customers.containsKey(name)) {
                     customers.merge(name, 1L, Long::sum);
                 }
             }
-            int length = Math.min(line.length(), LONGEST_EXAMPLE);
-            long kind = LogLine.kind(line, length);
-            Facts.Frequent known = kinds.get(kind);
+            Facts.Frequent known = kinds.get(call.kind);
             if (known != null || kinds.size() < MOST_KINDS) {
-                kinds.put(kind, known == null ? new Facts.Frequent(1, line.substring(0, length))
+                String example = call.line.substring(0, Math.min(call.line.length(), LONGEST_EXAMPLE));
+                kinds.put(call.kind, known == null ? new Facts.Frequent(1, example)
                         : new Facts.Frequent(known.count() + 1, known.example()));
             }
         }
@@ -514,7 +520,7 @@ public final class LogReader {
         /** As JSON. */
         public String json() {
             try {
-                return MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(this) + "\n";
+                return MAPPER.writeValueAsString(this) + "\n";
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException("facts are plain values", e);
             }

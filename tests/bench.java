@@ -7,7 +7,6 @@
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
 //DEPS org.jline:jline-terminal:4.5.0
-//DEPS org.apache.commons:commons-compress:1.28.0
 //FILES templates/=../templates/scenarios.json
 //SOURCES BundleBench.java
 //SOURCES FileServer.java

@@ -40,7 +40,7 @@ import runbook.redact.Redactor.Tally;
  * names and notes too; what one gave before it failed is kept.
  */
 final class Collecting {
-    private static final Duration GRACE = Duration.ofSeconds(1);
+    private static final long LONGEST_GRACE = 3_000_000_000L;
     private static final int LONGEST_NOTE = 400;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
     private static final long PACKED_PER_SECOND = 150_000_000;
@@ -51,6 +51,7 @@ final class Collecting {
     private final Duration each;
     private final long end;
     private final long frontPages;
+    private final long grace;
 
     /**
      * @param each how long one collector may take
@@ -61,6 +62,7 @@ final class Collecting {
         this.each = each;
         this.end = end;
         this.frontPages = Math.min(FRONT_PAGES, (end - System.nanoTime()) / 4);
+        this.grace = Math.min(LONGEST_GRACE, (end - System.nanoTime()) / 5);
     }
 
     /** One source of evidence. */
@@ -205,14 +207,14 @@ final class Collecting {
     private long afterwards() {
         long bytes = shop.told.bytes();
         double seconds = bytes / (double) PLAIN_PER_SECOND + bytes / 8.0 / PACKED_PER_SECOND;
-        return frontPages + (long) (seconds * 1e9);
+        return frontPages + grace + (long) (seconds * 1e9);
     }
 
     // A collector whose sources have dried up hands over what it has; one that does not react is left behind.
-    private static void handOver(Sink sink, Future<?> work) throws InterruptedException {
+    private void handOver(Sink sink, Future<?> work) throws InterruptedException {
         sink.expire();
         try {
-            work.get(GRACE.toMillis(), TimeUnit.MILLISECONDS);
+            work.get(grace, TimeUnit.NANOSECONDS);
         } catch (TimeoutException | ExecutionException e) {
             work.cancel(true);
         }
@@ -280,7 +282,7 @@ final class Collecting {
                     + "-"
                     + System.nanoTime(), shop.limit);
             Pipeline.Carried carried;
-            try (LogSources.Reading reading = shop.told.reading(path, log)) {
+            try (LogSources.Reading reading = shop.told.reading(path, log, () -> expired)) {
                 carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, reading);
             } catch (PlainInput.NotText e) {
                 part.close();

@@ -524,16 +524,14 @@ public final class Existing {
                 if (!back.good()) {
                     throw new Pipeline.Unsafe(String.join("; ", back.problems()));
                 }
-            } else if (Files.isDirectory(source)) {
+            } else if (Files.isDirectory(source) || source.toString().toLowerCase(Locale.ROOT).endsWith(".zip")) {
                 for (Item item : items) {
                     Path file = half.resolve(item.path());
                     Archive.newFolder(file.getParent());
                     unpack(item, file);
                 }
-            } else if (items.size() == 1) {
-                unpack(items.get(0), half);
             } else {
-                throw new Problem(source + " holds several files: give --out a name that ends in .zip");
+                unpack(items.get(0), half);
             }
             Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
         }

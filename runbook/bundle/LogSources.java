@@ -34,6 +34,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import runbook.Http;
 import runbook.Http.Answer;
@@ -522,8 +523,8 @@ final class LogSources {
         }
 
         /** Something that comes by; {@code log} for an application's log. */
-        Reading reading(String name, boolean log) {
-            return new Reading(this, log ? reader.source(name) : null);
+        Reading reading(String name, boolean log, BooleanSupplier over) {
+            return new Reading(this, log ? reader.source(name) : null, over);
         }
 
         /** How much has come by. */
@@ -590,10 +591,17 @@ final class LogSources {
     static final class Reading implements Pipeline.Listener, AutoCloseable {
         private final Told told;
         private final LogReader.Source source;
+        private final BooleanSupplier over;
 
-        Reading(Told told, LogReader.Source source) {
+        Reading(Told told, LogReader.Source source, BooleanSupplier over) {
             this.told = told;
             this.source = source;
+            this.over = over;
+        }
+
+        @Override
+        public boolean over() {
+            return over.getAsBoolean();
         }
 
         @Override

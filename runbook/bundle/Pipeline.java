@@ -89,7 +89,12 @@ final class Pipeline implements Closeable {
     /** Is told of the redacted text as it comes by, in its order. */
     interface Listener {
         void take(byte[] text, int length);
+
+        /** Whether the time is up: pieces that no worker has begun are not worked on any more. */
+        boolean over();
     }
+
+    private static final Block NOTHING = new Block(new byte[0], new byte[0], 0, 0);
 
     /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
     private record Block(byte[] packed, byte[] plain, long read, long leftOut) { }
@@ -110,7 +115,7 @@ final class Pipeline implements Closeable {
                     return underway.carried("interrupted");
                 }
                 Piece next = piece;
-                underway.add(pool, () -> work(next, wanted, tally));
+                underway.add(pool, () -> listener != null && listener.over() ? NOTHING : work(next, wanted, tally));
             }
             underway.takeAll();
             return underway.carried(pieces.trouble());
