@@ -184,10 +184,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * before it is asked for, and nothing is remembered: a table belongs into a field of whoever uses it.
      */
     public static final class Templates {
-        /**
-         * Every file that there is; a script carries those that it needs ({@code //FILES
-         * templates/=templates/slack.md}).
-         */
+        /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
         public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
                 "postmortem.html", "diagnoses.json", "stores.json", "redaction.json", "scenarios.json",
                 "team.properties");
@@ -311,11 +308,10 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /**
-         * Writes all built-in files that came with the script into a folder, to start a team's own with. Files that are
-         * there stay as they are.
+         * Writes all built-in files that came with the script into a folder, to start a team's own with.
          *
          * @return the files written
-         * @throws Problem when the folder cannot be written
+         * @throws Problem when one of them is there already, or the folder cannot be written
          */
         public static List<Path> export(Path folder) {
             try {

@@ -282,8 +282,8 @@ public final class Text {
          * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
          * write.
          *
-         * @param origin the file, for messages @param team   whether a team wrote it: then its Mustache templates are
-         * parsed at once, not when they are filled
+         * @param origin the file, for messages
+         * @param team   whether a team wrote it: then its Mustache templates are parsed at once, not when filled
          * @return rows by id, in the table's order
          * @throws Problem of one line that names file, id and field
          */
