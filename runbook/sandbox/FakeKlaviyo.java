@@ -11,6 +11,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -23,7 +24,6 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import runbook.Klaviyo.Revision;
@@ -35,24 +35,25 @@ import runbook.sandbox.WebServer.Reply;
 import runbook.sandbox.WebServer.Request;
 
 /**
- * The embedded Klaviyo: it serves what the toolkit asks for and refuses what the real one refuses, in the same order, with the
- * same words (OpenAPI specification of revision 2026-07-15, github.com/klaviyo/openapi, and its users' reports). A write to
+ * The embedded Klaviyo: it serves what the toolkit asks for and refuses what the real one refuses, in its order and
+ * words (OpenAPI specification of revision 2026-07-15, github.com/klaviyo/openapi, and its users' reports). A write to
  * anything but keys is checked and changes nothing.
  */
 final class FakeKlaviyo {
     /** What an integration like the runbook's is given, and the two scopes that let it look after its own keys. */
-    static final Set<String> USUAL_SCOPES = Set.of("accounts:read", "events:read", "events:write", "lists:read", "lists:write",
-            "metrics:read", "profiles:read", "profiles:write", "subscriptions:write", "webhooks:read",
+    static final Set<String> USUAL_SCOPES = Set.of("accounts:read", "events:read", "events:write", "lists:read",
+            "lists:write", "metrics:read", "profiles:read", "profiles:write", "subscriptions:write", "webhooks:read",
             "credentials:read", "credentials:write");
+
     private static final String JSON_API = "application/vnd.api+json";
-    // A line break or other control character in a header never gets past the edge (klaviyo-api-ruby issue 39). The JDK's
-    // server has turned a folded line break or a tab into a space by now, and no credential has one inside.
+    // A control character in a header never gets past the edge (klaviyo-api-ruby issue 39). The JDK's server has turned
+    // a folded line break or a tab into a space by now, and no credential has one inside.
     private static final Pattern UNSENDABLE = Pattern.compile("(?s).*[^\\x20-\\x7e].*|\\S+ \\S+\\s.*");
     private static final Pattern REVISION = Pattern.compile("\\d{4}-\\d{2}-\\d{2}(\\.pre)?");
-    private static final List<String> RELEASED = List.of("2022-10-17", "2023-01-24", "2023-02-22", "2023-06-15", "2023-07-15",
-            "2023-08-15", "2023-09-15", "2023-10-15", "2023-12-15", "2024-02-15", "2024-05-15", "2024-06-15", "2024-07-15",
-            "2024-10-15", "2025-01-15", "2025-04-15", "2025-07-15", "2025-10-15", "2026-01-15", "2026-04-15", "2026-07-15",
-            "2026-10-15");
+    private static final List<String> RELEASED = List.of("2022-10-17", "2023-01-24", "2023-02-22", "2023-06-15",
+            "2023-07-15", "2023-08-15", "2023-09-15", "2023-10-15", "2023-12-15", "2024-02-15", "2024-05-15",
+            "2024-06-15", "2024-07-15", "2024-10-15", "2025-01-15", "2025-04-15", "2025-07-15", "2025-10-15",
+            "2026-01-15", "2026-04-15", "2026-07-15", "2026-10-15");
     /** The API for keys came with this one. */
     private static final String BETA = "2026-07-15.pre";
     /** What the edge says to a request that it will not even pass on. */
@@ -73,7 +74,7 @@ final class FakeKlaviyo {
      *
      * @param count  of the resources that are shown when no {@code page[size]} is given
      * @param most   that it may ask for; 0 where there is no such parameter
-     * @param fields that {@code fields[type]} may name; what lies below one goes with it
+     * @param fields that {@code fields[type]} may name
      * @param extra  those that come only when {@code additional-fields[type]} asks for them
      */
     private record Collection(String type, String scope, Tier tier, int count, int most, String fields, String extra) {
@@ -85,20 +86,22 @@ final class FakeKlaviyo {
     private static final Collection KEYS = new Collection("api-key", "credentials:read", Tier.XS, 0, 0,
             "created id name redacted_key scopes status", "redacted_key");
     private static final List<Collection> COLLECTIONS = List.of(KEYS,
-            new Collection("account", "accounts:read", Tier.XS, 1, 0,
-                    "contact_information id industry locale preferred_currency public_api_key test_account timezone", ""),
+            new Collection("account", "accounts:read", Tier.XS, 1, 0, "contact_information id industry locale "
+                    + "preferred_currency public_api_key test_account timezone", ""),
             new Collection("profile", "profiles:read", Tier.L, 20, 100, "created email external_id first_name id image "
-                    + "last_event_date last_name locale location organization phone_number predictive_analytics properties "
-                    + "subscriptions title updated", "predictive_analytics subscriptions"),
+                    + "last_event_date last_name locale location organization phone_number predictive_analytics "
+                    + "properties subscriptions title updated", "predictive_analytics subscriptions"),
             new Collection("list", "lists:read", Tier.L, 10, 10, "created id name opt_in_process updated", ""),
             new Collection("metric", "metrics:read", Tier.M, 14, 0, "created id integration name updated", ""),
-            new Collection("event", "events:read", Tier.XL, 40, 1000, "datetime event_properties id timestamp uuid", ""),
+            new Collection("event", "events:read", Tier.XL, 40, 1000,
+                    "datetime event_properties id timestamp uuid", ""),
             new Collection("webhook", "webhooks:read", Tier.XS, 1, 0,
                     "created_at description enabled endpoint_url id name updated_at", ""),
             new Collection("webhook-topic", "webhooks:read", Tier.XS, 4, 0, "id", ""));
-    /** What else there is, by the beginning of its path, the longer ones first: {@code profile-import-jobs} has the scopes of profiles. */
-    private static final List<String> FAMILIES = List.of("subscription", "coupon-code", "data-privacy", "push-token", "web-feed",
-            "event", "profile", "list", "segment", "template", "tag", "coupon", "campaign", "catalog", "flow", "image", "form", "review");
+    /** What else there is, by the beginning of its path: {@code profile-import-jobs} has the scopes of profiles. */
+    private static final List<String> FAMILIES = List.of("subscription", "coupon-code", "data-privacy", "push-token",
+            "web-feed", "event", "profile", "list", "segment", "template", "tag", "coupon", "campaign", "catalog",
+            "flow", "image", "form", "review");
 
     // ---- accounts and credentials
 
@@ -124,22 +127,26 @@ final class FakeKlaviyo {
         }
     }
 
+    /** All that there are, by their value. */
+    final Map<String, Credential> bySecret = new ConcurrentHashMap<>();
     private final Sandbox sandbox;
     // Not SecureRandom: it costs 20 ms of start-up, and these keys open nothing but this sandbox.
     private final SplittableRandom random = new SplittableRandom();
-    private final Map<String, Credential> bySecret = new ConcurrentHashMap<>();
     private final Map<String, AtomicInteger> turns = new ConcurrentHashMap<>();
-    private final Map<String, Window[]> windows = new HashMap<>();
+    private final Map<String, Integer> inMinute = new HashMap<>();
+    private final Map<String, Integer> inSecond = new HashMap<>();
+    private long minute;
+    private long second;
 
     FakeKlaviyo(Sandbox sandbox) {
         this.sandbox = sandbox;
     }
 
     Account account(String organisation) {
-        return new Account(random("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", 6), organisation);
+        return new Account(hex(6).toUpperCase(Locale.ROOT), organisation);
     }
 
-    /** Makes a key of the newer form, {@code pk_}, site id, underscore, 34 hexadecimal digits. */
+    /** Makes a key of the newer form: {@code pk_}, site id, underscore, 34 hexadecimal digits. */
     Credential issue(Account account, String name) {
         return add(account, "pk_" + account.id() + "_" + hex(34), name);
     }
@@ -162,20 +169,12 @@ final class FakeKlaviyo {
         return Optional.ofNullable(secret).map(bySecret::get).filter(credential -> credential.enabled);
     }
 
-    Credential known(String secret) {
-        return bySecret.get(secret);
-    }
-
-    String hex(int length) {
-        return random("0123456789abcdef", length);
-    }
-
-    private synchronized String random(String alphabet, int length) {
-        StringBuilder text = new StringBuilder(length);
-        while (text.length() < length) {
-            text.append(alphabet.charAt(random.nextInt(alphabet.length())));
+    synchronized String hex(int length) {
+        StringBuilder digits = new StringBuilder(length);
+        while (digits.length() < length) {
+            digits.append(Character.forDigit(random.nextInt(16), 16));
         }
-        return text.toString();
+        return digits.toString();
     }
 
     // ---- answering
@@ -203,7 +202,6 @@ final class FakeKlaviyo {
             throw new Refusal(EDGE);
         }
         Answers fault = fault(path);
-        Revision revision = revision(request.header("revision"));
         boolean oneKey = path.startsWith(KEYS.path() + "/");
         Collection collection = oneKey ? KEYS : null;
         for (Collection one : COLLECTIONS) {
@@ -213,7 +211,7 @@ final class FakeKlaviyo {
         if (scope == null && collection == null) {
             throw notFound("The path " + path + " could not be found");
         }
-        offered(revision, scope != null, collection == KEYS);
+        revision(request.header("revision"), scope != null, collection == KEYS);
         Credential caller = authenticate(authorization);
         if (!caller.scopes.contains(scope)) {
             throw forbidden("Your API key is missing required scopes: " + scope);
@@ -230,7 +228,7 @@ final class FakeKlaviyo {
         }
         Object data = oneKey ? key(request, path, caller, parameters)
                 : collection == null ? List.of() : page(collection, caller.account, parameters);
-        return Reply.json(200, JSON_API, map("data", data, "links", map("self", sandbox.apiUrl() + path + "/", "next", null)));
+        return Reply.json(200, JSON_API, map("data", data, "links", map("self", sandbox.apiUrl() + path + "/")));
     }
 
     /** Refuses as the scenario says, or tells what it has in mind. */
@@ -242,13 +240,14 @@ final class FakeKlaviyo {
         switch (fault) {
             case CHALLENGE -> throw new Refusal(html(403, "Just a moment...").with("cf-mitigated", "challenge"));
             case UNREACHABLE -> throw new Refusal(html(522, "Connection timed out"));
-            case UNAVAILABLE -> throw error(503, "error", "A server error occurred.", "The service is temporarily unavailable.");
-            // What Klaviyo's own back end says when it sheds load is not known (klaviyo-swift-sdk PR 619): no scope is named.
+            case UNAVAILABLE -> throw error(503, "error", "A server error occurred.", "Temporarily unavailable.");
+            // What Klaviyo says when it sheds load is not known (klaviyo-swift-sdk PR 619): it names no scope.
             case SHED -> throw forbidden("Forbidden.");
             default -> now.late().ifPresent(Sandbox::pause);
         }
         if (path.matches("/api/v[12](/.*)?")) {
-            throw new Refusal(Reply.json(410, map("message", "This API has been retired and is no longer in service.")));
+            String gone = "This API has been retired and is no longer in service.";
+            throw new Refusal(Reply.json(410, map("message", gone)));
         }
         return fault;
     }
@@ -260,8 +259,9 @@ final class FakeKlaviyo {
         } else if (oneKey) {
             return method.equals("PATCH") ? "credentials:write" : null;
         }
-        for (String family : List.of("GET", "POST", "PATCH", "DELETE").contains(method) ? FAMILIES : List.<String>of()) {
-            if (path.matches("/api/(profile-)?" + family + "(s|-[a-z-]+)?(/.*)?")) {
+        boolean spoken = List.of("GET", "POST", "PATCH", "DELETE").contains(method);
+        for (String family : FAMILIES) {
+            if (spoken && path.matches("/api/(profile-)?" + family + "(s|-[a-z-]+)?(/.*)?")) {
                 return family.replaceFirst("([^y])$", "$1s") + (method.equals("GET") ? ":read" : ":write");
             }
         }
@@ -275,10 +275,10 @@ final class FakeKlaviyo {
             throw error(401, "not_authenticated", "Authentication credentials were not provided.",
                     "Missing or invalid authorization scheme. Please use Klaviyo-API-Key.");
         }
-        return accepted(parts[1]).filter(credential -> credential.oauth == oauth)
-                .orElseThrow(() -> error(401, "authentication_failed", "Incorrect authentication credentials.",
-                        // Klaviyo's words about a token are not documented: these are ours.
-                        oauth ? "The access token is invalid or has expired." : "Incorrect authentication credentials."));
+        // Klaviyo's words about a token are not documented: these are ours.
+        String detail = oauth ? "The access token is invalid or has expired." : "Incorrect authentication credentials.";
+        return accepted(parts[1]).filter(credential -> credential.oauth == oauth).orElseThrow(() ->
+                error(401, "authentication_failed", "Incorrect authentication credentials.", detail));
     }
 
     // ---- revisions
@@ -296,71 +296,55 @@ final class FakeKlaviyo {
                 .reduce((older, newer) -> newer).orElseThrow();
     }
 
-    private static Revision revision(String header) {
+    /** Refuses a revision that is none, or has no such method. */
+    private static void revision(String header, boolean method, boolean beta) {
         if (header == null || header.isBlank()) {
-            throw invalid("A revision header is required, such as revision: " + Revision.NEWEST + ".", "pointer", "/data/");
+            throw invalid("A revision header is required, as in revision: " + Revision.NEWEST, "pointer", "/data/");
         }
         Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
-                .orElseThrow(() -> invalid("The revision must have the form YYYY-MM-DD[.suffix].", "pointer", "/data/"));
+                .orElseThrow(() -> invalid("The revision has the form YYYY-MM-DD[.suffix].", "pointer", "/data/"));
+        boolean released = RELEASED.contains(revision.date().toString()) && revision.beta() == beta;
         if (revision.phase(today()) == Phase.FUTURE) {
             throw notFound("Unable to specify a future revision date");
-        }
-        return revision;
-    }
-
-    // What the real API answers to a retired date is not documented; 410 is what its retired v1 and v2 calls answered.
-    private static void offered(Revision revision, boolean method, boolean beta) {
-        if (revision.phase(today()) == Phase.RETIRED) {
+        } else if (revision.phase(today()) == Phase.RETIRED) {
+            // What the real API answers is not documented; 410 is what its retired v1 and v2 calls answered.
             throw error(410, "gone", "This revision has been retired.",
                     "The revision " + revision + " has been retired and is no longer in service.");
-        }
-        boolean released = RELEASED.contains(revision.date().toString()) && revision.beta() == beta;
-        if (!method || !released || beta && revision.toString().compareTo(BETA) < 0) {
+        } else if (!method || !released || beta && header.compareTo(BETA) < 0) {
             throw notFound("No valid revisions found for method");
         }
     }
 
     // ---- rate windows
 
-    /** One fixed window of time. */
-    private static final class Window {
-        private final long length;
-        private long opened;
-        private int used;
-
-        private Window(long length) {
-            this.length = length;
-        }
-
-        /** How many requests it has seen, once the time is up to date. */
-        private int used(long now) {
-            used = now - opened < length ? used : 0;
-            opened = now - now % length;
-            return used;
-        }
-
-        private long secondsLeft(long now) {
-            return Math.max(1, (opened + length - now + 999) / 1000);
-        }
-    }
-
-    /** Counts a request in its burst window (a second) and its steady one (a minute), which all keys of an account share. */
-    private synchronized void throttle(Credential caller, String endpoint, Tier tier, boolean drained, Map<String, Object> limits) {
+    /** Counts a request in its second (burst) and its minute (steady), which all keys of an account share. */
+    private synchronized void throttle(Credential caller, String endpoint, Tier tier, boolean drained,
+                                       Map<String, Object> limits) {
         long now = sandbox.millis();
-        Window[] both = windows.computeIfAbsent(caller.account.id() + (caller.oauth ? " app " : " ") + endpoint,
-                bucket -> new Window[] {new Window(1_000), new Window(60_000)});
-        boolean steady = both[1].used(now) >= tier.steady || drained;
-        if (both[0].used(now) >= tier.burst || steady) {
-            both[1].used = drained ? tier.steady : both[1].used;
-            long wait = both[steady ? 1 : 0].secondsLeft(now);
-            throw new Refusal(error(429, "throttled", "Request was throttled.", "Request was throttled. Expected available in "
-                    + wait + (wait == 1 ? " second." : " seconds.")).reply.with("Retry-After", wait));
+        if (now / 60_000 != minute) {
+            inMinute.clear();
         }
-        both[0].used++;
-        both[1].used++;
+        if (now / 1_000 != second) {
+            inSecond.clear();
+        }
+        minute = now / 60_000;
+        second = now / 1_000;
+        String window = caller.account.id() + (caller.oauth ? " app " : " ") + endpoint;
+        int used = drained ? tier.steady : inMinute.getOrDefault(window, 0);
+        long left = (60_999 - now % 60_000) / 1_000;
+        if (used >= tier.steady || inSecond.getOrDefault(window, 0) >= tier.burst) {
+            inMinute.put(window, used);
+            long wait = used >= tier.steady ? left : 1;
+            String available = " Expected available in " + wait + (wait == 1 ? " second." : " seconds.");
+            String title = "Request was throttled.";
+            Reply reply = error(429, "throttled", title, title + available).reply;
+            throw new Refusal(reply.with("Retry-After", wait));
+        }
+        inMinute.put(window, used + 1);
+        inSecond.merge(window, 1, Integer::sum);
         limits.put("RateLimit-Limit", tier.steady);
-        limits.put("RateLimit-Remaining", tier.steady - both[1].used);
-        limits.put("RateLimit-Reset", both[1].secondsLeft(now));
+        limits.put("RateLimit-Remaining", tier.steady - used - 1);
+        limits.put("RateLimit-Reset", left);
     }
 
     // ---- reading
@@ -373,96 +357,82 @@ final class FakeKlaviyo {
         }
     }
 
-    /** Takes what the specification offers, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
+    /** Takes what is offered, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
     private static void check(Collection collection, Map<String, List<String>> parameters) {
         for (Map.Entry<String, List<String>> parameter : parameters.entrySet()) {
             String name = parameter.getKey();
             String value = String.join(",", parameter.getValue());
-            List<String> allowed = List.of((name.equals("fields[" + collection.type + "]") ? collection.fields
-                    : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "").split(" "));
+            String allowed = name.equals("fields[" + collection.type + "]") ? collection.fields
+                    : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "";
             boolean size = name.equals("page[size]") && collection.most > 0;
-            if (parameter.getValue().size() > 1 || !size && allowed.contains("")) {
-                throw invalid("'" + name + "' is not a valid query parameter for this endpoint, or is given twice.", "parameter", name);
+            if (parameter.getValue().size() > 1 || !size && allowed.isEmpty()) {
+                throw invalid("'" + name + "' is no parameter of this endpoint, or given twice.", "parameter", name);
             } else if (size && (!value.matches("[1-9]\\d{0,3}") || Integer.parseInt(value) > collection.most)) {
-                throw invalid("Page size must be an integer between 1 and " + collection.most + ".", "parameter", name);
-            } else if (!size && Stream.of(value.split(",", -1)).anyMatch(one -> !allowed.contains(one.split("\\.")[0]))) {
-                throw invalid("Not an allowed value. Valid choices are: " + String.join(", ", allowed) + ".", "parameter", name);
+                throw invalid("Page size must be between 1 and " + collection.most + ".", "parameter", name);
+            } else if (!size && !List.of(allowed.split(" ")).containsAll(list(parameters, name))) {
+                throw invalid("Not an allowed value. Valid choices are: " + allowed + ".", "parameter", name);
             }
         }
     }
 
-    private List<Map<String, Object>> page(Collection collection, Account account, Map<String, List<String>> parameters) {
+    /** The names in a parameter, without what lies below them. */
+    private static List<String> list(Map<String, List<String>> parameters, String name) {
+        String[] values = String.join(",", parameters.getOrDefault(name, List.of())).split(",");
+        return Stream.of(values).map(value -> value.split("\\.")[0]).filter(value -> !value.isEmpty()).toList();
+    }
+
+    private List<Object> page(Collection collection, Account account, Map<String, List<String>> parameters) {
         if (collection == KEYS) {
             return bySecret.values().stream().filter(one -> one.account.equals(account) && !one.oauth)
-                    .sorted(Comparator.comparing(one -> one.id)).map(one -> shown(one, parameters)).toList();
+                    .sorted(Comparator.comparing(one -> one.id)).map(one -> (Object) shown(one, parameters)).toList();
         }
-        int size = parameters.containsKey("page[size]") ? Integer.parseInt(parameters.get("page[size]").get(0)) : collection.count;
-        List<Map<String, Object>> page = new ArrayList<>();
-        for (int i = 1; i <= Math.min(size, collection.count); i++) {
-            int number = i;
-            String id = collection.type.equals("account") ? account.id() : String.format("%s%04d", account.id(), number);
-            page.add(resource(collection, id, parameters, field -> value(collection.type, field, account, number)));
+        String size = parameters.getOrDefault("page[size]", List.of("" + collection.count)).get(0);
+        List<Object> page = new ArrayList<>();
+        for (int i = 1; i <= Math.min(Integer.parseInt(size), collection.count); i++) {
+            String id = collection.type.equals("account") ? account.id() : account.id() + (1_000 + i);
+            page.add(resource(collection, id, attributes(collection.type, account, i), parameters));
         }
         return page;
     }
 
-    private Map<String, Object> resource(Collection collection, String id, Map<String, List<String>> parameters,
-                                         Function<String, Object> value) {
-        List<String> extra = list(parameters, "additional-fields[" + collection.type + "]");
-        List<String> named = list(parameters, "fields[" + collection.type + "]");
-        List<String> hidden = List.of(collection.extra.split(" "));
-        Map<String, Object> attributes = new LinkedHashMap<>();
-        for (String field : collection.fields.split(" ")) {
-            List<String> below = named.stream().filter(name -> name.startsWith(field + ".")).toList();
-            boolean asked = named.isEmpty() ? !hidden.contains(field) : named.contains(field) || !below.isEmpty();
-            if (!field.equals("id") && (asked || extra.contains(field))) {
-                attributes.put(field, value.apply(field));
-            }
-            if (!below.isEmpty() && attributes.get(field) instanceof Map<?, ?> tree) {
-                tree.keySet().removeIf(name -> !below.contains(field + "." + name));
-            }
+    /** Invented people and things, as far as somebody looks at them; what no specification has is left out later. */
+    private Map<String, Object> attributes(String type, Account account, int number) {
+        Instant at = sandbox.at(sandbox.millis() - 90_000L * number).truncatedTo(ChronoUnit.SECONDS);
+        String stamp = at.toString().replace("Z", "+00:00");
+        // Klaviyo shows a webhook's address cut down to its origin.
+        String origin = sandbox.webhookUrl().resolve("/").toString().replaceAll("/$", "");
+        return map("name", "Drill " + type + " " + number, "email", "drill.person." + number + "@example.com",
+                "contact_information", map("organization_name", account.organisation()), "public_api_key", account.id(),
+                "test_account", false, "timezone", "Europe/Amsterdam", "created", stamp, "updated", stamp,
+                "created_at", stamp, "updated_at", stamp, "datetime", stamp, "timestamp", at.getEpochSecond(),
+                "event_properties", map(), "subscriptions", map(), "predictive_analytics", map(), "enabled", true,
+                "endpoint_url", origin);
+    }
+
+    private Map<String, Object> resource(Collection collection, String id, Map<String, Object> attributes,
+                                         Map<String, List<String>> parameters) {
+        Set<String> asked = new HashSet<>(list(parameters, "fields[" + collection.type + "]"));
+        if (asked.isEmpty()) {
+            asked.addAll(List.of(collection.fields.split(" ")));
+            asked.removeAll(List.of(collection.extra.split(" ")));
         }
+        asked.addAll(list(parameters, "additional-fields[" + collection.type + "]"));
+        asked.retainAll(List.of(collection.fields.split(" ")));
+        attributes.keySet().retainAll(asked);
         return map("type", collection.type, "id", id, "attributes", attributes,
                 "links", map("self", sandbox.apiUrl() + collection.path() + "/" + id + "/"));
-    }
-
-    private static List<String> list(Map<String, List<String>> parameters, String name) {
-        return parameters.containsKey(name) ? List.of(parameters.get(name).get(0).split(",")) : List.of();
-    }
-
-    /** Invented people and things, as far as somebody looks at them. */
-    private Object value(String type, String field, Account account, int number) {
-        Instant at = sandbox.at(sandbox.millis() - 90_000L * number).truncatedTo(ChronoUnit.SECONDS);
-        return switch (field) {
-            case "contact_information" -> map("organization_name", account.organisation(), "website_url", "https://www.example.com");
-            case "public_api_key" -> account.id();
-            case "test_account" -> false;
-            case "timezone" -> "Europe/Amsterdam";
-            case "name" -> "Drill " + type + " " + number;
-            case "email" -> "drill.person." + number + "@example.com";
-            case "location" -> map("city", "Utrecht", "country", "Netherlands");
-            case "created", "updated", "created_at", "updated_at", "datetime" -> at.toString().replace("Z", "+00:00");
-            case "timestamp" -> at.getEpochSecond();
-            case "enabled" -> true;
-            // Klaviyo shows the address cut down to its origin.
-            case "endpoint_url" -> sandbox.webhookUrl().resolve("/").toString().replaceAll("/$", "");
-            default -> null;
-        };
     }
 
     // ---- keys: listed, renamed, enabled and disabled; none is made, as with the real ones
 
     private Map<String, Object> shown(Credential key, Map<String, List<String>> parameters) {
-        return resource(KEYS, key.id, parameters, field -> switch (field) {
-            case "name" -> key.name;
-            case "status" -> key.enabled ? "active" : "disabled";
-            case "scopes" -> new TreeSet<>(key.scopes);
-            case "redacted_key" -> "pk_****" + key.secret.substring(key.secret.length() - 4);
-            default -> value(KEYS.type, field, key.account, 0);
-        });
+        return resource(KEYS, key.id, map("name", key.name, "status", key.enabled ? "active" : "disabled",
+                "scopes", new TreeSet<>(key.scopes), "created", sandbox.at(0).toString().replace("Z", "+00:00"),
+                "redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4)), parameters);
     }
 
-    private Map<String, Object> key(Request request, String path, Credential caller, Map<String, List<String>> parameters) {
+    private Map<String, Object> key(Request request, String path, Credential caller,
+                                    Map<String, List<String>> parameters) {
         String id = path.substring(path.lastIndexOf('/') + 1);
         Credential key = bySecret.values().stream()
                 .filter(one -> one.id.equals(id) && one.account.equals(caller.account) && !one.oauth).findFirst()
@@ -473,11 +443,10 @@ final class FakeKlaviyo {
             refuseUnless(data.path("type").asText().equals("api-key"), "/data/type", "'type' must be 'api-key'.");
             refuseUnless(data.path("id").asText().equals(id), "/data/id", "'id' must match the id in the path.");
             refuseUnless(attributes.isObject(), "/data/attributes", "'attributes' is required.");
-            attributes.fieldNames().forEachRemaining(name -> refuseUnless(Set.of("name", "status").contains(name),
+            attributes.fieldNames().forEachRemaining(name -> refuseUnless(name.matches("name|status"),
                     "/data/attributes/" + name, "'" + name + "' is not a valid field for the resource 'api-key'."));
             String status = attributes.path("status").asText(key.enabled ? "active" : "disabled");
-            refuseUnless(Set.of("active", "disabled").contains(status), "/data/attributes/status",
-                    "'" + status + "' is not one of active, disabled.");
+            refuseUnless(status.matches("active|disabled"), "/data/attributes/status", "It is active or disabled.");
             key.name = attributes.path("name").asText(key.name);
             key.enabled = status.equals("active");
             sandbox.changed(sandbox.millis());
@@ -503,7 +472,7 @@ final class FakeKlaviyo {
 
     private static JsonNode document(Request request) {
         String type = String.valueOf(request.header("content-type"));
-        refuseUnless(type.matches("application/(vnd\\.api\\+)?json.*"), "/data", "Content-Type must be " + JSON_API + ".");
+        refuseUnless(type.matches("application/(vnd\\.api\\+)?json.*"), "/data", "Content-Type must be " + JSON_API);
         try {
             return Json.read(request.body()).path("data");
         } catch (IOException e) {
@@ -535,8 +504,8 @@ final class FakeKlaviyo {
     }
 
     private static Refusal error(int status, String code, String title, String detail, Map<String, Object> source) {
-        Map<String, Object> error = map("id", uniqueId(), "status", status, "code", code, "title", title, "detail", detail,
-                "source", source, "links", map(), "meta", map());
+        Map<String, Object> error = map("id", uniqueId(), "status", status, "code", code, "title", title,
+                "detail", detail, "source", source, "links", map(), "meta", map());
         return new Refusal(Reply.json(status, JSON_API, map("errors", List.of(error))));
     }
 
@@ -554,7 +523,7 @@ final class FakeKlaviyo {
 
     /** What the CDN in front of Klaviyo says by itself. */
     private static Reply html(int status, String title) {
-        return Reply.text(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html lang=\"en-US\"><head><title>" + title
+        return Reply.text(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html><head><title>" + title
                 + "</title></head><body><h1>" + title + "</h1><hr><center>cloudflare</center></body></html>\n");
     }
 

@@ -34,16 +34,16 @@ import runbook.sandbox.WebServer.Reply;
 import runbook.sandbox.WebServer.Request;
 
 /**
- * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and its Prometheus, a
- * Slack webhook), on loopback ports of its own, in one {@link Scenario}. Its threads are daemons: a process that forgets to
- * close it ends all the same. Not final, so that tests can give it hands.
+ * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and Prometheus, a
+ * Slack webhook), on loopback ports of its own, in one {@link Scenario}. Its threads are daemons: a process that
+ * forgets to close it ends all the same. Not final, so that tests can give it hands.
  */
 public class Sandbox implements AutoCloseable {
     /** How long before the drill began things were already failing. */
     static final long ONSET = -12 * 60_000L;
 
     /**
-     * One way in which a Klaviyo integration breaks: a row of {@code templates/scenarios.json}. Where nothing is said, all is well.
+     * One way in which a Klaviyo integration breaks: a row of {@code templates/scenarios.json}. The rest is well.
      *
      * @param id          what {@code --drill} calls it
      * @param description one line for whoever picks a drill
@@ -56,13 +56,14 @@ public class Sandbox implements AutoCloseable {
      * @param page        what Klaviyo's status page says over time
      */
     public record Scenario(String id, String description, Optional<Holds> credential, Optional<Revision.Phase> revision,
-                           List<Part> broken, List<Failing> fails, Optional<Loop> loop, List<Stretch> api, Optional<Page> page) {
+                           List<Part> broken, List<Failing> fails, Optional<Loop> loop, List<Stretch> api,
+                           Optional<Page> page) {
         private static final Stretch WELL = new Stretch(0, List.of(), List.of(), Optional.empty(), List.of());
 
         /** What a responder holds. */
         public enum Holds { VALID, REVOKED, UNSCOPED, MALFORMED, MISSING, EXPIRED_TOKEN }
 
-        /** What of ours can break: with {@code NETWORK} nothing is reached, with {@code APP_KEY} the application has a revoked key. */
+        /** What of ours can break; {@code APP_KEY}: the application alone has a revoked key. */
         public enum Part { NETWORK, PROMETHEUS, APP, APP_KEY, WEBHOOK, CERTIFICATE }
 
         /** How the API answers a request; {@code THROTTLED} holds for the rest of the minute. */
@@ -71,7 +72,8 @@ public class Sandbox implements AutoCloseable {
         /** What a share (0 to 1) of the application's calls ends with. */
         public record Failing(int status, double share) {
             public Failing {
-                refuseUnless(status >= 400 && status < 600 && share > 0 && share <= 1, "needs a status of 400 to 599, a share of 0 to 1");
+                refuseUnless(status >= 400 && status < 600 && share > 0 && share <= 1,
+                        "needs a status of 400 to 599 and a share of 0 to 1");
             }
         }
 
@@ -91,17 +93,18 @@ public class Sandbox implements AutoCloseable {
          * @param late    how much later each answer comes
          * @param fails   what the application sees of it
          */
-        public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late, List<Failing> fails) { }
+        public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late,
+                              List<Failing> fails) { }
 
-        /** An incident on the status page, or a maintenance ({@code impact}), with the components it touches; oldest update first. */
+        /** An incident or maintenance ({@code impact}) on the status page, and what it touches; oldest update first. */
         public record Page(String name, String impact, List<String> components, List<Update> updates) {
             public Page {
-                refuseUnless(Sites.ROLL_UP.containsKey(impact), "needs an impact: minor, major, critical or maintenance");
+                refuseUnless(Sites.ROLL_UP.containsKey(impact), "needs an impact: minor, major, critical, maintenance");
                 refuseUnless(!updates.isEmpty(), "needs updates");
             }
         }
 
-        /** An update, in seconds after the scenario began (negative for before), and what the components show from then on. */
+        /** An update, in seconds after the scenario began, and what the components show from then on. */
         public record Update(int at, String status, String components, String body) { }
 
         public Scenario {
@@ -204,12 +207,12 @@ public class Sandbox implements AutoCloseable {
             status = site(1, sites::statusPage);
             prometheus = scenario.broken(Part.PROMETHEUS) ? refusing(2) : site(2, sites::prometheus);
             ours = site(3, sites::ours);
-            URI deliveries = scenario.broken(Part.CERTIFICATE) ? opened(WebServer.startExpired(port(4), threads, late(sites::ours))) : ours;
-            webhook = deliveries.resolve(Sites.WEBHOOK);
+            webhook = (!scenario.broken(Part.CERTIFICATE) ? ours
+                    : opened(WebServer.startExpired(port(4), threads, late(sites::ours)))).resolve(Sites.WEBHOOK);
         } catch (IOException e) {
             close();
             throw new UncheckedIOException("the drill cannot open its ports on loopback"
-                    + (setup.port() == 0 ? "" : " (" + setup.port() + " and those after it)") + ": " + e.getMessage(), e);
+                    + (setup.port() == 0 ? "" : ", " + setup.port() + " and on") + ": " + e.getMessage(), e);
         }
     }
 
@@ -258,7 +261,7 @@ public class Sandbox implements AutoCloseable {
         return ours.resolve(sites.slackPath);
     }
 
-    /** What a responder holds, good or bad: a private key, or {@code Bearer} and an access token; null when there is nothing. */
+    /** What a responder holds, good or bad: a private key, or {@code Bearer} and an access token; null for nothing. */
     public String key() {
         return switch (scenario.holds()) {
             case MISSING -> null;
@@ -278,7 +281,7 @@ public class Sandbox implements AutoCloseable {
         return scenario.revision().map(FakeKlaviyo::newestRevision).orElse(null);
     }
 
-    /** What to put into the environment of a step, by variable, so that it meets this sandbox and says that it is a drill. */
+    /** The environment in which a step meets this sandbox, and says that it is a drill. */
     public Map<String, String> variables() {
         Map<String, String> variables = new LinkedHashMap<>();
         variables.put("KLAVIYO_GAME_DAY", scenario.id());
@@ -325,7 +328,8 @@ public class Sandbox implements AutoCloseable {
 
     /** To be called after any change that the application's calls notice from a moment on. */
     synchronized void changed(long from) {
-        sites.replan(from, scenario.api().stream().map(stretch -> since + stretch.from() * 1000L).toList(), this::failing);
+        List<Long> turns = scenario.api().stream().map(stretch -> since + stretch.from() * 1000L).toList();
+        sites.replan(from, turns, this::failing);
     }
 
     private List<Failing> failing(long at) {
@@ -362,8 +366,8 @@ public class Sandbox implements AutoCloseable {
     }
 
     /**
-     * Lets the application read its key from a dotenv file's variable at each restart from now on; it keeps its present one
-     * until then. A running application never notices a changed secret by itself: that is what the drill is about.
+     * Lets the application read its key from a dotenv file's variable at each restart from now on. Until then it keeps
+     * its present one: a running application never notices a changed secret, which is what the drill is about.
      */
     public void appKeyFile(Path file, String variable) {
         appKeySource = () -> variable(file, variable);
@@ -371,11 +375,10 @@ public class Sandbox implements AutoCloseable {
 
     // The last one of that name, unquoted.
     private static Optional<String> variable(Path file, String variable) {
-        Pattern form = Pattern.compile("\\s*(?:export\\s+)?" + variable + "\\s*=\\s*(?:\"(.*)\"|'(.*)'|(.*?))(?:\\s+#.*)?\\s*");
+        Pattern form = Pattern.compile("\\s*(?:export\\s+)?" + variable + "\\s*=\\s*([\"']?)(.*?)\\1(?:\\s+#.*)?\\s*");
         try {
             return Files.readAllLines(file).stream().map(form::matcher).filter(Matcher::matches)
-                    .map(line -> line.group(1) != null ? line.group(1) : line.group(2) != null ? line.group(2) : line.group(3))
-                    .reduce((earlier, later) -> later);
+                    .map(line -> line.group(2)).reduce((earlier, later) -> later);
         } catch (IOException e) {
             return Optional.empty();
         }
@@ -423,7 +426,8 @@ public class Sandbox implements AutoCloseable {
     }
 
     private URI site(int offset, Function<Request, Reply> site) throws IOException {
-        return scenario.broken(Part.NETWORK) ? refusing(offset) : opened(WebServer.start(port(offset), threads, late(site)));
+        return scenario.broken(Part.NETWORK) ? refusing(offset)
+                : opened(WebServer.start(port(offset), threads, late(site)));
     }
 
     private URI opened(WebServer server) {

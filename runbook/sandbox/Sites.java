@@ -15,7 +15,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
@@ -24,7 +23,6 @@ import java.util.function.LongFunction;
 import java.util.function.ToDoubleFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.LongStream;
 import runbook.Key;
 import runbook.Text.Json;
 import runbook.sandbox.Sandbox.Scenario.Failing;
@@ -36,8 +34,8 @@ import runbook.sandbox.WebServer.Reply;
 import runbook.sandbox.WebServer.Request;
 
 /**
- * What stands around Klaviyo: its status page (Statuspage API v2), our application with its webhook route, its log and a Slack
- * webhook, and the application's Prometheus. Log and metrics tell the same story, the application's simulated calls.
+ * What stands around Klaviyo: its status page (Statuspage API v2), our application with its webhook route, its log and
+ * a Slack webhook, and its Prometheus. Log and metrics tell the same story, that of the application's simulated calls.
  */
 final class Sites {
     static final String WEBHOOK = "/webhooks/klaviyo";
@@ -46,12 +44,12 @@ final class Sites {
     private static final int DRAINED_PER_SECOND = 240;
     private static final List<String> COMPONENTS = List.of("Klaviyo API", "Web Application", "Signup Forms",
             "List Subscription", "Segmentation", "Flow Triggering", "Email Sending", "SMS Sending", "Analytics");
-    static final Map<String, String> ROLL_UP = Map.of("none", "All Systems Operational", "minor", "Minor Service Outage",
-            "major", "Partial System Outage", "critical", "Major Service Outage", "maintenance", "Service Under Maintenance");
-
+    static final Map<String, String> ROLL_UP = Map.of("none", "All Systems Operational",
+            "minor", "Minor Service Outage", "major", "Partial System Outage", "critical", "Major Service Outage",
+            "maintenance", "Service Under Maintenance");
     private static final Reply NOT_FOUND = Reply.json(404, map("error", "not found"));
-    private static final String PERSONAL = " body={\"email\":\"customer7@example.org\",\"first_name\":\"Mary\",\"phone_number\":"
-            + "\"+15550101234\"} Authorization: Klaviyo-API-Key pk_0123456789abcdef0123456789abcdef01";
+    private static final String PERSONAL = " body={\"email\":\"customer7@example.org\",\"first_name\":\"Mary\","
+            + "\"phone_number\":\"+15550101234\"} Authorization: Klaviyo-API-Key pk_0123456789abcdef0123456789abcdef01";
 
     final String slackPath;
     private final Sandbox sandbox;
@@ -159,8 +157,8 @@ final class Sites {
     }
 
     /**
-     * The last quarter of an hour of the application's log, a line for each call. It holds the secrets and personal data that
-     * such logs hold in earnest, all made up, so that a drill shows what becomes of them.
+     * The last quarter of an hour of the application's log, a line for each call. It holds the secrets and personal
+     * data that such logs hold in earnest, all made up, so that a drill shows what becomes of them.
      */
     String log() {
         List<String> lines = new ArrayList<>();
@@ -189,8 +187,9 @@ final class Sites {
             }
             // Spread over the minute by the golden ratio, whatever the order of their fates.
             Instant at = sandbox.at(minute + (long) (i * 0.618033988749895 % 1 * 60_000));
-            lines.add(at + (status < 400 ? " INFO  " : " ERROR ") + job.caller() + " - " + call[0] + " https://a.klaviyo.com" + call[1]
-                    + " status=" + status + (status == 429 ? " Retry-After: 30" : "") + (i > 0 ? "" : PERSONAL) + "\n");
+            lines.add(at + (status < 400 ? " INFO  " : " ERROR ") + job.caller() + " - " + call[0]
+                    + " https://a.klaviyo.com" + call[1] + " status=" + status
+                    + (status == 429 ? " Retry-After: 30" : "") + (i > 0 ? "" : PERSONAL) + "\n");
         }
     }
 
@@ -199,12 +198,10 @@ final class Sites {
     Reply statusPage(Request request) {
         sandbox.setup.seen().accept("status " + request.path());
         return switch (request.path()) {
-            case "/", "" -> Reply.text(200, "text/html; charset=utf-8", html());
             case "/history.rss" -> Reply.text(200, "application/rss+xml; charset=utf-8", rss());
-            case "/api/v2/summary.json" -> document("components", components(), "incidents", incidents(unresolved(), false),
-                    "scheduled_maintenances", incidents(unresolved(), true), "status", rollUp());
+            case "/api/v2/summary.json" -> document("components", components(), "status", rollUp(), "incidents",
+                    incidents(unresolved(), false), "scheduled_maintenances", incidents(unresolved(), true));
             case "/api/v2/incidents.json" -> document("incidents", incidents(shown(), false));
-            case "/api/v2/incidents/unresolved.json" -> document("incidents", incidents(unresolved(), false));
             default -> Reply.json(404, map("error", "Not found"));
         };
     }
@@ -242,18 +239,18 @@ final class Sites {
     private List<Map<String, Object>> components() {
         String group = id("Klaviyo Platform");
         List<Map<String, Object>> components = new ArrayList<>();
-        components.add(map("id", group, "name", "Klaviyo Platform", "status", "operational", "group_id", null, "group", true));
+        components.add(map("id", group, "name", "Klaviyo Platform", "status", "operational", "group", true));
         for (String name : COMPONENTS) {
-            String status = shown().filter(page -> page.components().contains(name)).map(page -> latest(page).components())
-                    .orElse("operational");
-            components.add(map("id", id(name), "name", name, "status", status, "updated_at", stamp(sandbox.since),
-                    "position", components.size(), "group_id", group, "group", false));
+            boolean touched = shown().filter(page -> page.components().contains(name)).isPresent();
+            components.add(map("id", id(name), "name", name, "group_id", group, "group", false,
+                    "status", touched ? latest(sandbox.page).components() : "operational"));
         }
         return components;
     }
 
     private List<Map<String, Object>> incidents(Optional<Page> page, boolean maintenance) {
-        return page.filter(one -> one.impact().equals("maintenance") == maintenance).map(this::incident).stream().toList();
+        boolean meant = page.isPresent() && page.get().impact().equals("maintenance") == maintenance;
+        return meant ? List.of(incident(page.get())) : List.of();
     }
 
     private Map<String, Object> incident(Page page) {
@@ -262,17 +259,19 @@ final class Sites {
         List<Map<String, Object>> updates = new ArrayList<>();
         for (Update update : published(page)) {
             String at = stamp(second(update));
-            List<Object> affected = new ArrayList<>();
-            page.components().forEach(name -> affected.add(map("code", id(name), "name", name, "new_status", update.components())));
+            List<Map<String, Object>> affected = page.components().stream()
+                    .map(name -> map("code", id(name), "name", name, "new_status", update.components())).toList();
             updates.add(0, map("id", id(page.name() + update.at()), "status", update.status(), "body", update.body(),
                     "created_at", at, "updated_at", at, "display_at", at, "affected_components", affected));
         }
+        List<Map<String, Object>> touched = components();
+        touched.removeIf(one -> !page.components().contains(one.get("name")));
         return map("id", id(page.name()), "name", page.name(), "status", latest(page).status(), "impact", page.impact(),
                 "created_at", stamp(began), "started_at", stamp(began), "updated_at", changed,
                 "resolved_at", latest(page).status().equals("resolved") ? changed : null,
                 "scheduled_for", stamp(began), "scheduled_until", stamp(began + 2 * 3_600_000L),
                 "shortlink", sandbox.statusUrl() + "/incidents/" + id(page.name()), "incident_updates", updates,
-                "components", components().stream().filter(one -> page.components().contains(one.get("name"))).toList());
+                "components", touched);
     }
 
     private long second(Update update) {
@@ -283,29 +282,17 @@ final class Sites {
         String items = shown().map(page -> "<item><title>" + escaped(page.name()) + "</title><description>"
                 + escaped(paragraphs(page)) + "</description><pubDate>"
                 + DateTimeFormatter.RFC_1123_DATE_TIME.format(sandbox.at(second(latest(page))).atOffset(ZoneOffset.UTC))
-                + "</pubDate><link>" + sandbox.statusUrl() + "/incidents/" + id(page.name()) + "</link></item>").orElse("");
-        return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\"><channel><title>Klaviyo Status</title><link>"
-                + sandbox.statusUrl() + "</link><description>Statuspage</description>" + items + "</channel></rss>\n";
-    }
-
-    private String html() {
-        StringBuilder html = new StringBuilder("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Klaviyo Status"
-                + "</title></head><body class=\"status index\">\n");
-        html.append(unresolved().map(page -> "<div class=\"unresolved-incident impact-" + page.impact()
-                + "\"><a class=\"actual-title\" href=\"/incidents/" + id(page.name()) + "\">" + escaped(page.name())
-                + "</a><div class=\"updates\">" + paragraphs(page) + "</div></div>")
-                .orElse("<div class=\"page-status status-none\"><span class=\"status\">All Systems Operational</span></div>"));
-        components().stream().skip(1).forEach(one -> html.append("\n<div data-component-id=\"" + one.get("id")
-                + "\" data-component-status=\"" + one.get("status") + "\"><span class=\"name\">" + one.get("name") + "</span></div>"));
-        return html.append("\n</body></html>\n").toString();
+                + "</pubDate><link>" + sandbox.statusUrl() + "/incidents/" + id(page.name())
+                + "</link></item>\n").orElse("");
+        return "<?xml version=\"1.0\"?>\n<rss version=\"2.0\"><channel><title>Klaviyo Status</title>\n" + items
+                + "</channel></rss>\n";
     }
 
     // Statuspage writes a feed item's updates newest first, as paragraphs.
     private String paragraphs(Page page) {
         List<String> paragraphs = new ArrayList<>();
-        published(page).forEach(update -> paragraphs.add(0, "<p><small>" + stamp(second(update)) + "</small><br/><strong>"
-                + update.status().substring(0, 1).toUpperCase(Locale.ROOT) + update.status().substring(1) + "</strong> - "
-                + escaped(update.body()) + "</p>"));
+        published(page).forEach(update -> paragraphs.add(0, "<p><small>" + stamp(second(update))
+                + "</small><br/><strong>" + update.status() + "</strong> - " + escaped(update.body()) + "</p>"));
         return String.join("\n", paragraphs);
     }
 
@@ -323,8 +310,8 @@ final class Sites {
 
     // ---- Prometheus: the queries that a runbook asks, anything else refused rather than guessed at
 
-    private static final Pattern QUERY = Pattern.compile("(sum *(by *\\( *(\\w+) *\\) *)?\\( *)?((increase|rate) *\\( *)?(\\w+)"
-            + "(?:\\{ *(\\w+) *(=~|=) *\"([^\"]*)\" *})?(?:\\[(\\d{1,6})([smhd])])?( *\\))?( *\\))?");
+    private static final Pattern QUERY = Pattern.compile("(?:(sum) *(?:by *\\( *(\\w+) *\\) *)?\\( *)?"
+            + "(?:(increase|rate) *\\( *)?(\\w+)(?:\\[(\\d{1,6})([smhd])])?( *\\))?( *\\))?");
     private static final Map<String, Integer> SECONDS = Map.of("s", 1, "m", 60, "h", 3600, "d", 86_400);
 
     /** A time series: its labels, and its value at a moment. */
@@ -333,7 +320,7 @@ final class Sites {
     Reply prometheus(Request request) {
         sandbox.setup.seen().accept("prometheus " + request.path());
         if (sandbox.scenario.broken(Part.PROMETHEUS) || !request.path().startsWith("/api/v1/query")) {
-            return Reply.text(sandbox.scenario.broken(Part.PROMETHEUS) ? 503 : 404, "text/plain", "404 page not found\n");
+            return NOT_FOUND;
         }
         try {
             Map<String, List<String>> parameters = request.parameters();
@@ -345,10 +332,14 @@ final class Sites {
             long step = range ? step(first(parameters, "step")) : 0;
             List<Object> rows = new ArrayList<>();
             for (Series one : series) {
-                List<Object> samples = LongStream.rangeClosed(0, steps).mapToObj(i -> sample(one, start + i * step)).toList();
+                List<Object> samples = new ArrayList<>();
+                for (long i = 0; i <= steps; i++) {
+                    samples.add(sample(one, start + i * step));
+                }
                 rows.add(map("metric", one.labels, range ? "values" : "value", range ? samples : samples.get(0)));
             }
-            return Reply.json(200, map("status", "success", "data", map("resultType", range ? "matrix" : "vector", "result", rows)));
+            Map<String, Object> data = map("resultType", range ? "matrix" : "vector", "result", rows);
+            return Reply.json(200, map("status", "success", "data", data));
         } catch (IllegalArgumentException | DateTimeException e) {
             return Reply.json(400, map("status", "error", "errorType", "bad_data", "error", e.getMessage()));
         }
@@ -376,31 +367,29 @@ final class Sites {
             all.add(new Series(Map.of("__name__", "klaviyo_api_errors_total", "job", "shop", "status", "" + status),
                     at -> Math.floor(20 + failures(status, at))));
         }
-        all.add(new Series(Map.of("__name__", "klaviyo_retry_queue_depth", "job", "shop"), at -> Math.floor(backlog(at))));
-        all.add(new Series(Map.of("__name__", "up", "job", "shop"), at -> sandbox.appDown() ? 0 : 1));
+        all.add(new Series(Map.of("__name__", "klaviyo_retry_queue_depth", "job", "shop"),
+                at -> Math.floor(backlog(at))));
         return all;
     }
 
     /** The series that a query comes to. */
     private List<Series> series(String query) {
         Matcher asked = QUERY.matcher(query.strip());
-        boolean ranged = asked.matches() && asked.group(4) != null;
-        int opened = asked.matches() ? (asked.group(1) == null ? 0 : 1) + (ranged ? 1 : 0) : -1;
-        int closed = asked.matches() ? (asked.group(12) == null ? 0 : 1) + (asked.group(13) == null ? 0 : 1) : 0;
-        if (opened != closed || ranged != (asked.group(10) != null)) {
+        boolean sum = asked.matches() && asked.group(1) != null;
+        boolean ranged = asked.matches() && asked.group(3) != null;
+        int closed = !asked.matches() ? -1 : (asked.group(7) == null ? 0 : 1) + (asked.group(8) == null ? 0 : 1);
+        if (closed != (sum ? 1 : 0) + (ranged ? 1 : 0) || ranged != (asked.group(5) != null)) {
             throw new IllegalArgumentException("invalid parameter \"query\": 1:1: parse error in \"" + query + "\"");
         }
-        long range = ranged ? Long.parseLong(asked.group(10)) * SECONDS.get(asked.group(11)) * 1000 : 0;
-        double per = "rate".equals(asked.group(5)) ? range / 1000.0 : 1;
+        long range = ranged ? Long.parseLong(asked.group(5)) * SECONDS.get(asked.group(6)) * 1000 : 0;
+        double per = "rate".equals(asked.group(3)) ? range / 1000.0 : 1;
         Map<Map<String, String>, Series> groups = new LinkedHashMap<>();
         for (Series one : all()) {
-            String label = asked.group(7) == null ? "" : one.labels.getOrDefault(asked.group(7), "");
-            boolean meant = asked.group(7) == null || ("=".equals(asked.group(8)) ? label.equals(asked.group(9)) : label.matches(asked.group(9)));
-            if (one.labels.get("__name__").equals(asked.group(6)) && meant) {
-                Map<String, String> labels = new TreeMap<>(one.labels);
-                labels.keySet().removeIf(name -> asked.group(1) != null ? !name.equals(asked.group(3)) : ranged && name.equals("__name__"));
-                ToDoubleFunction<Long> value = !ranged ? one.value
-                        : at -> (one.value.applyAsDouble(at) - one.value.applyAsDouble(at - range)) / per;
+            Map<String, String> labels = new TreeMap<>(one.labels);
+            labels.keySet().removeIf(name -> sum ? !name.equals(asked.group(2)) : ranged && name.equals("__name__"));
+            ToDoubleFunction<Long> value = !ranged ? one.value
+                    : at -> (one.value.applyAsDouble(at) - one.value.applyAsDouble(at - range)) / per;
+            if (one.labels.get("__name__").equals(asked.group(4))) {
                 groups.merge(labels, new Series(labels, value), (some, more) -> new Series(labels, at ->
                         some.value.applyAsDouble(at) + more.value.applyAsDouble(at)));
             }
@@ -414,11 +403,11 @@ final class Sites {
 
     /** Unix seconds or RFC 3339, turned into the sandbox's own count. */
     private long time(String text) {
-        long epoch = text.matches("[\\d.]+") ? Math.round(Double.parseDouble(text) * 1000) : Instant.parse(text).toEpochMilli();
-        return epoch - sandbox.at(0).toEpochMilli();
+        return (text.contains("T") ? Instant.parse(text).toEpochMilli() : step(text)) - sandbox.at(0).toEpochMilli();
     }
 
     private static long step(String text) {
-        return text.matches("[\\d.]+") ? Math.round(Double.parseDouble(text) * 1000) : Duration.parse("PT" + text).toMillis();
+        return text.matches("[\\d.]+") ? Math.round(Double.parseDouble(text) * 1000)
+                : Duration.parse("PT" + text).toMillis();
     }
 }

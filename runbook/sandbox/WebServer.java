@@ -40,14 +40,16 @@ final class WebServer implements AutoCloseable {
 
     private static final String EXPIRED_KEY =
             "MEECAQAwEwYHKoZIzj0CAQYIKoZIzj0DAQcEJzAlAgEBBCCe/akKBt/liKM6mGIBQvjcAL8tvMdFMy/JHXK826RbGw==";
-    private static final String EXPIRED_CERTIFICATE = "MIIBejCCASGgAwIBAgIIeOBw+tcQOgQwCgYIKoZIzj0EAwIwJDEOMAwGA1UEChMFRHJpbGwxEjAQBgNVBAMTCWxvY2FsaG9zdDAeFw0y"
-            + "NDEwMDEwMDAwMDBaFw0yNTEwMDEwMDAwMDBaMCQxDjAMBgNVBAoTBURyaWxsMRIwEAYDVQQDEwlsb2NhbGhvc3QwWTATBgcqhkjOPQIB"
-            + "BggqhkjOPQMBBwNCAASZYFuaI1thtqqqtPgB6HuQaWiA6ksytwtxFQo9PIS5dnqFMY/D1zVbFCQ24wYymcoJeVDOLW9+J6HtoXAgDgQc"
-            + "oz0wOzAdBgNVHQ4EFgQUUEHNvD8XV1l2VZogOKccVfyuBZowGgYDVR0RBBMwEYcEfwAAAYIJbG9jYWxob3N0MAoGCCqGSM49BAMCA0cA"
-            + "MEQCIEmwqxqiFg+nx0V7wDBErEGjg8QJvdbdHGBBe+Z6aLpIAiAzTav7Tmot4Cgd56d9S8bXxB7+2cVLntvE1e42r5HIsw==";
+    private static final String EXPIRED_CERTIFICATE = ""
+            + "MIIBejCCASGgAwIBAgIIeOBw+tcQOgQwCgYIKoZIzj0EAwIwJDEOMAwGA1UEChMFRHJpbGwxEjAQBgNVBAMTCWxvY2FsaG9zdDAe"
+            + "Fw0yNDEwMDEwMDAwMDBaFw0yNTEwMDEwMDAwMDBaMCQxDjAMBgNVBAoTBURyaWxsMRIwEAYDVQQDEwlsb2NhbGhvc3QwWTATBgcq"
+            + "hkjOPQIBBggqhkjOPQMBBwNCAASZYFuaI1thtqqqtPgB6HuQaWiA6ksytwtxFQo9PIS5dnqFMY/D1zVbFCQ24wYymcoJeVDOLW9+"
+            + "J6HtoXAgDgQcoz0wOzAdBgNVHQ4EFgQUUEHNvD8XV1l2VZogOKccVfyuBZowGgYDVR0RBBMwEYcEfwAAAYIJbG9jYWxob3N0MAoG"
+            + "CCqGSM49BAMCA0cAMEQCIEmwqxqiFg+nx0V7wDBErEGjg8QJvdbdHGBBe+Z6aLpIAiAzTav7Tmot4Cgd56d9S8bXxB7+2cVLntvE"
+            + "1e42r5HIsw==";
 
     static {
-        // The JDK's server writes headers and body apart: with Nagle's algorithm each answer would wait for a delayed ACK.
+        // The JDK's server writes headers and body apart: with Nagle's algorithm each answer waits for a delayed ACK.
         if (System.getProperty("sun.net.httpserver.nodelay") == null) {
             System.setProperty("sun.net.httpserver.nodelay", "true");
         }
@@ -206,7 +208,8 @@ final class WebServer implements AutoCloseable {
     private static SSLContext expired() throws IOException {
         Base64.Decoder base64 = Base64.getDecoder();
         try {
-            PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(base64.decode(EXPIRED_KEY)));
+            PrivateKey key = KeyFactory.getInstance("EC")
+                    .generatePrivate(new PKCS8EncodedKeySpec(base64.decode(EXPIRED_KEY)));
             Certificate certificate = CertificateFactory.getInstance("X.509")
                     .generateCertificate(new ByteArrayInputStream(base64.decode(EXPIRED_CERTIFICATE)));
             KeyStore keys = KeyStore.getInstance("PKCS12");

@@ -78,7 +78,7 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Disables or enables a private key, as a person does in Klaviyo's settings. */
     public void enabled(String key, boolean enabled) {
-        klaviyo.known(key).enabled = enabled;
+        klaviyo.bySecret.get(key).enabled = enabled;
         changed(millis());
     }
 
@@ -89,12 +89,12 @@ public final class ControlledSandbox extends Sandbox {
 
     /** The id under which the beta API lists this key. */
     public String keyId(String key) {
-        return klaviyo.known(key).id;
+        return klaviyo.bySecret.get(key).id;
     }
 
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
-        klaviyo.known(key).scopes = Set.copyOf(scopes);
+        klaviyo.bySecret.get(key).scopes = Set.copyOf(scopes);
         changed(millis());
     }
 
