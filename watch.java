@@ -130,14 +130,16 @@ class Watch implements Callable<Integer> {
             description = "recovered takes this many good rounds in a row (${DEFAULT-VALUE}) ...")
     int until;
 
-    @Option(names = "--for", paramLabel = "DURATION", order = 42, description = "... over at least this long (2m; 8s in a drill)")
+    @Option(names = "--for", paramLabel = "DURATION", order = 42,
+            description = "... over at least this long (2m; 8s in a drill)")
     Duration lasting;
 
     @Option(names = "--fail-after", paramLabel = "N", defaultValue = "2", order = 43,
             description = "failed rounds in a row before it is more than a blip (${DEFAULT-VALUE})")
     int failAfter;
 
-    @Option(names = "--max", paramLabel = "DURATION", order = 44, description = "give up after this long (4h; 3m in a drill)")
+    @Option(names = "--max", paramLabel = "DURATION", order = 44,
+            description = "give up after this long (4h; 3m in a drill)")
     Duration max;
 
     @Option(names = "--check", paramLabel = "NAME", split = ",", arity = "1..*", order = 45,
@@ -189,7 +191,8 @@ class Watch implements Callable<Integer> {
             throw new Problem("--interval " + Durations.words(pause) + ": give at least 100ms");
         }
         if (chart != null && !chart.toString().matches("(?i).*\\.(svg|html?)")) {
-            throw new Problem("--chart " + Text.safe(chart.toString(), 80) + ": give a file that ends in .svg or .html");
+            throw new Problem("--chart " + Text.safe(chart.toString(), 80)
+                    + ": give a file that ends in .svg or .html");
         }
         Settings settings = settings(pause);
         screen = shared.screen();
@@ -243,7 +246,8 @@ class Watch implements Callable<Integer> {
     }
 
     /**
-     * The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than metrics
+     * The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than
+     * metrics
      * are scraped.
      */
     private Settings settings(Duration pause) {
@@ -255,7 +259,8 @@ class Watch implements Callable<Integer> {
     }
 
     private Set<String> checks(Settings settings) {
-        List<String> endpoints = settings.probing().endpoints().stream().map(endpoint -> "endpoint:" + endpoint.name()).toList();
+        List<String> endpoints = settings.probing().endpoints().stream().map(endpoint -> "endpoint:" + endpoint.name())
+                .toList();
         Settings.Target target = settings.target();
         List<String> all = new ArrayList<>(List.of("network", "auth"));
         all.addAll(endpoints);
@@ -270,7 +275,8 @@ class Watch implements Callable<Integer> {
         if (keyed && settings.key().isEmpty()) {
             throw new Problem("watch cannot see whether Klaviyo works for us without a private key: set "
                     + "KLAVIYO_PRIVATE_KEY, or give --key-file or "
-                    + "--key-command, or choose what needs none: --check network" + (target.app() == null ? "" : ",app"));
+                    + "--key-command, or choose what needs none: --check network"
+                    + (target.app() == null ? "" : ",app"));
         }
         if (checks.equals(Set.of("status-page"))) {
             throw new Problem("--check status-page alone proves nothing: what the vendor says is a condition, and "
@@ -283,7 +289,8 @@ class Watch implements Callable<Integer> {
         if (all.contains(name) || name.equals("status-page")) {
             return name;
         }
-        Map<String, String> wants = Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook", "--webhook-url");
+        Map<String, String> wants = Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook",
+                "--webhook-url");
         throw new Problem("--check " + Text.safe(name, 40) + (wants.containsKey(name) ? " needs " + wants.get(name)
                 : ": there is no such check. There are: " + String.join(", ", all) + ", status-page"));
     }
@@ -292,7 +299,8 @@ class Watch implements Callable<Integer> {
 
     private Telling.Choice telling() {
         Optional<URI> webhook = !post ? Optional.empty()
-                : shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()));
+                : shared.sandbox().map(sandbox -> sandbox.slackUrl())
+                .or(() -> Slack.webhook(shared.host().environment()));
         if (post && webhook.isEmpty()) {
             throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         }
@@ -311,7 +319,8 @@ class Watch implements Callable<Integer> {
     }
 
     private void end(Watching watching, int exit) throws IOException {
-        Screen.Mark mark = exit == 0 ? Screen.Mark.OK : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL : Screen.Mark.SKIP;
+        Screen.Mark mark = exit == 0 ? Screen.Mark.OK : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL
+                : Screen.Mark.SKIP;
         if (!shared.json()) {
             screen.verdict(mark, (drill() ? "DRILL " + shared.drill().get() + ": " : "") + watching.verdict(exit));
             watching.open().forEach(words -> screen.marked(Screen.Mark.WARN, "", 0, words));

@@ -8,18 +8,19 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
  * What happened over time, as SVG: bands of states, numbered marks, lanes with lines and with stretches of success and
- * failure, all on one scale (UTC). It refers to nothing outside itself, follows the reader's light or dark colours, prints,
- * and means the same without colour: bands and stretches have patterns, lines dashes, marks shapes and numbers.
+ * failure, all on one scale (UTC). It refers to nothing outside itself, follows the reader's light or dark colours,
+ * prints, and means the same without colour: bands and stretches have patterns, lines dashes, marks shapes and numbers.
  * All text is escaped here; what lies outside the scale stands at its edge and says so.
  */
 public final class Chart {
@@ -39,39 +40,46 @@ public final class Chart {
     private static final double LETTER = 6.6;
     private static final DateTimeFormatter DAY = utc("yyyy-MM-dd HH:mm:ss");
     private static final DateTimeFormatter CLOCK = utc("HH:mm:ss");
-    private static final List<String> DASHES = List.of("none", "7 3", "2 3", "9 3 2 3", "14 4", "5 2", "1 4", "9 3 2 3 2 3");
-    private static final List<Duration> STEPS = Stream.of("PT1S", "PT5S", "PT10S", "PT30S", "PT1M", "PT2M", "PT5M", "PT10M",
-                    "PT15M", "PT30M", "PT1H", "PT2H", "PT3H", "PT6H", "PT12H", "P1D", "P2D", "P7D", "P30D", "P90D", "P365D")
-            .map(Duration::parse).toList();
+    private static final List<String> DASHES =
+            List.of("none", "7 3", "2 3", "9 3 2 3", "14 4", "5 2", "1 4", "9 3 2 3 2 3");
+    private static final List<Duration> STEPS = Stream.of("PT1S", "PT5S", "PT10S", "PT30S", "PT1M", "PT2M", "PT5M",
+            "PT10M", "PT15M", "PT30M", "PT1H", "PT2H", "PT3H", "PT6H", "PT12H", "P1D", "P2D", "P7D", "P30D", "P90D",
+            "P365D").map(Duration::parse).toList();
 
     private static final String STYLE = """
-        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--dots:#dfe3e8;--bad:#f6c7b8;--acting:#fbe2a0;
-        --watching:#c5dcf5;--good:#c4e7cd;--failed:#b3370c;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;--l3:#a0487a;
-        --l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-        @media screen and (prefers-color-scheme:dark){.chart{--ink:#e8edf3;--soft:#a3b0c0;--line:#37424f;--ground:#14181d;--dots:#3a424b;
-        --bad:#6e3325;--acting:#655017;--watching:#234a72;--good:#215437;--failed:#ffa36b;--shade:#fff5;--l0:#6cb6ff;
+        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--dots:#dfe3e8;--bad:#f6c7b8;
+        --acting:#fbe2a0;--watching:#c5dcf5;--good:#c4e7cd;--failed:#b3370c;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;
+        --l2:#007a5a;--l3:#a0487a;--l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;
+        font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+        @media screen and (prefers-color-scheme:dark){.chart{--ink:#e8edf3;--soft:#a3b0c0;--line:#37424f;
+        --ground:#14181d;--dots:#3a424b;--bad:#6e3325;--acting:#655017;--watching:#234a72;--good:#215437;
+        --failed:#ffa36b;--shade:#fff5;--l0:#6cb6ff;
         --l1:#ff9e66;--l2:#4fd0a5;--l3:#e9a3cb;--l4:#e8b84a;--l5:#8fd0f5;--l6:#cfb76a;--l7:#aaa}}
         @media print{.chart{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
         .chart text{fill:var(--ink)}.chart .soft{fill:var(--soft)}.chart .title{font-size:19px;font-weight:600}
         .chart .name,.chart .number{font-weight:600}.chart .number{font-size:10.5px}
         .chart .middle,.chart .number{text-anchor:middle}.chart .end{text-anchor:end}
-        .chart .grid{stroke:var(--line)}.chart .axis{stroke:var(--soft)}.chart .stem{stroke:var(--soft);stroke-dasharray:2 3}
-        .chart .moment{stroke:var(--ink);stroke-dasharray:5 3}.chart .shape{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}
+        .chart .grid{stroke:var(--line)}.chart .axis{stroke:var(--soft)}
+        .chart .stem{stroke:var(--soft);stroke-dasharray:2 3}
+        .chart .moment{stroke:var(--ink);stroke-dasharray:5 3}
+        .chart .shape{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}
         .chart .ink{fill:var(--ink)}.chart .shade{fill:var(--shade)}.chart .plate{fill:var(--ground);opacity:.8}
-        .chart .rug{stroke:var(--ink)}.chart .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.chart .fill{opacity:.2}
+        .chart .rug{stroke:var(--ink)}.chart .line{fill:none;stroke-width:1.8;stroke-linejoin:round}
+        .chart .fill{opacity:.2}
         .chart .fine{fill:var(--l0)}.chart a:hover .shape,.chart a:focus-visible .shape{stroke-width:3}
         .chart a:focus-visible{outline:none}figure.timeline{margin:.8rem 0 1.4rem}
         figure.timeline svg{display:block;width:100%;height:auto}figure.timeline svg.narrow{display:none}
         figure.timeline ol{columns:2;column-gap:2.5rem;font-size:.88rem;padding-left:2rem;margin:.6rem 0 0}
         figure.timeline li{break-inside:avoid;margin-bottom:.25rem}figure.timeline li:target{outline:2px solid}
-        @media screen and (max-width:700px){figure.timeline svg.wide{display:none}figure.timeline svg.narrow{display:block}
+        @media screen and (max-width:700px){figure.timeline svg.wide{display:none}
+        figure.timeline svg.narrow{display:block}
         figure.timeline ol{columns:1}}
         """ + lineColours();
 
     /** What a band stands for; each has a pattern of its own. */
     public enum Tone {
         /** Nobody knew, or nothing was done yet: dots. */
-        QUIET("dots", "", "<circle class=\"shade\" cx=\"2\" cy=\"2\" r=\"1.2\"/><circle class=\"shade\" cx=\"6\" cy=\"6\" r=\"1.2\"/>"),
+        QUIET("dots", "", "<path class=\"shade\" d=\"M1,1h2v2h-2zM5,5h2v2h-2z\"/>"),
         /** Broken: bold hatching. */
         BAD("bad", "rotate(45)", "<rect class=\"shade\" width=\"3\" height=\"8\"/>"),
         /** Something is done about it: fine hatching. */
@@ -255,7 +263,8 @@ public final class Chart {
             figure.append("<ol>\n");
             for (int i = 0; i < marks.size(); i++) {
                 Mark mark = marks.get(i);
-                figure.append("<li id=\"").append(id).append('-').append(i + 1).append("\"><time datetime=\"").append(mark.at)
+                figure.append("<li id=\"").append(id).append('-').append(i + 1).append("\"><time datetime=\"")
+                        .append(mark.at)
                         .append("\">").append(when(mark)).append("</time> ").append(Page.escape(mark.words, 240))
                         .append(" <small>").append(Page.escape(mark.source, 60)).append("</small></li>\n");
             }
@@ -294,8 +303,8 @@ public final class Chart {
     private static String lineColours() {
         StringBuilder css = new StringBuilder();
         for (int i = 0; i < MOST_LINES; i++) {
-            css.append(String.format(".chart .l%1$d{stroke:var(--l%1$d);stroke-dasharray:%2$s}.chart .f%1$d{fill:var(--l%1$d)}%n",
-                    i, DASHES.get(i)));
+            css.append(String.format(".chart .l%1$d{stroke:var(--l%1$d);stroke-dasharray:%2$s}%n", i, DASHES.get(i)))
+                    .append(String.format(".chart .f%1$d{fill:var(--l%1$d)}%n", i));
         }
         return css.toString();
     }
@@ -309,10 +318,6 @@ public final class Chart {
                 ? String.format(Locale.ROOT, "%.0f", value) : String.format(Locale.ROOT, "%.2g", value);
     }
 
-    private static String n(double value) {
-        return String.format(Locale.ROOT, "%.1f", value);
-    }
-
     /** The chart drawn once, at one width. */
     private final class Drawing {
         private final int width;
@@ -321,13 +326,16 @@ public final class Chart {
         private final double begin;
         private final double end;
         private final StringBuilder svg = new StringBuilder();
+        private double legendX;
+        private double legendY;
 
         private Drawing(int width, String name, boolean alone) {
             this.width = width;
             this.name = name;
             this.alone = alone;
             boolean numbered = lanes.stream().anyMatch(lane -> lane.height > 0);
-            boolean second = lanes.stream().flatMap(lane -> lane.lines.stream()).anyMatch(line -> line.look == Look.RIGHT);
+            boolean second = lanes.stream()
+                    .anyMatch(lane -> lane.lines.stream().anyMatch(line -> line.look == Look.RIGHT));
             this.begin = numbered ? NUMBERS : EDGE;
             this.end = width - (second ? NUMBERS : EDGE);
         }
@@ -341,11 +349,12 @@ public final class Chart {
             double axis = lanesTop + lanes.stream().mapToDouble(this::height).sum();
             if (alone) {
                 text("title", 20, 28, title, 110);
-                text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, "
-                        + Text.Durations.words(Duration.between(from, to)) + (note.isEmpty() ? "" : ". " + note), width / 7);
+                String length = Text.Durations.words(Duration.between(from, to)) + (note.isEmpty() ? "" : ". " + note);
+                text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, " + length, width / 7);
             }
             axis(top, axis);
-            holes.forEach(hole -> pattern("hole", x(hole.from), lanesTop, x(hole.to) - x(hole.from), axis - lanesTop));
+            holes.forEach(hole ->
+                    pattern("hole", x(hole.from), lanesTop, x(hole.to) - x(hole.from), axis - lanesTop));
             bands(top);
             double y = lanesTop;
             for (Lane lane : lanes) {
@@ -355,35 +364,36 @@ public final class Chart {
             rug(axis);
             moments(lanesTop, axis);
             marks(rows, marksTop, axis);
-            double bottom = list(legend(axis + 46));
-            return head(bottom) + svg + "</svg>\n";
+            legend(axis + 46);
+            return head(list(legendY)) + svg + "</svg>\n";
         }
 
         private String head(double height) {
             String said = lanes.stream().map(lane -> lane.name + ": " + lane.note).collect(Collectors.joining(". "));
-            return String.format(Locale.ROOT, "<svg class=\"chart %s\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\""
-                            + " role=\"%s\" aria-label=\"%s\">%n<desc>%s</desc>%n",
-                    name, width, height, alone ? "img" : "group", Page.escape(title, 120), Page.escape(said, 2_000))
-                    + (name.equals("narrow") ? "" : "<style>" + STYLE + "</style>\n") + patterns()
-                    + (alone ? "<rect width=\"100%\" height=\"100%\" style=\"fill:var(--ground)\"/>\n" : "");
+            String open = String.format(Locale.ROOT, "<svg class=\"chart %s\" xmlns=\"http://www.w3.org/2000/svg\""
+                            + " viewBox=\"0 0 %d %.0f\" role=\"%s\" aria-label=\"%s\">%n<desc>%s</desc>%n",
+                    name, width, height, alone ? "img" : "group", Page.escape(title, 120), Page.escape(said, 2_000));
+            String style = name.equals("narrow") ? "" : "<style>" + STYLE + "</style>\n";
+            String ground = alone ? "<rect width=\"100%\" height=\"100%\" style=\"fill:var(--ground)\"/>\n" : "";
+            return open + style + patterns() + ground;
         }
 
         // Each picture has its own: what a picture that is not displayed defines is not to be had elsewhere.
         private String patterns() {
             StringBuilder defs = new StringBuilder("<defs>");
             for (Tone tone : Tone.values()) {
-                define(defs, tone.colour, tone.turn, "<rect width=\"8\" height=\"8\" style=\"fill:var(--" + tone.colour + ")\"/>" + tone.ink);
+                String ground = "<rect width=\"8\" height=\"8\" style=\"fill:var(--" + tone.colour + ")\"/>";
+                define(defs, tone.colour, tone.turn, ground + tone.ink);
             }
-            define(defs, "failed", "rotate(45)", "<rect width=\"8\" height=\"8\" style=\"fill:var(--failed);fill-opacity:.35\"/>"
-                    + "<rect width=\"4\" height=\"8\" style=\"fill:var(--failed)\"/>");
+            define(defs, "failed", "rotate(45)", "<g style=\"fill:var(--failed)\"><rect width=\"8\" height=\"8\""
+                    + " opacity=\".35\"/><rect width=\"4\" height=\"8\"/></g>");
             define(defs, "hole", "", "<circle cx=\"2\" cy=\"2\" r=\"1\" style=\"fill:var(--soft)\"/>");
             return defs.append("</defs>\n").toString();
         }
 
         private void define(StringBuilder defs, String kind, String turn, String content) {
-            defs.append("<pattern id=\"").append(id).append(name).append('-').append(kind)
-                    .append("\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" patternTransform=\"").append(turn)
-                    .append("\">").append(content).append("</pattern>");
+            defs.append(String.format("<pattern id=\"%s%s-%s\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\""
+                    + " patternTransform=\"%s\">%s</pattern>", id, name, kind, turn, content));
         }
 
         private double height(Lane lane) {
@@ -402,7 +412,8 @@ public final class Chart {
             long step = STEPS.stream().mapToLong(Duration::toSeconds).filter(one -> length / one <= most).findFirst()
                     .orElse(length / most + 1);
             DateTimeFormatter label = utc(overDays() ? "MM-dd HH:mm" : step < 60 ? "HH:mm:ss" : "HH:mm");
-            for (long at = Math.floorDiv(from.getEpochSecond(), step) * step + step; at <= to.getEpochSecond(); at += step) {
+            long first = Math.floorDiv(from.getEpochSecond(), step) * step + step;
+            for (long at = first; at <= to.getEpochSecond(); at += step) {
                 double x = x(Instant.ofEpochSecond(at));
                 stroke("grid", x, top, x, axis + 5);
                 text("soft middle", Math.min(x, width - 30), axis + 19, label.format(Instant.ofEpochSecond(at)), 20);
@@ -413,10 +424,10 @@ public final class Chart {
             for (Band band : bands) {
                 double x = x(band.from);
                 double wide = Math.max(1, x(band.to) - x);
-                svg.append("<g><title>").append(Page.escape(band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to), 120))
-                        .append("</title>");
+                String words = band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to);
+                put("<g><title>%s</title>", Page.escape(words, 120));
                 pattern(band.tone.colour, x, top, wide, BAND);
-                svg.append("</g>");
+                put("</g>");
                 stroke("stem", x, top, x, top + BAND);
                 double room = band.word.length() * 7.4 + 10;
                 if (wide > room) {
@@ -433,10 +444,9 @@ public final class Chart {
             for (Mark mark : marks) {
                 double x = x(mark.at);
                 int row = 0;
-                while (row < ends.size() && ends.get(row) > x - MARK) {
+                while (row < ends.size() && row < MOST_MARK_ROWS - 1 && ends.get(row) > x - MARK) {
                     row++;
                 }
-                row = Math.min(row, MOST_MARK_ROWS - 1);
                 if (row == ends.size()) {
                     ends.add(x);
                 }
@@ -454,21 +464,22 @@ public final class Chart {
                 if (inside(mark.at)) {
                     stroke("stem", x, y + 8, x, axis);
                 } else {
-                    double out = mark.at.isBefore(from) ? -1 : 1;
-                    svg.append("<path class=\"ink\" d=\"M").append(n(x + out * 17)).append(',').append(n(y)).append(" l")
-                            .append(n(-out * 6)).append(",-5 v10 z\"/>");
+                    int out = mark.at.isBefore(from) ? -1 : 1;
+                    put("<path class=\"ink\" d=\"M%.1f,%.1f l%d,-5 v10 z\"/>", x + out * 17, y, -out * 6);
                 }
                 String words = Page.escape(when(mark) + " UTC: " + mark.words, 200);
-                svg.append(alone ? "<g>" : "<a href=\"#" + id + "-" + (i + 1) + "\" aria-label=\"" + words + "\">")
-                        .append("<title>").append(words).append("</title>");
+                if (alone) {
+                    put("<g><title>%s</title>", words);
+                } else {
+                    put("<a href=\"#%s-%d\" aria-label=\"%s\"><title>%3$s</title>", id, i + 1, words);
+                }
                 shape(mark.shape, x, y, Integer.toString(i + 1));
-                svg.append(alone ? "</g>\n" : "</a>\n");
+                put(alone ? "</g>%n" : "</a>%n");
             }
         }
 
         private void shape(Shape shape, double x, double y, String number) {
-            svg.append("<path class=\"shape\" transform=\"translate(").append(n(x)).append(' ').append(n(y)).append(")\" d=\"")
-                    .append(shape.path).append("\"/>");
+            put("<path class=\"shape\" transform=\"translate(%.1f %.1f)\" d=\"%s\"/>", x, y, shape.path);
             if (!number.isEmpty()) {
                 text("number", x, y + shape.baseline, number, 3);
             }
@@ -484,13 +495,9 @@ public final class Chart {
         }
 
         private void rug(double axis) {
-            TreeSet<Long> pixels = rug.stream().filter(Chart.this::inside).map(at -> Math.round(x(at)))
-                    .collect(Collectors.toCollection(TreeSet::new));
-            if (!pixels.isEmpty()) {
-                svg.append("<path class=\"rug\" d=\"");
-                pixels.forEach(x -> svg.append('M').append(x).append(' ').append(n(axis)).append("v-6"));
-                svg.append("\"/>\n");
-            }
+            String ticks = rug.stream().filter(Chart.this::inside).map(at -> Math.round(x(at))).distinct()
+                    .map(x -> "M" + x + " " + Math.round(axis) + "v-6").collect(Collectors.joining());
+            put("<path class=\"rug\" d=\"%s\"/>%n", ticks);
         }
 
         private void lane(Lane lane, double y) {
@@ -506,7 +513,6 @@ public final class Chart {
                 lines(lane, top, floor);
             }
             lane.strip.forEach(stretch -> stretch(stretch, floor + 3));
-            svg.append('\n');
         }
 
         private void lines(Lane lane, double top, double floor) {
@@ -534,48 +540,44 @@ public final class Chart {
         }
 
         private double peak(List<Line> lines, boolean right) {
-            return lines.stream().filter(line -> line.look == Look.RIGHT == right).flatMap(line -> line.points.stream())
-                    .filter(point -> inside(point.at)).mapToDouble(Point::value).filter(Double::isFinite).max().orElse(0);
+            return lines.stream().filter(line -> line.look == Look.RIGHT == right)
+                    .flatMap(line -> line.points.stream()).filter(point -> inside(point.at))
+                    .mapToDouble(Point::value).filter(Double::isFinite).max().orElse(0);
         }
 
         // In pieces: a line across a time in which nobody looked would claim what nobody saw.
         private void line(Line line, int number, double pixels, double floor) {
-            TreeMap<Double, Double> piece = new TreeMap<>();
-            Instant before = null;
+            TreeMap<Long, Double> piece = new TreeMap<>();
+            Instant[] before = {from};
             for (Point point : line.points) {
-                if (!inside(point.at)) {
-                    continue;
-                }
-                boolean gap = before != null && crossesHole(before, point.at);
-                if (gap || !Double.isFinite(point.value)) {
-                    piece(piece, line.look, number, floor);
-                }
-                if (Double.isFinite(point.value)) {
-                    // One point a pixel, the highest: a peak stays, however much is drawn.
-                    piece.merge((double) Math.round(x(point.at)), Math.max(0, point.value) * pixels, Math::max);
-                    before = point.at;
+                if (inside(point.at)) {
+                    boolean gap = holes.stream()
+                            .anyMatch(hole -> hole.from.isBefore(point.at) && hole.to.isAfter(before[0]));
+                    if (gap || !Double.isFinite(point.value)) {
+                        piece(piece, line.look, number, floor);
+                    }
+                    if (Double.isFinite(point.value)) {
+                        // One point a pixel, the highest: a peak stays, however much is drawn.
+                        piece.merge(Math.round(x(point.at)), Math.max(0, point.value) * pixels, Math::max);
+                    }
+                    before[0] = point.at;
                 }
             }
             piece(piece, line.look, number, floor);
         }
 
-        private boolean crossesHole(Instant before, Instant after) {
-            return holes.stream().anyMatch(hole -> hole.from.isBefore(after) && hole.to.isAfter(before));
-        }
-
-        private void piece(TreeMap<Double, Double> points, Look look, int number, double floor) {
-            if (points.isEmpty()) {
-                return;
+        private void piece(TreeMap<Long, Double> points, Look look, int number, double floor) {
+            if (!points.isEmpty()) {
+                String path = points.entrySet().stream()
+                        .map(point -> String.format(Locale.ROOT, "%d,%.1f", point.getKey(), floor - point.getValue()))
+                        .collect(Collectors.joining(" "));
+                if (look == Look.AREA) {
+                    put("<polygon class=\"fill f%d\" points=\"%d,%.1f %s %d,%3$.1f\"/>", number, points.firstKey(),
+                            floor, path, points.lastKey());
+                }
+                put("<polyline class=\"line l%d\" points=\"%s\"/>", number, path);
+                points.clear();
             }
-            String path = points.entrySet().stream().map(point -> n(point.getKey()) + "," + n(floor - point.getValue()))
-                    .collect(Collectors.joining(" "));
-            if (look == Look.AREA) {
-                svg.append("<polygon class=\"fill f").append(number).append("\" points=\"").append(n(points.firstKey())).append(',')
-                        .append(n(floor)).append(' ').append(path).append(' ').append(n(points.lastKey())).append(',')
-                        .append(n(floor)).append("\"/>");
-            }
-            svg.append("<polyline class=\"line l").append(number).append("\" points=\"").append(path).append("\"/>");
-            points.clear();
         }
 
         // Good is a thin line, failed a tall hatched block: told apart in black and white too.
@@ -589,98 +591,79 @@ public final class Chart {
             }
         }
 
-        /** Draws what forms and lines mean, and says where it ended. */
-        private double legend(double y) {
-            Legend legend = new Legend(y);
-            bands.stream().collect(Collectors.toMap(Band::word, Band::tone, (one, other) -> one, java.util.LinkedHashMap::new))
-                    .forEach((word, tone) -> legend.add(word, (x, row) -> pattern(tone.colour, x, row - 11, 22, 14)));
+        /** What forms and lines mean: entries beside each other, in as many rows as the width needs. */
+        private void legend(double y) {
+            legendX = begin;
+            legendY = y;
+            bands.stream().collect(Collectors.toMap(Band::word, Band::tone, (one, other) -> one, LinkedHashMap::new))
+                    .forEach((word, tone) -> key(word, (x, row) -> pattern(tone.colour, x, row - 11, 22, 14)));
             marks.stream().map(Mark::shape).distinct().sorted()
-                    .forEach(shape -> legend.add(shape.words, (x, row) -> shape(shape, x + 11, row - 4, "")));
+                    .forEach(shape -> key(shape.words, (x, row) -> shape(shape, x + 11, row - 4, "")));
             for (Lane lane : lanes) {
                 for (int i = 0; i < Math.min(MOST_LINES, lane.lines.size()); i++) {
-                    String number = "line l" + i;
-                    String side = lane.lines.get(i).look == Look.RIGHT ? " (right)" : "";
-                    legend.add(lane.lines.get(i).name + side, (x, row) -> stroke(number, x, row - 4, x + 22, row - 4));
+                    Line line = lane.lines.get(i);
+                    String kind = "line l" + i;
+                    String side = line.look == Look.RIGHT ? " (right)" : "";
+                    key(line.name.isEmpty() ? "" : line.name + side,
+                            (x, row) -> stroke(kind, x, row - 4, x + 22, row - 4));
                 }
-                if (lane.lines.size() > MOST_LINES) {
-                    legend.add(lane.lines.size() - MOST_LINES + " more are not drawn", (x, row) -> { });
+                int more = lane.lines.size() - MOST_LINES;
+                key(more > 0 ? more + " more are not drawn" : "", (x, row) -> { });
+            }
+            boolean strip = lanes.stream().anyMatch(lane -> !lane.strip.isEmpty());
+            key(strip ? "good" : "", (x, row) -> box("fine", x, row - 5, 22, 2.5));
+            key(strip ? "failed (height: share)" : "", (x, row) -> pattern("failed", x, row - 11, 22, 13));
+            key(holes.isEmpty() ? "" : "not observed", (x, row) -> pattern("hole", x, row - 11, 22, 13));
+        }
+
+        private void key(String words, BiConsumer<Double, Double> sample) {
+            if (!words.isEmpty()) {
+                double wide = 44 + LETTER * Math.min(48, words.length());
+                if (legendX > begin && legendX + wide > width) {
+                    legendX = begin;
+                    legendY += ROW;
                 }
+                sample.accept(legendX, legendY);
+                text("soft", legendX + 28, legendY, words, 48);
+                legendX += wide;
             }
-            if (lanes.stream().anyMatch(lane -> !lane.strip.isEmpty())) {
-                legend.add("good", (x, row) -> box("fine", x, row - 5, 22, 2.5));
-                legend.add("failed (height: share)", (x, row) -> pattern("failed", x, row - 11, 22, 13));
-            }
-            if (!holes.isEmpty()) {
-                legend.add("not observed", (x, row) -> pattern("hole", x, row - 11, 22, 13));
-            }
-            return legend.y;
         }
 
         private double list(double y) {
             double row = y + 6;
-            if (alone) {
-                for (int i = 0; i < marks.size(); i++) {
-                    Mark mark = marks.get(i);
-                    row += ROW + 1;
-                    shape(mark.shape, 31, row - 4, Integer.toString(i + 1));
-                    text("soft", 50, row, when(mark) + " " + mark.words + (mark.source.isEmpty() ? "" : " · " + mark.source), 150);
-                }
-                if (left > 0) {
-                    row += ROW;
-                    text("soft", 50, row, more(), 60);
-                }
+            for (int i = 0; alone && i < marks.size(); i++) {
+                Mark mark = marks.get(i);
+                row += ROW + 1;
+                shape(mark.shape, 31, row - 4, Integer.toString(i + 1));
+                String source = mark.source.isEmpty() ? "" : " · " + mark.source;
+                text("soft", 50, row, when(mark) + " " + mark.words + source, 150);
+            }
+            if (alone && left > 0) {
+                row += ROW;
+                text("soft", 50, row, more(), 60);
             }
             return row + 8;
         }
 
+        private void put(String format, Object... values) {
+            svg.append(String.format(Locale.ROOT, format, values));
+        }
+
         private void stroke(String kind, double x1, double y1, double x2, double y2) {
-            svg.append("<line class=\"").append(kind).append("\" x1=\"").append(n(x1)).append("\" y1=\"").append(n(y1))
-                    .append("\" x2=\"").append(n(x2)).append("\" y2=\"").append(n(y2)).append("\"/>");
+            put("<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", kind, x1, y1, x2, y2);
         }
 
         private void box(String kind, double x, double y, double wide, double high) {
-            svg.append("<rect class=\"").append(kind);
-            place(x, y, wide, high);
+            put("<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", kind, x, y, wide, high);
         }
 
         private void pattern(String kind, double x, double y, double wide, double high) {
-            svg.append("<rect fill=\"url(#").append(id).append(name).append('-').append(kind).append(')');
-            place(x, y, Math.max(1, wide), high);
-        }
-
-        private void place(double x, double y, double wide, double high) {
-            svg.append("\" x=\"").append(n(x)).append("\" y=\"").append(n(y)).append("\" width=\"").append(n(wide))
-                    .append("\" height=\"").append(n(high)).append("\"/>");
+            put("<rect fill=\"url(#%s%s-%s)\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+                    id, name, kind, x, y, Math.max(1, wide), high);
         }
 
         private void text(String kind, double x, double y, String words, int most) {
-            svg.append("<text class=\"").append(kind).append("\" x=\"").append(n(x)).append("\" y=\"").append(n(y)).append("\">")
-                    .append(Page.escape(words, most)).append("</text>");
-        }
-
-        /** Entries beside each other, in as many rows as the width needs. */
-        private final class Legend {
-            private double x = begin;
-            private double y;
-
-            private Legend(double y) {
-                this.y = y;
-            }
-
-            private void add(String words, java.util.function.BiConsumer<Double, Double> sample) {
-                if (words.isEmpty()) {
-                    return;
-                }
-                String line = Text.safe(words, 48);
-                double wide = 44 + LETTER * line.length();
-                if (x > begin && x + wide > width) {
-                    x = begin;
-                    y += ROW;
-                }
-                sample.accept(x, y);
-                text("soft", x + 28, y, line, 48);
-                x += wide;
-            }
+            put("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>%n", kind, x, y, Page.escape(words, most));
         }
     }
 }

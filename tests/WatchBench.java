@@ -30,8 +30,10 @@ import runbook.watching.Watching.Plan;
 import runbook.watching.Watching.Shot;
 
 /**
- * {@code ./jbang bench watch [--rounds N]}: what a watch of days costs. N rounds (10,000) of every check, journal and all,
- * in a process of its own with watch's own JVM options, against a sandbox in this one; rounds follow each other at once,
+ * {@code ./jbang bench watch [--rounds N]}: what a watch of days costs. N rounds (10,000) of every check, journal and
+ * all,
+ * in a process of its own with watch's own JVM options, against a sandbox in this one; rounds follow each other at
+ * once,
  * and the quotas of sandbox and watch run as much faster. Then the script itself for twenty seconds, in a pipe.
  */
 final class WatchBench {
@@ -115,7 +117,8 @@ final class WatchBench {
     /** The process that is measured. */
     static final class Child implements Face {
         private final int rounds;
-        private final OperatingSystemMXBean system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        private final OperatingSystemMXBean system =
+                (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
         private final List<Long> residents = new ArrayList<>();
         private final long began = System.nanoTime();
         private int made;
@@ -158,7 +161,8 @@ final class WatchBench {
                     Path.of("."));
             try (Watching watching = new Watching(
                     plan,
-                    new Telling.Choice(Optional.empty(), Optional.empty(), new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""),
+                    new Telling.Choice(Optional.empty(), Optional.empty(),
+                    new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""),
                             Duration.ofDays(9), false, false, Optional.empty(), Settings.Templates.builtIn()),
                     child)) {
                 watching.run();

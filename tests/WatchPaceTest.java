@@ -20,7 +20,10 @@ import runbook.Klaviyo.Endpoint;
 import runbook.watching.Pace;
 import runbook.watching.Watching.Ticker;
 
-/** Whatever the interval, no endpoint gets more than a tenth of its quota in any minute; and time that is not the wall clock's. */
+/**
+ * Whatever the interval, no endpoint gets more than a tenth of its quota in any minute; and time that is not the wall
+ * clock's.
+ */
 class WatchPaceTest {
     private static final List<String> ALL = List.of(
             "status-page",

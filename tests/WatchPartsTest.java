@@ -29,7 +29,10 @@ import runbook.watching.Memory.Past;
 import runbook.watching.Rounds;
 import runbook.watching.Watching.Shot;
 
-/** The parts of watch that need neither a network nor a process: what the journal tells, the screen's layout, the chart, a command's words. */
+/**
+ * The parts of watch that need neither a network nor a process: what the journal tells, the screen's layout, the
+ * chart, a command's words.
+ */
 class WatchPartsTest {
     private static final Instant BEGAN = Instant.parse("2026-11-23T03:00:00Z");
 
@@ -117,22 +120,27 @@ class WatchPartsTest {
     // ---- the live view
 
     private static final List<String> CHECKS =
-            List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors", "webhook");
+            List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors",
+            "webhook");
 
     private static Shot shot(State state, String failing, String words, Duration due, boolean posts) {
         History history = new History();
         List<Reading> readings = new ArrayList<>();
         for (String check : CHECKS) {
-            Result result = check.matches(failing) ? Result.BAD : check.equals("webhook") ? Result.UNKNOWN : Result.GOOD;
+            Result result = check.matches(failing) ? Result.BAD : check.equals("webhook") ? Result.UNKNOWN
+                    : Result.GOOD;
             readings.add(new Reading(check, result, true, 12_345, words));
         }
         for (int round = 0; round < 200; round++) {
             history.add(round * 1_000L, readings);
         }
-        readings.replaceAll(one -> one.check().equals("auth") ? new Reading("auth", one.result(), false, 12_345, words) : one);
-        return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(30), Optional.of(Duration.ofDays(3)), readings,
+        readings.replaceAll(one -> one.check().equals("auth") ? new Reading("auth", one.result(), false, 12_345, words)
+                : one);
+        return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(30), Optional.of(Duration.ofDays(3)),
+                readings,
                 history, Map.of("auth", Duration.ofSeconds(40)),
-                List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"), new Condition("status-page", false, words)),
+                List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"),
+                new Condition("status-page", false, words)),
                 Optional.of(new Rounds.Update("k", BEGAN, words, "identified", words)), 123_456,
                 Optional.of(Duration.ofSeconds(12)), Optional.of(due), posts, 2);
     }
@@ -144,7 +152,8 @@ class WatchPartsTest {
     private static List<Note> notes(String... words) {
         List<Note> notes = new ArrayList<>();
         for (String one : words) {
-            notes.add(new Note(BEGAN.plusSeconds(90 - notes.size()), one.split(" ")[0], one.substring(one.indexOf(' ') + 1)));
+            notes.add(new Note(BEGAN.plusSeconds(90 - notes.size()), one.split(" ")[0],
+                    one.substring(one.indexOf(' ') + 1)));
         }
         return notes;
     }
@@ -163,7 +172,8 @@ class WatchPartsTest {
                     List<String> lines = LiveView.lay(shot, notes("blip " + words), columns, rows, true, false);
                     assertTrue(lines.size() <= rows, lines.size() + " lines on " + rows);
                     for (String line : lines) {
-                        assertTrue(LiveView.width(line) < columns, LiveView.width(line) + " of " + columns + ": " + line);
+                        assertTrue(LiveView.width(line) < columns, LiveView.width(line) + " of " + columns + ": "
+                                + line);
                     }
                 }
             }
@@ -174,7 +184,8 @@ class WatchPartsTest {
     @Test
     void onALowTerminalTheStateTheFailuresAndTheConditionsStay() {
         String low = shown(flapping("HTTP 503"), notes(), 80, 9, true);
-        for (String needed : List.of("DRILL flapping", "! FLAPPING for 1 d 6 h", "✗ auth", "3 of 3 good rounds", "HTTP 503",
+        for (String needed : List.of("DRILL flapping", "! FLAPPING for 1 d 6 h", "✗ auth", "3 of 3 good rounds",
+                "HTTP 503",
                 "next round in 12 s", "▶ MESSAGE TO PEOPLE OVERDUE by 3 min")) {
             assertTrue(low.contains(needed), needed + " in\n" + low);
         }
@@ -183,7 +194,8 @@ class WatchPartsTest {
     @Test
     void everythingThatIsAskedForIsOnAnOrdinaryTerminal() {
         String all = shown(flapping("HTTP 503"), notes(), 100, 40, true);
-        for (String needed : List.of("incident began 3 d ago; now 03:00:00 UTC", "✗ auth                 0 %", "××××", "(again in 41 s)",
+        for (String needed : List.of("incident began 3 d ago; now 03:00:00 UTC", "✗ auth                 0 %", "××××",
+                "(again in 41 s)",
                 "✓ network            100 %", "– webhook", "Klaviyo at 03:00:00, identified", "123456 requests spent",
                 "2 messages not accepted yet", "Ctrl-C leaves")) {
             assertTrue(all.contains(needed), needed + " in\n" + all);
@@ -192,7 +204,8 @@ class WatchPartsTest {
 
     @Test
     void allFailingIsDownAndSomeFailingIsDegraded() {
-        assertTrue(shown(shot(State.DEGRADED, "(?!status).*", "503", Duration.ofHours(1), false), notes(), 80, 24, true)
+        assertTrue(shown(shot(State.DEGRADED, "auth|endpoint:.*", "503", Duration.ofHours(1), false), notes(), 80, 24,
+                true)
                 .contains("✗ DOWN for"));
         assertTrue(shown(shot(State.DEGRADED, "auth", "503", Duration.ofHours(1), false), notes(), 80, 24, true)
                 .contains("✗ DEGRADED for"));
@@ -210,7 +223,8 @@ class WatchPartsTest {
 
     @Test
     void onEightyByTwentyFourTheNewestEventWinsOverOldOnesAndOverDrafts() {
-        List<Note> notes = notes("draft message-2-external.md", "draft message-2-internal.md", "degraded auth: HTTP 503",
+        List<Note> notes = notes("draft message-2-external.md", "draft message-2-internal.md",
+                "degraded auth: HTTP 503",
                 "blip 1 failed round", "draft message-1-internal.md");
         String low = shown(flapping("HTTP 503"), notes, 80, 16, true);
         assertTrue(low.contains("03:01:28 degraded: auth") && !low.contains("draft") && !low.contains("blip"), low);
@@ -270,7 +284,8 @@ class WatchPartsTest {
                 event(900, "watch", "note", Map.of("kind", "recovering")),
                 event(1_500, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-23T03:20:00Z"))));
         for (String part : List.of("fill=\"url(#watch-failed)\"", "fill=\"url(#watch-hole)\"", "failed (height: share)",
-                "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch", "03:20:00", "DRILL: flapping",
+                "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch", "03:20:00",
+                "DRILL: flapping",
                 "% good of 3000 looks", "prefers-color-scheme:dark", "@media print")) {
             assertTrue(svg.contains(part), part);
         }
@@ -282,8 +297,10 @@ class WatchPartsTest {
     void aVendorEntryOfDaysAgoStandsAtTheEdgeAndDoesNotSqueezeTheChart() {
         Event old = event(600, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-20T09:00:00Z"));
         String svg = chart(false, history("auth", 3_000), List.of(old));
-        assertTrue(svg.contains("2026-11-23 02:50:00 to 2026-11-23 04:00:00 UTC, 1 h 10 min"), "scaled to our incident");
-        assertTrue(svg.contains("(before the picture) 2026-11-20 09:00:00 status-page: note"), "and the old one is named");
+        assertTrue(svg.contains("2026-11-23 02:50:00 to 2026-11-23 04:00:00 UTC, 1 h 10 min"),
+                "scaled to our incident");
+        assertTrue(svg.contains("(before the picture) 2026-11-20 09:00:00 status-page: note"),
+                "and the old one is named");
     }
 
     @Test

@@ -21,7 +21,8 @@ import runbook.watching.Keeper.State;
 
 /** The state machine of watch, transition by transition, with rounds made by hand and no clock but the rounds' own. */
 class WatchStateTest {
-    private static final Condition GREEN = new Condition("status-page", true, "status page: nothing worse than monitoring");
+    private static final Condition GREEN = new Condition("status-page", true,
+            "status page: nothing worse than monitoring");
     private static final Condition RED = new Condition("status-page", false, "status page: API is identified");
 
     private Keeper keeper = keeper(State.STARTING, false, 2);
@@ -50,7 +51,9 @@ class WatchStateTest {
         return keeper.observe(new Round(now, List.of(readings), page == null ? List.of() : List.of(page)));
     }
 
-    /** Rounds as letters: g is good, b is bad, h lets an hour pass, G is a gap of an hour; all that they brought about. */
+    /**
+     * Rounds as letters: g is good, b is bad, h lets an hour pass, G is a gap of an hour; all that they brought about.
+     */
     private List<Happening> rounds(String letters) {
         List<Happening> all = new ArrayList<>();
         for (char letter : letters.toCharArray()) {
@@ -72,7 +75,8 @@ class WatchStateTest {
     }
 
     private Condition condition(String name) {
-        return keeper.conditions(now).stream().filter(condition -> condition.name().equals(name)).findFirst().orElseThrow();
+        return keeper.conditions(now).stream().filter(condition -> condition.name().equals(name)).findFirst()
+                .orElseThrow();
     }
 
     @ParameterizedTest(name = "{5}")
@@ -108,7 +112,8 @@ class WatchStateTest {
         "RECOVERING, true, 2, ggggg,    recovered, and recovers, RECOVERED",
         "FLAPPING, true,  2, bbbb,      -, a watch that goes on from flapping says nothing twice, FLAPPING",
         "FLAPPING, true,  2, bbbbgbb,   flapping, but tells the next fall, FLAPPING"})
-    void theRoundsDecide(State from, boolean troubled, int failAfter, String letters, String kinds, String why, State state) {
+    void theRoundsDecide(State from, boolean troubled, int failAfter, String letters, String kinds, String why,
+    State state) {
         Long[] falls = from == State.FLAPPING ? new Long[] {-300_000L, -60_000L} : new Long[0];
         keeper = keeper(from, troubled, failAfter, falls);
         assertEquals(kinds == null ? "" : kinds, kinds(rounds(letters)), why);
@@ -198,7 +203,8 @@ class WatchStateTest {
 
     @Test
     void aRoundInWhichNothingWasLookedAtIsNotGood() {
-        assertTrue(Stream.generate(() -> round(GREEN, waiting("auth", Result.UNKNOWN))).limit(20).allMatch(List::isEmpty));
+        assertTrue(Stream.generate(() -> round(GREEN, waiting("auth", Result.UNKNOWN))).limit(20)
+                .allMatch(List::isEmpty));
         assertEquals(State.STARTING, keeper.state());
     }
 

@@ -27,7 +27,10 @@ import runbook.Incident;
 import runbook.Key;
 import runbook.sandbox.ControlledSandbox;
 
-/** Whole watches as processes, against a sandbox that lives in this one and changes under their eyes. They mostly wait, so two run at once. */
+/**
+ * Whole watches as processes, against a sandbox that lives in this one and changes under their eyes. They mostly wait,
+ * so two run at once.
+ */
 @Execution(ExecutionMode.CONCURRENT)
 class WatchTest {
     private final Path folder = Tree.temporary("watch");
@@ -191,7 +194,8 @@ class WatchTest {
                 result.out().lines().filter(line -> line.startsWith("20")).allMatch(line -> line.contains("Z DRILL ")),
                 result.out());
         assertTrue(result.out().contains("DRILL outage: not recovered"), result.out());
-        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), drill -> !drill.isEmpty()).orElseThrow().journal().read().events();
+        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), drill -> !drill.isEmpty())
+                .orElseThrow().journal().read().events();
         assertTrue(
                 events.size() >= 3
                         && events.stream().allMatch(event -> event.drill().equals("outage")),
@@ -220,7 +224,8 @@ class WatchTest {
         }
         assertEquals(0, watch("--no-status-page").run().exit());
         assertEquals(0, watch("--no-status-page").run().exit());
-        assertEquals(List.of("degraded", "recovering", "recovered"), kinds(), "said once, also when somebody looks again");
+        assertEquals(List.of("degraded", "recovering", "recovered"), kinds(),
+                "said once, also when somebody looks again");
     }
 
     @Test
@@ -242,7 +247,8 @@ class WatchTest {
         Run.Result result = watch("--no-status-page").run();
         assertEquals(0, result.exit(), result.toString());
         assertEquals(List.of("degraded", "recovering", "recovered"), kinds());
-        assertTrue(journal().get(2).summary().startsWith("nothing was observed for 59 min"), journal().get(2).summary());
+        assertTrue(journal().get(2).summary().startsWith("nothing was observed for 59 min"), journal().get(2)
+                .summary());
         Event recovered = journal().get(journal().size() - 1);
         Duration good = Duration.between(Instant.parse(recovered.data().path("goodSince").asText()), Instant.now());
         assertTrue(good.toSeconds() < 30, "good only since somebody looks: " + good);
@@ -389,7 +395,8 @@ class WatchTest {
     @Test
     void aCheckWithoutAQuotaIsAskedEveryIntervalThoughAnotherWaitsForItsOwn() throws Exception {
         begin("healthy");
-        try (Run.Running running = watch("--no-status-page", "--check", "auth,app", "--app-url", sandbox.appUrl().toString(),
+        try (Run.Running running = watch("--no-status-page", "--check", "auth,app", "--app-url", sandbox.appUrl()
+                .toString(),
                 "--for", "1m", "--json").start()) {
             running.awaitOut("\"round\":5,").kill();
         }
@@ -413,12 +420,17 @@ class WatchTest {
     @ValueSource(strings = {"NaN", "+Inf"})
     void aBacklogThatIsNoNumberIsNotZeroAndDoesNotHoldRecoveryBackForEver(String value) throws Exception {
         begin("healthy");
-        String vector = "{\"status\":\"success\",\"data\":{\"result\":[{\"metric\":{},\"value\":[1,\"" + value + "\"]}]}}";
-        try (ScriptedServer prometheus = new ScriptedServer(Map.of("/api/v1/query", ScriptedServer.Answer.json(200, vector)))) {
-            Run.Result result = watch("--no-status-page", "--prometheus", prometheus.uri().toString(), "--for", "300ms", "--json").run();
+        String vector = "{\"status\":\"success\",\"data\":{\"result\":[{\"metric\":{},\"value\":[1,\"" + value
+                + "\"]}]}}";
+        try (ScriptedServer prometheus = new ScriptedServer(Map.of("/api/v1/query",
+                ScriptedServer.Answer.json(200, vector)))) {
+            Run.Result result = watch("--no-status-page", "--prometheus", prometheus.uri().toString(), "--for",
+                    "300ms", "--json").run();
             assertEquals(0, result.exit(), result.toString());
-            List<String> said = rounds(result).map(round -> round.path("conditions").get(2).path("words").asText()).toList();
-            assertEquals("retry backlog unknown: Prometheus gives " + value + ", which is no number of calls", said.get(3));
+            List<String> said = rounds(result).map(round -> round.path("conditions").get(2).path("words").asText())
+                    .toList();
+            assertEquals("retry backlog unknown: Prometheus gives " + value + ", which is no number of calls",
+                    said.get(3));
             assertTrue(said.get(4).startsWith("retry backlog left out: Prometheus gives " + value), said.get(4));
             assertEquals(5, said.size(), "held back until it was clear that no number will come");
         }
@@ -454,7 +466,8 @@ class WatchTest {
             result = running.await();
         }
         assertTrue(result.out().lines().filter(line -> line.contains(" key-replaced ")).findFirst().orElse("")
-                .matches(".*this shell's key was replaced at \\d\\d:\\d\\dZ: load the new one and start watch again"), result.out());
+                .matches(".*this shell's key was replaced at \\d\\d:\\d\\dZ: load the new one and start watch again"),
+                result.out());
         assertEquals(1, kinds().stream().filter("key-replaced"::equals).count(), "said once");
     }
 
@@ -562,7 +575,8 @@ class WatchTest {
         try (Run.Running running = cli.start()) {
             running.awaitOut(" degraded ").kill();
         }
-        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).orElseThrow().journal().read().events();
+        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).orElseThrow()
+                .journal().read().events();
         assertEquals(List.of("detected", "status-page", "status-page", "degraded"),
                 events.stream().map(event -> event.data().path("kind").asText(event.event())).toList());
         assertEquals(

@@ -3,9 +3,7 @@ package runbook.watching;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -28,8 +26,8 @@ import runbook.Text.Durations;
 import runbook.watching.Keeper.Reading;
 
 /**
- * What every check came to over the whole incident, and when nobody looked: bounded, however long it lasts, and drawn as a
- * chart. Times are milliseconds since the watch began.
+ * What every check came to over the whole incident, and when nobody looked: bounded, however long it lasts, and drawn
+ * as a chart. Times are milliseconds since the watch began.
  */
 public final class History {
     private static final int MOST_GAPS = 200;
@@ -40,11 +38,11 @@ public final class History {
     /** Takes in the looks that a round made. */
     public void add(long at, List<Reading> readings) {
         readings.stream().filter(reading -> reading.passed() || reading.failed())
-                .forEach(reading -> add(reading.check(), new Seen(at, reading.passed(), reading.millis())));
+                .forEach(reading -> add(at, reading.check(), reading.passed(), reading.millis()));
     }
 
-    void add(String check, Seen look) {
-        series.computeIfAbsent(check, name -> new Series()).add(look);
+    void add(long at, String check, boolean good, long millis) {
+        series.computeIfAbsent(check, name -> new Series()).add(at, good, millis);
     }
 
     /** Takes in that nobody looked between two moments. */
@@ -67,13 +65,15 @@ public final class History {
     /** All of it drawn as SVG, or as a page with its events and numbers as tables. */
     public String drawn(boolean page, LongFunction<Instant> clock, Instant began, Instant end, List<Event> events,
                         Optional<String> drill) {
-        Instant first = series.values().stream().flatMap(one -> one.buckets().stream()).map(Bucket::from).min(Long::compare)
+        Instant first = series.values().stream().flatMap(one -> one.buckets().stream()).map(Bucket::from)
+                .min(Long::compare)
                 .map(clock::apply).filter(began::isAfter).orElse(began);
         String title = "Klaviyo, as watch saw it";
         String named = title + drill.map(scenario -> " (DRILL: " + scenario + ")").orElse("");
         Chart chart = new Chart("watch", named, first, end).marks(events.stream().map(History::mark).toList());
         holes.forEach(hole -> chart.hole(clock.apply(hole[0]), clock.apply(hole[1])));
-        series.forEach((name, one) -> chart.lane(new Lane(name, numbers(one), " s", 44, List.of(line(one, clock)), strip(one, clock))));
+        series.forEach((name, one) ->
+                chart.lane(new Lane(name, numbers(one), " s", 44, List.of(line(one, clock)), strip(one, clock))));
         if (!page) {
             return chart.svg();
         }
@@ -86,13 +86,15 @@ public final class History {
 
     private static String numbers(Series one) {
         long slowest = one.buckets().stream().mapToLong(Bucket::maxMillis).max().orElse(0);
-        return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100 * one.success(), Text.count(one.looks(), "look"),
+        return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100 * one.success(),
+                Text.count(one.looks, "look"),
                 Durations.words(Duration.ofMillis(slowest)));
     }
 
     private static Line line(Series one, LongFunction<Instant> clock) {
         return new Line("", one.buckets().stream()
-                .map(bucket -> new Point(clock.apply((bucket.from + bucket.to) / 2), bucket.sumMillis / 1_000.0 / bucket.looks))
+                .map(bucket -> new Point(clock.apply((bucket.from + bucket.to) / 2),
+                bucket.sumMillis / 1_000.0 / bucket.looks))
                 .toList(), Look.AREA);
     }
 
@@ -133,39 +135,27 @@ public final class History {
         return new Mark(at, shape, kind, kind + ": " + event.summary(), event.step());
     }
 
-    /** One look: when in milliseconds since the watch began, and how long it took. */
-    record Seen(long at, boolean good, long millis) { }
-
     /** Some neighbouring looks. */
     record Bucket(long from, long to, int looks, int failures, long sumMillis, long maxMillis) {
-        Bucket and(Bucket later) {
+        private Bucket and(Bucket later) {
             return new Bucket(from, later.to, looks + later.looks, failures + later.failures,
                     sumMillis + later.sumMillis, Math.max(maxMillis, later.maxMillis));
         }
     }
 
-    /**
-     * What one check came to over time, in bounded memory: the newest looks as they were, the rest thinned evenly, so that
-     * a watch of a week still has the whole week.
-     */
+    /** What one check came to over time: thinned evenly, so that a watch of a week still has the whole week. */
     static final class Series {
-        private static final int RECENT = 64;
         private static final int BUCKETS = 512;
 
-        private final Deque<Seen> recent = new ArrayDeque<>();
         private List<Bucket> buckets = new ArrayList<>();
         private int looksPerBucket = 1;
         private long looks;
         private long failures;
 
-        void add(Seen look) {
+        private void add(long at, boolean good, long millis) {
             looks++;
-            failures += look.good ? 0 : 1;
-            recent.add(look);
-            if (recent.size() > RECENT) {
-                recent.removeFirst();
-            }
-            Bucket one = new Bucket(look.at, look.at, 1, look.good ? 0 : 1, look.millis, look.millis);
+            failures += good ? 0 : 1;
+            Bucket one = new Bucket(at, at, 1, good ? 0 : 1, millis, millis);
             int last = buckets.size() - 1;
             if (last >= 0 && buckets.get(last).looks < looksPerBucket) {
                 buckets.set(last, buckets.get(last).and(one));
@@ -173,29 +163,17 @@ public final class History {
                 buckets.add(one);
             }
             if (buckets.size() > BUCKETS) {
-                thin();
+                List<Bucket> thinner = new ArrayList<>(BUCKETS);
+                for (int i = 0; i < buckets.size(); i += 2) {
+                    thinner.add(i + 1 < buckets.size() ? buckets.get(i).and(buckets.get(i + 1)) : buckets.get(i));
+                }
+                buckets = thinner;
+                looksPerBucket *= 2;
             }
-        }
-
-        private void thin() {
-            List<Bucket> thinner = new ArrayList<>(BUCKETS);
-            for (int i = 0; i < buckets.size(); i += 2) {
-                thinner.add(i + 1 < buckets.size() ? buckets.get(i).and(buckets.get(i + 1)) : buckets.get(i));
-            }
-            buckets = thinner;
-            looksPerBucket *= 2;
-        }
-
-        List<Seen> recent() {
-            return List.copyOf(recent);
         }
 
         List<Bucket> buckets() {
             return List.copyOf(buckets);
-        }
-
-        long looks() {
-            return looks;
         }
 
         /** The share of looks that were good, 0 to 1. */

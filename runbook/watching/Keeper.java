@@ -86,7 +86,8 @@ public final class Keeper {
      *
      * @param check  its name as triage has it
      * @param result what its newest look gave
-     * @param fresh  whether that look was made in this round; a check whose quota is spent waits, and keeps its last result
+     * @param fresh  whether that look was made in this round; a check whose quota is spent waits, and keeps its last
+     *               result
      * @param millis how long that look took
      * @param words  why, in one line that is safe to print
      */
@@ -137,8 +138,8 @@ public final class Keeper {
     /**
      * Something that a watch notices and that people will want to know, once.
      *
-     * @param kind    {@code degraded}, {@code recovering}, {@code flapping}, {@code recovered}, {@code blip}, {@code gap}
-     *                or {@code status-page}: how journal and JSON call it
+     * @param kind    {@code degraded}, {@code recovering}, {@code flapping}, {@code recovered}, {@code blip}, {@code
+     *                gap} or {@code status-page}: how journal and JSON call it
      * @param at      when, in milliseconds since the watch began
      * @param changes whether it changes the state, so that people have to be told
      * @param words   for one line
@@ -236,10 +237,12 @@ public final class Keeper {
         provenBy.clear();
         if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
             fall(round, happenings);
-        } else if (state == State.FLAPPING && badRounds > goal.failAfter() && round.at() - badSince >= goal.flapWindow()) {
+        } else if (state == State.FLAPPING && badRounds > goal.failAfter()
+                && round.at() - badSince >= goal.flapWindow()) {
             // Down for so long that "up and down" no longer tells the truth.
             enter(State.DEGRADED, round.at());
-            happenings.add(change(State.DEGRADED, round.at(), "steadily failing again: " + badWords, round.at(), Map.of()));
+            happenings.add(change(State.DEGRADED, round.at(), "steadily failing again: " + badWords, round.at(),
+                    Map.of()));
         }
     }
 
@@ -281,17 +284,21 @@ public final class Keeper {
         if (conditions(round.at()).stream().allMatch(Condition::met)) {
             enter(State.RECOVERED, round.at());
             troubled = false;
-            String proof = provenBy.entrySet().stream().map(entry -> "; " + entry.getKey() + " is proven by " + entry.getValue())
+            String proof = provenBy.entrySet().stream()
+                    .map(entry -> "; " + entry.getKey() + " is proven by " + entry.getValue())
                     .collect(Collectors.joining());
-            String words = Text.count(goodRounds, "good round") + " in a row over " + words(round.at() - goodSince) + proof;
-            happenings.add(new Happening(State.RECOVERED.word(), round.at(), true, words, Map.of("goodSince", goodSince),
+            String words = Text.count(goodRounds, "good round") + " in a row over " + words(round.at() - goodSince)
+                    + proof;
+            happenings.add(new Happening(State.RECOVERED.word(), round.at(), true, words,
+                    Map.of("goodSince", goodSince),
                     Map.of("rounds", goodRounds, "provenBy", Map.copyOf(provenBy))));
         }
     }
 
     private void blip(long at, List<Happening> happenings) {
         String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
-        happenings.add(new Happening("blip", badSince, false, words, Map.of("since", badSince), Map.of("rounds", badRounds)));
+        happenings.add(new Happening("blip", badSince, false, words, Map.of("since", badSince),
+                Map.of("rounds", badRounds)));
         forgetOld(blips, at);
         blips.add(badSince);
         if (blips.size() >= BLIPS_THAT_FLAP) {
@@ -305,7 +312,8 @@ public final class Keeper {
             goodSince = round.at();
             unproven.clear();
             provenBy.clear();
-            round.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN).map(Reading::check).forEach(unproven::add);
+            round.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN).map(Reading::check)
+                    .forEach(unproven::add);
         }
         round.readings().stream().filter(Reading::passed).map(Reading::check).forEach(check -> {
             unproven.remove(check);
@@ -319,7 +327,8 @@ public final class Keeper {
         }
         if (state == State.DEGRADED || state == State.STARTING && troubled) {
             String after = state == State.DEGRADED && round.at() > since ? " after " + words(round.at() - since) : "";
-            happenings.add(change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds", round.at(), Map.of()));
+            happenings.add(change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds",
+                    round.at(), Map.of()));
             enter(State.RECOVERING, round.at());
         } else if (state == State.STARTING || state == State.RECOVERED) {
             enter(State.HEALTHY, round.at());
@@ -356,7 +365,8 @@ public final class Keeper {
         conditions.add(new Condition("time", goodRounds > 0 && held >= goal.lasting().toMillis(),
                 "good for " + words(held) + " of " + Durations.words(goal.lasting())));
         if (goodRounds > 0 && !unproven.isEmpty()) {
-            conditions.add(new Condition("checks", false, "not looked at since it is good: " + String.join(", ", unproven)));
+            conditions.add(new Condition("checks", false, "not looked at since it is good: "
+                    + String.join(", ", unproven)));
         }
         conditions.addAll(asked);
         return conditions;

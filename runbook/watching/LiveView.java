@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Supplier;
 import runbook.Cli;
 import runbook.Text;
@@ -28,9 +29,9 @@ import runbook.watching.Keeper.State;
 import runbook.watching.Watching.Shot;
 
 /**
- * The live view: one picture on a screen of its own, painted again every second, after every event and when the terminal
- * changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen and cursor back when this
- * closes or a signal ends the process.
+ * The live view: one picture on a screen of its own, painted again every second, after every event and when the
+ * terminal changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen and cursor
+ * back when this closes or a signal ends the process.
  */
 public final class LiveView implements Watching.Face {
     private static final String OPEN = "\033[22;0t\033[?1049h\033[?25l\033[2J";
@@ -58,7 +59,7 @@ public final class LiveView implements Watching.Face {
     public record Note(Instant at, String kind, String words) {
         // What a person need not act on gives way to what one has to.
         private boolean minor() {
-            return kind.equals("draft") || kind.equals("ran") || kind.equals("watching") || kind.equals("slowed");
+            return Set.of("draft", "ran", "watching", "slowed", "status-page").contains(kind);
         }
     }
 
@@ -78,7 +79,8 @@ public final class LiveView implements Watching.Face {
     public static Optional<LiveView> open(Cli.Host host, Tool tool, boolean unicode, boolean color) {
         String type = host.env("TERM").orElse("dumb");
         boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
-        return capable ? Optional.of(new LiveView(host, tool, unicode, color, size(tool, host.environment()))) : Optional.empty();
+        return capable ? Optional.of(new LiveView(host, tool, unicode, color, size(tool, host.environment())))
+                : Optional.empty();
     }
 
     /** Rows and columns: as the terminal says, else as the shell does. */
@@ -100,13 +102,15 @@ public final class LiveView implements Watching.Face {
         try {
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
             Class<?> signal = Class.forName("sun.misc.Signal");
-            Object acting = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, (proxy, method, values) -> {
+            Object acting = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler},
+                    (proxy, method, values) -> {
                 if (method.getName().equals("handle")) {
                     act.run();
                 }
                 return null;
             });
-            signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance("WINCH"), acting);
+            signal.getMethod("handle", signal, handler)
+                    .invoke(null, signal.getConstructor(String.class).newInstance("WINCH"), acting);
         } catch (ReflectiveOperationException | RuntimeException e) {
             // No such signal here.
         }
@@ -149,7 +153,8 @@ public final class LiveView implements Watching.Face {
 
     @Override
     public void state(State state) {
-        say("\033]0;Klaviyo: " + state.word() + "\007" + (state == State.STARTING || state == State.HEALTHY ? "" : "\007"));
+        say("\033]0;Klaviyo: " + state.word() + "\007" + (state == State.STARTING || state == State.HEALTHY ? ""
+                : "\007"));
         stale = true;
     }
 
@@ -179,7 +184,8 @@ public final class LiveView implements Watching.Face {
         synchronized (notes) {
             shown = List.copyOf(notes);
         }
-        List<String> lines = lay(shot, shown, Math.max(NARROWEST, size[1]), Math.max(LOWEST, size[0] - 1), unicode, color);
+        List<String> lines = lay(shot, shown, Math.max(NARROWEST, size[1]), Math.max(LOWEST, size[0] - 1), unicode,
+                color);
         say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
     }
 
@@ -208,7 +214,9 @@ public final class LiveView implements Watching.Face {
         return panel.fitted(rows);
     }
 
-    /** How many columns a terminal gives a text: two for what is wide (CJK, emoji), none for what joins the one before. */
+    /**
+     * How many columns a terminal gives a text: two for what is wide (CJK, emoji), none for what joins the one before.
+     */
     public static int width(String text) {
         return text.codePoints().map(LiveView::width).sum();
     }
@@ -258,19 +266,22 @@ public final class LiveView implements Watching.Face {
                 case FLAPPING -> UNSTEADY;
                 case STARTING, RECOVERING -> OPEN;
             };
-            String since = shot.state() == State.STARTING ? ": nothing is decided yet" : " for " + words(shot.lasting());
+            String since = shot.state() == State.STARTING ? ": nothing is decided yet" : " for "
+                    + words(shot.lasting());
             add(0, sign.style + ";1", symbol(sign) + " " + state() + since);
             due();
-            String incident = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident so far");
+            String incident = shot.incident().map(ago -> "incident began " + words(ago) + " ago")
+                    .orElse("no incident so far");
             add(3, "", "  " + incident + "; now " + CLOCK.format(shot.now()) + " UTC");
             add(8, "", "");
         }
 
-        // Everything fails, or some of it: not the same to whoever is asked how bad it is.
+        // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
         private String state() {
-            List<Reading> seen = shot.readings().stream()
-                    .filter(reading -> !reading.check().equals("status-page") && reading.result() != Result.UNKNOWN).toList();
-            boolean all = !seen.isEmpty() && seen.stream().allMatch(reading -> reading.result() == Result.BAD);
+            List<Reading> asked = shot.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN)
+                    .toList();
+            List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
+            boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
             return shot.state() == State.DEGRADED && all ? "DOWN" : shot.state().name();
         }
 
@@ -285,12 +296,14 @@ public final class LiveView implements Watching.Face {
         }
 
         private void checks() {
-            int name = shot.readings().stream().mapToInt(reading -> Math.min(LONGEST_NAME, reading.check().length())).max().orElse(5);
+            int name = shot.readings().stream().mapToInt(reading -> Math.min(LONGEST_NAME, reading.check().length()))
+                    .max().orElse(5);
             int left = columns - 2 - name - 2 - 5 - 2 - 7 - 2;
             int spark = Math.max(SPARK_AT_LEAST,
                     Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left - 1));
             boolean words = left - spark - 2 >= WORDS_AT_LEAST;
-            add(6, SOFT, String.format("  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s", "check", "good", "last", "latency",
+            add(6, SOFT, String.format("  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s", "check", "good", "last",
+                    "latency",
                     words ? "last said" : ""));
             for (Reading reading : shot.readings()) {
                 check(reading, name, spark, words);
@@ -301,14 +314,17 @@ public final class LiveView implements Watching.Face {
         private void check(Reading reading, int name, int spark, boolean words) {
             Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
             History.Series series = shot.history().series().get(reading.check());
-            String good = series == null ? "" : String.format(Locale.ROOT, "%.0f %%", Math.floor(100 * series.success()));
+            String good = series == null ? ""
+                    : String.format(Locale.ROOT, "%.0f %%", Math.floor(100 * series.success()));
             String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
             String last = reading.millis() == 0 && series == null ? "" : took;
-            String curve = series == null ? "" : sparkline(series.recent(), spark, unicode);
+            String curve = series == null ? "" : sparkline(series.buckets(), spark, unicode);
             Duration wait = reading.fresh() ? null : shot.waits().get(reading.check());
-            String said = (wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1)) + ") ")
+            String said = (wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1))
+                    + ") ")
                     + reading.words();
-            String row = String.format(" %-" + name + "s  %5s  %7s  %-" + spark + "s", Text.safe(reading.check(), name), good, last, curve);
+            String row = String.format(" %-" + name + "s  %5s  %7s  %-" + spark + "s",
+                    Text.safe(reading.check(), name), good, last, curve);
             add(sign == OK ? 4 : 2, sign.style, symbol(sign) + row + (words ? "  " + said : ""));
         }
 
@@ -338,9 +354,11 @@ public final class LiveView implements Watching.Face {
         }
 
         private void foot() {
-            String next = shot.next().map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000) + " s")
+            String next = shot.next().map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000)
+                    + " s")
                     .orElse("looking now");
-            String post = shot.message().filter(due -> shot.posts()).map(due -> "; next post to Slack in " + words(due)).orElse("");
+            String post = shot.message().filter(due -> shot.posts())
+                    .map(due -> "; next post to Slack in " + words(due)).orElse("");
             add(1, "", "  " + Text.count(shot.requests(), "request") + " spent; " + next + post);
             add(6, SOFT, "  Ctrl-C leaves; started again, watch goes on from the journal");
         }
@@ -378,7 +396,8 @@ public final class LiveView implements Watching.Face {
                 }
                 plain = cut.append(unicode ? "…" : "~").toString();
             }
-            lines.add(new Line(dispensable, color && !style.isEmpty() ? "\033[" + style + "m" + plain + "\033[0m" : plain));
+            lines.add(new Line(dispensable, color && !style.isEmpty() ? "\033[" + style + "m" + plain + "\033[0m"
+                    : plain));
         }
 
         private String symbol(Sign sign) {
@@ -386,14 +405,18 @@ public final class LiveView implements Watching.Face {
         }
     }
 
-    /** Latencies as one character a look, at most {@code width} of the newest: a failed look is a cross, not a colour. */
-    static String sparkline(List<History.Seen> looks, int width, boolean unicode) {
-        List<History.Seen> shown = looks.subList(Math.max(0, looks.size() - width), looks.size());
-        long slowest = shown.stream().filter(History.Seen::good).mapToLong(History.Seen::millis).max().orElse(0);
+    /**
+     * Latencies as one character a look, at most {@code width} of the newest: a failed look is a cross, not a colour.
+     */
+    private static String sparkline(List<History.Bucket> looks, int width, boolean unicode) {
+        List<History.Bucket> shown = looks.subList(Math.max(0, looks.size() - width), looks.size());
+        long slowest = shown.stream().filter(look -> look.failures() == 0).mapToLong(History.Bucket::maxMillis).max()
+                .orElse(0);
         StringBuilder line = new StringBuilder();
-        for (History.Seen look : shown) {
-            int height = slowest == 0 ? 0 : (int) Math.min(7, look.millis() * 8 / (slowest + 1));
-            line.append(!look.good() ? unicode ? '×' : 'x' : (unicode ? "▁▂▃▄▅▆▇█" : "_.,-=+*#").charAt(height));
+        for (History.Bucket look : shown) {
+            int height = slowest == 0 ? 0 : (int) Math.min(7, look.maxMillis() * 8 / (slowest + 1));
+            char failed = unicode ? '×' : 'x';
+            line.append(look.failures() > 0 ? failed : (unicode ? "▁▂▃▄▅▆▇█" : "_.,-=+*#").charAt(height));
         }
         return line.toString();
     }

@@ -38,8 +38,8 @@ import runbook.watching.Keeper.State;
 
 /**
  * What a watch remembers: it writes into the incident folder what it notices, and reads there what earlier watches did.
- * A second watch on the same folder only looks, or everything would be there twice. Whatever cannot be written is complained
- * of once, and the watch goes on.
+ * A second watch on the same folder only looks, or everything would be there twice. Whatever cannot be written is
+ * complained of once, and the watch goes on.
  */
 public final class Memory implements AutoCloseable {
     /** How this step calls itself in the journal. */
@@ -144,7 +144,8 @@ public final class Memory implements AutoCloseable {
      * @param more  what else is known of it
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
-    public Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String, ?> more) {
+    public Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String,
+            ?> more) {
         if (incident.isEmpty() && happening.is(State.DEGRADED)) {
             open(happening, clock);
         } else if (incident.isEmpty() && happening.kind().equals("status-page") && early.size() < MOST_EARLY) {
@@ -160,7 +161,8 @@ public final class Memory implements AutoCloseable {
         if (!tell.isEmpty()) {
             data.put("tell", tell);
         }
-        String name = happening.is(State.DEGRADED) ? Event.DEGRADED : happening.is(State.RECOVERED) ? Event.RECOVERED : Event.NOTE;
+        String name = happening.is(State.DEGRADED) ? Event.DEGRADED : happening.is(State.RECOVERED) ? Event.RECOVERED
+                : Event.NOTE;
         return append(name, happening.words(), data);
     }
 
@@ -275,7 +277,8 @@ public final class Memory implements AutoCloseable {
     private void complain(IOException e) {
         if (!complained) {
             complained = true;
-            complain.accept("the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it");
+            complain.accept("the incident folder cannot be used (" + Incident.why(e)
+                    + "); the watch goes on without it");
         }
     }
 
@@ -324,10 +327,13 @@ public final class Memory implements AutoCloseable {
             Optional<Event> diagnosed = last(events.stream().filter(event ->
                     event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)));
             return new Past(events.stream().map(Event::at).min(Instant::compareTo), troubled(events),
-                    last.map(Past::stateOf).orElse(State.STARTING), last.map(Past::since).orElse(Instant.EPOCH), falls(ours),
-                    ours.stream().map(event -> text(event, "update")).filter(id -> !id.isEmpty()).collect(Collectors.toSet()),
+                    last.map(Past::stateOf).orElse(State.STARTING), last.map(Past::since).orElse(Instant.EPOCH),
+                    falls(ours),
+                    ours.stream().map(event -> text(event, "update")).filter(id -> !id.isEmpty())
+                    .collect(Collectors.toSet()),
                     ours.stream().map(Event::at).max(Instant::compareTo),
-                    events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).map(Event::at).max(Instant::compareTo),
+                    events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).map(Event::at)
+                    .max(Instant::compareTo),
                     gaps(ours), untold(ours), diagnosed.map(event -> text(event, "diagnosis")).orElse("indeterminate"),
                     diagnosed.map(event -> text(event, "severity")).filter(text -> text.startsWith("P")).orElse(""));
         }
@@ -352,7 +358,8 @@ public final class Memory implements AutoCloseable {
             boolean troubled = false;
             for (Event event : events) {
                 boolean unwell = event.event().equals(Event.DIAGNOSED) && !text(event, "diagnosis").equals("healthy");
-                troubled = unwell || TROUBLE.contains(event.event()) || troubled && !event.event().equals(Event.RECOVERED);
+                troubled = unwell || TROUBLE.contains(event.event()) || troubled && !event.event()
+                        .equals(Event.RECOVERED);
             }
             return troubled;
         }
@@ -377,7 +384,8 @@ public final class Memory implements AutoCloseable {
         }
 
         private static List<Untold> untold(List<Event> ours) {
-            Set<String> told = ours.stream().map(event -> text(event, "of") + text(event, "channel")).collect(Collectors.toSet());
+            Set<String> told = ours.stream().map(event -> text(event, "of") + text(event, "channel"))
+                    .collect(Collectors.toSet());
             List<Untold> untold = new ArrayList<>();
             for (Event event : ours) {
                 Set<String> channels = new TreeSet<>();

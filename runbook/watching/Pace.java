@@ -64,15 +64,17 @@ public final class Pace {
         return check.startsWith("endpoint:") ? Endpoint.named(check.substring("endpoint:".length())) : Optional.empty();
     }
 
-    /** Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts. */
+    /**
+     * Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts.
+     */
     public synchronized void limit(String endpoint, long steady) {
         if (steady <= 0 || steady >= allowed.getOrDefault(endpoint, Integer.MAX_VALUE)) {
             return;
         }
         allowed.put(endpoint, (int) steady);
         long perMinute = (long) Math.floor(steady * SHARE + 1e-9);
-        // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than evenly, since
-        // requests leave some milliseconds after their round begins.
+        // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than evenly,
+        // since requests leave some milliseconds after their round begins.
         double spacing = perMinute > 0 ? (double) MINUTE / perMinute : MINUTE / (steady * SHARE);
         apart.put(endpoint, (long) Math.ceil(spacing * MARGIN / speed));
     }
@@ -103,15 +105,18 @@ public final class Pace {
         ready.merge(bucket, now + apart.getOrDefault(bucket, 0L), Math::max);
     }
 
-    /** Leaves an endpoint alone for as long as its 429 asked, and a little longer, so that not everybody is back at once. */
+    /**
+     * Leaves an endpoint alone for as long as its 429 asked, and a little longer, so that not everybody is back at
+     * once.
+     */
     public synchronized void hold(String endpoint, long now, Duration retryAfter) {
         long wait = (long) (Math.max(1_000, retryAfter.toMillis()) * (1 + JITTER * random.getAsDouble()));
         ready.merge(endpoint, now + wait, Math::max);
     }
 
     /**
-     * When the next round begins: an interval after the last, give or take the jitter. Only where every check waits for its
-     * quota it is later: one that needs none does not wait for the others.
+     * When the next round begins: an interval after the last, give or take the jitter. Only where every check waits for
+     * its quota it is later: one that needs none does not wait for the others.
      */
     public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
@@ -138,7 +143,8 @@ public final class Pace {
                 .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
         String faster = speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed);
         return byPace.entrySet().stream()
-                .map(entry -> String.join(", ", entry.getValue()) + " only every " + words(Math.round(entry.getKey() / 1000.0) * 1_000)
+                .map(entry -> String.join(", ", entry.getValue()) + " only every "
+                + words(Math.round(entry.getKey() / 1000.0) * 1_000)
                         + ", not every " + words(interval) + ": Klaviyo allows "
                         + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
                         + " a minute, and watch takes a tenth at most" + faster)

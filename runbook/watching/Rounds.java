@@ -70,7 +70,8 @@ public final class Rounds implements AutoCloseable {
         Happening happening(long seen) {
             String words = "Klaviyo" + (at == null ? "" : " at " + at) + ": " + incident + ": " + status
                     + (body.isBlank() ? "" : ": " + Text.safe(body, 200));
-            return new Happening("status-page", seen, false, words, Map.of(), Map.of("vendorAt", at == null ? "" : at.toString(),
+            return new Happening("status-page", seen, false, words, Map.of(),
+                    Map.of("vendorAt", at == null ? "" : at.toString(),
                     "incident", incident, "status", status, "body", body, "update", id()));
         }
     }
@@ -152,7 +153,8 @@ public final class Rounds implements AutoCloseable {
             asked.add(condition(status));
         }
         backlog.map(Backlog::look).ifPresent(asked::add);
-        List<Reading> deciding = known.values().stream().filter(reading -> !reading.check().equals("status-page")).toList();
+        List<Reading> deciding = known.values().stream().filter(reading -> !reading.check().equals("status-page"))
+                .toList();
         return new Look(new Round(now, deciding, asked), updates, findings.requestsSpent(),
                 Optional.ofNullable(status).map(findings::with));
     }
@@ -162,7 +164,8 @@ public final class Rounds implements AutoCloseable {
         String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), LONGEST_WORDS);
         Result result = result(check, findings);
         Optional<String> replaced = refused(check) ? replaced() : Optional.empty();
-        return new Reading(check.name(), result, true, check.millis(), replaced.map(why -> "HTTP 401: " + why).orElse(words));
+        return new Reading(check.name(), result, true, check.millis(), replaced.map(why -> "HTTP 401: " + why)
+                .orElse(words));
     }
 
     private static boolean refused(Check check) {
@@ -175,14 +178,16 @@ public final class Rounds implements AutoCloseable {
                 + "Z: load the new one and start watch again");
     }
 
-    // A warning is bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.
+    // A warning is bad where it means slow or unwell; elsewhere it says that something could not be told, or is for
+    // later.
     private static Result result(Check check, Findings findings) {
         if (check.outcome() == Outcome.SKIPPED) {
             return Result.UNKNOWN;
         } else if (check.outcome() != Outcome.WARN) {
             return check.outcome() == Outcome.OK ? Result.GOOD : Result.BAD;
         } else if (check.name().startsWith("endpoint:")) {
-            boolean slow = findings.endpoints().stream().filter(probe -> probe.check() == check).anyMatch(EndpointProbe::slow);
+            boolean slow = findings.endpoints().stream().filter(probe -> probe.check() == check)
+                    .anyMatch(EndpointProbe::slow);
             return slow ? Result.BAD : Result.UNKNOWN;
         }
         return switch (check.name()) {
@@ -196,13 +201,15 @@ public final class Rounds implements AutoCloseable {
     private void heed(Findings findings, long now) {
         findings.limits().windows().forEach((endpoint, window) -> pace.limit(endpoint, window.limit()));
         heed("accounts", findings.auth().answer(), now);
-        findings.endpoints().forEach(probe -> probe.samples().forEach(answer -> heed(probe.endpoint().name(), answer, now)));
+        findings.endpoints().forEach(probe -> probe.samples()
+                .forEach(answer -> heed(probe.endpoint().name(), answer, now)));
     }
 
     private void heed(String endpoint, Answer answer, long now) {
         if (answer instanceof Reply reply && reply.status() == 429) {
             // From the answer's moment, not the round's: an answer may be late.
-            pace.hold(endpoint, now + reply.millis(), ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER));
+            pace.hold(endpoint, now + reply.millis(), ApiError.retryAfter(reply).map(Duration::ofSeconds)
+                    .orElse(WITHOUT_RETRY_AFTER));
         }
     }
 
@@ -216,7 +223,8 @@ public final class Rounds implements AutoCloseable {
         List<StatusPage.Incident> ours = page.incidents().stream().filter(StatusPage.Incident::matters).toList();
         ours.stream().filter(incident -> !incident.monitoring())
                 .forEach(incident -> worse.add(incident.name() + " is " + incident.status()));
-        // While the vendor monitors its fix, a component may still show what was; without an incident it has to be believed.
+        // While the vendor monitors its fix, a component may still show what was; without an incident it has to be
+        // believed.
         if (ours.isEmpty()) {
             page.components().forEach((name, is) -> {
                 if (!is.equals("under_maintenance")) {
@@ -224,7 +232,8 @@ public final class Rounds implements AutoCloseable {
                 }
             });
         }
-        return new Condition("status-page", worse.isEmpty(), worse.isEmpty() ? "status page: nothing worse than monitoring"
+        return new Condition("status-page", worse.isEmpty(), worse.isEmpty()
+                ? "status page: nothing worse than monitoring"
                 : "status page: " + String.join("; ", worse) + " (wanted: monitoring or better)");
     }
 
@@ -270,14 +279,17 @@ public final class Rounds implements AutoCloseable {
             concerned.addAll(now.keySet());
             List<Update> stories = summary.source() == StatusPage.Source.JSON ? stories(concerned) : List.of();
             open = now;
-            return (stories.isEmpty() ? List.copyOf(now.values()) : stories).stream().filter(update -> told.add(update.id())).toList();
+            return (stories.isEmpty() ? List.copyOf(now.values()) : stories).stream()
+                    .filter(update -> told.add(update.id())).toList();
         }
 
         private List<Update> stories(Set<String> concerned) {
             try {
-                return StatusPage.history(page, http, timeout).stream().filter(incident -> concerned.contains(incident.id()))
+                return StatusPage.history(page, http, timeout).stream()
+                        .filter(incident -> concerned.contains(incident.id()))
                         .flatMap(incident -> incident.updates().stream().map(update ->
-                                new Update(incident.id(), update.at(), incident.name(), update.status(), update.body())))
+                                new Update(incident.id(), update.at(), incident.name(), update.status(),
+                                        update.body())))
                         .sorted(Comparator.comparing(Update::at, Comparator.nullsFirst(Comparator.naturalOrder())))
                         .toList();
             } catch (IOException e) {
@@ -311,20 +323,24 @@ public final class Rounds implements AutoCloseable {
         /** Asks, and says what it comes to. Without a level from before, only an empty queue will do. */
         private Condition look() {
             if (!lookedBack) {
-                Prometheus.Result before = prometheus.range(query, began.minus(BEFORE_FROM), began.minus(BEFORE_TO), POINTS);
+                Prometheus.Result before = prometheus.range(query, began.minus(BEFORE_FROM), began.minus(BEFORE_TO),
+                        POINTS);
                 lookedBack = before.ok();
                 level = before.total().stream().mapToDouble(Prometheus.Point::value).max();
             }
             Prometheus.Result result = prometheus.instant(query);
             if (!result.ok() || result.series().isEmpty()) {
-                return unknown(result.ok() ? "Prometheus knows no " + Text.safe(query, 60) : "Prometheus: " + result.trouble());
+                return unknown(result.ok() ? "Prometheus knows no " + Text.safe(query, 60) : "Prometheus: "
+                        + result.trouble());
             }
-            double now = result.series().stream().mapToDouble(Prometheus.Series::last).filter(Double::isInfinite).findFirst()
+            double now = result.series().stream().mapToDouble(Prometheus.Series::last).filter(Double::isInfinite)
+                    .findFirst()
                     .orElse(result.sum().orElse(Double.NaN));
             if (!Double.isFinite(now)) {
                 nonsense++;
                 String infinite = now > 0 ? "+Inf" : "-Inf";
-                String said = "Prometheus gives " + (Double.isNaN(now) ? "NaN" : infinite) + ", which is no number of calls";
+                String said = "Prometheus gives " + (Double.isNaN(now) ? "NaN" : infinite)
+                        + ", which is no number of calls";
                 return nonsense < MOST_NONSENSE ? unknown(said)
                         : new Condition("backlog", true, "retry backlog left out: " + said + " (mend --backlog)");
             }

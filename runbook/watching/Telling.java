@@ -29,9 +29,9 @@ import runbook.watching.Memory.Past;
 import runbook.watching.Memory.Untold;
 
 /**
- * What people are told, and when: on every change of state, and again while it lasts. It happens on threads of its own, so
- * that a Slack that hangs delays no round and no command. A message is tried until it is accepted, in order; what a kill
- * interrupts stands in the journal as untold, and the next watch takes it up.
+ * What people are told, and when: on every change of state, and again while it lasts. It happens on threads of its own,
+ * so that a Slack that hangs delays no round and no command. A message is tried until it is accepted, in order; what a
+ * kill interrupts stands in the journal as untold, and the next watch takes it up.
  */
 public final class Telling implements AutoCloseable {
     /** The name of Slack as a way of telling. */
@@ -42,7 +42,8 @@ public final class Telling implements AutoCloseable {
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final Duration POSTING = Duration.ofSeconds(10);
     private static final Duration RUNNING = Duration.ofSeconds(30);
-    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
+            .withZone(ZoneOffset.UTC);
     private static final Map<State, String> ACTIONS = Map.of(
             State.RECOVERING, "It works again; watching until it has held",
             State.FLAPPING, "It comes and goes; watching until it holds",
@@ -60,7 +61,8 @@ public final class Telling implements AutoCloseable {
      * @param lead      the incident lead's name
      * @param templates the messages' texts
      */
-    public record Choice(Optional<URI> webhook, Optional<Tool.Command> command, Tool tool, Duration remind, boolean internal,
+    public record Choice(Optional<URI> webhook, Optional<Tool.Command> command, Tool tool, Duration remind,
+            boolean internal,
                          boolean external, Optional<String> lead, Templates templates) { }
 
     private final Choice choice;
@@ -144,7 +146,8 @@ public final class Telling implements AutoCloseable {
             variables.put("KLAVIYO_WATCH_PREVIOUS", before.word());
             variables.put("KLAVIYO_WATCH_SUMMARY", words);
             variables.put("KLAVIYO_WATCH_AT", at.toString());
-            variables.put("KLAVIYO_WATCH_INCIDENT", memory.incident().map(incident -> incident.folder().toString()).orElse(""));
+            variables.put("KLAVIYO_WATCH_INCIDENT", memory.incident().map(incident -> incident.folder().toString())
+                    .orElse(""));
             variables.put("KLAVIYO_WATCH_DRILL", drill.orElse(""));
             submit(executing, () -> execute(at.toString(), variables));
         }

@@ -46,7 +46,8 @@ public final class Watching implements AutoCloseable {
     private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
     private static final String STOOD_STILL = "the machine slept or the process stood still";
-    // What a status page that turns red, or green, makes another diagnosis of; any other cause is not the page's to change.
+    // What a status page that turns red, or green, makes another diagnosis of; any other cause is not the page's to
+    // change.
     private static final Set<String> BY_THE_PAGE = Set.of("klaviyo-outage", "silent-outage", "unconfirmed-outage",
             "klaviyo-degraded", "server-error", "partial", "indeterminate");
 
@@ -106,12 +107,13 @@ public final class Watching implements AutoCloseable {
      */
     public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
                        List<Reading> readings, History history, Map<String, Duration> waits, List<Condition> conditions,
-                       Optional<Rounds.Update> vendor, long requests, Optional<Duration> next, Optional<Duration> message,
+                       Optional<Rounds.Update> vendor, long requests, Optional<Duration> next,
+                       Optional<Duration> message,
                        boolean posts, int untold) { }
 
     /**
-     * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves out:
-     * whenever the wall clock went on by seconds more. One that is set back, or drifts, changes nothing.
+     * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves
+     * out: whenever the wall clock went on by seconds more. One that is set back, or drifts, changes nothing.
      */
     public static final class Ticker {
         private static final long NOTICEABLE = 2_000;
@@ -185,7 +187,8 @@ public final class Watching implements AutoCloseable {
         due = millis(past.announced().orElse(began)) + choice.remind().toMillis();
     }
 
-    // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about now.
+    // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about
+    // now.
     private State resumed() {
         boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
         return past.troubled() && !over ? past.state() : State.STARTING;
@@ -204,7 +207,10 @@ public final class Watching implements AutoCloseable {
         face.event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
     }
 
-    /** Watches until it has recovered (0), time is up ({@link #NOT_RECOVERED}) or somebody leaves ({@link #INTERRUPTED}). */
+    /**
+     * Watches until it has recovered (0), time is up ({@link #NOT_RECOVERED}) or somebody leaves ({@link
+     * #INTERRUPTED}).
+     */
     public int run() {
         leaveOnSignal(Thread.currentThread());
         try {
@@ -244,7 +250,8 @@ public final class Watching implements AutoCloseable {
 
     private void begin() {
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
-                + Text.count(plan.goal().rounds(), "good round") + " in a row over " + Durations.words(plan.goal().lasting()));
+                + Text.count(plan.goal().rounds(), "good round") + " in a row over "
+                + Durations.words(plan.goal().lasting()));
         pace.slowed().forEach(words -> say("slowed", words));
         if (!memory.leading()) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
@@ -259,7 +266,7 @@ public final class Watching implements AutoCloseable {
         long[] newest = {past.watched().map(this::millis).orElse(Long.MIN_VALUE)};
         memory.rounds((when, check, good, took) -> {
             long at = millis(when);
-            history.add(check, new History.Seen(at, good, took));
+            history.add(at, check, good, took);
             pace.made(Set.of(check), at);
             newest[0] = Math.max(newest[0], at);
         });
@@ -268,7 +275,8 @@ public final class Watching implements AutoCloseable {
             return;
         }
         if (past.state() != State.STARTING) {
-            say("goes-on", "the journal says " + past.state().word() + " since " + past.since().truncatedTo(ChronoUnit.SECONDS));
+            say("goes-on", "the journal says " + past.state().word() + " since " + past.since()
+                    .truncatedTo(ChronoUnit.SECONDS));
         }
         if (-newest[0] > plan.interval().toMillis() + late()) {
             gap(newest[0], 0, "no watch was running");
@@ -280,7 +288,9 @@ public final class Watching implements AutoCloseable {
         return Math.max(NO_GAP_BELOW, plan.interval().toMillis());
     }
 
-    /** How long a round can take: the checks, the vendor's story and two questions to Prometheus, each with its timeout. */
+    /**
+     * How long a round can take: the checks, the vendor's story and two questions to Prometheus, each with its timeout.
+     */
     private long longest() {
         return 4 * plan.settings().probing().timeout().toMillis() + NO_GAP_BELOW;
     }
@@ -380,11 +390,13 @@ public final class Watching implements AutoCloseable {
     /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */
     private void happened(Happening happening, Map<String, Object> more) {
         // Whoever looks after it was said that it recovered hears it, but it is not said a second time.
-        boolean news = !(happening.is(State.RECOVERED) && told == State.STARTING && past.state() == State.RECOVERED && !past.troubled());
+        boolean news = !(happening.is(State.RECOVERED) && told == State.STARTING && past.state() == State.RECOVERED
+                && !past.troubled());
         Set<String> tell = happening.changes() ? telling.channels() : Set.of();
         Optional<Event> event = news ? memory.write(happening, this::clock, tell, more) : Optional.empty();
         face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(),
-                happening.words(), event.map(Event::data).orElseGet(() -> Json.of(Memory.details(happening, this::clock))));
+                happening.words(), event.map(Event::data)
+                .orElseGet(() -> Json.of(Memory.details(happening, this::clock))));
         if (happening.changes()) {
             State before = told;
             told = State.of(happening.kind());
