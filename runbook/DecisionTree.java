@@ -1,12 +1,6 @@
 package runbook;
 
 import static runbook.DecisionTree.Diagnosis.*;
-import static runbook.DecisionTree.Tree.all;
-import static runbook.DecisionTree.Tree.ask;
-import static runbook.DecisionTree.Tree.branch;
-import static runbook.DecisionTree.Tree.leaf;
-import static runbook.DecisionTree.Tree.note;
-import static runbook.DecisionTree.Tree.yesNo;
 import static runbook.Verdict.Severity.P1;
 import static runbook.Verdict.Severity.P2;
 import static runbook.Verdict.Severity.P3;
@@ -58,6 +52,8 @@ public final class DecisionTree {
 
     private DecisionTree() { }
 
+    /** From this share of failing requests on, it is an outage and not a degradation. */
+    private static final double NEARLY_ALL = 0.8;
     private static final String PAGE = "Does status.klaviyo.com show an incident?";
     private static final Tree NOTHING = all("");
     private static final Tree NOTHING_ELSE = leaf(HEALTHY, "resolved or intermittent: monitor");
@@ -70,17 +66,17 @@ public final class DecisionTree {
             branch("replaced since", leaf(KEY_REPLACED, "load the new one into this shell")),
             branch("fit, and refused", leaf(P1, KEY_INVALID, "key revoked or rotated: verify and rotate")));
 
-    private static final Tree MISSING_SCOPE = yesNo("Does every call fail?", Facts::everyCallIsForbidden,
+    private static final Tree MISSING_SCOPE = yesNo("Does every call fail?", found -> Facts.share(found, Symptom.FORBIDDEN) >= 1,
             leaf(P1, SCOPE_MISSING, "missing scope: check the key's scopes"),
-            yesNo("Is it one endpoint only?", Facts::oneEndpointIsForbidden,
+            yesNo("Is it one endpoint only?", found -> Facts.forbidden(found).size() <= 1,
                     leaf(P3, SCOPE_MISSING, "missing scope: check the key's scopes"),
                     leaf(P2, SCOPE_MISSING, "missing scope: check the key's scopes")));
 
-    private static final Tree SHED = yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+    private static final Tree SHED = yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
             leaf(P1, LOAD_SHED, "not a scope: enable fallback mode, queue, tell stakeholders"),
             leaf(P2, LOAD_SHED, "not a scope: queue and retry, also what was refused with 403"));
 
-    private static final Tree ADMITTED = yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+    private static final Tree ADMITTED = yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
             leaf(P1, KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
             leaf(P2, KLAVIYO_DEGRADED, "retry with backoff, monitor the status page, tell stakeholders"));
 
@@ -90,12 +86,12 @@ public final class DecisionTree {
 
     private static final Tree FAILING = ask(PAGE, Facts::page,
             branch("yes", ADMITTED),
-            branch("no", yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+            branch("no", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
                     leaf(P1, SILENT_OUTAGE, "treat as an outage, open a ticket at Klaviyo"), SOME_FAIL)),
-            branch("not seen", yesNo("Do nearly all requests fail?", Facts::nearlyAllFail,
+            branch("not seen", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
                     leaf(P1, UNCONFIRMED_OUTAGE, "treat as an outage, look at the status page from elsewhere"), SOME_FAIL)));
 
-    private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?", Facts::oneCallerRuns,
+    private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?", found -> found.log().loop().isPresent(),
             leaf(P2, RUNAWAY_LOOP, "stop that caller"),
             leaf(P2, RATE_LIMITED, "rate limit hit: reduce concurrency"));
 
@@ -104,7 +100,7 @@ public final class DecisionTree {
             branch("403", MISSING_SCOPE),
             branch("403 that names no scope, on most endpoints or beside 5xx",
                     ask(PAGE, Facts::page, branch("yes", ADMITTED), branch("no", SHED), branch("not seen", SHED))),
-            branch("403 from the CDN", yesNo("Is every request stopped?", Facts::everyCallIsBlocked,
+            branch("403 from the CDN", yesNo("Is every request stopped?", found -> Facts.share(found, Symptom.CDN_BLOCK) >= 1,
                     leaf(P1, CDN_BLOCKED, "not a scope: our address or client is blocked"),
                     leaf(P2, CDN_BLOCKED, "not a scope: our address or client is blocked"))),
             branch("429", THROTTLED),
@@ -120,11 +116,11 @@ public final class DecisionTree {
     private static final Tree APPLICATION = all("our application",
             ask("Is our app healthy?", Facts::applicationHealth,
                     branch("yes", NOTHING_ELSE),
-                    branch(Facts.CONSEQUENCE, note("a consequence: mend the rest first, then look again")),
+                    branch(Facts.CONSEQUENCE, leaf(null, "a consequence: mend the rest first, then look again")),
                     branch("no", leaf(P1, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
                     branch("degraded", leaf(P2, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
                     branch("not asked", NOTHING_ELSE),
-                    branch("not seen from here", note("where nothing is reached, this says nothing"))),
+                    branch("not seen from here", leaf(null, "where nothing is reached, this says nothing"))),
             ask("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
                     branch("401, and the key is refused here too", REFUSED_KEY),
                     branch("401, and the key is fine here",
@@ -144,13 +140,13 @@ public final class DecisionTree {
                     branch("yes, but the certificate ends soon", leaf(P4, WEBHOOK_CERTIFICATE, "renew the certificate"))));
 
     private static final Tree UPKEEP = all("upkeep",
-            yesNo("Is the key as it is stored fit to be sent?", Facts::keyIsFit, NOTHING,
+            yesNo("Is the key as it is stored fit to be sent?", found -> found.auth().faults().isEmpty(), NOTHING,
                     leaf(P1, KEY_MALFORMED, "the app sends what is stored: mend that")),
             ask("Is the API revision supported?", Facts::revision,
                     branch("no: retired, and still answered", leaf(P3, REVISION_FALLING_FORWARD, "move to a supported revision")),
                     branch("no: retired", leaf(P3, REVISION_RETIRED, "move to a supported revision")),
                     branch("no: deprecated", leaf(P4, REVISION_DEPRECATED, "plan the move"))),
-            yesNo("Is a tenth of each quota left?", Facts::quotaIsLeft, NOTHING,
+            yesNo("Is a tenth of each quota left?", found -> found.limits().low().isEmpty(), NOTHING,
                     leaf(P4, QUOTA_LOW, "find who spends it, before it is a 429")),
             yesNo("Does all that we watch with answer?", Facts::allWatchersAnswer, NOTHING,
                     leaf(P4, MONITORING_GAP, "mend the monitoring")));
@@ -158,7 +154,7 @@ public final class DecisionTree {
     private static final Tree OURS = all("our side", APPLICATION, UPKEEP);
 
     private static final Tree PAGE_ALONE = ask(PAGE, Facts::page,
-            branch("yes", yesNo("Is it a major outage?", Facts::pageAdmitsMajorOutage,
+            branch("yes", yesNo("Is it a major outage?", found -> found.status().admitsMajorOutage(),
                     leaf(P1, KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
                     leaf(P2, KLAVIYO_DEGRADED, "monitor the status page, tell stakeholders"))));
 
@@ -174,96 +170,71 @@ public final class DecisionTree {
                     OURS, leaf(KEY_MISSING, "give a key to know more"))),
             branch("could not tell", all("", OURS, leaf(INDETERMINATE, "run again in a minute"))));
 
-    /** The whole tree as lines, with {@code >} before what a path walked. */
-    static List<String> draw(List<Step> path, boolean ascii) {
-        return new Drawing(path, ascii).lines;
-    }
-
-    /** A decision tree: questions answered from the findings, with diagnoses for leaves. More than one leaf may hold. */
-    sealed interface Tree {
-        /** Where a walk ended, and how it came there; the severity is null where none can be given. */
+    /**
+     * A part of the tree: a question with a branch for each answer, or questions that are all asked ({@code all}), or a leaf.
+     * Several answers may hold at once, and so may several leaves.
+     *
+     * @param words    the question, the name of the questions, or a leaf's advice
+     * @param answers  which answers hold; null where there is no question
+     * @param branches by answer; by number where all are asked; empty for a leaf
+     * @param leaf     a leaf's diagnosis; null for a remark, and for what is no leaf
+     * @param severity a leaf's; null where none can be given
+     */
+    record Tree(String words, Function<Findings, Set<String>> answers, Map<String, Tree> branches, Diagnosis leaf,
+                Severity severity) {
+        /** Where a walk ended, and how it came there. */
         record End(Diagnosis diagnosis, Severity severity, List<Step> path) { }
 
         /** Every leaf that the findings lead to, in the order of the tree. */
-        default List<End> walk(Findings findings) {
-            List<End> ends = new ArrayList<>();
-            walk(findings, List.of(), ends);
+        List<End> walk(Findings findings, List<Step> path) {
+            List<End> ends = new ArrayList<>(leaf == null ? List.of() : List.of(new End(leaf, severity, path)));
+            Set<String> holding = answers == null ? branches.keySet() : answers.apply(findings);
+            branches.forEach((answer, branch) -> {
+                if (holding.contains(answer)) {
+                    List<Step> longer = new ArrayList<>(path);
+                    longer.addAll(answers == null ? List.of() : List.of(new Step(words, answer)));
+                    ends.addAll(branch.walk(findings, longer));
+                }
+            });
             return ends;
         }
 
-        void walk(Findings findings, List<Step> path, List<End> ends);
-
-        /** The end of a branch; without a diagnosis where it is only a remark. */
-        record Leaf(Diagnosis diagnosis, Severity severity, String advice) implements Tree {
-            @Override
-            public void walk(Findings findings, List<Step> path, List<End> ends) {
-                if (diagnosis != null) {
-                    ends.add(new End(diagnosis, severity, path));
-                }
-            }
+        private boolean isLeaf() {
+            return answers == null && branches.isEmpty() && !words.isEmpty();
         }
+    }
 
-        /** A question, and a branch for each answer; several answers may hold at once. */
-        record Ask(String question, Function<Findings, Set<String>> answers, Map<String, Tree> branches) implements Tree {
-            @Override
-            public void walk(Findings findings, List<Step> path, List<End> ends) {
-                Set<String> holding = answers.apply(findings);
-                branches.forEach((answer, branch) -> {
-                    if (holding.contains(answer)) {
-                        List<Step> longer = new ArrayList<>(path);
-                        longer.add(new Step(question, answer));
-                        branch.walk(findings, List.copyOf(longer), ends);
-                    }
-                });
-            }
-        }
+    private static Tree yesNo(String question, Predicate<Findings> holds, Tree yes, Tree no) {
+        return ask(question, found -> Set.of(holds.test(found) ? "yes" : "no"), branch("yes", yes), branch("no", no));
+    }
 
-        /** Questions that are all asked. */
-        record All(String name, List<Tree> trees) implements Tree {
-            @Override
-            public void walk(Findings findings, List<Step> path, List<End> ends) {
-                trees.forEach(tree -> tree.walk(findings, path, ends));
-            }
-        }
+    @SafeVarargs
+    private static Tree ask(String question, Function<Findings, Set<String>> answers, Map.Entry<String, Tree>... branches) {
+        Map<String, Tree> ordered = new LinkedHashMap<>();
+        List.of(branches).forEach(branch -> ordered.put(branch.getKey(), branch.getValue()));
+        return new Tree(question, answers, ordered, null, null);
+    }
 
-        static Tree yesNo(String question, Predicate<Findings> holds, Tree yes, Tree no) {
-            return ask(question, found -> Set.of(holds.test(found) ? "yes" : "no"), branch("yes", yes), branch("no", no));
-        }
+    private static Map.Entry<String, Tree> branch(String answer, Tree tree) {
+        return Map.entry(answer, tree);
+    }
 
-        @SafeVarargs
-        static Tree ask(String question, Function<Findings, Set<String>> answers, Map.Entry<String, Tree>... branches) {
-            Map<String, Tree> ordered = new LinkedHashMap<>();
-            for (Map.Entry<String, Tree> branch : branches) {
-                ordered.put(branch.getKey(), branch.getValue());
-            }
-            return new Ask(question, answers, ordered);
-        }
+    private static Tree all(String name, Tree... trees) {
+        Map<String, Tree> numbered = new LinkedHashMap<>();
+        List.of(trees).forEach(tree -> numbered.put(name + numbered.size(), tree));
+        return new Tree(name, null, numbered, null, null);
+    }
 
-        static Map.Entry<String, Tree> branch(String answer, Tree tree) {
-            return Map.entry(answer, tree);
-        }
+    private static Tree leaf(Severity severity, Diagnosis diagnosis, String advice) {
+        return new Tree(advice, null, Map.of(), diagnosis, severity);
+    }
 
-        static Tree all(String name, Tree... trees) {
-            return new All(name, List.of(trees));
-        }
-
-        static Tree leaf(Severity severity, Diagnosis diagnosis, String advice) {
-            return new Leaf(diagnosis, severity, advice);
-        }
-
-        static Tree leaf(Diagnosis diagnosis, String advice) {
-            return new Leaf(diagnosis, null, advice);
-        }
-
-        static Tree note(String words) {
-            return new Leaf(null, null, words);
-        }
+    private static Tree leaf(Diagnosis diagnosis, String advice) {
+        return leaf(null, diagnosis, advice);
     }
 
     /** The answers to the tree's questions. */
     static final class Facts {
-        /** From this share of failing requests on, it is an outage and not a degradation. */
-        private static final double NEARLY_ALL = 0.8;
         static final String CONSEQUENCE = "no, as Klaviyo fails it";
         private static final Set<Symptom> FAILURES = Set.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED);
         private static final Set<Symptom> FOREIGN = Set.of(Symptom.TLS, Symptom.GARBLED, Symptom.NO_ROUTE);
@@ -319,14 +290,10 @@ public final class DecisionTree {
             if (found.auth().token()) {
                 return Set.of("an OAuth token");
             }
-            if (!keyIsFit(found)) {
+            if (!found.auth().faults().isEmpty()) {
                 return Set.of("unfit to be sent");
             }
             return Set.of(found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused");
-        }
-
-        static boolean keyIsFit(Findings found) {
-            return found.auth().faults().isEmpty();
         }
 
         /** Whether any server outside our own network answered, or at least let us connect. */
@@ -362,30 +329,24 @@ public final class DecisionTree {
             return found.status().source() != StatusPage.Source.NONE;
         }
 
-        static boolean pageAdmitsMajorOutage(Findings found) {
-            return found.status().admitsMajorOutage();
-        }
-
         static boolean slow(Findings found) {
             return found.endpoints().stream().filter(EndpointProbe::slow).count() * 2 > found.endpoints().size();
         }
 
         /** The share of API requests that failed on Klaviyo's side, 0 to 1. */
         static double failingShare(Findings found) {
-            Map<Symptom, Integer> symptoms = found.symptoms();
-            int shed = shedsLoad(found) ? symptoms.getOrDefault(Symptom.FORBIDDEN, 0) : 0;
-            return share(found, FAILURES) + (shed == 0 ? 0 : share(found, Set.of(Symptom.FORBIDDEN)));
+            return share(found, FAILURES) + (shedsLoad(found) ? share(found, Symptom.FORBIDDEN) : 0);
         }
 
-        static double share(Findings found, Set<Symptom> of) {
+        static double share(Findings found, Symptom symptom) {
+            return share(found, Set.of(symptom));
+        }
+
+        private static double share(Findings found, Set<Symptom> some) {
             Map<Symptom, Integer> symptoms = found.symptoms();
             int all = symptoms.values().stream().mapToInt(Integer::intValue).sum();
-            int some = of.stream().mapToInt(symptom -> symptoms.getOrDefault(symptom, 0)).sum();
-            return all == 0 ? 0 : (double) some / all;
-        }
-
-        static boolean nearlyAllFail(Findings found) {
-            return failingShare(found) >= NEARLY_ALL;
+            return all == 0 ? 0 : symptoms.entrySet().stream().filter(one -> some.contains(one.getKey()))
+                    .mapToInt(Map.Entry::getValue).sum() / (double) all;
         }
 
         /** One endpoint fails each time it is asked, and no other ever does. */
@@ -395,30 +356,14 @@ public final class DecisionTree {
                     .allMatch(probe -> FAILURES.containsAll(probe.symptoms()));
         }
 
-        static boolean everyCallIsForbidden(Findings found) {
-            return share(found, Set.of(Symptom.FORBIDDEN)) >= 1;
-        }
-
-        static boolean oneEndpointIsForbidden(Findings found) {
-            return forbidden(found).size() <= 1;
-        }
-
         /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
         static List<String> forbidden(Findings found) {
             return found.showing(Symptom.FORBIDDEN).stream()
                     .filter(name -> !name.equals("accounts") && !name.equals("webhooks")).toList();
         }
 
-        static boolean everyCallIsBlocked(Findings found) {
-            return share(found, Set.of(Symptom.CDN_BLOCK)) >= 1;
-        }
-
         static boolean oneEndpointLacksTheRevision(Findings found) {
             return found.showing(Symptom.REVISION).size() == 1 && !found.appSees("410");
-        }
-
-        static boolean oneCallerRuns(Findings found) {
-            return found.log().loop().isPresent();
         }
 
         static Set<String> applicationHealth(Findings found) {
@@ -436,7 +381,7 @@ public final class DecisionTree {
                 return "not seen from here";
             }
             boolean refused = found.appStatuses().anyMatch(status -> status.matches("401|403|429|5\\d\\d|5xx"));
-            boolean failing = klaviyoAnswers(found) && share(found, Set.of(Symptom.NONE)) <= 0.5 && !found.symptoms().isEmpty();
+            boolean failing = klaviyoAnswers(found) && share(found, Symptom.NONE) <= 0.5 && !found.symptoms().isEmpty();
             boolean explained = refused || failing || found.status().admitsMajorOutage()
                     || otherwise.equals("degraded") && found.symptoms().keySet().stream().anyMatch(FAILURES::contains);
             return explained ? CONSEQUENCE : otherwise;
@@ -453,7 +398,7 @@ public final class DecisionTree {
             if (found.appSees("403") && !found.symptoms().containsKey(Symptom.CDN_BLOCK) && !shedsLoad(found)) {
                 answers.add("403");
             }
-            if (oneCallerRuns(found) && !found.appSees("429")) {
+            if (found.log().loop().isPresent() && !found.appSees("429")) {
                 answers.add("no 429 yet, and one caller runs away");
             }
             if (found.appStatuses().anyMatch(AppErrors::otherRefusal)) {
@@ -485,79 +430,51 @@ public final class DecisionTree {
             }).map(Set::of).orElse(Set.of());
         }
 
-        static boolean quotaIsLeft(Findings found) {
-            return found.limits().low().isEmpty();
-        }
-
         static boolean allWatchersAnswer(Findings found) {
             return found.errors().state() != AppErrors.State.UNAVAILABLE
                     && (pageIsSeen(found) || found.status().check().outcome() == Outcome.SKIPPED);
         }
     }
 
-    /** The tree as text, the walked path marked. A part that hangs in two places is drawn once. */
-    private static final class Drawing {
-        private final List<Step> path;
-        private final boolean ascii;
-        private final List<String> lines = new ArrayList<>();
-        private final Set<Tree> drawn = Collections.newSetFromMap(new IdentityHashMap<>());
+    /** The whole tree as lines, with {@code >} before what a path walked. A part that hangs in two places is drawn once. */
+    static List<String> draw(List<Step> path, boolean ascii) {
+        List<String> lines = new ArrayList<>();
+        draw(ROOT, path, "", true, lines, Collections.newSetFromMap(new IdentityHashMap<>()));
+        return ascii ? lines.stream().map(line -> line.replace("├── ", "|-- ").replace("└── ", "`-- ").replace("│   ", "|   ")
+                .replace("→ ", "-> ")).toList() : lines;
+    }
 
-        Drawing(List<Step> path, boolean ascii) {
-            this.path = path;
-            this.ascii = ascii;
-            draw(ROOT, "", 0, true);
-        }
-
-        private void draw(Tree tree, String indent, int depth, boolean walked) {
-            if (tree instanceof Tree.Leaf leaf) {
-                lines.add(mark(walked && depth == path.size()) + indent + words(leaf));
-            } else if (tree instanceof Tree.All all) {
-                boolean again = !drawn.add(tree);
-                if (again && !all.name().isEmpty() && !walked) {
-                    lines.add(mark(false) + indent + "(" + all.name() + ", as above)");
-                    return;
+    private static void draw(Tree tree, List<Step> path, String indent, boolean walked, List<String> lines, Set<Tree> drawn) {
+        boolean again = !drawn.add(tree);
+        if (tree.isLeaf()) {
+            lines.add(mark(walked && path.isEmpty()) + indent + leafWords(tree));
+        } else if (again && !walked && tree.answers == null) {
+            lines.add(mark(false) + indent + "(" + tree.words + ", as above)");
+        } else if (tree.answers == null) {
+            tree.branches.values().forEach(each -> draw(each, path, indent, walked, lines, drawn));
+        } else {
+            boolean asked = walked && !path.isEmpty() && path.get(0).question().equals(tree.words);
+            lines.add(mark(asked) + indent + tree.words);
+            List<Map.Entry<String, Tree>> branches = tree.branches.entrySet().stream()
+                    .filter(branch -> branch.getValue() != NOTHING).toList();
+            branches.forEach(branch -> {
+                boolean last = branch == branches.get(branches.size() - 1);
+                boolean taken = asked && path.get(0).answer().equals(branch.getKey());
+                String line = mark(taken) + indent + (last ? "└── " : "├── ") + branch.getKey();
+                lines.add(branch.getValue().isLeaf() ? line + " " + leafWords(branch.getValue()) : line);
+                if (!branch.getValue().isLeaf()) {
+                    draw(branch.getValue(), taken ? path.subList(1, path.size()) : path, indent + (last ? "    " : "│   "), taken,
+                            lines, drawn);
                 }
-                all.trees().forEach(each -> draw(each, indent, depth, walked));
-            } else if (tree instanceof Tree.Ask ask) {
-                question(ask, indent, depth, walked);
-            }
+            });
         }
+    }
 
-        private void question(Tree.Ask ask, String indent, int depth, boolean walked) {
-            boolean asked = walked && depth < path.size() && path.get(depth).question().equals(ask.question());
-            lines.add(mark(asked) + indent + ask.question());
-            List<Map.Entry<String, Tree>> branches = ask.branches().entrySet().stream()
-                    .filter(branch -> !(branch.getValue() instanceof Tree.All all && all.trees().isEmpty()))
-                    .toList();
-            for (int i = 0; i < branches.size(); i++) {
-                boolean last = i == branches.size() - 1;
-                boolean taken = asked && path.get(depth).answer().equals(branches.get(i).getKey());
-                Tree branch = branches.get(i).getValue();
-                String line = mark(taken) + indent + fork(last) + branches.get(i).getKey();
-                if (branch instanceof Tree.Leaf leaf) {
-                    lines.add(line + " " + words(leaf));
-                } else {
-                    lines.add(line);
-                    draw(branch, indent + bar(last), depth + 1, taken);
-                }
-            }
-        }
+    private static String mark(boolean walked) {
+        return walked ? "> " : "  ";
+    }
 
-        private String mark(boolean walked) {
-            return walked ? "> " : "  ";
-        }
-
-        private String words(Tree.Leaf leaf) {
-            String diagnosis = leaf.diagnosis() == null ? "" : leaf.diagnosis().id() + ": ";
-            return (ascii ? "-> " : "→ ") + (leaf.severity() == null ? "" : leaf.severity() + " ") + diagnosis + leaf.advice();
-        }
-
-        private String fork(boolean last) {
-            return last ? (ascii ? "`-- " : "└── ") : (ascii ? "|-- " : "├── ");
-        }
-
-        private String bar(boolean last) {
-            return last ? "    " : (ascii ? "|   " : "│   ");
-        }
+    private static String leafWords(Tree leaf) {
+        return "→ " + (leaf.severity == null ? "" : leaf.severity + " ") + (leaf.leaf == null ? "" : leaf.leaf.id() + ": ") + leaf.words;
     }
 }

@@ -15,7 +15,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -125,7 +124,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
     public static Verdict of(Findings findings, Map<String, Wording> wording) {
         Map<String, Object> values = new Values(findings).all();
         Map<Diagnosis, Case> holding = new EnumMap<>(Diagnosis.class);
-        for (DecisionTree.Tree.End end : DecisionTree.ROOT.walk(findings)) {
+        for (DecisionTree.Tree.End end : DecisionTree.ROOT.walk(findings, List.of())) {
             String reason = wording.get(end.diagnosis().id()).reason().fill(values);
             Case one = new Case(end.diagnosis(), end.severity(), reason, end.path());
             holding.merge(end.diagnosis(), one, (first, second) -> second.rank() < first.rank() ? second : first);
@@ -316,7 +315,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             values.put("never", !forbidden.isEmpty() && lost.isEmpty() && found.before().lastGood().isPresent() ? "yes" : "");
             values.put("forbidden", String.join(", ", forbidden));
             values.put("invalid", String.join(", ", found.showing(Symptom.INVALID)));
-            values.put("blocked", percent(Facts.share(found, Set.of(Symptom.CDN_BLOCK))));
+            values.put("blocked", percent(Facts.share(found, Symptom.CDN_BLOCK)));
             values.put("limits", found.limits().check().summary());
             values.put("wait", found.limits().waitWords());
             values.put("low", String.join(", ", found.limits().low()));
