@@ -69,9 +69,11 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -83,6 +85,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.Checks;
 import runbook.Checks.Check;
+import runbook.Checks.Check.Outcome;
 import runbook.Checks.Findings;
 import runbook.Cli;
 import runbook.Cli.Launcher;
@@ -90,6 +93,8 @@ import runbook.Fleet;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident.LastGood;
+import runbook.Key;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message;
 import runbook.Message.Slack;
@@ -182,8 +187,9 @@ class Triage implements Callable<Integer> {
 
     private Screen screen;
     private Launcher launcher;
+    private Optional<Incident> incident = Optional.empty();
+    private List<Event> journal = List.of();
     private boolean opened;
-    private Optional<Incident> beside = Optional.empty();
 
     @Override
     public Integer call() throws IOException {
@@ -198,33 +204,31 @@ class Triage implements Callable<Integer> {
                 .map(text -> Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
         // Read beside the checks: it takes as long as a request or two.
         FutureTask<Map<String, Wording>> table = new FutureTask<>(() -> Wording.all(shared.templates()));
-        Thread reader = new Thread(table, "diagnoses");
-        reader.setDaemon(true);
-        reader.start();
+        new Thread(table, "diagnoses").start();
         Settings settings = settings();
         if (curl) {
             return curlCommands(settings);
-        }
-        if (accounts != null) {
+        } else if (accounts != null) {
             return fleet(settings);
         }
-        if (preflight) {
-            return preflight(settings, wording(table));
-        }
         if (screen.verbose()) {
-            drillBanner();
-            screen.line("Klaviyo triage at " + screen.time(Instant.now()) + ", at most " + Durations.words(shared.timeout()) + " ...");
+            screen.line("Klaviyo triage at " + screen.time(Instant.now()) + drillWords() + ", at most "
+                    + Durations.words(shared.timeout()) + " ...");
         }
+        incident = openIncident();
         Findings findings = look(settings);
         Verdict found = Verdict.of(findings, wording(table));
-        Recorded recorded = record(paged.map(found::since).orElse(found));
-        Verdict verdict = recorded.verdict;
-        show(verdict, recorded.incident);
+        if (preflight) {
+            return preflight(findings, found.exitCode());
+        }
+        Verdict verdict = record(paged.map(found::since).orElse(found));
+        remember(verdict);
+        show(verdict);
         if (announce != null || post) {
-            announce(verdict, recorded.incident);
+            announce(verdict);
         }
         if (shared.json()) {
-            shared.print(json(verdict, recorded.incident));
+            shared.print(json(verdict));
         }
         return verdict.exitCode();
     }
@@ -280,47 +284,88 @@ class Triage implements Callable<Integer> {
         return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
     }
 
+    /** What the incident's journal and the last triage that found nothing wrong know of this key. */
     private Checks.Before before(Settings settings) {
-        return Checks.Before.NOTHING;
+        if (settings.key().isEmpty()) {
+            return Checks.Before.NOTHING;
+        }
+        Key key = settings.key().get();
+        Optional<LastGood> good = shared.drill().isPresent() ? Optional.empty() : LastGood.of(shared.host(), key);
+        Optional<Instant> replaced = Incident.State.of(journal).replacedAt(key.cleaned().fingerprint())
+                .or(() -> good.flatMap(one -> one.replacedAt(key)));
+        return new Checks.Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
+                good.map(LastGood::scopes).orElse(Set.of()));
     }
 
     // ---- what is left behind
 
-    /** A verdict as part of the incident, and the incident; without one where none is open and nothing is wrong. */
-    private record Recorded(Verdict verdict, Optional<Incident> incident) { }
-
-    /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
-    private Recorded record(Verdict found) {
+    private Optional<Incident> openIncident() {
         try {
             Optional<Incident> open = shared.incident();
-            boolean wrong = found.severity().isPresent();
-            if (!wrong && (open.isEmpty() || !Files.isDirectory(open.get().folder()))) {
-                return new Recorded(found, Optional.empty());
-            }
-            beside = shared.besideNew();
-            Incident incident = open.orElseGet(() -> shared.newIncident(found.findings().at()));
-            Verdict verdict = found.in(incident.journal().read().events());
+            journal = open.isEmpty() ? List.of() : open.get().journal().read().events();
+            return open;
+        } catch (IOException e) {
+            warn("the incident folder cannot be read (" + Text.safe(Incident.why(e), 200) + "): name another with --incident");
+            return Optional.empty();
+        }
+    }
+
+    /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
+    private Verdict record(Verdict found) {
+        boolean wrong = found.severity().isPresent();
+        if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
+            incident = Optional.empty();
+            return found;
+        }
+        Verdict verdict = found.in(journal);
+        try {
+            sayWhatIsNotJoined();
+            Incident folder = incident.orElseGet(() -> shared.newIncident(found.findings().at()));
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
             Map<String, Object> data = verdict.journalData();
-            opened = !Files.exists(incident.journal().file());
+            opened = !Files.exists(folder.journal().file());
             if (wrong && opened) {
-                incident.append(new Event(verdict.since().truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
+                folder.append(new Event(verdict.since().truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
                         (pagedAt == null ? "triage found " : "paged; triage found ") + verdict.diagnosis().id(), Json.of(data)));
             }
             if (lead != null) {
                 String name = Text.safe(lead, 60);
-                incident.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident", withDrill(Map.of("by", name))));
+                folder.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident", withDrill(Map.of("by", name))));
             }
-            incident.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
+            folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
+            incident = Optional.of(folder);
             String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
-            incident.write("triage-" + stamp + ".json",
-                    Json.pretty(json(verdict, Optional.of(incident))).getBytes(StandardCharsets.UTF_8));
-            return new Recorded(verdict, Optional.of(incident));
+            folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
+            journal = folder.journal().read().events();
         } catch (IOException e) {
             warn("the incident folder was not written (" + Text.safe(Incident.why(e), 200)
                     + "): name another with --incident. The diagnosis holds.");
-            return new Recorded(found, Optional.empty());
         }
+        return verdict;
+    }
+
+    private void sayWhatIsNotJoined() throws IOException {
+        shared.besideNew().ifPresent(other -> warn("another incident is open, and not joined (an older one, or the name was "
+                + "mistyped): --incident " + other + " joins it"));
+    }
+
+    /** A healthy triage leaves no file behind but the last good state. */
+    private void remember(Verdict verdict) {
+        Findings found = verdict.findings();
+        if (verdict.healthy() && shared.drill().isEmpty() && found.auth().account().isPresent()) {
+            Set<String> scopes = scopes(found);
+            var account = found.auth().account().get();
+            try {
+                LastGood.remember(shared.host(), account.id(), account.name(), scopes, found.auth().key().orElseThrow(), found.at());
+            } catch (IOException e) {
+                warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
+            }
+        }
+    }
+
+    private static Set<String> scopes(Findings found) {
+        return found.endpoints().stream().filter(probe -> probe.success().isPresent()).map(probe -> probe.endpoint().scope())
+                .filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(java.util.TreeSet::new));
     }
 
     private void warn(String message) {
@@ -333,75 +378,65 @@ class Triage implements Callable<Integer> {
         return all;
     }
 
-    private JsonNode json(Verdict verdict, Optional<Incident> incident) {
+    private JsonNode json(Verdict verdict) {
         return verdict.json(launcher, incident.map(Incident::toString).orElse(null));
     }
 
     // ---- what people see
 
-    private void show(Verdict verdict, Optional<Incident> incident) {
-        if (screen.quiet()) {
-            showVerdict(verdict);
-        } else if (screen.verbose()) {
-            showAll(verdict, incident);
-        } else if (verdict.healthy() && !explain) {
+    private void show(Verdict verdict) {
+        if (screen.verbose()) {
+            showAll(verdict);
+        } else if (verdict.healthy() && !explain && !screen.quiet()) {
             showHealthy(verdict);
         } else {
-            showShort(verdict, incident);
+            showShort(verdict);
         }
     }
 
     private void showHealthy(Verdict verdict) {
-        Findings findings = verdict.findings();
+        Findings found = verdict.findings();
+        String skipped = named(found, Outcome.SKIPPED);
         screen.verdict(Mark.OK, headline(verdict) + drillWords());
-        String skipped = skipped(findings);
-        screen.indented(2, findings.auth().account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
+        screen.indented(2, found.auth().account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
                 + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
-        screen.indented(2, screen.time(findings.at()) + ", " + Text.count(findings.requestsSpent(), "request") + " spent");
+        screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request") + " spent");
     }
 
-    private void showShort(Verdict verdict, Optional<Incident> incident) {
-        Findings findings = verdict.findings();
+    private void showShort(Verdict verdict) {
         showVerdict(verdict);
         screen.line();
-        List<Findings.Group> groups = findings.groups();
+        List<Findings.Group> groups = verdict.findings().groups();
         groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
                 Text.safe(group.text(), 2 * (screen.width() - group.name().length()) - 24)));
         if (groups.size() > MOST_FINDINGS) {
             screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
         }
         if (!verdict.others().isEmpty()) {
-            screen.indented(2, Text.safe("Also: " + verdict.also().stream().map(one -> one.id()).collect(Collectors.joining(", ")), 150));
+            screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(one -> one.id()).collect(Collectors.joining(", ")));
         }
         explainTree(verdict);
         screen.line();
         List<Action> actions = verdict.actions(launcher);
-        int commands = 0;
         int shown = 0;
-        for (Action action : actions) {
-            if (commands == MOST_COMMANDS || shown > MOST_COMMANDS) {
-                break;
-            }
-            showAction(++shown, action);
-            commands += action.command() == null ? 0 : 1;
+        for (int commands = 0; shown < actions.size() && commands < MOST_COMMANDS && shown <= MOST_COMMANDS; shown++) {
+            showAction(shown + 1, actions.get(shown));
+            commands += actions.get(shown).command() == null ? 0 : 1;
         }
-        launcher.notes().forEach(note -> screen.indented(2, note));
-        screen.line();
-        showFolder(incident);
-        screen.line("-v shows " + (actions.size() > shown ? actions.size() - shown + " more steps, " : "") + "every check and the path");
+        showEnd();
+        screen.line("-v shows " + (actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "")
+                + "every check and the path");
     }
 
-    private void showAll(Verdict verdict, Optional<Incident> incident) {
-        Findings findings = verdict.findings();
+    private void showAll(Verdict verdict) {
+        Findings found = verdict.findings();
         screen.line();
         showVerdict(verdict);
         screen.line();
         screen.heading("Checks");
-        int width = findings.checks().stream().mapToInt(check -> check.name().length()).max().orElse(0);
-        for (Check check : findings.checks()) {
-            screen.marked(mark(check.outcome()), check.name(), width,
-                    check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : ""));
-        }
+        int width = found.checks().stream().mapToInt(check -> check.name().length()).max().orElse(0);
+        found.checks().forEach(check -> screen.marked(mark(check.outcome()), check.name(), width,
+                check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : "")));
         screen.line();
         screen.heading("Path");
         verdict.path().forEach(step ->
@@ -419,17 +454,12 @@ class Triage implements Callable<Integer> {
         for (int i = 0; i < actions.size(); i++) {
             showAction(i + 1, actions.get(i));
         }
-        launcher.notes().forEach(note -> screen.indented(2, note));
-        screen.line();
-        String skipped = skipped(findings);
-        if (!skipped.isEmpty()) {
-            screen.line("Not checked: " + skipped);
-        }
-        String spent = findings.requests().entrySet().stream().map(one -> one.getKey() + " " + one.getValue())
+        showEnd();
+        screen.line("Not checked: " + named(found, Outcome.SKIPPED));
+        String spent = found.requests().entrySet().stream().map(one -> one.getKey() + " " + one.getValue())
                 .collect(Collectors.joining(", "));
-        screen.line("Spent " + Text.count(findings.requestsSpent(), "request") + " of the account's quota"
+        screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota"
                 + (spent.isEmpty() ? "" : " (" + spent + ")"));
-        showFolder(incident);
         screen.line();
         showVerdict(verdict);
     }
@@ -438,8 +468,7 @@ class Triage implements Callable<Integer> {
         Mark sick = verdict.exitCode() == 14 ? Mark.WARN : Mark.FAIL;
         Mark known = verdict.exitCode() == Verdict.UNDECIDED ? Mark.SKIP : sick;
         screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
-        String reason = verdict.reason();
-        screen.indented(2, screen.verbose() ? reason : Text.safe(reason, 2 * screen.width() - 12));
+        screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
         verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
                 + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
     }
@@ -452,11 +481,6 @@ class Triage implements Callable<Integer> {
 
     private static String headline(Verdict verdict) {
         return verdict.name() + ": " + verdict.title();
-    }
-
-    private void drillBanner() {
-        shared.drill().ifPresent(scenario ->
-                screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
     }
 
     private String drillWords() {
@@ -476,14 +500,14 @@ class Triage implements Callable<Integer> {
         Optional.ofNullable(action.command()).ifPresent(command -> screen.command(5, command));
     }
 
-    private void showFolder(Optional<Incident> incident) {
+    private void showEnd() {
+        launcher.notes().forEach(note -> screen.indented(2, note));
+        screen.line();
         incident.ifPresent(folder -> screen.line("Incident folder: " + folder
                 + (opened ? " (opened now)" : " (joined: it was open already)")));
-        beside.ifPresent(other -> screen.marked(Mark.WARN, "incident", 0,
-                "another one is open beside it: --incident " + other + " joins it"));
     }
 
-    private static Mark mark(Check.Outcome outcome) {
+    private static Mark mark(Outcome outcome) {
         return switch (outcome) {
             case OK -> Mark.OK;
             case WARN -> Mark.WARN;
@@ -492,30 +516,24 @@ class Triage implements Callable<Integer> {
         };
     }
 
-    private static String skipped(Findings findings) {
-        return findings.checks().stream().filter(check -> check.outcome() == Check.Outcome.SKIPPED).map(Check::name)
-                .collect(Collectors.joining(", "));
+    private static String named(Findings found, Outcome outcome) {
+        return found.checks().stream().filter(check -> check.outcome() == outcome).map(Check::name).collect(Collectors.joining(", "));
     }
 
     // ---- telling people
 
-    private void announce(Verdict verdict, Optional<Incident> incident) {
-        List<Event> journal = journal(incident);
-        Message message = Message.of(shared.templates(), verdict.diagnosis().id(),
-                verdict.severity().map(Enum::name).orElse(""), State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS),
-                journal).withLead(lead).withDrill(shared.drill());
+    private void announce(Verdict verdict) {
+        Templates texts = shared.templates();
+        Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
+                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead).withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
-            screen.line();
-            screen.heading("Internal message");
-            screen.verbatim(message.internal(shared.templates()));
+            draft("Internal message", message.internal(texts));
         }
         if (announce == Audience.external || announce == Audience.both) {
-            screen.line();
-            screen.heading("External message");
-            screen.verbatim(message.external(shared.templates()));
+            draft("External message", message.external(texts));
         }
         if (post) {
-            post(verdict, message, incident);
+            post(verdict, message);
         } else {
             screen.line();
             screen.line("These are drafts. Once one is sent, put it on record:");
@@ -523,16 +541,13 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    // The message alone matters then: the diagnosis holds, and its folder has been complained about.
-    private static List<Event> journal(Optional<Incident> incident) {
-        try {
-            return incident.isEmpty() ? List.of() : incident.get().journal().read().events();
-        } catch (IOException e) {
-            return List.of();
-        }
+    private void draft(String heading, String text) {
+        screen.line();
+        screen.heading(heading);
+        screen.verbatim(text);
     }
 
-    private void post(Verdict verdict, Message message, Optional<Incident> incident) {
+    private void post(Verdict verdict, Message message) {
         var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()));
         if (webhook.isEmpty()) {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
@@ -559,19 +574,15 @@ class Triage implements Callable<Integer> {
         shared.sandbox().ifPresent(sandbox -> {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         });
-        List<Fleet.Account> all = Fleet.read(accounts);
-        List<Fleet.Result> results = new Fleet(settings, launcher, shared.host()).run(all);
+        List<Fleet.Result> results = new Fleet(settings, launcher, shared.host()).run(Fleet.read(accounts));
         int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
-        for (Fleet.Result result : results) {
-            screen.marked(fleetMark(result.exitCode()), result.headline(), width,
-                    result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason()));
-        }
+        results.forEach(result -> screen.marked(result.exitCode() == 0 ? Mark.OK : Mark.FAIL, result.headline(), width,
+                result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason())));
         long wrong = results.stream().filter(result -> result.exitCode() != 0).count();
         screen.line();
-        if (wrong == 0) {
-            screen.line("All healthy");
-        } else {
-            screen.line(wrong + " of " + results.size() + " not healthy, the worst first. The first alone, with what to do:");
+        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + results.size()
+                + " not healthy, the worst first. The first alone, with what to do:");
+        if (wrong > 0) {
             screen.command(2, launcher.line("triage", results.get(0).account().keyOption()));
         }
         if (shared.json()) {
@@ -581,20 +592,12 @@ class Triage implements Callable<Integer> {
         return Fleet.worst(results);
     }
 
-    private static Mark fleetMark(int exitCode) {
-        Mark sick = exitCode == 14 ? Mark.WARN : Mark.FAIL;
-        return exitCode == 0 ? Mark.OK : exitCode == Verdict.UNDECIDED ? Mark.SKIP : sick;
-    }
-
     // ---- in peacetime
 
     /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
-    private int preflight(Settings settings, Map<String, Wording> wording) {
-        List<Check> all = new ArrayList<>();
-        Findings findings = look(settings);
-        findings.checks().forEach(all::add);
-        String scopes = findings.endpoints().stream().filter(probe -> probe.success().isPresent())
-                .map(probe -> probe.endpoint().scope()).filter(scope -> !scope.isEmpty()).collect(Collectors.joining(", "));
+    private int preflight(Findings findings, int wrong) {
+        List<Check> all = new ArrayList<>(findings.checks());
+        String scopes = String.join(", ", scopes(findings));
         all.add(item("scopes", !scopes.isEmpty(), "seen to work: " + scopes + "; what writes is not tried, rotate-key --needs is",
                 "none was seen to work: see the key above"));
         all.add(item("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set; nothing was posted",
@@ -609,19 +612,18 @@ class Triage implements Callable<Integer> {
         all.add(planned("logs", "debug-bundle", "debug-bundle.log", "set debug-bundle.log (or k8s, journal, …)"));
         int width = all.stream().mapToInt(check -> check.name().length()).max().orElse(0);
         all.forEach(check -> screen.marked(mark(check.outcome()), check.name(), width, check.summary()));
-        long open = all.stream().filter(check -> check.outcome() != Check.Outcome.OK).count();
+        long open = all.stream().filter(check -> check.outcome() != Outcome.OK).count();
         screen.line();
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
                 : open + " of " + all.size() + " would be missed in an incident") + drillWords());
         if (shared.json()) {
             shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json).toList())));
         }
-        int wrong = Verdict.of(findings, wording).exitCode();
         return wrong != 0 ? wrong : open == 0 ? 0 : 14;
     }
 
     private static Check item(String name, boolean fine, String good, String bad) {
-        return new Check(name, fine ? Check.Outcome.OK : Check.Outcome.WARN, fine ? good : bad, 0, null, Json.object());
+        return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
     }
 
     /** Has the step itself look at what it needs, as the team has set it: its dry run changes nothing. */
@@ -656,7 +658,7 @@ class Triage implements Callable<Integer> {
         String api = "printf 'Authorization: " + (token ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\"" :
                 "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"") + " | " + plain + "-H @- -H "
                 + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
-        Map<String, String> commands = new java.util.LinkedHashMap<>();
+        Map<String, String> commands = new LinkedHashMap<>();
         commands.put("status-page", plain + quoted(target.status() + "/api/v2/summary.json"));
         commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
                 + "%{time_appconnect} s\\n' " + quoted(target.api().toString()));

@@ -123,6 +123,8 @@ public final class DecisionTree {
                     branch("not seen from here", leaf(null, "where nothing is reached, this says nothing"))),
             ask("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
                     branch("401, and the key is refused here too", REFUSED_KEY),
+                    branch("401, and the key here was replaced",
+                            leaf(P1, STALE_APP_KEY, "the app may hold the old key as well: update its secret, restart it")),
                     branch("401, and the key is fine here",
                             leaf(P1, STALE_APP_KEY, "the app holds an old key: update its secret, restart it")),
                     branch("401, and no key was judged here",
@@ -390,8 +392,10 @@ public final class DecisionTree {
         static Set<String> applicationErrors(Findings found) {
             Set<String> answers = new LinkedHashSet<>();
             if (found.appSees("401")) {
-                answers.add(found.symptoms().containsKey(Symptom.UNAUTHORIZED) ? "401, and the key is refused here too"
-                        : found.keyIsAccepted() ? "401, and the key is fine here" : "401, and no key was judged here");
+                boolean refused = found.symptoms().containsKey(Symptom.UNAUTHORIZED);
+                boolean replaced = refused && found.before().replacedAt().isPresent();
+                String ours = replaced ? "401, and the key here was replaced" : "401, and the key is refused here too";
+                answers.add(refused ? ours : found.keyIsAccepted() ? "401, and the key is fine here" : "401, and no key was judged here");
             }
             Stream.of("429", "400", "410").filter(found::appSees).forEach(answers::add);
             // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Text.Json;
 import runbook.Incident.Event;
 import runbook.Incident;
+import runbook.Key;
 import runbook.sandbox.ControlledSandbox;
 import runbook.Settings.Templates;
 import runbook.sandbox.Sandbox.Scenario;
@@ -204,6 +206,40 @@ class TriageTest {
     }
 
     @Test
+    void theLastGoodStateTellsWhatWasLostAndWhoseKeyItIs() throws IOException {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Path state = Tree.temporary("state");
+            Run triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("XDG_STATE_HOME", state.toString());
+            assertEquals(0, triage.run().exit());
+            Path file = state.resolve("klaviyo-runbook/last-good.json");
+            assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+            assertFalse(Files.readString(file).contains(sandbox.key()), "nothing secret");
+            sandbox.scopes(sandbox.key(), Set.of("accounts:read", "lists:read", "metrics:read", "profiles:read", "webhooks:read"));
+            String lost = Json.read(triage.run().out()).path("reason").asText();
+            assertTrue(lost.contains("the key had events:read at " + Instant.now().toString().substring(0, 10)), lost);
+            sandbox.enabled(sandbox.key(), false);
+            Run.Result dead = triage.run();
+            assertTrue(Json.read(dead.out()).path("reason").asText().contains("It was Drill Outfitters's, and last good at"), dead.toString());
+        }
+    }
+
+    @Test
+    void aKeyThatWasReplacedIsThisShellsTrouble() throws IOException {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Incident incident = Incident.at(Tree.temporary("triage").resolve("rotated"));
+            String old = Key.of(sandbox.key()).fingerprint();
+            incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + old + " -> sha256 0123abcd", Map.of()));
+            sandbox.enabled(sandbox.key(), false);
+            Run triage = against(sandbox).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).args("--incident", incident.toString());
+            Run.Result result = triage.run();
+            assertEquals("key-replaced", diagnosis(result));
+            assertEquals(20, result.exit(), result.toString());
+            assertTrue(result.err().contains("this shell has the key that was replaced at"), result.toString());
+            assertEquals("stale-app-key", diagnosis(triage.args("--observed", "401").run()), "then it is the application's trouble too");
+        }
+    }
+
+    @Test
     void theTimeToRespondCountsFromWhenSomebodyWasPaged() throws IOException {
         Path folder = Tree.temporary("triage");
         Run.Result result = Run.script("triage").args("--drill", "outage", "--json", "--paged-at", "10 min ago").cwd(folder).run();
@@ -291,9 +327,9 @@ class TriageTest {
         Path folder = Tree.temporary("triage");
         Run.script("triage").args("--drill", "outage", "--incident", "incident-a").cwd(folder).run();
         Run.Result typo = Run.script("triage").args("--drill", "outage", "--incident", "incident-b").cwd(folder).run();
-        assertTrue(typo.out().contains("incident-a joins it"), typo.toString());
+        assertTrue(typo.err().contains("incident-a joins it"), typo.toString());
         Run.Result other = Run.script("triage").args("--drill", "degraded", "--incident", "incident-c").cwd(folder).run();
-        assertFalse(other.out().contains("joins it"), "another drill is another incident: " + other);
+        assertFalse(other.err().contains("joins it"), "another drill is another incident: " + other);
     }
 
     @Test
