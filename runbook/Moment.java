@@ -46,8 +46,9 @@ public final class Moment {
      * Reads a time that somebody gave.
      *
      * @param option what to name in the error
-     * @param now    no later time is taken @param began  when the incident began, where that is known: a bare {@code
-     * 23:50} said after midnight is yesterday's, and one said days later is of the day on which the incident began
+     * @param now    no later time is taken
+     * @param began  when the incident began, where that is known: a bare {@code 23:50} said after midnight is
+     *               yesterday's, and one said days later is of the day on which the incident began
      * @throws Problem when it is no time, in the future, or before Klaviyo existed
      */
     public static Instant past(String option, String text, Instant now, Optional<Instant> began) {

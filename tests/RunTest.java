@@ -3,7 +3,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** The helper that other tests stand on: what it hides from a child and what it reports of it. */
@@ -13,6 +20,19 @@ class RunTest {
         Run.Result result = Run.command("env").env("KLAVIYO_TIMEOUT", "1s").env("LANG", null).run();
         assertEquals("HOME JAVA_HOME KLAVIYO_TIMEOUT PATH TERM", String.join(" ",
             result.out().lines().map(line -> line.replaceFirst("=.*", "")).sorted().toList()));
+    }
+
+    @Test
+    void theHelperLooksAtNothingBesideItsHostAndEndsNoProcess() throws IOException {
+        Pattern past = Pattern.compile("System\\.(exit|getenv|in|out|err)\\b|getRuntime\\(\\)\\.(halt|exit)");
+        List<String> found = new ArrayList<>();
+        try (Stream<Path> files = Files.walk(Repository.file("runbook"))) {
+            for (Path file : files.filter(file -> file.toString().matches(".*(?<!Cli)\\.java")).toList()) {
+                Files.readString(file).lines().filter(line -> past.matcher(line).find())
+                    .forEach(line -> found.add(file.getFileName() + ": " + line.strip()));
+            }
+        }
+        assertEquals(List.of(), found);
     }
 
     @Test
