@@ -1,5 +1,4 @@
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -11,70 +10,75 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import runbook.Cli;
 
-/** The parts of README.md that are made from the project: {@code <!-- screen: triage --help -->} and {@code <!-- files -->}. */
+/**
+ * The parts of README.md that are made from the project: {@code <!-- screen: triage --drill outage -->} is what that command
+ * shows, {@code <!-- options: triage -->} the options that only that step has, {@code <!-- shared options -->} the others.
+ */
 final class Readme {
     static final Path FILE = Repository.file("README.md");
-    private static final Pattern BLOCK = Pattern.compile("(?s)<!-- (screen: [^>]+|files) -->\n.*?<!-- end -->");
-    private static final Pattern SENTENCE = Pattern.compile("(?s)/\\*\\*\\s*(?:\\*\\s)?(.*?\\.)(?:\\s|\\*/)");
+    private static final Pattern BLOCK =
+            Pattern.compile("(?s)<!-- (screen: [^>]+|options: [^>]+|shared options) -->\n.*?<!-- end -->");
+    /** Shared options are numbered from here (runbook.Cli); lower ones are a step's own. */
+    private static final int FIRST_SHARED = 1010;
+    private static final int ANY_HEADING = Integer.MAX_VALUE;
 
     private Readme() { }
 
-    /** The text with each wanted block made anew; {@code wanted} sees {@code screen: triage --help} or {@code files}. */
+    /** The text with each wanted block made anew; {@code wanted} sees {@code options: triage}. */
     static String renew(String readme, Predicate<String> wanted) {
-        return BLOCK.matcher(readme)
-                .replaceAll(
-                        block -> Matcher.quoteReplacement(wanted.test(block.group(1)) ? made(block) : block.group()));
+        return BLOCK.matcher(readme).replaceAll(block ->
+                Matcher.quoteReplacement(wanted.test(block.group(1)) ? made(block) : block.group()));
+    }
+
+    /** Writes all of it anew, the picture of a watch too: {@code ./jbang test --readme}. */
+    static void write() throws IOException {
+        Run.script("watch").args("--drill", "recovering", "--chart", Repository.file("pictures/watch.svg").toString())
+                .cwd(Tree.temporary("watch")).timeout(Duration.ofMinutes(3)).run();
+        Files.writeString(FILE, renew(Files.readString(FILE), block -> true));
     }
 
     private static String made(MatchResult block) {
         String what = block.group(1);
-        String content =
-                what.equals("files") ? files() : "```text\n" + screen(what.substring("screen: ".length())) + "```\n";
+        String name = what.replaceFirst("^\\w+: ", "");
+        String content = what.startsWith("screen: ") ? "```text\n" + screen(name) + "```\n"
+                : what.startsWith("options: ") ? options(commandLine(name).getCommandSpec(), 0, FIRST_SHARED)
+                : options(commandLine("triage").getCommandSpec(), FIRST_SHARED, ANY_HEADING);
         return "<!-- " + what + " -->\n" + content + "<!-- end -->";
     }
 
     private static String screen(String command) {
         String[] words = command.split(" ");
-        Run.Result result = Run.script(words[0])
-                .args(List.of(words).subList(1, words.length).toArray(String[]::new))
-                .cwd(Tree.temporary("readme"))
-                .env("KLAVIYO_RUNBOOK_COMMAND", "./jbang")
-                .timeout(Duration.ofMinutes(2))
-                .run();
+        Run.Result result = Run.script(words[0]).args(List.of(words).subList(1, words.length).toArray(String[]::new))
+                .cwd(Tree.temporary("readme")).env("KLAVIYO_RUNBOOK_CATALOG", "org").env("COLUMNS", "100")
+                .timeout(Duration.ofMinutes(2)).run();
         // Names of temporary folders say nothing, and are as long as a line.
-        return "$ ./jbang " + command + "\n" + result.out().replaceAll("/tmp/klaviyo-drill\\d+", "/tmp/klaviyo-drill");
+        return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n"
+                + result.out().replaceAll("/tmp/klaviyo-drill\\d+", "/tmp/klaviyo-drill");
     }
 
-    /** A line for each file of runbook/, by package, with the first sentence of what it says of itself. */
-    private static String files() {
-        try (Stream<Path> all = Files.walk(Repository.file("runbook"))) {
-            return all.filter(file -> file.toString().endsWith(".java"))
-                    .sorted(Comparator.comparing((Path file) -> file.getParent().toString())
-                            .thenComparing(file -> !file.endsWith("package-info.java"))
-                            .thenComparing(Path::toString))
-                    .map(Readme::line)
-                    .collect(Collectors.joining());
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+    private static CommandLine commandLine(String step) {
+        return Cli.commandLine(Run.commandOf(step));
     }
 
-    private static String line(Path file) {
-        String path = Repository.ROOT.relativize(file).toString();
-        return file.endsWith("package-info.java")
-                ? "\n**" + path.replace("package-info.java", "") + "** " + sentence(file) + "\n\n"
-                : "- `" + file.getFileName().toString().replace(".java", "") + "` " + sentence(file) + "\n";
+    private static String options(CommandSpec spec, int from, int to) {
+        Stream<OptionSpec> own = spec.options().stream().filter(option -> !option.hidden() && !option.usageHelp()
+                && !option.versionHelp() && option.order() >= from && option.order() < to);
+        String rows = own.sorted(Comparator.comparingInt(OptionSpec::order)).map(Readme::row).collect(Collectors.joining());
+        String subcommands = from > 0 ? "" : spec.subcommands().entrySet().stream()
+                .map(sub -> "| `" + sub.getKey() + "` | " + String.join(" ", sub.getValue().getCommandSpec().usageMessage()
+                        .description()) + " |\n").collect(Collectors.joining());
+        return "| option | |\n|---|---|\n" + rows + subcommands;
     }
 
-    private static String sentence(Path file) {
-        try {
-            Matcher found = SENTENCE.matcher(Files.readString(file));
-            return found.find()
-                    ? found.group(1).replaceAll("\\s*\\n\\s*\\*?\\s*", " ").replaceAll("\\{@\\w+ #?([^}]*)}|</?code>", "$1")
-                    : "";
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+    private static String row(OptionSpec option) {
+        String label = option.arity().max() == 0 ? "" : " " + option.paramLabel();
+        String words = String.join(" ", option.description()).replace("${DEFAULT-VALUE}", String.valueOf(option.defaultValue()))
+                .replace("${COMPLETION-CANDIDATES}", "the scenarios of `templates/scenarios.json`").replace("|", "\\|");
+        return "| `" + String.join("`, `", option.names()) + label + "` | " + words + " |\n";
     }
 }

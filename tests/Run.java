@@ -216,10 +216,19 @@ final class Run {
         return result;
     }
 
-    private Object newScript() throws ReflectiveOperationException {
-        Constructor<?> constructor = Class.forName(mainClass).getDeclaredConstructor();
-        constructor.setAccessible(true);
-        return constructor.newInstance();
+    /** A script's picocli command, not run yet. */
+    static Object commandOf(String script) {
+        return script(script).newScript();
+    }
+
+    private Object newScript() {
+        try {
+            Constructor<?> constructor = Class.forName(mainClass).getDeclaredConstructor();
+            constructor.setAccessible(true);
+            return constructor.newInstance();
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(mainClass, e);
+        }
     }
 
     /** Starts a process and returns at once. */

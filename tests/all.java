@@ -4,6 +4,7 @@
 //DEPS org.junit.jupiter:junit-jupiter:5.14.4
 //DEPS org.junit.platform:junit-platform-console:1.14.4
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
+//DEPS com.networknt:json-schema-validator:1.5.9
 //FILES META-INF/services/org.junit.platform.launcher.TestExecutionListener=listener.txt
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xlog:disable
 
@@ -230,7 +231,6 @@
 //SOURCES WrapperTest.java
 //SOURCES bench.java
 //SOURCES drill.java
-//SOURCES readme.java
 //SOURCES runbook/sandbox/ControlledSandbox.java
 //SOURCES sandbox.java
 
@@ -261,6 +261,10 @@ class AllTests {
     public static void main(String... args) throws Exception {
         if (!Boolean.getBoolean(INSIDE)) {
             System.exit(inOwnProcess(args));
+        }
+        if (List.of(args).equals(List.of("--readme"))) {
+            Readme.write();
+            System.exit(0);
         }
         if (Stream.of(args).anyMatch(arg -> arg.equals("-h") || arg.equals("--help"))) {
             System.exit(launch(List.of("execute", "--help")));
