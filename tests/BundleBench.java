@@ -10,7 +10,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.zip.Deflater;
 import java.util.zip.ZipFile;
 import runbook.Text.Json;
-import runbook.redact.RuleSamples;
+import runbook.redact.Rules;
 
 /**
  * The bundle's long pass: {@code ./jbang bench bundle [MEGABYTES]} makes a log, a fifth of it about Klaviyo, and once all
@@ -141,7 +141,7 @@ final class BundleBench {
             bytes = input.readNBytes(FOR_PLAIN_REGEX * MEGABYTE);
         }
         long start = System.nanoTime();
-        RuleSamples.plainly(new String(bytes, StandardCharsets.ISO_8859_1));
+        Rules.builtIn().plainly(new String(bytes, StandardCharsets.ISO_8859_1));
         return (System.nanoTime() - start) / 1e9;
     }
 }

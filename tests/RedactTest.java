@@ -29,7 +29,7 @@ import runbook.redact.Pieces;
 import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor;
-import runbook.redact.RuleSamples;
+import runbook.redact.Rules;
 import runbook.redact.Redactor.Tally;
 
 /** The redactor: nothing that it is for gets through, in whatever form; nothing else is touched. */
@@ -37,17 +37,10 @@ class RedactTest {
     private static final String KEY = "pk_Ab12Cd_0123456789abcdef0123456789abcdef01";
     private static final Redactor STRICT = Redactor.strict();
 
-    static List<RuleSamples.Sample> samples() {
-        return RuleSamples.all();
-    }
-
-    @ParameterizedTest
-    @MethodSource("samples")
-    void everyRowOfTheTableMatchesItsSampleAndSparesTheOther(RuleSamples.Sample sample) {
-        assertTrue(
-                counts(sample.matches()).containsKey(sample.rule()),
-                sample.rule() + ": " + STRICT.text(sample.matches()));
-        assertEquals(sample.spares(), STRICT.text(sample.spares()));
+    @Test
+    void everyRowOfTheTableTakesItsSamplesAloneAndSparesTheOthers() {
+        List<String> failures = Rules.builtIn().failures(Rules.builtIn().all());
+        assertTrue(failures.isEmpty(), String.join("\n", failures));
     }
 
     @Test
@@ -71,7 +64,7 @@ class RedactTest {
         for (Canaries.Canary canary : Canaries.all(3)) {
             byte[] cleaned = STRICT.bytes(canary.line().getBytes(StandardCharsets.UTF_8));
             Tally left = new Tally();
-            STRICT.cleaner(left).remaining(cleaned, cleaned.length);
+            new Scan(STRICT, left).remaining(cleaned, cleaned.length);
             assertEquals(
                     0,
                     left.total(),
@@ -275,12 +268,6 @@ class RedactTest {
 
     // ---- helpers
 
-    private static java.util.Map<String, Long> counts(String text) {
-        Tally tally = new Tally();
-        STRICT.cleaner(tally).clean(text.getBytes(StandardCharsets.UTF_8));
-        return tally.counts();
-    }
-
     static void assertNoTrace(String secret, String text, String planted) {
         String folded = text.toLowerCase(Locale.ROOT);
         for (String trace : Canaries.traces(secret)) {
@@ -317,7 +304,7 @@ class RedactTest {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         try (InputStream input = PlainInput.of(new ByteArrayInputStream(bytes))) {
             Pieces pieces = new Pieces(input, Long.MAX_VALUE);
-            Scan cleaner = STRICT.cleaner(new Tally());
+            Scan cleaner = new Scan(STRICT, new Tally());
             int seen = 0;
             for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
                 cleaner.blankPrivateKeys(piece.data(), piece.length());

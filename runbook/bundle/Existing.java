@@ -52,6 +52,7 @@ import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
+import runbook.redact.Scan;
 
 /** What can be done with evidence that is there already, and may come from anybody: verify a bundle, open it,
         clean what is unclean. */
@@ -247,7 +248,7 @@ public final class Existing {
             if (redactor != null) {
                 Tally tally = new Tally();
                 byte[] data = name.getBytes(StandardCharsets.UTF_8);
-                redactor.cleaner(tally).remaining(data, data.length);
+                new Scan(redactor, tally).remaining(data, data.length);
                 leak("(file names)", tally);
             }
         }
@@ -290,7 +291,7 @@ public final class Existing {
             try {
                 for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
                     Piece next = piece;
-                    underway.add(pool.submit(() -> redactor.cleaner(tally).remaining(next)));
+                    underway.add(pool.submit(() -> new Scan(redactor, tally).remaining(next)));
                     if (underway.size() > 4) {
                         underway.poll().get();
                     }

@@ -207,7 +207,7 @@ final class Pipeline implements Closeable {
             System.arraycopy(plain, 0, seam, before.length, head);
             if (before.length > 0 && head > 0) {
                 Tally left = new Tally();
-                redactor.cleaner(left).remaining(new Piece(seam, seam.length, before.length / 2, before.length));
+                new Scan(redactor, left).remaining(new Piece(seam, seam.length, before.length / 2, before.length));
                 Unsafe.unlessNone(left);
             }
             byte[] all = plain.length >= SEAM ? plain : seam;
@@ -241,7 +241,7 @@ final class Pipeline implements Closeable {
 
         Block work(Piece piece, Choice choice, Redactor redactor, Tally tally) {
             Tally found = new Tally();
-            Scan cleaner = redactor.cleaner(found);
+            Scan cleaner = new Scan(redactor, found);
             cleaner.blankPrivateKeys(piece.data(), piece.length());
             int unjudged = piece.blankWhatCannotBeJudged();
             choice.choose(piece);
@@ -250,7 +250,7 @@ final class Pipeline implements Closeable {
             byte[] plain = clean.toByteArray();
             if (found.total() > 0) {
                 Tally left = new Tally();
-                redactor.cleaner(left).remaining(plain, plain.length);
+                new Scan(redactor, left).remaining(plain, plain.length);
                 Unsafe.unlessNone(left);
             }
             tally.add(found.counts());

@@ -159,7 +159,7 @@ public final class Pieces {
         }
 
         private static boolean unbroken(byte b) {
-            return EncodedRuns.member(b) || b == '%' || b == '.' || b == '~';
+            return Encoded.inRun(b) || b == '%' || b == '.' || b == '~';
         }
     }
 
@@ -299,13 +299,13 @@ public final class Pieces {
     }
 
     /** Finds ASCII words in bytes, letters in either case, by Horspool's skips: most bytes are never looked at. */
-    public static final class ByteSearch {
+    public static final class Words {
         private final byte[] lower;
         private final byte[] upper;
         private final int[] skip = new int[256];
 
         /** A search for these words, which may not be empty. */
-        public ByteSearch(String words) {
+        public Words(String words) {
             lower = bytes(words.toLowerCase(Locale.ROOT));
             upper = bytes(words.toUpperCase(Locale.ROOT));
             java.util.Arrays.fill(skip, lower.length);

@@ -1,40 +1,51 @@
 package runbook.redact;
 
+import java.io.ByteArrayOutputStream;
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
 import java.security.SecureRandom;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
 import runbook.Settings.Problem;
+import runbook.redact.Rules.Rule;
+import runbook.redact.Rules.Same;
+import runbook.redact.Rules.Trigger;
 
 /**
- * Takes secrets and personal data out of text. Thread-safe; the work is done by {@link Scan}s, one for each thread.
- * Patterns are compiled when a trigger first calls for them, so that cleaning one short text costs milliseconds.
+ * Takes secrets and personal data out of one text: what every step does to text from outside before it goes to the screen, the
+ * journal or JSON. In their place stand pseudonyms that tell values apart without telling them: {@code email-3f9a2c} is
+ * the rule and the first 24 bits of HMAC-SHA256 over the value. Thread-safe.
  */
 public final class Redactor {
+    private static final int LONGEST_LEAD = 128;
+    private static final int LONGEST_CONTAINER = 8_192;
+    private static final int ROUNDS = 3;
+    private static final int CACHED = 1 << 15;
+    private static final String LEFT_OUT = "[left out: it could not be redacted]";
+
     private final Policy policy;
-    private final List<Rule> rules;
-    private final Triggers triggers;
-    private final Form[] forms;
-    private final Set<String> ids;
+    private final Rules rules;
+    private final Encoded.Known known;
     private final boolean again;
+    private final Set<String> ids = new HashSet<>(Set.of("encoded", "private-key", "klaviyo-key"));
+    // Entries are immutable, so that threads may share them without a lock; the last of two in one place stays.
+    private final StandIn[] cache = new StandIn[CACHED];
 
-    private static final List<String> VALUES = List.of("v1", "v2", "v3", "v4", "v5", "v6");
-
-    /**
-     * A rule's pattern and where in it the value is.
-     *
-     * @param values the named groups that may hold it
-     * @param group  the group that holds it when there are none of these
-     * @param quotes whether group kq is the quote that closes the name
-     */
-    record Form(Pattern pattern, List<String> values, int group, boolean quotes) { }
+    private record StandIn(String id, String value, byte[] bytes) { }
 
     /** A redactor by this policy. */
     public Redactor(Policy policy) {
@@ -44,26 +55,13 @@ public final class Redactor {
     private Redactor(Policy policy, boolean again) {
         this.policy = policy;
         this.again = again;
-        this.rules = new ArrayList<>(policy.rules());
-        List<Trigger> all = new ArrayList<>();
-        for (int i = 0; i < policy.known().size(); i++) {
-            for (String encoding : policy.known().get(i).encodings()) {
-                all.add(Trigger.literal(i, encoding));
-            }
-        }
-        for (int i = 0; i < rules.size(); i++) {
-            for (String notation : rules.get(i).triggers()) {
-                all.add(Trigger.parse(i, notation));
-            }
-        }
-        rules.add(Rules.ENCODED);
-        rules.add(Rules.PRIVATE_KEY);
-        this.triggers = new Triggers(all);
-        this.forms = new Form[rules.size()];
-        this.ids = Stream.concat(rules.stream(), Rules.ALL.stream()).map(Rule::id).collect(Collectors.toUnmodifiableSet());
+        rules = policy.rules.without(policy.keep);
+        known = new Encoded.Known(policy.known);
+        policy.rules.all().forEach(rule -> ids.add(rule.id()));
+        ids.addAll(policy.known.values());
     }
 
-    /** A redactor that lets nothing through. */
+    /** A redactor that lets nothing through, by the built-in rules. */
     public static Redactor strict() {
         return new Redactor(Policy.strict());
     }
@@ -73,8 +71,9 @@ public final class Redactor {
         return new Redactor(policy, true);
     }
 
-    boolean sparesStandIns() {
-        return again;
+    /** What it goes by. */
+    public Policy policy() {
+        return policy;
     }
 
     /** The text without secrets and personal data; for short texts, such as an error's body. */
@@ -84,67 +83,31 @@ public final class Redactor {
 
     /** The bytes without secrets and personal data; for what is held in memory anyway. */
     public byte[] bytes(byte[] bytes) {
-        return cleaner(new Tally()).clean(bytes);
+        ByteArrayOutputStream out = new ByteArrayOutputStream(bytes.length + 64);
+        new Finder(this).clean(bytes, bytes.length, 0, bytes.length, out, new HashMap<>());
+        return out.toByteArray();
     }
 
-    /** A worker for one thread, which counts into {@code tally}. */
-    public Scan cleaner(Tally tally) {
-        return new Scan(this, tally, 0);
-    }
-
-    /** What it goes by. */
-    public Policy policy() {
-        return policy;
-    }
-
-    List<Rule> rules() {
-        return rules;
-    }
-
-    Triggers triggers() {
-        return triggers;
-    }
-
-    /** The ids that stand-ins may begin with, those of relaxed rules among them. */
-    Set<String> ids() {
-        return ids;
-    }
-
-    // Two threads may compile the same form at once: either result is good.
-    Form form(int rule) {
-        Form form = forms[rule];
-        if (form == null) {
-            form = compile(rules.get(rule));
-            forms[rule] = form;
-        }
-        return form;
-    }
-
-    private static Form compile(Rule rule) {
-        Pattern pattern = rule.compile();
-        List<String> values = VALUES.stream().filter(name -> rule.form().contains("(?<" + name + ">")).toList();
-        return new Form(pattern, values, pattern.matcher("").groupCount() > 0 ? 1 : 0, rule.form().contains("(?<kq>"));
-    }
-
-    /** What a redactor goes by besides the table: which personal data may stay, which secrets are known, and the pseudonyms' key. */
-    public static final class Policy {
-        private final Set<String> keep;
-        private final List<KnownValue> known;
-        private final byte[] pseudonymKey;
-        private final Set<String> harmless;
-
-        private Policy(Set<String> keep, List<KnownValue> known, byte[] pseudonymKey, Set<String> harmless) {
-            this.keep = keep;
-            this.known = known;
-            this.pseudonymKey = pseudonymKey;
-            this.harmless = harmless;
-        }
-
-        /** Everything goes, and pseudonyms are keyed by a random key that nobody keeps. */
+    /**
+     * What a redactor goes by besides the rules' forms.
+     *
+     * @param rules   the rules
+     * @param keep    ids of personal data that may stay
+     * @param known   secrets whose values are known: value to the id that it is counted and replaced by
+     * @param key     the pseudonyms' key
+     * @param harmless values that stay where a rule about personal data finds them: a vendor's public addresses are nobody's
+     */
+    public record Policy(Rules rules, Set<String> keep, Map<String, String> known, byte[] key, Set<String> harmless) {
+        /** Everything goes, by the built-in rules, and pseudonyms are keyed by a random key that nobody keeps. */
         public static Policy strict() {
             byte[] key = new byte[32];
             new SecureRandom().nextBytes(key);
-            return new Policy(Set.of(), List.of(), key, Set.of());
+            return new Policy(Rules.builtIn(), Set.of(), Map.of(), key, Set.of());
+        }
+
+        /** Goes by other rules. */
+        public Policy by(Rules others) {
+            return new Policy(others, keep, known, key, harmless);
         }
 
         /**
@@ -152,60 +115,45 @@ public final class Redactor {
          *
          * @throws Problem for a rule that is unknown, or that is about a secret
          */
-        public Policy keeping(Set<String> rules) {
-            Set<String> mayStay =
-                    Rules.ALL.stream().filter(Rule::personal).map(Rule::id).collect(Collectors.toCollection(TreeSet::new));
-            for (String rule : rules) {
-                if (!mayStay.contains(rule)) {
-                    throw new Problem(
-                            "--keep " + rule + " is not possible: what may be kept is " + String.join(", ", mayStay));
+        public Policy keeping(Set<String> ids) {
+            Set<String> mayStay = rules.personal();
+            for (String id : ids) {
+                if (!mayStay.contains(id)) {
+                    throw new Problem("--keep " + id + " is not possible: what may be kept is " + String.join(", ", mayStay));
                 }
             }
-            return new Policy(Set.copyOf(rules), known, pseudonymKey, harmless);
+            return new Policy(rules, Set.copyOf(ids), known, key, harmless);
         }
 
-        /** Searches for this value too, and for its encodings; one of fewer than 4 bytes would be found in everything and is ignored. */
+        /** Searches for this value too; see {@link #knowing(Map)}. */
         public Policy knowing(String id, String value) {
-            if (value.getBytes(StandardCharsets.UTF_8).length < KnownValue.SHORTEST) {
-                return this;
-            }
-            List<KnownValue> more = new ArrayList<>(known);
-            more.add(new KnownValue(id, value));
-            return new Policy(keep, List.copyOf(more), pseudonymKey, harmless);
+            return knowing(Map.of(value, id));
+        }
+
+        /** Searches for these values too, value to id, in all encodings; one of fewer than 4 bytes would be found in everything. */
+        public Policy knowing(Map<String, String> values) {
+            Map<String, String> more = new HashMap<>(known);
+            values.forEach((value, id) -> {
+                if (value.getBytes(StandardCharsets.UTF_8).length >= Encoded.Known.SHORTEST) {
+                    more.putIfAbsent(value, id);
+                }
+            });
+            return new Policy(rules, keep, more, key, harmless);
         }
 
         /** Makes pseudonyms by this key, so that they are the same in every bundle that is made with it. */
-        public Policy pseudonymsBy(byte[] key) {
-            return new Policy(keep, known, key.clone(), harmless);
+        public Policy pseudonymsBy(byte[] newKey) {
+            return new Policy(rules, keep, known, newKey.clone(), harmless);
         }
 
-        /** Lets these values through where a rule about personal data finds them: a vendor's public addresses are nobody's. */
+        /** Lets these values through where a rule about personal data finds them. */
         public Policy sparing(Set<String> values) {
-            return new Policy(keep, known, pseudonymKey, Set.copyOf(values));
-        }
-
-        Set<String> harmless() {
-            return harmless;
+            return new Policy(rules, keep, known, key, Set.copyOf(values));
         }
 
         /** The ids of the rules that are relaxed, in order. */
         public Set<String> kept() {
             return new TreeSet<>(keep);
-        }
-
-        byte[] pseudonymKey() {
-            return pseudonymKey;
-        }
-
-        /** The rules in force: known values first, since they are sure. */
-        List<Rule> rules() {
-            List<Rule> rules = new ArrayList<>(known.stream().map(KnownValue::rule).toList());
-            Rules.ALL.stream().filter(rule -> !keep.contains(rule.id())).forEach(rules::add);
-            return rules;
-        }
-
-        List<KnownValue> known() {
-            return known;
         }
     }
 
@@ -214,9 +162,9 @@ public final class Redactor {
         private final Map<String, Long> counts = new TreeMap<>();
 
         /** Counts some more. */
-        public synchronized void add(String rule, long more) {
+        public synchronized void add(String id, long more) {
             if (more > 0) {
-                counts.merge(rule, more, Long::sum);
+                counts.merge(id, more, Long::sum);
             }
         }
 
@@ -225,7 +173,7 @@ public final class Redactor {
             others.forEach(this::add);
         }
 
-        /** A copy: rule id to count, ordered by id. */
+        /** A copy: rule's id to count, ordered by id. */
         public synchronized Map<String, Long> counts() {
             return new TreeMap<>(counts);
         }
@@ -233,6 +181,443 @@ public final class Redactor {
         /** All rules together. */
         public synchronized long total() {
             return counts.values().stream().mapToLong(Long::longValue).sum();
+        }
+    }
+
+    /** What is to be replaced, and by what: in the text itself, whatever layer it was found in. */
+    record Span(int start, int end, String id, byte[] standIn) { }
+
+    /** One thread's worker. */
+    static final class Finder {
+        private final Redactor redactor;
+        private final Rules rules;
+        private final Matcher[] matchers;
+        private final String[] lookedAt;
+        private final List<Span> spans = new ArrayList<>();
+        private final ByteArrayOutputStream replaced = new ByteArrayOutputStream();
+        private boolean sparing;
+        private Mac mac;
+        private byte[] plain;
+        private Encoded layer;
+        private byte[] data;
+        private String text;
+        // The closing quote of the name that led to a value; empty for none.
+        private int quoteStart;
+        private int quoteEnd;
+
+        Finder(Redactor redactor) {
+            this.redactor = redactor;
+            rules = redactor.rules;
+            matchers = new Matcher[rules.all().size()];
+            lookedAt = new String[matchers.length];
+            sparing = redactor.again;
+        }
+
+        /**
+         * Writes {@code bytes[from, to)} cleaned and counts what was taken out. What lies around it, up to {@code length}, is
+         * looked at so that what straddles the borders is found; a find is written where it begins. What was written is
+         * looked through again while it is at hand, as long as anything is found in it; a line that still holds something
+         * after three times is left out.
+         */
+        void clean(byte[] bytes, int length, int from, int to, ByteArrayOutputStream out, Map<String, Long> counts) {
+            byte[] written = replace(bytes, from, to, find(bytes, length, redactor.again), counts);
+            for (int round = 0; round <= ROUNDS; round++) {
+                List<Span> left = find(written, written.length, true);
+                if (left.isEmpty()) {
+                    break;
+                }
+                written = replace(written, 0, written.length, round == ROUNDS ? lines(written, left) : left, counts);
+            }
+            out.writeBytes(written);
+        }
+
+        private static List<Span> lines(byte[] bytes, List<Span> found) {
+            List<Span> lines = new ArrayList<>();
+            for (Span span : found) {
+                int start = span.start;
+                while (start > 0 && bytes[start - 1] != '\n') {
+                    start--;
+                }
+                int end = span.end;
+                while (end < bytes.length && bytes[end] != '\n') {
+                    end++;
+                }
+                if (lines.isEmpty() || start >= lines.get(lines.size() - 1).end) {
+                    lines.add(new Span(start, end, span.id, LEFT_OUT.getBytes(StandardCharsets.UTF_8)));
+                }
+            }
+            return lines;
+        }
+
+        private byte[] replace(byte[] bytes, int from, int to, List<Span> found, Map<String, Long> counts) {
+            replaced.reset();
+            int done = from;
+            for (Span span : found) {
+                if (span.end > from && span.start < to) {
+                    replaced.write(bytes, done, Math.max(0, span.start - done));
+                    if (span.start >= from) {
+                        replaced.writeBytes(span.standIn);
+                        counts.merge(span.id, 1L, Long::sum);
+                    }
+                    done = Math.min(Math.max(done, span.end), to);
+                }
+            }
+            replaced.write(bytes, done, Math.max(0, to - done));
+            return replaced.toByteArray();
+        }
+
+        /** What to take out, in order and without overlaps. {@code sparing}: what looks like a stand-in is one. */
+        List<Span> find(byte[] bytes, int length, boolean sparingStandIns) {
+            spans.clear();
+            sparing = sparingStandIns;
+            plain = bytes;
+            layer = Encoded.plain(bytes, length);
+            for (int depth = 0; layer != null; depth++) {
+                data = layer.data;
+                text = new String(data, 0, layer.length, StandardCharsets.ISO_8859_1);
+                if (!redactor.known.none()) {
+                    redactor.known.find(data, layer.length, this::whole);
+                }
+                Encoded.privateKeys(data, layer.length, this::whole);
+                scan();
+                layer = depth == Encoded.DEEPEST ? null : layer.peel(this::whole);
+            }
+            return settled();
+        }
+
+        private void whole(int start, int end, String id) {
+            span(start, end, id, Same.AS_WRITTEN, false);
+        }
+
+        // Of finds that overlap one as long as all of them remains, under the name of the longest, or the most decoded one.
+        private List<Span> settled() {
+            if (spans.size() < 2) {
+                return List.copyOf(spans);
+            }
+            spans.sort(Comparator.comparingInt(Span::start));
+            List<Span> settled = new ArrayList<>(spans.size());
+            Span last = spans.get(0);
+            for (Span span : spans.subList(1, spans.size())) {
+                if (span.start >= last.end) {
+                    settled.add(last);
+                    last = span;
+                } else {
+                    Span named = span.end - span.start >= last.end - last.start ? span : last;
+                    last = new Span(last.start, Math.max(last.end, span.end), named.id, named.standIn);
+                }
+            }
+            settled.add(last);
+            return settled;
+        }
+
+        private void scan() {
+            Rules.Triggers triggers = rules.triggers();
+            int floor = 0;
+            for (int at = triggers.next(data, 0, layer.length); at < layer.length;
+                    at = triggers.next(data, Math.max(at + 1, floor), layer.length)) {
+                for (Trigger trigger : triggers.candidates(data, at)) {
+                    int start = at - trigger.rarest();
+                    int end = trigger.at(data, start, layer.length) ? match(trigger.rule(), Math.max(start, 0), floor) : -1;
+                    if (end >= 0) {
+                        floor = end;
+                        break;
+                    }
+                }
+            }
+        }
+
+        /** Tries a rule where its trigger stands; gives where what it took ends, or -1. */
+        private int match(int index, int trigger, int floor) {
+            Rule rule = rules.all().get(index);
+            Matcher matcher = matcher(index);
+            int from = rule.back().isEmpty() ? trigger : back(rule.back().get(), trigger, floor);
+            if (!matcher.region(from, text.length()).lookingAt()) {
+                return -1;
+            }
+            quoteStart = quoteEnd = 0;
+            if (rule.named()) {
+                return named(rule, index, matcher, floor);
+            }
+            int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
+            int start = Math.max(matcher.start(group), floor);
+            return matcher.end(group) > trigger && passes(rule, matcher) && value(rule, index, start, matcher.end(group), group > 0)
+                    ? matcher.end() : -1;
+        }
+
+        private int named(Rule rule, int index, Matcher matcher, int floor) {
+            if (matcher.start("kq") >= 0 && text.charAt(matcher.start("kq")) == '"') {
+                quoteStart = matcher.start("kq");
+                quoteEnd = matcher.end("kq");
+            }
+            if (matcher.start("c") >= 0) {
+                return container(rule, index, matcher.start("c"));
+            }
+            for (String group : List.of("v1", "v2", "v3", "v4", "v5")) {
+                if (matcher.start(group) >= 0) {
+                    quoteEnd = group.equals("v5") ? quoteEnd : quoteStart;
+                    int start = afterScheme(Math.max(matcher.start(group), floor), matcher.end(group));
+                    return value(rule, index, start, matcher.end(group), true) ? matcher.end(group) : -1;
+                }
+            }
+            return -1;
+        }
+
+        private static final Pattern SCHEME = Pattern.compile(Rules.SCHEME);
+
+        // A missing scheme is a finding of its own, so it stays.
+        private int afterScheme(int start, int end) {
+            Matcher scheme = SCHEME.matcher(text).region(start, end);
+            return scheme.lookingAt() ? scheme.end() : start;
+        }
+
+        private Matcher matcher(int index) {
+            if (matchers[index] == null) {
+                matchers[index] = rules.pattern(index).matcher("").useTransparentBounds(true).useAnchoringBounds(false);
+            }
+            if (lookedAt[index] != text) {
+                matchers[index].reset(text);
+                lookedAt[index] = text;
+            }
+            return matchers[index];
+        }
+
+        private int back(String characters, int trigger, int floor) {
+            int start = trigger;
+            while (start > floor && trigger - start < LONGEST_LEAD && (data[start - 1] < 0 && characters.endsWith("\u0080")
+                    || data[start - 1] > 0 && characters.indexOf(data[start - 1]) >= 0)) {
+                start--;
+            }
+            return Math.min(trigger, afterEscape(start));
+        }
+
+        // In \njo@x.org the n is the escape's, not the address's; so with the digits of %22 and \u0022.
+        private int afterEscape(int start) {
+            for (int i = Math.max(0, start - 5); i < start; i++) {
+                boolean slash = data[i] == '\\' && (i == 0 || data[i - 1] != '\\');
+                int size = data[i] == '%' ? 3 : slash && data[i + 1] == 'u' ? 6 : slash && data[i + 1] == 'x' ? 4
+                        : slash && "nrtbfe".indexOf(data[i + 1]) >= 0 ? 2 : 0;
+                if (i + size > start && (size == 2 || Character.digit(data[i + size - 1], 16) >= 0)) {
+                    return i + size;
+                }
+            }
+            return start;
+        }
+
+        /**
+         * Every value in the brackets that open at {@code open}: elements of lists, fields of objects, but not their names. Lines
+         * may end within, where the next one goes on with a quote or a bracket. Gives where it ends, or -1 when it held none.
+         */
+        private int container(Rule rule, int index, int open) {
+            int limit = Math.min(text.length(), open + LONGEST_CONTAINER);
+            int depth = 0;
+            int found = 0;
+            int at = open;
+            while (at < limit) {
+                char c = text.charAt(at);
+                int next = at + 1;
+                if ("[({".indexOf(c) >= 0) {
+                    depth++;
+                } else if ("])}".indexOf(c) >= 0) {
+                    depth--;
+                    if (depth <= 0) {
+                        at = next;
+                        break;
+                    }
+                } else if (c == '\n') {
+                    next = skip(at, " \t\r\n", limit);
+                    if (next < limit && "\"'[{]})".indexOf(text.charAt(next)) < 0) {
+                        break;
+                    }
+                } else if (c == '"' || c == '\'' || c == '`') {
+                    next = closing(at, limit);
+                    found += isName(next + 1, limit) ? 0 : element(rule, index, at + 1, next, false);
+                    next = Math.min(limit, next + 1);
+                } else if (" \t\r,;:=>|&".indexOf(c) < 0) {
+                    next = skipWord(at, limit);
+                    found += isName(next, limit) ? 0 : element(rule, index, at, next, true);
+                }
+                at = next;
+            }
+            // Brackets that begin a value of their own, such as a password.
+            if (depth <= 0 && at < limit && Character.isLetterOrDigit(text.charAt(at))) {
+                int end = skipWord(at, limit);
+                return value(rule, index, open, end, true) ? end : -1;
+            }
+            return found > 0 ? at : -1;
+        }
+
+        private int element(Rule rule, int index, int start, int end, boolean bare) {
+            int quote = quoteEnd;
+            quoteEnd = bare ? quote : quoteStart;
+            boolean taken = value(rule, index, afterScheme(start, end), end, true);
+            quoteEnd = quote;
+            return taken ? 1 : 0;
+        }
+
+        private boolean isName(int at, int limit) {
+            int sign = skip(at, " \t", limit);
+            return sign < limit && (text.charAt(sign) == ':' || text.charAt(sign) == '=');
+        }
+
+        private int closing(int quote, int limit) {
+            int at = quote + 1;
+            while (at < limit && text.charAt(at) != text.charAt(quote) && text.charAt(at) != '\n') {
+                at += text.charAt(at) == '\\' ? 2 : 1;
+            }
+            return Math.min(at, limit);
+        }
+
+        private int skip(int at, String characters, int limit) {
+            int end = at;
+            while (end < limit && characters.indexOf(text.charAt(end)) >= 0) {
+                end++;
+            }
+            return end;
+        }
+
+        private int skipWord(int at, int limit) {
+            int end = at + 1;
+            while (end < limit && " \t\r\n\"'`,;:=()[]{}<>|&".indexOf(text.charAt(end)) < 0) {
+                end++;
+            }
+            return end;
+        }
+
+        /** Takes a value out, or leaves a stand-in there; false when it is none. One found by its name may have a form of its own, and is called that then. */
+        private boolean value(Rule rule, int index, int start, int end, boolean byContext) {
+            if (end <= start) {
+                return false;
+            }
+            if (sparing && isStandIn(start, end)) {
+                return true;
+            }
+            String value = text.substring(start, end);
+            if (rule.none(value)) {
+                return false;
+            }
+            Rule called = byContext ? byForm(rule, start, end) : rule;
+            if (!called.personal() || !redactor.policy.harmless.contains(value)) {
+                span(start, end, called.id(), called.sameness(), quoteEnd > quoteStart);
+            }
+            return true;
+        }
+
+        private Rule byForm(Rule rule, int start, int end) {
+            Rules.Triggers triggers = rules.triggers();
+            for (int at = triggers.next(data, start, end); at < end; at = triggers.next(data, at + 1, end)) {
+                for (Trigger trigger : triggers.candidates(data, at)) {
+                    Rule other = rules.all().get(trigger.rule());
+                    int from = at - trigger.rarest();
+                    if (other != rule && !other.named() && from >= start && trigger.at(data, from, end)) {
+                        Matcher matcher = matcher(trigger.rule());
+                        matcher.region(other.back().isEmpty() ? from : back(other.back().get(), from, start), text.length());
+                        if (matcher.lookingAt() && matcher.start(0) <= start && passes(other, matcher)) {
+                            int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
+                            if (matcher.start(group) == start && matcher.end(group) == end) {
+                                return other;
+                            }
+                        }
+                    }
+                }
+            }
+            return rule;
+        }
+
+        private static boolean passes(Rule rule, Matcher matcher) {
+            if (rule.check().isEmpty()) {
+                return true;
+            }
+            String number = matcher.group("n").replaceAll("[^0-9A-Z]", "");
+            return switch (rule.check().get()) {
+                case LUHN -> luhn(number);
+                case IBAN -> iban(number);
+            };
+        }
+
+        private static boolean luhn(String digits) {
+            int sum = 0;
+            for (int i = 0; i < digits.length(); i++) {
+                int digit = digits.charAt(digits.length() - 1 - i) - '0';
+                sum += i % 2 == 0 ? digit : digit > 4 ? 2 * digit - 9 : 2 * digit;
+            }
+            return sum % 10 == 0;
+        }
+
+        // ISO 13616: country and check digits go to the end, letters count from 10, and the whole leaves 1 over 97.
+        private static boolean iban(String number) {
+            StringBuilder digits = new StringBuilder();
+            (number.substring(4) + number.substring(0, 4)).chars().forEach(c -> digits.append(Character.digit(c, 36)));
+            return new BigInteger(digits.toString()).mod(BigInteger.valueOf(97)).intValue() == 1;
+        }
+
+        /** Whether it is what a pseudonym looks like. */
+        private boolean isStandIn(int start, int end) {
+            int dash = end - 7;
+            if (dash <= start || text.charAt(dash) != '-') {
+                return false;
+            }
+            for (int i = dash + 1; i < end; i++) {
+                if ("0123456789abcdef".indexOf(text.charAt(i)) < 0) {
+                    return false;
+                }
+            }
+            return redactor.ids.contains(text.substring(start, dash));
+        }
+
+        private void span(int start, int end, String id, Same same, boolean quoted) {
+            boolean whole = start >= layer.runsFrom;
+            int from = layer.start(start);
+            int to = layer.end(end);
+            byte[] standIn = whole ? standIn("encoded", Same.AS_WRITTEN, new String(plain, from, to - from, StandardCharsets.ISO_8859_1))
+                    : standIn(id, same, text.substring(start, end));
+            if (quoted) {
+                standIn = quoted(standIn, Arrays.copyOfRange(plain, layer.start(quoteStart), layer.end(quoteEnd)));
+            }
+            spans.add(new Span(from, to, whole ? "encoded" : id, standIn));
+        }
+
+        // A bare number becomes a word, and JSON wants words quoted: as the name before it is.
+        private static byte[] quoted(byte[] standIn, byte[] quote) {
+            byte[] quoted = Arrays.copyOf(quote, 2 * quote.length + standIn.length);
+            System.arraycopy(standIn, 0, quoted, quote.length, standIn.length);
+            System.arraycopy(quote, 0, quoted, quote.length + standIn.length, quote.length);
+            return quoted;
+        }
+
+        private byte[] standIn(String id, Same same, String value) {
+            int slot = value.hashCode() * 31 + id.hashCode() & CACHED - 1;
+            StandIn cached = redactor.cache[slot];
+            if (cached == null || !cached.value.equals(value) || !cached.id.equals(id)) {
+                cached = new StandIn(id, value, pseudonym(id, same(same, value)));
+                redactor.cache[slot] = cached;
+            }
+            return cached.bytes;
+        }
+
+        private byte[] pseudonym(String id, String value) {
+            try {
+                if (mac == null) {
+                    mac = Mac.getInstance("HmacSHA256");
+                    mac.init(new SecretKeySpec(redactor.policy.key, "HmacSHA256"));
+                }
+            } catch (GeneralSecurityException e) {
+                throw new IllegalStateException("every Java platform has HmacSHA256", e);
+            }
+            mac.update(id.getBytes(StandardCharsets.ISO_8859_1));
+            mac.update((byte) 0);
+            byte[] code = mac.doFinal(value.getBytes(StandardCharsets.ISO_8859_1));
+            byte[] standIn = (id + "-000000").getBytes(StandardCharsets.ISO_8859_1);
+            for (int i = 0; i < 6; i++) {
+                standIn[standIn.length - 6 + i] = (byte) Character.forDigit(code[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15, 16);
+            }
+            return standIn;
+        }
+
+        private static final Pattern NO_DIGITS = Pattern.compile("\\D+");
+
+        private static String same(Same same, String value) {
+            return same == Same.AS_WRITTEN ? value : same == Same.ANY_CASE ? value.toLowerCase(Locale.ROOT)
+                    : NO_DIGITS.matcher(value).replaceAll("");
         }
     }
 }

@@ -1,116 +1,437 @@
 package runbook.redact;
 
-import static runbook.redact.Shapes.address;
-import static runbook.redact.Shapes.field;
-import static runbook.redact.Shapes.name;
-import static runbook.redact.Shapes.phone;
-import static runbook.redact.Shapes.rest;
-import static runbook.redact.Shapes.secret;
-import static runbook.redact.Shapes.shown;
-import static runbook.redact.Shapes.token;
-
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
-import runbook.redact.Rule.Lead;
-import runbook.redact.Rule.Same;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import runbook.Settings.Problem;
+import runbook.Settings.Templates;
 
 /**
- * The table. Each row: id, triggers (see {@link Trigger#parse}), form or names, a sample that must match and one that
- * must not; RedactRulesTest tries every sample. The order decides between rules that would begin at the same place.
- * Token forms are the vendors' own, made less strict: a scanner wants few false alarms, a redactor no leak. So nothing
- * has to stand after a token, and a token cut short by a log's line limit still counts.
+ * The rules of {@code templates/redaction.json}: what must not leave, by the name of its field or by its own form. Each row
+ * has samples beside it: {@code takes}, in which «these marks» stand around what has to go, and {@code spares}, which stay.
  */
-final class Rules {
-    private static final String OCTET = "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)";
-    private static final String PERCENT = "%(?:25)*+";
+public final class Rules {
+    static final String FILE = "redaction.json";
 
-    static final List<Rule> ALL = List.of(
-            // Klaviyo: older keys are pk_ + 34 hex, newer ones hold the 6 characters of the site id as well.
-            token("klaviyo-key", List.of("pk_", "pk%5f"), "(?i:pk)(?:_|" + PERCENT + "5[fF])(?:[A-Za-z0-9]{6}(?:_|" + PERCENT + "5[fF])[A-Za-z0-9]{12,}|[0-9a-fA-F]{12,}|[0-9A-Za-z]{24,})",
-                    "key=pk_Ab12Cd_0123456789abcdef0123456789abcdef01,", "constraint pk_orders_2024 and site AbC123"),
-            token("klaviyo-scheme", List.of("klaviyo-api-key"), "(?i:klaviyo-api-key)(?:[ \\t:=+\"'\\\\]|%20|%3[aA]|%22)++((?=[^\\s\"',;&)}\\]\\\\0-9]{0,200}+\\d)[^\\s\"',;&)}\\]\\\\<>]{6,}|[^\\s\"',;&)}\\]\\\\<>]{24,})",
-                    "Klaviyo-API-Key 8c1d-not-the-usual-form", "Invalid scheme. Please use Klaviyo-API-Key."),
-            // Headers and schemes
-            rest("cookie", List.of("cookie"), "(?i:cookies?)", "Set-Cookie: sid=8sd7f6; Path=/", "cookies are disabled"),
-            token("digest", List.of("digest ", "aws4-hmac"), "(?i:digest|AWS4-HMAC-SHA256) ((?i:username|realm|credential)=[^\\n]+)",
-                    "WWW Digest username=\"jo\", response=\"6629fae49393a05397450978507c4ef1\"", "digest sha256:6629fae4"),
-            token("authorization", List.of("authorization"), Shapes.AUTHORIZATION, "\"authorization\": \"hunter2\"", "authorization failed"),
-            token("bearer", List.of("bearer"), "(?i:bearer)(?:[ \\t:=+\"']|%20|%22)++(?![a-z_]+=)((?=[A-Za-z_.~+/=-]{0,200}+\\d)[\\w.~+/%=-]{8,}|[\\w.~+/%=-]{24,})",
-                    "Bearer ya29xk2k3j4h5g,", "a bearer token is missing"),
-            token("basic", List.of("basic "), "(?i:basic)(?: |%20|\\+)++((?=[a-z-]{0,200}+[A-Z0-9+/_])[A-Za-z0-9+/_-]{8,}=*+)(?![a-z])",
-                    "Basic dXNlcjpwYXNz)", "basic authentication required"),
-            // Tokens that their form gives away
-            token("jwt", List.of("eyj"), "eyJ[\\w-]{8,}(?:\\.[\\w-]*+){0,4}+", "id eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl&", "heyJude and obeyJSON"),
-            token("aws-id", List.of("akia", "asia", "abia", "acca", "a3t"), "(?:(?<![A-Z0-9])|(?<=%[0-9A-F]{2})|(?<=u00[0-9a-fA-F]{2}))(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", "AKIAIOSFODNN7EXAMPLE&", "ASIA-PACIFIC region"),
-            token("gcp-key", List.of("aiza", "ya29.", "gocspx-"), "AIza[\\w-]{30,}|ya29\\.[\\w.-]{16,}|GOCSPX-[\\w-]{16,}", "AIzaSyA1234567890abcdefghijklmnopqrstuv)", "aiza is short"),
-            token("slack", List.of("xox", "xapp-", "hooks.slack.com"), "xox[a-z]-[\\w-]{8,}|xapp-[\\w-]{8,}|(?i:hooks\\.slack\\.com)(?:/|%2[fF])(?:services|workflows|triggers)(?:/|%2[fF])([\\w/%-]{8,})",
-                    "https://hooks.slack.com/services/T0AB/B0CD/x1y2z3w4", "hooks.slack.com is up"),
-            token("github", List.of("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), "gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\\w{16,}", "ghp_16C7e42F292c6912E7710c838347Ae178B4a,", "ghp_short"),
-            token("gitlab", List.of("glpat-"), "glpat-[\\w-]{16,}", "glpat-aB3dE5gH7jK9mN1pQ3s&", "glpat-x"),
-            token("npm", List.of("npm_"), "npm_[A-Za-z0-9]{30,}", "npm_aB3dE5gH7jK9mN1pQ3sT5vW7xZ9aB1cD3eF5)", "npm_config_registry"),
-            token("stripe", List.of("sk_live_", "rk_live_", "sk_test_", "rk_test_", "whsec_"), "[sr]k_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=]{8,}", "sk_live_4eC39HqLyjWDarjtT1zdp7dc;", "risk_test_1"),
-            token("shopify", List.of("shpat_", "shpss_", "shpca_", "shppa_"), "shp(?:at|ss|ca|pa)_[0-9a-fA-F]{16,}", "shpat_0123456789abcdef0123456789abcdef&", "shpat_name"),
-            token("sendgrid", List.of("sg."), "SG\\.[\\w-]{16,}\\.[\\w-]{16,}", "SG.aB3dE5gH7jK9mN1pQ3sT5v.W7xZ9aB1cD3eF5gH7jK9mN1pQ3sT5vW7xZ9aB1cD3eF", "SG.Singapore.node"),
-            token("twilio", List.of("sk~~~~~~~~"), "SK[0-9a-fA-F]{32}", "SK0123456789abcdef0123456789abcdef)", "SK01234567"),
-            token("openai", List.of("sk-"), "(?<![A-Za-z])sk-(?=[A-Za-z_-]{0,200}+\\d)[\\w-]{20,}", "sk-proj-aB3dE5gH7jK9mN1pQ3sT5v,", "risk-assessment-of-everything-2"),
-            token("fcm-token", List.of(":apa91b"), "(?i::APA91b)[\\w-]{20,}", "cXyZ:APA91bHPRgkFexample1234567890abcd", "map:APA91b"),
-            // Addresses with a login inside
-            token("userinfo", List.of("://"),
-                    "://([^\\s/:@\"'<>?#\\\\]{0,128}+(?::(?!\\d{1,6}+(?:[/?#\\s\"']|\\z))[^\\s\"'<>?#\\\\@]{1,256}+(?:@[^\\s\"'<>?#\\\\@/]{1,128}+(?=@))?)?)@",
-                    "amqp://jo:p%40ss/w@mq.internal:5672/", "https://a.klaviyo.com:443/api/events?to=x"),
-            token("userinfo", List.of("%3a%2f%2f", "%253a%252f"), PERCENT + "3[aA](?:" + PERCENT + "2[fF]){2}((?:[^\\s/:@\"'<>?#\\\\%]{0,128}+%(?!(?:25)*+(?:40|2[fF]))){1,24}[^\\s/:@\"'<>?#\\\\%]{0,128}+)" + PERCENT + "40",
-                    "to=redis%3A%2F%2Fjo%3Ahunter2%40cache%2F0", "to=https%3A%2F%2Fa.klaviyo.com%2Fapi"),
-            token("jdbc-login", List.of("jdbc:oracle"), "(?i:jdbc:oracle:[a-z]{1,20}:)([^\\s/@:]{1,128}/[^\\s@]{1,256})@", "jdbc:oracle:thin:scott/tiger@db:1521", "jdbc:oracle:thin:@db:1521"),
-            // Secrets by name
-            token("oauth-code", List.of("?code=", "&code=", "&?code=", "_code", "code_verifier", "%26code%3d"),
-                    "(?i:(?:[?&]|&amp;|%26)code(?:=|%3D)|(?:authorization|device)_code[\"'\\\\]*\\s*[:=]\\s*[\"'\\\\]*+|code_verifier[\"'\\\\]*\\s*[:=]\\s*[\"'\\\\]*+)([\\w.~%/+-]{6,})",
-                    "/oauth/callback?code=gH7jK9mN1pQ3&state=1", "\"code\":\"throttled\", code=429 error_code=invalid"),
-            token("option", List.of("--"), "--[a-z-]{0,24}(?:password|passwd|token|secret|secret-string|api-?key)(?:[ \\t]+|=)[\"']?([^\\s\"'-][^\\s\"']*+)",
-                    "mysql --password hunter2", "aws --secret-id klaviyo-key --token-file x"),
-            secret("signature", List.of("signature"), "(?i:(?:x-amz-|klaviyo[-_])?signature)", "Klaviyo-Signature: 5f2a9c0e", "signature verification failed"),
-            secret("secret", List.of("password", "passwd", "passphrase", "^pwd^", "secret", "token", "api_key", "apikey", "api-key", "api%5fkey", "access_key", "access-key", "accesskey",
-                            "private_key", "private-key", "privatekey", "account_key", "accountkey", "auth_key", "authkey", "session_id", "sessionid", "credential", "^sig^", "^jwt^", "^csrf", "^auth^"),
-                    "(?i:[^A-Za-z]?+(?:pwd|sig|jwt|csrf|auth)|password|passwd|passphrase|secret|token|(?:api|access|private|account|auth)(?:[_-]|%5f)?key|session_?id|credential)(?i:[_-]?(?:access|string|value)?[_-]?(?:key|string|value))?",
-                    "client_secret=s3cr3t,x&grant=1", "\"token_type\": \"bearer\", tokens=512, scope credentials:read"),
-            // Personal data that its form gives away
-            shown("email", List.of("@", "%40", "%2540", "u0040", "&?64;", "&?x40;"), Lead.LOCAL_PART,
-                    "(?:@|" + PERCENT + "40|u0040|&#64;|&#[xX]40;)(?!\\d[xX]\\.)"
-                            + "(?:[A-Za-z0-9\\x80-\\xff](?:[A-Za-z0-9\\x80-\\xff-]{0,62})\\.){1,8}[A-Za-z\\x80-\\xff][A-Za-z0-9\\x80-\\xff-]{0,62}(?<![-])",
-                    Same.ANY_CASE, "to=jo.o+x%40Example.co.uk&", "lodash@4.17.21 logo@2x.png @klaviyo"),
-            shown("phone", List.of("+#", "+(#", "%2b#", "u002b#", "&?43;#"), Lead.NONE,
-                    "(?:(?:(?<![0-9A-Za-z+/])|(?<=\\\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-fA-F]{2}))\\+|" + PERCENT + "2[bB]|\\\\*u002[bB]|&#43;)\\(?[1-9](?:(?:[ .()-]|%20){0,2}\\d){6,14}(?!\\d)",
-                    Same.DIGITS, "tel:+1 (555) 010-9999,", "2026-11-23T03:04:05+01:00 or +1500"),
-            shown("ip", List.of(".#.#", ".##.#", ".###.#"), Lead.DIGITS,
-                    "(?:(?<![\\w.-])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-fA-F]{2}))(?<!(?<!/)/)" + OCTET + "\\." + OCTET + "\\." + OCTET + "\\." + OCTET + "(?![\\w]|\\.\\d|-[a-zA-Z])(?<!127\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}|[^0-9]0\\.0\\.0\\.0|255\\.255\\.255\\.\\d{1,3})"
-                            + "(?<![vV]ersion[ =:\"]{1,4}[0-9.]{7,15})",
-                    Same.ANY_CASE, "client 203.0.113.9:443", "Chrome/120.0.0.0 v1.2.3.4 version=1.2.3.4 at 12:34:56 on 127.0.0.1"),
-            shown("ip", List.of("::", ":~~~~:", ":~~~:", "%3a%3a"), Lead.HEX_GROUPS,
-                    "(?<![\\w:.])(?=[a-fA-F:]*+\\d)(?:(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}|(?:[0-9a-fA-F]{1,4}:){2,7}:|::(?:[fF]{4}:)?(?:\\d{1,3}\\.){3}\\d{1,3}|::(?!1\\b)[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)(?![\\w:])",
-                    Same.ANY_CASE, "from 2001:db8::ff00:42:8329,", "std::add 12:34:56 00:1b:44:11:3a:b7 ::1"),
-            // Personal data by the names of Klaviyo's profile fields
-            name("first-name", List.of("first_name", "firstname", "first-name", "given_name", "givenname"), "first_name=Mary Ann, x", "the first name is missing"),
-            name("last-name", List.of("last_name", "lastname", "last-name", "surname", "family_name", "familyname"), "\\\"last_name\\\":\\\"O'Neil\\\"", "last_named"),
-            name("full-name", List.of("full_name", "fullname", "full-name", "customer_name", "customername", "contact_name"), "fullName='Jo Doe'", "full names: 3"),
-            address("address", List.of("address1", "address2", "address_1", "address_2", "address_line", "street", "addressline"), "Profile{address1=12 Main St, x=1}", "address book"),
-            name("city", List.of("^city^", "_city^"), "\"city\": \"Boston\"", "capacity=10"),
-            field("zip", List.of("^zip^", "zip_code", "zipcode", "postal_code", "postalcode", "postcode"), "zip%22%3A%2202111%22", "gzip=on"),
-            phone( List.of("phone_number", "phonenumber", "phone-number", "^phone^", "mobile_number", "mobilephone", "^mobile^"), "\"phone_number\": 15550109999", "phone is down"),
-            field("latitude", List.of("latitude", "^lat^"), "\"latitude\": 42.3601", "latency=10"),
-            field("longitude", List.of("longitude", "^lng^", "^lon^"), "longitude=-71.0589", "along: x"),
-            field("external-id", List.of("external_id", "externalid", "external-id"), "external_id=cust-20991", "external identity"),
-            field("anonymous-id", List.of("anonymous_id", "anonymousid", "anonymous-id"), "anonymousId: a-b-c", "anonymous ids"),
-            field("kx", List.of("_kx", "exchange_id"), "?_kx=h8ZkQ2.AbC123&", "_kxyz"),
-            field("birthday", List.of("birthday", "date_of_birth", "birth_date", "^dob^"), "\"birthday\":\"1980-02-29\"", "birthday flow"));
+    /** What a rule is about. Personal data may be kept with {@code --keep}, a secret never. */
+    public enum Kind { SECRET, PERSONAL }
 
-    /** Encodings, found by decoding (see {@link EncodedRuns}). */
-    static final Rule ENCODED = token("encoded", List.of(), "", "blob=eyBrZXk6IHBrX0FiMTJDZF8wMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjAxIH0", "sha384-oqVuAfXRKap7fdgcCY5uykM6R9GqQ8K8uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC");
-    /** Private keys over several lines, found before lines are looked at (see {@link PrivateKeys}). */
-    static final Rule PRIVATE_KEY = token("private-key", List.of(), "", "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIr\n-----END EC PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----");
+    /** Which differently written values are the same one, and get the same pseudonym. */
+    public enum Same { AS_WRITTEN, ANY_CASE, DIGITS }
 
-    private Rules() { }
+    /** Arithmetic that tells real numbers from others that look like them; what is checked is the form's group {@code n}. */
+    public enum Check { LUHN, IBAN }
 
-    /** The rule of that id. */
-    static Optional<Rule> named(String id) {
-        return ALL.stream().filter(rule -> rule.id().equals(id)).findFirst();
+    /** How a field's value goes on when no quotes stand around it. */
+    public enum Value {
+        /** May hold delimiters: one ends it only when a space, a quote, another delimiter or a new name follows. */
+        SECRET("[^\\s\"'<>,;&)}\\]\\\\]++(?:(?:[,;)}\\]](?![\\s\"'<>,;&)}\\]\\\\]|[\\w.$-]+[=:]|\\z)|&(?![\\w.$%\\[\\]-]*+=)"
+                + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+"),
+        /** A scheme, which stays, and what may be two words. */
+        CREDENTIALS("(?:" + Rules.SCHEME + ")?+" + SECRET.form + "(?: [\\w.~+/%-]{6,}+=*+(?![=:]))?"),
+        WORD(Rules.WORD),
+        NAME(Rules.WORD + "(?:(?: (?:v[ao]n|de[rnl]?|l[ae]|d[aiou]s?|bin|al|y|zu[rm]?))*+ [A-Z\\x80-\\xff]"
+                + "(?:[^\\s\"'<>,;&)}\\]|\\\\=:]|(?<=[A-Za-z])'(?=[A-Za-z]))*+(?![=:\"\\]])){0,4}+"),
+        ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff](?:[^\\s\"'<>,;&)}\\]|\\\\=:]*+)(?![=:\"\\]])){0,6}+"),
+        PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD),
+        /** To the line's end, such as a header with several parts. */
+        LINE("[^\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\n\"'\\\\<>{}]*+)*+");
+
+        private final String form;
+
+        Value(String form) {
+            this.form = form;
+        }
+    }
+
+    static final String SCHEME = "(?i:klaviyo-api-key|bearer|basic|token|apikey) ++";
+    private static final String WORD = "(?:[^\\s\"'<>,;&)}\\]|\\\\]|(?<=[A-Za-z])'(?=[A-Za-z]))++";
+
+    // What closes a name: plurals name lists, and numbers follow. Group kq is the quote that closes it.
+    private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+(?<kq>[\"'`])?+(?:\\](?:\\[\\])?)?+";
+    private static final String SUFFIX = "(?i:[_-]?(?:access|string|value|hash)?[_-]?(?:key|string|value))?+";
+    private static final String VALUES = "(?i:value|val|v|text|content|data|stringvalue|string_value)";
+    // What stands between a name and its value: a sign, with the value on the next line perhaps, or a tag's end, or, after a
+    // name in quotes or as a function's argument, a comma, or another field of the same object.
+    private static final String ASSIGNS = "(?:[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
+            + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
+            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?: [^<>\\n]{1,80})?>\\s*+(?!\\s|<(?!!))|;(?=[sidb]:)"
+            + "|(?<=[\"'`])[^{}<>\\n]{1,80}?(?<![A-Za-z])" + VALUES + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[\"']))";
+    // What languages put around a value.
+    private static final String WRAPS = "(?:[bBuUrRfL@&*]{1,2}(?=[\"'])|&(?=\\w)|[a-z]{1,8}\\(\\d{1,6}\\) (?=\")|[sidb]:(?:\\d{1,6}:)?"
+            + "|[A-Za-z_][\\w.:]{0,30}+ ?(?=[\\[({]{1,2}[\"'])|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sensitive|List|Set|Array|String)\\w*+ ?(?=[\\[({])"
+            + "|[A-Za-z]{1,12}+ (?=[\"'](?![,;)}\\s])))?+";
+    private static final String HOLDS = "(?:(?<c>[\\[({])|<!\\[CDATA\\[(?<v4>[^\\n]*?)\\]\\]>"
+            + "|\"(?<v1>[^\"\\\\\\n]*+(?:\\\\.[^\"\\\\\\n]*+)*+)(?:\"|(?=\\\\?\\n|\\\\?\\z))"
+            + "|'(?<v2>[^\\n]*?)(?:'(?![A-Za-z])|(?=\\r?\\n|\\z))|`(?<v3>[^`\\n]*+)|(?<v5>%s))";
+    /** What is no value, whatever the field is called. */
+    static final Pattern NOTHING = Pattern.compile(
+            "(?i)null|nil|none|undefined|true|false|n/a|-|\\*+|x{3,}|[\\[<(]?(?:redacted|filtered|masked|hidden|removed)[\\])>]?");
+
+    /**
+     * A row.
+     *
+     * @param id     begins its stand-ins ({@code email-3f9a2c}) and is counted; several rows may have one
+     * @param names  of fields, in any case; {@code pin^}: a word of its own; {@code api key}: with a dash or not; a row has these and a {@code value}, or …
+     * @param starts … what each match contains (see {@link Trigger#parse}) and its {@code form}
+     * @param form   a match; what is replaced is its group 1, else all
+     * @param back   characters before the start that belong to a match
+     * @param same   which values are the same one; personal data are so in any case
+     * @param but    whole values that are none
+     * @param takes  samples
+     * @param spares samples
+     */
+    public record Rule(String id, Kind kind, List<String> names, Optional<Value> value, List<String> starts, Optional<String> form,
+            Optional<String> back, Optional<Same> same, Optional<Check> check, Optional<Pattern> but, List<String> takes,
+            List<String> spares) {
+        /** Refuses a row that is neither by name nor by form. */
+        public Rule {
+            if (names.isEmpty() == form.isEmpty() || names.isEmpty() == value.isPresent() || form.isPresent() == starts.isEmpty()) {
+                throw new IllegalArgumentException("needs either names and value, or starts and form");
+            }
+            if (!id.matches("[a-z][a-z-]{0,30}")) {
+                throw new IllegalArgumentException("is no id: write small letters and dashes");
+            }
+        }
+
+        /** A row that stands in no table: of a known value. */
+        static Rule known(String id) {
+            return new Rule(id, Kind.SECRET, List.of(), Optional.empty(), List.of(" "), Optional.of("."), Optional.empty(),
+                    Optional.empty(), Optional.empty(), Optional.empty(), List.of(), List.of());
+        }
+
+        boolean personal() {
+            return kind == Kind.PERSONAL;
+        }
+
+        boolean named() {
+            return !names.isEmpty();
+        }
+
+        boolean none(String value) {
+            return named() && NOTHING.matcher(value).matches() || but.isPresent() && but.get().matcher(value).matches();
+        }
+
+        Same sameness() {
+            return same.orElse(personal() ? Same.ANY_CASE : Same.AS_WRITTEN);
+        }
+
+        // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
+        private Pattern compile() {
+            String whole = form.orElseGet(() -> names.stream().map(Rule::word).collect(Collectors.joining("|", "(?:", ")"))
+                    + (value.get() == Value.SECRET ? SUFFIX : "") + CLOSES + ASSIGNS + WRAPS + String.format(value.get() == Value.PHONE ? HOLDS.replace("({", "{") : HOLDS, value.get().form));
+            return Pattern.compile("(?d)" + flat(whole));
+        }
+
+        // Blanks are a dash, an underscore or nothing. A short word counts where no letter stands before it, or as a part of
+        // its own in camelCase.
+        private static String word(String name) {
+            int start = name.lastIndexOf(')') + 1;
+            String word = Stream.of(name.substring(start).replace("^", "").split(" ")).map(part -> part.replaceAll("[$.]", "\\\\$0"))
+                    .collect(Collectors.joining("[_-]?"));
+            String capital = Character.toUpperCase(name.charAt(0)) + name.substring(1, name.length() - 1);
+            return name.substring(0, start) + (name.endsWith("^")
+                    ? "(?:(?<![A-Za-z])(?i:" + word + ")|(?<=[a-z])" + capital + ")(?![A-Za-z])" : "(?i:" + word + ")");
+        }
+
+        /** What its triggers are: names may be written in three ways. */
+        private Stream<String> triggers() {
+            return !named() ? starts.stream() : names.stream().map(name -> name.substring(name.lastIndexOf(')') + 1))
+                    .flatMap(name -> Stream.of(name.replace(" ", ""), name.replace(' ', '_'), name.replace(' ', '-')).distinct());
+        }
+    }
+
+    private static final Pattern SET = Pattern.compile("\\[(\\^?)((?:[^\\]\\\\]|\\\\.)+)\\]|\\\\[wds]|\\\\.");
+
+    // To java.util.regex a set of single characters is one look at a bitmap, and ranges and classes are a chain of calls for
+    // every character: written out, the bundle's passes are three times as fast.
+    private static String flat(String form) {
+        Matcher set = SET.matcher(form);
+        StringBuilder flat = new StringBuilder();
+        while (set.find()) {
+            String found = set.group();
+            boolean simple = found.charAt(0) == '\\' && "wds".indexOf(found.charAt(1)) < 0;
+            set.appendReplacement(flat, "");
+            flat.append(simple ? found : "[" + (found.startsWith("[^") ? "^" : "")
+                    + FLAT.computeIfAbsent(found.startsWith("[") ? set.group(2) : found, Rules::members) + "]");
+        }
+        return set.appendTail(flat).toString();
+    }
+
+    private static final Map<String, String> FLAT = new java.util.concurrent.ConcurrentHashMap<>();
+
+    private static String members(String set) {
+        Pattern one = Pattern.compile("[" + set + "]");
+        StringBuilder members = new StringBuilder();
+        for (int c = 0; c < 256; c++) {
+            if (one.matcher(String.valueOf((char) c)).matches()) {
+                members.append(c < 128 && Character.isLetterOrDigit(c) ? String.valueOf((char) c) : String.format("\\x%02x", c));
+            }
+        }
+        return members.toString();
+    }
+
+    private static Rules builtIn;
+
+    private final List<Rule> all;
+    private final Pattern[] patterns;
+    private final Triggers triggers;
+
+    private Rules(List<Rule> rules) {
+        all = List.copyOf(rules);
+        patterns = new Pattern[all.size()];
+        triggers = new Triggers(all);
+    }
+
+    /** The built-in rules. */
+    public static synchronized Rules builtIn() {
+        if (builtIn == null) {
+            builtIn = new Rules(List.copyOf(Templates.builtIn().table(FILE, Rule.class).values()));
+        }
+        return builtIn;
+    }
+
+    /**
+     * A team's own rules after the built-in ones; a row of theirs takes the place of the built-in row of its name.
+     *
+     * @throws Problem for a rule that is malformed, or that fails one of its own samples
+     */
+    public static Rules of(Templates templates) {
+        Map<String, Rule> rows = new LinkedHashMap<>(Templates.builtIn().table(FILE, Rule.class));
+        Map<String, Rule> own = templates.table(FILE, Rule.class);
+        if (own.equals(rows) || templates.origin(FILE).equals(Templates.builtIn().origin(FILE))) {
+            return builtIn();
+        }
+        rows.putAll(own);
+        Rules rules = new Rules(List.copyOf(rows.values()));
+        for (String problem : rules.failures(own.values())) {
+            throw new Problem(templates.origin(FILE) + ", " + problem);
+        }
+        return rules;
+    }
+
+    /** The rows, in the table's order, which decides between rules that would begin at the same place. */
+    public List<Rule> all() {
+        return all;
+    }
+
+    /** The same without the rows of these ids. */
+    Rules without(Set<String> ids) {
+        return ids.isEmpty() ? this : new Rules(all.stream().filter(rule -> !ids.contains(rule.id)).toList());
+    }
+
+    /** The ids of what may be kept. */
+    Set<String> personal() {
+        return all.stream().filter(Rule::personal).map(Rule::id).collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    /** What is wrong with these rows, a line each: samples that are not taken, or spared, as they should be. */
+    public List<String> failures(Iterable<Rule> rows) {
+        Redactor redactor = new Redactor(Redactor.Policy.strict().by(this));
+        List<String> failures = new ArrayList<>();
+        for (Rule rule : rows) {
+            try {
+                rule.compile();
+                rule.takes.forEach(sample -> taken(rule, sample, redactor).ifPresent(failures::add));
+                rule.spares.stream().filter(sample -> !redactor.text(sample).equals(sample)).forEach(sample ->
+                        failures.add(rule.id + ": does not spare " + sample + ", which becomes " + redactor.text(sample)));
+            } catch (PatternSyntaxException e) {
+                failures.add(rule.id + ": form is no regular expression: " + e.getDescription());
+            }
+        }
+        return failures;
+    }
+
+    private static Optional<String> taken(Rule rule, String sample, Redactor redactor) {
+        String clean = redactor.text(sample.replaceAll("[«»]", ""));
+        String wanted = Pattern.compile("«.*?»", Pattern.DOTALL).splitAsStream(sample).map(Pattern::quote)
+                .collect(Collectors.joining("\"?" + rule.id + "-[0-9a-f]{6}\"?"));
+        String last = sample.endsWith("»") ? "\"?" + rule.id + "-[0-9a-f]{6}\"?" : "";
+        return clean.matches("(?s)" + wanted + last) ? Optional.empty()
+                : Optional.of(rule.id + ": does not take «these» alone: " + sample + " becomes " + clean);
+    }
+
+    /** A row's pattern, compiled when a trigger first calls for it. Two threads may do so at once: either result is good. */
+    Pattern pattern(int rule) {
+        Pattern pattern = patterns[rule];
+        if (pattern == null) {
+            pattern = all.get(rule).compile();
+            patterns[rule] = pattern;
+        }
+        return pattern;
+    }
+
+    Triggers triggers() {
+        return triggers;
+    }
+
+    /** How often the patterns are found when each is simply searched for: what the redactor's speed is measured against. */
+    public long plainly(String text) {
+        return all.stream().map(Rule::compile).map(pattern -> pattern.matcher(""))
+                .mapToLong(matcher -> text.lines().mapToLong(line -> matcher.reset(line).results().count()).sum()).sum();
+    }
+
+    /**
+     * A short sequence of byte sets that every match of a rule contains: cheap to look for, so that the rule's pattern is
+     * tried only where it may succeed.
+     *
+     * @param rule   the rule's place in its table
+     * @param sets   one set of {@link Triggers#OF classes} for each position
+     * @param rarest the second position of its rarest pair; 0 for a trigger of one position
+     */
+    record Trigger(int rule, long[] sets, int rarest) {
+        /**
+         * Reads the table's notation: {@code #} a digit, {@code ~} a hexadecimal digit, {@code ^} no letter, {@code |} neither
+         * letter nor digit, {@code *} a letter, {@code ?} anything; any other character is itself, in either case.
+         */
+        static Trigger parse(int rule, String notation) {
+            long[] sets = new long[notation.length()];
+            for (int i = 0; i < sets.length; i++) {
+                sets[i] = switch (notation.charAt(i)) {
+                    case '#' -> Triggers.DIGIT;
+                    case '~' -> Triggers.DIGIT | Triggers.set("abcdef");
+                    case '^' -> ~Triggers.LETTER;
+                    case '|' -> ~(Triggers.LETTER | Triggers.DIGIT);
+                    case '*' -> Triggers.LETTER;
+                    case '?' -> -1L;
+                    default -> Triggers.set(notation.substring(i, i + 1));
+                };
+            }
+            int rarest = sets.length == 1 ? 0 : 1;
+            for (int i = 1; i < sets.length; i++) {
+                if (weight(sets, i) < weight(sets, rarest)) {
+                    rarest = i;
+                }
+            }
+            return new Trigger(rule, sets, rarest);
+        }
+
+        // Where this tool is used one word is in every other line.
+        private static long weight(long[] sets, int second) {
+            long weight = Triggers.weight(sets[second - 1]) * Triggers.weight(sets[second]);
+            for (String pair : List.of("kl", "la", "av", "vi", "iy", "yo")) {
+                if ((sets[second - 1] & Triggers.set(pair.substring(0, 1))) != 0 && (sets[second] & Triggers.set(pair.substring(1))) != 0) {
+                    return 7 * weight;
+                }
+            }
+            return weight;
+        }
+
+        /** Whether it stands at {@code start}; what lies outside the data counts as a control character. */
+        boolean at(byte[] data, int start, int length) {
+            for (int i = sets.length - 1; i >= 0; i--) {
+                int at = start + i;
+                int c = at < 0 || at >= length ? Triggers.OF[0] : Triggers.OF[data[at] & 0xff];
+                if ((sets[i] >>> c & 1) == 0) {
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
+
+    /**
+     * All triggers, found in one pass. Bytes are folded into 64 classes, so that a set of bytes is one {@code long}; every
+     * pair of neighbouring bytes is looked up in a table of 4096 entries (8 KB, so it stays in the fastest cache), and
+     * only a pair that is the rarest of some trigger leads to a closer look.
+     */
+    static final class Triggers {
+        private static final String NAMED = "abcdefghijklmnopqrstuvwxyz0123456789@%\\&_-.:/+\"'=?$ !,;#(";
+        // How often each of these is met in logs, per thousand, roughly: triggers are looked for by their rarest pair.
+        private static final String LETTERS = "etaoinsrhldcumfpgwybvkxjqz";
+        static final byte[] OF = classes();
+        static final long DIGIT = set("0123456789");
+        static final long LETTER = set("abcdefghijklmnopqrstuvwxyz\u00ff");
+        private static final Trigger[] NONE = {};
+
+        private final short[] bucketOfPair = new short[64 * 64];
+        private final List<Trigger[]> buckets = new ArrayList<>(List.<Trigger[]>of(NONE));
+
+        Triggers(List<Rule> rules) {
+            for (int i = 0; i < rules.size(); i++) {
+                int rule = i;
+                rules.get(i).triggers().forEach(notation -> add(Trigger.parse(rule, notation)));
+            }
+        }
+
+        // Letters lose their case; punctuation that no trigger needs shares a class, as high bytes do, and controls.
+        private static byte[] classes() {
+            byte[] classes = new byte[256];
+            for (int b = 0; b < 256; b++) {
+                int named = NAMED.indexOf(Character.toLowerCase(b < 128 ? (char) b : '\0'));
+                classes[b] = (byte) (named >= 0 ? named : NAMED.length() + (b >= 128 ? 1 : b < 32 || b == 127 ? 2 : 0));
+            }
+            return classes;
+        }
+
+        static long set(String bytes) {
+            long set = 0;
+            for (byte b : bytes.getBytes(StandardCharsets.ISO_8859_1)) {
+                set |= 1L << OF[b & 0xff];
+            }
+            return set;
+        }
+
+        static long weight(long set) {
+            long weight = 0;
+            for (int c = 0; c < 64; c++) {
+                char named = c < NAMED.length() ? NAMED.charAt(c) : '\0';
+                int letter = LETTERS.indexOf(named);
+                weight += (set >>> c & 1) * (letter >= 0 ? Math.max(2, 55 - 3 * letter) : Character.isDigit(named) ? 25
+                        : named == ' ' ? 90 : "-.:/=\"_,".indexOf(named) >= 0 ? 20 : 2);
+            }
+            return weight;
+        }
+
+        // Buckets are shared by the pairs that lead to the same triggers, else an "any" would make thousands.
+        private void add(Trigger trigger) {
+            int second = trigger.rarest;
+            long left = second == 0 ? -1L : trigger.sets[second - 1];
+            short[] next = new short[buckets.size()];
+            for (int pair = 0; pair < bucketOfPair.length; pair++) {
+                if ((left >>> (pair >> 6) & trigger.sets[second] >>> (pair & 63) & 1) == 1) {
+                    int old = bucketOfPair[pair];
+                    if (next[old] == 0) {
+                        Trigger[] longer = Arrays.copyOf(buckets.get(old), buckets.get(old).length + 1);
+                        longer[longer.length - 1] = trigger;
+                        buckets.add(longer);
+                        next[old] = (short) (buckets.size() - 1);
+                    }
+                    bucketOfPair[pair] = next[old];
+                }
+            }
+        }
+
+        /** The first position from {@code at} on whose pair belongs to a trigger, or {@code to}. */
+        int next(byte[] data, int at, int to) {
+            byte[] classes = OF;
+            short[] table = bucketOfPair;
+            int previous = at > 0 ? classes[data[at - 1] & 0xff] : classes[0];
+            for (int i = at; i < to; i++) {
+                int current = classes[data[i] & 0xff];
+                if (table[previous << 6 | current] != 0) {
+                    return i;
+                }
+                previous = current;
+            }
+            return to;
+        }
+
+        /** The triggers whose rarest pair ends at {@code at}: they may stand there. */
+        Trigger[] candidates(byte[] data, int at) {
+            int previous = at > 0 ? OF[data[at - 1] & 0xff] : OF[0];
+            return buckets.get(bucketOfPair[previous << 6 | OF[data[at] & 0xff]]);
+        }
     }
 }
