@@ -36,6 +36,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.LogReader;
 import runbook.Text.Json;
 
 /** The bundle as its users make it: the real program, every source, and nothing in the archive that should not be. */
@@ -82,7 +83,7 @@ class DebugBundleTest {
         return Run.process("debug-bundle")
                 .cwd(HOME)
                 .env("KLAVIYO_PRIVATE_KEY", KEY)
-                .args("--api-url", url(), "--status-url", url(), "--timeout", "2s", "--out", out.toString())
+                .args("--api-url", url(), "--status-url", url(), "--timeout", "20s", "--out", out.toString())
                 .args(more);
     }
 
@@ -601,7 +602,9 @@ class DebugBundleTest {
         Path named = HOME.resolve("keep-unredacted-email.zip");
         String kept = log(unpack(named));
         assertTrue(kept.contains("jo@shop.example") && !kept.contains("203.0") && !kept.contains("00112233"), kept);
-        assertEquals(0, Run.run("debug-bundle", "verify", named.toString()).exit());
+        Run.Result verified = Run.run("debug-bundle", "verify", named.toString());
+        assertEquals(0, verified.exit());
+        assertTrue(verified.out().contains("kept on purpose") && !verified.out().contains("no secret found"), verified.out());
         assertEquals(2, bundle(out, "--keep", "klaviyo-key").run().exit());
     }
 
@@ -719,5 +722,135 @@ class DebugBundleTest {
             assertEquals(2, result.exit(), result.toString());
             assertTrue(result.err().lines().findFirst().orElse("").contains(option), result.toString());
         });
+    }
+
+    // ---- what the bundle says
+
+    @Test
+    void factsSummaryAndPageSayTheSame() throws Exception {
+        Path work = Files.createDirectories(HOME.resolve("facts"));
+        Path logs = Files.createDirectories(work.resolve("healthshop"));
+        StringBuilder text = new StringBuilder();
+        int[] statuses = {400, 401, 403, 404, 409, 410, 413, 422, 429, 500, 503};
+        for (int i = 0; i < statuses.length; i++) {
+            text.append(("2026-11-23T03:0" + i % 10 + ":05Z ERROR klaviyo POST /api/events status=" + statuses[i] + "\n").repeat(i + 1));
+        }
+        Files.writeString(logs.resolve("app.log"), text);
+        Files.writeString(logs.resolve("app3.json"), "{\"ts\":\"2026-11-23T03:30:00Z\",\"host\":\"a.klaviyo.com\",\"status\":503}\n");
+        String series = "{\"metric\":{\"__name__\":\"klaviyo_retry_queue_depth\",\"pod\":\"%s\"},\"values\":[[1795403000,\"%d\"]]}";
+        ANSWERS.put("/api/v1/query_range", "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":["
+                + series.formatted("one", 40) + "," + series.formatted("two", 2) + "]}}");
+        Path incident = Files.createDirectories(work.resolve("incident"));
+        Files.writeString(incident.resolve("journal.jsonl"), "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"triage\",\"event\":\"diagnosed\","
+                + "\"summary\":\"P1: Klaviyo is down\",\"data\":{\"severity\":\"P1\",\"diagnosis\":\"api-down\"}}\n");
+        Path out = work.resolve("facts.zip");
+        Run.Result result = bundle(out, "--log", logs.toString(), "--prometheus", url(), "--incident", incident.toString(),
+                "--from", "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z").env("KLAVIYO_SMTP_PASS", "hunter2hunter2")
+                .env("KLAVIYO_PIN", "4711").run();
+        Map<String, String> files = unpack(out);
+        LogReader.Facts facts = LogReader.Facts.read(files.get("facts.json").getBytes(StandardCharsets.UTF_8));
+        assertEquals("{400=1, 401=2, 403=3, 404=4, 409=5, 410=6, 413=7, 422=8, 429=9, 500=10, 503=12}",
+                facts.statuses().toString(), "both files are logs, whatever their names say");
+        assertEquals(List.of(40.0, 2.0), facts.queue().stream().map(LogReader.Facts.Queue::last).toList(), result.toString());
+        String summary = files.get("summary.md");
+        for (String told : List.of("HTTP 503: 12 calls", "together at last: 42", "POST /api/events: 66 calls, 66 failed")) {
+            assertTrue(summary.contains(told), told + " is not in " + summary);
+        }
+        assertTrue(files.get("report.html").contains(">other<"), "rare statuses stand together in the picture");
+        assertTrue(summary.lines().skip(2).findFirst().orElse("").startsWith("**P1: P1: Klaviyo is down") || summary.contains("**P1: "),
+                "the incident's verdict leads");
+        assertTrue(summary.contains("No rule finds") && result.out().contains("Lines that stayed"), result.out());
+        String variables = files.get("environment/variables.json");
+        assertTrue(variables.contains("\"KLAVIYO_SMTP_PASS\"") && variables.contains("14"), variables);
+        assertFalse(variables.contains("hunter2") || variables.contains("4711") || variables.contains("secret"), variables);
+    }
+
+    // ---- archives and folders from anybody
+
+    private static Path hostile(String what) throws IOException {
+        Path work = Tree.temporary("hostile");
+        Path file = work.resolve("bundle.zip");
+        switch (what) {
+            case "a pipe" -> assertEquals(0, Run.command("mkfifo", file.toString()).run().exit());
+            case "70,000 files" -> {
+                Map<String, String> many = new TreeMap<>();
+                for (int i = 0; i < 70_000; i++) {
+                    many.put("f" + i, "");
+                }
+                zip(file, many);
+            }
+            case "control characters" -> zip(file, Map.of("a\u001b[31m.txt", "x"));
+            case "a file as a folder" -> zip(file, Map.of("a", "x", "a/b", "y"));
+            case "names that differ in case" -> zip(file, Map.of("a.txt", "x", "A.txt", "y"));
+            case "a name too long" -> zip(file, Map.of("n".repeat(300), "x"));
+            case "a bomb" -> zip(file, Map.of("b.log", "0".repeat(30_000_000)));
+            default -> zip(file, Map.of("manifest.json", "{\"schema\":1,\"kept\":[\"secret\"],\"files\":[]}"));
+        }
+        return file;
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = ';', value = {"a pipe; 2; no regular file; 2", "70,000 files; 2; has 70000 files; 2",
+        "control characters; 42; holds control characters; 2", "a file as a folder; 42; a file's and a folder's; 2",
+        "names that differ in case; 42; is given twice; 2", "a name too long; 42; is too long; 2",
+        "a bomb; 2; unpacks to more than is allowed; 2", "a secret kept; 42; which is no personal data; 0"})
+    void aHostileArchiveIsRefusedInWords(String what, int verified, String why, int opened) throws IOException {
+        Path file = hostile(what);
+        Run.Result verify = Run.run("debug-bundle", "verify", file.toString(), "--max-size", "20MB");
+        assertEquals(verified, verify.exit(), verify.toString());
+        assertTrue((verify.out() + verify.err()).replaceAll("\\s+", " ").contains(why), verify.toString());
+        Path folder = file.resolveSibling("unpacked");
+        Run.Result open = Run.run("debug-bundle", "open", file.toString(), "--to", folder.toString(), "--max-size", "20MB", "--no-browser");
+        assertEquals(opened, open.exit(), open.toString());
+        assertEquals(opened == 0, Files.exists(folder), "nothing half unpacked stays");
+        assertFalse((verify.out() + verify.err() + open.err()).contains("\tat "), "a stack trace");
+    }
+
+    @Test
+    void aFolderIsCleanedWithItsNamesAndWithoutItsPipes() throws Exception {
+        Path work = Tree.temporary("names");
+        Path folder = Files.createDirectories(work.resolve("evidence"));
+        Files.writeString(folder.resolve("password=hunter2.log"), "klaviyo says hunter-two\n");
+        Run.command("mkfifo", folder.resolve("pipe").toString()).run();
+        Run.Result result = Run.run("debug-bundle", "redact", folder.toString(), "--out", work.resolve("clean").toString());
+        assertEquals(41, result.exit(), result.toString());
+        assertTrue(result.out().contains("no regular file"), result.out());
+        String[] names = work.resolve("clean").toFile().list();
+        assertTrue(names.length == 1 && names[0].startsWith("password=") && !names[0].contains("hunter2"), Arrays.toString(names));
+    }
+
+    @Test
+    void allIsTheOwnersUnderAnyUmaskAndLeftoversGo() throws Exception {
+        Path work = Files.createDirectories(HOME.resolve("umask"));
+        Path left = Files.createDirectories(work.resolve(".bundle-killed"));
+        Files.writeString(left.resolve("lock"), "");
+        Files.writeString(left.resolve("part-1"), "redacted");
+        Path out = work.resolve("deep/er/b.zip");
+        List<String> words = new ArrayList<>(List.of("sh", "-c", "umask 000; exec \"$@\"", "sh"));
+        words.addAll(Run.process("debug-bundle").words());
+        Path beside = work.resolve("b.zip");
+        for (Path target : List.of(beside, out)) {
+            List<String> all = new ArrayList<>(words);
+            all.addAll(List.of("--api-url", url(), "--status-url", url(), "--out", target.toString()));
+            assertEquals(0, Run.command(all.toArray(String[]::new)).run().exit());
+        }
+        assertFalse(Files.exists(left), "what a killed run left is still there");
+        List<String> open = new ArrayList<>(words);
+        open.addAll(List.of("open", out.toString(), "--to", work.resolve("unpacked").toString(), "--no-browser"));
+        assertEquals(0, Run.command(open.toArray(String[]::new)).run().exit());
+        try (Stream<Path> files = Stream.of(work.resolve("deep"), work.resolve("unpacked"), beside).flatMap(DebugBundleTest::walk)) {
+            for (Path file : files.toList()) {
+                assertEquals(Files.isDirectory(file) ? "rwx------" : "rw-------",
+                        PosixFilePermissions.toString(Files.getPosixFilePermissions(file)), file.toString());
+            }
+        }
+    }
+
+    private static Stream<Path> walk(Path root) {
+        try {
+            return Files.walk(root);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
     }
 }

@@ -170,6 +170,7 @@
 //SOURCES JournalTest.java
 //SOURCES KeyTest.java
 //SOURCES LogMaker.java
+//SOURCES LogReaderTest.java
 //SOURCES LoopbackServer.java
 //SOURCES MessageTest.java
 //SOURCES NetworkTest.java

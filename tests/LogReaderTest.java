@@ -1,0 +1,127 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import runbook.LogReader;
+import runbook.LogReader.Facts;
+
+/** What an application's log tells of its calls to Klaviyo: for triage --log, the bundle's facts.json and the postmortem. */
+class LogReaderTest {
+    private static final String AT = "2026-11-23T03:04:05Z ";
+
+    private static Facts read(String log) {
+        return read(log, "UTC");
+    }
+
+    private static Facts read(String log, String zone) {
+        LogReader reader = new LogReader(ZoneId.of(zone), null, Instant.parse("2026-11-24T00:00:00Z"), name -> "somebody", text -> text);
+        reader.read("shop-1", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)));
+        return reader.facts();
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', quoteCharacter = '~', value = {
+        "401; ERROR shop.klaviyo.Client - POST /api/events -> 401 authentication_failed",
+        "401; ERROR sync: 401 Client Error: Unauthorized for url: https://a.klaviyo.com/api/profiles",
+        "401; klaviyo_api.exceptions.UnauthorizedException: (401) Reason: Unauthorized",
+        "401; ERROR klaviyo HTTP Error 401: Unauthorized",
+        "401; ERROR klaviyo responded 401",
+        "401; ERROR klaviyo: Unauthorized: 401",
+        "401; Client error: `POST https://a.klaviyo.com/api/events` resulted in a `401 Unauthorized` response",
+        "401; klaviyo status=401 retry=2",
+        "401; {\"host\":\"a.klaviyo.com\",\"status\":401,\"path\":\"/api/events\"}",
+        "401; body={\\\"status\\\":401} from klaviyo",
+        "503; https://a.klaviyo.com:443 \"POST /api/events HTTP/1.1\" 503 None",
+        "429; ERROR POST /api/events 429 Too Many Requests",
+        "429; WARN klaviyo.Sync - 429 from a.klaviyo.com, Retry-After: 7",
+        "500; ERROR Klaviyo API request failed with status code 500",
+        "429; com.klaviyo.ApiException: Too Many Requests (429)",
+        "202; POST /api/events 202 35ms",
+        "0; klaviyo java.net.SocketTimeoutException: Read timed out"
+    })
+    void aStatusIsReadInTheFormsThatClientsWrite(int status, String line) {
+        assertEquals(Map.of(status, 1L), read(AT + line + "\n").statuses());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"connecting to a.klaviyo.com:443", "port 443 open", "port=500", "order total $401.00", "price 401 EUR",
+        "took 401 ms", "took 401ms", "order=401 paid", "order #401", "profile id 401", "returned 200 rows", "received 412 events",
+        "depth=503", "exit code 127", "duration=503 ok", "GET /api/profiles/401 queued", "customer 404 not found in cache",
+        "line 401: parse", "batch of 500 sent", "page 200 of 500", "503 items left", "latency 429ms", "response time: 401"})
+    void whatOnlyLooksLikeAStatusIsNone(String text) {
+        assertEquals(Map.of(), read(AT + "INFO klaviyo " + text + "\n").statuses());
+    }
+
+    @Test
+    void otherServicesAndRequestsToUsAreNotKlaviyosAnswers() {
+        assertEquals(Map.of(503, 1L), read(AT + "ERROR klaviyo status=503\n"
+                + AT + "ERROR GET https://other.example/api/events returned 500\n"
+                + "203.0.113.4 - - [23/Nov/2026:03:04:05 +0000] \"GET /cart HTTP/1.1\" 500 123\n").statuses());
+    }
+
+    @Test
+    void aBodyAndAStackTraceBelongToTheirCall() {
+        assertEquals(Map.of(429, 1L), read(AT + "ERROR klaviyo POST /api/events -> 429\n{\"errors\":[{\"status\":429}]}\n"
+                + "\tat shop.klaviyo.Client(status=429)\n").statuses());
+    }
+
+    @Test
+    void aRunawayLoopIsTold() {
+        String usual = IntStream.range(0, 20).mapToObj(i -> "2026-11-23T00:" + (30 + i) + ":01Z INFO shop.Profiles - POST "
+                + "https://a.klaviyo.com/api/profiles status=201").collect(Collectors.joining("\n", "", "\n"));
+        String loop = IntStream.range(0, 400).mapToObj(i -> "2026-11-23T00:" + (47 + i / 100) + ":02Z ERROR shop.sync.Worker - POST "
+                + "https://a.klaviyo.com/api/events status=429 Retry-After: " + i % 9).collect(Collectors.joining("\n", "", "\n"));
+        Facts facts = read(usual + loop);
+        Facts.Rate loudest = facts.endpoints().get(0);
+        assertEquals("POST /api/events", loudest.endpoint());
+        assertEquals(100, loudest.perMinute());
+        assertEquals(Instant.parse("2026-11-23T00:47:00Z"), loudest.since());
+        assertTrue(loudest.share() > 0.95);
+        assertEquals("shop.sync.Worker", facts.callers().get(0).name());
+        assertEquals(8, facts.waits().get(0).longestSeconds());
+        assertEquals(Instant.parse("2026-11-23T00:47:02Z"), facts.first().at());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"2026-11-23 03:04:05.250, Europe/Berlin, 2026-11-23T02:04:05.250Z, false",
+        "2026-11-23T03:04:05+02:00, UTC, 2026-11-23T01:04:05Z, true", "2026/11/23 03:04:05, UTC, 2026-11-23T03:04:05Z, false",
+        "23/Nov/2026:03:04:05 +0100, UTC, 2026-11-23T02:04:05Z, true", "Nov 23 03:04:05, UTC, 2026-11-23T03:04:05Z, false",
+        "1795402800, Asia/Tokyo, 2026-11-23T03:00:00Z, false", "2026-11-23 03:04:05 EST, UTC, 2026-11-23T08:04:05Z, true"})
+    void timesAreReadInTheirZone(String stamp, String zone, Instant at, boolean named) {
+        Facts facts = read(stamp + " klaviyo status=500\n", zone);
+        assertEquals(at, facts.first().at());
+        assertEquals(named, facts.zoneNamed());
+    }
+
+    @Test
+    void customersAreCountedByPseudonym() {
+        Facts facts = read(AT + "klaviyo status=400 email=mary@example.com\n" + AT + "klaviyo status=400 email-12ab34 +15550101234\n"
+                + AT + "klaviyo status=202 email-777777\n");
+        assertEquals(2, facts.customers().count());
+        assertEquals(List.of("somebody", "email-12ab34"), facts.customers().most().stream().map(Facts.Customer::pseudonym).toList());
+    }
+
+    @Test
+    void factsComeBackFromTheirFileAndOthersAreRefused() throws IOException {
+        Facts facts = read(AT + "ERROR klaviyo.Queue - POST /api/events status=503, queue depth=17\n");
+        assertEquals(17, facts.queue().get(0).peak());
+        assertEquals(facts, Facts.read(facts.json().getBytes(StandardCharsets.UTF_8)));
+        assertEquals(List.of(), Facts.read("{\"schema\":1,\"new\":2}".getBytes(StandardCharsets.UTF_8)).minutes());
+        for (String other : List.of("{\"schema\":7}", "[]", "null", "{\"schema\":1,\"from\":\"noon\"}", "nothing")) {
+            assertThrows(IOException.class, () -> Facts.read(other.getBytes(StandardCharsets.UTF_8)), other);
+        }
+    }
+}
