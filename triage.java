@@ -134,7 +134,7 @@ class Triage implements Callable<Integer> {
     List<String> endpoints = List.of();
 
     @Option(names = "--log", paramLabel = "FILE", order = 43,
-            description = "the application's log as it is, - for standard input: statuses, rates, a caller that runs away")
+            description = "the application's log, - for standard input: statuses, rates, a caller that runs away")
     String log;
 
     @Option(names = "--observed", paramLabel = "STATUS", split = ",", order = 44,
@@ -146,7 +146,7 @@ class Triage implements Callable<Integer> {
     String errorsQuery;
 
     @Option(names = "--accounts", paramLabel = "FILE", order = 46,
-            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command; not in a drill")
+            description = "triage many accounts: CSV or JSON with name, and where the key is: env, file or command")
     Path accounts;
 
     @Option(names = "--paged-at", paramLabel = "TIME", order = 47,
@@ -157,7 +157,7 @@ class Triage implements Callable<Integer> {
     boolean preflight;
 
     @Option(names = "--export-templates", paramLabel = "DIR", order = 49,
-            description = "write the built-in texts and tables, to start a --templates folder with, and do nothing else")
+            description = "write the built-in texts and tables, to start a --templates folder with")
     Path export;
 
     @Option(names = "--explain", order = 50, description = "show the whole decision tree with the path marked")
@@ -166,7 +166,8 @@ class Triage implements Callable<Integer> {
     @Option(names = "--curl", order = 51, description = "print the checks as curl commands, and make none")
     boolean curl;
 
-    @Option(names = "--announce", paramLabel = "WHOM", order = 52, description = "write messages: internal, external or both")
+    @Option(names = "--announce", paramLabel = "WHOM", order = 52,
+            description = "write messages: internal, external or both")
     Audience announce;
 
     @Option(names = "--lead", paramLabel = "NAME", order = 53, description = "who leads the incident")
@@ -187,7 +188,8 @@ class Triage implements Callable<Integer> {
         launcher = shared.launcher();
         if (export != null) {
             Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
-            screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString()) + " lays them over.");
+            screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
+                    + " lays them over.");
             return 0;
         }
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
@@ -242,7 +244,8 @@ class Triage implements Callable<Integer> {
         });
         Settings settings = shared.settings();
         Settings.Probing probing = settings.probing();
-        List<Endpoint> chosen = endpoints.isEmpty() ? probing.endpoints() : endpoints.stream().map(Triage::endpoint).toList();
+        List<Endpoint> chosen = endpoints.isEmpty() ? probing.endpoints() : endpoints.stream().map(Triage::endpoint)
+                .toList();
         return settings.withProbing(new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), chosen))
                 .withApp(new Settings.AppErrors(observed, errorsQuery == null ? settings.app().query() : errorsQuery));
     }
@@ -268,7 +271,8 @@ class Triage implements Callable<Integer> {
     // A drill brings a log of its own.
     private InputStream openLog() throws IOException {
         if (log == null) {
-            return shared.sandbox().map(drill -> new ByteArrayInputStream(drill.applicationLog().getBytes(StandardCharsets.UTF_8)))
+            return shared.sandbox().map(drill ->
+                    new ByteArrayInputStream(drill.applicationLog().getBytes(StandardCharsets.UTF_8)))
                     .orElse(null);
         }
         return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
@@ -295,7 +299,8 @@ class Triage implements Callable<Integer> {
             journal = open.isEmpty() ? List.of() : open.get().journal().read().events();
             return open;
         } catch (IOException e) {
-            warn("the incident folder cannot be read (" + Text.safe(Incident.why(e), 200) + "): name another with --incident");
+            warn("the incident folder cannot be read (" + Text.safe(Incident.why(e), 200)
+                    + "): name another with --incident");
             return Optional.empty();
         }
     }
@@ -316,13 +321,16 @@ class Triage implements Callable<Integer> {
             opened = !Files.exists(folder.journal().file());
             if (wrong && opened) {
                 folder.append(new Event(verdict.since().truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
-                        (pagedAt == null ? "triage found " : "paged; triage found ") + verdict.diagnosis().id(), Json.of(data)));
+                        (pagedAt == null ? "triage found " : "paged; triage found ") + verdict.diagnosis().id(),
+                                Json.of(data)));
             }
             if (lead != null) {
                 String name = Text.safe(lead, 60);
-                folder.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident", withDrill(Map.of("by", name))));
+                folder.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident",
+                        withDrill(Map.of("by", name))));
             }
-            folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), Json.of(data)));
+            folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict),
+                    Json.of(data)));
             incident = Optional.of(folder);
             String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
             folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
@@ -335,7 +343,8 @@ class Triage implements Callable<Integer> {
     }
 
     private void sayWhatIsNotJoined() throws IOException {
-        shared.besideNew().ifPresent(other -> warn("another incident is open, and not joined (an older one, or the name was "
+        shared.besideNew().ifPresent(other ->
+                warn("another incident is open, and not joined (an older one, or the name was "
                 + "mistyped): --incident " + other + " joins it"));
     }
 
@@ -346,7 +355,8 @@ class Triage implements Callable<Integer> {
             Set<String> scopes = scopes(found);
             var account = found.auth().account().get();
             try {
-                LastGood.remember(shared.host(), account.id(), account.name(), scopes, found.auth().key().orElseThrow(), found.at());
+                LastGood.remember(shared.host(), account.id(), account.name(), scopes,
+                        found.auth().key().orElseThrow(), found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
             }
@@ -354,7 +364,8 @@ class Triage implements Callable<Integer> {
     }
 
     private static Set<String> scopes(Findings found) {
-        return found.endpoints().stream().filter(probe -> probe.success().isPresent()).map(probe -> probe.endpoint().scope())
+        return found.endpoints().stream().filter(probe -> probe.success().isPresent())
+                .map(probe -> probe.endpoint().scope())
                 .filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(java.util.TreeSet::new));
     }
 
@@ -403,7 +414,8 @@ class Triage implements Callable<Integer> {
             screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
         }
         if (!verdict.others().isEmpty()) {
-            screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(one -> one.id()).collect(Collectors.joining(", ")));
+            screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(one -> one.id())
+                    .collect(Collectors.joining(", ")));
         }
         explainTree(verdict);
         screen.line();
@@ -459,7 +471,8 @@ class Triage implements Callable<Integer> {
         Mark known = verdict.exitCode() == Verdict.UNDECIDED ? Mark.SKIP : sick;
         screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
         screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
-        verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime() + "; "
+        verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime()
+                + "; "
                 + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
     }
 
@@ -474,7 +487,8 @@ class Triage implements Callable<Integer> {
     }
 
     private String drillWords() {
-        return shared.drill().map(scenario -> " (DRILL" + (screen.quiet() ? " " : "\u00a0") + scenario + ")").orElse("");
+        return shared.drill().map(scenario -> " (DRILL" + (screen.quiet() ? " " : "\u00a0") + scenario + ")")
+                .orElse("");
     }
 
     private void explainTree(Verdict verdict) {
@@ -507,7 +521,8 @@ class Triage implements Callable<Integer> {
     }
 
     private static String named(Findings found, Outcome outcome) {
-        return found.checks().stream().filter(check -> check.outcome() == outcome).map(Check::name).collect(Collectors.joining(", "));
+        return found.checks().stream().filter(check -> check.outcome() == outcome).map(Check::name)
+                .collect(Collectors.joining(", "));
     }
 
     // ---- telling people
@@ -515,7 +530,8 @@ class Triage implements Callable<Integer> {
     private void announce(Verdict verdict) {
         Templates texts = shared.templates();
         Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead).withDrill(shared.drill());
+                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS),
+                        journal).withLead(lead).withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
             draft("Internal message", message.internal(texts));
         }
@@ -538,7 +554,8 @@ class Triage implements Callable<Integer> {
     }
 
     private void post(Verdict verdict, Message message) {
-        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()));
+        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() ->
+                Slack.webhook(shared.host().environment()));
         if (webhook.isEmpty()) {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
@@ -550,7 +567,8 @@ class Triage implements Callable<Integer> {
         if (posted.accepted() && incident.isPresent()) {
             try {
                 String state = message.state().word();
-                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state, withDrill(
+                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: "
+                        + state, withDrill(
                         Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())))));
             } catch (IOException e) {
                 warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
@@ -588,15 +606,19 @@ class Triage implements Callable<Integer> {
     private int preflight(Findings findings, int wrong) {
         List<Check> all = new ArrayList<>(findings.checks());
         String scopes = String.join(", ", scopes(findings));
-        all.add(item("scopes", !scopes.isEmpty(), "seen to work: " + scopes + "; what writes is not tried, rotate-key --needs is",
+        all.add(item("scopes", !scopes.isEmpty(), "seen to work: " + scopes
+                + "; what writes is not tried, rotate-key --needs is",
                 "none was seen to work: see the key above"));
-        all.add(item("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set; nothing was posted",
+        all.add(item("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE
+                + " is set; nothing was posted",
                 "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
         Path folder = shared.incidents();
         Path existing = Files.exists(folder) ? folder : folder.toAbsolutePath().getParent();
-        all.add(item("incidents", Files.isWritable(existing), folder + " can be written", folder + " cannot be written: set "
+        all.add(item("incidents", Files.isWritable(existing), folder + " can be written", folder
+                + " cannot be written: set "
                 + "incidents in a team.properties"));
-        List.of("rotate-key", "watch", "debug-bundle", "postmortem").forEach(step -> all.add(step(step, step, "--version",
+        List.of("rotate-key", "watch", "debug-bundle", "postmortem")
+                .forEach(step -> all.add(step(step, step, "--version",
                 "fetched and built")));
         all.add(planned("stores", "rotate-key", "rotate-key.to", "set rotate-key.to and rotate-key.restart"));
         all.add(planned("logs", "debug-bundle", "debug-bundle.log", "set debug-bundle.log (or k8s, journal, …)"));
@@ -607,7 +629,8 @@ class Triage implements Callable<Integer> {
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
                 : open + " of " + all.size() + " would be missed in an incident") + drillWords());
         if (shared.json()) {
-            shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json).toList())));
+            shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
+                    .toList())));
         }
         return wrong != 0 ? wrong : open == 0 ? 0 : 14;
     }
@@ -618,7 +641,8 @@ class Triage implements Callable<Integer> {
 
     /** Has the step itself look at what it needs, as the team has set it: its dry run changes nothing. */
     private Check planned(String name, String step, String setting, String otherwise) {
-        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise + " in a team.properties")
+        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise
+                + " in a team.properties")
                 : step(name, step, "--dry-run", "found as the team has set them");
     }
 
@@ -659,7 +683,8 @@ class Triage implements Callable<Integer> {
             commands.put("app", plain + quoted(target.app().toString()));
         }
         if (target.prometheus() != null) {
-            commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
+            commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query())
+                    + " -G "
                     + quoted(target.prometheus() + "/api/v1/query"));
         }
         if (target.webhook() != null) {

@@ -73,9 +73,11 @@ public final class ApiChecks {
         private static Auth of(Key key, List<String> faults, Answer answer) {
             Symptom symptom = Symptom.of(answer);
             Optional<Account> account = symptom == Symptom.NONE ? account((Reply) answer) : Optional.empty();
-            String form = faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
+            String form = faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults)
+                    + ". Tried without that: ";
             String said = switch (symptom) {
-                case NONE -> account.map(Account::toString).orElse("authenticated") + ", key " + key.cleaned().describe();
+                case NONE -> account.map(Account::toString).orElse("authenticated") + ", key "
+                        + key.cleaned().describe();
                 case FORBIDDEN -> "the key is valid but may not read accounts (" + Symptom.describe(answer) + ")";
                 case THROTTLED -> "throttled before the key was judged: " + Symptom.describe(answer);
                 case UNAUTHORIZED -> Symptom.describe(answer) + "; key " + key.cleaned().describe();
@@ -104,9 +106,11 @@ public final class ApiChecks {
 
         private static JsonNode detail(Key key, List<String> faults, Optional<Account> account) {
             Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint", key.fingerprint()));
+            detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint",
+                    key.fingerprint()));
             detail.put("keyFaults", faults);
-            detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test)).orElse(null));
+            detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test))
+                    .orElse(null));
             return Json.of(detail);
         }
 
@@ -133,7 +137,10 @@ public final class ApiChecks {
         private static final double QUOTA = 0.03;
         private static final long APART_MILLIS = 4;
 
-        /** How many samples an endpoint's limits allow: a few percent of its minute, half of its second, and at least one. */
+        /**
+         * How many samples an endpoint's limits allow: a few percent of its minute, half of its second, and at least
+         * one.
+         */
         public static int affordable(Endpoint endpoint, int wanted) {
             int allowed = (int) Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0);
             return Math.max(1, Math.min(wanted, allowed));
@@ -141,7 +148,8 @@ public final class ApiChecks {
 
         static EndpointProbe look(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline deadline) {
             if (settings.key().isEmpty()) {
-                return new EndpointProbe(Check.skipped("endpoint:" + endpoint.name(), "needs a key"), endpoint, List.of());
+                return new EndpointProbe(Check.skipped("endpoint:" + endpoint.name(), "needs a key"), endpoint,
+                        List.of());
             }
             List<CompletableFuture<Answer>> running = new ArrayList<>();
             for (int i = 0; i < affordable(endpoint, settings.probing().samples()); i++) {
@@ -158,7 +166,8 @@ public final class ApiChecks {
             boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
             String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
             String summary = failed.isEmpty()
-                    ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms" + (slow ? ", which is slow" : "")
+                    ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
+                            + (slow ? ", which is slow" : "")
                     : failed.size() + " of " + samples.size() + " failed: " + why;
             Outcome well = slow ? Outcome.WARN : Outcome.OK;
             Outcome ill = planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
@@ -192,7 +201,8 @@ public final class ApiChecks {
 
         /** The first whole reply that succeeded. */
         public Optional<Reply> success() {
-            return samples.stream().filter(answer -> Symptom.of(answer) == Symptom.NONE).map(Reply.class::cast).findFirst();
+            return samples.stream().filter(answer -> Symptom.of(answer) == Symptom.NONE).map(Reply.class::cast)
+                    .findFirst();
         }
 
         /** Whether every sample came, and half of them slower than the threshold. */
@@ -209,7 +219,10 @@ public final class ApiChecks {
      * @param retryAfterSeconds the longest wait that a 429 asked for; empty when none did
      */
     public record RateLimits(Check check, Map<String, Window> windows, OptionalLong retryAfterSeconds) {
-        /** What a few of our own probes can use up in a minute: little left of such a window says nothing of the application. */
+        /**
+         * What a few of our own probes can use up in a minute: little left of such a window says nothing of the
+         * application.
+         */
         private static final int SMALL = 30;
 
         /** The steady window: requests allowed and left in it, and seconds until it is full again. */
@@ -247,7 +260,8 @@ public final class ApiChecks {
         }
 
         private static Window window(Reply reply) {
-            return new Window(reply.number("ratelimit-limit").getAsLong(), reply.number("ratelimit-remaining").orElse(0),
+            return new Window(reply.number("ratelimit-limit").getAsLong(), reply.number("ratelimit-remaining")
+                    .orElse(0),
                     reply.number("ratelimit-reset").orElse(0));
         }
 
@@ -283,7 +297,10 @@ public final class ApiChecks {
             return Durations.words(Duration.ofSeconds(seconds));
         }
 
-        /** The windows of which less than a tenth is left, in words: {@code profiles 3 of 750 left (full again in 12 s)}. */
+        /**
+         * The windows of which less than a tenth is left, in words: {@code profiles 3 of 750 left (full again in 12
+         * s)}.
+         */
         List<String> low() {
             return windows.entrySet().stream().filter(one -> one.getValue().low() && one.getValue().limit > SMALL)
                     .map(one -> words(one.getKey(), one.getValue())).toList();
@@ -313,8 +330,10 @@ public final class ApiChecks {
             String move = revision.equals(Revision.NEWEST) ? "" : ": move to " + Revision.NEWEST;
             String life = switch (phase) {
                 case FUTURE -> " is in the future: Klaviyo refuses it";
-                case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on " + revision.retires();
-                case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; retired on " + revision.retires() + move;
+                case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on "
+                        + revision.retires();
+                case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; retired on "
+                        + revision.retires() + move;
                 case RETIRED -> " was retired on " + revision.retires() + move;
             };
             Outcome outcome = switch (phase) {
@@ -324,7 +343,8 @@ public final class ApiChecks {
             };
             JsonNode detail = Json.of(Map.of("revision", revision, "phase", phase.name().toLowerCase(Locale.ROOT),
                     "deprecated", revision.deprecated(), "retires", revision.retires()));
-            return new RevisionCheck(new Check("revision", outcome, revision + life, 0, null, detail), Optional.of(phase));
+            return new RevisionCheck(new Check("revision", outcome, revision + life, 0, null, detail),
+                    Optional.of(phase));
         }
     }
 
@@ -334,7 +354,10 @@ public final class ApiChecks {
         NONE("ok"),
         /** 401: the key is missing, revoked or wrong. */
         UNAUTHORIZED("401 unauthorized"),
-        /** 403 that is not the content network's: a scope that the key lacks, a plan without the feature, or load that is shed. */
+        /**
+         * 403 that is not the content network's: a scope that the key lacks, a plan without the feature, or load
+         * that is shed.
+         */
         FORBIDDEN("403 forbidden"),
         /** 400 with Klaviyo's own error: the request itself is wrong. */
         INVALID("400 invalid request"),
@@ -396,9 +419,11 @@ public final class ApiChecks {
             };
         }
 
-        // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells: 404 does not mean missing.
+        // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells: 404 does not mean
+        // missing.
         private static boolean says(Reply reply, String word) {
-            return ApiError.of(reply).filter(error -> error.detail().toLowerCase(Locale.ROOT).contains(word)).isPresent();
+            return ApiError.of(reply).filter(error ->
+                    error.detail().toLowerCase(Locale.ROOT).contains(word)).isPresent();
         }
 
         /** Whether an answer is a 403 that does not say which scope is missing. */
@@ -411,7 +436,10 @@ public final class ApiChecks {
             return words;
         }
 
-        /** An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is redacted. */
+        /**
+         * An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is
+         * redacted.
+         */
         public static String describe(Answer answer) {
             if (answer instanceof Fault fault) {
                 return fault.words();
@@ -429,7 +457,8 @@ public final class ApiChecks {
                         + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("") + (reply.status() == 400
                         ? "; it refuses the request itself: look for a line break in the Authorization header" : "");
             }
-            String otherwise = reply.json().isMissingNode() ? ", " + reply.notJson() : ", JSON without the data that belongs there";
+            String otherwise = reply.json().isMissingNode() ? ", " + reply.notJson()
+                    : ", JSON without the data that belongs there";
             return http + Redactor.strict().text(ApiError.of(reply).map(error -> " " + error).orElse(otherwise));
         }
     }

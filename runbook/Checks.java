@@ -60,7 +60,8 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * Loads on another thread what the first checks need (TLS, JSON, the redactor: a fifth of a second), while the command
+     * Loads on another thread what the first checks need (TLS, JSON, the redactor: a fifth of a second), while the
+     * command
      * line is still being read. Nothing comes of it but time.
      *
      * @param tls whether the API will be asked over TLS, as far as can be told
@@ -96,14 +97,16 @@ public final class Checks implements AutoCloseable {
     /**
      * The chosen checks, once.
      *
-     * @param names some of {@link #CHOICES}, or single endpoints as {@code endpoint:profiles}; the others end as skipped
+     * @param names some of {@link #CHOICES}, or single endpoints as {@code endpoint:profiles}; the others end as
+     *              skipped
      */
     public Findings run(Set<String> names) {
         Instant at = Instant.now();
         Deadline deadline = Deadline.in(settings.probing().timeout());
         Settings chosen = chosen(names);
         // The API's answers are awaited longest: they are asked first.
-        Supplier<Probes> asked = ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http, deadline);
+        Supplier<Probes> asked = ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http,
+                deadline);
         CompletableFuture<StatusPage> status = later(() ->
                 names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
         CompletableFuture<Network> network =
@@ -160,7 +163,8 @@ public final class Checks implements AutoCloseable {
                 kept(names, "webhook", all.webhook()), kept(names, "app-errors", all.prometheus()));
         Settings.Probing probing = settings.probing();
         List<Endpoint> endpoints = probing.endpoints().stream()
-                .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList();
+                .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name()))
+                        .toList();
         return new Settings(some, settings.key(), settings.revision(),
                 new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), endpoints),
                 settings.app(), settings.drill(), settings.proxies(), settings.templates());
@@ -214,7 +218,8 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * What was known before these checks: from the incident's journal, and from the last triage that found nothing wrong.
+     * What was known before these checks: from the incident's journal, and from the last triage that found nothing
+     * wrong.
      *
      * @param replacedAt when the key that was used here was replaced by another; empty when nothing says so
      * @param lastGood   when all was well, with this key's account
@@ -250,7 +255,8 @@ public final class Checks implements AutoCloseable {
         public List<Check> checks() {
             List<Check> checks = new ArrayList<>(List.of(status.check(), network.check(), auth.check()));
             endpoints.forEach(probe -> checks.add(probe.check()));
-            checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), log.check(), webhook.check()));
+            checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), log.check(),
+                    webhook.check()));
             return checks;
         }
 
@@ -272,7 +278,8 @@ public final class Checks implements AutoCloseable {
                     boolean accounts = check == auth.check() && auth.answer() != null && auth.faults().isEmpty();
                     String text = accounts && auth.symptom() != Symptom.NONE ? Symptom.describe(auth.answer())
                             : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", "");
-                    groups.computeIfAbsent(outcome + text, key -> new Group(new ArrayList<>(), outcome, text)).names.add(name);
+                    groups.computeIfAbsent(outcome + text, key ->
+                            new Group(new ArrayList<>(), outcome, text)).names.add(name);
                 });
             }
             return List.copyOf(groups.values());
@@ -280,12 +287,14 @@ public final class Checks implements AutoCloseable {
 
         /** The same with the status page as it was read at another time. */
         public Findings with(StatusPage page) {
-            return new Findings(at, settings, page, network, auth, endpoints, limits, revision, app, errors, log, webhook, before);
+            return new Findings(at, settings, page, network, auth, endpoints, limits, revision, app, errors, log,
+                    webhook, before);
         }
 
         /** The same with what was known before. */
         public Findings with(Before known) {
-            return new Findings(at, settings, status, network, auth, endpoints, limits, revision, app, errors, log, webhook, known);
+            return new Findings(at, settings, status, network, auth, endpoints, limits, revision, app, errors, log,
+                    webhook, known);
         }
 
         /** Everything that the API answered. */
@@ -303,7 +312,8 @@ public final class Checks implements AutoCloseable {
         public Map<String, Integer> requests() {
             Map<String, Integer> requests = new LinkedHashMap<>();
             Stream.ofNullable(auth.answer()).filter(Findings::counted).forEach(answer -> requests.put("accounts", 1));
-            endpoints.stream().filter(Findings::ownRequests).forEach(probe -> probe.samples().stream().filter(Findings::counted)
+            endpoints.stream().filter(Findings::ownRequests).forEach(probe -> probe.samples().stream()
+                    .filter(Findings::counted)
                     .forEach(answer -> requests.merge(probe.endpoint().name(), 1, Integer::sum)));
             return requests;
         }
@@ -323,15 +333,18 @@ public final class Checks implements AutoCloseable {
         }
 
         /**
-         * How often each symptom came from the API. Left out, for they say nothing of the service: a webhooks 403 (which
+         * How often each symptom came from the API. Left out, for they say nothing of the service: a webhooks 403
+         * (which
          * may be the plan), an accounts 403 (the key may do without), and a 429 of the two endpoints with one request a
          * second (which our own probes can bring about).
          */
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
             Set<Symptom> unsaid = Set.of(Symptom.FORBIDDEN, Symptom.THROTTLED);
-            Stream<Symptom> own = Stream.ofNullable(auth.answer()).map(Symptom::of).filter(symptom -> !unsaid.contains(symptom));
-            Stream<Symptom> probed = endpoints.stream().filter(Findings::ownRequests).flatMap(probe -> probe.symptoms().stream()
+            Stream<Symptom> own = Stream.ofNullable(auth.answer()).map(Symptom::of)
+                    .filter(symptom -> !unsaid.contains(symptom));
+            Stream<Symptom> probed = endpoints.stream().filter(Findings::ownRequests)
+                    .flatMap(probe -> probe.symptoms().stream()
                     .filter(symptom -> probe.endpoint().burst() > 1 || !unsaid.contains(symptom)));
             Stream.concat(own, probed).forEach(symptom -> counts.merge(symptom, 1, Integer::sum));
             return counts;

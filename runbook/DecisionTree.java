@@ -36,9 +36,11 @@ import runbook.Verdict.Severity;
 public final class DecisionTree {
     /** What can be wrong, in the order in which the worse leads where two have the same severity. */
     public enum Diagnosis {
-        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED, TOKEN_EXPIRED, KEY_REPLACED,
+        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED,
+        TOKEN_EXPIRED, KEY_REPLACED,
         KEY_INVALID, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED, SERVER_ERROR,
-        KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY, WEBHOOK_DOWN, WEBHOOK_CERTIFICATE,
+        KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY, WEBHOOK_DOWN,
+        WEBHOOK_CERTIFICATE,
         REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP, KEY_MISSING, INDETERMINATE, HEALTHY;
 
         /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
@@ -57,26 +59,31 @@ public final class DecisionTree {
     private static final String PAGE = "Does status.klaviyo.com show an incident?";
     private static final Tree NOTHING = all("");
     private static final Tree NOTHING_ELSE = leaf(HEALTHY, "resolved or intermittent: monitor");
-    private static final Tree ONLY_HERE = leaf(NETWORK, "this machine cannot tell: ask another before anybody is paged");
+    private static final Tree ONLY_HERE = leaf(NETWORK,
+            "this machine cannot tell: ask another before anybody is paged");
 
     // 401 -> key revoked or rotated -> verify and rotate
     private static final Tree REFUSED_KEY = ask("What is the key?", Facts::keyKind,
-            branch("an OAuth token", leaf(P1, TOKEN_EXPIRED, "expired, or its refresh failed: nothing is to be rotated")),
+            branch("an OAuth token", leaf(P1, TOKEN_EXPIRED,
+                    "expired, or its refresh failed: nothing is to be rotated")),
             branch("unfit to be sent", leaf(P1, KEY_MALFORMED, "mend how it is stored")),
             branch("replaced since", leaf(KEY_REPLACED, "load the new one into this shell")),
             branch("fit, and refused", leaf(P1, KEY_INVALID, "key revoked or rotated: verify and rotate")));
 
-    private static final Tree MISSING_SCOPE = yesNo("Does every call fail?", found -> Facts.share(found, Symptom.FORBIDDEN) >= 1,
+    private static final Tree MISSING_SCOPE = yesNo("Does every call fail?",
+            found -> Facts.share(found, Symptom.FORBIDDEN) >= 1,
             leaf(P1, SCOPE_MISSING, "missing scope: check the key's scopes"),
             yesNo("Is it one endpoint only?", found -> Facts.forbidden(found).size() <= 1,
                     leaf(P3, SCOPE_MISSING, "missing scope: check the key's scopes"),
                     leaf(P2, SCOPE_MISSING, "missing scope: check the key's scopes")));
 
-    private static final Tree SHED = yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
+    private static final Tree SHED = yesNo("Do nearly all requests fail?",
+            found -> Facts.failingShare(found) >= NEARLY_ALL,
             leaf(P1, LOAD_SHED, "not a scope: enable fallback mode, queue, tell stakeholders"),
             leaf(P2, LOAD_SHED, "not a scope: queue and retry, also what was refused with 403"));
 
-    private static final Tree ADMITTED = yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
+    private static final Tree ADMITTED = yesNo("Do nearly all requests fail?",
+            found -> Facts.failingShare(found) >= NEARLY_ALL,
             leaf(P1, KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
             leaf(P2, KLAVIYO_DEGRADED, "retry with backoff, monitor the status page, tell stakeholders"));
 
@@ -89,9 +96,11 @@ public final class DecisionTree {
             branch("no", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
                     leaf(P1, SILENT_OUTAGE, "treat as an outage, open a ticket at Klaviyo"), SOME_FAIL)),
             branch("not seen", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
-                    leaf(P1, UNCONFIRMED_OUTAGE, "treat as an outage, look at the status page from elsewhere"), SOME_FAIL)));
+                    leaf(P1, UNCONFIRMED_OUTAGE, "treat as an outage, look at the status page from elsewhere"),
+                            SOME_FAIL)));
 
-    private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?", found -> found.log().loop().isPresent(),
+    private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?",
+            found -> found.log().loop().isPresent(),
             leaf(P2, RUNAWAY_LOOP, "stop that caller"),
             leaf(P2, RATE_LIMITED, "rate limit hit: reduce concurrency"));
 
@@ -100,7 +109,8 @@ public final class DecisionTree {
             branch("403", MISSING_SCOPE),
             branch("403 that names no scope, on most endpoints or beside 5xx",
                     ask(PAGE, Facts::page, branch("yes", ADMITTED), branch("no", SHED), branch("not seen", SHED))),
-            branch("403 from the CDN", yesNo("Is every request stopped?", found -> Facts.share(found, Symptom.CDN_BLOCK) >= 1,
+            branch("403 from the CDN", yesNo("Is every request stopped?",
+            found -> Facts.share(found, Symptom.CDN_BLOCK) >= 1,
                     leaf(P1, CDN_BLOCKED, "not a scope: our address or client is blocked"),
                     leaf(P2, CDN_BLOCKED, "not a scope: our address or client is blocked"))),
             branch("429", THROTTLED),
@@ -124,7 +134,7 @@ public final class DecisionTree {
             ask("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
                     branch("401, and the key is refused here too", REFUSED_KEY),
                     branch("401, and the key here was replaced",
-                            leaf(P1, STALE_APP_KEY, "the app may hold the old key as well: update its secret, restart it")),
+                            leaf(P1, STALE_APP_KEY, "the app may hold the old one too: update its secret, restart it")),
                     branch("401, and the key is fine here",
                             leaf(P1, STALE_APP_KEY, "the app holds an old key: update its secret, restart it")),
                     branch("401, and no key was judged here",
@@ -139,13 +149,15 @@ public final class DecisionTree {
             ask("Are webhooks arriving?", Facts::webhooks,
                     branch("no: certificate", leaf(P3, WEBHOOK_CERTIFICATE, "renew the certificate")),
                     branch("no: route", leaf(P3, WEBHOOK_DOWN, "webhook endpoint down: check the route")),
-                    branch("yes, but the certificate ends soon", leaf(P4, WEBHOOK_CERTIFICATE, "renew the certificate"))));
+                    branch("yes, but the certificate ends soon",
+                            leaf(P4, WEBHOOK_CERTIFICATE, "renew the certificate"))));
 
     private static final Tree UPKEEP = all("upkeep",
             yesNo("Is the key as it is stored fit to be sent?", found -> found.auth().faults().isEmpty(), NOTHING,
                     leaf(P1, KEY_MALFORMED, "the app sends what is stored: mend that")),
             ask("Is the API revision supported?", Facts::revision,
-                    branch("no: retired, and still answered", leaf(P3, REVISION_FALLING_FORWARD, "move to a supported revision")),
+                    branch("no: retired, and still answered",
+                            leaf(P3, REVISION_FALLING_FORWARD, "move to a supported revision")),
                     branch("no: retired", leaf(P3, REVISION_RETIRED, "move to a supported revision")),
                     branch("no: deprecated", leaf(P4, REVISION_DEPRECATED, "plan the move"))),
             yesNo("Is a tenth of each quota left?", found -> found.limits().low().isEmpty(), NOTHING,
@@ -162,10 +174,12 @@ public final class DecisionTree {
 
     private static final Tree DEGRADED = all("",
             ask(PAGE, Facts::page, branch("yes", leaf(P2, KLAVIYO_DEGRADED, "partial issue: monitor the status page"))),
-            yesNo("Is the API slow?", Facts::slow, leaf(P2, KLAVIYO_SLOW, "partial issue: retry with backoff"), NOTHING));
+            yesNo("Is the API slow?", Facts::slow, leaf(P2, KLAVIYO_SLOW, "partial issue: retry with backoff"),
+                    NOTHING));
 
     static final Tree ROOT = ask("Is Klaviyo API returning errors?", Facts::apiReturnsErrors,
-            branch("yes", all("", yesNo("Can we reach anything?", Facts::somethingIsReached, WHAT_STATUS_CODE, ONLY_HERE), OURS)),
+            branch("yes", all("", yesNo("Can we reach anything?", Facts::somethingIsReached, WHAT_STATUS_CODE,
+                    ONLY_HERE), OURS)),
             branch("no", all("", DEGRADED, OURS)),
             branch("not asked: no key", all("",
                     yesNo("Can we reach anything?", Facts::somethingIsReached, PAGE_ALONE, ONLY_HERE),
@@ -173,7 +187,8 @@ public final class DecisionTree {
             branch("could not tell", all("", OURS, leaf(INDETERMINATE, "run again in a minute"))));
 
     /**
-     * A part of the tree: a question with a branch for each answer, or questions that are all asked ({@code all}), or a leaf.
+     * A part of the tree: a question with a branch for each answer, or questions that are all asked ({@code all}), or
+     * a leaf.
      * Several answers may hold at once, and so may several leaves.
      *
      * @param words    the question, the name of the questions, or a leaf's advice
@@ -211,7 +226,8 @@ public final class DecisionTree {
     }
 
     @SafeVarargs
-    private static Tree ask(String question, Function<Findings, Set<String>> answers, Map.Entry<String, Tree>... branches) {
+    private static Tree ask(
+            String question, Function<Findings, Set<String>> answers, Map.Entry<String, Tree>... branches) {
         Map<String, Tree> ordered = new LinkedHashMap<>();
         List.of(branches).forEach(branch -> ordered.put(branch.getKey(), branch.getValue()));
         return new Tree(question, answers, ordered, null, null);
@@ -281,9 +297,13 @@ public final class DecisionTree {
             return answers;
         }
 
-        /** Whether 403s that name no scope are Klaviyo's own trouble: on most endpoints, or beside 5xx and the CDN's 52x. */
+        /**
+         * Whether 403s that name no scope are Klaviyo's own trouble: on most endpoints, or beside 5xx and the CDN's
+         * 52x.
+         */
         static boolean shedsLoad(Findings found) {
-            boolean unnamed = found.endpoints().stream().flatMap(probe -> probe.samples().stream()).anyMatch(Symptom::namesNoScope);
+            boolean unnamed = found.endpoints().stream().flatMap(probe -> probe.samples().stream())
+                    .anyMatch(Symptom::namesNoScope);
             return unnamed && (found.symptoms().containsKey(Symptom.SERVER_ERROR)
                     || found.showing(Symptom.FORBIDDEN).size() * 2 > found.endpoints().size());
         }
@@ -314,7 +334,10 @@ public final class DecisionTree {
             return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
         }
 
-        /** Whether what this machine sees of the world is its own network's doing: what else it cannot reach says nothing. */
+        /**
+         * Whether what this machine sees of the world is its own network's doing: what else it cannot reach says
+         * nothing.
+         */
         private static boolean cutOff(Findings found) {
             return !somethingIsReached(found) || !found.symptoms().isEmpty() && !klaviyoAnswers(found);
         }
@@ -353,8 +376,10 @@ public final class DecisionTree {
 
         /** One endpoint fails each time it is asked, and no other ever does. */
         static boolean oneEndpointFails(Findings found) {
-            Set<String> names = FAILURES.stream().flatMap(symptom -> found.showing(symptom).stream()).collect(Collectors.toSet());
-            return names.size() == 1 && found.endpoints().stream().filter(probe -> names.contains(probe.endpoint().name()))
+            Set<String> names = FAILURES.stream().flatMap(symptom -> found.showing(symptom).stream())
+                    .collect(Collectors.toSet());
+            return names.size() == 1 && found.endpoints().stream()
+                    .filter(probe -> names.contains(probe.endpoint().name()))
                     .allMatch(probe -> FAILURES.containsAll(probe.symptoms()));
         }
 
@@ -377,7 +402,8 @@ public final class DecisionTree {
             });
         }
 
-        // An application that Klaviyo refuses or fails is unwell because of it: no second cause, and no worse a verdict.
+        // An application that Klaviyo refuses or fails is unwell because of it: no second cause, and no worse a
+        // verdict.
         private static String unhealthy(Findings found, String otherwise) {
             if (cutOff(found)) {
                 return "not seen from here";
@@ -395,7 +421,8 @@ public final class DecisionTree {
                 boolean refused = found.symptoms().containsKey(Symptom.UNAUTHORIZED);
                 boolean replaced = refused && found.before().replacedAt().isPresent();
                 String ours = replaced ? "401, and the key here was replaced" : "401, and the key is refused here too";
-                answers.add(refused ? ours : found.keyIsAccepted() ? "401, and the key is fine here" : "401, and no key was judged here");
+                answers.add(refused ? ours : found.keyIsAccepted() ? "401, and the key is fine here"
+                        : "401, and no key was judged here");
             }
             Stream.of("429", "400", "410").filter(found::appSees).forEach(answers::add);
             // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
@@ -440,15 +467,22 @@ public final class DecisionTree {
         }
     }
 
-    /** The whole tree as lines, with {@code >} before what a path walked. A part that hangs in two places is drawn once. */
+    /**
+     * The whole tree as lines, with {@code >} before what a path walked. A part that hangs in two places is drawn
+     * once.
+     */
     static List<String> draw(List<Step> path, boolean ascii) {
         List<String> lines = new ArrayList<>();
         draw(ROOT, path, "", true, lines, Collections.newSetFromMap(new IdentityHashMap<>()));
-        return ascii ? lines.stream().map(line -> line.replace("├── ", "|-- ").replace("└── ", "`-- ").replace("│   ", "|   ")
-                .replace("→ ", "-> ")).toList() : lines;
+        return lines.stream().map(line -> ascii ? ascii(line) : line).toList();
     }
 
-    private static void draw(Tree tree, List<Step> path, String indent, boolean walked, List<String> lines, Set<Tree> drawn) {
+    private static String ascii(String line) {
+        return line.replace("├── ", "|-- ").replace("└── ", "`-- ").replace("│   ", "|   ").replace("→ ", "-> ");
+    }
+
+    private static void draw(Tree tree, List<Step> path, String indent, boolean walked, List<String> lines,
+            Set<Tree> drawn) {
         boolean again = !drawn.add(tree);
         if (tree.isLeaf()) {
             lines.add(mark(walked && path.isEmpty()) + indent + leafWords(tree));
@@ -467,7 +501,8 @@ public final class DecisionTree {
                 String line = mark(taken) + indent + (last ? "└── " : "├── ") + branch.getKey();
                 lines.add(branch.getValue().isLeaf() ? line + " " + leafWords(branch.getValue()) : line);
                 if (!branch.getValue().isLeaf()) {
-                    draw(branch.getValue(), taken ? path.subList(1, path.size()) : path, indent + (last ? "    " : "│   "), taken,
+                    draw(branch.getValue(), taken ? path.subList(1, path.size()) : path, indent
+                            + (last ? "    " : "│   "), taken,
                             lines, drawn);
                 }
             });
@@ -479,6 +514,7 @@ public final class DecisionTree {
     }
 
     private static String leafWords(Tree leaf) {
-        return "→ " + (leaf.severity == null ? "" : leaf.severity + " ") + (leaf.leaf == null ? "" : leaf.leaf.id() + ": ") + leaf.words;
+        return "→ " + (leaf.severity == null ? "" : leaf.severity + " ")
+                + (leaf.leaf == null ? "" : leaf.leaf.id() + ": ") + leaf.words;
     }
 }

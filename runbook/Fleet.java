@@ -56,7 +56,10 @@ public final class Fleet {
      * @param command a command that prints it
      */
     public record Account(String name, String env, String file, String command) {
-        /** The option that has triage read this account's key, to be pasted into a shell. A command is not shown: it may hold secrets. */
+        /**
+         * The option that has triage read this account's key, to be pasted into a shell. A command is not shown: it
+         * may hold secrets.
+         */
         public String keyOption() {
             String printed = env == null ? "COMMAND" : Text.word("printenv " + env);
             return file == null ? "--key-command " + printed : "--key-file " + Text.word(file);
@@ -138,7 +141,8 @@ public final class Fleet {
     // ---- the list of accounts
 
     /**
-     * Reads the list: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of {@code env},
+     * Reads the list: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of {@code
+     * env},
      * {@code file} and {@code command}; a key itself has no place in it.
      *
      * @throws Problem that names the entry, when the file is unreadable, no such list, or names an account twice
@@ -146,7 +150,8 @@ public final class Fleet {
     public static List<Account> read(Path file) {
         try {
             // Spreadsheets begin a file with a byte order mark.
-            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\ufeff", "").strip();
+            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\ufeff",
+                    "").strip();
             List<Account> accounts = new ArrayList<>();
             for (JsonNode entry : text.startsWith("[") ? Json.read(text) : csv(text)) {
                 accounts.add(account(entry, accounts.size() + 1));
@@ -166,7 +171,8 @@ public final class Fleet {
     }
 
     private static Account account(JsonNode entry, int number) {
-        Account account = new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"), field(entry, "command"));
+        Account account = new Account(field(entry, "name"), field(entry, "env"), field(entry, "file"),
+                field(entry, "command"));
         long sources = Stream.of(account.env, account.file, account.command).filter(Objects::nonNull).count();
         if (account.name == null || sources != 1) {
             throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");

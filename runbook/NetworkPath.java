@@ -44,7 +44,8 @@ import runbook.Text.Json;
  * @param chain         the certificates that the server showed, its own first, also when they were not accepted
  * @param fault         what broke it, or empty
  */
-public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis, long tlsMillis,
+public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis,
+        long tlsMillis,
                    List<X509Certificate> chain, Optional<Fault> fault) {
     /** When the server's certificate expires; empty without TLS. */
     public Optional<Instant> expires() {
@@ -53,7 +54,8 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
 
     /** The phases in words: {@code DNS 3 ms, connect 12 ms, TLS 25 ms}. */
     public String timing() {
-        List<String> phases = Stream.of(phase("DNS", dnsMillis), phase("connect", connectMillis), phase("TLS", tlsMillis))
+        List<String> phases = Stream.of(phase("DNS", dnsMillis), phase("connect", connectMillis),
+                phase("TLS", tlsMillis))
                 .flatMap(Optional::stream).toList();
         return String.join(", ", phases) + proxy.map(name -> " through proxy " + name).orElse("");
     }
@@ -107,7 +109,8 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             } catch (TimeoutException e) {
                 fault = fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
             }
-            return new NetworkPath(proxy.map(Walk::named), addresses, dnsMillis, connectMillis, tlsMillis, chain(), fault);
+            return new NetworkPath(proxy.map(Walk::named), addresses, dnsMillis, connectMillis, tlsMillis, chain(),
+                    fault);
         }
 
         private static String named(URI proxy) {
@@ -166,7 +169,8 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                     return refused;
                 }
                 start = System.nanoTime();
-                SSLSocket tls = (SSLSocket) Http.trusting(shown).getSocketFactory().createSocket(socket, uri.getHost(), port(), true);
+                SSLSocket tls = (SSLSocket) Http.trusting(shown).getSocketFactory().createSocket(socket, uri.getHost(),
+                        port(), true);
                 SSLParameters parameters = tls.getSSLParameters();
                 parameters.setEndpointIdentificationAlgorithm("HTTPS");
                 tls.setSSLParameters(parameters);
@@ -246,11 +250,13 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             long start = System.nanoTime();
             NetworkPath path = NetworkPath.to(settings.target().api(), settings.proxies(), deadline);
             long millis = Duration.ofNanos(System.nanoTime() - start).toMillis();
-            return new Network(new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))), path);
+            return new Network(new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))),
+                    path);
         }
 
         static Network skipped() {
-            return new Network(Check.skipped("network", "not asked for"), new NetworkPath(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
+            return new Network(Check.skipped("network", "not asked for"),
+                    new NetworkPath(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
         }
 
         private static Outcome outcome(NetworkPath path) {
@@ -275,7 +281,8 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             return path.expires().map(end -> {
                 Duration left = Duration.between(Instant.now(), end);
                 String day = end.toString().substring(0, 10);
-                return left.isNegative() ? ", certificate expired " + day + " (" + Durations.words(left.negated()) + " ago)"
+                return left.isNegative() ? ", certificate expired " + day + " (" + Durations.words(left.negated())
+                        + " ago)"
                         : ", certificate until " + day + " (" + Text.count(left.toDays(), "day") + ")";
             }).orElse("");
         }

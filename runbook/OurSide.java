@@ -32,15 +32,18 @@ import runbook.Prometheus.Result;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
-/** Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to. */
+/**
+ * Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers
+ * to.
+ */
 public final class OurSide {
     /** What to do about a status that the application gets and that is no incident by itself. */
     static final Map<String, String> ADVICE = Map.of(
-            "409", "409 duplicate_profile: the profile is there already, its id in meta.duplicate_profile_id: PATCH that one, it "
-                    + "counts as done",
+            "409", "409 duplicate_profile: it is there already, its id in meta.duplicate_profile_id: PATCH that one, "
+                    + "it counts as done",
             "413", "413: one request is too large: split the batch, and look for a profile over the size limit in it",
-            "202", "202 says accepted, not processed: events of one profile and metric with the same unique_id are dropped, and it "
-                    + "defaults to the second: send a unique_id of your own");
+            "202", "202 says accepted, not processed: of events of a profile with the same unique_id one is kept, "
+                    + "and it defaults to the second: send a unique_id of your own");
 
     private OurSide() { }
 
@@ -56,14 +59,17 @@ public final class OurSide {
 
         /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
         private static final Map<State, Pattern> WORDS = Map.of(
-                State.HEALTHY, Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
+                State.HEALTHY,
+                Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
                 State.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"),
-                State.DOWN, Pattern.compile("(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"));
+                State.DOWN, Pattern.compile(
+                        "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"));
 
         static AppHealth look(Settings settings, Http http, Deadline deadline) {
             if (settings.target().app() == null) {
                 return new AppHealth(
-                        Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"), State.NOT_ASKED);
+                        Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"),
+                                State.NOT_ASKED);
             }
             Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
             return answer instanceof Fault fault
@@ -92,7 +98,8 @@ public final class OurSide {
             return new AppHealth(new Check("app", outcome, summary, reply.millis(), reply.status(), detail), state);
         }
 
-        // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be JSON.
+        // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be
+        // JSON.
         private static boolean garbled(Reply reply) {
             boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
             return reply.json().isMissingNode()
@@ -106,7 +113,8 @@ public final class OurSide {
     }
 
     /**
-     * The errors that our application gets from Klaviyo: counted by Prometheus, or told by somebody ({@code --observed}).
+     * The errors that our application gets from Klaviyo: counted by Prometheus, or told by somebody ({@code
+     * --observed}).
      *
      * @param check    as one line
      * @param state    whether anything is known
@@ -120,7 +128,10 @@ public final class OurSide {
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
         private static final List<String> LABELS = List.of("status", "status_code", "code", "http_status");
 
-        /** No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors at all. */
+        /**
+         * No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors
+         * at all.
+         */
         private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
         /** 5xx, and what clients count when no answer came. */
         private static final Pattern SERVER = Pattern.compile("(?i)5\\d\\d|5xx|0+|.*time.?out.*");
@@ -135,7 +146,8 @@ public final class OurSide {
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
             if (settings.target().prometheus() == null) {
                 return told.isEmpty()
-                        ? new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed with "
+                        ? new AppErrors(Check.skipped("app-errors",
+                                "unknown: give --prometheus, --log FILE, or --observed with "
                                 + "the statuses in the application's log"), State.NOT_ASKED, told)
                         : known(told, Map.of(), 0, null);
             }
@@ -152,7 +164,8 @@ public final class OurSide {
             Map<String, Long> over = new TreeMap<>();
             if (!counted.isEmpty() && query.contains(WINDOW)) {
                 Result lately = prometheus.instant(query.replace(WINDOW, LATELY));
-                // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0 is over.
+                // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0
+                // is over.
                 Map<String, Long> still = lately.ok() ? count(lately, query) : counted;
                 counted.forEach((status, errors) -> {
                     if (errors > 0 && still.getOrDefault(status, 1L) == 0) {
@@ -171,10 +184,12 @@ public final class OurSide {
         // By what the query groups by, else by what exporters commonly call a status.
         private static Map<String, Long> count(Result result, String query) {
             Matcher by = GROUPED_BY.matcher(query);
-            List<String> names = Stream.concat(Stream.ofNullable(by.find() ? by.group(1) : null), LABELS.stream()).toList();
+            List<String> names = Stream.concat(Stream.ofNullable(by.find() ? by.group(1) : null), LABELS.stream())
+                    .toList();
             Map<String, Long> counts = new TreeMap<>();
             for (Prometheus.Series series : result.series()) {
-                String status = names.stream().filter(series.labels()::containsKey).findFirst().map(series.labels()::get)
+                String status = names.stream().filter(series.labels()::containsKey).findFirst()
+                        .map(series.labels()::get)
                         .orElse(UNLABELLED);
                 // increase() extrapolates: half an error is none.
                 counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
@@ -188,7 +203,8 @@ public final class OurSide {
                     : "the application gets " + words(byStatus))
                     + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over));
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
-            return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary, millis, http,
+            return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary, millis,
+                    http,
                     Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
         }
 
@@ -197,12 +213,14 @@ public final class OurSide {
         }
 
         static String words(Map<String, Long> byStatus) {
-            return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey()) + (one.getValue() > 0 ? " × " + one.getValue() : ""))
+            return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
+                    + (one.getValue() > 0 ? " × " + one.getValue() : ""))
                     .collect(Collectors.joining(", "));
         }
 
         private static AppErrors unlabelled(Result result, Map<String, Long> told) {
-            List<String> there = result.series().stream().flatMap(series -> series.labels().keySet().stream()).distinct().limit(6)
+            List<String> there = result.series().stream().flatMap(series -> series.labels().keySet().stream())
+                    .distinct().limit(6)
                     .toList();
             return unavailable(result, told, "the query's series have no label that holds a status, but "
                     + (there.isEmpty() ? "none at all" : String.join(", ", there))
@@ -215,7 +233,8 @@ public final class OurSide {
         }
 
         private static AppErrors unavailable(Result result, Map<String, Long> told, String summary) {
-            Check check = new Check("app-errors", Outcome.WARN, summary, result.answer().millis(), Check.status(result.answer()),
+            Check check = new Check("app-errors", Outcome.WARN, summary, result.answer().millis(),
+                    Check.status(result.answer()),
                     Json.of(Map.of("byStatus", told)));
             return new AppErrors(check, State.UNAVAILABLE, told);
         }
@@ -250,7 +269,8 @@ public final class OurSide {
 
         static AppLog look(InputStream log) {
             long start = System.nanoTime();
-            LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(), text -> text, Redactor.strict()::text);
+            LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(), text -> text,
+                    Redactor.strict()::text);
             reader.read("log", log);
             return of(reader.facts(), Duration.ofNanos(System.nanoTime() - start).toMillis());
         }
@@ -272,30 +292,36 @@ public final class OurSide {
                     .map(rate -> rate(rate) + caller(facts));
             List<String> said = new ArrayList<>();
             said.add(String.format(Locale.ROOT, "%,d lines", facts.lines()));
-            said.add(lately.isEmpty() ? "the application gets no errors from Klaviyo" : "the application gets " + AppErrors.words(lately));
+            said.add(lately.isEmpty() ? "the application gets no errors from Klaviyo" : "the application gets "
+                    + AppErrors.words(lately));
             if (facts.first() != null && facts.first().at() != null) {
                 said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
             }
-            loop.or(() -> rates.stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst().map(AppLog::rate)).ifPresent(said::add);
+            loop.or(() -> rates.stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
+                    .map(AppLog::rate)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             boolean fine = AppErrors.harmless(lately) && loop.isEmpty();
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", lately);
             detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
-            detail.put("endpoints", rates.stream().limit(10).map(rate -> Map.of("endpoint", rate.endpoint(), "calls", rate.calls(),
+            detail.put("endpoints", rates.stream().limit(10).map(rate ->
+                    Map.of("endpoint", rate.endpoint(), "calls", rate.calls(),
                     "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
             detail.put("loop", loop.orElse(null));
             boolean calls = !facts.minutes().isEmpty();
             String summary = calls ? String.join("; ", said) : "no call to Klaviyo in its " + said.get(0);
             Outcome outcome = fine ? Outcome.OK : Outcome.FAIL;
-            return new AppLog(new Check("app-log", calls ? outcome : Outcome.WARN, summary, millis, null, Json.of(detail)), lately, loop);
+            return new AppLog(new Check("app-log", calls ? outcome : Outcome.WARN, summary, millis, null,
+                    Json.of(detail)), lately, loop);
         }
 
         private static String rate(LogReader.Facts.Rate rate) {
             long limit = limit(rate);
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
-                    limit == Long.MAX_VALUE || rate.perMinute() <= limit ? "" : String.format(Locale.ROOT, " (limit %,d)", limit),
-                    Math.round(rate.share() * 100), rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11));
+                    limit == Long.MAX_VALUE || rate.perMinute() <= limit ? ""
+                            : String.format(Locale.ROOT, " (limit %,d)", limit),
+                    Math.round(rate.share() * 100), rate.since() == null ? "" : ", since "
+                            + Verdict.minute(rate.since()).substring(11));
         }
 
         private static String caller(LogReader.Facts facts) {
@@ -324,7 +350,8 @@ public final class OurSide {
             URI route = settings.target().webhook();
             if (route == null) {
                 return new Webhook(
-                        Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"), State.NOT_ASKED);
+                        Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"),
+                                State.NOT_ASKED);
             }
             long start = System.nanoTime();
             NetworkPath path = NetworkPath.to(route, settings.proxies(), deadline);
@@ -341,8 +368,10 @@ public final class OurSide {
             State live = Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE;
             State state = isLive(reply) ? live : State.DOWN;
             Webhook webhook =
-                    of(state, "HTTP " + reply.status() + says(reply) + Network.expiry(path), start, reply.status(), path);
-            return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN, "", webhook.check.detail()) : webhook;
+                    of(state, "HTTP " + reply.status() + says(reply) + Network.expiry(path), start, reply.status(),
+                            path);
+            return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN, "", webhook.check.detail())
+                    : webhook;
         }
 
         // A redirect is no delivery: nothing says that Klaviyo would follow one.
@@ -365,7 +394,8 @@ public final class OurSide {
             return reply.status() == 200 && reply.html();
         }
 
-        // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST worth it.
+        // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an
+        // empty POST worth it.
         private static Answer ask(URI route, Http http, Deadline deadline) {
             Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
             return answer instanceof Reply reply && (reply.status() == 404 || reply.status() / 100 == 3)
@@ -379,12 +409,14 @@ public final class OurSide {
                 case CERTIFICATE_EXPIRES_SOON -> Outcome.WARN;
                 case CERTIFICATE, DOWN, DISABLED -> Outcome.FAIL;
             };
-            return new Webhook(new Check("webhook", outcome, summary, Duration.ofNanos(System.nanoTime() - start).toMillis(),
+            return new Webhook(new Check("webhook", outcome, summary,
+                    Duration.ofNanos(System.nanoTime() - start).toMillis(),
                     status, Json.of(Network.detail(path))), state);
         }
 
         private Webhook with(Outcome outcome, String more, JsonNode detail) {
-            return new Webhook(new Check(check.name(), outcome, check.summary() + more, check.millis(), check.http(), detail), state);
+            return new Webhook(new Check(check.name(), outcome, check.summary() + more, check.millis(), check.http(),
+                    detail), state);
         }
 
         /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */

@@ -68,12 +68,14 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
      * @param impact   none, minor, major or critical; may be empty
      * @param url      its own page; may be empty
      * @param started  when the vendor says it began; null when it does not
-     * @param posted   when the vendor first wrote about it: later than {@code started} where that was backdated; may be null
+     * @param posted   when the vendor first wrote about it: later than {@code started} where that was backdated; may
+     *                 be null
      * @param resolved when it ended; null while it lasts, or when not told
      * @param updates  newest first
      * @param matters  whether it touches a component that matters, or names none
      */
-    public record Incident(String id, String name, String status, String impact, String url, Instant started, Instant posted,
+    public record Incident(String id, String name, String status, String impact, String url, Instant started,
+            Instant posted,
                            Instant resolved, List<Update> updates, boolean matters) {
         /** When the newest update was written; null when unknown. */
         public Instant updated() {
@@ -120,7 +122,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         URI page = settings.target().status();
         CompletableFuture<Answer> json = CompletableFuture.supplyAsync(
                 () -> http.get(URI.create(page + "/api/v2/summary.json"), Map.of(), deadline.left()), pool);
-        if (comesBy(json, deadline.left().dividedBy(2)) && (fromJson(json.join()).isPresent() || unreached(json.join()))) {
+        if (comesBy(json, deadline.left().dividedBy(2)) && (fromJson(json.join()).isPresent()
+                || unreached(json.join()))) {
             return fromJson(json.join()).orElseGet(() -> unreachable(json.join()));
         }
         // JSON that hangs must not cost the feed its chance; should it come after all, it tells more.
@@ -160,7 +163,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         String why = json instanceof Reply reply
                 ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "")
                 : ((Http.Fault) json).words();
-        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why + "; " + ADVICE, json.millis(),
+        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why + "; " + ADVICE,
+                json.millis(),
                 Check.status(json), Json.object()));
     }
 
@@ -180,7 +184,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 components.put(text(component, "name", "", 60), status);
             }
         }
-        List<Incident> open = incidents(page).stream().filter(incident -> !OVER.matcher(incident.status).matches()).toList();
+        List<Incident> open = incidents(page).stream().filter(incident -> !OVER.matcher(incident.status).matches())
+                .toList();
         List<String> maintenance = new ArrayList<>();
         for (JsonNode planned : page.path("scheduled_maintenances")) {
             if (Pattern.matches("in_progress|verifying", planned.path("status").asText())) {
@@ -215,12 +220,14 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 components.put(safe(name.text(), 60), safe(component.attr("data-component-status"), 40));
             }
         });
-        return Optional.of(of(Source.HTML, overall == null ? "open incident" : safe(overall.text(), 80), components, open,
+        return Optional.of(of(Source.HTML, overall == null ? "open incident" : safe(overall.text(), 80), components,
+                open,
                 List.of(), reply));
     }
 
     /** Puts what was read into one line. */
-    private static StatusPage of(Source source, String overall, Map<String, String> components, List<Incident> incidents,
+    private static StatusPage of(Source source, String overall, Map<String, String> components,
+            List<Incident> incidents,
                                  List<String> maintenance, Reply reply) {
         List<String> said = new ArrayList<>();
         said.add(overall + switch (source) {
@@ -233,7 +240,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 + (incident.impact.isEmpty() ? "" : ", " + incident.impact) + ")"
                 + (incident.update().isEmpty() ? "" : ": " + Text.safe(incident.update(), 240))));
         maintenance.forEach(name -> said.add("maintenance under way: " + name));
-        var detail = Json.of(Map.of("source", source.name().toLowerCase(Locale.ROOT), "overall", overall, "components", components,
+        var detail = Json.of(Map.of("source", source.name().toLowerCase(Locale.ROOT), "overall", overall, "components",
+                components,
                 "maintenance", maintenance, "incidents", incidents.stream().map(Incident::json).toList()));
         StatusPage page = new StatusPage(null, source, overall, components, incidents, maintenance);
         Outcome well = source == Source.JSON && !page.underMaintenance() ? Outcome.OK : Outcome.WARN;
@@ -309,14 +317,16 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         }
         updates.sort(Comparator.comparing(Update::at, Comparator.nullsLast(Comparator.reverseOrder())));
         if (updates.isEmpty() && node.hasNonNull("update")) {
-            updates.add(new Update("", time(node, "updatedAt"), text(node, "status", "", 30), text(node, "update", "", LONGEST_BODY)));
+            updates.add(new Update("", time(node, "updatedAt"), text(node, "status", "", 30),
+                    text(node, "update", "", LONGEST_BODY)));
         }
         Instant first = updates.isEmpty() ? null : updates.get(updates.size() - 1).at;
         Instant created = time(node, "created_at", "createdAt", "postedAt");
         Instant posted = created == null ? first : created;
         Instant started = time(node, "started_at", "startedAt");
         JsonNode touched = node.path("components");
-        boolean matters = touched.isEmpty() || StreamSupport.stream(touched.spliterator(), false).anyMatch(StatusPage::matters);
+        boolean matters = touched.isEmpty() || StreamSupport.stream(touched.spliterator(), false)
+                .anyMatch(StatusPage::matters);
         return new Incident(text(node, "id", "", 60), text(node, "name", "unnamed incident", 100),
                 text(node, "status", "unknown", 30), text(node, "impact", "", 20), text(node, "shortlink", "", 200),
                 started == null ? posted : started, posted, time(node, "resolved_at", "resolvedAt"), updates,
@@ -330,7 +340,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                         .filter(Objects::nonNull).toList());
     }
 
-    // Statuspage writes updates newest first: <p><small>Nov 23, 03:24 EST</small><br><strong>Investigating</strong> - words</p>.
+    // Statuspage writes updates newest first: <p><small>Nov 23, 03:24 EST</small><br><strong>Investigating</strong> -
+    // words</p>.
     private static Incident item(Element item) {
         Instant published = published(child(item, "pubDate", "updated", "published"));
         LocalDate day = LocalDate.ofInstant(published == null ? Instant.now() : published, ZoneOffset.UTC);
@@ -350,7 +361,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         String url = link == null ? "" : safe(link.hasAttr("href") ? link.attr("href") : link.wholeText().strip(), 200);
         Instant first = updates.get(updates.size() - 1).at;
         Instant end = OVER.matcher(updates.get(0).status).matches() ? updates.get(0).at : null;
-        return new Incident(Text.safe(url, 100), safe(child(item, "title"), 100), updates.get(0).status, "", url, first, first, end,
+        return new Incident(Text.safe(url, 100), safe(child(item, "title"), 100), updates.get(0).status, "", url,
+                first, first, end,
                 updates, true);
     }
 
@@ -359,9 +371,11 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         Element update = box.selectFirst(".update");
         Element status = update == null ? null : update.selectFirst("strong");
         String word = status == null ? "unknown" : safe(status.text(), 30).toLowerCase(Locale.ROOT);
-        List<Update> updates = update == null ? List.of() : List.of(new Update("", null, word, safe(update.text(), LONGEST_BODY)));
+        List<Update> updates = update == null ? List.of() : List.of(new Update("", null, word,
+                safe(update.text(), LONGEST_BODY)));
         String url = title == null ? "" : safe(title.attr("href"), 100);
-        return new Incident(url, title == null ? "unnamed incident" : safe(title.text(), 100), word, "", url, null, null, null,
+        return new Incident(url, title == null ? "unnamed incident" : safe(title.text(), 100), word, "", url, null,
+                null, null,
                 updates, true);
     }
 
@@ -387,7 +401,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
 
     /** The first of these fields that is an instant, with any offset; null where none is, for the page is not ours. */
     private static Instant time(JsonNode node, String... names) {
-        return Stream.of(names).map(name -> node.path(name).asText()).map(StatusPage::published).filter(Objects::nonNull)
+        return Stream.of(names).map(name -> node.path(name).asText()).map(StatusPage::published)
+                .filter(Objects::nonNull)
                 .findFirst().orElse(null);
     }
 

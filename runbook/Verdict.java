@@ -31,7 +31,8 @@ import runbook.Message.Wording;
 import runbook.Text.Json;
 
 /**
- * What is broken, how bad, and how that was found: the decision tree's leaves over what was found, the worst one leading.
+ * What is broken, how bad, and how that was found: the decision tree's leaves over what was found, the worst one
+ * leading.
  *
  * @param findings what it rests on
  * @param since    since when it has been this bad, or worse: the checkup's beginning, unless an incident is older
@@ -134,7 +135,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         }
         List<Case> worstFirst = holding.values().stream()
                 .sorted(Comparator.comparingInt(Case::rank).thenComparing(Case::diagnosis)).toList();
-        return new Verdict(findings, findings.at(), worstFirst.get(0), worstFirst.subList(1, worstFirst.size()), wording);
+        return new Verdict(findings, findings.at(), worstFirst.get(0), worstFirst.subList(1, worstFirst.size()),
+                wording);
     }
 
     /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
@@ -147,7 +149,9 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         return paged.isBefore(since) ? new Verdict(findings, paged, lead, others, wording) : this;
     }
 
-    /** The same verdict as part of an incident: the time to respond counts from when it was first this bad, or worse. */
+    /**
+     * The same verdict as part of an incident: the time to respond counts from when it was first this bad, or worse.
+     */
     public Verdict in(List<Event> incident) {
         Instant first = lead.severity == null ? since : Incident.State.of(incident).since(lead.severity.name(), since);
         return new Verdict(findings, first, lead, others, wording);
@@ -215,7 +219,10 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         return severity().map(level -> level.respondBy(since).truncatedTo(ChronoUnit.SECONDS));
     }
 
-    /** What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for. */
+    /**
+     * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask
+     * for.
+     */
     public List<Action> actions(Launcher launcher) {
         Map<String, Object> values = new Values(findings).all();
         List<Action> actions = new ArrayList<>();
@@ -223,7 +230,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             if (next.when().map(name -> !values.getOrDefault(name, "").equals("")).orElse(true)) {
                 String own = next.run().map(run -> run.fill(values)).orElse("");
                 String command = next.command().map(text -> text.fill(values)).orElse(own.isEmpty() ? null
-                        : launcher.line(own.split(" ")[0], own.contains(" ") ? own.substring(own.indexOf(' ') + 1) : ""));
+                        : launcher.line(own.split(" ")[0], own.contains(" ") ? own.substring(own.indexOf(' ') + 1)
+                                : ""));
                 actions.add(new Action(next.text().fill(values), command));
             }
         }
@@ -296,7 +304,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             String sent = found.settings().revision();
             boolean newest = sent.equals(Revision.NEWEST.toString());
             List<String> forbidden = Facts.forbidden(found);
-            String lost = forbidden.stream().map(Klaviyo.Endpoint::named).flatMap(Optional::stream).map(Klaviyo.Endpoint::scope)
+            String lost = forbidden.stream().map(Klaviyo.Endpoint::named).flatMap(Optional::stream)
+                    .map(Klaviyo.Endpoint::scope)
                     .filter(found.before().scopes()::contains).collect(Collectors.joining(", "));
             values.put("probed", found.symptoms().isEmpty() ? "" : "yes");
             values.put("failed", failed ? "yes" : "");
@@ -307,12 +316,14 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             values.put("network", found.network().path().fault().map(Http.Fault::words).orElseGet(this::foreign));
             values.put("issuer", found.network().path().interceptedBy().orElse(""));
             values.put("keyFaults", String.join("; ", found.auth().faults()));
-            values.put("authError", found.auth().answer() == null ? "HTTP 401" : Symptom.describe(found.auth().answer()));
+            values.put("authError", found.auth().answer() == null ? "HTTP 401"
+                    : Symptom.describe(found.auth().answer()));
             values.put("owner", found.before().account());
             values.put("lastGood", found.before().lastGood().map(Verdict::minute).orElse(""));
             values.put("replacedAt", found.before().replacedAt().map(Verdict::minute).orElse(""));
             values.put("lost", lost);
-            values.put("never", !forbidden.isEmpty() && lost.isEmpty() && found.before().lastGood().isPresent() ? "yes" : "");
+            values.put("never", !forbidden.isEmpty() && lost.isEmpty() && found.before().lastGood().isPresent() ? "yes"
+                    : "");
             values.put("forbidden", String.join(", ", forbidden));
             values.put("invalid", String.join(", ", found.showing(Symptom.INVALID)));
             values.put("blocked", percent(Facts.share(found, Symptom.CDN_BLOCK)));
@@ -330,7 +341,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
             values.put("newest", Revision.NEWEST.toString());
             values.put("sentNewest", newest ? sent : "");
             values.put("older", newest ? "" : sent);
-            values.put("gap", Facts.pageIsSeen(found) ? found.errors().check().summary() : found.status().check().summary());
+            values.put("gap", Facts.pageIsSeen(found) ? found.errors().check().summary()
+                    : found.status().check().summary());
         }
 
         // A drill's sandbox is gone by the time that somebody pastes a command.
@@ -376,7 +388,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
         private String slow() {
             return found.endpoints().stream().filter(probe -> probe.slow())
-                    .map(probe -> probe.endpoint().name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", "));
+                    .map(probe -> probe.endpoint().name() + " " + probe.check().millis() + " ms")
+                            .collect(Collectors.joining(", "));
         }
 
         private String failing() {
