@@ -92,6 +92,11 @@ public final class ControlledSandbox extends Sandbox {
         return klaviyo.bySecret.get(key).id;
     }
 
+    /** What a key may do. */
+    public Set<String> scopes(String key) {
+        return klaviyo.bySecret.get(key).scopes;
+    }
+
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
         klaviyo.bySecret.get(key).scopes = Set.copyOf(scopes);
