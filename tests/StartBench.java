@@ -69,15 +69,19 @@ final class StartBench {
     private static long start(FileServer server, Path jbangDir, String alias, List<String> arguments) {
         String words = Stream.concat(Stream.of(alias + "@" + server.url("jbang-catalog.json")), arguments.stream())
                 .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
-        Run cli = Run.command("sh", "-c", "command=$('" + Run.JAVA + "' -cp '" + jar() + "' dev.jbang.Main --quiet " + words
-                        + "); [ $? -eq 255 ] || exit 99; eval \"exec $command\"")
-                .env("JBANG_DIR", jbangDir.toString()).env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true")
-                .env("JBANG_NO_VERSION_CHECK", "true").cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3));
-        Run.Result result = cli.run();
+        Run run = Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
+                .env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true").env("JBANG_NO_VERSION_CHECK", "true")
+                .cwd(Tree.temporary("start")).timeout(Duration.ofMinutes(3));
+        Run.Result result = run.run();
         if (result.exit() != 0) {
             throw new IllegalStateException(alias + ": " + result);
         }
         return result.millis();
+    }
+
+    static String launcher(String words) {
+        return "command=$('" + Run.JAVA + "' -cp '" + jar() + "' dev.jbang.Main --quiet " + words
+                + "); [ $? -eq 255 ] || exit 99; eval \"exec $command\"";
     }
 
     /** The repository as a host would serve it, and beside it a script of one line with the same dependencies. */
@@ -97,7 +101,7 @@ final class StartBench {
         return folder;
     }
 
-    private static Path jar() {
+    static Path jar() {
         String own = System.getenv("JBANG_DIR");
         Path folder = own == null || own.isEmpty() ? Path.of(System.getenv("HOME"), ".jbang") : Path.of(own);
         Path jar = folder.resolve("klaviyo-runbook/jbang-cli-0.132.1-all.jar");
@@ -107,7 +111,7 @@ final class StartBench {
         return jar;
     }
 
-    private static long median(List<Long> millis) {
+    static long median(List<Long> millis) {
         return millis.stream().sorted().skip(millis.size() / 2).findFirst().orElseThrow();
     }
 }
