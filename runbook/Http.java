@@ -50,6 +50,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
@@ -66,20 +67,22 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
- * An HTTP client for hostile networks: every request ends by its deadline, reads at most {@link #LARGEST_BODY}, and gives an
- * {@link Answer}, never an exception. The key goes to the API alone, and a redirect never carries it, or any login, on. The
- * environment's proxy is used as curl uses it; a login in an address is sent as Basic, and shown nowhere.
+ * An HTTP client for hostile networks: every request ends by its deadline, reads at most {@link #LARGEST_BODY}, and
+ * gives an {@link Answer}, never an exception. The key goes to the API alone, and a redirect never carries it, or any
+ * login, on. The environment's proxy is used as curl uses it; a login in an address is sent as Basic, and shown
+ * nowhere.
  */
 public final class Http {
     /** The most that is read of one body, in bytes, before and after decompression. */
     public static final int LARGEST_BODY = 1 << 20;
     private static final int MOST_REDIRECTS = 5;
     private static final Pattern TITLE = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>");
-    private static final Pattern LOGIN = Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
+    private static final Pattern LOGIN =
+            Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
 
     static {
-        // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client. Only a
-        // login that stands in the environment's proxy address is ever sent.
+        // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client.
+        // Only a login that stands in the environment's proxy address is ever sent.
         if (System.getProperty("jdk.http.auth.tunneling.disabledSchemes") == null) {
             System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
         }
@@ -157,10 +160,13 @@ public final class Http {
         public boolean html() {
             String beginning = text().stripLeading();
             return header("content-type").orElse("").contains("text/html")
-                    || beginning.regionMatches(true, 0, "<!doctype html", 0, 14) || beginning.regionMatches(true, 0, "<html", 0, 5);
+                    || beginning.regionMatches(true, 0, "<!doctype html", 0, 14)
+                    || beginning.regionMatches(true, 0, "<html", 0, 5);
         }
 
-        /** Whether it is a page that asks for a login: of a network that wants one, or of another server than was meant. */
+        /**
+         * Whether it is a page that asks for a login: of a network that wants one, or of another server than was meant.
+         */
         public boolean loginPage() {
             return html() && LOGIN.matcher(text()).find();
         }
@@ -168,7 +174,8 @@ public final class Http {
         /** What is wrong with a body that should have been JSON, in words. */
         public String notJson() {
             Matcher title = TITLE.matcher(text());
-            String beginning = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\"" : Text.safe(text(), 60);
+            String beginning = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\""
+                    : Text.safe(text(), 60);
             return wrongForm() + (body.length == 0 ? "" : ": " + beginning);
         }
 
@@ -304,7 +311,8 @@ public final class Http {
         if (response.statusCode() == 407) {
             String mend = proxy.flatMap(Http::login).isPresent() ? ", and another than its address holds: "
                     : ": put user:password into its address, ";
-            return new Fault(Kind.PROXY, "the proxy wants a login (407)" + mend + proxy.map(Http::hostPort).orElse(""), since(start));
+            String where = proxy.map(Http::hostPort).orElse("");
+            return new Fault(Kind.PROXY, "the proxy wants a login (407)" + mend + where, since(start));
         }
         String encoding = headers.getOrDefault("content-encoding", List.of("identity")).get(0).toLowerCase(Locale.ROOT);
         try {
@@ -367,8 +375,8 @@ public final class Http {
 
     /**
      * The proxy that curl and the cloud CLIs would use for a destination, by {@code HTTPS_PROXY}, {@code HTTP_PROXY},
-     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl. Upper-case {@code HTTP_PROXY} is
-     * ignored inside a CGI program, where a request's {@code Proxy} header could set it (https://httpoxy.org).
+     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl. Upper-case {@code HTTP_PROXY}
+     * is ignored inside a CGI program, where a request's {@code Proxy} header could set it (https://httpoxy.org).
      *
      * @return empty when it is reached directly
      * @throws Problem when the variable holds no http address: the JDK speaks to no other proxies
@@ -386,9 +394,9 @@ public final class Http {
             URI proxy = URI.create(value.contains("://") ? value : "http://" + value);
             if (proxy.getHost() != null && proxy.getPort() <= 65_535) {
                 if (!"http".equalsIgnoreCase(proxy.getScheme())) {
-                    throw new Problem(name.get() + " names a proxy that is spoken to by " + Text.safe(proxy.getScheme(), 20) + " ("
-                            + hostPort(proxy) + "), which Java's client cannot: give an http:// one, or NO_PROXY="
-                            + destination.getHost());
+                    throw new Problem(name.get() + " names a proxy that is spoken to by "
+                            + Text.safe(proxy.getScheme(), 20) + " (" + hostPort(proxy) + "), which Java's client"
+                            + " cannot: give an http:// one, or NO_PROXY=" + destination.getHost());
                 }
                 return Optional.of(proxy);
             }
@@ -407,7 +415,8 @@ public final class Http {
         return set(environment, "no_proxy", "NO_PROXY").stream()
                 .flatMap(name -> Stream.of(environment.get(name).toLowerCase(Locale.ROOT).split("[,\\s]+")))
                 .map(entry -> entry.replaceFirst(":\\d+$", "").replaceFirst("^\\*?\\.", ""))
-                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || !entry.isEmpty() && host.endsWith("." + entry));
+                .filter(entry -> !entry.isEmpty())
+                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || host.endsWith("." + entry));
     }
 
     /**
@@ -442,8 +451,8 @@ public final class Http {
     }
 
     /**
-     * Names what the JDK's client threw (tried on 17 and 25). Where it has no exception type of its own for a fault, its
-     * messages tell; they may quote the server, so they are made safe.
+     * Names what the JDK's client threw (tried on 17 and 25). Where it has no exception type of its own for a fault,
+     * its messages tell; they may quote the server, so they are made safe.
      */
     private Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, BoundedBody received, long millis) {
         String message = String.valueOf(thrown.getMessage());
@@ -463,10 +472,11 @@ public final class Http {
         } else if (message.contains("chunk")) {
             return new Fault(Kind.MALFORMED, http + " with a broken chunked body", millis);
         } else if (received.status != 0) {
-            return new Fault(Kind.RESET, http + ", then the connection broke after " + received.size() + " bytes of the body",
-                    millis);
+            String after = " after " + received.size() + " bytes of the body";
+            return new Fault(Kind.RESET, http + ", then the connection broke" + after, millis);
         } else if (Stream.of("received no bytes", "reset", "EOF", "closed").anyMatch(message::contains)) {
-            return new Fault(Kind.RESET, Text.safe(uri.getHost(), 80) + " closed the connection without an answer", millis);
+            String host = Text.safe(uri.getHost(), 80);
+            return new Fault(Kind.RESET, host + " closed the connection without an answer", millis);
         }
         return new Fault(Kind.MALFORMED, "no usable answer: " + said, millis);
     }
@@ -488,13 +498,15 @@ public final class Http {
         } else if (has(thrown, SSLException.class)) {
             return Optional.of(tlsFault(thrown, clients.shown.getOrDefault(uri.getHost(), List.of()), millis));
         } else if (message.contains("Tunnel failed") || message.contains("proxy")) {
-            return Optional.of(new Fault(Kind.PROXY, "the proxy refused: " + said + proxy.map(through -> " (" + hostPort(through) + ")").orElse(""),
-                    millis));
-        } else if (message.contains("refused") || has(thrown, ConnectException.class) && has(thrown, ClosedChannelException.class)) {
+            kind = Kind.PROXY;
+            words = "the proxy refused: " + said + proxy.map(through -> " (" + hostPort(through) + ")").orElse("");
+        } else if (message.contains("refused")
+                || has(thrown, ConnectException.class) && has(thrown, ClosedChannelException.class)) {
             // The client tries a refused connection again on the channel that it closed, and then says only that.
             kind = Kind.REFUSED;
             words = who + " refuses connections";
-        } else if (message.contains("unreachable") || message.contains("No route") || thrown instanceof ConnectException) {
+        } else if (thrown instanceof ConnectException || message.contains("unreachable")
+                || message.contains("No route")) {
             kind = Kind.UNREACHABLE;
             words = who + " cannot be reached: " + said;
         } else {
@@ -517,21 +529,23 @@ public final class Http {
      * @param refused the certificates that were not accepted, the server's own first; may be empty
      */
     static Fault tlsFault(Throwable thrown, List<X509Certificate> refused, long millis) {
-        List<String> messages = causes(thrown).map(cause -> String.valueOf(cause.getMessage())).toList();
+        String messages =
+                causes(thrown).map(cause -> String.valueOf(cause.getMessage())).collect(Collectors.joining(" "));
         // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
         if (has(thrown, CertificateExpiredException.class) || has(thrown, CertificateNotYetValidException.class)
                 || !refused.isEmpty() && refused.get(0).getNotAfter().toInstant().isBefore(Instant.now())) {
             return new Fault(Kind.TLS_EXPIRED, "TLS: the certificate has expired or is not valid yet", millis);
-        } else if (messages.stream().anyMatch(text -> text.contains("No subject alternative") || text.contains("No name matching"))) {
-            // The JDK has no exception of its own for a wrong name, only these messages (sun.security.util.HostnameChecker).
-            return new Fault(Kind.TLS_WRONG_NAME, "TLS: the certificate is for another host name" + (refused.isEmpty() ? ""
-                    : ", " + name(refused.get(0).getSubjectX500Principal().getName())), millis);
+        } else if (messages.contains("No subject alternative") || messages.contains("No name matching")) {
+            // The JDK has no exception of its own for a wrong name, only these messages
+            // (sun.security.util.HostnameChecker).
+            String name = refused.isEmpty() ? "" : ", " + name(refused.get(0).getSubjectX500Principal().getName());
+            return new Fault(Kind.TLS_WRONG_NAME, "TLS: the certificate is for another host name" + name, millis);
         } else if (has(thrown, CertPathBuilderException.class)
-                || messages.stream().anyMatch(text -> text.contains("unable to find valid certification path"))) {
+                || messages.contains("unable to find valid certification path")) {
             String issuer = refused.isEmpty() ? ""
                     : ", " + name(refused.get(refused.size() - 1).getIssuerX500Principal().getName());
-            return new Fault(Kind.TLS_UNTRUSTED, "TLS: the certificate comes from an unknown authority" + issuer + ". Does something"
-                    + " here inspect TLS? Then give Java a trust store that has that authority:"
+            return new Fault(Kind.TLS_UNTRUSTED, "TLS: the certificate comes from an unknown authority" + issuer
+                    + ". Does something here inspect TLS? Then give Java a trust store that has that authority:"
                     + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE", millis);
         }
         return new Fault(Kind.TLS, "TLS handshake failed: " + Text.safe(thrown.getMessage(), 100), millis);
@@ -561,16 +575,18 @@ public final class Http {
                 secure = secure != null ? secure : made(trusting(shown));
                 return secure;
             }
-            // The real context takes a tenth of a second to load, certificate authorities and all: plain HTTP gets an empty one.
+            // The real context takes a tenth of a second to load, certificate authorities and all: plain HTTP gets an
+            // empty one.
             plain = plain != null ? plain : made(new SSLContext(null, null, "none") { });
             return plain;
         }
 
         // HTTP/1.1 only: one connection a probe, so that one bad connection shows as one bad sample. No Authenticator:
         // with one, the JDK insists on a WWW-Authenticate header in every 401, which Klaviyo does not send.
-        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no answer".
+        // The time to connect is shorter than a check's, so that "no connection" is told from "connected, and no
+        // answer".
         private HttpClient made(SSLContext tls) {
-            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).sslContext(tls).sslParameters(new SSLParameters()).proxy(new ProxySelector() {
+            ProxySelector proxies = new ProxySelector() {
                 @Override
                 public List<Proxy> select(URI destination) {
                     return List.of(proxyFor(environment, destination).map(proxy -> new Proxy(Proxy.Type.HTTP,
@@ -581,13 +597,15 @@ public final class Http {
                 public void connectFailed(URI destination, SocketAddress proxy, IOException failure) {
                     // The request itself reports it.
                 }
-            }).connectTimeout(timeout.multipliedBy(3).dividedBy(4)).build();
+            };
+            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(proxies).sslContext(tls)
+                    .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(4)).build();
         }
     }
 
     /**
-     * A TLS context that trusts what the JDK trusts (or the store that {@code javax.net.ssl.trustStore} names), and keeps the
-     * certificates that each host showed, its own first, also when they were not accepted.
+     * A TLS context that trusts what the JDK trusts (or the store that {@code javax.net.ssl.trustStore} names), and
+     * keeps the certificates that each host showed, its own first, also when they were not accepted.
      */
     static SSLContext trusting(Map<String, List<X509Certificate>> shown) {
         try {
@@ -598,7 +616,8 @@ public final class Http {
             context.init(null, new TrustManager[] {new Witness(judge, shown)}, null);
             return context;
         } catch (GeneralSecurityException e) {
-            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): " + Text.safe(e.getMessage(), 100));
+            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): "
+                    + Text.safe(e.getMessage(), 100));
         }
     }
 
@@ -613,13 +632,15 @@ public final class Http {
         }
 
         @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type, SSLEngine engine) throws CertificateException {
+        public void checkServerTrusted(X509Certificate[] chain, String type, SSLEngine engine)
+                throws CertificateException {
             shown.put(engine.getPeerHost(), List.of(chain));
             judge.checkServerTrusted(chain, type, engine);
         }
 
         @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type, Socket socket) throws CertificateException {
+        public void checkServerTrusted(X509Certificate[] chain, String type, Socket socket)
+                throws CertificateException {
             shown.put(((SSLSocket) socket).getHandshakeSession().getPeerHost(), List.of(chain));
             judge.checkServerTrusted(chain, type, socket);
         }
@@ -630,12 +651,14 @@ public final class Http {
         }
 
         @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, SSLEngine engine) throws CertificateException {
+        public void checkClientTrusted(X509Certificate[] chain, String type, SSLEngine engine)
+                throws CertificateException {
             judge.checkClientTrusted(chain, type, engine);
         }
 
         @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, Socket socket) throws CertificateException {
+        public void checkClientTrusted(X509Certificate[] chain, String type, Socket socket)
+                throws CertificateException {
             judge.checkClientTrusted(chain, type, socket);
         }
 
@@ -708,8 +731,8 @@ public final class Http {
     }
 
     /**
-     * Ends the threads in which the JDK's clients wait for events: before Java 21 they have no close, and the JVM's exit
-     * waits 300 ms for any thread that stands in native code (VM_Exit::wait_for_threads_in_native_to_block).
+     * Ends the threads in which the JDK's clients wait for events: before Java 21 they have no close, and the JVM's
+     * exit waits 300 ms for any thread that stands in native code (VM_Exit::wait_for_threads_in_native_to_block).
      */
     private static void endSelectors() {
         Thread[] threads = new Thread[Thread.activeCount() + 50];

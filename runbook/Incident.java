@@ -42,13 +42,16 @@ import java.util.stream.Stream;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
-/** One incident's folder (0700) with its journal and what each step leaves (0600); and what was seen when all was well. */
+/**
+ * One incident's folder (0700) with its journal and what each step leaves (0600); and what was seen when all was well.
+ */
 public final class Incident {
     /** Where incidents are kept when none is named, relative to the current folder. */
     public static final String BASE = "klaviyo-incidents";
 
     static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
-    private static final DateTimeFormatter NAME = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+    private static final DateTimeFormatter NAME =
+            DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final int MOST_IN_A_SECOND = 100;
 
     private final Path folder;
@@ -65,8 +68,9 @@ public final class Incident {
     // ---- which incident
 
     /**
-     * A new incident's folder under {@code base}, named by the time. Those who open one within the same second share it, but
-     * neither with a drill of another scenario nor with an incident that is closed: then it is named a second later.
+     * A new incident's folder under {@code base}, named by the time. Those who open one within the same second share
+     * it, but neither with a drill of another scenario nor with an incident that is closed: then it is named a second
+     * later.
      *
      * @param drill which to share, as for {@link #newestOpen}
      */
@@ -135,15 +139,10 @@ public final class Incident {
 
     /** Whoever leads by these events: the one named last, else who took it first; empty when nobody did. */
     public static String lead(List<Event> events) {
-        return events.stream()
-                .map(event -> event.data().path("lead").asText(""))
-                .filter(name -> !name.isBlank())
-                .reduce((one, later) -> later)
-                .or(() -> events.stream()
+        return events.stream().map(event -> event.data().path("lead").asText("")).filter(name -> !name.isBlank())
+                .reduce((one, later) -> later).or(() -> events.stream()
                         .filter(event -> event.event().equals(Event.ACKNOWLEDGED))
-                        .map(event -> event.data().path("by").asText(""))
-                        .filter(name -> !name.isBlank())
-                        .findFirst())
+                        .map(event -> event.data().path("by").asText("")).filter(name -> !name.isBlank()).findFirst())
                 .orElse("");
     }
 
@@ -205,8 +204,8 @@ public final class Incident {
     }
 
     private static FileAttribute<?>[] mode(String permissions) {
-        return POSIX ? new FileAttribute<?>[] {
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))} : new FileAttribute<?>[0];
+        FileAttribute<?> mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions));
+        return POSIX ? new FileAttribute<?>[] {mode} : new FileAttribute<?>[0];
     }
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
@@ -269,15 +268,17 @@ public final class Incident {
             return data.path("drill").asText("");
         }
 
-        /** Whether it says that users are affected, now or again: an alert, a fall that watch saw, or a triage of P1 to P3. */
+        /**
+         * Whether it says that users are affected, now or again: an alert, a fall that watch saw, or a triage of P1 to
+         * P3.
+         */
         public boolean failing() {
             return failing(event, data);
         }
 
         /** The same of an event that was taken apart. A cause that a person names later is no new failure. */
         public static boolean failing(String event, JsonNode data) {
-            return event.equals(DETECTED)
-                    || event.equals(DEGRADED)
+            return event.equals(DETECTED) || event.equals(DEGRADED)
                     || event.equals(DIAGNOSED) && data.path("severity").asText().matches("P[1-3]");
         }
 
@@ -308,9 +309,10 @@ public final class Incident {
     }
 
     /**
-     * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear nothing; a
-     * line torn by a power cut is reported and skipped, and the next append starts on a line of its own. However long it is,
-     * reading it takes little memory: of a long one the beginning and the newest events are read, and the rest is counted.
+     * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear
+     * nothing; a line torn by a power cut is reported and skipped, and the next append starts on a line of its own.
+     * However long it is, reading it takes little memory: of a long one the beginning and the newest events are read,
+     * and the rest is counted.
      */
     public static final class Journal {
         private static final int LONGEST_LINE = 1 << 20;
@@ -318,7 +320,9 @@ public final class Incident {
         private static final long NEWEST_KEPT = 4 << 20;
         private static final long NEWEST_SEEN = 32 << 20;
 
-        /** What reading gave: the events in the order of the file, and a sentence for each line that could not be used. */
+        /**
+         * What reading gave: the events in the order of the file, and a sentence for each line that could not be used.
+         */
         public record Reading(List<Event> events, List<String> problems) { }
 
         private final Path file;
@@ -333,8 +337,8 @@ public final class Incident {
         }
 
         /**
-         * Appends one event, forced to the disk. Texts from outside lose whatever is secret or personal on their way in. A write
-         * that fails half-way (a full disk) is taken back, so that the journal stays valid.
+         * Appends one event, forced to the disk. Texts from outside lose whatever is secret or personal on their way
+         * in. A write that fails half-way (a full disk) is taken back, so that the journal stays valid.
          *
          * @throws IOException when it cannot be written; nothing of the event remains then
          */
@@ -364,15 +368,16 @@ public final class Incident {
 
         private FileChannel open() throws IOException {
             refuseOther();
-            return FileChannel.open(file, Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE,
-                    LinkOption.NOFOLLOW_LINKS), mode("rw-------"));
+            return FileChannel.open(file, Set.of(StandardOpenOption.CREATE, StandardOpenOption.READ,
+                    StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS), mode("rw-------"));
         }
 
         // A link could lead anywhere, and a pipe would be waited for.
         private void refuseOther() throws IOException {
-            if (Files.exists(file, LinkOption.NOFOLLOW_LINKS) && !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
-                throw new IOException(file + " is " + (Files.isSymbolicLink(file) ? "a symbolic link" : "no regular file")
-                        + ": a journal has to be a file of its own");
+            LinkOption itself = LinkOption.NOFOLLOW_LINKS;
+            if (Files.exists(file, itself) && !Files.isRegularFile(file, itself)) {
+                String what = Files.isSymbolicLink(file) ? "a symbolic link" : "no regular file";
+                throw new IOException(file + " is " + what + ": a journal has to be a file of its own");
             }
         }
 
@@ -415,7 +420,8 @@ public final class Incident {
 
         private List<String> each(long newest, Consumer<Event> use) throws IOException {
             refuseOther();
-            return Files.notExists(file) ? List.of() : each(Files.newInputStream(file), file.toString(), Files.size(file) - newest, use);
+            return Files.notExists(file) ? List.of()
+                    : each(Files.newInputStream(file), file.toString(), Files.size(file) - newest, use);
         }
 
         /**
@@ -428,7 +434,8 @@ public final class Incident {
             return each(journal, name, 0, use);
         }
 
-        private static List<String> each(InputStream journal, String name, long from, Consumer<Event> use) throws IOException {
+        private static List<String> each(InputStream journal, String name, long from, Consumer<Event> use)
+                throws IOException {
             List<String> problems = new ArrayList<>();
             try (Lines lines = new Lines(journal)) {
                 for (byte[] line = lines.next(); line != null; line = lines.next()) {
@@ -576,8 +583,9 @@ public final class Incident {
      * @param replaced  keys that were replaced, oldest first
      */
     public record State(Optional<Instant> began, Optional<Instant> last, boolean closed, String drill, String lead,
-                        Optional<Instant> failing, Optional<Instant> recovered, int relapses, String diagnosis, String severity,
-                        List<Event> judged, List<Event> done, List<Event> told, List<Replaced> replaced) {
+                        Optional<Instant> failing, Optional<Instant> recovered, int relapses, String diagnosis,
+                        String severity, List<Event> judged, List<Event> done, List<Event> told,
+                        List<Replaced> replaced) {
         private static final Pattern KEYS = Pattern.compile("sha256 ([0-9a-f]{8}) -> sha256 ([0-9a-f]{8})");
 
         /** Folds the events of a journal. */
@@ -611,32 +619,39 @@ public final class Incident {
                     replaced.add(new Replaced(keys.group(1), keys.group(2), event.at()));
                 }
             }
-            return new State(events.stream().map(Event::at).min(Comparator.naturalOrder()),
-                    events.stream().map(Event::at).max(Comparator.naturalOrder()), !open(events), Incident.drill(events),
-                    Incident.lead(events), Optional.ofNullable(failing), Optional.ofNullable(recovered), relapses, diagnosis,
-                    severity, judged, events.stream().filter(Event::mitigating).toList(),
+            List<Instant> times = events.stream().map(Event::at).sorted().toList();
+            return new State(times.stream().findFirst(), times.stream().skip(Math.max(0, times.size() - 1)).findFirst(),
+                    !open(events), Incident.drill(events), Incident.lead(events), Optional.ofNullable(failing),
+                    Optional.ofNullable(recovered), relapses, diagnosis, severity, judged,
+                    events.stream().filter(Event::mitigating).toList(),
                     events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).toList(), replaced);
         }
 
-        /** Since when it has been this bad or worse, without a recovery in between; {@code otherwise} when it was not before. */
+        /**
+         * Since when it has been this bad or worse, without a recovery in between; {@code otherwise} when it was not
+         * before.
+         */
         public Instant since(String level, Instant otherwise) {
-            return judged.stream().filter(event -> event.data().path("severity").asText().compareTo(level) <= 0).map(Event::at)
-                    .filter(at -> at.isBefore(otherwise)).min(Comparator.naturalOrder()).orElse(otherwise);
+            return judged.stream().filter(event -> event.data().path("severity").asText().compareTo(level) <= 0)
+                    .map(Event::at).filter(at -> at.isBefore(otherwise)).min(Comparator.naturalOrder())
+                    .orElse(otherwise);
         }
 
         /** When the key with this fingerprint was replaced and did not come back; empty when no rotation says so. */
         public Optional<Instant> replacedAt(String fingerprint) {
-            Optional<Instant> at = Optional.empty();
+            Instant at = null;
             for (Replaced one : replaced) {
-                at = one.old.equals(fingerprint) ? Optional.of(one.at) : one.by.equals(fingerprint) ? Optional.empty() : at;
+                if (one.old.equals(fingerprint) || one.by.equals(fingerprint)) {
+                    at = one.old.equals(fingerprint) ? one.at : null;
+                }
             }
-            return at;
+            return Optional.ofNullable(at);
         }
     }
 
     /**
-     * What was seen when all was well, one for each account, in {@code klaviyo-runbook/last-good.json} of the user's state folder
-     * ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700). Nothing in it is secret.
+     * What was seen when all was well, one for each account, in {@code klaviyo-runbook/last-good.json} of the user's
+     * state folder ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700). Nothing in it is secret.
      *
      * @param account      the account's id
      * @param organisation its name
@@ -660,10 +675,11 @@ public final class Incident {
                     Set<String> scopes = new TreeSet<>();
                     one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
                     List<Seen> keys = new ArrayList<>();
-                    one.path("keys").forEach(key ->
-                            keys.add(new Seen(Text.safe(key.path("sha256").asText(), 8), Instant.parse(key.path("at").asText()))));
-                    all.add(new LastGood(Text.safe(one.path("id").asText(), 20), Text.safe(one.path("name").asText(), 60), scopes,
-                            Instant.parse(one.path("at").asText()), keys));
+                    for (JsonNode key : one.path("keys")) {
+                        keys.add(new Seen(text(key, "sha256", 8), Instant.parse(text(key, "at", 40))));
+                    }
+                    all.add(new LastGood(text(one, "id", 20), text(one, "name", 60), scopes,
+                            Instant.parse(text(one, "at", 40)), keys));
                 }
             } catch (IOException | DateTimeException e) {
                 // Somebody's editor was there: it is written anew the next time that all is well.
@@ -674,8 +690,8 @@ public final class Incident {
         /** What is remembered of the account for which this key worked, be it the newest that did or an older one. */
         public static Optional<LastGood> of(Cli.Host host, Key key) {
             String fingerprint = key.cleaned().fingerprint();
-            return read(host).stream().filter(one -> one.keys.stream().anyMatch(seen -> seen.fingerprint.equals(fingerprint)))
-                    .findFirst();
+            return read(host).stream()
+                    .filter(one -> one.keys.stream().map(Seen::fingerprint).anyMatch(fingerprint::equals)).findFirst();
         }
 
         /** When another key took this one's place: first worked after it; empty when none did. */
@@ -694,8 +710,8 @@ public final class Incident {
          *
          * @throws IOException when the user's state folder cannot be written
          */
-        public static void remember(
-                Cli.Host host, String account, String organisation, Set<String> scopes, Key key, Instant now) throws IOException {
+        public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
+                                    Instant now) throws IOException {
             List<LastGood> all = new ArrayList<>(read(host));
             List<Seen> keys = new ArrayList<>(all.stream().filter(one -> one.account.equals(account)).findFirst()
                     .map(LastGood::keys).orElse(List.of()));
@@ -709,10 +725,18 @@ public final class Incident {
             if (!Files.isDirectory(file.getParent())) {
                 Files.createDirectories(file.getParent(), mode("rwx------"));
             }
-            JsonNode json = Json.of(Map.of("schema", 1, "accounts", all.stream().limit(MOST).map(one -> Map.of("id", one.account,
-                    "name", one.organisation, "scopes", new TreeSet<>(one.scopes), "at", one.at, "keys", one.keys.stream()
-                            .map(known -> Map.of("sha256", known.fingerprint, "at", known.at)).toList())).toList()));
+            List<Map<String, Object>> accounts = all.stream().limit(MOST).map(LastGood::plain).toList();
+            JsonNode json = Json.of(Map.of("schema", 1, "accounts", accounts));
             replace(file, (Json.pretty(json) + "\n").getBytes(StandardCharsets.UTF_8));
+        }
+
+        private Map<String, Object> plain() {
+            return Map.of("id", account, "name", organisation, "scopes", new TreeSet<>(scopes), "at", at, "keys",
+                    keys.stream().map(known -> Map.of("sha256", known.fingerprint, "at", known.at)).toList());
+        }
+
+        private static String text(JsonNode node, String field, int most) {
+            return Text.safe(node.path(field).asText(), most);
         }
 
         private static Path file(Cli.Host host) {

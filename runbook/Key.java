@@ -21,9 +21,10 @@ import java.util.stream.Stream;
 import runbook.Settings.Problem;
 
 /**
- * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app. Its value leaves this
- * class only through {@link #reveal()} and {@link #authorization()}; everything that prints it shows its kind, length and
- * fingerprint. What the application sends is the value as it is stored: a key that works only {@link #cleaned()} is not fine.
+ * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app. Its value
+ * leaves this class only through {@link #reveal()} and {@link #authorization()}; everything that prints it shows its
+ * kind, length and fingerprint. What the application sends is the value as it is stored: a key that works only {@link
+ * #cleaned()} is not fine.
  */
 public final class Key {
     // The forms known to TruffleHog's Klaviyo detector: older keys, and newer ones with the public site id inside.
@@ -31,7 +32,8 @@ public final class Key {
     private static final Pattern NEWER = Pattern.compile("pk_([A-Za-z0-9]{6})_[0-9a-f]{34}");
     private static final Pattern PUBLIC = Pattern.compile("[A-Za-z0-9]{6}");
     private static final Pattern BEARER = Pattern.compile("(?is)\\W*(?:authorization:\\s*)?bearer\\s+(?!\\W*pk_)(.*)");
-    // Looser than the forms above: what looks like a key must never be shown, whatever its case and the typing error in it.
+    // Looser than the forms above: what looks like a key must never be shown, whatever its case and the typing error in
+    // it.
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
     private static final int LONGEST = 4_096;
@@ -47,15 +49,16 @@ public final class Key {
         return new Fault(Pattern.compile("(?is)" + when), says);
     }
 
-    private static final List<Fault> FAULTS = List.of(
-            fault("\\s*", "it is empty"),
+    private static final List<Fault> FAULTS = List.of(fault("\\s*", "it is empty"),
             fault(".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"),
             fault("(\\s.*|.*\\s)", "it has white space around it"),
             fault("\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"),
-            fault("\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key, and the"
-                    + " variable holds the key alone"),
-            fault("\\W*(authorization:|klaviyo-api-key\\s).*", "it is a whole header: keep only the part that starts with pk_"),
-            fault("\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*", "it is a whole assignment: keep only the part after the ="),
+            fault("\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key,"
+                    + " and the variable holds the key alone"),
+            fault("\\W*(authorization:|klaviyo-api-key\\s).*",
+                    "it is a whole header: keep only the part that starts with pk_"),
+            fault("\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*",
+                    "it is a whole assignment: keep only the part after the ="),
             fault(PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"),
             fault(".*\\S\\s+\\S.*", "it has white space inside"),
             fault(".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"));
@@ -103,13 +106,16 @@ public final class Key {
         return faults;
     }
 
-    /** The key without what is commonly pasted around it (quotes, white space, scheme), so that it can be tried all the same. */
+    /**
+     * The key without what is commonly pasted around it (quotes, white space, scheme), so that it can be tried all the
+     * same.
+     */
     public Key cleaned() {
         if (token) {
             return new Key(cleanToken(raw), true);
         }
-        return Stream.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+")).map(form -> form.matcher(raw)).filter(Matcher::find)
-                .findFirst().map(inside -> new Key(inside.group(), false))
+        return Stream.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+")).map(form -> form.matcher(raw))
+                .filter(Matcher::find).findFirst().map(inside -> new Key(inside.group(), false))
                 .orElseGet(() -> new Key(raw.replaceAll("[^\\x21-\\x7e]", ""), false));
     }
 
@@ -192,8 +198,8 @@ public final class Key {
     // ---- where it comes from
 
     /**
-     * Refuses a command line with a private key in it: there it is in the shell's history, and in the list of processes. What a
-     * key command is made of is its writer's business.
+     * Refuses a command line with a private key in it: there it is in the shell's history, and in the list of
+     * processes. What a key command is made of is its writer's business.
      *
      * @throws Problem that does not repeat the key
      */
@@ -202,8 +208,9 @@ public final class Key {
             boolean command = arguments[i].matches("(?s)--(new-)?key-command=.*")
                     || i > 0 && arguments[i - 1].matches("--(new-)?key-command");
             if (!command && ARGUMENT.matcher(arguments[i]).find()) {
-                throw new Problem("a private key stands on the command line, where the shell's history and every process list"
-                        + " have it: give --key-file FILE (- for standard input) or KLAVIYO_PRIVATE_KEY, and rotate that key");
+                throw new Problem("a private key stands on the command line, where the shell's history and every"
+                        + " process list have it: give --key-file FILE (- for standard input) or KLAVIYO_PRIVATE_KEY,"
+                        + " and rotate that key");
             }
         }
     }
@@ -215,8 +222,8 @@ public final class Key {
      * @param option    how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
      * @param file      a file, {@code FILE#VARIABLE} of a dotenv file, {@code -} for standard input, or null
      * @param command   a line for the shell that prints the key, or null
-     * @param variables the environment variables to fall back on, in order; one whose name ends in TOKEN holds an access token,
-     *                  and an empty one is none
+     * @param variables the environment variables to fall back on, in order; one whose name ends in TOKEN holds an
+     *                  access token, and an empty one is none
      * @return the key as it stands there, less one line end; empty when nothing is given
      * @throws Problem when file or command give nothing that could be a key
      */
@@ -228,7 +235,8 @@ public final class Key {
             return Optional.of(fromFile(host, option + "-file", file));
         }
         return command != null ? Optional.of(fromCommand(host, option + "-command", command))
-                : Stream.of(variables).flatMap(name -> host.env(name).map(value -> named(name, value)).stream()).findFirst();
+                : Stream.of(variables).flatMap(name -> host.env(name).map(value -> named(name, value)).stream())
+                        .findFirst();
     }
 
     private static Key named(String variable, String value) {
@@ -250,8 +258,8 @@ public final class Key {
                                 option + ": " + shown + " sets no " + Text.safe(variable, 60) + names(assigned)));
             }
             if (!assigned.isEmpty()) {
-                throw new Problem(option + ": " + shown + " is a dotenv file: write " + option + " '" + shown + "#VARIABLE'"
-                        + names(assigned));
+                throw new Problem(option + ": " + shown + " is a dotenv file: write " + option + " '" + shown
+                        + "#VARIABLE'" + names(assigned));
             }
             return of(text(option, bytes));
         } catch (IOException e) {
@@ -265,10 +273,12 @@ public final class Key {
                         .filter(entry -> entry.getValue().contains("pk_") == likely)
                         .map(entry -> Text.safe(entry.getKey(), 40)))
                 .distinct().limit(4).toList();
-        return names.isEmpty() ? "" : " (it sets " + String.join(", ", names) + (assigned.size() > names.size() ? ", …)" : ")");
+        String more = assigned.size() > names.size() ? ", …)" : ")";
+        return names.isEmpty() ? "" : " (it sets " + String.join(", ", names) + more;
     }
 
-    private static final Pattern ASSIGNMENT = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \\t]*=[ \\t]*"
+    private static final Pattern ASSIGNMENT = Pattern.compile(
+            "(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
             + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$");
 
     /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
@@ -276,7 +286,8 @@ public final class Key {
         Map<String, String> assigned = new LinkedHashMap<>();
         Matcher line = ASSIGNMENT.matcher(text);
         while (line.find()) {
-            assigned.put(line.group(1), Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));
+            assigned.put(line.group(1),
+                    Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));
         }
         return assigned;
     }
@@ -292,8 +303,8 @@ public final class Key {
             }
             return of(text(option, output.out().getBytes(StandardCharsets.UTF_8)));
         } catch (Tool.Failure e) {
-            throw new Problem(option + (e.kind() == Tool.Failure.Kind.TIMED_OUT ? " did not end within a minute and was stopped"
-                    : " cannot be run: " + e.getMessage()));
+            throw new Problem(option + (e.kind() == Tool.Failure.Kind.TIMED_OUT
+                    ? " did not end within a minute and was stopped" : " cannot be run: " + e.getMessage()));
         }
     }
 

@@ -11,8 +11,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Klaviyo's API as it is published: its endpoints with what each needs and may cost, the life of its revisions, the form of its
- * errors. Checked against its OpenAPI specifications.
+ * Klaviyo's API as it is published: its endpoints with what each needs and may cost, the life of its revisions, the
+ * form of its errors. Checked against its OpenAPI specifications.
  */
 public final class Klaviyo {
     private Klaviyo() { }
@@ -29,8 +29,8 @@ public final class Klaviyo {
 
     /**
      * An endpoint that can be probed with one GET: where it is, what it needs, what it may cost. The query asks for the
-     * smallest page and the fewest fields that the endpoint's specification offers (metrics, webhooks and accounts have no
-     * {@code page[size]}), so that a probe brings no personal data.
+     * smallest page and the fewest fields that the endpoint's specification offers (metrics, webhooks and accounts have
+     * no {@code page[size]}), so that a probe brings no personal data.
      *
      * @param name   how people and options name it: {@code profiles}
      * @param path   its path, with the leading slash
@@ -42,17 +42,23 @@ public final class Klaviyo {
     public record Endpoint(String name, String path, String query, String scope, int burst, int steady) {
         /** {@code GET /api/accounts}: tells whose key it is. */
         public static final Endpoint ACCOUNTS = new Endpoint("accounts", "/api/accounts",
-                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", "accounts:read", 1, 15);
+                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", "accounts:read",
+                1, 15);
 
         /** {@code GET /api/webhooks}. */
         public static final Endpoint WEBHOOKS = new Endpoint("webhooks", "/api/webhooks", "", "webhooks:read", 1, 15);
 
-        /** What can be probed by name. Limits as published in the OpenAPI specification of 2026-07-15 (x-klaviyo-ratelimit). */
+        /**
+         * What can be probed by name. Limits as published in the OpenAPI specification of 2026-07-15
+         * (x-klaviyo-ratelimit).
+         */
         public static final List<Endpoint> KNOWN = List.of(
-                new Endpoint("profiles", "/api/profiles", "page%5Bsize%5D=1&fields%5Bprofile%5D=created", "profiles:read", 75, 750),
+                new Endpoint("profiles", "/api/profiles", "page%5Bsize%5D=1&fields%5Bprofile%5D=created",
+                        "profiles:read", 75, 750),
                 new Endpoint("lists", "/api/lists", "page%5Bsize%5D=1&fields%5Blist%5D=created", "lists:read", 75, 750),
                 new Endpoint("metrics", "/api/metrics", "fields%5Bmetric%5D=created", "metrics:read", 10, 150),
-                new Endpoint("events", "/api/events", "page%5Bsize%5D=1&fields%5Bevent%5D=datetime", "events:read", 350, 3500),
+                new Endpoint("events", "/api/events", "page%5Bsize%5D=1&fields%5Bevent%5D=datetime",
+                        "events:read", 350, 3500),
                 WEBHOOKS);
 
         /** The known endpoint of that name, accounts among them. */
@@ -68,8 +74,8 @@ public final class Klaviyo {
     }
 
     /**
-     * An API revision and its life. Klaviyo's policy: stable for a year, deprecated for another, retired two years after
-     * release (developers.klaviyo.com, API versioning and deprecation policy).
+     * An API revision and its life. Klaviyo's policy: stable for a year, deprecated for another, retired two years
+     * after release (developers.klaviyo.com, API versioning and deprecation policy).
      *
      * @param date when it was released
      * @param beta whether it carries the {@code .pre} suffix of beta endpoints
@@ -85,7 +91,8 @@ public final class Klaviyo {
         public static Optional<Revision> of(String text) {
             boolean beta = text.endsWith(".pre");
             try {
-                return Optional.of(new Revision(LocalDate.parse(beta ? text.substring(0, text.length() - 4) : text), beta));
+                String date = beta ? text.substring(0, text.length() - 4) : text;
+                return Optional.of(new Revision(LocalDate.parse(date), beta));
             } catch (DateTimeException e) {
                 return Optional.empty();
             }
@@ -119,8 +126,8 @@ public final class Klaviyo {
     }
 
     /**
-     * The first error of a JSON:API error body, as Klaviyo sends it; or the {@code message} of a retired v1/v2 route, which
-     * is no JSON:API. All texts are safe to print.
+     * The first error of a JSON:API error body, as Klaviyo sends it; or the {@code message} of a retired v1/v2 route,
+     * which is no JSON:API. All texts are safe to print.
      *
      * @param code   {@code authentication_failed}, {@code throttled}, …; {@code retired} for a bare message
      * @param detail what it says
@@ -139,8 +146,7 @@ public final class Klaviyo {
                         Text.safe(first.path("detail").asText(first.path("title").asText()), 300),
                         Text.safe(source.path("pointer").asText(source.path("parameter").asText("")), 100)));
             }
-            return body.path("message").isTextual() && reply.status() >= 400
-                    ? Optional.of(
+            return body.path("message").isTextual() && reply.status() >= 400 ? Optional.of(
                             new ApiError("retired", Text.safe(body.path("message").asText(), 300), ""))
                     : Optional.empty();
         }
@@ -156,29 +162,24 @@ public final class Klaviyo {
             if (reply.number("retry-after").isPresent()) {
                 return Optional.of(reply.number("retry-after").getAsLong());
             }
-            return of(reply)
-                    .map(error -> EXPECTED_IN.matcher(error.detail))
-                    .filter(Matcher::find)
+            return of(reply).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
                     .map(found -> Long.parseLong(found.group(1)));
         }
 
         /**
-         * Whether a reply comes from the content network in front of Klaviyo and not from Klaviyo: no error of Klaviyo's,
-         * and HTML, a {@code cf-mitigated} header or a status of 520 to 530. {@code cf-ray} alone proves nothing, for
-         * genuine answers carry it too (klaviyo-api-python issue 15).
+         * Whether a reply comes from the content network in front of Klaviyo and not from Klaviyo: no error of
+         * Klaviyo's, and HTML, a {@code cf-mitigated} header or a status of 520 to 530. {@code cf-ray} alone proves
+         * nothing, for genuine answers carry it too (klaviyo-api-python issue 15).
          */
         public static boolean fromCdn(Http.Reply reply) {
-            return reply.status() >= 400
-                    && of(reply).isEmpty()
-                    && (reply.html()
+            return reply.status() >= 400 && of(reply).isEmpty() && (reply.html()
                             || reply.header("cf-mitigated").isPresent()
                             || reply.status() >= 520 && reply.status() <= 530);
         }
 
         @Override
         public String toString() {
-            return code
-                    + (detail.isEmpty() ? "" : ": " + detail)
+            return code + (detail.isEmpty() ? "" : ": " + detail)
                     + (source.isEmpty() || source.matches("/data/?") ? "" : " (" + source + ")");
         }
     }

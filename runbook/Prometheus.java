@@ -19,8 +19,8 @@ import runbook.Http.Kind;
 import runbook.Http.Reply;
 
 /**
- * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api). Never throws: what
- * was not to be had is in the {@link Result}. A login in the address is sent as Basic.
+ * Asks Prometheus, or what speaks its HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api). Never
+ * throws: what was not to be had is in the {@link Result}. A login in the address is sent as Basic.
  */
 public final class Prometheus {
     /** The most series that are kept of one result. */
@@ -60,7 +60,8 @@ public final class Prometheus {
 
         /** Its labels but for those that only say where it was scraped, else its name. */
         public String words() {
-            String own = labels.entrySet().stream().filter(label -> !List.of("__name__", "instance", "job").contains(label.getKey()))
+            String own = labels.entrySet().stream()
+                    .filter(label -> !List.of("__name__", "instance", "job").contains(label.getKey()))
                     .map(label -> label.getKey() + "=" + label.getValue()).collect(Collectors.joining(" "));
             return own.isEmpty() ? labels.getOrDefault("__name__", "value") : own;
         }
@@ -75,7 +76,8 @@ public final class Prometheus {
      * What came of a query.
      *
      * @param series    each by itself; empty when nothing matches the query
-     * @param trouble   why there are none, in words that are safe to print, with Prometheus' own message; empty when it answered
+     * @param trouble   why there are none, in words that are safe to print, with Prometheus' own message; empty when it
+     *                  answered
      * @param notes     what it remarked (its warnings), and what was left out here
      * @param answer    the answer itself
      */
@@ -122,13 +124,15 @@ public final class Prometheus {
     /**
      * A query's values over a time.
      *
-     * @param points how many there should be of each series; fewer come when the answer would be larger than the client takes
+     * @param points how many there should be of each series; fewer come when the answer would be larger than the client
+     *               takes
      */
     public Result range(String query, Instant from, Instant to, int points) {
         Result result = null;
         for (int steps = points; result == null || steps >= FEWEST_POINTS && tooLarge(result); steps /= 4) {
             String step = Long.toString(step(from, to, steps));
-            result = result(ask("query_range", Map.of("query", query, "start", seconds(from), "end", seconds(to), "step", step)));
+            result = result(ask("query_range",
+                    Map.of("query", query, "start", seconds(from), "end", seconds(to), "step", step)));
         }
         return result;
     }
@@ -150,7 +154,8 @@ public final class Prometheus {
         String query = parameters.entrySet().stream().sorted(Map.Entry.comparingByKey())
                 .map(one -> one.getKey() + "=" + URLEncoder.encode(one.getValue(), StandardCharsets.UTF_8))
                 .collect(Collectors.joining("&"));
-        return http.get(URI.create(base + "/api/v1/" + route + "?" + query), Map.of("Accept", "application/json"), timeout);
+        URI address = URI.create(base + "/api/v1/" + route + "?" + query);
+        return http.get(address, Map.of("Accept", "application/json"), timeout);
     }
 
     private static Result result(Answer answer) {

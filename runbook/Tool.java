@@ -32,17 +32,20 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
- * The one way to run another program. It is started from words, never through a shell that we chose; what it reads comes by
- * standard input; its environment holds no key, token or webhook address; what it says is held in memory within bounds, or
- * streamed, or kept in a file; it ends by its time, with all that it started; and no secret that we know is left in what is
- * told of it, however the program wrote it. One object serves many threads.
+ * The one way to run another program. It is started from words, never through a shell that we chose; what it reads
+ * comes by standard input; its environment holds no key, token or webhook address; what it says is held in memory
+ * within bounds, or streamed, or kept in a file; it ends by its time, with all that it started; and no secret that we
+ * know is left in what is told of it, however the program wrote it. One object serves many threads.
  */
 public final class Tool {
     /** The most that is kept of each output, in bytes. */
     public static final int LONGEST_OUTPUT = 1 << 20;
     private static final int LONGEST_COMPLAINT = 4_000;
     private static final Duration DRAINING = Duration.ofSeconds(2);
-    /** Variables that no child is given. Whoever needs them has them from elsewhere; a tool that logs its environment tells them. */
+    /**
+     * Variables that no child is given. Whoever needs them has them from elsewhere; a tool that logs its environment
+     * tells them.
+     */
     private static final Pattern SECRET_VARIABLES =
             Pattern.compile("KLAVIYO_.*(KEY|TOKEN|SECRET|PASSWORD)|SLACK_WEBHOOK_URL", Pattern.CASE_INSENSITIVE);
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
@@ -150,8 +153,8 @@ public final class Tool {
     }
 
     /**
-     * Splits a command line that is to run without a shell: words at white space, {@code '…'} as it is, {@code "…"} and
-     * anything bare with {@code \} as the escape. Nothing is expanded.
+     * Splits a command line that is to run without a shell: words at white space, {@code '…'} as it is, {@code "…"}
+     * and anything bare with {@code \} as the escape. Nothing is expanded.
      *
      * @param option what to name in the error
      * @throws Problem when a quote stays open, or nothing is there
@@ -180,7 +183,8 @@ public final class Tool {
         }
         Optional.ofNullable(word).map(StringBuilder::toString).ifPresent(words::add);
         if (quote != 0 || words.isEmpty()) {
-            throw new Problem(option + ": " + (quote != 0 ? "a " + quote + " is never closed" : "there is no command in it"));
+            String wrong = quote != 0 ? "a " + quote + " is never closed" : "there is no command in it";
+            throw new Problem(option + ": " + wrong);
         }
         return Command.of(words);
     }
@@ -243,15 +247,16 @@ public final class Tool {
     }
 
     /**
-     * The same for a command that may leave something running. Its output, both streams in one, goes to a file: what it leaves
-     * running would otherwise die of a broken pipe once we are gone.
+     * The same for a command that may leave something running. Its output, both streams in one, goes to a file: what it
+     * leaves running would otherwise die of a broken pipe once we are gone.
      */
     public Output lasting(Command command, Duration within) throws Failure {
         Path file = null;
         try {
             file = Files.createTempFile("klaviyo-runbook", ".out");
             File output = file.toFile();
-            try (Running child = start(command, "", builder -> builder.redirectErrorStream(true).redirectOutput(output))) {
+            try (Running child = start(command, "",
+                    builder -> builder.redirectErrorStream(true).redirectOutput(output))) {
                 child.leave = true;
                 child.await(within);
                 try (InputStream said = Files.newInputStream(file)) {
@@ -260,7 +265,7 @@ public final class Tool {
                 }
             }
         } catch (IOException e) {
-            throw new Failure(Failure.Kind.FAILED, "no temporary file can be made: " + Text.safe(concealed(String.valueOf(e.getMessage())), 120));
+            throw new Failure(Failure.Kind.FAILED, "no temporary file can be made: " + Text.safe(e.getMessage(), 120));
         } finally {
             if (file != null && !file.toFile().delete()) {
                 file.toFile().deleteOnExit();
@@ -297,7 +302,8 @@ public final class Tool {
             child.listener = daemon(() -> drain(child.process.getErrorStream(), child.err, LONGEST_OUTPUT));
             return child;
         } catch (IOException e) {
-            throw new Failure(Failure.Kind.MISSING, name(command) + " cannot be run: " + Text.safe(concealed(String.valueOf(e.getMessage())), 120));
+            String why = Text.safe(concealed(String.valueOf(e.getMessage())), 120);
+            throw new Failure(Failure.Kind.MISSING, name(command) + " cannot be run: " + why);
         }
     }
 
@@ -418,7 +424,10 @@ public final class Tool {
         watcher = started;
     }
 
-    /** Ends what runs now and lets no other start, for when this process is told to stop: whoever waits for a tool waits on. */
+    /**
+     * Ends what runs now and lets no other start, for when this process is told to stop: whoever waits for a tool waits
+     * on.
+     */
     public void stop() {
         stopped = true;
         running.forEach(child -> kill(child.toHandle()));
@@ -471,7 +480,10 @@ public final class Tool {
                 .map(Map.Entry::getValue).findFirst();
     }
 
-    /** The program that a shell line calls first, when the shell does not know it; empty when it is there, or cannot be told. */
+    /**
+     * The program that a shell line calls first, when the shell does not know it; empty when it is there, or cannot be
+     * told.
+     */
     public Optional<String> missingIn(String line) throws Failure {
         Matcher first = FIRST_WORD.matcher(line);
         if (!first.matches()) {
@@ -499,21 +511,24 @@ public final class Tool {
     }
 
     /**
-     * Keeps this key out of every child's environment and every message from now on. What is too short for a key is none (a
-     * site id, a placeholder), and would be found in half of all texts.
+     * Keeps this key out of every child's environment and every message from now on. What is too short for a key is
+     * none (a site id, a placeholder), and would be found in half of all texts.
      */
     public void conceal(Key key) {
         secrets.add(key.reveal());
     }
 
-    /** A text without any secret that we know, be it as it is, reversed, in base64, hex or URL-encoded, or in pieces. */
+    /**
+     * A text without any secret that we know, be it as it is, reversed, in base64, hex or URL-encoded, or in pieces.
+     */
     public String concealed(String text) {
         return secrets.masked(text);
     }
 
     /**
-     * The secrets that we know, in pieces of eight letters and digits: whoever breaks one at a line's end, puts colons between
-     * its bytes or encodes it shows pieces all the same. A piece of a key is as rare as the chance of guessing one.
+     * The secrets that we know, in pieces of eight letters and digits: whoever breaks one at a line's end, puts colons
+     * between its bytes or encodes it shows pieces all the same. A piece of a key is as rare as the chance of guessing
+     * one.
      */
     private static final class Secrets {
         private static final int SHORTEST = 16;
@@ -537,7 +552,8 @@ public final class Tool {
             byte[] bytes = secret.getBytes(StandardCharsets.UTF_8);
             List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(bytes)));
             for (int before = 0; before < 3; before++) {
-                // Inside of a longer text in base64 it begins at any of three places; the ends depend on what is around it.
+                // Inside of a longer text in base64 it begins at any of three places; the ends depend on what is around
+                // it.
                 byte[] shifted = new byte[before + bytes.length];
                 System.arraycopy(bytes, 0, shifted, before, bytes.length);
                 String encoded = Base64.getEncoder().withoutPadding().encodeToString(shifted);

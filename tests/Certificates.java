@@ -27,17 +27,7 @@ final class Certificates {
         Path store = folder.resolve("all.p12");
         keytool(store, "authority", "-ext", "bc:c");
         keytool(store, "good", "-signer", "authority", "-ext", "SAN=ip:127.0.0.1");
-        keytool(
-                store,
-                "expired",
-                "-signer",
-                "authority",
-                "-ext",
-                "SAN=ip:127.0.0.1",
-                "-startdate",
-                "-400d",
-                "-validity",
-                "365");
+        keytool(store, "expired", "-signer", "authority", "-ext", "SAN=ip:127.0.0.1", "-startdate", "-400d", "-validity", "365");
         keytool(store, "wrong-name", "-signer", "authority", "-ext", "SAN=dns:another.example");
         KeyStore all = KeyStore.getInstance("PKCS12");
         try (InputStream in = Files.newInputStream(store)) {
@@ -47,27 +37,10 @@ final class Certificates {
     }
 
     private static void keytool(Path store, String alias, String... more) {
-        Run.Result result = Run.command(Stream.concat(
-                                Stream.of(
-                                        Run.JAVA_HOME.resolve("bin/keytool").toString(),
-                                        "-genkeypair",
-                                        "-alias",
-                                        alias,
-                                        "-keyalg",
-                                        "EC",
-                                        "-groupname",
-                                        "secp256r1",
-                                        "-dname",
-                                        "CN=" + alias,
-                                        "-storetype",
-                                        "PKCS12",
-                                        "-keystore",
-                                        store.toString(),
-                                        "-storepass",
-                                        new String(PASSWORD)),
-                                Stream.of(more))
-                        .toArray(String[]::new))
-                .run();
+        Stream<String> words = Stream.of(Run.JAVA_HOME.resolve("bin/keytool").toString(), "-genkeypair", "-alias", alias, "-keyalg",
+                "EC", "-groupname", "secp256r1", "-dname", "CN=" + alias, "-storetype", "PKCS12", "-keystore", store.toString(),
+                "-storepass", new String(PASSWORD));
+        Run.Result result = Run.command(Stream.concat(words, Stream.of(more)).toArray(String[]::new)).run();
         if (result.exit() != 0) {
             throw new IllegalStateException("keytool: " + result);
         }
@@ -95,10 +68,7 @@ final class Certificates {
         try (OutputStream out = Files.newOutputStream(file)) {
             trusted.store(out, PASSWORD);
         }
-        return String.join(
-                " ",
-                List.of(
-                        "-Djavax.net.ssl.trustStore=" + file,
+        return String.join(" ", List.of("-Djavax.net.ssl.trustStore=" + file,
                         "-Djavax.net.ssl.trustStorePassword=" + new String(PASSWORD)));
     }
 }

@@ -106,9 +106,7 @@ final class FaultServer implements AutoCloseable {
     }
 
     static Answer html(int status) {
-        return reply(
-                status,
-                "text/html; charset=UTF-8",
+        return reply(status, "text/html; charset=UTF-8",
                 "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>");
     }
 

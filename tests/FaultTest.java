@@ -202,8 +202,7 @@ class FaultTest {
         Answer api = seen.findings.auth().answer();
         List<String> said = new ArrayList<>(seen.lines.values());
         seen.findings.checks().forEach(check -> said.add(Json.line(check.json())));
-        assertAll(
-            () -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
+        assertAll(() -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
             () -> assertTrue(seen.millis < row.timeout.toMillis() + 1_000, seen.millis + " ms"),
             // What TCP's buffers hold has left the server too; a client that read on would be far beyond.
             () -> assertTrue(seen.sent <= seen.requests * 16L << 20, seen.sent + " bytes in " + seen.requests),

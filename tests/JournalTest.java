@@ -49,8 +49,7 @@ class JournalTest {
     static final class Appender {
         public static void main(String... args) throws Exception {
             List<Thread> threads = IntStream.range(0, THREADS)
-                    .mapToObj(thread -> new Thread(() -> append(Path.of(args[0]), args[1] + thread)))
-                    .toList();
+                    .mapToObj(thread -> new Thread(() -> append(Path.of(args[0]), args[1] + thread))).toList();
             threads.forEach(Thread::start);
             for (Thread thread : threads) {
                 thread.join();
@@ -61,8 +60,7 @@ class JournalTest {
             try {
                 for (int i = 0; i < APPENDS; i++) {
                     // Longer than any write that an operating system promises not to mix with others.
-                    Incident.at(folder)
-                            .append(Event.now(
+                    Incident.at(folder).append(Event.now(
                                     "watch", Event.NOTE, name + "-" + i, Map.of("filler", "ü".repeat(5_000))));
                 }
             } catch (IOException e) {
@@ -74,15 +72,11 @@ class JournalTest {
     @Test
     void manyProcessesAndThreadsLoseAndTearNothing() throws Exception {
         Path incident = folder.resolve("new/incident");
-        List<Run.Running> running = IntStream.range(0, PROCESSES)
-                .mapToObj(process -> Run.command(
-                                Run.JAVA.toString(),
+        List<Run.Running> running = IntStream.range(0, PROCESSES).mapToObj(process -> Run.command(Run.JAVA.toString(),
                                 "-XX:TieredStopAtLevel=1",
                                 "-XX:+UseSerialGC",
                                 "-cp",
-                                System.getProperty("java.class.path"),
-                                Appender.class.getName(),
-                                incident.toString(),
+                                System.getProperty("java.class.path"), Appender.class.getName(), incident.toString(),
                                 "p" + process + "t")
                         .start())
                 .toList();
@@ -96,8 +90,7 @@ class JournalTest {
         assertEquals(said.size(), new TreeSet<>(said).size(), "each exactly once");
         for (int process = 0; process < PROCESSES; process++) {
             String writer = "p" + process + "t0-";
-            assertEquals(
-                    IntStream.range(0, APPENDS).mapToObj(i -> writer + i).toList(),
+            assertEquals(IntStream.range(0, APPENDS).mapToObj(i -> writer + i).toList(),
                     said.stream().filter(name -> name.startsWith(writer)).toList(),
                     "in the order written");
         }
@@ -108,9 +101,7 @@ class JournalTest {
     void aTornLineIsReportedAndTheNextEventStartsOnItsOwn() throws Exception {
         Incident incident = Incident.at(folder);
         incident.append(Event.now("triage", Event.DETECTED, "first", Map.of()));
-        Files.writeString(
-                incident.journal().file(),
-                "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"wat",
+        Files.writeString(incident.journal().file(), "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"wat",
                 StandardOpenOption.APPEND);
         incident.append(Event.now("triage", Event.NOTE, "second", Map.of()));
         Journal.Reading reading = incident.journal().read();
@@ -138,20 +129,14 @@ class JournalTest {
         assertEquals("paged-somebody", reading.events().get(1).event());
         assertEquals(Instant.parse("2026-11-23T03:04:05Z"), reading.events().get(1).at());
         assertEquals(1, reading.events().get(1).data().at("/deep/er/0").asInt());
-        assertEquals(
-                "4 5 7",
-                reading.problems().stream()
+        assertEquals("4 5 7", reading.problems().stream()
                         .map(problem -> problem.replaceAll(".* line (\\d+) skipped: .*", "$1"))
                         .collect(Collectors.joining(" ")));
     }
 
     @Test
     void aKeyThatGetsIntoAnEventDoesNotGetIntoTheFile() throws Exception {
-        Incident.at(folder)
-                .append(Event.now(
-                        "triage",
-                        Event.NOTE,
-                        "pk_" + "0a".repeat(17),
+        Incident.at(folder).append(Event.now("triage", Event.NOTE, "pk_" + "0a".repeat(17),
                         Map.of("answer", "bad key pk_AbC123_" + "0A".repeat(17))));
         String file = Files.readString(folder.resolve("journal.jsonl"));
         assertFalse(file.toLowerCase().contains("0a0a"), file);
@@ -237,8 +222,7 @@ class JournalTest {
             events.add(new Event(minute(words[0]), "x", words[1], words.length > 2 ? words[2] : "", Json.of(data)));
         }
         Incident.State state = Incident.State.of(events);
-        assertAll(
-                () -> assertEquals(Optional.of(minute("0")), state.began()),
+        assertAll(() -> assertEquals(Optional.of(minute("0")), state.began()),
                 () -> assertEquals(Optional.of(minute("8")), state.last()),
                 () -> assertEquals(Optional.of(minute("4")), state.failing(), "not since before the recovery"),
                 () -> assertEquals("3 1 key-invalid P1 ann false", state.recovered().map(at -> at.toString().substring(15, 16)).get()
@@ -267,8 +251,7 @@ class JournalTest {
         LastGood.remember(host, "XyZ789", "Other", Set.of(), Key.of("pk_" + "2c".repeat(17)), minute("2"));
         LastGood.remember(host, "AbC123", "Acme", Set.of("profiles:read"), fresh, minute("3"));
         LastGood known = LastGood.of(host, old).orElseThrow();
-        assertAll(
-                () -> assertEquals("AbC123 Acme [profiles:read] 2026-11-23T03:03:00Z",
+        assertAll(() -> assertEquals("AbC123 Acme [profiles:read] 2026-11-23T03:03:00Z",
                         known.account() + " " + known.organisation() + " " + known.scopes() + " " + known.at()),
                 () -> assertEquals(Optional.of(minute("3")), known.replacedAt(old), "this shell has the key that was replaced"),
                 () -> assertEquals(Optional.empty(), known.replacedAt(fresh)),
@@ -330,13 +313,9 @@ class JournalTest {
             assumeTrue(Files.isDirectory(Path.of("/proc/self")), "only where there is a /proc");
         }
         try {
-            Run.Result result = Run.process("triage")
-                    .args("--drill", "revoked-key", "--incident", incident.toString())
-                    .cwd(folder)
-                    .run();
-            assertAll(
-                    result.toString(),
-                    () -> assertEquals(11, result.exit()),
+            Run.Result result = Run.process("triage").args("--drill", "revoked-key", "--incident", incident.toString())
+                    .cwd(folder).run();
+            assertAll(result.toString(), () -> assertEquals(11, result.exit()),
                     () -> assertTrue(result.out().contains("P1 key-invalid")),
                     () -> assertEquals(1, result.err().lines().count(), "one line"),
                     () -> assertTrue(result.err().startsWith("warning: the incident folder was not written (")
@@ -352,10 +331,8 @@ class JournalTest {
     private static void unmount(Path full) throws IOException {
         List<String> left;
         try (Stream<Path> files = Files.list(full)) {
-            left = files.filter(file ->
-                            !file.endsWith("journal.jsonl") || file.toFile().length() > 0)
-                    .map(file -> file.getFileName().toString())
-                    .toList();
+            left = files.filter(file -> !file.endsWith("journal.jsonl") || file.toFile().length() > 0)
+                    .map(file -> file.getFileName().toString()).toList();
         } finally {
             assertEquals(0, Run.command("umount", full.toString()).run().exit());
         }
@@ -364,10 +341,7 @@ class JournalTest {
 
     private static void mountFull(Path at) throws IOException {
         Files.createDirectories(at);
-        assumeTrue(
-                Run.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString())
-                                .run()
-                                .exit()
+        assumeTrue(Run.command("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", at.toString()).run().exit()
                         == 0,
                 "only where a small file system may be mounted");
         try {
@@ -400,15 +374,11 @@ class JournalTest {
                 incident, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         Files.writeString(incident.resolve("journal.jsonl"), "{\"at\":\"2026-11-23T03:04:05Z\",\"step\":\"tri");
         Files.setPosixFilePermissions(incident.resolve("journal.jsonl"), PosixFilePermissions.fromString("rw-------"));
-        Run.Result result = Run.process("triage")
-                .args("--drill", "revoked-key", "--incident", incident.toString())
-                .cwd(folder)
-                .run();
+        Run.Result result = Run.process("triage").args("--drill", "revoked-key", "--incident", incident.toString())
+                .cwd(folder).run();
         Journal.Reading reading = Incident.at(incident).journal().read();
         assertEquals(11, result.exit(), result.toString());
-        assertTrue(
-                reading.events().stream()
-                        .anyMatch(event -> event.event().equals(Event.DIAGNOSED)
+        assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED)
                                 && event.drill().equals("revoked-key")),
                 reading.toString());
         assertEquals(1, reading.problems().size());
@@ -422,18 +392,15 @@ class JournalTest {
     }
 
     private static void assertModes(Path incident) throws IOException {
-        assumeTrue(
-                FileSystems.getDefault().supportedFileAttributeViews().contains("posix"),
+        assumeTrue(FileSystems.getDefault().supportedFileAttributeViews().contains("posix"),
                 "only where files have modes");
         List<Path> files = new ArrayList<>();
         try (Stream<Path> all = Files.walk(incident)) {
             all.forEach(files::add);
         }
         for (Path file : files) {
-            assertEquals(
-                    Files.isDirectory(file) ? "rwx------" : "rw-------",
-                    PosixFilePermissions.toString(Files.getPosixFilePermissions(file)),
-                    file.toString());
+            assertEquals(Files.isDirectory(file) ? "rwx------" : "rw-------",
+                    PosixFilePermissions.toString(Files.getPosixFilePermissions(file)), file.toString());
         }
     }
 }

@@ -67,8 +67,7 @@ class KeyTest {
         Key key = Key.of(raw);
         String tried = raw.contains(TOKEN) ? TOKEN : raw.contains(NEW) ? NEW : raw.contains(OLD) ? OLD : raw.strip();
         String scheme = raw.contains(TOKEN) ? "Bearer " : "Klaviyo-API-Key ";
-        assertAll(
-                () -> assertEquals(fault == null, key.faults().isEmpty(), key.faults().toString()),
+        assertAll(() -> assertEquals(fault == null, key.faults().isEmpty(), key.faults().toString()),
                 () -> assertTrue(fault == null || key.faults().toString().contains(fault), key.faults().toString()),
                 () -> assertEquals(kind, key.kind()),
                 () -> assertEquals(raw, key.reveal(), "what is stored"),

@@ -16,11 +16,8 @@ final class LoopbackServer implements AutoCloseable {
     /** What came in; {@code query} is empty where there is none. */
     record Request(String method, String path, String query, Map<String, List<String>> headers, String body) {
         String header(String name) {
-            return headers.entrySet().stream()
-                    .filter(entry -> entry.getKey().equalsIgnoreCase(name))
-                    .map(entry -> entry.getValue().get(0))
-                    .findFirst()
-                    .orElse("");
+            return headers.entrySet().stream().filter(entry -> entry.getKey().equalsIgnoreCase(name))
+                    .map(entry -> entry.getValue().get(0)).findFirst().orElse("");
         }
     }
 
@@ -49,11 +46,8 @@ final class LoopbackServer implements AutoCloseable {
     private void serve(HttpExchange exchange, Handler handler) throws IOException {
         try (exchange) {
             String query = exchange.getRequestURI().getRawQuery();
-            Request request = new Request(
-                    exchange.getRequestMethod(),
-                    exchange.getRequestURI().getPath(),
-                    query == null ? "" : query,
-                    exchange.getRequestHeaders(),
+            Request request = new Request(exchange.getRequestMethod(), exchange.getRequestURI().getPath(),
+                    query == null ? "" : query, exchange.getRequestHeaders(),
                     new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
             asked.add(request.method() + " " + request.path());
             Response response = handler.handle(request);

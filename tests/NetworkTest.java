@@ -56,13 +56,11 @@ class NetworkTest {
     void eachCertificateFaultIsNamedInEachCheck(
             String certificate, boolean trusted, String network, String others, String slack) throws Exception {
         try (Site site = Site.start(certificate)) {
-            TriageRun run = TriageRun.of(triage(site.uri())
-                    .args("--post")
+            TriageRun run = TriageRun.of(triage(site.uri()).args("--post")
                     .env("SLACK_WEBHOOK_URL", site.uri() + "/services/T0/B0/secretpath")
                     .env("JDK_JAVA_OPTIONS", trusted ? certificates.trusting() : "-Dtest=1"));
             String anyOutcome = others.replaceFirst("\\^fail", "^(fail|warn)");
-            assertAll(
-                    () -> assertMatches(network, run.check("network")),
+            assertAll(() -> assertMatches(network, run.check("network")),
                     () -> assertMatches(others, run.check("auth")),
                     () -> assertMatches(
                             others.replaceFirst("fail: ", "fail: 1 of 1 failed: "), run.check("endpoint:webhooks")),
@@ -71,13 +69,11 @@ class NetworkTest {
                     () -> assertMatches(
                             anyOutcome.replaceFirst(": ", ": metrics unavailable: "), run.check("app-errors")),
                     () -> assertMatches(others, run.check("app")),
-                    () -> assertMatches(
-                            certificate.equals("good") && trusted
+                    () -> assertMatches(certificate.equals("good") && trusted
                                     ? "ok: HTTP 401 to an unsigned request: the route is live, certificate until"
                                     : network,
                             run.check("webhook")),
-                    () -> assertMatches(
-                            slack.replace("^", ""), run.result().err().replaceAll("\\s+", " ")),
+                    () -> assertMatches(slack.replace("^", ""), run.result().err().replaceAll("\\s+", " ")),
                     () -> assertFalse((run.result().out() + run.result().err()).contains("secretpath")));
         }
     }
@@ -88,15 +84,11 @@ class NetworkTest {
     void tlsGoesThroughTheProxyWithItsLogin() throws Exception {
         try (Site site = Site.start("good"); ProxyServer proxy = new ProxyServer(LOGIN, 0)) {
             TriageRun run = through(triage(site.uri()), "HTTPS_PROXY", "http://" + LOGIN + "@" + proxy.address());
-            assertAll(
-                    () -> assertMatches(
-                            "^ok: .*TLS \\d+ ms through proxy " + proxy.address() + ", certificate until",
+            assertAll(() -> assertMatches("^ok: .*TLS \\d+ ms through proxy " + proxy.address() + ", certificate until",
                             run.check("network")),
                     () -> assertMatches("HTTP 401", run.check("auth")),
                     () -> assertMatches("HTTP 401", run.check("app")),
-                    () -> assertTrue(
-                            proxy.asked().stream()
-                                            .allMatch(line -> line.startsWith("CONNECT 127.0.0.1:"
+                    () -> assertTrue(proxy.asked().stream().allMatch(line -> line.startsWith("CONNECT 127.0.0.1:"
                                                     + site.uri().getPort()))
                                     && proxy.asked().size() > 5,
                             proxy.asked().toString()));
@@ -162,12 +154,9 @@ class NetworkTest {
         try (Site site = Site.start("good");
                 ProxyServer proxy = new ProxyServer(LOGIN, status);
                 FaultServer down = FaultServer.refusing()) {
-            TriageRun run = through(
-                    triage(site.uri()),
-                    "https_proxy",
+            TriageRun run = through(triage(site.uri()), "https_proxy",
                     "http://deploy:wr0ng-battery@" + (status == 0 ? down.uri().getAuthority() : proxy.address()));
-            assertAll(
-                () -> assertMatches("^fail: " + network, run.check("network")),
+            assertAll(() -> assertMatches("^fail: " + network, run.check("network")),
                 () -> assertMatches("^fail: .*" + auth, run.check("auth")),
                 () -> assertEquals("network - exit 20", run.verdict()));
         }
@@ -176,8 +165,7 @@ class NetworkTest {
     private TriageRun through(Run triage, String variable, String value) throws Exception {
         TriageRun run = TriageRun.of(triage.env(variable, value).env("JDK_JAVA_OPTIONS", certificates.trusting()));
         String all = run.result().out() + run.result().err();
-        assertFalse(
-                all.contains("-battery")
+        assertFalse(all.contains("-battery")
                         || all.contains(Base64.getEncoder().encodeToString(LOGIN.getBytes(StandardCharsets.UTF_8))),
                 all);
         return run;
@@ -201,8 +189,7 @@ class NetworkTest {
         Map<String, String> variables = new java.util.HashMap<>();
         List.of(environment.replace("'", "").split(" "))
                 .forEach(pair -> variables.put(pair.split("=", 2)[0], pair.split("=", 2)[1].replace(';', ',')));
-        assertEquals(
-                proxy,
+        assertEquals(proxy,
                 Http.proxyFor(variables, URI.create(destination)).map(uri -> uri.getHost() + ":" + uri.getPort())
                         .orElse(null));
     }
@@ -247,11 +234,8 @@ class NetworkTest {
     }
 
     private Run triage(URI base) throws IOException {
-        return Run.process("triage")
-                .args(TriageRun.pointedAt(base))
-                .args("--endpoint", "webhooks", "--timeout", "20s")
-                .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17))
-                .cwd(folder);
+        return Run.process("triage").args(TriageRun.pointedAt(base)).args("--endpoint", "webhooks", "--timeout", "20s")
+                .env("KLAVIYO_PRIVATE_KEY", "pk_" + "0a".repeat(17)).cwd(folder);
     }
 
     private static void assertMatches(String regex, String text) {

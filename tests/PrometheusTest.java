@@ -132,8 +132,7 @@ class PrometheusTest {
             prometheus.awaitUntil("it has scraped itself twice", () -> client.instant("up offset 1s").sum().isPresent());
             Instant now = Instant.now();
             Result range = client.range("up", now.minusSeconds(60), now, 60);
-            assertAll(
-                    () -> assertEquals(1.0, client.instant("up").sum().getAsDouble()),
+            assertAll(() -> assertEquals(1.0, client.instant("up").sum().getAsDouble()),
                     () -> assertEquals("up", client.instant("up").series().get(0).words()),
                     () -> assertEquals(2.0, client.instant("scalar(up) + 1", now).sum().getAsDouble()),
                     () -> assertTrue(range.ok() && range.series().get(0).points().size() >= 1, range.toString()),

@@ -59,11 +59,9 @@ final class ProxyServer implements AutoCloseable {
         try (client) {
             String head = head(client.getInputStream());
             if (refusal != 0 || !knows(head)) {
-                String status = refusal != 0
-                        ? refusal + " Refused"
+                String status = refusal != 0 ? refusal + " Refused"
                         : "407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"office\"";
-                client.getOutputStream()
-                        .write(("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n")
+                client.getOutputStream().write(("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n")
                                 .getBytes(StandardCharsets.ISO_8859_1));
                 return;
             }
@@ -77,8 +75,7 @@ final class ProxyServer implements AutoCloseable {
                 } else {
                     String path =
                             target.getRawPath() + (target.getRawQuery() == null ? "" : "?" + target.getRawQuery());
-                    server.getOutputStream()
-                            .write((head.replaceFirst(" \\S+ ", " " + path + " "))
+                    server.getOutputStream().write((head.replaceFirst(" \\S+ ", " " + path + " "))
                                     .getBytes(StandardCharsets.ISO_8859_1));
                 }
                 daemon(() -> copy(client, server));
@@ -90,8 +87,7 @@ final class ProxyServer implements AutoCloseable {
     }
 
     private boolean knows(String head) {
-        return login == null
-                || head.contains("Proxy-Authorization: Basic "
+        return login == null || head.contains("Proxy-Authorization: Basic "
                         + Base64.getEncoder().encodeToString(login.getBytes(StandardCharsets.UTF_8)));
     }
 

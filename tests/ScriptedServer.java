@@ -27,9 +27,7 @@ final class ScriptedServer implements AutoCloseable {
 
         /** An error as Klaviyo sends it, with the links and meta that its specification does not mention. */
         static Answer error(int status, String code, String title, String detail) {
-            return json(
-                    status,
-                    "{\"errors\":[{\"id\":\"01JCP4F1E7\",\"status\":" + status + ",\"code\":\"" + code
+            return json(status, "{\"errors\":[{\"id\":\"01JCP4F1E7\",\"status\":" + status + ",\"code\":\"" + code
                             + "\",\"title\":\"" + title + "\",\"detail\":\"" + detail
                             + "\",\"source\":{\"pointer\":\"/data/\"},\"links\":{},\"meta\":{}}]}");
         }
@@ -39,14 +37,12 @@ final class ScriptedServer implements AutoCloseable {
         }
     }
 
-    private static final Answer PAGE = Answer.json(
-            200,
+    private static final Answer PAGE = Answer.json(200,
             "{\"status\":{\"indicator\":\"none\",\"description\":\"All Systems"
                     + " Operational\"},\"components\":[],\"incidents\":[]}");
     private static final Answer METRICS =
             Answer.json(200, "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}}");
-    private static final Answer ACCOUNT = Answer.json(
-            200,
+    private static final Answer ACCOUNT = Answer.json(200,
             "{\"data\":[{\"type\":\"account\",\"id\":\"AbC123\",\"attributes\":{\"contact_information\":{\"organization_name\":\"Acme\"}}}]}");
     private static final Answer WELL = Answer.json(200, "{\"data\":[],\"status\":\"ok\"}");
 
@@ -85,8 +81,7 @@ final class ScriptedServer implements AutoCloseable {
         try (exchange) {
             asked.add(String.valueOf(exchange.getRequestHeaders().getFirst("Authorization")));
             String path = exchange.getRequestURI().getPath();
-            String longest = answers.keySet().stream()
-                    .filter(path::startsWith)
+            String longest = answers.keySet().stream().filter(path::startsWith)
                     .reduce("/", (one, other) -> other.length() > one.length() ? other : one);
             Answer answer = answers.get(longest);
             answer.headers.lines().forEach(line -> exchange.getResponseHeaders()

@@ -169,8 +169,7 @@ class ToolTest {
         Path tools = Files.createDirectory(folder.resolve("tools"));
         Files.writeString(tools.resolve("aws.CMD"), "");
         Tool windows = new Tool(Map.of("Path", "C;" + tools, "PathExt", ".EXE;.CMD"), folder, PATIENCE, "Windows 11");
-        assertAll(
-                () -> assertEquals(Optional.of(tools.resolve("aws.CMD").toString()), windows.find("aws")),
+        assertAll(() -> assertEquals(Optional.of(tools.resolve("aws.CMD").toString()), windows.find("aws")),
                 () -> assertEquals(Optional.empty(), windows.find("gcloud")),
                 () -> assertEquals(Optional.of("C:\\x\\az.exe"), windows.find("C:\\x\\az.exe")),
                 () -> assertEquals(List.of("cmd.exe", "/c", "vault read"), windows.shell("vault read").words()),

@@ -37,8 +37,7 @@ record TriageRun(Run.Result result, JsonNode json) {
     /** {@code outcome: summary} of a check. */
     String check(String name) {
         JsonNode check = StreamSupport.stream(json.path("checks").spliterator(), false)
-                .filter(each -> each.path("name").asText().equals(name))
-                .findFirst()
+                .filter(each -> each.path("name").asText().equals(name)).findFirst()
                 .orElseThrow(() -> new AssertionError("no check " + name + ": " + result));
         return check.path("outcome").asText() + ": " + check.path("summary").asText();
     }
