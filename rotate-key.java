@@ -25,61 +25,13 @@
 //SOURCES runbook/redact/Pieces.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
-//SOURCES runbook/rotation/ApiKey.java
-//SOURCES runbook/rotation/AppState.java
 //SOURCES runbook/rotation/AppWatch.java
-//SOURCES runbook/rotation/AwsSecret.java
-//SOURCES runbook/rotation/AzureSecret.java
-//SOURCES runbook/rotation/CloudRunService.java
-//SOURCES runbook/rotation/Command.java
-//SOURCES runbook/rotation/Commands.java
-//SOURCES runbook/rotation/Done.java
 //SOURCES runbook/rotation/DotenvFile.java
 //SOURCES runbook/rotation/Drill.java
-//SOURCES runbook/rotation/EcsService.java
-//SOURCES runbook/rotation/ExecRestart.java
-//SOURCES runbook/rotation/ExecStore.java
-//SOURCES runbook/rotation/GcpSecret.java
-//SOURCES runbook/rotation/GithubSecret.java
-//SOURCES runbook/rotation/HandStep.java
-//SOURCES runbook/rotation/Held.java
-//SOURCES runbook/rotation/HerokuDynos.java
-//SOURCES runbook/rotation/HerokuVariable.java
-//SOURCES runbook/rotation/Holding.java
-//SOURCES runbook/rotation/JsonField.java
-//SOURCES runbook/rotation/KeyTrial.java
-//SOURCES runbook/rotation/Klaviyo.java
-//SOURCES runbook/rotation/KubernetesRollout.java
-//SOURCES runbook/rotation/KubernetesSecret.java
-//SOURCES runbook/rotation/Ledger.java
-//SOURCES runbook/rotation/Listener.java
-//SOURCES runbook/rotation/Marks.java
-//SOURCES runbook/rotation/Output.java
-//SOURCES runbook/rotation/Pause.java
-//SOURCES runbook/rotation/Places.java
-//SOURCES runbook/rotation/Plan.java
-//SOURCES runbook/rotation/Preflight.java
+//SOURCES runbook/rotation/NewKey.java
 //SOURCES runbook/rotation/Progress.java
-//SOURCES runbook/rotation/Remedies.java
-//SOURCES runbook/rotation/RestartTarget.java
-//SOURCES runbook/rotation/Retirement.java
-//SOURCES runbook/rotation/RollBack.java
 //SOURCES runbook/rotation/Rotation.java
-//SOURCES runbook/rotation/RotationLock.java
-//SOURCES runbook/rotation/ScopeProbe.java
-//SOURCES runbook/rotation/Scopes.java
-//SOURCES runbook/rotation/SecretStore.java
-//SOURCES runbook/rotation/Standing.java
-//SOURCES runbook/rotation/Step.java
-//SOURCES runbook/rotation/Storing.java
-//SOURCES runbook/rotation/Subject.java
-//SOURCES runbook/rotation/SystemdUnit.java
-//SOURCES runbook/rotation/Tool.java
-//SOURCES runbook/rotation/Trouble.java
-//SOURCES runbook/rotation/VaultSecret.java
-//SOURCES runbook/rotation/Verification.java
-//SOURCES runbook/rotation/Wishes.java
-//SOURCES runbook/rotation/Work.java
+//SOURCES runbook/rotation/Stores.java
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
@@ -91,14 +43,14 @@
 //DEPS com.samskivert:jmustache:1.16
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/redaction.json
-//FILES templates/=templates/slack.md
-//FILES templates/=templates/status-page.md
 //FILES templates/=templates/scenarios.json
+//FILES templates/=templates/stores.json
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 //CDS
 
 import java.io.Console;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
@@ -108,32 +60,31 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
+import java.util.function.Predicate;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import runbook.Text.Durations;
-import runbook.Text.Json;
-import runbook.Key;
-import runbook.Settings.Problem;
-import runbook.Settings;
-import runbook.Text;
+import runbook.ApiChecks.Auth.Account;
 import runbook.Cli;
+import runbook.Incident;
+import runbook.Incident.LastGood;
+import runbook.Key;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Incident;
+import runbook.Settings;
+import runbook.Settings.Problem;
+import runbook.Text;
+import runbook.Tool;
 import runbook.rotation.Drill;
-import runbook.rotation.HandStep;
-import runbook.rotation.Listener;
-import runbook.rotation.Places;
-import runbook.rotation.Plan;
-import runbook.rotation.RestartTarget;
+import runbook.rotation.Progress.Locks;
 import runbook.rotation.Rotation;
-import runbook.rotation.RotationLock;
-import runbook.rotation.SecretStore;
-import runbook.rotation.Step;
-import runbook.rotation.Tool;
-import runbook.rotation.Trouble;
-import runbook.rotation.Wishes;
+import runbook.rotation.Rotation.HandStep;
+import runbook.rotation.Rotation.Outcome;
+import runbook.rotation.Rotation.Step;
+import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Stores;
+import runbook.rotation.Stores.Store;
+import runbook.rotation.Stores.Target;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -142,8 +93,9 @@ import runbook.rotation.Wishes;
             "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",
             "  azure:VAULT/SECRET  k8s:NAMESPACE/SECRET/FIELD  vault:PATH#FIELD",
             "  github:OWNER/REPO/NAME  heroku:APP/VAR  file:PATH#VAR  exec:COMMAND",
-            "Restart targets: k8s:NAMESPACE/deployment/NAME  cloudrun:SERVICE@REGION",
-            "  ecs:CLUSTER/SERVICE  systemd:UNIT  heroku:APP  exec:COMMAND", "",
+            "Restart targets: k8s:NAMESPACE/deployment/NAME  ecs:CLUSTER/SERVICE[@REGION]",
+            "  cloudrun:SERVICE@REGION[@PROJECT]  systemd:UNIT  heroku:APP  exec:COMMAND",
+            "More of them: a row in stores.json of --templates.", "",
             "Steps: 1 preflight, 2 test the new key, 3 store, 4 read back, 5 restart,",
             "  6 verify, 7 the old key. A run after a kill goes on where that one was.",
             "Drills that break a step, to see the roll-back: revoked-key:read-back (4),",
@@ -153,7 +105,7 @@ import runbook.rotation.Wishes;
                 + "  failure; 2 wrong usage; 130 interrupted: run it again.%n%nExamples:%n",
         footer = {"  jbang rotate-key --drill revoked-key",
                   "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
-class RotateKey implements Callable<Integer>, Listener {
+class RotateKey implements Callable<Integer>, Rotation.Listener {
     private static final int REFUSED = 21;
     private static final int ROLLED_BACK = 22;
     private static final int STUCK = 23;
@@ -219,6 +171,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private Screen screen;
     private Tool tool;
     private Optional<Drill> drill = Optional.empty();
+    private List<Store> stores = List.of();
     private boolean changing;
     private String heading = "";
     private String waitedFor = "";
@@ -227,11 +180,17 @@ class RotateKey implements Callable<Integer>, Listener {
     public Integer call() throws IOException {
         refuseWrongUsage();
         Settings settings = shared.settings();
+        if (settings.key().filter(Key::token).isPresent()) {
+            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself. Refresh it with the app's"
+                    + " refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant, install the app anew."
+                    + " For a private key set KLAVIYO_PRIVATE_KEY");
+        }
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
-        tool = new Tool(shared.host().environment(), toolTimeout);
-        Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
+        tool = Tool.of(shared.host(), toolTimeout);
+        Thread interrupted = new Thread(this::interrupted);
+        Runtime.getRuntime().addShutdownHook(interrupted);
         drill = beginDrill();
         try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {
             return answered(rotation);
@@ -239,16 +198,28 @@ class RotateKey implements Callable<Integer>, Listener {
             if (drill.isPresent()) {
                 drill.get().close();
             }
+            forget(interrupted);
+        }
+    }
+
+    private static void forget(Thread hook) {
+        try {
+            Runtime.getRuntime().removeShutdownHook(hook);
+        } catch (IllegalStateException e) {
+            // This process is ending already.
         }
     }
 
     // Whoever asked for JSON gets some, also where there was nothing to begin with.
     private int answered(Rotation rotation) throws IOException {
-        try {
-            return dryRun ? rehearse(rotation) : rotate(rotation);
+        Optional<Incident> open = shared.incident();
+        Incident incident = open.orElseGet(() -> shared.newIncident(Instant.now()));
+        try (Locks locks = new Locks()) {
+            lock(locks, incident);
+            return dryRun ? rehearse(rotation, incident) : rotate(rotation, incident);
         } catch (Problem e) {
             if (shared.json() && e.exitCode() == REFUSED) {
-                shared.print(rotation.json("refused", List.of()));
+                shared.print(rotation.json("refused"));
             }
             throw e;
         }
@@ -256,39 +227,29 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- the step of the runbook
 
-    private int rotate(Rotation rotation) throws IOException {
-        Incident incident = incident();
-        try (RotationLock lock = locked(incident)) {
+    private int rotate(Rotation rotation, Incident incident) throws IOException {
+        try {
+            resume(rotation, incident);
             rotation.recordIn(incident);
-            try {
-                resume(rotation, incident);
-                rotation.preflight();
-                if (rollBack) {
-                    return wayBack(rotation, "asked for");
-                }
-                Optional<Key> fresh = newKey(rotation);
-                if (fresh.isEmpty()) {
-                    return wayBack(rotation, "no new key was given, and no store holds the one of the run before");
-                }
-                rotation.test(fresh.get());
-                if (!agreed(rotation.plan())) {
-                    return end(rotation, "refused", REFUSED);
-                }
-            } catch (Trouble e) {
-                return refuse(rotation, e);
+            rotation.preflight(console().isPresent());
+            if (rollBack) {
+                return wayBack(rotation, "asked for");
             }
-            return change(rotation);
+            Optional<Key> fresh = newKey(rotation);
+            if (fresh.isEmpty()) {
+                return wayBack(rotation, "no new key was given, and no store holds the one of the run before");
+            }
+            rotation.test(fresh.get(), this::theirs);
+            if (!agreed(rotation.plan())) {
+                return end(rotation, "refused", REFUSED);
+            }
+        } catch (Trouble e) {
+            // A key that went bad between two runs must not leave the stores half changed: then the way is back.
+            return rotation.resumed() && rotation.tested() ? wayBack(rotation, e.getMessage()) : end(rotation, "refused", REFUSED);
         }
-    }
-
-    private int change(Rotation rotation) throws IOException {
         changing = true;
         try {
-            rotation.store();
-            rotation.readBack();
-            rotation.restart();
-            rotation.verify();
-            rotation.retireOld();
+            rotation.change();
         } catch (Trouble | RuntimeException e) {
             return rotation.untouched() ? end(rotation, "refused", REFUSED) : wayBack(rotation, Text.safe(e.getMessage(), 300));
         }
@@ -300,7 +261,7 @@ class RotateKey implements Callable<Integer>, Listener {
         changing = true;
         screen.line();
         screen.verdict(Mark.FAIL, "Rolling back: " + why);
-        List<HandStep> byHand = rotation.rollBack();
+        List<HandStep> byHand = rotation.rollBack(rollBack ? givenKey(rotation) : Optional.empty());
         if (byHand.isEmpty()) {
             return end(rotation, "rolled-back", ROLLED_BACK);
         }
@@ -315,24 +276,13 @@ class RotateKey implements Callable<Integer>, Listener {
         return end(rotation, "stuck", STUCK);
     }
 
-    // A key that went bad between two runs must not leave the stores half changed: then the way is back.
-    private int refuse(Rotation rotation, Trouble trouble) {
-        if (rotation.resumed() && rotation.tested()) {
-            return wayBack(rotation, trouble.getMessage());
-        }
-        return end(rotation, "refused", REFUSED);
-    }
-
-    private int rehearse(Rotation rotation) throws IOException {
+    private int rehearse(Rotation rotation, Incident incident) throws IOException {
         try {
-            Optional<Incident> open = shared.incident();
-            if (open.isPresent()) {
-                resume(rotation, open.get());
-            }
-            rotation.preflight();
+            resume(rotation, incident);
+            rotation.preflight(console().isPresent());
             Optional<Key> fresh = givenKey(rotation);
             if (fresh.isPresent()) {
-                rotation.test(fresh.get());
+                rotation.test(fresh.get(), this::theirs);
             } else {
                 screen.line("No new key was given: step 2 tests it when there is one.");
             }
@@ -357,8 +307,11 @@ class RotateKey implements Callable<Integer>, Listener {
         if (shared.sandbox().isPresent() && !restart.isEmpty()) {
             throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
         }
-        if (!dryRun && !yes && !shared.host().terminal()) {
+        if (!dryRun && !yes && console().isEmpty()) {
             throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
+        }
+        if (newKeyFile != null && newKeyCommand != null) {
+            throw new Problem("--new-key-file and --new-key-command exclude each other: give one");
         }
     }
 
@@ -370,38 +323,52 @@ class RotateKey implements Callable<Integer>, Listener {
             throw new Problem("--to: a drill has one store");
         }
         return Optional.of(Drill.begin(shared.sandbox().get(), shared.variant().orElse(""),
-                to.stream().map(Places::store).findFirst()));
+                to.stream().map(typed -> Stores.of(shared.templates()).store(shared.host(), typed)).findFirst()));
     }
 
-    private Wishes wishes(Settings settings) {
+    private Rotation.Wishes wishes(Settings settings) {
         boolean drilled = drill.isPresent();
-        List<SecretStore> stores = drilled ? List.of(drill.get().store())
-                : distinct("--to", to).stream().map(Places::store).toList();
-        List<RestartTarget> targets = drilled ? List.of(drill.get().target())
-                : distinct("--restart", restart).stream().map(Places::target).toList();
-        return new Wishes(settings, stores, targets, Optional.ofNullable(account), new TreeSet<>(needs), restartWithin,
+        Stores table = Stores.of(shared.templates());
+        stores = drilled ? List.of(drill.get().store())
+                : distinct("--to", to).stream().map(typed -> table.store(shared.host(), typed)).toList();
+        List<Target> targets = drilled ? List.of(drill.get()) : distinct("--restart", restart).stream().map(table::target).toList();
+        return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account), this::lastGood, new TreeSet<>(needs), restartWithin,
                 verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 5 : 120),
                 grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
     }
 
+    private Optional<String> lastGood(Key key) {
+        return LastGood.of(shared.host(), key).map(LastGood::account);
+    }
+
     private static List<String> distinct(String option, List<String> given) {
-        if (new HashSet<>(given).size() != given.size()) {
+        List<String> all = Stores.split(given);
+        if (new HashSet<>(all).size() != all.size()) {
             throw new Problem(option + ": the same one is given twice");
         }
-        return given;
+        return all;
     }
 
-    private Incident incident() throws IOException {
-        return shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
-    }
-
-    private RotationLock locked(Incident incident) {
+    // A dry run takes the same locks, and leaves no folder behind.
+    private void lock(Locks locks, Incident incident) {
+        String changed = ": wait for it, or end it; this one has changed nothing";
         try {
-            return RotationLock.take(incident).orElseThrow(() -> new Problem(REFUSED,
-                    "another rotation is running on " + incident + ": wait for it, or end it; this one has changed nothing"));
+            if ((!dryRun || Files.exists(incident.folder())) && !locks.take(incident.folder().resolve("rotation.lock"))) {
+                throw new Problem(REFUSED, "another rotation is running on " + incident + changed);
+            }
         } catch (IOException e) {
             throw new Problem(REFUSED, "--incident " + incident
                     + " cannot be written, and without it a killed rotation could not go on: " + Incident.why(e));
+        }
+        for (Store store : stores) {
+            try {
+                if (drill.isEmpty() && !locks.take(Locks.of(shared.host(), store))) {
+                    throw new Problem(REFUSED, "another rotation is running on " + store.name() + changed);
+                }
+            } catch (IOException e) {
+                throw new Problem(REFUSED, "XDG_STATE_HOME (else ~/.local/state) cannot be written, and without a lock there two rotations"
+                        + " of one store could run at once: " + Incident.why(e));
+            }
         }
     }
 
@@ -409,10 +376,10 @@ class RotateKey implements Callable<Integer>, Listener {
     private void resume(Rotation rotation, Incident incident) throws IOException {
         try {
             if (drill.isEmpty()) {
-                rotation.resume(incident);
+                rotation.resume(incident, dryRun);
             }
         } catch (Trouble e) {
-            throw new Problem(REFUSED, e.getMessage() + ": " + e.mend());
+            throw new Problem(REFUSED, e.getMessage());
         }
         if (rotation.resumed()) {
             screen.verdict(Mark.WARN, "Going on with the rotation begun at " + rotation.begunAt());
@@ -425,14 +392,18 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private Optional<Key> newKey(Rotation rotation) {
         Optional<Key> given = givenKey(rotation);
-        return given.isPresent() || rotation.resumed() && !shared.host().terminal() ? given : Optional.of(askedFor(rotation));
+        return given.isPresent() || rotation.resumed() && console().isEmpty() ? given : Optional.of(askedFor(rotation));
     }
 
     private Optional<Key> givenKey(Rotation rotation) {
         if (newKeyFile == null && newKeyCommand == null && drill.isPresent()) {
             return drill.map(Drill::newKey);
         }
-        return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
+        try {
+            return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
+        } catch (Problem e) {
+            throw new Problem(REFUSED, e.getMessage());
+        }
     }
 
     private Key askedFor(Rotation rotation) {
@@ -443,38 +414,61 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes().orElse(needs.isEmpty()
                 ? "those of the old key (shown beside it in that list)" : String.join(", ", needs)));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
-        Console console = shared.host().terminal() ? System.console() : null;
-        if (console == null) {
-            throw new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY");
-        }
+        Console console = console().orElseThrow(() ->
+                new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY"));
         char[] typed = console.readPassword("New private key: ");
-        if (typed == null || typed.length == 0) {
+        Key key = Key.of(typed == null ? "" : new String(typed));
+        if (key.reveal().isBlank()) {
             throw new Problem(REFUSED, "no new key was given: nothing has changed");
         }
-        return Key.of(new String(typed).strip());
+        // What was confirmed is what is tested, and what is tested is what is stored.
+        boolean more = !key.faults().isEmpty() && key.cleaned().known();
+        return more && confirmed("That is more than a key: " + key.faults().get(0) + ". Go on with the key in it ("
+                + key.cleaned().describe() + ")?") ? key.cleaned() : key;
     }
 
     // ---- what people see and say
 
-    private boolean agreed(Plan plan) {
-        show(plan);
-        if (yes) {
-            return true;
-        }
-        screen.line();
-        String answer = System.console().readLine("Go ahead? Type yes: ");
-        return "yes".equalsIgnoreCase(String.valueOf(answer).strip());
+    private Optional<Console> console() {
+        return shared.host().terminal() ? Optional.ofNullable(System.console()) : Optional.empty();
     }
 
-    private void show(Plan plan) {
+    private boolean theirs(Account account) {
+        return console().isPresent() && confirmed("The new key belongs to " + account + ". Nothing tells whose the old one was: is that your account?");
+    }
+
+    private boolean agreed(List<Step> plan) {
+        show(plan);
+        return yes || confirmed("Go ahead?");
+    }
+
+    // Only a no is a no: whoever types y meant something else.
+    private boolean confirmed(String question) {
+        screen.line();
+        screen.line(question);
+        String prompt = "Type yes: ";
+        while (true) {
+            String answer = String.valueOf(console().orElseThrow().readLine(prompt)).strip();
+            if (answer.equalsIgnoreCase("yes")) {
+                return true;
+            } else if (answer.matches("(?i)no?|null")) {
+                return false;
+            }
+            prompt = "Type yes in full, or no: ";
+        }
+    }
+
+    private void show(List<Step> plan) {
         screen.line();
         screen.heading("Plan");
-        for (Plan.Line line : plan.lines()) {
-            screen.item("  " + HEADINGS.get(line.step()) + ": ", line.place());
-            if (!line.command().isEmpty()) {
-                screen.command(6, line.command());
+        for (Step step : plan) {
+            screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
+            if (!step.command().isEmpty()) {
+                screen.command(6, step.command());
             }
-            line.notes().forEach(note -> screen.indented(6, note));
+            if (!step.detail().isEmpty()) {
+                screen.indented(6, step.detail());
+            }
         }
     }
 
@@ -482,8 +476,8 @@ class RotateKey implements Callable<Integer>, Listener {
             "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
             "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
 
-    private static final Map<Step.Outcome, Mark> MARKS = Map.of(Step.Outcome.OK, Mark.OK, Step.Outcome.WARN, Mark.WARN,
-            Step.Outcome.FAILED, Mark.FAIL, Step.Outcome.SKIPPED, Mark.SKIP, Step.Outcome.PLANNED, Mark.NONE);
+    private static final Map<Outcome, Mark> MARKS = Map.of(Outcome.OK, Mark.OK, Outcome.WARN, Mark.WARN,
+            Outcome.FAILED, Mark.FAIL, Outcome.SKIPPED, Mark.SKIP, Outcome.PLANNED, Mark.NONE);
 
     @Override
     public void began(String step) {
@@ -503,7 +497,7 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         if (!step.mend().isEmpty()) {
             screen.indented(4, "To mend:");
-            screen.command(6, step.mend());
+            step.mend().lines().forEach(line -> screen.command(6, line));
         }
     }
 
@@ -525,16 +519,38 @@ class RotateKey implements Callable<Integer>, Listener {
             "stuck", "Failed, and not rolled back: do the steps above by hand, or run this again to finish");
 
     private int end(Rotation rotation, String outcome, int exit) {
+        if (outcome.equals("refused") && !dryRun) {
+            rotation.refused();
+        }
         changing = false;
         screen.line();
         screen.verdict(exit == 0 ? Mark.OK : Mark.FAIL, outcome.equals("refused") && rotation.resumed()
                 ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : VERDICTS.get(outcome));
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
+        if (outcome.equals("rotated")) {
+            next();
+        }
         if (shared.json()) {
-            List<Step> planned = outcome.equals("planned") ? rotation.plan().steps() : List.of();
-            shared.print(rotation.json(outcome, planned));
+            shared.print(rotation.json(outcome));
         }
         return exit;
+    }
+
+    private void next() {
+        Cli.Launcher launcher = shared.launcher();
+        Optional<String> show = stores.stream().map(Store::show).filter(one -> !one.isEmpty()).findFirst();
+        screen.line();
+        screen.heading("Next");
+        if (drill.isEmpty()) {
+            screen.line("Load the new key in this shell:");
+            screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"")
+                    .orElse("read -rs KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));
+        }
+        screen.line("See that all is well, and that it stays so:");
+        screen.command(2, launcher.line("triage", ""));
+        screen.command(2, launcher.line("watch", ""));
+        launcher.notes().forEach(screen::line);
+        screen.line("The old key: see step 7 above.");
     }
 
     // Called as this process ends, however it ends short of kill -9.

@@ -89,7 +89,7 @@ class RotationCloudTest {
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().contains("no permission to patch klaviyo"), result.out());
         assertTrue(result.out().contains("has no field nothing"), result.out());
-        assertTrue(result.out().contains("kubectl get secrets,deployments -n shop"), result.out());
+        assertTrue(result.out().contains("kubectl get deployments,statefulsets,daemonsets -n shop"), result.out());
         assertEquals(sandbox.key(), kubernetes.field("shop", "klaviyo", "api-key"));
         assertFalse(
                 kubernetes.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")),

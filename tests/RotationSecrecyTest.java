@@ -29,7 +29,7 @@ class RotationSecrecyTest {
                 Path script = bench.tools.file("bin/" + tool);
                 Files.writeString(script, Files.readString(script).replaceFirst("\n", "\nsleep 0.2\n"));
             }
-            Run rotation = bench.rotate("--key-file", old.toString(), "--new-key-file", fresh.toString())
+            Run rotation = bench.apart("--key-file", old.toString(), "--new-key-file", fresh.toString())
                     .env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_NEW_PRIVATE_KEY", null);
             List<String> seen = new ArrayList<>();
             // Only looks that find a tool at work count: how many fit before the first one starts depends on the machine.
@@ -96,8 +96,7 @@ class RotationSecrecyTest {
                     boolean holds = text.contains(bench.oldKey()) || text.contains(bench.newKey());
                     assertFalse(
                             holds
-                                    && !List.of(".env", "app.env", "app", "value", "first")
-                                            .contains(file.getFileName().toString()),
+                                    && !file.getFileName().toString().matches("\\.env|app\\.env|app|value.*|first"),
                             file + " holds a key");
                 }
             }

@@ -15,11 +15,19 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Cli;
 import runbook.Settings.Problem;
-import runbook.rotation.Places;
+import runbook.Settings.Templates;
+import runbook.rotation.Stores;
 
 /** What each store is sent: words, environment, standard input; and that a dotenv file stays as it was but for the key. */
 class RotationStoresTest {
+    private static final Cli.Host HOST = new Cli.Host(Map.of("HOME", "/home/me"), Path.of("/work"), System.in, System.out, System.err);
+
+    private static Stores.Store store(String typed) {
+        return Stores.of(Templates.builtIn()).store(HOST, typed);
+    }
+
     private final RotationScene bench = new RotationScene();
 
     @AfterEach
@@ -238,7 +246,7 @@ class RotationStoresTest {
                 "exec:echo pk_0123456789abcdef0123456789abcdef01"
             })
     void aStoreThatIsNoneIsWrongUsage(String store) {
-        Problem problem = assertThrows(Problem.class, () -> Places.store(store));
+        Problem problem = assertThrows(Problem.class, () -> store(store));
         assertEquals(Problem.USAGE, problem.exitCode());
         assertTrue(problem.getMessage().startsWith("--to"), problem.getMessage());
         assertFalse(problem.getMessage().contains("0123456789abcdef0123"), problem.getMessage());
@@ -265,6 +273,6 @@ class RotationStoresTest {
                 "exec:cat > x"
             })
     void aStoreIsNamedAsItWasTyped(String store) {
-        assertEquals(store, Places.store(store).name());
+        assertEquals(store, store(store).name());
     }
 }

@@ -6,8 +6,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 
 /**
- * Tools that record how they are called: {@code vault}, {@code az}, {@code gh}, {@code heroku} keep one value in a file,
- * {@code systemctl} starts "the application" by copying that value. A file named {@code fault} makes the next matching
+ * Tools that record how they are called: {@code vault}, {@code az}, {@code gh}, {@code heroku} keep a value each in a file,
+ * {@code systemctl} starts "the application" by copying what was stored last. A file named {@code fault} makes the next matching
  * calls go wrong. They stand first on the PATH, in a folder of their own.
  */
 final class StandIns {
@@ -18,8 +18,8 @@ final class StandIns {
         LIES("echo 'Error: boom'; exit 0"),
         GARBAGE("printf '\\001\\377 <<garbage>>'; exit 0"),
         KILLED("kill -9 $$"),
-        /** Still answers this call, and is gone for the next. */
-        MISSING("trap 'rm -f \"$0\"' EXIT");
+        /** Still answers these calls, and is gone for the next. */
+        MISSING("[ \"$times\" -gt 1 ] || trap 'rm -f \"$0\"' EXIT");
 
         final String script;
 
@@ -34,6 +34,9 @@ final class StandIns {
         tool=$(basename "$0")
         { printf '%s' "$tool"; for word in "$@"; do printf ' [%s]' "$word"; done; echo; } >> "$here/calls"
         env > "$here/environment-$tool"
+        value() { cat "$here/value-$tool"; }
+        version() { cat "$here/version-$tool"; }
+        keep() { cat > "$here/value-$tool"; cp "$here/value-$tool" "$here/value"; echo $(( $(version) + 1 )) > "$here/version-$tool"; }
         if [ -f "$here/fault" ]; then
           read -r on times < "$here/fault"
           case "$tool $*" in *"$on"*)
@@ -44,33 +47,39 @@ final class StandIns {
           esac
         fi
         """;
-    private static final String KEEP =
-            "cat > \"$here/stdin-$tool\"; cp \"$here/stdin-$tool\" \"$here/value\"; echo $(( $(cat \"$here/version\")"
-                    + " + 1 )) > \"$here/version\"";
+    private static final String KEEP = """
+        cat > "$here/stdin-$tool"; keep < "$here/stdin-$tool";;""";
 
     private static final String VAULT = """
         case "$*" in
           *-version=1*) printf '{"data":{"data":{"key":"%s"},"metadata":{"version":1}}}' "$(cat "$here/first")";;
-          *'kv get'*) printf '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}' "$(cat "$here/value")" "$(cat "$here/version")";;
-          *'kv patch'*) KEEP;;
+          *'kv get'*) printf '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}' "$(value)" "$(version)";;
+          *'kv patch'*) KEEP
         esac
         """;
     private static final String AZ = """
         case "$*" in
-          *'secret show'*) printf '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}' "$(cat "$here/value")" "$(cat "$here/version")";;
-          *'secret set'*) KEEP;;
+          *'secret show'*) printf '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}' "$(value)" "$(version)";;
+          *'secret set'*) KEEP
         esac
         """;
     private static final String GH = """
         case "$*" in
-          *'secret list'*) printf 'OTHER\\t2026-01-01T00:00:00Z\\nKLAVIYO_KEY\\t2026-01-01T00:00:%02dZ\\n' "$(cat "$here/version")";;
-          *'secret set'*) KEEP;;
+          *'secret list'*) printf '{"name":"KLAVIYO_KEY","updatedAt":"2026-01-01T00:00:%02dZ"}' "$(version)";;
+          *'secret set'*) KEEP
         esac
         """;
     private static final String HEROKU = """
         case "$*" in
-          'api GET'*) printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$(cat "$here/value")";;
-          'api PATCH'*) cat > "$here/stdin-$tool"; sed 's/.*:"\\([^"]*\\)"}/\\1/' < "$here/stdin-$tool" | tr -d '\\n' > "$here/value";;
+          'api GET'*) printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$(value)";;
+          'api PATCH'*) cat > "$here/stdin-$tool"; sed 's/.*:"\\([^"]*\\)"}/\\1/' < "$here/stdin-$tool" | tr -d '\\n' | keep;;
+        esac
+        """;
+    /** 1Password's: a team's own store. */
+    private static final String OP = """
+        case "$*" in
+          'item get'*) printf '{"value":"%s"}' "$(value)";;
+          'item edit'*) cat > "$here/stdin-$tool"; sed 's/.*"value":"\\([^"]*\\)".*/\\1/' < "$here/stdin-$tool" | tr -d '\\n' | keep;;
         esac
         """;
     private static final String SYSTEMCTL = """
@@ -84,7 +93,7 @@ final class StandIns {
 
     private static final String GCLOUD = """
         case "$*" in
-          'run services describe'*) printf 'web-%05d-abc\\n' "$(cat "$here/starts")";;
+          'run services describe'*) printf '{"status":{"latestReadyRevisionName":"web-%05d-abc"}}' "$(cat "$here/starts")";;
           'run services update'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
         esac
         """;
@@ -99,13 +108,18 @@ final class StandIns {
 
     StandIns(Path folder, String value) {
         this.folder = folder;
-        put("value", value);
+        set(value);
         put("app", value);
         put("first", value);
-        put("version", "1");
+        List.of("vault", "az", "gh", "heroku", "op").forEach(tool -> put("version-" + tool, "1"));
         put("starts", "1");
         put("calls", "");
         install();
+    }
+
+    /** What somebody else puts into every store. */
+    void set(String value) {
+        List.of("value", "value-vault", "value-az", "value-gh", "value-heroku", "value-op").forEach(name -> put(name, value));
     }
 
     /** Puts every tool (back) in its place. */
@@ -114,6 +128,7 @@ final class StandIns {
         tool("az", AZ);
         tool("gh", GH);
         tool("heroku", HEROKU);
+        tool("op", OP);
         tool("systemctl", SYSTEMCTL);
     }
 
@@ -141,8 +156,13 @@ final class StandIns {
 
     /** The same with a shell script of one's own. */
     void fail(String on, String how) {
+        fail(on, how, 1);
+    }
+
+    /** The same so many times. */
+    void fail(String on, String how, int times) {
         put("how", how + "\n");
-        put("fault", on + " 1\n");
+        put("fault", on + " " + times + "\n");
     }
 
     void remove(String tool) {
@@ -162,6 +182,7 @@ final class StandIns {
         return cli.env("PATH", folder.resolve("bin") + ":" + System.getenv("PATH"));
     }
 
+    /** What was stored last, in whichever store. */
     String value() {
         return get("value");
     }

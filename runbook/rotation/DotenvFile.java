@@ -4,81 +4,87 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFileAttributeView;
-import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
+import java.nio.file.attribute.UserDefinedFileAttributeView;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import runbook.Cli;
+import runbook.Incident;
 import runbook.Key;
 import runbook.Text;
-import runbook.Incident;
-import runbook.rotation.Trouble.Kind;
+import runbook.Tool;
+import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Stores.Held;
 
 /**
- * A variable in a dotenv file, {@code file:PATH#VAR}. The file is replaced as a whole or not at all; its mode, owner,
- * comments, order, quotes and line ends stay.
+ * A variable in a dotenv file, {@code file:PATH#VAR}. The file is replaced as a whole or not at all; comments, order, quotes
+ * and line ends stay, and so do mode, owner, group, access lists and extended attributes, or it is not replaced.
  */
-record DotenvFile(String name, Path path, String variable) implements SecretStore {
+record DotenvFile(Path path, String variable) implements Stores.Store {
     private static final int LARGEST = 1 << 20;
+    private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("unix");
+    private static final Pattern FORM = Pattern.compile("file:([^\\x00-\\x1f]+)#([A-Za-z_][A-Za-z0-9_]*)");
 
-    /** Named by its whole path, so that a run from another folder means the same file; no shell expands {@code ~} after {@code file:}. */
-    static DotenvFile of(String path, String variable) {
-        Path absolute = Path.of(
-                        path.replaceFirst("^~/", Matcher.quoteReplacement(System.getProperty("user.home") + "/")))
-                .toAbsolutePath()
-                .normalize();
-        return new DotenvFile("file:" + absolute + "#" + variable, absolute, variable);
+    /** Where it is from whatever folder: no shell expands {@code ~} after {@code file:}. Empty when this was not typed. */
+    static Optional<DotenvFile> of(Cli.Host host, String typed) {
+        Matcher form = FORM.matcher(typed);
+        return form.matches() ? Optional.of(new DotenvFile(host.path(form.group(1).replaceFirst("^~/",
+                Matcher.quoteReplacement(host.home() + "/"))).toAbsolutePath().normalize(), form.group(2))) : Optional.empty();
+    }
+
+    @Override
+    public String name() {
+        return "file:" + path + "#" + variable;
     }
 
     // Both are done within this process: the words only show what is done.
     @Override
-    public Command reading() {
-        return Command.of("rotate-key:", "read", variable, "in", path.toString());
+    public String reading() {
+        return "rotate-key: read " + variable + " in " + Text.word(path.toString());
     }
 
     @Override
-    public Command writing() {
-        return Command.of("rotate-key:", "replace", variable, "in", path.toString());
+    public String writing() {
+        return "rotate-key: replace " + variable + " in " + Text.word(path.toString());
     }
 
     @Override
     public String route() {
-        return "by this process, into a 0600 file beside it that is then renamed over it";
+        return "by this process, into a file in a folder of ours (0700) beside it that is then renamed over it";
     }
 
     @Override
     public Held inspect(Tool tool) throws Trouble {
         Held held = read(tool);
-        Path folder = real().getParent();
-        if (!Files.isWritable(folder)) {
-            throw new Trouble(
-                    Kind.DENIED,
-                    "no permission to write in " + folder + ", which replacing the file needs",
-                    "sudo chown \"$USER\" " + Text.word(folder.toString()));
+        Path file = real();
+        if (!Files.isWritable(file.getParent())) {
+            throw refused("no permission to write in " + file.getParent() + ", which replacing the file needs",
+                    "sudo chown \"$USER\" " + Text.word(file.getParent().toString()));
         }
-        keepable();
-        return held;
-    }
-
-    // A file that belongs to somebody else would change hands by being replaced, and its application might not read it any more.
-    private void keepable() throws Trouble {
         try {
-            PosixFileAttributes file = attributes(real());
             String me = System.getProperty("user.name");
-            if (file != null && !file.owner().getName().equals(me) && !me.equals("root")) {
-                throw new Trouble(
-                        Kind.DENIED,
-                        path + " belongs to " + file.owner().getName() + ": replacing it would change that",
-                        "sudo -u " + file.owner().getName() + " …the same command…");
+            String owner = POSIX ? Files.getOwner(file).getName() : me;
+            if (!owner.equals(me) && !me.equals("root")) {
+                throw refused(path + " belongs to " + owner + ": replacing it would change that", "sudo -u " + owner + " …the same command…");
+            } else if (POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1) {
+                throw refused(path + " is a hard link: the file's other names would keep the old key",
+                        "find / -xdev -samefile " + Text.word(path.toString()) + "   # then make it a symbolic link");
             }
         } catch (IOException e) {
             throw unreadable(e);
         }
+        return held;
     }
 
     @Override
@@ -90,39 +96,41 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
     public void write(Tool tool, Key key) throws Trouble {
         Path file = real();
         // One fixed name: should we be killed in between, the next run finds and removes it.
-        Path half = file.resolveSibling("." + file.getFileName() + ".rotate-key");
+        Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
+        Path half = ours.resolve(file.getFileName());
         try {
             String text = text();
             Assignment assignment = assignment(text);
-            Files.deleteIfExists(half);
+            discard(ours, half);
+            // Nobody else can look into the folder while the copy has not yet all that protects it.
+            Files.createDirectory(ours, POSIX ? new FileAttribute<?>[] {
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"))} : new FileAttribute<?>[0]);
+            Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
             fill(half, text.substring(0, assignment.begin) + key.reveal() + text.substring(assignment.end));
-            keep(attributes(file), half);
+            if (!attributes(tool, file).equals(attributes(tool, half))) {
+                throw refused(path + " has an owner, access list or attributes that a new file would not have",
+                        "ls -l " + Text.word(path.toString()) + "   # or write it by --to 'exec:…'");
+            }
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw new Trouble(
-                    Kind.FAILED,
-                    path + " cannot be replaced: " + Incident.why(e),
+            throw new Trouble(Trouble.Kind.UNKNOWN, path + " cannot be replaced: " + Incident.why(e),
                     "ls -ld " + Text.word(file.getParent().toString()));
         } finally {
-            discard(half);
+            discard(ours, half);
         }
     }
 
-    private static void discard(Path half) {
+    private static void discard(Path ours, Path half) {
         try {
             Files.deleteIfExists(half);
+            Files.deleteIfExists(ours);
         } catch (IOException e) {
-            // It was moved, or the folder is gone; a run that can write removes it.
+            // The folder is gone; a run that can write removes it.
         }
     }
 
     private static void fill(Path half, String text) throws IOException {
-        try (FileChannel channel = posix()
-                ? FileChannel.open(
-                        half,
-                        Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-                        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
-                : FileChannel.open(half, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
             ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.ISO_8859_1));
             while (bytes.hasRemaining()) {
                 channel.write(bytes);
@@ -131,25 +139,22 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
         }
     }
 
-    private static void keep(PosixFileAttributes before, Path half) throws IOException {
-        if (before != null) {
-            PosixFileAttributeView view = Files.getFileAttributeView(half, PosixFileAttributeView.class);
-            if (!view.readAttributes().owner().equals(before.owner())) {
-                view.setOwner(before.owner());
+    // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @ for them.
+    private static Map<String, Object> attributes(Tool tool, Path file) throws IOException {
+        Map<String, Object> all = new TreeMap<>();
+        if (POSIX) {
+            all.putAll(Files.readAttributes(file, "unix:mode,uid,gid", LinkOption.NOFOLLOW_LINKS));
+            try {
+                all.put("listed", tool.run(Tool.Command.of("ls", "-ld", file.toString())).out().split(" ")[0]);
+            } catch (Tool.Failure e) {
+                all.put("listed", "");
             }
-            if (!view.readAttributes().group().equals(before.group())) {
-                view.setGroup(before.group());
-            }
-            view.setPermissions(before.permissions());
         }
-    }
-
-    private static boolean posix() {
-        return Path.of("").getFileSystem().supportedFileAttributeViews().contains("posix");
-    }
-
-    private static PosixFileAttributes attributes(Path file) throws IOException {
-        return posix() ? Files.readAttributes(file, PosixFileAttributes.class) : null;
+        UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+        if (view != null) {
+            all.put("attributes", new TreeSet<>(view.list()));
+        }
+        return all;
     }
 
     private Path real() throws Trouble {
@@ -160,14 +165,13 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
         }
     }
 
+    private static Trouble refused(String what, String mend) {
+        return new Trouble(Trouble.Kind.REFUSED, what, mend);
+    }
+
     private Trouble unreadable(IOException e) {
-        boolean missing = Files.notExists(path);
-        return new Trouble(
-                missing ? Kind.NOT_FOUND : Kind.DENIED,
-                path + " cannot be read: " + Incident.why(e),
-                missing
-                        ? "find . -name " + Text.word(path.getFileName().toString())
-                        : "ls -l " + Text.word(path.toString()));
+        return refused(path + " cannot be read: " + Incident.why(e), Files.notExists(path)
+                ? "find . -name " + Text.word(path.getFileName().toString()) : "ls -l " + Text.word(path.toString()));
     }
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
@@ -175,7 +179,7 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
         try {
             Path file = real();
             if (!Files.isRegularFile(file) || Files.size(file) > LARGEST) {
-                throw new Trouble(Kind.UNFIT, path + " is no dotenv file", "ls -l " + Text.word(path.toString()));
+                throw refused(path + " is no dotenv file", "ls -l " + Text.word(path.toString()));
             }
             return Files.readString(file, StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
@@ -187,30 +191,15 @@ record DotenvFile(String name, Path path, String variable) implements SecretStor
     private record Assignment(String value, int begin, int end) { }
 
     private Assignment assignment(String text) throws Trouble {
-        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable)
-                        + "[ \\t]*=[ \\t]*(?:\"([^\"\\r"
-                        + "\\n"
-                        + "]*)\"|'([^'\\r"
-                        + "\\n"
-                        + "]*)'|([^\\s\"'#][^\\r"
-                        + "\\n"
-                        + "]*?|))[ \\t]*(?:[ \\t]#[^\\r"
-                        + "\\n"
-                        + "]*)?\\r"
-                        + "?$")
-                .matcher(text);
+        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
+                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
         if (!line.find()) {
-            throw new Trouble(
-                    Kind.NOT_FOUND,
-                    path + " sets no " + variable,
-                    "echo " + variable + "= >> " + Text.word(path.toString()));
+            throw refused(path + " sets no " + variable, "echo " + variable + "= >> " + Text.word(path.toString()));
         }
         int group = line.group(1) != null ? 1 : line.group(2) != null ? 2 : 3;
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
         if (line.find()) {
-            throw new Trouble(
-                    Kind.UNFIT,
-                    path + " sets " + variable + " more than once: which one counts depends on who reads it",
+            throw refused(path + " sets " + variable + " more than once: which one counts depends on who reads it",
                     "grep -n " + variable + " " + Text.word(path.toString()) + "   # remove all but one");
         }
         return found;

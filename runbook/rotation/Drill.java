@@ -1,38 +1,41 @@
 package runbook.rotation;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import runbook.Key;
 import runbook.Settings.Problem;
-import runbook.rotation.Trouble.Kind;
+import runbook.Text;
+import runbook.Tool;
+import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Stores.Held;
+import runbook.rotation.Stores.Store;
+import runbook.rotation.Stores.Target;
 import runbook.sandbox.Sandbox;
 
 /**
  * What a drill rotates: a dotenv file made for it, and the sandbox's application, which reads that file at each restart.
  * A variant breaks one step, once, so that the way back can be watched.
  */
-public final class Drill implements AutoCloseable {
+public final class Drill implements AutoCloseable, Target {
     /** The variants, as written after the scenario and a colon. */
     public static final Set<String> VARIANTS = Set.of("", "read-back", "restart", "verify");
     private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
 
     private final Sandbox sandbox;
-    private final String variant;
     private final Path folder;
     private final DotenvFile file;
+    private final boolean garbling;
 
-    private Drill(Sandbox sandbox, String variant, Path folder, DotenvFile file) {
+    private Drill(Sandbox sandbox, Path folder, DotenvFile file, boolean garbling) {
         this.sandbox = sandbox;
-        this.variant = variant;
         this.folder = folder;
         this.file = file;
+        this.garbling = garbling;
     }
 
     /**
@@ -42,38 +45,24 @@ public final class Drill implements AutoCloseable {
      * @throws IOException when the file cannot be made
      * @throws Problem     when the chosen store is no new file: a drill touches nothing that is there
      */
-    public static Drill begin(Sandbox sandbox, String variant, Optional<SecretStore> chosen) throws IOException {
+    public static Drill begin(Sandbox sandbox, String variant, Optional<Store> chosen) throws IOException {
+        if (chosen.filter(store -> !(store instanceof DotenvFile file) || Files.exists(file.path())).isPresent()) {
+            throw new Problem("--to " + Text.safe(chosen.get().name(), 80) + ": a drill touches nothing of yours; leave --to away, or"
+                    + " give file:PATH#VAR with a file that does not exist yet");
+        }
         Path folder = chosen.isPresent() ? null : Files.createTempDirectory("klaviyo-drill");
-        SecretStore store = chosen.orElseGet(() -> Places.store("file:" + folder.resolve("app.env") + "#" + VARIABLE));
-        if (!(store instanceof DotenvFile file) || Files.exists(file.path())) {
-            throw new Problem("--to " + store.name()
-                    + ": a drill touches nothing of yours; leave --to away, or give file:PATH#VAR with a file"
-                    + " that does not exist yet");
-        }
-        Files.createFile(
-                file.path(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        Files.writeString(
-                file.path(),
-                "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
-                        + sandbox.appKey() + "\n",
-                StandardCharsets.UTF_8);
+        DotenvFile file = chosen.isPresent() ? (DotenvFile) chosen.get() : new DotenvFile(folder.resolve("app.env"), VARIABLE);
+        Files.createFile(file.path(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "=" + sandbox.appKey() + "\n");
         sandbox.appKeyFile(file.path(), file.variable());
-        if (variant.equals("restart")) {
-            sandbox.failRestarts(1);
-        } else if (variant.equals("verify")) {
-            sandbox.breakAfterRestarts(1);
-        }
-        return new Drill(sandbox, variant, folder, file);
+        sandbox.failRestarts(variant.equals("restart") ? 1 : 0);
+        sandbox.breakAfterRestarts(variant.equals("verify") ? 1 : 0);
+        return new Drill(sandbox, folder, file, variant.equals("read-back"));
     }
 
     /** The drill's store. */
-    public SecretStore store() {
-        return variant.equals("read-back") ? new Garbling(file) : file;
-    }
-
-    /** The sandbox's application. */
-    public RestartTarget target() {
-        return new SandboxApp(sandbox);
+    public Store store() {
+        return garbling ? new Garbling(file) : file;
     }
 
     /** A new key of the sandbox's account. */
@@ -89,78 +78,77 @@ public final class Drill implements AutoCloseable {
         }
     }
 
-    /** The sandbox's application as something to restart. */
-    private record SandboxApp(Sandbox sandbox) implements RestartTarget {
-        @Override
-        public String name() {
-            return "drill:app";
-        }
+    // ---- the sandbox's application as something to restart
 
-        @Override
-        public List<Command> restarting(Duration within) {
-            return List.of(Command.of("curl", "-fsS", "-X", "POST", sandbox.restartUrl().toString()));
-        }
+    @Override
+    public String name() {
+        return "drill:app";
+    }
 
-        @Override
-        public void inspect(Tool tool) {
-            // It lives in this process.
-        }
+    @Override
+    public String restarting(Duration within) {
+        return "curl -fsS -X POST " + sandbox.restartUrl();
+    }
 
-        @Override
-        public void restart(Tool tool, Duration within) throws Trouble {
-            if (!sandbox.restartApp()) {
-                throw new Trouble(Kind.FAILED, "HTTP 500: the application did not start", "");
-            }
-        }
+    @Override
+    public void reach(Tool tool) {
+        // It lives in this process.
+    }
 
-        @Override
-        public Subject subject() {
-            return new Subject("drill:app", "");
+    @Override
+    public Optional<String> mark(Tool tool) {
+        return Optional.empty();
+    }
+
+    @Override
+    public void restart(Tool tool, Duration within) throws Trouble {
+        if (!sandbox.restartApp()) {
+            throw new Trouble(Trouble.Kind.UNKNOWN, "HTTP 500: the application did not start", "");
         }
     }
 
-    /** A store that keeps something else than it was given, once: a line break too much, the classic of {@code echo}. */
-    private static final class Garbling implements SecretStore {
-        private final SecretStore store;
+    /** A store that keeps something else than it was given, once: a letter too much, as with a slip of the hand. */
+    private static final class Garbling implements Store {
+        private final DotenvFile file;
         private boolean garbled;
 
-        Garbling(SecretStore store) {
-            this.store = store;
+        Garbling(DotenvFile file) {
+            this.file = file;
         }
 
         @Override
         public String name() {
-            return store.name();
+            return file.name();
         }
 
         @Override
-        public Command reading() {
-            return store.reading();
+        public String reading() {
+            return file.reading();
         }
 
         @Override
-        public Command writing() {
-            return store.writing();
+        public String writing() {
+            return file.writing();
         }
 
         @Override
         public String route() {
-            return store.route();
+            return file.route();
         }
 
         @Override
         public Held inspect(Tool tool) throws Trouble {
-            return store.inspect(tool);
+            return file.inspect(tool);
         }
 
         @Override
         public Held read(Tool tool) throws Trouble {
-            return store.read(tool);
+            return file.read(tool);
         }
 
         @Override
         public void write(Tool tool, Key key) throws Trouble {
-            store.write(tool, garbled ? key : Key.of(key.reveal() + "x"));
+            file.write(tool, garbled ? key : Key.of(key.reveal() + "x"));
             garbled = true;
         }
     }

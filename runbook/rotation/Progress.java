@@ -4,27 +4,71 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import runbook.Text.Json;
-import runbook.Key;
+import runbook.Cli;
 import runbook.Incident;
-import runbook.rotation.Trouble.Kind;
+import runbook.Key;
+import runbook.Text.Json;
+import runbook.Tool;
+import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Stores.Held;
+import runbook.rotation.Stores.Store;
 
 /**
- * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill can
- * go on. It is written before and after everything that changes something, and holds nothing secret. Commands are never
- * taken from it: a run that goes on is given its stores anew.
+ * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill can go on.
+ * It is written before and after everything that changes something, and holds nothing secret. Commands are never taken from
+ * it: a run that goes on is given its stores anew.
  */
-final class Progress {
+public final class Progress {
     static final String FILE = "rotation.json";
     private static final String UNFINISHED = "unfinished";
+
+    /** How far a rotation is with a store. */
+    enum State { UNTOUCHED, WRITING, WRITTEN, RESTORING, RESTORED }
+
+    /** One store in the course of one rotation: what it held before, what we wrote, and how far we are with it. */
+    static final class Holding {
+        final Store store;
+        /** Fingerprint of the value before the rotation; empty where the store cannot be read. */
+        String before = "";
+        /** The store's own name for that value. */
+        String version = "";
+        /** What this rotation left there: a fingerprint, or the version of a store that gives no value back. */
+        String wrote = "";
+        /** The value before, as long as somebody has it. */
+        Optional<Key> old = Optional.empty();
+        /** What it held when last looked at. */
+        Held now = new Held(Optional.empty(), "");
+        State state = State.UNTOUCHED;
+
+        Holding(Store store) {
+            this.store = store;
+        }
+
+        String name() {
+            return store.name();
+        }
+
+        boolean touched() {
+            return state != State.UNTOUCHED;
+        }
+
+        /** Whether it still holds what it held before. */
+        boolean holdsOld() {
+            return store.readable() ? now.holds(before) : !version.isEmpty() && now.version().equals(version);
+        }
+    }
 
     private final Incident incident;
     private final ObjectNode root;
@@ -35,15 +79,10 @@ final class Progress {
     }
 
     /** A new rotation's. */
-    static Progress begin(Incident incident, AppState app) {
-        return new Progress(
-                incident,
-                Json.object()
-                        .put("schema", 1)
-                        .put("outcome", UNFINISHED)
-                        .put("startedAt", Instant.now().toString())
-                        .put("app", app.health().name())
-                        .put("restarting", false));
+    static Progress begin(Incident incident, AppWatch.State app) {
+        return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED)
+                .put("startedAt", Instant.now().toString()).put("app", app.health().name()).put("appKey", app.fingerprint().orElse(""))
+                .put("restarting", false));
     }
 
     /**
@@ -53,43 +92,42 @@ final class Progress {
      */
     static Optional<Progress> unfinished(Incident incident) throws IOException {
         Path file = incident.folder().resolve(FILE);
-        if (Files.notExists(file)) {
-            return Optional.empty();
-        }
-        JsonNode root = Json.read(Files.readAllBytes(file));
-        boolean open =
-                List.of(UNFINISHED, "stuck").contains(root.path("outcome").asText())
-                        && root.path("stores").isArray();
-        return open ? Optional.of(new Progress(incident, (ObjectNode) root)) : Optional.empty();
+        JsonNode root = Files.exists(file) ? Json.read(Files.readAllBytes(file)) : Json.object();
+        boolean open = List.of(UNFINISHED, "stuck").contains(root.path("outcome").asText());
+        Optional<Progress> found = open ? Optional.of(new Progress(incident, (ObjectNode) root)) : Optional.empty();
+        return found.filter(one -> one.restarting() || one.disabled().isPresent() || !one.touched().isEmpty());
     }
 
-    /** Takes over what is known of a store that an earlier run had to do with. */
+    /** The names of the stores that were changed. */
+    List<String> touched() {
+        List<String> names = new ArrayList<>();
+        for (JsonNode entry : root.path("stores")) {
+            if (!entry.path("state").asText().equals(State.UNTOUCHED.name())) {
+                names.add(entry.path("name").asText());
+            }
+        }
+        return names;
+    }
+
+    /** Takes over what is known of a store that an earlier run changed; of others, what they hold now counts. */
     void restore(Holding holding) {
         for (JsonNode entry : root.path("stores")) {
-            if (entry.path("name").asText().equals(holding.name())) {
+            if (entry.path("name").asText().equals(holding.name()) && touched().contains(holding.name())) {
                 holding.before = entry.path("before").asText();
                 holding.version = entry.path("version").asText();
-                holding.state = Holding.State.valueOf(entry.path("state").asText());
+                holding.wrote = entry.path("wrote").asText();
+                holding.state = State.valueOf(entry.path("state").asText());
             }
         }
     }
 
-    /** The names of the stores of an earlier run. */
-    List<String> stores() {
-        return root.path("stores").findValuesAsText("name");
-    }
-
-    String startedAt() {
-        return root.path("startedAt").asText();
+    /** A text that was noted, empty where none was: {@code startedAt}, {@code account}, {@code app}, {@code appKey}. */
+    String noted(String field) {
+        return root.path(field).asText();
     }
 
     String fingerprint(String which) {
         return root.path(which).path("fingerprint").asText();
-    }
-
-    /** How the application did before the rotation began. */
-    String health() {
-        return root.path("app").asText();
     }
 
     boolean restarting() {
@@ -100,35 +138,39 @@ final class Progress {
         root.put("restarting", true);
     }
 
-    void keys(Optional<Key> old, Key fresh) {
+    /** The id of the old key, from just before it is disabled until it is enabled again. */
+    Optional<String> disabled() {
+        return Optional.ofNullable(root.path("disabled").textValue());
+    }
+
+    void disabled(String id) {
+        root.put("disabled", id);
+    }
+
+    void keys(Optional<Key> old, Key fresh, String account) {
         if (old.isPresent() || !root.has("oldKey")) {
             root.set("oldKey", key(old));
         }
         root.set("newKey", key(Optional.of(fresh)));
+        root.put("account", account);
     }
 
     /** A key as its kind and fingerprint; nulls for none. */
     static JsonNode key(Optional<Key> key) {
-        return Json.object()
-                .put("kind", key.map(Key::kind).orElse(null))
-                .put("fingerprint", key.map(Key::fingerprint).orElse(null));
+        return Json.object().put("kind", key.map(Key::kind).orElse(null)).put("fingerprint", key.map(Key::fingerprint).orElse(null));
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
     void save(List<Holding> holdings) throws Trouble {
         ArrayNode stores = root.putArray("stores");
         for (Holding holding : holdings) {
-            stores.addObject()
-                    .put("name", holding.name())
-                    .put("before", holding.before)
-                    .put("version", holding.version)
-                    .put("state", holding.state.name());
+            stores.addObject().put("name", holding.name()).put("before", holding.before).put("version", holding.version)
+                    .put("wrote", holding.wrote).put("state", holding.state.name());
         }
         try {
             write();
         } catch (IOException e) {
-            throw new Trouble(
-                    Kind.FAILED, "the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
+            throw new Trouble(Trouble.Kind.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
         }
     }
 
@@ -153,9 +195,8 @@ final class Progress {
 
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
     void awaitChild(Duration patience) {
-        ProcessHandle.of(root.path("child").path("pid").asLong(-1))
-                .filter(child ->
-                        started(child).equals(root.path("child").path("started").asText()))
+        JsonNode noted = root.path("child");
+        ProcessHandle.of(noted.path("pid").asLong(-1)).filter(child -> started(child).equals(noted.path("started").asText()))
                 .ifPresent(child -> {
                     try {
                         child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
@@ -170,5 +211,47 @@ final class Progress {
     // Process ids come round again: only together with the time of its start does one name a process.
     private static String started(ProcessHandle child) {
         return child.info().startInstant().map(Instant::toString).orElse("");
+    }
+
+    /**
+     * At most one rotation at a time on one incident, and on one store of this machine. The locks are the operating system's:
+     * they end with the process, however that ends, so a run after {@code kill -9} is never locked out.
+     */
+    public static final class Locks implements AutoCloseable {
+        private final List<FileChannel> held = new ArrayList<>();
+
+        /**
+         * Takes one more.
+         *
+         * @return whether nobody else has it
+         * @throws IOException when the file cannot be made
+         */
+        public boolean take(Path file) throws IOException {
+            Incident.at(file.toAbsolutePath().getParent()).create();
+            FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            try {
+                if (channel.tryLock() != null) {
+                    held.add(channel);
+                    return true;
+                }
+            } catch (OverlappingFileLockException e) {
+                // Held by this very process: taken all the same.
+            }
+            channel.close();
+            return false;
+        }
+
+        /** Where the lock of a store is: in the user's state folder, by what the store is. */
+        public static Path of(Cli.Host host, Store store) {
+            Path state = host.env("XDG_STATE_HOME").map(host::path).orElse(host.home().resolve(".local/state"));
+            return state.resolve("klaviyo-runbook").resolve("rotate-key-" + Key.of(store.identity()).fingerprint() + ".lock");
+        }
+
+        @Override
+        public void close() throws IOException {
+            for (FileChannel channel : held) {
+                channel.close();
+            }
+        }
     }
 }

@@ -118,6 +118,11 @@ public final class ControlledSandbox extends Sandbox {
         return account.id();
     }
 
+    /** Another valid key of the responder's account. */
+    public String issueKey() {
+        return klaviyo.issue(account, "one more").secret;
+    }
+
     /** A valid access token of the responder's account. */
     public String openToken() {
         return klaviyo.authorize(account).secret;
