@@ -18,6 +18,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -55,12 +56,26 @@ import runbook.Klaviyo.Revision;
 /**
  * The command line of every script. {@link #run(Object, String...)} runs a command and turns whatever happens into the
  * documented exit code and one clear line. An instance is the mixin with the options that scripts share, and what they
- * add up to; a script that has no use for some of them says so: {@code @Mixin Cli cli = Cli.without("--webhook-url")}.
+ * add up to; a script has those of them that do something for it.
  */
 public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
     private static final int BUG = 1;
+    /** Of the shared options, those that a script, or a subcommand of one, has no use for; all others it has. */
+    private static final Map<String, Set<String>> USELESS = new TreeMap<>();
+
+    static {
+        Set<String> useless = new TreeSet<>(Set.of(
+                "api-url", "app-url", "webhook-url", "revision", "key-file", "key-command", "insecure-http"));
+        USELESS.put("postmortem", Set.copyOf(useless));
+        useless.addAll(Set.of("status-url", "prometheus"));
+        USELESS.put("postmortem announce", Set.copyOf(useless));
+        useless.addAll(Set.of("templates", "timeout"));
+        List.of("event", "import", "close").forEach(name -> USELESS.put("postmortem " + name, useless));
+        USELESS.put("rotate-key", Set.of("status-url", "webhook-url"));
+    }
+
     /** The names of the options below, which scripts have or leave out. */
     private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
             "revision", "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json",
@@ -119,11 +134,11 @@ public final class Cli {
 
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
-    String apiUrl;
+    String apiUrl = Settings.Target.KLAVIYO.api().toString();
 
     @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 1011,
             description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
-    String statusUrl;
+    String statusUrl = Settings.Target.KLAVIYO.status().toString();
 
     @Option(names = "--app-url", paramLabel = "URL", order = 1012,
             description = "our application's health endpoint (KLAVIYO_APP_URL)")
@@ -155,7 +170,7 @@ public final class Cli {
 
     @Option(names = "--timeout", paramLabel = "DURATION", defaultValue = "5s", order = 1030,
             description = "for each check (KLAVIYO_TIMEOUT; ${DEFAULT-VALUE})")
-    Duration timeout;
+    Duration timeout = Duration.ofSeconds(5);
 
     @Option(names = "--incident", paramLabel = "DIR", order = 1031,
             description = "the incident's folder (KLAVIYO_INCIDENT; the newest open one in ./klaviyo-incidents)")
@@ -202,11 +217,6 @@ public final class Cli {
     /** All shared options. */
     public Cli() {
         this(name -> true);
-    }
-
-    /** All shared options but these, by their long names. */
-    public static Cli without(String... names) {
-        return new Cli(name -> !List.of(names).contains(name));
     }
 
     /** Of the shared options only these, by their long names. */
@@ -287,9 +297,14 @@ public final class Cli {
         host = around;
         values = elsewhere;
         templates = texts;
-        List.copyOf(spec.options()).stream()
-                .filter(option -> SHARED.contains(name(option)) && !wanted.test(option.longestName()))
+        Set<String> useless = useless(spec.qualifiedName());
+        List.copyOf(spec.options()).stream().filter(option -> SHARED.contains(name(option)))
+                .filter(option -> useless.contains(name(option)) || !wanted.test(option.longestName()))
                 .forEach(spec::remove);
+    }
+
+    private static Set<String> useless(String command) {
+        return USELESS.getOrDefault(command, USELESS.getOrDefault(command.replaceFirst(" .*", ""), Set.of()));
     }
 
     private static String name(OptionSpec option) {
@@ -319,7 +334,7 @@ public final class Cli {
 
     private static void settings(CommandLine line, Host host, Values values) {
         line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
-        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
+        groupOptions(line, values);
         line.setExecutionStrategy(parsed -> runOrComplete(parsed, host))
                 .setDefaultValueProvider(argument -> argument instanceof OptionSpec option
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
@@ -335,6 +350,11 @@ public final class Cli {
         if (!host.terminal || host.environment.containsKey("NO_COLOR")) {
             line.setColorScheme(Help.defaultColorScheme(Ansi.OFF));
         }
+    }
+
+    private static void groupOptions(CommandLine line, Values values) {
+        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
+        line.getSubcommands().values().forEach(sub -> groupOptions(sub, values));
     }
 
     private static int runOrComplete(ParseResult parsed, Host host) {
@@ -630,12 +650,12 @@ public final class Cli {
      * left out: a command that gives a key, logins and tokens in addresses.
      *
      * @param script  from a script's name to the words that start it
-     * @param options options that carry over: where things are, in which incident
+     * @param options options that carry over, by name: where things are, in which incident
      * @param notes   what has to be said under the commands: what was left out of them, or is not known; may be empty
      */
-    public record Launcher(UnaryOperator<String> script, String options, List<String> notes) {
+    public record Launcher(UnaryOperator<String> script, Map<String, String> options, List<String> notes) {
         static Launcher of(Host host, Values values, ParseResult parsed) {
-            List<String> options = new ArrayList<>();
+            Map<String, String> options = new LinkedHashMap<>();
             List<String> left = new ArrayList<>();
             for (OptionSpec option : parsed.matchedOptions()) {
                 String name = option.longestName();
@@ -643,7 +663,8 @@ public final class Cli {
                 if (name.equals("--key-command")) {
                     left.add(name);
                 } else if (CARRIED.contains(name(option))) {
-                    options.add(option.arity().max() == 0 ? name : name + " " + Text.word(Settings.open(given)));
+                    String value = option.arity().max() == 0 ? "" : " " + Text.word(Settings.open(given));
+                    options.put(name(option), name + value);
                     if (!Settings.open(given).equals(given)) {
                         left.add("the login or token in " + name);
                     }
@@ -653,7 +674,7 @@ public final class Cli {
             if (!left.isEmpty()) {
                 notes.add("Left out of these commands, add it again: " + String.join(", ", left));
             }
-            return new Launcher(words(host, values, notes), String.join(" ", options), notes);
+            return new Launcher(words(host, values, notes), options, notes);
         }
 
         // A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known.
@@ -688,9 +709,12 @@ public final class Cli {
             return script.apply(name);
         }
 
-        /** A script's whole command line. */
+        /** A script's whole command line, with those of the options that it has. */
         public String line(String name, String more) {
-            return Stream.of(command(name), more.strip(), options).filter(part -> !part.isEmpty())
+            Set<String> useless = useless((name + " " + more.strip()).replaceFirst("^(\\S+(?: [a-z]\\S*)?).*", "$1"));
+            Stream<String> carried = options.entrySet().stream().filter(option -> !useless.contains(option.getKey()))
+                    .map(Map.Entry::getValue);
+            return Stream.concat(Stream.of(command(name), more.strip()), carried).filter(part -> !part.isEmpty())
                     .collect(Collectors.joining(" "));
         }
     }

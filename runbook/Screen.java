@@ -79,11 +79,6 @@ public final class Screen {
         this.zone = zone;
     }
 
-    /** How much is shown. */
-    public Level level() {
-        return level;
-    }
-
     /** Whether everything is shown. */
     public boolean verbose() {
         return level == Level.ALL;

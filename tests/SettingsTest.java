@@ -194,10 +194,10 @@ class SettingsTest {
         Path old = Files.createDirectories(home.resolve("klaviyo-incidents/20261101T000000Z"));
         Files.writeString(old.resolve("journal.jsonl"), "{\"at\":\"" + Instant.now().minus(Duration.ofHours(25))
                 + "\",\"step\":\"triage\",\"event\":\"detected\",\"summary\":\"x\",\"data\":{\"drill\":\"outage\"}}\n");
-        String first = triage("--drill", "outage").run().out();
+        String first = triage("--drill", "outage").run().toString();
         assertTrue(first.replaceAll("\\s+", "").contains("--incident" + old), first);
         assertEquals(1, Files.readAllLines(old.resolve("journal.jsonl")).size());
-        String second = triage("--drill", "outage").run().out();
+        String second = triage("--drill", "outage").run().toString();
         assertFalse(second.contains("20261101T000000Z"), second);
     }
 
