@@ -134,7 +134,7 @@ class DebugBundle implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         Settings settings = shared.settings();
         Optional<Incident> incident = shared.incident().filter(found -> Files.isDirectory(found.folder()));
-        Policy policy = redaction.policy(shared.host(), settings.key(), options.variables());
+        Policy policy = redaction.policy(shared, settings.key(), options.variables());
         Bundle bundle = new Bundle(options.with(shared), settings, incident, policy);
         Path target = target(incident);
         Screen screen = shared.screen();
@@ -273,11 +273,11 @@ class DebugBundle implements Callable<Integer> {
         List<Path> secretFiles = List.of();
 
         @Mixin
-        Cli shared = Cli.with("--no-color");
+        Cli shared = Cli.with("--no-color", "--templates");
 
         @Override
         public Integer call() throws IOException {
-            Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared.host(), keyOf(shared), List.of());
+            Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
             Existing.Verified verified =
                     Existing.verify(shared.host().path(file.toString()), policy, Existing.size("--max-size", maxSize));
             Screen screen = shared.screen();
@@ -314,11 +314,11 @@ class DebugBundle implements Callable<Integer> {
         Bundle.Redaction redaction = new Bundle.Redaction();
 
         @Mixin
-        Cli shared = Cli.with("--no-color");
+        Cli shared = Cli.with("--no-color", "--templates");
 
         @Override
         public Integer call() throws IOException {
-            Policy policy = redaction.policy(shared.host(), keyOf(shared), List.of());
+            Policy policy = redaction.policy(shared, keyOf(shared), List.of());
             Existing.Cleaned cleaned = Existing.redact(shared.host().path(source.toString()), shared.host()
                     .path(out.toString()),
                     policy, Existing.size("--max-size", maxSize));
@@ -348,7 +348,7 @@ class DebugBundle implements Callable<Integer> {
         boolean noBrowser;
 
         @Mixin
-        Cli shared = Cli.with("--no-color");
+        Cli shared = Cli.with("--no-color", "--templates");
 
         @Override
         public Integer call() throws IOException {

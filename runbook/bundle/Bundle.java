@@ -54,6 +54,7 @@ import runbook.bundle.Collecting.Outcome;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
+import runbook.redact.Rules;
 
 /** A debug bundle: collects, redacts while it collects, writes the archive, reads it back,
         and only then gives it its name. */
@@ -110,7 +111,8 @@ public final class Bundle {
          * @param key of Klaviyo's; may be empty
          * @throws Problem for a rule that may not be kept, or a file that cannot be used
          */
-        public Policy policy(Cli.Host host, Optional<Key> key, List<String> variables) {
+        public Policy policy(Cli shared, Optional<Key> key, List<String> variables) {
+            Cli.Host host = shared.host();
             Map<String, String> known = new TreeMap<>();
             key.map(Key::reveal).ifPresent(value -> addKey(known, value));
             host.environment().forEach((name, value) -> {
@@ -123,10 +125,7 @@ public final class Bundle {
                 }
             });
             secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
-            Policy policy = Policy.strict().keeping(keep);
-            for (Map.Entry<String, String> value : known.entrySet()) {
-                policy = policy.knowing(value.getValue(), value.getKey());
-            }
+            Policy policy = Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
             return pseudonymKey == null ? policy
                     : policy.pseudonymsBy(pseudonymKey(host.path(pseudonymKey.toString())));
         }

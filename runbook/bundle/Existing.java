@@ -162,6 +162,7 @@ public final class Existing {
 
     private static final class Verifying {
         private final Redactor redactor;
+        private final Scan.Search search;
         private final List<String> problems = new ArrayList<>();
         private final Map<String, Map<String, Long>> leaks = new TreeMap<>();
         private final Map<String, Long> kept = new TreeMap<>();
@@ -172,6 +173,7 @@ public final class Existing {
         /** @param redactor to look for secrets with, or null to compare sums alone */
         Verifying(Redactor redactor, long most) {
             this.redactor = redactor;
+            this.search = redactor == null ? null : new Scan.Search(redactor.policy());
             this.left = most;
         }
 
@@ -287,11 +289,15 @@ public final class Existing {
 
         private String lookThrough(InputStream stream, Tally tally, ExecutorService pool) throws IOException {
             Deque<Future<Integer>> underway = new ArrayDeque<>();
+            Tally again = new Tally();
             Pieces pieces = new Pieces(stream, Long.MAX_VALUE);
             try {
                 for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
                     Piece next = piece;
-                    underway.add(pool.submit(() -> new Scan(redactor, tally).remaining(next)));
+                    underway.add(pool.submit(() -> {
+                        search.count(next, again);
+                        return new Scan(redactor, tally).remaining(next);
+                    }));
                     if (underway.size() > 4) {
                         underway.poll().get();
                     }
@@ -299,6 +305,7 @@ public final class Existing {
                 while (!underway.isEmpty()) {
                     underway.poll().get();
                 }
+                again.counts().forEach((id, count) -> tally.add(id, tally.counts().containsKey(id) ? 0 : count));
                 return pieces.trouble();
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();

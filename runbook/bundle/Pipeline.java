@@ -6,12 +6,10 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
-import java.nio.charset.StandardCharsets;
 import java.time.ZoneId;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ExecutionException;
@@ -25,6 +23,7 @@ import runbook.Settings.Problem;
 import runbook.bundle.Archive.Part;
 import runbook.redact.Pieces;
 import runbook.redact.Pieces.Piece;
+import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
@@ -34,15 +33,10 @@ import runbook.redact.Scan;
  * Archive.Part} in their order.
  * Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker that fails leaves its piece out.
  *
- * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
- * would be:
- * every piece is searched for the known values; every piece in which something was replaced is looked through by all
- * rules once
- * more (the same rules find the same in the same bytes, so one in which nothing was found has been looked through
- * already); and so
- * are the seams between pieces. The archive's read-back then proves by SHA-256 that it holds the very bytes that were
- * looked
- * through.
+ * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive would do it: {@link
+ * Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched for the known values by other code than
+ * the redactor's ({@link Scan.Search}); and the seams between pieces are looked through both ways. The archive's read-back proves by SHA-256
+ * that it holds the very bytes that were looked through.
  */
 final class Pipeline implements Closeable {
     /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
@@ -51,6 +45,7 @@ final class Pipeline implements Closeable {
 
     private final ExecutorService pool;
     private final Redactor redactor;
+    private final Scan.Search search;
     /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no room. */
     private final Semaphore room;
     private final ConcurrentLinkedDeque<Worker> idle = new ConcurrentLinkedDeque<>();
@@ -58,6 +53,7 @@ final class Pipeline implements Closeable {
     Pipeline(Redactor redactor) {
         int workers = Math.min(Runtime.getRuntime().availableProcessors(), MOST_WORKERS);
         this.redactor = redactor;
+        this.search = new Scan.Search(redactor.policy());
         this.room = new Semaphore(workers + 1);
         this.pool = Executors.newFixedThreadPool(workers, task -> {
             Thread thread = new Thread(task, "redact");
@@ -141,7 +137,7 @@ final class Pipeline implements Closeable {
         Worker worker = idle.pollLast();
         Worker used = worker == null ? new Worker() : worker;
         try {
-            Block block = used.work(piece, new Choice(wanted), redactor, tally);
+            Block block = used.work(piece, new Choice(wanted), redactor, search, tally);
             idle.addLast(used);
             return block;
         } catch (Unsafe e) {
@@ -207,7 +203,9 @@ final class Pipeline implements Closeable {
             System.arraycopy(plain, 0, seam, before.length, head);
             if (before.length > 0 && head > 0) {
                 Tally left = new Tally();
-                new Scan(redactor, left).remaining(new Piece(seam, seam.length, before.length / 2, before.length));
+                Piece border = new Piece(seam, seam.length, before.length / 2, before.length);
+                new Scan(redactor, left).remaining(border);
+                search.count(border, left);
                 Unsafe.unlessNone(left);
             }
             byte[] all = plain.length >= SEAM ? plain : seam;
@@ -239,21 +237,17 @@ final class Pipeline implements Closeable {
         private final ByteArrayOutputStream clean = new ByteArrayOutputStream(1 << 16);
         private byte[] packed = new byte[1 << 16];
 
-        Block work(Piece piece, Choice choice, Redactor redactor, Tally tally) {
-            Tally found = new Tally();
-            Scan cleaner = new Scan(redactor, found);
-            cleaner.blankPrivateKeys(piece.data(), piece.length());
+        Block work(Piece piece, Choice choice, Redactor redactor, Scan.Search search, Tally tally) {
+            Scan scan = new Scan(redactor, tally);
+            scan.blankPrivateKeys(piece.data(), piece.length());
             int unjudged = piece.blankWhatCannotBeJudged();
             choice.choose(piece);
             clean.reset();
-            cleaner.clean(choice.data, choice.length, choice.ownFrom, choice.ownTo, clean);
+            scan.clean(choice.data, choice.length, choice.ownFrom, choice.ownTo, clean);
             byte[] plain = clean.toByteArray();
-            if (found.total() > 0) {
-                Tally left = new Tally();
-                new Scan(redactor, left).remaining(plain, plain.length);
-                Unsafe.unlessNone(left);
-            }
-            tally.add(found.counts());
+            Tally left = new Tally();
+            search.count(new Piece(plain, plain.length, 0, plain.length), left);
+            Unsafe.unlessNone(left);
             return new Block(deflate(plain), plain, piece.to() - piece.from(), unjudged);
         }
 
@@ -292,8 +286,7 @@ final class Pipeline implements Closeable {
         private static final int LINES_BACK = 200;
 
         private final Wanted wanted;
-        private final byte[] lower;
-        private final byte[] upper;
+        private final Words words;
         private final LogLine.Stamps stamps;
         private byte[] data = new byte[1 << 16];
         private int length;
@@ -305,15 +298,14 @@ final class Pipeline implements Closeable {
 
         Choice(Wanted wanted) {
             this.wanted = wanted;
-            this.lower = wanted.words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
-            this.upper = wanted.words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            this.words = wanted.words.isEmpty() ? null : new Words(wanted.words);
             this.stamps = wanted.window == null ? null : new LogLine.Stamps(wanted.zone, wanted.window.to());
         }
 
         void choose(Piece piece) {
             ownFrom = piece.from();
             ownTo = piece.to();
-            if (lower.length == 0 && (stamps == null || all(piece))) {
+            if (words == null && (stamps == null || all(piece))) {
                 data = piece.data();
                 length = piece.length();
                 return;
@@ -328,9 +320,9 @@ final class Pipeline implements Closeable {
             int before = 0;
             int own = 0;
             int done = from;
-            int around = lower.length == 0 ? 0 : wanted.around;
+            int around = words == null ? 0 : wanted.around;
             for (int line = 0; line < piece.length(); ) {
-                int hit = lower.length == 0 ? line : find(all, line, piece.length());
+                int hit = words == null ? line : words.find(all, line, piece.length());
                 if (hit < 0) {
                     break;
                 }
@@ -351,26 +343,6 @@ final class Pipeline implements Closeable {
             }
             ownFrom = before;
             ownTo = before + own;
-        }
-
-        // Horspool's skips on the last letter alone: most bytes are never looked at.
-        private int find(byte[] all, int from, int to) {
-            int last = lower.length - 1;
-            for (int i = from + last; i < to; i++) {
-                if ((all[i] == lower[last] || all[i] == upper[last]) && matches(all, i - last)) {
-                    return i - last;
-                }
-            }
-            return -1;
-        }
-
-        private boolean matches(byte[] all, int start) {
-            for (int i = 0; i < lower.length - 1; i++) {
-                if (all[start + i] != lower[i] && all[start + i] != upper[i]) {
-                    return false;
-                }
-            }
-            return true;
         }
 
         // Logs are written in the order of time: when a piece's first and last line are in the window, so is the rest.
