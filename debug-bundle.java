@@ -88,15 +88,13 @@ import runbook.bundle.Existing;
 import runbook.redact.Redactor.Policy;
 
 @Command(name = "debug-bundle", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        showDefaultValues = false,
-        description = "Collects all the evidence in one archive that is safe to send.",
-        subcommands = {DebugBundle.Verify.class, DebugBundle.Redact.class, DebugBundle.Open.class},
-        footerHeading = "%nExit codes: 0 complete; 41 written, but a collector failed (the manifest names%n"
-                + "  it); 42 refused: it could not be made safe to share; 1 unexpected failure;%n"
-                + "  2 wrong usage; 130 interrupted, or not wanted when it was looked at.%n%nExamples:%n",
-        footer = {"  jbang debug-bundle --drill outage",
-                  "  jbang debug-bundle --since 3h --log '/var/log/shop/*.log*' --journal shop",
-                  "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
+        showDefaultValues = false, description = "Collects all the evidence in one archive that is safe to send.",
+        subcommands = {DebugBundle.Verify.class, DebugBundle.Redact.class, DebugBundle.Open.class}, footerHeading =
+        "%nExit codes: 0 complete; 41 written, but a collector failed (the manifest names%n  it); 42 refused: it "
+        + "could not be made safe to share; 1 unexpected failure;%n  2 wrong usage; 130 interrupted, or not wanted "
+        + "when it was looked at.%n%nExamples:%n", footer = {"  jbang debug-bundle --drill outage",
+        "  jbang debug-bundle --since 3h --log '/var/log/shop/*.log*' --journal shop",
+        "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
 class DebugBundle implements Callable<Integer> {
     public static void main(String... args) {
         System.exit(Cli.run(new DebugBundle(), args));
@@ -120,8 +118,8 @@ class DebugBundle implements Callable<Integer> {
     @Mixin
     Bundle.Redaction redaction = new Bundle.Redaction();
 
-    @Option(names = "--out", paramLabel = "FILE", order = 43,
-            description = "the archive (bundle-TIME.zip in the incident's folder, else here)")
+    @Option(names = "--out", paramLabel = "FILE", order = 43, description =
+            "the archive (bundle-TIME.zip in the incident's folder, else here)")
     Path out;
 
     @Option(names = {"-y", "--yes"}, order = 84, description = "do not show the lines that stayed, nor ask about them")
@@ -138,8 +136,8 @@ class DebugBundle implements Callable<Integer> {
         Bundle bundle = new Bundle(options.with(shared), settings, incident, policy);
         Path target = target(incident);
         Screen screen = shared.screen();
-        shared.drill().ifPresent(scenario ->
-                screen.heading("DRILL " + scenario + ": everything below is a sandbox, nothing is broken"));
+        shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario
+                + ": everything below is a sandbox, nothing is broken"));
         if (dryRun) {
             bundle.plan().forEach(screen::line);
             return 0;
@@ -161,9 +159,9 @@ class DebugBundle implements Callable<Integer> {
 
     private Optional<Bundle.Made> made(Bundle bundle, Path target, Screen screen) throws InterruptedException {
         try {
-            return bundle.make(target, progress -> screen.marked(
-                    progress.good() ? Mark.OK : progress.skipped() ? Mark.SKIP : Mark.FAIL,
-                    label(progress.what()), LABEL, progress.words()), sample -> yes || looked(sample, screen));
+            return bundle.make(target, progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped()
+                    ? Mark.SKIP : Mark.FAIL, label(progress.what()), LABEL, progress.words()), sample -> yes
+                    || looked(sample, screen));
         } catch (IOException e) {
             throw new Problem(NOT_WRITTEN, target + " cannot be written (" + Incident.why(e)
                     + "): name another place with --out");
@@ -208,9 +206,8 @@ class DebugBundle implements Callable<Integer> {
         data.put("missing", made.missing());
         shared.drill().ifPresent(scenario -> data.put("drill", scenario));
         try {
-            incident.append(Event.now("debug-bundle", Event.BUNDLED,
-                    "evidence collected in " + made.file().getFileName() + (made.complete() ? "" : ", incomplete"),
-                    data));
+            incident.append(Event.now("debug-bundle", Event.BUNDLED, "evidence collected in " + made.file()
+                    .getFileName() + (made.complete() ? "" : ", incomplete"), data));
         } catch (IOException e) {
             screen.marked(Mark.WARN, "journal", LABEL, "not written: " + Incident.why(e));
         }
@@ -223,7 +220,8 @@ class DebugBundle implements Callable<Integer> {
 
     // Collectors are named after paths and queries of any length.
     private static String label(String name) {
-        return name.length() <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(name.length() - LABEL + 15);
+        return name.length() <= LABEL ? name
+                : name.substring(0, 14) + "…" + name.substring(name.length() - LABEL + 15);
     }
 
     private void show(Bundle.Made made, Policy policy, Screen screen) {
@@ -238,15 +236,15 @@ class DebugBundle implements Callable<Integer> {
             screen.heading("Missing");
             made.missing().forEach(missing -> screen.indented(2, missing));
         }
-        screen.verdict(made.complete() ? Mark.OK : Mark.WARN,
-                made.file() + " (" + made.size() + ")" + (made.complete() ? "" : ", incomplete"));
+        screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + made.size() + ")" + (made.complete()
+                ? "" : ", incomplete"));
         screen.command(2, shared.launcher().line("debug-bundle", "open " + Text.word(made.file().toString())));
     }
 
     private ObjectNode json(Bundle.Made made) {
-        ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null))
-                .put("file", made.file().toString()).put("bytes", made.bytes())
-                .put("files", made.files()).put("complete", made.complete());
+        ObjectNode json = Json.object().put("schema", 1).put("drill", shared.drill().orElse(null)).put("file",
+                made.file().toString()).put("bytes", made.bytes()).put("files", made.files()).put("complete",
+                made.complete());
         json.set("missing", Json.of(made.missing()));
         json.set("redacted", Json.of(made.redacted()));
         return json;
@@ -258,18 +256,18 @@ class DebugBundle implements Callable<Integer> {
         return shared.host().env("KLAVIYO_PRIVATE_KEY").map(Key::of);
     }
 
-    @Command(name = "verify", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Checks sums and manifest of a bundle, and looks for secrets in it.")
+    @Command(name = "verify", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
+            "Checks sums and manifest of a bundle, and looks for secrets in it.")
     static class Verify implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
         Path file;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, order = 80,
-                description = "to unpack at most (${DEFAULT-VALUE})")
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, order = 80, description =
+                "to unpack at most (${DEFAULT-VALUE})")
         String maxSize;
 
-        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
-                description = "values to look for wherever they are, one a line; repeatable")
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description =
+                "values to look for wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
         @Mixin
@@ -278,8 +276,8 @@ class DebugBundle implements Callable<Integer> {
         @Override
         public Integer call() throws IOException {
             Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
-            Existing.Verified verified =
-                    Existing.verify(shared.host().path(file.toString()), policy, Existing.size("--max-size", maxSize));
+            Existing.Verified verified = Existing.verify(shared.host().path(file.toString()), policy,
+                    Existing.size("--max-size", maxSize));
             Screen screen = shared.screen();
             verified.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
             verified.leaks().forEach((leak, rules) -> screen.marked(Mark.FAIL, "", 0, leak + " holds "
@@ -289,25 +287,24 @@ class DebugBundle implements Callable<Integer> {
                 screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: " + counts(verified.kept()));
             }
             screen.verdict(!verified.good() ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.words()
-                    + ", "
-                    + (!verified.good() ? "not to be shared" : kept ? "sums right, no secret beside what was kept"
-                            : "sums right, no secret found"));
+                    + ", " + (!verified.good() ? "not to be shared" : kept
+                    ? "sums right, no secret beside what was kept" : "sums right, no secret found"));
             return verified.good() ? 0 : REFUSED;
         }
     }
 
-    @Command(name = "redact", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Cleans evidence that is there already: a file, a folder or a zip.")
+    @Command(name = "redact", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
+            "Cleans evidence that is there already: a file, a folder or a zip.")
     static class Redact implements Callable<Integer> {
         @Parameters(paramLabel = "FILE|DIR", description = "what to clean; it is not changed")
         Path source;
 
-        @Option(names = "--out", required = true, paramLabel = "PATH",
-                description = "where the clean copy goes; with .zip at its end, an archive with a manifest")
+        @Option(names = "--out", required = true, paramLabel = "PATH", description =
+                "where the clean copy goes; with .zip at its end, an archive with a manifest")
         Path out;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, order = 80,
-                description = "to read at most, unpacked (${DEFAULT-VALUE})")
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, order = 80, description =
+                "to read at most, unpacked (${DEFAULT-VALUE})")
         String maxSize;
 
         @Mixin
@@ -320,19 +317,18 @@ class DebugBundle implements Callable<Integer> {
         public Integer call() throws IOException {
             Policy policy = redaction.policy(shared, keyOf(shared), List.of());
             Existing.Cleaned cleaned = Existing.redact(shared.host().path(source.toString()), shared.host()
-                    .path(out.toString()),
-                    policy, Existing.size("--max-size", maxSize));
+                    .path(out.toString()), policy, Existing.size("--max-size", maxSize));
             Screen screen = shared.screen();
             cleaned.redacted().forEach((rule, count) -> screen.line("  " + count + " " + rule));
             cleaned.leftOut().forEach(left -> screen.marked(Mark.WARN, "left out", 8, left));
-            screen.verdict(cleaned.leftOut().isEmpty() ? Mark.OK : Mark.WARN,
-                    out + ": " + Text.count(cleaned.files(), "file") + ", looked through, no secret found");
+            screen.verdict(cleaned.leftOut().isEmpty() ? Mark.OK : Mark.WARN, out + ": " + Text.count(cleaned.files(),
+                    "file") + ", looked through, no secret found");
             return cleaned.leftOut().isEmpty() ? 0 : INCOMPLETE;
         }
     }
 
-    @Command(name = "open", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Unpacks a bundle safely and opens its report.")
+    @Command(name = "open", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
+            "Unpacks a bundle safely and opens its report.")
     static class Open implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
         Path file;
@@ -340,8 +336,8 @@ class DebugBundle implements Callable<Integer> {
         @Option(names = "--to", paramLabel = "DIR", description = "a new folder (the file's name without .zip, here)")
         Path folder;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST,
-                description = "to unpack at most (${DEFAULT-VALUE})")
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, description =
+                "to unpack at most (${DEFAULT-VALUE})")
         String maxSize;
 
         @Option(names = "--no-browser", description = "only unpack")
@@ -369,10 +365,9 @@ class DebugBundle implements Callable<Integer> {
             String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
             boolean screenless = shared.host().env("DISPLAY").isEmpty() && shared.host().env("WAYLAND_DISPLAY")
                     .isEmpty();
-            List<String> words = system.contains("mac") ? List.of("open", report.toString())
-                    : system.contains("win") ? List.of("rundll32", "url.dll,FileProtocolHandler", report.toUri()
-                    .toString())
-                            : List.of("xdg-open", report.toString());
+            List<String> words = system.contains("mac") ? List.of("open", report.toString()) : system.contains("win")
+                    ? List.of("rundll32", "url.dll,FileProtocolHandler", report.toUri().toString())
+                    : List.of("xdg-open", report.toString());
             if (words.get(0).equals("xdg-open") && screenless) {
                 return false;
             }

@@ -33,42 +33,32 @@ public final class LogLine {
             "statuscode");
     // A status after them is one, where a reason or an end follows: "returned 200 rows" tells of rows.
     private static final Set<String> VERBS = Set.of("responded", "responds", "response", "returned", "returns",
-            "returning",
-            "answered", "answer", "reply", "replied", "got", "gets", "received", "receive", "failed", "failure",
-            "rejected",
-            "refused", "error", "throttled", "result", "reason", "unauthorized", "forbidden", "conflict", "gone");
+            "returning", "answered", "answer", "reply", "replied", "got", "gets", "received", "receive", "failed",
+            "failure", "rejected", "refused", "error", "throttled", "result", "reason", "unauthorized", "forbidden",
+            "conflict", "gone");
     private static final Set<String> PHRASES = Set.of("not found", "too many requests", "bad request", "bad gateway",
             "many requests", "service unavailable", "gateway timeout", "gateway time-out");
     private static final Set<String> LINKS = Set.of("with", "by", "a", "an", "is", "was", "of", "as");
     private static final Set<String> COUNTED = Set.of("port", "order", "id", "user", "customer", "product", "item",
-            "profile",
-            "sku", "line", "page", "row", "step", "batch", "job", "took", "after", "every", "timeout", "size", "length",
-            "count",
-            "total", "price", "amount", "duration", "elapsed", "limit", "depth", "no");
+            "profile", "sku", "line", "page", "row", "step", "batch", "job", "took", "after", "every", "timeout",
+            "size", "length", "count", "total", "price", "amount", "duration", "elapsed", "limit", "depth", "no");
     private static final Set<String> OTHER_CODES = Set.of("exit", "zip", "post", "postal", "country", "area", "promo",
-            "coupon",
-            "product", "sort");
+            "coupon", "product", "sort");
     private static final Pattern ENDS = Pattern.compile("(?i)[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|"
-            + "(?:from|for|on|after"
-            + "|in|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|"
-            + "\\d+(?:\\.\\d+)? ?m?s\\b"
-            + "|\\w+[=:]))");
+            + "(?:from|for|on|after|in|at|to|with|when|while|calling|response|error|status|http|and|because|body|"
+            + "by)\\b|retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))");
     private static final Pattern UNIT = Pattern.compile("(?i)\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|"
-            + "days?|us|ns|%"
-            + "|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:])");
+            + "days?|us|ns|%|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)(?![\\w=:])");
     private static final Pattern ROUTE = Pattern.compile("/(?:api|client)/(?:account|api-key|back-in-stock|bulk|"
-            + "campaign|catalog"
-            + "|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|review|"
-            + "segment|subscription"
-            + "|tag|template|tracking|universal|web-feed|webhook)[a-z-]*((?:/[\\w%~.-]+){0,3})");
+            + "campaign|catalog|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|"
+            + "report|review|segment|subscription|tag|template|tracking|universal|web-feed|"
+            + "webhook)[a-z-]*((?:/[\\w%~.-]+){0,3})");
     private static final List<String> METHODS = List.of("GET", "POST", "PUT", "PATCH", "DELETE");
     private static final Set<String> CALLER_NAMES = Set.of("caller", "job", "task", "worker", "component", "service",
-            "logger",
-            "source", "module", "app", "script");
+            "logger", "source", "module", "app", "script");
     private static final Pattern LEVEL = Pattern.compile("\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|"
-            + "CRITICAL|SEVERE)\\b"
-            + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?(?:\\[\\s*([^\\]]{1,60})\\]\\s{1,4})?(?:([A-Za-z_][\\w.$-]{1,79}) "
-            + "?(?::|-\\s|\\())?");
+            + "CRITICAL|SEVERE)\\b[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?(?:\\[\\s*([^\\]]{1,60})\\]\\s{1,"
+            + "4})?(?:([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\())?");
     private static final Pattern PROGRAM = Pattern.compile("\\s([A-Za-z][\\w./-]{1,40})\\[\\d+\\]:");
     private static final Pattern VALUE = Pattern.compile("[\" ]{0,2}([A-Za-z][\\w.:@$-]{1,59})");
     private static final List<String> STAND_INS = List.of("email", "phone", "profile", "external-id", "customer");
@@ -76,36 +66,32 @@ public final class LogLine {
     private static final Pattern PHONE = Pattern.compile("\\+[1-9]\\d{6,14}\\b");
     private static final Pattern DOMAIN = Pattern.compile("@[\\w-]++(?:\\.[\\w-]+)+");
     private static final String[] NO_ANSWER = {"timeout", "timed out", "connection re", "connection aborted",
-            "no route to host",
-            "unknownhost", "unknown host", "name or service not known", "getaddrinfo", "enotfound", "econn",
-            "unreachable",
-            "handshake", "broken pipe"};
+            "no route to host", "unknownhost", "unknown host", "name or service not known", "getaddrinfo", "enotfound",
+            "econn", "unreachable", "handshake", "broken pipe"};
 
     private LogLine() { }
 
     // 401 Client Error, `401 Unauthorized`, 429 from a.klaviyo.com, 401 {"errors"
     private static Map<Integer, Pattern> reasons() {
         Map<Integer, Pattern> reasons = new HashMap<>();
-        String words = "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,401 "
-                + "unauthori[sz]ed|authentication_failed"
-                + "|not_authenticated,403 forbidden|permission_denied,404 not.found,405 method not,409 conflict|"
-                + "duplicate_profile,410 gone,"
-                + "413 payload|request entity|content too,422 unprocessable,429 too many|throttled,301,302,303,304,"
-                + "307,308,406,408,414,"
-                + "415,431,499,500,501,502,503,504,520,521,522,523,524,525,526,527,530";
+        String words = "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,401 unauthori[sz]ed|"
+                + "authentication_failed|not_authenticated,403 forbidden|permission_denied,404 not.found,405 method "
+                + "not,409 conflict|duplicate_profile,410 gone,413 payload|request entity|content too,422 "
+                + "unprocessable,429 too many|throttled,301,302,303,304,307,308,406,408,414,415,431,499,500,501,502,"
+                + "503,504,520,521,522,523,524,525,526,527,530";
         for (String row : words.split(",")) {
             int status = Integer.parseInt(row.substring(0, 3));
             String any = status < 400 ? "" : status < 500 ? "|client error"
                     : "|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|a timeout|web server";
             reasons.put(status, Pattern.compile("(?i)[\"'`)\\]:,;-]*\\s*(?:from (?:https?://)?[\\w.-]*klaviyo|"
-                    + "\\(?reason\\b|\\{\"errors"
-                    + any + (row.length() > 3 ? "|" + row.substring(4) : "") + ")"));
+                    + "\\(?reason\\b|\\{\"errors" + any + (row.length() > 3 ? "|" + row.substring(4) : "") + ")"));
         }
         return reasons;
     }
 
-    /** The first HTTP status that a line tells of, or {@link #NO_STATUS}; a port, a price,
-            a duration or an id is none. */
+    /**
+     * The first HTTP status that a line tells of, or {@link #NO_STATUS}; a port, a price, a duration or an id is none.
+     */
     static int status(String line) {
         for (int i = 0; i + 3 <= line.length(); i++) {
             char c = line.charAt(i);
@@ -155,16 +141,15 @@ public final class LogLine {
             return true;
         }
         boolean told = VERBS.contains(linked ? wordBefore : word) || word.endsWith("exception")
-                || word.endsWith("error")
-                || PHRASES.contains(wordBefore + " " + word) || between.contains(">") || between.contains("\u0092")
-                || route(word) && METHODS.contains(wordBefore.toUpperCase(Locale.ROOT));
+                || word.endsWith("error") || PHRASES.contains(wordBefore + " " + word) || between.contains(">")
+                || between.contains("\u0092") || route(word) && METHODS.contains(wordBefore.toUpperCase(Locale.ROOT));
         return told && lookingAt(ENDS, line, at + 3);
     }
 
     private static int wordStart(String line, int end) {
         int start = end;
-        while (start > 0 && end - start < 300 && " \t\"'`\\{(,=:;[<>|".indexOf(line.charAt(start - 1)) < 0
-                || start > 1 && line.charAt(start - 1) == ':' && line.charAt(start) == '/') {
+        while (start > 0 && end - start < 300 && " \t\"'`\\{(,=:;[<>|".indexOf(line.charAt(start - 1)) < 0 || start > 1
+                && line.charAt(start - 1) == ':' && line.charAt(start) == '/') {
             start--;
         }
         return start;
@@ -194,8 +179,7 @@ public final class LogLine {
         for (int i = 0; i + 7 < line.length(); i++) {
             int lower = line.charAt(i) | 0x20;
             if (lower == 't' || lower == 'c' || lower == 'n' || lower == 'u' || lower == 'g' || lower == 'e'
-                    || lower == 'h'
-                    || lower == 'b') {
+                    || lower == 'h' || lower == 'b') {
                 for (String word : NO_ANSWER) {
                     if (word.charAt(0) == lower && line.regionMatches(true, i, word, 0, word.length())) {
                         return true;
@@ -206,12 +190,14 @@ public final class LogLine {
         return false;
     }
 
-    /** Method and route of a call to Klaviyo's API: {@code POST /api/events}; ids are {@code {id}},
-            an unknown method is left out. */
+    /**
+     * Method and route of a call to Klaviyo's API: {@code POST /api/events}; ids are {@code {id}}, an unknown method is
+     * left out.
+     */
     static String endpoint(String line) {
         for (int slash = line.indexOf('/'); slash >= 0; slash = line.indexOf('/', slash + 1)) {
-            Matcher route = line.startsWith("/api/", slash) || line.startsWith("/client/", slash)
-                    ? ROUTE.matcher(line).region(slash, line.length()) : null;
+            Matcher route = line.startsWith("/api/", slash) || line.startsWith("/client/", slash) ? ROUTE.matcher(line)
+                    .region(slash, line.length()) : null;
             if (route != null && route.lookingAt()) {
                 StringBuilder endpoint = new StringBuilder(method(line, slash)).append(line, slash, route.start(1));
                 for (String part : route.group(1).split("/")) {
@@ -240,12 +226,14 @@ public final class LogLine {
 
     /** Whether it is about another service's address or route, or somebody's request to us as a web server logs it. */
     static boolean elsewhere(String line) {
-        return line.contains("://") || line.contains(" HTTP/1.") || line.contains(" HTTP/2")
-                || line.contains(" /") && endpoint(line).isEmpty() && METHODS.stream().anyMatch(line::contains);
+        return line.contains("://") || line.contains(" HTTP/1.") || line.contains(" HTTP/2") || line.contains(" /")
+                && endpoint(line).isEmpty() && METHODS.stream().anyMatch(line::contains);
     }
 
-    /** Who called: a job or service that the line names, its logger,
-            its thread or its program; numbers as {@code #}. May be empty. */
+    /**
+     * Who called: a job or service that the line names, its logger, its thread or its program; numbers as {@code #}.
+     * May be empty.
+     */
     static String caller(String line) {
         String head = line.length() > 300 ? line.substring(0, 300) : line;
         for (int i = 1; i < head.length(); i++) {
@@ -253,8 +241,7 @@ public final class LogLine {
             if (c == '=' || c == ':' && head.charAt(i - 1) == '"') {
                 int end = c == '=' ? i : i - 1;
                 Matcher value = CALLER_NAMES.contains(head.substring(wordStart(head, end), end)
-                        .toLowerCase(Locale.ROOT))
-                        ? VALUE.matcher(head).region(i + 1, head.length()) : null;
+                        .toLowerCase(Locale.ROOT)) ? VALUE.matcher(head).region(i + 1, head.length()) : null;
                 if (value != null && value.lookingAt()) {
                     return numbered(value.group(1));
                 }
@@ -289,8 +276,8 @@ public final class LogLine {
         List<String> found = new ArrayList<>();
         for (int dash = line.indexOf('-'); dash >= 0; dash = line.indexOf('-', dash + 1)) {
             for (String kind : STAND_INS) {
-                Matcher hex = line.startsWith(kind, dash - kind.length()) ? HEX.matcher(line)
-                        .region(dash, line.length()) : null;
+                Matcher hex = line.startsWith(kind, dash - kind.length()) ? HEX.matcher(line).region(dash,
+                        line.length()) : null;
                 if (hex != null && hex.lookingAt()) {
                     found.add(kind + hex.group());
                 }
@@ -303,8 +290,8 @@ public final class LogLine {
         Matcher domain = DOMAIN.matcher(line);
         while (line.indexOf('@') >= 0 && domain.find()) {
             int start = domain.start();
-            while (start > 0 && (Character.isLetterOrDigit(line.charAt(start - 1))
-                    || "._+-%".indexOf(line.charAt(start - 1)) >= 0)) {
+            while (start > 0 && (Character.isLetterOrDigit(line.charAt(start - 1)) || "._+-%".indexOf(line.charAt(
+                    start - 1)) >= 0)) {
                 start--;
             }
             found.add(line.substring(start, domain.end()));
@@ -312,13 +299,14 @@ public final class LogLine {
         return found;
     }
 
-    /** What a line says apart from its numbers: the same for all lines of one kind,
-            so that it is worked out once for each. */
+    /**
+     * What a line says apart from its numbers: the same for all lines of one kind, so that it is worked out once for
+     * each.
+     */
     record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean queue) {
         static Shape of(String line) {
-            return new Shape(LogLine.endpoint(line), LogLine.caller(line), LogLine.elsewhere(line),
-                    LogLine.unanswered(line),
-                    line.contains("ueue") || line.contains("acklog"));
+            return new Shape(LogLine.endpoint(line), LogLine.caller(line), LogLine.elsewhere(line), LogLine.unanswered(
+                    line), line.contains("ueue") || line.contains("acklog"));
         }
     }
 
@@ -395,8 +383,7 @@ public final class LogLine {
         private static final String MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
         private static final int UNKNOWN = Integer.MIN_VALUE;
         private static final Map<String, Integer> ZONES = Map.of("UTC", 0, "GMT", 0, "CET", 1, "CES", 2, "EST", -5,
-                "EDT", -4,
-                "CST", -6, "CDT", -5, "PST", -8, "PDT", -7);
+                "EDT", -4, "CST", -6, "CDT", -5, "PST", -8, "PDT", -7);
 
         private final ZoneId zone;
         private final Instant end;
@@ -433,9 +420,8 @@ public final class LogLine {
                 long found = NO_TIME;
                 if (b >= '0' && b <= '9' && (i == from || !digit(data[i - 1]))) {
                     found = i + 18 < last && (data[i + 4] == '-' || data[i + 4] == '/') && data[i + 13] == ':'
-                            ? iso(data, i, last)
-                            : i + 19 < last && data[i + 2] == '/' ? web(data, i, last)
-                            : b == '1' ? sinceEpoch(data, i, last) : NO_TIME;
+                            ? iso(data, i, last) : i + 19 < last && data[i + 2] == '/' ? web(data, i, last) : b == '1'
+                            ? sinceEpoch(data, i, last) : NO_TIME;
                 } else if (i + 14 < last && data[i + 3] == ' ' && data[i + 9] == ':' && data[i + 12] == ':') {
                     found = syslog(data, i);
                 }
@@ -471,9 +457,8 @@ public final class LogLine {
             if (month < 0 || data[at + 6] != '/' || data[at + 11] != ':' || data[at + 14] != ':') {
                 return NO_TIME;
             }
-            return time(number(data, at + 7, 4), month, number(data, at, 2), number(data, at + 12, 2), number(data, at
-                    + 15, 2),
-                    number(data, at + 18, 2) * 1000, offset(data, at + 20, last));
+            return time(number(data, at + 7, 4), month, number(data, at, 2), number(data, at + 12, 2), number(data,
+                    at + 15, 2), number(data, at + 18, 2) * 1000, offset(data, at + 20, last));
         }
 
         private long syslog(byte[] data, int at) {
@@ -492,8 +477,8 @@ public final class LogLine {
             }
             boolean begins = at == 0 || "\n:= \"[\t".indexOf(data[at - 1]) >= 0;
             boolean ends = at + digits >= last || !Character.isLetter(data[at + digits]);
-            long time = !begins || !ends ? NO_TIME
-                    : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16 ? value / 1000 : NO_TIME;
+            long time = !begins || !ends ? NO_TIME : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16
+                    ? value / 1000 : NO_TIME;
             // An order's number may look the same: only what is near the window is taken for a time.
             return time != NO_TIME && Math.abs(end.toEpochMilli() - time) < NEAR.toMillis() ? time : NO_TIME;
         }
@@ -509,8 +494,8 @@ public final class LogLine {
                 return minutes < 0 ? UNKNOWN : (data[i] == '-' ? -1 : 1) * (number(data, i + 1, 2) * 3600
                         + minutes * 60);
             }
-            boolean word = i + 3 < last && i > at && data[i] >= 'A' && data[i] <= 'Z' && data[i + 2] >= 'A' && data[i
-                    + 2] <= 'Z';
+            boolean word = i + 3 < last && i > at && data[i] >= 'A' && data[i] <= 'Z' && data[i + 2] >= 'A'
+                    && data[i + 2] <= 'Z';
             Integer hours = word ? ZONES.get(new String(data, i, 3, StandardCharsets.ISO_8859_1)) : null;
             return hours == null ? UNKNOWN : hours * 3600;
         }
@@ -520,8 +505,8 @@ public final class LogLine {
                     && offset != UNKNOWN) {
                 return NO_TIME;
             }
-            long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000
-                    + (offset == UNKNOWN ? 199_999 : offset + 90_000);
+            long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000 + (offset == UNKNOWN
+                    ? 199_999 : offset + 90_000);
             if (key != minuteKey) {
                 try {
                     LocalDateTime local = LocalDateTime.of(years, month, day, hour, minute);

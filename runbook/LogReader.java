@@ -43,10 +43,9 @@ public final class LogReader {
     private static final long MINUTE = 60_000;
     private static final String OTHER = "other";
     private static final Pattern WAIT = Pattern.compile("(?i)(?:retry[-_ ]?after|expected available in|retry(?:ing)? "
-            + "in|wait(?:ing)?)"
-            + "[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
-    private static final Pattern QUEUE = Pattern.compile(
-            "(?i)(?:queue|backlog).{0,40}?\\b(?:depth|size|length|pending|waiting|lag)[\"' =:]{1,4}(\\d{1,9})\\b");
+            + "in|wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
+    private static final Pattern QUEUE = Pattern.compile("(?i)(?:queue|backlog).{0,40}?\\b(?:depth|size|length|"
+            + "pending|waiting|lag)[\"' =:]{1,4}(\\d{1,9})\\b");
 
     private final ZoneId zone;
     private final Instant from;
@@ -238,10 +237,9 @@ public final class LogReader {
         List<Facts.Queue> depths = queues.values().stream().map(queue -> queue.called(clean.apply(queue.instance())))
                 .toList();
         return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(), !zones.isEmpty()
-                && !zoneMissing,
-                lines, bytes, counts.minutes(), counts.callers(), counts.first, counts.last,
-                List.copyOf(counts.waits.values()),
-                counts.customers(), depths, List.of(), List.of(), counts.frequent(), List.copyOf(left));
+                && !zoneMissing, lines, bytes, counts.minutes(), counts.callers(), counts.first, counts.last,
+                List.copyOf(counts.waits.values()), counts.customers(), depths, List.of(), List.of(), counts.frequent(),
+                List.copyOf(left));
     }
 
     private record Call(long time, int status, LogLine.Shape shape, long kind, String line) { }
@@ -299,47 +297,36 @@ public final class LogReader {
             Facts.Frequent known = kinds.get(call.kind);
             if (known != null || kinds.size() < MOST_KINDS) {
                 String example = call.line.substring(0, Math.min(call.line.length(), LONGEST_EXAMPLE));
-                kinds.put(call.kind, known == null ? new Facts.Frequent(1, example)
-                        : new Facts.Frequent(known.count() + 1, known.example()));
+                kinds.put(call.kind, known == null ? new Facts.Frequent(1, example) : new Facts.Frequent(known.count()
+                        + 1, known.example()));
             }
         }
 
         List<Facts.Minute> minutes() {
-            return cells.entrySet().stream()
-                    .map(cell -> new Facts.Minute(instant(cell.getKey().minute), clean.apply(cell.getKey().endpoint),
-                    cell.getValue()))
-                    .sorted(Comparator.comparing(Facts.Minute::at, Comparator.nullsFirst(Comparator.naturalOrder()))
-                            .thenComparing(Facts.Minute::endpoint))
-                    .toList();
+            return cells.entrySet().stream().map(cell -> new Facts.Minute(instant(cell.getKey().minute),
+                    clean.apply(cell.getKey().endpoint), cell.getValue())).sorted(Comparator.comparing(Facts.Minute::at,
+                    Comparator.nullsFirst(Comparator.naturalOrder())).thenComparing(Facts.Minute::endpoint)).toList();
         }
 
         List<Facts.Caller> callers() {
-            return callers.entrySet().stream()
-                    .filter(caller -> !caller.getKey().isEmpty())
+            return callers.entrySet().stream().filter(caller -> !caller.getKey().isEmpty())
                     .map(caller -> new Facts.Caller(clean.apply(caller.getKey()), caller.getValue(),
-                    caller.getValue() / (double) calls))
-                    .sorted(Comparator.comparing((Facts.Caller caller) -> -caller.calls())
-                    .thenComparing(Facts.Caller::name))
-                    .limit(20).toList();
+                    caller.getValue() / (double) calls)).sorted(Comparator.comparing((Facts.Caller caller) ->
+                    -caller.calls()).thenComparing(Facts.Caller::name)).limit(20).toList();
         }
 
         Facts.Customers customers() {
-            List<Facts.Customer> most = customers.entrySet().stream()
-                    .map(customer -> new Facts.Customer(customer.getKey(), customer.getValue()))
-                    .sorted(Comparator.comparing((Facts.Customer customer) -> -customer.failed())
-                    .thenComparing(Facts.Customer::pseudonym))
-                    .limit(MOST_NAMES).toList();
+            List<Facts.Customer> most = customers.entrySet().stream().map(customer -> new Facts.Customer(
+                    customer.getKey(), customer.getValue())).sorted(Comparator.comparing((Facts.Customer customer) ->
+                    -customer.failed()).thenComparing(Facts.Customer::pseudonym)).limit(MOST_NAMES).toList();
             return new Facts.Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, most);
         }
 
         List<Facts.Frequent> frequent() {
-            return kinds.values().stream()
-                    .sorted(Comparator.comparing((Facts.Frequent kind) -> -kind.count())
-                    .thenComparing(Facts.Frequent::example))
-                    .limit(20).map(kind -> new Facts.Frequent(kind.count(), Text.safe(clean.apply(new String(
-                            kind.example().getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8)),
-                            LONGEST_EXAMPLE)))
-                    .toList();
+            return kinds.values().stream().sorted(Comparator.comparing((Facts.Frequent kind) -> -kind.count())
+                    .thenComparing(Facts.Frequent::example)).limit(20).map(kind -> new Facts.Frequent(kind.count(),
+                    Text.safe(clean.apply(new String(kind.example().getBytes(StandardCharsets.ISO_8859_1),
+                    StandardCharsets.UTF_8)), LONGEST_EXAMPLE))).toList();
         }
     }
 
@@ -368,18 +355,16 @@ public final class LogReader {
      * @param notRead   what was not read or counted, a sentence each
      */
     public record Facts(int schema, Instant from, Instant to, String zone, boolean zoneNamed, long lines, long bytes,
-                        List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
-                        Customers customers,
-                        List<Queue> queue, List<Curve> metrics, List<VendorIncident> vendor, List<Frequent> frequent,
-                        List<String> notRead) {
+            List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
+            Customers customers, List<Queue> queue, List<Curve> metrics, List<VendorIncident> vendor,
+            List<Frequent> frequent, List<String> notRead) {
         /** What this build reads and writes. */
         public static final int SCHEMA = 1;
         /** The status of a call that was not answered: a timeout, a refused connection. */
         public static final int NO_ANSWER = 0;
         private static final ObjectMapper MAPPER = JsonMapper.builder()
-                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                .addModule(new SimpleModule().addSerializer(Instant.class, ToStringSerializer.instance)
-                        .addDeserializer(Instant.class, new Times()))
+                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).addModule(new SimpleModule()
+                .addSerializer(Instant.class, ToStringSerializer.instance).addDeserializer(Instant.class, new Times()))
                 .build();
 
         /** Makes empty lists of missing ones: a file from elsewhere may lack them. */
@@ -399,8 +384,10 @@ public final class LogReader {
             return list == null ? List.of() : list.stream().filter(java.util.Objects::nonNull).toList();
         }
 
-        /** Calls to one endpoint in one minute: {@code at} is its begin, {@code endpoint} may be empty,
-                statuses to calls. */
+        /**
+         * Calls to one endpoint in one minute: {@code at} is its begin, {@code endpoint} may be empty, statuses to
+         * calls.
+         */
         public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
             /** Calls of any status. */
             public long calls() {
@@ -439,8 +426,7 @@ public final class LogReader {
             public Queue then(Queue later) {
                 boolean higher = later.peak > peak;
                 return new Queue(instance, firstAt, first, higher ? later.peakAt : peakAt, Math.max(peak, later.peak),
-                        later.lastAt,
-                        later.last);
+                        later.lastAt, later.last);
             }
 
             Queue called(String name) {
@@ -448,8 +434,10 @@ public final class LogReader {
             }
         }
 
-        /** One series of a query; {@code grown} is by how much a counter grew in the time looked at,
-                restarts told apart; else 0. */
+        /**
+         * One series of a query; {@code grown} is by how much a counter grew in the time looked at, restarts told
+         * apart; else 0.
+         */
         public record Curve(String query, String name, String unit, double grown, List<Point> points) { }
 
         /** A value at a moment. */
@@ -457,8 +445,7 @@ public final class LogReader {
 
         /** An incident of the vendor's; {@code posted} is when the vendor first wrote of it. Updates oldest first. */
         public record VendorIncident(String name, String impact, String status, String url, Instant started,
-                Instant posted,
-                                     Instant resolved, List<Update> updates) { }
+                Instant posted, Instant resolved, List<Update> updates) { }
 
         /** What the vendor wrote. */
         public record Update(Instant at, String status, String body) { }
@@ -494,27 +481,28 @@ public final class LogReader {
 
         private static Rate rate(String endpoint, List<Minute> minutes, long all) {
             long calls = minutes.stream().mapToLong(Minute::calls).sum();
-            long failed = minutes.stream().flatMap(minute -> minute.statuses.entrySet().stream())
-                    .filter(status -> failed(status.getKey())).mapToLong(Map.Entry::getValue).sum();
+            long failed = minutes.stream().flatMap(minute -> minute.statuses.entrySet().stream()).filter(status ->
+                    failed(status.getKey())).mapToLong(Map.Entry::getValue).sum();
             List<Minute> timed = minutes.stream().filter(minute -> minute.at != null).toList();
             Minute peak = timed.stream().max(Comparator.comparing(Minute::calls)).orElse(null);
             Instant since = null;
             for (int i = timed.indexOf(peak); peak != null && i >= 0 && timed.get(i).calls() * 2 >= peak.calls(); i--) {
                 since = timed.get(i).at;
             }
-            return new Rate(endpoint, calls, failed, calls / (double) all, peak == null ? 0 : peak.calls(),
-                    peak == null ? null : peak.at, since);
+            return new Rate(endpoint, calls, failed, calls / (double) all, peak == null ? 0 : peak.calls(), peak == null
+                    ? null : peak.at, since);
         }
 
-        /** The same with what was found elsewhere: queues (none: those of the logs), curves, the vendor's incidents,
-                what is missing. */
+        /**
+         * The same with what was found elsewhere: queues (none: those of the logs), curves, the vendor's incidents,
+         * what is missing.
+         */
         public Facts with(List<Queue> queues, List<Curve> curves, List<VendorIncident> incidents,
                 List<String> missing) {
             List<String> all = new ArrayList<>(notRead);
             all.addAll(missing);
             return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, callers, first, last, waits,
-                    customers,
-                    queues.isEmpty() ? queue : queues, curves, incidents, frequent, all);
+                    customers, queues.isEmpty() ? queue : queues, curves, incidents, frequent, all);
         }
 
         /** As JSON. */

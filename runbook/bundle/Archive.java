@@ -63,7 +63,8 @@ final class Archive {
     private Archive() { }
 
     private static FileAttribute<?>[] mode(String permissions) {
-        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))}
+        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(
+                permissions))}
                 : new FileAttribute<?>[0];
     }
 
@@ -89,13 +90,15 @@ final class Archive {
 
     // ---- names and sizes
 
-    /** One folder's or file's name made safe on every system: letters, digits and {@code . - _ = @ +},
-            at most 80 characters. */
+    /**
+     * One folder's or file's name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80
+     * characters.
+     */
     static String safe(String name) {
         String plain = name.replaceAll("[^\\p{L}\\p{N}._=@+-]+", "_").replaceAll("^[._]+|[._]+$", "");
         // The end of a long path tells more than its beginning.
-        String shorter = plain.length() <= LONGEST_NAME ? plain
-                : plain.substring(plain.length() - LONGEST_NAME).replaceAll("^[._]+", "");
+        String shorter = plain.length() <= LONGEST_NAME ? plain : plain.substring(plain.length() - LONGEST_NAME)
+                .replaceAll("^[._]+", "");
         return shorter.isEmpty() ? "unnamed" : RESERVED.matcher(shorter).matches() ? "_" + shorter : shorter;
     }
 
@@ -119,8 +122,9 @@ final class Archive {
         return "";
     }
 
-    /** Names that have been given: no two alike in all but case,
-            no file where a folder is. Safe for several threads. */
+    /**
+     * Names that have been given: no two alike in all but case, no file where a folder is. Safe for several threads.
+     */
     static final class Names {
         private final Set<String> files = new HashSet<>();
         private final Set<String> folders = new HashSet<>();
@@ -352,7 +356,7 @@ final class Archive {
             dropped += oldest.plain;
         }
 
-        /** Drops oldest segments until at most that many packed bytes remain; what is smaller than one segment goes whole. */
+        /** Drops oldest segments until at most that many packed bytes remain; a smaller one goes whole. */
         void shrinkTo(long most) throws IOException {
             finish();
             while (packed() > most && !segments.isEmpty()) {
@@ -487,8 +491,10 @@ final class Archive {
         }
     }
 
-    /** Where an item comes from: a redacted command line (or none), its exit code (or null), its standard error,
-            and its time. */
+    /**
+     * Where an item comes from: a redacted command line (or none), its exit code (or null), its standard error, and its
+     * time.
+     */
     record Origin(List<String> command, Integer exitCode, String stderr, long millis) {
         static Origin none(long millis) {
             return new Origin(List.of(), null, "", millis);
@@ -506,8 +512,8 @@ final class Archive {
         json.put("version", runbook.Cli.VERSION);
         json.put("drill", head.drill);
         json.put("created", head.created.toString());
-        json.put("window", head.window == null ? null
-                : Map.of("from", head.window.from().toString(), "to", head.window.to().toString()));
+        json.put("window", head.window == null ? null : Map.of("from", head.window.from().toString(), "to",
+                head.window.to().toString()));
         json.put("grep", head.words);
         json.put("kept", head.kept);
         json.put("complete", outcomes.stream().noneMatch(Collecting.Outcome::failed));
@@ -526,20 +532,22 @@ final class Archive {
         List<String> missing = new ArrayList<>();
         for (Collecting.Outcome outcome : outcomes) {
             if (outcome.state() != Collecting.State.OK) {
-                missing.add(outcome.collector() + (outcome.failed() ? " failed: " : " skipped: ")
-                        + String.join("; ", outcome.why()));
+                missing.add(outcome.collector() + (outcome.failed() ? " failed: " : " skipped: ") + String.join("; ",
+                        outcome.why()));
             }
             outcome.remarks().forEach(remark -> missing.add(outcome.collector() + ": " + remark));
         }
         return missing;
     }
 
-    /** {@code redaction.json}: rule,
-            file and count; never a value. Not rule to count as an object: {@code "secret": 5} reads as one. */
+    /**
+     * {@code redaction.json}: rule, file and count; never a value. Not rule to count as an object: {@code "secret": 5}
+     * reads as one.
+     */
     static byte[] redaction(List<Item> items) {
         List<Object> rows = new ArrayList<>();
-        items.forEach(item -> item.tally.counts().forEach((rule, count) ->
-                rows.add(Map.of("rule", rule, "file", item.path, "count", count))));
+        items.forEach(item -> item.tally.counts().forEach((rule, count) -> rows.add(Map.of("rule", rule, "file",
+                item.path, "count", count))));
         List<Object> totals = new ArrayList<>();
         redacted(items).forEach((rule, count) -> totals.add(Map.of("rule", rule, "count", count)));
         return bytes(Json.of(new TreeMap<>(Map.of("schema", SCHEMA, "totals", totals, "redactions", rows))));
@@ -582,18 +590,16 @@ final class Archive {
                 }
                 // UTF-8 names, deflated; the same fields stand in the file's header and in the directory.
                 byte[] fields = ByteBuffer.allocate(26).order(ByteOrder.LITTLE_ENDIAN).putShort((short) 20)
-                        .putShort((short) (1 << 11))
-                        .putShort((short) 8).putInt(stamp).putInt((int) sums.crc()).putInt((int) packed)
-                        .putInt((int) sums.plain())
-                        .putShort((short) name.length).putShort((short) 0).array();
+                        .putShort((short) (1 << 11)).putShort((short) 8).putInt(stamp).putInt((int) sums.crc())
+                        .putInt((int) packed).putInt((int) sums.plain()).putShort((short) name.length)
+                        .putShort((short) 0).array();
                 zip.write(new byte[] {'P', 'K', 3, 4});
                 zip.write(fields);
                 zip.write(name);
                 item.part.handOver(zip);
                 directory.add(ByteBuffer.allocate(46 + name.length).order(ByteOrder.LITTLE_ENDIAN).putInt(0x02014b50)
                         .putShort((short) (3 << 8 | 20)).put(fields).putShort((short) 0).putShort((short) 0)
-                        .putShort((short) 0)
-                        .putInt(0100600 << 16).putInt((int) at0).put(name).array());
+                        .putShort((short) 0).putInt(0100600 << 16).putInt((int) at0).put(name).array());
                 at0 += 30 + name.length + packed;
             }
             int length = 0;

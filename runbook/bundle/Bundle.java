@@ -56,15 +56,16 @@ import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Rules;
 
-/** A debug bundle: collects, redacts while it collects, writes the archive, reads it back,
-        and only then gives it its name. */
+/**
+ * A debug bundle: collects, redacts while it collects, writes the archive, reads it back, and only then gives it its
+ * name.
+ */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
     private static final int MOST_STATUSES = 7;
     /** What no rule finds, in one line. */
-    public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at "
-            + "these lines, the least "
-            + "alike of those that stayed, before you send it.";
+    public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
+            + "lines, the least alike of those that stayed, before you send it.";
 
     /** The time that a bundle is about; both ends belong to it. */
     public record Window(Instant from, Instant to) {
@@ -84,19 +85,19 @@ public final class Bundle {
     public static final class Redaction {
         private static final int SHORTEST = 6;
         private static final long LARGEST_FILE = 4_000_000;
-        private static final Pattern SECRET_NAME = Pattern.compile(
-                "(?i).*(key|secret|token|pass|pw|pin|salt|hmac|sign|credential|auth|cookie|dsn|webhook|user|login).*");
+        private static final Pattern SECRET_NAME = Pattern.compile("(?i).*(key|secret|token|pass|pw|pin|salt|hmac|"
+                + "sign|credential|auth|cookie|dsn|webhook|user|login).*");
 
-        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
-                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70, description =
+                "let personal data through by rule: email,ip,... (the archive's name says so)")
         public Set<String> keep = Set.of();
 
-        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
-                description = "values to take out wherever they are, one a line; repeatable")
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description =
+                "values to take out wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
-        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72,
-                description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
+        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72, description =
+                "keeps pseudonyms the same in every bundle made with it (a random key for each)")
         Path pseudonymKey;
 
         /** The same with more files of values. */
@@ -126,16 +127,16 @@ public final class Bundle {
             });
             secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
             Policy policy = Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
-            return pseudonymKey == null ? policy
-                    : policy.pseudonymsBy(pseudonymKey(host.path(pseudonymKey.toString())));
+            return pseudonymKey == null ? policy : policy.pseudonymsBy(pseudonymKey(
+                    host.path(pseudonymKey.toString())));
         }
 
         // The 34 hex alone are as good as the key: whoever sees the account has the rest.
         private static void addKey(Map<String, String> known, String value) {
             String clean = Key.of(value).cleaned().reveal();
             String tail = clean.substring(clean.lastIndexOf('_') + 1);
-            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean)
-                    .forEach(form -> known.put(form, "klaviyo-key"));
+            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean).forEach(form -> known.put(form,
+                    "klaviyo-key"));
         }
 
         private static void addFile(Map<String, String> known, Path file) {
@@ -143,8 +144,8 @@ public final class Bundle {
                 if (Files.size(file) > LARGEST_FILE) {
                     throw new Problem("--secret-file " + file + " is larger than 4 MB: that is no list of secrets");
                 }
-                new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().map(String::strip)
-                        .filter(line -> !line.isEmpty()).forEach(line -> {
+                new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().map(String::strip).filter(line ->
+                        !line.isEmpty()).forEach(line -> {
                             known.put(line, "secret");
                             known.put(line.replaceFirst("^[A-Za-z_]\\w*=", "").replaceAll("^([\"'])(.*)\\1$", "$2"),
                                     "secret");
@@ -158,8 +159,8 @@ public final class Bundle {
             try {
                 byte[] key = Files.readAllBytes(file);
                 if (key.length < 16) {
-                    throw new Problem("--pseudonym-key " + file
-                            + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
+                    throw new Problem("--pseudonym-key " + file + " has fewer than 16 bytes: make one with head -c 32 "
+                            + "/dev/urandom");
                 }
                 return key;
             } catch (IOException e) {
@@ -170,20 +171,19 @@ public final class Bundle {
 
     /** The request, as it is typed. */
     public static final class Options {
-        @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40,
-                description = "how far back (${DEFAULT-VALUE})")
+        @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40, description =
+                "how far back (${DEFAULT-VALUE})")
         Duration since;
 
-        @Option(names = "--from", paramLabel = "TIME", order = 41,
-                description = "from when instead: 2026-11-23T03:00:00Z, 03:00 (UTC) or \"3h ago\"")
+        @Option(names = "--from", paramLabel = "TIME", order = 41, description =
+                "from when instead: 2026-11-23T03:00:00Z, 03:00 (UTC) or \"3h ago\"")
         String from;
 
         @Option(names = "--to", paramLabel = "TIME", order = 42, description = "until when (now)")
         String to;
 
-        @Option(names = "--log", paramLabel = "PATH", order = 50,
-                description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all "
-                        + "that follow")
+        @Option(names = "--log", paramLabel = "PATH", order = 50, description =
+                "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
         List<String> logs = List.of();
 
         @Option(names = "--journal", paramLabel = "UNIT", order = 51, description =
@@ -194,8 +194,8 @@ public final class Bundle {
                 "journal files from elsewhere")
         String journalDirectory;
 
-        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
-                description = "all pods found, and their previous containers (kubectl)")
+        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53, description =
+                "all pods found, and their previous containers (kubectl)")
         List<String> k8s = List.of();
 
         @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
@@ -213,36 +213,36 @@ public final class Bundle {
         @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
         List<String> lokiQueries = List.of();
 
-        @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59,
-                description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
+        @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59, description =
+                "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
         String words;
 
-        @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60,
-                description = "lines before and after each of them (${DEFAULT-VALUE})")
+        @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60, description =
+                "lines before and after each of them (${DEFAULT-VALUE})")
         int context;
 
-        @Option(names = "--log-zone", paramLabel = "ZONE", order = 61,
-                description = "time zone of log lines that name none (this machine's)")
+        @Option(names = "--log-zone", paramLabel = "ZONE", order = 61, description =
+                "time zone of log lines that name none (this machine's)")
         String logZone;
 
-        @Option(names = "--query", paramLabel = "PROMQL", order = 62,
-                description = "asked of --prometheus besides the runbook's metrics")
+        @Option(names = "--query", paramLabel = "PROMQL", order = 62, description =
+                "asked of --prometheus besides the runbook's metrics")
         List<String> queries = List.of();
 
-        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
-                description = "environment variables to list besides KLAVIYO_*, by their length")
+        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63, description =
+                "environment variables to list besides KLAVIYO_*, by their length")
         List<String> variables = List.of();
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
-                description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80, description =
+                "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
         String maxSize;
 
-        @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81,
-                description = "for all together (${DEFAULT-VALUE})")
+        @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81, description =
+                "for all together (${DEFAULT-VALUE})")
         Duration maxTime;
 
-        @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82,
-                description = "for each collector (${DEFAULT-VALUE})")
+        @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82, description =
+                "for each collector (${DEFAULT-VALUE})")
         Duration maxEach;
 
         private final long start = System.nanoTime();
@@ -382,8 +382,8 @@ public final class Bundle {
             }
             for (Collecting.Planned planned : collector.plan()) {
                 known += Math.max(0, planned.bytes());
-                lines.add(redactor.text(collector.name() + ": " + planned.what())
-                        + (planned.bytes() >= 0 ? ", " + Archive.words(planned.bytes()) : ""));
+                lines.add(redactor.text(collector.name() + ": " + planned.what()) + (planned.bytes() >= 0 ? ", "
+                        + Archive.words(planned.bytes()) : ""));
             }
         }
         lines.add("To read: about " + Archive.words(known) + " and what commands print; the archive: about "
@@ -398,11 +398,10 @@ public final class Bundle {
 
     /**
      * What came of it: the archive, its size, how many files are in it and their size, what is missing (a line each),
-     * whether no
-     * collector failed, rule to count, and the headline.
+     * whether no collector failed, rule to count, and the headline.
      */
     public record Made(Path file, long bytes, int files, long unpacked, List<String> missing, boolean complete,
-                       Map<String, Long> redacted, String headline) {
+            Map<String, Long> redacted, String headline) {
         /** Its size in words. */
         public String size() {
             return Archive.words(bytes) + ", " + Text.count(files, "file") + ", " + Archive.words(unpacked)
@@ -419,8 +418,8 @@ public final class Bundle {
      * @throws Pipeline.Unsafe when something secret is left, and nothing is written
      * @throws IOException     when it cannot be written
      */
-    public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
-            throws IOException, InterruptedException {
+    public Optional<Made> make(Path target, Consumer<Progress> progress,
+            Predicate<List<String>> looked) throws IOException, InterruptedException {
         try (Archive.Staging staging = new Archive.Staging(target);
                 Pipeline pipeline = new Pipeline(redactor);
                 Pipeline again = new Pipeline(redactor.again())) {
@@ -429,18 +428,16 @@ public final class Bundle {
             Collecting.Workshop shop = new Collecting.Workshop(staging.folder(), size, pipeline, redactor, names,
                     Tool.of(options.host(), options.maxEach), told);
             List<Outcome> outcomes = new ArrayList<>(new Collecting(shop, options.maxEach, options.start
-                    + options.maxTime.toNanos())
-                    .run(collectors, outcome -> progress.accept(new Progress(outcome.collector(),
-                            outcome.state() == Collecting.State.OK, outcome.state() == Collecting.State.SKIPPED,
-                            outcome.words()))));
+                    + options.maxTime.toNanos()).run(collectors, outcome -> progress.accept(new Progress(
+                    outcome.collector(), outcome.state() == Collecting.State.OK,
+                    outcome.state() == Collecting.State.SKIPPED, outcome.words()))));
             List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream())
                     .sorted(Comparator.comparing(Item::path)).toList();
             keepWithin(collected);
             if (collected.stream().anyMatch(item -> item.part().scarce())) {
                 outcomes.add(new Outcome("bundle/disk", Collecting.State.FAILED,
                         List.of("the oldest lines were left out: the disk has no room for them (--out names another)"),
-                        List.of(), 0,
-                        List.of()));
+                        List.of(), 0, List.of()));
             }
             Story story = new Story(outcomes, collected, told);
             List<Item> all = story.withFrontPages(staging.folder(), again);
@@ -499,66 +496,60 @@ public final class Bundle {
 
         private static Optional<Event> diagnosed(Incident incident) {
             try {
-                return incident.journal().read().events().stream().filter(Event::failing)
-                        .filter(event -> event.event().equals(Event.DIAGNOSED))
-                        .min(Comparator.comparing((Event event) -> event.data().path("severity").asText()));
+                return incident.journal().read().events().stream().filter(Event::failing).filter(event -> event.event()
+                        .equals(Event.DIAGNOSED)).min(Comparator.comparing((Event event) -> event.data()
+                        .path("severity").asText()));
             } catch (IOException e) {
                 return Optional.empty();
             }
         }
 
         String headline() {
-            String now = verdict == null ? "no verdict: triage did not come to an end"
-                    : verdict.severity().map(Enum::name).map(level -> level + ": ").orElse("") + verdict.title();
-            return before.filter(event -> verdict == null || verdict.severity().isEmpty()).map(event ->
-                    event.data().path("severity").asText() + ": " + Text.safe(event.summary(), 160) + " (at "
-                            + event.at().truncatedTo(ChronoUnit.SECONDS) + "); now: " + now).orElse(now);
+            String now = verdict == null ? "no verdict: triage did not come to an end" : verdict.severity()
+                    .map(Enum::name).map(level -> level + ": ").orElse("") + verdict.title();
+            return before.map(event -> words(event) + "; now: " + now).orElse(now);
+        }
+
+        private static String words(Event event) {
+            String severity = event.data().path("severity").asText();
+            return (event.summary().startsWith(severity) ? "" : severity + ": ") + Text.safe(event.summary(), 160) + " (at "
+                    + event.at().truncatedTo(ChronoUnit.SECONDS) + ")";
         }
 
         private List<Section> sections() {
-            return List.of(
-                    new Section("Look at it before you send it", Stream.concat(Stream.of(NO_RULE_FINDS),
-                            sample.stream().map(line -> "`" + line.replace('`', '\'') + "`")).toList(), ""),
+            return List.of(new Section("Look at it before you send it", Stream.concat(Stream.of(NO_RULE_FINDS),
+                    sample.stream().map(line -> "`" + line.replace('`', '\'') + "`")).toList(), ""),
                     new Section("What is missing", Archive.missing(outcomes), "Nothing: every collector ended well."),
                     new Section("Klaviyo's status page", facts.vendor().stream().map(Story::words).toList(),
-                    "No incident in the window."),
-                    new Section("Calls to Klaviyo in the logs, by status", facts.statuses().entrySet().stream()
-                            .map(status -> (status.getKey() == 0 ? "no answer" : "HTTP " + status.getKey()) + ": "
-                                    + Text.count(status.getValue(), "call")).toList(), "None seen."),
+                    "No incident in the window."), new Section("Calls to Klaviyo in the logs, by status",
+                    facts.statuses().entrySet().stream().map(status -> (status.getKey() == 0 ? "no answer" : "HTTP "
+                    + status.getKey()) + ": " + Text.count(status.getValue(), "call")).toList(), "None seen."),
                     new Section("First failed call, and customers", failures(), "None seen."),
                     new Section("Endpoints and callers", Stream.concat(facts.endpoints().stream().limit(10)
-                    .map(Story::words),
-                            facts.callers().stream().limit(5).map(caller -> "from `" + caller.name() + "`: "
-                                    + Text.count(caller.calls(), "call") + ", " + Math.round(100 * caller.share())
-                                    + " %")).toList(),
-                            "None seen."),
-                    new Section("Retry queue", queue(), "Not measured."),
+                    .map(Story::words), facts.callers().stream().limit(5).map(caller -> "from `" + caller.name() + "`: "
+                    + Text.count(caller.calls(), "call") + ", " + Math.round(100 * caller.share()) + " %")).toList(),
+                    "None seen."), new Section("Retry queue", queue(), "Not measured."),
                     new Section("Most frequent lines of failed calls", facts.frequent().stream().limit(10)
-                            .map(line -> line.count() + " × `" + line.example().replace('`', '\'') + "`").toList(),
-                            "None seen."),
-                    new Section("Waits asked for (429)", facts.waits().stream().limit(40).map(wait -> wait.at() + ": "
-                    + wait.count()
-                            + " × 429" + (wait.longestSeconds() > 0 ? ", longest Retry-After " + wait.longestSeconds()
-                            + " s" : ""))
-                            .toList(), "None seen."),
-                    new Section("What was collected", outcomes.stream()
-                            .map(outcome -> outcome.collector() + ": " + outcome.words()).toList(), "Nothing."));
+                    .map(line -> line.count() + " × `" + line.example().replace('`', '\'') + "`").toList(),
+                    "None seen."), new Section("Waits asked for (429)", facts.waits().stream().limit(40)
+                    .map(wait -> wait.at() + ": " + wait.count() + " × 429" + (wait.longestSeconds() > 0
+                    ? ", longest Retry-After " + wait.longestSeconds() + " s" : "")).toList(), "None seen."),
+                    new Section("What was collected", outcomes.stream().map(outcome -> outcome.collector() + ": "
+                    + outcome.words()).toList(), "Nothing."));
         }
 
         private List<String> failures() {
-            return facts.first() == null ? List.of() : List.of(
-                    "first: " + facts.first().at() + " HTTP " + facts.first().status() + " " + facts.first().endpoint(),
-                    "last: " + facts.last().at() + " HTTP " + facts.last().status() + " " + facts.last().endpoint(),
-                    (facts.customers().more() ? "more than " : "") + Text.count(facts.customers().count(), "customer")
-                            + " named in failed calls", "log times read as " + facts.zone() + (facts.zoneNamed() ? ""
-                            : ", assumed"));
+            return facts.first() == null ? List.of() : List.of("first: " + facts.first().at() + " HTTP " + facts.first()
+                    .status() + " " + facts.first().endpoint(), "last: " + facts.last().at() + " HTTP " + facts.last()
+                    .status() + " " + facts.last().endpoint(), (facts.customers().more() ? "more than " : "")
+                    + Text.count(facts.customers().count(), "customer") + " named in failed calls", "log times read as "
+                    + facts.zone() + (facts.zoneNamed() ? "" : ", assumed"));
         }
 
         private List<String> queue() {
             List<String> lines = new ArrayList<>(facts.queue().stream().map(queue -> queue.instance() + ": "
-                    + Math.round(queue.first())
-                    + ", at most " + Math.round(queue.peak()) + " at " + queue.peakAt() + ", at last "
-                    + Math.round(queue.last())).toList());
+                    + Math.round(queue.first()) + ", at most " + Math.round(queue.peak()) + " at " + queue.peakAt()
+                    + ", at last " + Math.round(queue.last())).toList());
             if (lines.size() > 1) {
                 lines.add("together at last: " + Math.round(facts.queue().stream().mapToDouble(Facts.Queue::last)
                         .sum()));
@@ -568,24 +559,22 @@ public final class Bundle {
 
         private static String words(Facts.VendorIncident one) {
             return Text.safe((one.started() == null ? one.posted() : one.started()) + " " + one.name() + " ("
-                    + one.impact() + ", "
-                    + one.status() + (one.resolved() == null ? "" : " " + one.resolved()) + ")", 300);
+                    + one.impact() + ", " + one.status() + (one.resolved() == null ? "" : " " + one.resolved()) + ")",
+                    300);
         }
 
         private static String words(Facts.Rate rate) {
             return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
-                    + Text.count(rate.calls(), "call") + ", "
-                    + rate.failed() + " failed, " + Math.round(100 * rate.share()) + " %, at most " + rate.perMinute()
-                    + " a minute";
+                    + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed, "
+                    + Math.round(100 * rate.share()) + " %, at most " + rate.perMinute() + " a minute";
         }
 
         private List<String> head() {
             long redacted = Archive.redacted(collected).values().stream().mapToLong(Long::longValue).sum();
             Set<String> kept = policy.kept();
-            return List.of(verdict == null ? "" : verdict.reason(),
-                    "Window: " + window.from() + " to " + window.to() + " (UTC).",
-                    "Secrets and personal data were replaced by pseudonyms (" + redacted + " places)"
-                            + (kept.isEmpty() ? "." : ", except " + String.join(", ", kept) + "."));
+            return List.of(verdict == null ? "" : verdict.reason(), "Window: " + window.from() + " to " + window.to()
+                    + " (UTC).", "Secrets and personal data were replaced by pseudonyms (" + redacted + " places)"
+                    + (kept.isEmpty() ? "." : ", except " + String.join(", ", kept) + "."));
         }
 
         private String title() {
@@ -594,8 +583,7 @@ public final class Bundle {
 
         private String markdown() {
             StringBuilder text = new StringBuilder("# " + (settings.drill().isPresent() ? "DRILL: " : "") + title()
-                    + "\n\n**"
-                    + escaped(headline()) + "**\n");
+                    + "\n\n**" + escaped(headline()) + "**\n");
             head().stream().filter(line -> !line.isEmpty()).forEach(line -> text.append('\n').append(escaped(line))
                     .append('\n'));
             for (Section section : sections()) {
@@ -623,9 +611,8 @@ public final class Bundle {
             page.html(figure("calls", "Calls to Klaviyo in the logs, per minute", byStatus()));
             Map<String, List<Chart.Line>> curves = new TreeMap<>();
             facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? "" : ", "
-                    + curve.unit()),
-                    any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points().stream()
-                            .map(point -> new Chart.Point(point.at(), point.value())).toList(), Chart.Look.LINE)));
+                    + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points().stream()
+                    .map(point -> new Chart.Point(point.at(), point.value())).toList(), Chart.Look.LINE)));
             int number = 0;
             for (Map.Entry<String, List<Chart.Line>> curve : curves.entrySet()) {
                 page.html(figure("curve" + number++, curve.getKey(), curve.getValue()));
@@ -639,8 +626,7 @@ public final class Bundle {
         private static List<Page.Cell> cells(String line) {
             int code = line.indexOf('`');
             return List.of(new Page.Cell("", code < 0 ? Page.escape(line) : Page.escape(line.substring(0, code))
-                    + "<code>"
-                    + Page.escape(line.substring(code).replace("`", "")) + "</code>"));
+                    + "<code>" + Page.escape(line.substring(code).replace("`", "")) + "</code>"));
         }
 
         private String figure(String id, String title, List<Chart.Line> lines) {
@@ -667,9 +653,8 @@ public final class Bundle {
                 line.merge(at, calls * 60.0 / step, Double::sum);
             }));
             return lines.entrySet().stream().map(line -> new Chart.Line(line.getKey(), line.getValue().entrySet()
-                    .stream()
-                    .map(point -> new Chart.Point(point.getKey(), point.getValue())).toList(), Chart.Look.LINE))
-                    .toList();
+                    .stream().map(point -> new Chart.Point(point.getKey(), point.getValue())).toList(),
+                    Chart.Look.LINE)).toList();
         }
 
         private TreeMap<Instant, Double> zeroes(long step) {

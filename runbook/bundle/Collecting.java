@@ -67,7 +67,7 @@ final class Collecting {
 
     /** One source of evidence. */
     interface Collector {
-        /** Folder and name: {@code application/journal my-app}. The part before the slash is its folder in the archive. */
+        /** Folder in the archive and name: {@code application/journal my-app}. */
         String name();
 
         /** What it would collect, a line each, for {@code --dry-run}; with sizes where they can be known. */
@@ -99,8 +99,10 @@ final class Collecting {
     /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
     enum State { OK, FAILED, SKIPPED }
 
-    /** How one ended: {@code why} of a failure or a skip, what it left out, how long it took, and what it gave,
-            failed or not. */
+    /**
+     * How one ended: {@code why} of a failure or a skip, what it left out, how long it took, and what it gave, failed
+     * or not.
+     */
     record Outcome(String collector, State state, List<String> why, List<String> remarks, long millis,
             List<Item> items) {
         boolean failed() {
@@ -122,18 +124,19 @@ final class Collecting {
         String words() {
             long bytes = items.stream().mapToLong(item -> item.part().plain()).sum();
             String got = items.isEmpty() ? "nothing" : Text.count(items.size(), "file") + ", " + Archive.words(bytes);
-            String left = remarks.isEmpty() ? "" : "; " + remarks.get(0)
-                    + (remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "");
+            String left = remarks.isEmpty() ? "" : "; " + remarks.get(0) + (remarks.size() > 1 ? " and "
+                    + (remarks.size() - 1) + " more remarks" : "");
             return state == State.OK ? got + left : String.join("; ", why) + (items.isEmpty() ? "" : " (" + got
                     + " kept)");
         }
     }
 
-    /** What all collectors share: a folder for parts, what each of these may have, the way in,
-            and what reads logs as they come by. */
+    /**
+     * What all collectors share: a folder for parts, what each of these may have, the way in, and what reads logs as
+     * they come by.
+     */
     record Workshop(Path folder, long limit, Pipeline pipeline, runbook.redact.Redactor redactor, Archive.Names names,
-            Tool tool,
-                    LogSources.Told told) { }
+            Tool tool, LogSources.Told told) { }
 
     /** Runs them all; outcomes in the order of the collectors, told to {@code ended} in the order in which they end. */
     List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
@@ -221,8 +224,8 @@ final class Collecting {
     }
 
     private static String words(Throwable thrown) {
-        return thrown instanceof IOException io ? Incident.why(io)
-                : thrown.getMessage() == null ? thrown.getClass().getSimpleName() : thrown.getMessage();
+        return thrown instanceof IOException io ? Incident.why(io) : thrown.getMessage() == null ? thrown.getClass()
+                .getSimpleName() : thrown.getMessage();
     }
 
     /** What a stream turns out to be once it has ended; asked for after the last byte. */
@@ -263,8 +266,10 @@ final class Collecting {
             text(name, Json.pretty(content) + "\n", millis);
         }
 
-        /** Adds what a stream holds, at most {@code most} bytes,
-                chosen by {@code wanted}; what is no text is left out and noted. */
+        /**
+         * Adds what a stream holds, at most {@code most} bytes, chosen by {@code wanted}; what is no text is left out
+         * and noted.
+         */
         void stream(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending) throws IOException {
             add(name, raw, most, wanted, ending, false);
         }
@@ -274,13 +279,12 @@ final class Collecting {
             add(name, raw, most, wanted, ending, true);
         }
 
-        private void add(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending, boolean log)
-                throws IOException {
+        private void add(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending,
+                boolean log) throws IOException {
             String path = path(name);
             Tally tally = new Tally();
             Part part = new Part(shop.folder, Integer.toHexString(System.identityHashCode(this)) + "-" + path.hashCode()
-                    + "-"
-                    + System.nanoTime(), shop.limit);
+                    + "-" + System.nanoTime(), shop.limit);
             Pipeline.Carried carried;
             try (LogSources.Reading reading = shop.told.reading(path, log, () -> expired)) {
                 carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, reading);
@@ -371,9 +375,8 @@ final class Collecting {
                 why.add(failure);
             }
             State state = !why.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
-            return new Outcome(collector, state, state == State.SKIPPED ? List.of(clean(skipped))
-                    : why, List.copyOf(remarks), millis,
-                    List.copyOf(items));
+            return new Outcome(collector, state, state == State.SKIPPED ? List.of(clean(skipped)) : why,
+                    List.copyOf(remarks), millis, List.copyOf(items));
         }
 
         /** A stream that ends when the time is up. */

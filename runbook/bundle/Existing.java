@@ -54,8 +54,10 @@ import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
 
-/** What can be done with evidence that is there already, and may come from anybody: verify a bundle, open it,
-        clean what is unclean. */
+/**
+ * What can be done with evidence that is there already, and may come from anybody: verify a bundle, open it, clean what
+ * is unclean.
+ */
 public final class Existing {
     private static final int MOST_FILES = 20_000;
     private static final long LARGEST_DIRECTORY = 8 << 20;
@@ -256,8 +258,8 @@ public final class Existing {
         }
 
         private void leak(String file, Tally tally) {
-            tally.counts().forEach((rule, count) -> (mayStay.contains(rule) ? kept
-                    : leaks.computeIfAbsent(file, any -> new TreeMap<>())).merge(rule, count, Long::sum));
+            tally.counts().forEach((rule, count) -> (mayStay.contains(rule) ? kept : leaks.computeIfAbsent(file, any ->
+                    new TreeMap<>())).merge(rule, count, Long::sum));
         }
 
         /** Looks through an entry; its SHA-256, or null when it cannot be read. */
@@ -418,8 +420,8 @@ public final class Existing {
             Cleaning cleaning = new Cleaning(staging, pipeline, redactor, most);
             cleaning.read(source);
             if (cleaning.items.isEmpty()) {
-                throw new Problem("nothing to clean in " + source
-                        + (cleaning.leftOut.isEmpty() ? "" : ": " + cleaning.leftOut.get(0)));
+                throw new Problem("nothing to clean in " + source + (cleaning.leftOut.isEmpty() ? "" : ": "
+                        + cleaning.leftOut.get(0)));
             }
             cleaning.write(source, target);
             return new Cleaned(cleaning.items.size(), cleaning.leftOut, Archive.redacted(cleaning.items));
@@ -456,8 +458,8 @@ public final class Existing {
                     if (Files.isRegularFile(file)) {
                         readFile(file, name);
                     } else {
-                        leftOut.add(shown(name, redactor) + ": it is no regular file (a pipe or a device may never "
-                                + "end)");
+                        leftOut.add(shown(name, redactor) + ": it is no regular file (a pipe or a device may "
+                                + "never end)");
                     }
                 }
             } else if (Files.isRegularFile(source)) {
@@ -513,8 +515,8 @@ public final class Existing {
                     throw new Problem("there is more to clean than is allowed: raise --max-size if you trust it");
                 }
                 if (carried.leftOut() > 0 || carried.trouble() != null) {
-                    leftOut.add(path + ": " + (carried.trouble() != null ? carried.trouble()
-                            : carried.leftOut() + " bytes could not be redacted"));
+                    leftOut.add(path + ": " + (carried.trouble() != null ? carried.trouble() : carried.leftOut()
+                            + " bytes could not be redacted"));
                 }
                 items.add(new Item(names.unique(path.toString()), "redact", Origin.none(0), part, tally, List.of()));
             } catch (PlainInput.NotText | ZipException e) {
@@ -561,8 +563,7 @@ public final class Existing {
             }
             part.finish();
             return Stream.concat(Stream.of(new Item(Archive.MANIFEST, "redact", Origin.none(0), part, new Tally(),
-                    List.of())),
-                    items.stream()).toList();
+                    List.of())), items.stream()).toList();
         }
     }
 }

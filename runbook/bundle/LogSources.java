@@ -66,23 +66,18 @@ final class LogSources {
      */
     private record Row(String kind, boolean merged, String... words) { }
 
-    private static final Map<String, Row> COMMANDS = Map.of(
-            "journal", new Row("journal", false, "journalctl", "--no-pager", "--quiet", "--output=short-iso-precise",
-            "--utc",
-                    "--since=@{from-s}", "--until=@{to-s}", "--directory={dir}", "--unit={}"),
-            "docker", new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}", "--until", "{to}",
-            "{}"),
-            "gcp", new Row("gcp-logs", false, "gcloud", "logging", "read",
-                    "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
-                    "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)"),
-            "aws", new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name", "{}",
-                    "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text",
-                    "--query", "events[].[timestamp,logStreamName,message]"));
-    private static final List<String> PODS =
-            List.of("kubectl", "get", "pods", "--namespace", "{ns}", "--selector", "{}", "--output", "json");
-    private static final List<String> POD_LOG =
-            List.of("kubectl", "logs", "--namespace", "{ns}", "{}", "--container", "{c}", "--timestamps",
-            "--since-time", "{from}");
+    private static final Map<String, Row> COMMANDS = Map.of("journal", new Row("journal", false, "journalctl",
+            "--no-pager", "--quiet", "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}",
+            "--directory={dir}", "--unit={}"), "docker", new Row("docker", true, "docker", "logs", "--timestamps",
+            "--since", "{from}", "--until", "{to}", "{}"), "gcp", new Row("gcp-logs", false, "gcloud", "logging",
+            "read", "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
+            "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)"), "aws", new Row("aws-logs",
+            false, "aws", "logs", "filter-log-events", "--log-group-name", "{}", "--start-time", "{from-ms}",
+            "--end-time", "{to-ms}", "--output", "text", "--query", "events[].[timestamp,logStreamName,message]"));
+    private static final List<String> PODS = List.of("kubectl", "get", "pods", "--namespace", "{ns}", "--selector",
+            "{}", "--output", "json");
+    private static final List<String> POD_LOG = List.of("kubectl", "logs", "--namespace", "{ns}", "{}", "--container",
+            "{c}", "--timestamps", "--since-time", "{from}");
 
     private LogSources() { }
 
@@ -125,16 +120,15 @@ final class LogSources {
             }
         }
         return new Command("application/" + row.kind + " " + given, kind + "/" + (kind.equals("gcp") ? "logs" : given)
-                + ".log",
-                Tool.Command.of(words), row.merged, wanted);
+                + ".log", Tool.Command.of(words), row.merged, wanted);
     }
 
     private static Map<String, String> values(Wanted wanted, String given) {
         Instant from = wanted.window().from();
         Instant to = wanted.window().to();
-        return new HashMap<>(Map.of("{}", given, "{from}", from.toString(), "{to}", to.toString(),
-                "{from-s}", Long.toString(from.getEpochSecond()), "{to-s}", Long.toString(to.getEpochSecond() + 1),
-                "{from-ms}", Long.toString(from.toEpochMilli()), "{to-ms}", Long.toString(to.toEpochMilli())));
+        return new HashMap<>(Map.of("{}", given, "{from}", from.toString(), "{to}", to.toString(), "{from-s}",
+                Long.toString(from.getEpochSecond()), "{to-s}", Long.toString(to.getEpochSecond() + 1), "{from-ms}",
+                Long.toString(from.toEpochMilli()), "{to-ms}", Long.toString(to.toEpochMilli())));
     }
 
     // Each place is filled once: what was given may look like a place.
@@ -150,20 +144,18 @@ final class LogSources {
     }
 
     /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
-    private static void print(Sink sink, String file, Tool.Command command, boolean merged, Wanted wanted)
-            throws IOException, Tool.Failure {
+    private static void print(Sink sink, String file, Tool.Command command, boolean merged,
+            Wanted wanted) throws IOException, Tool.Failure {
         try (Tool.Running child = sink.start(command, merged)) {
             Integer[] exit = new Integer[1];
             sink.log(file, child.output(), Long.MAX_VALUE, wanted, () -> {
                 exit[0] = child.exit().orElse(null);
                 return new Origin(command.words().stream().map(sink::clean).toList(), exit[0],
-                        sink.clean(child.complaint()),
-                        child.millis());
+                        sink.clean(child.complaint()), child.millis());
             });
             if (exit[0] == null || exit[0] != 0) {
                 sink.trouble(command.program() + " ended with " + (exit[0] == null ? "no exit code yet" : "exit code "
-                        + exit[0])
-                        + ": " + sink.clean(child.complaint()));
+                        + exit[0]) + ": " + sink.clean(child.complaint()));
             }
         }
     }
@@ -178,9 +170,8 @@ final class LogSources {
 
         @Override
         public List<Planned> plan() {
-            return List.of(new Planned(listing().shown(), -1),
-                    new Planned("kubectl logs of each of their containers, and of the previous ones of those restarted",
-                    -1));
+            return List.of(new Planned(listing().shown(), -1), new Planned("kubectl logs of each of their containers, "
+                    + "and of the previous ones of those restarted", -1));
         }
 
         private Tool.Command listing() {
@@ -195,8 +186,7 @@ final class LogSources {
                 byte[] list = child.output().readNBytes(16 << 20);
                 if (!child.exit().equals(Optional.of(0))) {
                     throw new IOException("kubectl ended with exit code " + child.exit().map(String::valueOf)
-                            .orElse("none yet")
-                            + ": " + child.complaint());
+                            .orElse("none yet") + ": " + child.complaint());
                 }
                 pods = Json.read(list);
                 sink.json("k8s/pods.json", states(pods), child.millis());
@@ -315,8 +305,8 @@ final class LogSources {
         private static List<String> changed(Path file, long size) {
             try {
                 long now = Files.size(file);
-                return now > size ? List.of("it grew while it was read: the new part is left out")
-                        : now < size ? List.of("it was cut short while it was read") : List.of();
+                return now > size ? List.of("it grew while it was read: the new part is left out") : now < size
+                        ? List.of("it was cut short while it was read") : List.of();
             } catch (IOException e) {
                 return List.of("it was moved away while it was read");
             }
@@ -381,9 +371,8 @@ final class LogSources {
 
                 @Override
                 public FileVisitResult visitFileFailed(Path file, IOException e) {
-                    note.accept(file + " left out: "
-                            + (e instanceof FileSystemLoopException ? "a link back to a folder above it"
-                            : Incident.why(e)));
+                    note.accept(file + " left out: " + (e instanceof FileSystemLoopException
+                            ? "a link back to a folder above it" : Incident.why(e)));
                     return FileVisitResult.CONTINUE;
                 }
 
@@ -418,8 +407,8 @@ final class LogSources {
         public void collect(Sink sink) throws IOException {
             long start = System.nanoTime();
             Reading reading = new Reading();
-            sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted,
-                    () -> Origin.none((System.nanoTime() - start) / 1_000_000));
+            sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted, () ->
+                    Origin.none((System.nanoTime() - start) / 1_000_000));
             if (reading.trouble != null) {
                 sink.trouble(reading.trouble);
             }
@@ -452,8 +441,7 @@ final class LogSources {
                     return null;
                 }
                 Answer answer = http.get(URI.create(address + "/loki/api/v1/query_range?direction=forward&limit="
-                        + limit
-                        + "&start=" + from + "&end=" + wanted.window().to().toEpochMilli() + "000000&query="
+                        + limit + "&start=" + from + "&end=" + wanted.window().to().toEpochMilli() + "000000&query="
                         + URLEncoder.encode(query, StandardCharsets.UTF_8)), Map.of(), timeout);
                 if (answer instanceof Fault fault && fault.kind() == Http.Kind.TOO_LARGE && limit > 1) {
                     limit = Math.max(1, limit / 4);
@@ -465,8 +453,8 @@ final class LogSources {
                     return null;
                 }
                 // Lines of the very moment where the last page ended come again; older ones were not asked for.
-                List<Line> fresh = lines(reply.json()).stream()
-                        .filter(line -> line.nanos.compareTo(from) >= 0 && !atFrom.contains(line)).toList();
+                List<Line> fresh = lines(reply.json()).stream().filter(line -> line.nanos.compareTo(from) >= 0
+                        && !atFrom.contains(line)).toList();
                 if (fresh.isEmpty()) {
                     return null;
                 }
@@ -555,15 +543,15 @@ final class LogSources {
             }
         }
 
-        /** The lines that are the least alike,
-                of the rarest kinds: where a name or a street would be that no rule can find. */
+        /**
+         * The lines that are the least alike, of the rarest kinds: where a name or a street would be that no rule can
+         * find.
+         */
         synchronized List<String> sample() {
-            List<String> rare = counts.entrySet().stream()
-                    .sorted(Comparator.comparing((Map.Entry<Long, Integer> kind) -> kind.getValue())
-                    .thenComparing(Map.Entry::getKey))
-                    .limit(CANDIDATES).map(kind -> new String(lines.get(kind.getKey())
-                    .getBytes(StandardCharsets.ISO_8859_1),
-                            StandardCharsets.UTF_8)).toList();
+            List<String> rare = counts.entrySet().stream().sorted(Comparator.comparing((Map.Entry<Long,
+                    Integer> kind) -> kind.getValue()).thenComparing(Map.Entry::getKey)).limit(CANDIDATES)
+                    .map(kind -> new String(lines.get(kind.getKey()).getBytes(StandardCharsets.ISO_8859_1),
+                    StandardCharsets.UTF_8)).toList();
             List<Set<String>> words = rare.stream().<Set<String>>map(line -> new HashSet<>(List.of(line.split("\\W+"))))
                     .toList();
             double[] nearest = new double[rare.size()];

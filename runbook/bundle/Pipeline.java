@@ -29,14 +29,14 @@ import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
 
 /**
- * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link
- * Archive.Part} in their order.
- * Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker that fails leaves its piece out.
+ * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link Part} in
+ * their order. Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker that fails leaves
+ * its piece out.
  *
- * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive would do it: {@link
- * Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched for the known values by other code than
- * the redactor's ({@link Scan.Search}); and the seams between pieces are looked through both ways. The archive's read-back proves by SHA-256
- * that it holds the very bytes that were looked through.
+ * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
+ * would do it: {@link Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched
+ * for the known values by other code than the redactor's ({@link Scan.Search}); and the seams between pieces are looked
+ * through both ways. The archive's read-back proves by SHA-256 that it holds the very bytes that were looked through.
  */
 final class Pipeline implements Closeable {
     /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
@@ -78,8 +78,10 @@ final class Pipeline implements Closeable {
         }
     }
 
-    /** What came of a stream: bytes read, why it stopped early or null,
-            and how many bytes could not be judged or redacted. */
+    /**
+     * What came of a stream: bytes read, why it stopped early or null, and how many bytes could not be judged or
+     * redacted.
+     */
     record Carried(long read, String trouble, long leftOut) { }
 
     /** Is told of the redacted text as it comes by, in its order. */
@@ -169,8 +171,8 @@ final class Pipeline implements Closeable {
             this.listener = listener;
         }
 
-        void add(ExecutorService pool, Callable<Block> work)
-                throws IOException, InterruptedException, ExecutionException {
+        void add(ExecutorService pool, Callable<Block> work) throws IOException, InterruptedException,
+                ExecutionException {
             while (!blocks.isEmpty() && !room.tryAcquire()) {
                 takeFirst();
             }

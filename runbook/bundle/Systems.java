@@ -50,8 +50,10 @@ import runbook.bundle.Collecting.Planned;
 import runbook.bundle.Collecting.Sink;
 import runbook.bundle.Collecting.Skipped;
 
-/** The systems around an incident: Klaviyo and its status page, our application, Prometheus, this machine,
-        the incident's folder. */
+/**
+ * The systems around an incident: Klaviyo and its status page, our application, Prometheus, this machine, the
+ * incident's folder.
+ */
 final class Systems {
     /** The metric that the runbook names. */
     private static final String ERRORS = "klaviyo_api_errors_total";
@@ -115,36 +117,30 @@ final class Systems {
     List<Collector> first() {
         URI app = settings.target().app();
         URI status = settings.target().status();
-        return List.of(
-                source("klaviyo/triage", "a triage run against " + settings.target().api() + " and " + status, 50_000,
-                this::triage),
-                source("klaviyo/status-page", status + "/api/v2/incidents.json and summary.json", 100_000,
-                this::statusPage),
-                app == null ? new Skipped("application/health", "no health endpoint given (--app-url)")
-                        : source("application/health", "GET " + app, 2_000, this::health));
+        return List.of(source("klaviyo/triage", "a triage run against " + settings.target().api() + " and " + status,
+                50_000, this::triage), source("klaviyo/status-page", status + "/api/v2/incidents.json and summary.json",
+                100_000, this::statusPage), app == null ? new Skipped("application/health",
+                "no health endpoint given (--app-url)") : source("application/health", "GET " + app, 2_000,
+                this::health));
     }
 
     /** After them: metrics, this machine, the incident. */
     List<Collector> last(Optional<Incident> incident) {
         URI prometheus = settings.target().prometheus();
-        return List.of(
-                prometheus == null ? new Skipped("metrics/prometheus", "no address given (--prometheus)")
-                        : new Source("metrics/prometheus", queries().stream()
-                                .map(query -> new Planned(prometheus + " " + query, 60_000)).toList(), this::metrics),
-                source("environment/machine", "variables " + String.join(", ", variables())
-                + "; system, Java, proxies, clock",
-                        3_000, this::machine),
-                incident.<Collector>map(found -> new Source("incident/folder", planned(found), sink ->
-                folder(found, sink)))
-                        .orElseGet(() -> new Skipped("incident/folder", "no open incident (--incident)")));
+        return List.of(prometheus == null ? new Skipped("metrics/prometheus", "no address given (--prometheus)")
+                : new Source("metrics/prometheus", queries().stream().map(query -> new Planned(prometheus + " " + query,
+                60_000)).toList(), this::metrics), source("environment/machine", "variables " + String.join(", ",
+                variables()) + "; system, Java, proxies, clock", 3_000, this::machine), incident.<Collector>map(found ->
+                new Source("incident/folder", planned(found), sink -> folder(found, sink))).orElseGet(() ->
+                new Skipped("incident/folder", "no open incident (--incident)")));
     }
 
     /** In a drill the sandbox's application has a log, beside its health endpoint. */
     Collector drillLog(Pipeline.Wanted wanted) {
         return source("application/drill-log", "the sandbox application's log", 50_000, sink -> {
             if (http.get(settings.target().app().resolve("/log"), Map.of(), timeout()) instanceof Reply reply) {
-                sink.log("log/shop.log", new java.io.ByteArrayInputStream(reply.body()), Long.MAX_VALUE, wanted,
-                        () -> Origin.none(reply.millis()));
+                sink.log("log/shop.log", new java.io.ByteArrayInputStream(reply.body()), Long.MAX_VALUE, wanted, () ->
+                        Origin.none(reply.millis()));
             }
         });
     }
@@ -177,8 +173,8 @@ final class Systems {
         Set<String> seen = new HashSet<>();
         for (Map.Entry<String, List<Answer>> entry : answers.entrySet()) {
             for (Answer answer : entry.getValue()) {
-                if (answer instanceof Reply reply && reply.status() >= 400
-                        && seen.add(entry.getKey() + " " + reply.status() + " " + reply.body().length)) {
+                if (answer instanceof Reply reply && reply.status() >= 400 && seen.add(entry.getKey() + " "
+                        + reply.status() + " " + reply.body().length)) {
                     String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
                     sink.text("errors/" + entry.getKey() + "-" + reply.status() + kind, reply.text(), reply.millis());
                 }
@@ -198,8 +194,8 @@ final class Systems {
                 ObjectNode entry = list.addObject().put("millis", answer.millis());
                 if (answer instanceof Reply reply) {
                     ObjectNode headers = entry.put("status", reply.status()).putObject("headers");
-                    reply.headers().forEach((header, values) ->
-                            headers.put(header, LEFT_OUT.contains(header) ? "(left out)" : String.join(", ", values)));
+                    reply.headers().forEach((header, values) -> headers.put(header, LEFT_OUT.contains(header)
+                            ? "(left out)" : String.join(", ", values)));
                 } else {
                     entry.put("fault", ((Fault) answer).words());
                 }
@@ -214,13 +210,11 @@ final class Systems {
         ArrayNode chain = network.putArray("chain");
         for (X509Certificate certificate : findings.network().path().chain()) {
             try {
-                chain.addObject().put("serial", certificate.getSerialNumber().toString(16))
-                        .put("from", certificate.getNotBefore().toInstant().toString())
-                        .put("until", certificate.getNotAfter().toInstant().toString())
-                        .put("signature algorithm", certificate.getSigAlgName())
-                        .put("pem", "-----BEGIN CERTIFICATE-----\n"
-                                + Base64.getMimeEncoder().encodeToString(certificate.getEncoded())
-                                + "\n-----END CERTIFICATE-----");
+                chain.addObject().put("serial", certificate.getSerialNumber().toString(16)).put("from",
+                        certificate.getNotBefore().toInstant().toString()).put("until", certificate.getNotAfter()
+                        .toInstant().toString()).put("signature algorithm", certificate.getSigAlgName()).put("pem",
+                        "-----BEGIN CERTIFICATE-----\n" + Base64.getMimeEncoder()
+                        .encodeToString(certificate.getEncoded()) + "\n-----END CERTIFICATE-----");
             } catch (CertificateEncodingException e) {
                 chain.addObject().put("unreadable", e.getMessage());
             }
@@ -237,8 +231,8 @@ final class Systems {
             for (StatusPage.Incident incident : StatusPage.history(page, http, timeout())) {
                 if (incident.overlaps(window.from().minus(Duration.ofDays(1)), window.to())) {
                     incidents.add(0, new Facts.VendorIncident(incident.name(), incident.impact(), incident.status(),
-                            incident.url(),
-                            incident.started(), incident.posted(), incident.resolved(), updates(incident)));
+                            incident.url(), incident.started(), incident.posted(), incident.resolved(),
+                            updates(incident)));
                 }
             }
         } catch (IOException e) {
@@ -248,8 +242,8 @@ final class Systems {
         if (now instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
             sink.json("status-now.json", reply.json(), reply.millis());
         } else {
-            sink.trouble("summary.json: " + (now instanceof Reply reply
-                    ? reply.status() == 200 ? reply.notJson() : "HTTP " + reply.status() : ((Fault) now).words()));
+            sink.trouble("summary.json: " + (now instanceof Reply reply ? reply.status() == 200 ? reply.notJson()
+                    : "HTTP " + reply.status() : ((Fault) now).words()));
         }
     }
 
@@ -348,8 +342,7 @@ final class Systems {
     private Set<String> variables() {
         Set<String> names = new TreeSet<>(options.variables);
         options.host().environment().keySet().stream().filter(name -> name.startsWith("KLAVIYO_")
-                || SHOWN.contains(name))
-                .forEach(names::add);
+                || SHOWN.contains(name)).forEach(names::add);
         return names;
     }
 
@@ -376,8 +369,7 @@ final class Systems {
     private static ObjectNode system() throws IOException {
         ObjectNode system = Json.object();
         for (String property : List.of("os.name", "os.version", "os.arch", "java.version", "java.vm.name",
-                "java.vendor",
-                "user.timezone", "file.encoding")) {
+                "java.vendor", "user.timezone", "file.encoding")) {
             system.put(property, System.getProperty(property));
         }
         Path release = Path.of("/etc/os-release");
@@ -385,8 +377,8 @@ final class Systems {
             Files.readAllLines(release).stream().filter(line -> line.startsWith("PRETTY_NAME=")).findFirst()
                     .ifPresent(line -> system.put("distribution", line.substring(12).replace("\"", "")));
         }
-        return system.put("processors", Runtime.getRuntime().availableProcessors())
-                .put("load", ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage());
+        return system.put("processors", Runtime.getRuntime().availableProcessors()).put("load",
+                ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage());
     }
 
     // A clock that is off breaks signatures and token lifetimes. Asked without a key: it costs no quota.
@@ -414,9 +406,8 @@ final class Systems {
 
     private static List<Path> files(Incident incident) throws IOException {
         try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(Files::isRegularFile)
-                    .filter(file -> !file.toString().endsWith(".zip") && !file.getFileName().toString().startsWith("."))
-                    .sorted().toList();
+            return files.filter(Files::isRegularFile).filter(file -> !file.toString().endsWith(".zip")
+                    && !file.getFileName().toString().startsWith(".")).sorted().toList();
         }
     }
 
@@ -435,8 +426,8 @@ final class Systems {
     private static void folder(Incident incident, Sink sink) throws IOException {
         for (Path file : files(incident)) {
             try (InputStream stream = Files.newInputStream(file)) {
-                sink.stream(file.getFileName().toString(), stream, Files.size(file), Pipeline.Wanted.EVERYTHING,
-                        () -> Origin.none(0));
+                sink.stream(file.getFileName().toString(), stream, Files.size(file), Pipeline.Wanted.EVERYTHING, () ->
+                        Origin.none(0));
             } catch (IOException e) {
                 sink.remark(file.getFileName() + " left out: " + Incident.why(e));
             }
