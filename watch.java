@@ -92,12 +92,13 @@ import runbook.watching.Watching;
 import runbook.watching.Watching.Face;
 import runbook.watching.Watching.Plan;
 import runbook.Message.Slack;
+import runbook.sandbox.Sandbox;
 
 @Command(name = "watch", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
         description = "Watches until Klaviyo works again for us: tells the moment it has recovered, and not before.",
         footerHeading = "%nExit codes: 0 recovered; 31 not recovered when --max ran out;%n"
-                + "  1 unexpected failure; 2 wrong usage; 130 interrupted, or left with q.%n%nExamples:%n",
+                + "  1 unexpected failure; 2 wrong usage; 130 interrupted (Ctrl-C).%n%nExamples:%n",
         footer = {"  jbang watch --drill recovering",
                   "  jbang watch --post --exec './fallback.sh off' --chart recovery.svg"})
 class Watch implements Callable<Integer> {
@@ -113,7 +114,7 @@ class Watch implements Callable<Integer> {
     enum Audience { internal, external, both }
 
     @Option(names = "--interval", paramLabel = "DURATION", order = 40,
-            description = "between rounds, give or take a tenth (30s; 2s in a drill); slowed down where quotas ask for it")
+            description = "between rounds, give or take a tenth (30s; 2s in a drill); slower where quotas ask for it")
     Duration interval;
 
     @Option(names = "--until", paramLabel = "N", defaultValue = "3", order = 41,
@@ -141,16 +142,16 @@ class Watch implements Callable<Integer> {
     boolean noStatusPage;
 
     @Option(names = "--backlog", paramLabel = "PROMQL", defaultValue = "klaviyo_retry_queue_depth", order = 47,
-            description = "with --prometheus: the retry queue, which has to be back to its level from before (${DEFAULT-VALUE})")
+            description = "with --prometheus: the retry queue, back to its level from before (${DEFAULT-VALUE})")
     String backlog;
 
     @Option(names = "--exec", paramLabel = "COMMAND", order = 50,
-            description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, _AT, "
-                    + "_INCIDENT and _DRILL tell it what happened")
+            description = "run on every change of state, without a shell; KLAVIYO_WATCH_STATE, _PREVIOUS, _SUMMARY, "
+                    + "_AT, _INCIDENT and _DRILL tell it what happened")
     String exec;
 
     @Option(names = "--post", order = 51,
-            description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change of state, until it is accepted")
+            description = "post the internal message to Slack (SLACK_WEBHOOK_URL) on every change, until accepted")
     boolean post;
 
     @Option(names = "--remind", paramLabel = "DURATION", order = 52,
@@ -158,7 +159,7 @@ class Watch implements Callable<Integer> {
     Duration remind;
 
     @Option(names = "--announce", paramLabel = "WHOM", arity = "0..1", fallbackValue = "both", order = 53,
-            description = "leave drafts of messages in the incident folder on every change: internal, external or both (both)")
+            description = "leave drafts of messages in the incident folder: internal, external or both (both)")
     Audience announce;
 
     @Option(names = "--lead", paramLabel = "NAME", order = 54, description = "who leads the incident")
@@ -216,14 +217,11 @@ class Watch implements Callable<Integer> {
     /** The incident that is open; drills and real ones keep out of each other's folders. */
     private Optional<Incident> incident() throws IOException {
         Optional<Incident> incident = shared.incident();
-        List<Event> events = incident.isEmpty() || !Files.isReadable(incident.get().journal().file())
-                ? List.of()
-                : incident.get().journal().read().events();
+        boolean readable = incident.isPresent() && Files.isReadable(incident.get().journal().file());
+        List<Event> events = readable ? incident.get().journal().read().events() : List.of();
         if (!events.isEmpty() && Incident.drill(events).isEmpty() == drill()) {
-            throw new Problem("--incident " + incident.get()
-                    + (drill()
-                            ? " holds a real incident: a drill needs a folder of its own"
-                            : " holds a drill: a real incident needs a folder of its own"));
+            throw new Problem("--incident " + incident.get() + (drill() ? " holds a real incident: a drill"
+                    : " holds a drill: a real incident") + " needs a folder of its own");
         }
         return incident;
     }
@@ -237,8 +235,7 @@ class Watch implements Callable<Integer> {
 
     /**
      * The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than
-     * metrics
-     * are scraped.
+     * metrics are scraped.
      */
     private Settings settings(Duration pause) {
         Settings settings = shared.settings();
@@ -249,8 +246,8 @@ class Watch implements Callable<Integer> {
     }
 
     private Set<String> checks(Settings settings) {
-        List<String> endpoints = settings.probing().endpoints().stream().map(endpoint -> "endpoint:" + endpoint.name())
-                .toList();
+        List<String> endpoints = settings.probing().endpoints().stream()
+                .map(endpoint -> "endpoint:" + endpoint.name()).toList();
         Settings.Target target = settings.target();
         List<String> all = new ArrayList<>(List.of("network", "auth"));
         all.addAll(endpoints);
@@ -264,9 +261,8 @@ class Watch implements Callable<Integer> {
         boolean keyed = checks.stream().anyMatch(name -> name.equals("auth") || name.startsWith("endpoint:"));
         if (keyed && settings.key().isEmpty()) {
             throw new Problem("watch cannot see whether Klaviyo works for us without a private key: set "
-                    + "KLAVIYO_PRIVATE_KEY, or give --key-file or "
-                    + "--key-command, or choose what needs none: --check network"
-                    + (target.app() == null ? "" : ",app"));
+                    + "KLAVIYO_PRIVATE_KEY, or give --key-file or --key-command, or choose what needs none: "
+                    + "--check network" + (target.app() == null ? "" : ",app"));
         }
         if (checks.equals(Set.of("status-page"))) {
             throw new Problem("--check status-page alone proves nothing: what the vendor says is a condition, and "
@@ -279,8 +275,8 @@ class Watch implements Callable<Integer> {
         if (all.contains(name) || name.equals("status-page")) {
             return name;
         }
-        Map<String, String> wants = Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook",
-                "--webhook-url");
+        Map<String, String> wants =
+                Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook", "--webhook-url");
         throw new Problem("--check " + Text.safe(name, 40) + (wants.containsKey(name) ? " needs " + wants.get(name)
                 : ": there is no such check. There are: " + String.join(", ", all) + ", status-page"));
     }
@@ -289,8 +285,7 @@ class Watch implements Callable<Integer> {
 
     private Telling.Choice telling() {
         Optional<URI> webhook = !post ? Optional.empty()
-                : shared.sandbox().map(sandbox -> sandbox.slackUrl())
-                .or(() -> Slack.webhook(shared.host().environment()));
+                : shared.sandbox().map(Sandbox::slackUrl).or(() -> Slack.webhook(shared.host().environment()));
         if (post && webhook.isEmpty()) {
             throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         }
@@ -309,8 +304,11 @@ class Watch implements Callable<Integer> {
     }
 
     private void end(Watching watching, int exit) throws IOException {
-        Screen.Mark mark = exit == 0 ? Screen.Mark.OK : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL
-                : Screen.Mark.SKIP;
+        Screen.Mark mark = switch (exit) {
+            case 0 -> Screen.Mark.OK;
+            case Watching.NOT_RECOVERED -> Screen.Mark.FAIL;
+            default -> Screen.Mark.SKIP;
+        };
         if (!shared.json()) {
             screen.verdict(mark, (drill() ? "DRILL " + shared.drill().get() + ": " : "") + watching.verdict(exit));
             watching.open().forEach(words -> screen.marked(Screen.Mark.WARN, "", 0, words));

@@ -6,7 +6,6 @@
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
-//DEPS org.jline:jline-terminal:4.5.0
 //FILES templates/=../templates/scenarios.json
 //SOURCES BundleBench.java
 //SOURCES FileServer.java
