@@ -35,14 +35,8 @@ public final class ApiChecks {
     private ApiChecks() { }
 
     /**
-     * Whether the key authenticates, and whose it is.
-     *
-     * @param check   as one line
-     * @param key     the key that was tried; empty when none was given
-     * @param faults  what is wrong with the key's form
-     * @param answer  what {@code GET /api/accounts} answered; null when it was not asked
-     * @param symptom what that says
-     * @param account id and name; empty when it was not told
+     * Whether the key authenticates, and whose it is. Without a key, or with one that cannot be sent, there is no
+     * answer (null); the account is empty when it was not told; faults say what is wrong with the key's form.
      */
     public record Auth(Check check, Optional<Key> key, List<String> faults, Answer answer, Symptom symptom,
                        Optional<Account> account) {
@@ -126,11 +120,8 @@ public final class ApiChecks {
     }
 
     /**
-     * One endpoint, asked a few times at once, so that an intermittent failure shows as a rate.
-     *
-     * @param check    as one line
-     * @param endpoint what was asked
-     * @param samples  the answers; empty when it was not asked
+     * One endpoint, asked a few times at once, so that an intermittent failure shows as a rate; without samples when
+     * it was not asked.
      */
     public record EndpointProbe(Check check, Endpoint endpoint, List<Answer> samples) {
         /** The share of an endpoint's steady window that one probe may spend. */
@@ -185,13 +176,10 @@ public final class ApiChecks {
         }
 
         private static Map<String, Object> detail(List<Answer> samples, long median) {
-            Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("samples", samples.size());
-            detail.put("failed", samples.stream().filter(answer -> Symptom.of(answer) != Symptom.NONE).count());
-            detail.put("medianMillis", median);
-            detail.put("symptoms", samples.stream().map(Symptom::of).filter(symptom -> symptom != Symptom.NONE)
-                    .collect(Collectors.groupingBy(Symptom::words, LinkedHashMap::new, Collectors.counting())));
-            return detail;
+            Map<String, Long> symptoms = samples.stream().map(Symptom::of).filter(symptom -> symptom != Symptom.NONE)
+                    .collect(Collectors.groupingBy(Symptom::words, Collectors.counting()));
+            long failed = symptoms.values().stream().mapToLong(Long::longValue).sum();
+            return Map.of("samples", samples.size(), "failed", failed, "medianMillis", median, "symptoms", symptoms);
         }
 
         /** What each sample says. */
@@ -212,11 +200,8 @@ public final class ApiChecks {
     }
 
     /**
-     * What the answers say about the account's rate limits, which all its private keys share.
-     *
-     * @param check   as one line
-     * @param windows each endpoint's steady window, by the endpoint's name
-     * @param retryAfterSeconds the longest wait that a 429 asked for; empty when none did
+     * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
+     * window by its name, and the longest wait in seconds that a 429 asked for.
      */
     public record RateLimits(Check check, Map<String, Window> windows, OptionalLong retryAfterSeconds) {
         /**
@@ -312,12 +297,7 @@ public final class ApiChecks {
         }
     }
 
-    /**
-     * Where the API revision is in its life, by date.
-     *
-     * @param check as one line
-     * @param phase empty when the revision is no date
-     */
+    /** Where the API revision is in its life, by date; without a phase when the revision is no date. */
     public record RevisionCheck(Check check, Optional<Revision.Phase> phase) {
         static RevisionCheck of(String text, LocalDate today) {
             Optional<Revision> known = Revision.of(text);
@@ -350,32 +330,21 @@ public final class ApiChecks {
 
     /** What one answer from Klaviyo's API says about what is wrong. */
     public enum Symptom {
-        /** An answer as it should be. */
         NONE("ok"),
-        /** 401: the key is missing, revoked or wrong. */
         UNAUTHORIZED("401 unauthorized"),
-        /**
-         * 403 that is not the content network's: a scope that the key lacks, a plan without the feature, or load
-         * that is shed.
-         */
+        /** Not the content network's: a scope that the key lacks, a plan without the feature, or load that is shed. */
         FORBIDDEN("403 forbidden"),
-        /** 400 with Klaviyo's own error: the request itself is wrong. */
         INVALID("400 invalid request"),
-        /** The revision is refused: 410, or a 400 or 404 that says so. */
+        /** 410, or a 400 or 404 that says so. */
         REVISION("revision refused"),
-        /** 429. */
         THROTTLED("429 throttled"),
-        /** Any other 4xx of Klaviyo's. */
         OTHER_CLIENT_ERROR("other 4xx"),
-        /** 5xx, the content network's 520 to 530 among them. */
+        /** The content network's 520 to 530 among them. */
         SERVER_ERROR("5xx"),
-        /** The content network in front of Klaviyo refused us. */
         CDN_BLOCK("CDN block"),
-        /** No connection came about. */
         UNREACHED("not reached"),
         /** There was not even an address or a proxy to connect through. */
         NO_ROUTE("DNS or proxy failure"),
-        /** The TLS handshake failed. */
         TLS("TLS failure"),
         /** Connected, and then no whole answer. */
         NO_ANSWER("no answer"),

@@ -180,15 +180,9 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * What one check found, ready to show.
-     *
-     * @param name    {@code status-page}, {@code network}, {@code auth}, {@code endpoint:profiles}, {@code rate-limit},
-     *                {@code revision}, {@code app}, {@code app-errors}, {@code app-log} or {@code webhook}
-     * @param outcome how it ended
-     * @param summary why, in one line that is safe to print
-     * @param millis  how long it took; 0 when nothing was asked
-     * @param http    the HTTP status that decided it, or null
-     * @param detail  more, as an object of plain JSON values
+     * What one check found, ready to show: its name ({@code auth}, {@code endpoint:profiles}, …), a summary in one
+     * line that is safe to print, how long it took (0 when nothing was asked), the HTTP status that decided it or
+     * null, and more as an object of plain JSON values.
      */
     public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
         /** How a check ends. */
@@ -218,13 +212,9 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * What was known before these checks: from the incident's journal, and from the last triage that found nothing
-     * wrong.
-     *
-     * @param replacedAt when the key that was used here was replaced by another; empty when nothing says so
-     * @param lastGood   when all was well, with this key's account
-     * @param account    whose key that was; empty when not known
-     * @param scopes     the scopes that were seen to work then
+     * What was known before these checks, from the incident's journal and the last triage that found nothing wrong:
+     * when the key used here was replaced by another, when all was well with it, whose it was then (may be empty),
+     * and the scopes that were seen to work.
      */
     public record Before(Optional<Instant> replacedAt, Optional<Instant> lastGood, String account, Set<String> scopes) {
         /** Nothing is known. */
@@ -232,21 +222,9 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * Everything that the checks found.
-     *
-     * @param at        when they began
-     * @param settings  what they looked at
-     * @param status    the vendor's status page
-     * @param network   the path to the API
-     * @param auth      the key
-     * @param endpoints the endpoints, in the order asked
-     * @param limits    rate limits
-     * @param revision  the API revision
-     * @param app       our application
-     * @param errors    our application's errors, as counted or told
-     * @param log       our application's log
-     * @param webhook   the route that Klaviyo delivers to
-     * @param before    what was known before
+     * Everything that the checks found: the vendor's page, the path to the API, the key, the endpoints in the order
+     * asked, rate limits, the revision, our application (its health, its errors as counted or told, its log, the
+     * route that Klaviyo delivers to), and what was known before.
      */
     public record Findings(Instant at, Settings settings, StatusPage status, Network network, Auth auth,
                            List<EndpointProbe> endpoints, RateLimits limits, RevisionCheck revision, AppHealth app,
@@ -377,11 +355,7 @@ public final class Checks implements AutoCloseable {
         }
     }
 
-    /**
-     * A moment by which something must have ended, on the monotonic clock.
-     *
-     * @param nanos the moment, as {@link System#nanoTime()} counts
-     */
+    /** A moment by which something must have ended, on the monotonic clock ({@link System#nanoTime()}). */
     public record Deadline(long nanos) {
         /** That long from now. */
         public static Deadline in(Duration duration) {

@@ -187,15 +187,9 @@ public final class DecisionTree {
             branch("could not tell", all("", OURS, leaf(INDETERMINATE, "run again in a minute"))));
 
     /**
-     * A part of the tree: a question with a branch for each answer, or questions that are all asked ({@code all}), or
-     * a leaf.
-     * Several answers may hold at once, and so may several leaves.
-     *
-     * @param words    the question, the name of the questions, or a leaf's advice
-     * @param answers  which answers hold; null where there is no question
-     * @param branches by answer; by number where all are asked; empty for a leaf
-     * @param leaf     a leaf's diagnosis; null for a remark, and for what is no leaf
-     * @param severity a leaf's; null where none can be given
+     * A part of the tree: a question with a branch for each answer, several of which may hold at once; or, without
+     * answers, questions that are all asked; or a leaf, whose words are its advice, and which without a diagnosis is
+     * a remark.
      */
     record Tree(String words, Function<Findings, Set<String>> answers, Map<String, Tree> branches, Diagnosis leaf,
                 Severity severity) {
@@ -448,7 +442,7 @@ public final class DecisionTree {
                 case NOT_ASKED -> "not asked";
                 case LIVE -> "yes";
                 case CERTIFICATE_EXPIRES_SOON -> "yes, but the certificate ends soon";
-                case CERTIFICATE -> "no: certificate";
+                case CERTIFICATE -> cutOff(found) ? "not seen from here" : "no: certificate";
                 case DOWN, DISABLED -> cutOff(found) ? "not seen from here" : "no: route";
             });
         }

@@ -48,12 +48,8 @@ public final class Fleet {
     }
 
     /**
-     * One account of a fleet, and where its private key is; what is not given is null.
-     *
-     * @param name    what people call it
-     * @param env     an environment variable
-     * @param file    a file
-     * @param command a command that prints it
+     * One account of a fleet by its name, and where its private key is: an environment variable, a file, or a
+     * command that prints it; what is not given is null.
      */
     public record Account(String name, String env, String file, String command) {
         /**
@@ -67,13 +63,8 @@ public final class Fleet {
     }
 
     /**
-     * One account's verdict, without the answers that it rests on.
-     *
-     * @param account  whose it is
-     * @param exitCode triage's exit code for it
-     * @param headline severity and diagnosis in one line
-     * @param reason   why
-     * @param json     as {@code triage --json} has it
+     * One account's verdict, without the answers that it rests on: triage's exit code, severity and diagnosis in one
+     * line, why, and the JSON of {@code triage --json}.
      */
     public record Result(Account account, int exitCode, String headline, String reason, JsonNode json) {
         /** P1 first, then P2 and P3, then what could not be told, then P4, then healthy. */

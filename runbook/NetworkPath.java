@@ -34,15 +34,9 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
- * The way to a server, phase by phase: DNS, connection, TLS. Phases that were not come to are -1.
- *
- * @param proxy         {@code host:port} of the proxy on the way, or empty
- * @param addresses     what DNS answered
- * @param dnsMillis     time for it
- * @param connectMillis time for the TCP connection (to the proxy, where there is one)
- * @param tlsMillis     time for the handshake; -1 also for plain http
- * @param chain         the certificates that the server showed, its own first, also when they were not accepted
- * @param fault         what broke it, or empty
+ * The way to a server, phase by phase: DNS, connection (to the proxy, where there is one), TLS. A phase that was not
+ * come to, and TLS over plain http, is -1 ms. The chain is what the server showed, its own certificate first, also
+ * when it was not accepted; the fault is what broke it.
  */
 public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis,
         long tlsMillis,
@@ -236,12 +230,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
     }
 
-    /**
-     * The network path from here to the API.
-     *
-     * @param check as one line
-     * @param path  its phases
-     */
+    /** The network path from here to the API. */
     public record Network(Check check, NetworkPath path) {
         /** A certificate that ends sooner than this is worth a warning. */
         static final Duration EXPIRES_SOON = Duration.ofDays(14);

@@ -47,12 +47,7 @@ public final class OurSide {
 
     private OurSide() { }
 
-    /**
-     * Our application, by its own health endpoint.
-     *
-     * @param check as one line
-     * @param state what it says of itself
-     */
+    /** Our application, by its own health endpoint, and what that says of itself. */
     public record AppHealth(Check check, State state) {
         /** What a health endpoint can say. */
         public enum State { NOT_ASKED, HEALTHY, DEGRADED, DOWN, UNREACHABLE }
@@ -113,12 +108,8 @@ public final class OurSide {
     }
 
     /**
-     * The errors that our application gets from Klaviyo: counted by Prometheus, or told by somebody ({@code
-     * --observed}).
-     *
-     * @param check    as one line
-     * @param state    whether anything is known
-     * @param byStatus errors by status that still come; the count is 0 where only the status was told
+     * The errors that our application gets from Klaviyo, counted by Prometheus or told by somebody ({@code
+     * --observed}): those that still come, by status; the count is 0 where only the status was told.
      */
     public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
         /** The window of the default query, and a short one that tells whether the errors still come. */
@@ -251,11 +242,8 @@ public final class OurSide {
     }
 
     /**
-     * What the application's log says of its calls to Klaviyo ({@code --log}).
-     *
-     * @param check    as one line
-     * @param byStatus errors by status
-     * @param loop     the caller that makes nearly all of them and more than the endpoint allows, in words
+     * What the application's log says of its calls to Klaviyo ({@code --log}): errors by status, and in words the
+     * caller that makes nearly all calls and more than the endpoint allows.
      */
     public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop) {
         /** What came before this much of the log's end is told, and is no trouble any more. */
@@ -338,9 +326,6 @@ public final class OurSide {
 
     /**
      * The route that Klaviyo delivers to: its certificate, whether it answers, and whether Klaviyo has it enabled.
-     *
-     * @param check as one line
-     * @param state what is wrong with it
      */
     public record Webhook(Check check, State state) {
         /** What can be wrong with a webhook route. */

@@ -31,14 +31,9 @@ import runbook.Message.Wording;
 import runbook.Text.Json;
 
 /**
- * What is broken, how bad, and how that was found: the decision tree's leaves over what was found, the worst one
- * leading.
- *
- * @param findings what it rests on
- * @param since    since when it has been this bad, or worse: the checkup's beginning, unless an incident is older
- * @param lead     the worst that holds
- * @param others   what holds besides, worst first
- * @param wording  what {@code diagnoses.json} has for each diagnosis
+ * What is broken, how bad, and how that was found: the decision tree's leaves over the findings, the worst one
+ * leading and the others worst first. It has been this bad since the checks began, unless an incident is older;
+ * {@code wording} is what {@code diagnoses.json} has for each diagnosis.
  */
 public record Verdict(Findings findings, Instant since, Case lead, List<Case> others, Map<String, Wording> wording) {
     /** Exit code when triage could not tell, or has no key to ask with. */
@@ -87,12 +82,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         }
     }
 
-    /**
-     * One thing to do.
-     *
-     * @param text    what and why, one sentence
-     * @param command ready to paste, or null
-     */
+    /** One thing to do: what and why in one sentence, and a command ready to paste, or null. */
     public record Action(String text, String command) {
         JsonNode json() {
             return Json.object().put("text", text).put("command", command);
@@ -100,11 +90,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
     }
 
     /**
-     * One diagnosis that holds.
-     *
-     * @param severity null where none can be given: without a key, undecided, or healthy
-     * @param reason   why, one sentence
-     * @param path     the questions that led to it, and their answers
+     * One diagnosis that holds, with the reason in one sentence and the questions that led to it. The severity is
+     * null where none can be given: without a key, undecided, or healthy.
      */
     public record Case(Diagnosis diagnosis, Severity severity, String reason, List<Step> path) {
         /** P1 to P3, then what could not be told, then P4, then healthy. */

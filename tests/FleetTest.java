@@ -53,7 +53,7 @@ class FleetTest {
     @Test
     void aJsonListDoesAsWell() throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            Path list = file("accounts.json", "[{\"name\": \"one\", \"env\": \"ONE_KEY\"}]");
+            Path list = file("accounts.json", "\ufeff[{\"name\": \"one\", \"env\": \"ONE_KEY\"}]");
             Run.Result result = triage(sandbox, list).env("ONE_KEY", sandbox.openAccount("One")).run();
             assertEquals(0, result.exit(), result.toString());
             assertEquals("one healthy", summary(Json.read(result.out()).path("accounts")));

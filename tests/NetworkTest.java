@@ -59,6 +59,12 @@ class NetworkTest {
             TriageRun run = TriageRun.of(triage(site.uri()).args("--post")
                     .env("SLACK_WEBHOOK_URL", site.uri() + "/services/T0/B0/secretpath")
                     .env("JDK_JAVA_OPTIONS", trusted ? certificates.trusting() : "-Dtest=1"));
+            if (!trusted) {
+                assertEquals("network - exit 20", run.verdict(), "one machine's trouble is nobody's outage");
+                assertMatches("signed by \"CN=", run.check("network"));
+                assertTrue(run.json().path("actions").toString().contains("javax.net.ssl.trustStore="), "the remedy");
+                assertEquals(0, run.json().path("requestsSpent").asInt(), "no quota is claimed that was not spent");
+            }
             String anyOutcome = others.replaceFirst("\\^fail", "^(fail|warn)");
             assertAll(() -> assertMatches(network, run.check("network")),
                     () -> assertMatches(others, run.check("auth")),

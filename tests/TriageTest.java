@@ -223,6 +223,36 @@ class TriageTest {
         }
     }
 
+    @ParameterizedTest(name = "[{0}] is {1}")
+    @CsvSource(delimiter = '|', value = {
+        "''     | key-missing 20",
+        "K;     | key-malformed 11",
+        "xK     | key-malformed 11",
+        "KLAVIYO_PRIVATE_KEY=K | key-malformed 11",
+        "K      | healthy 0"})
+    void whatIsStoredIsWhatTheApplicationSends(String given, String expected) throws IOException {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            Run.Result result = against(sandbox).env("KLAVIYO_PRIVATE_KEY", given.replaceFirst("K(?=;?$)", sandbox.key())).run();
+            assertEquals(expected, diagnosis(result) + " " + result.exit(), result.toString());
+            assertFalse(result.toString().contains(sandbox.key()), result.toString());
+        }
+    }
+
+    @Test
+    void aPageThatWasNotSeenIsNeverCalledGreen() {
+        Map<String, ScriptedServer.Answer> answers = Map.of("/api/", ScriptedServer.Answer.json(503, "{}"),
+                "/api/v2/", ScriptedServer.Answer.html(403, "no"), "/history.rss", ScriptedServer.Answer.html(403, "no"),
+                "/", ScriptedServer.Answer.html(403, "no"));
+        try (ScriptedServer server = new ScriptedServer(answers)) {
+            Run.Result result = Run.script("triage").args(TriageRun.pointedAt(server.uri())).cwd(Tree.temporary("triage"))
+                    .args("-v", "--announce", "both", "--json").env("KLAVIYO_PRIVATE_KEY", "pk_" + "0f".repeat(17)).run();
+            assertEquals(11, result.exit(), result.toString());
+            for (String claim : List.of("green", "shows nothing", "does not show", "as its status page says")) {
+                assertFalse(result.toString().replaceAll("\\s+", " ").contains(claim), claim + " in " + result);
+            }
+        }
+    }
+
     @Test
     void aKeyThatWasReplacedIsThisShellsTrouble() throws IOException {
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
