@@ -49,23 +49,13 @@ final class WatchBench {
         Path folder = Tree.temporary("watch-bench");
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ZERO, SPEED)) {
             List<String> command = new ArrayList<>(List.of(Run.JAVA.toString()));
-            Run.process("watch").words().stream()
-                    .filter(word -> word.startsWith("-X") && !word.contains("Share"))
+            Run.process("watch").words().stream().filter(word -> word.startsWith("-X") && !word.contains("Share"))
                     .forEach(command::add);
-            command.addAll(List.of(
-                    "-cp",
-                    System.getProperty("java.class.path"),
-                    "WatchBench$Child",
-                    Integer.toString(rounds),
-                    sandbox.apiUrl().toString(),
-                    sandbox.statusUrl().toString(),
-                    sandbox.appUrl().toString(),
-                    sandbox.webhookUrl().toString(),
-                    sandbox.prometheusUrl().toString()));
-            Process child = new ProcessBuilder(command)
-                    .directory(folder.toFile())
-                    .redirectError(ProcessBuilder.Redirect.INHERIT)
-                    .start();
+            command.addAll(List.of("-cp", System.getProperty("java.class.path"), "WatchBench$Child",
+                    Integer.toString(rounds), sandbox.apiUrl().toString(), sandbox.statusUrl().toString(),
+                    sandbox.appUrl().toString(), sandbox.webhookUrl().toString(), sandbox.prometheusUrl().toString()));
+            Process child = new ProcessBuilder(command).directory(folder.toFile())
+                    .redirectError(ProcessBuilder.Redirect.INHERIT).start();
             try (var output = child.getOutputStream()) {
                 output.write((sandbox.key() + "\n").getBytes());
             }
@@ -79,23 +69,11 @@ final class WatchBench {
 
     private static void script(Path folder) throws Exception {
         try (ControlledSandbox sandbox = ControlledSandbox.start("outage");
-                Run.Running running = Run.process("watch")
-                        .cwd(folder)
-                        .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
-                        .args(
-                                "--api-url",
-                                sandbox.apiUrl().toString(),
-                                "--status-url",
-                                sandbox.statusUrl().toString(),
-                                "--interval",
-                                "1s",
-                                "--incident",
-                                folder.resolve("script").toString())
-                        .start()) {
+                Run.Running running = Run.process("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                        .args("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(),
+                        "--interval", "1s", "--incident", folder.resolve("script").toString()).start()) {
             Thread.sleep(20_000);
-            System.out.printf(
-                    Locale.ROOT,
-                    "the script after 20 s, a round a second: %d MB resident%n",
+            System.out.printf(Locale.ROOT, "the script after 20 s, a round a second: %d MB resident%n",
                     resident(Long.toString(running.process().pid())));
         }
     }
@@ -103,15 +81,9 @@ final class WatchBench {
     /** Megabytes in memory, as Linux counts them; -1 elsewhere. */
     private static long resident(String process) throws IOException {
         Path status = Path.of("/proc", process, "status");
-        return Files.notExists(status)
-                ? -1
-                : Files.readAllLines(status).stream()
-                                .filter(line -> line.startsWith("VmRSS:"))
-                                .map(line -> line.replaceAll("\\D", ""))
-                                .mapToLong(Long::parseLong)
-                                .findFirst()
-                                .orElse(-1024)
-                        / 1024;
+        return Files.notExists(status) ? -1 : Files.readAllLines(status).stream()
+                .filter(line -> line.startsWith("VmRSS:")).map(line -> line.replaceAll("\\D", ""))
+                .mapToLong(Long::parseLong).findFirst().orElse(-1024) / 1024;
     }
 
     /** The process that is measured. */
@@ -132,39 +104,22 @@ final class WatchBench {
         public static void main(String... args) throws IOException {
             Child child = new Child(Integer.parseInt(args[0]));
             Key key = Key.of(new String(System.in.readAllBytes()).strip());
-            Settings settings = new Settings(
-                    new Settings.Target(
-                            URI.create(args[1]),
-                            URI.create(args[2]),
-                            URI.create(args[3]),
-                            URI.create(args[4]),
-                            URI.create(args[5])),
-                    Optional.of(key),
-                    Revision.NEWEST.toString(),
-                    new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), Endpoint.KNOWN),
-                    new Settings.AppErrors(
-                            List.of(), "sum by (status) (increase(klaviyo_api_errors_total[2m]))"),
-                    Optional.empty(),
-                    Map.of(), Settings.Templates.builtIn());
+            Settings settings = new Settings(new Settings.Target(URI.create(args[1]), URI.create(args[2]),
+                    URI.create(args[3]), URI.create(args[4]), URI.create(args[5])), Optional.of(key),
+                    Revision.NEWEST.toString(), new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2),
+                    Endpoint.KNOWN), new Settings.AppErrors(List.of(),
+                    "sum by (status) (increase(klaviyo_api_errors_total[2m]))"), Optional.empty(), Map.of(),
+                    Settings.Templates.builtIn());
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));
             checks.addAll(List.of("app", "app-errors", "webhook"));
-            Plan plan = new Plan(
-                    settings,
-                    checks,
-                    new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2),
-                    Duration.ofMillis(1),
-                    Duration.ofDays(9),
-                    SPEED,
-                    "klaviyo_retry_queue_depth",
-                    Optional.of(Incident.at(Path.of("incident"))),
-                    Path.of("."));
-            try (Watching watching = new Watching(
-                    plan,
+            Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2),
+                    Duration.ofMillis(1), Duration.ofDays(9), SPEED, "klaviyo_retry_queue_depth",
+                    Optional.of(Incident.at(Path.of("incident"))), Path.of("."));
+            try (Watching watching = new Watching(plan,
                     new Telling.Choice(Optional.empty(), Optional.empty(),
-                    new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""),
-                            Duration.ofDays(9), false, false, Optional.empty(), Settings.Templates.builtIn()),
-                    child)) {
+                    new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""), Duration.ofDays(9), false, false,
+                    Optional.empty(), Settings.Templates.builtIn()), child)) {
                 watching.run();
                 child.report(watching.chart(false).length());
             }
@@ -184,36 +139,22 @@ final class WatchBench {
                 } catch (IOException e) {
                     throw new java.io.UncheckedIOException(e);
                 }
-                System.out.printf(
-                        Locale.ROOT,
-                        "%6d rounds, %3d MB resident, %.1f ms of our CPU a round, start included%n",
-                        made,
-                        residents.get(residents.size() - 1),
-                        system.getProcessCpuTime() / 1e6 / made);
+                System.out.printf(Locale.ROOT,
+                        "%6d rounds, %3d MB resident, %.1f ms of our CPU a round, start included%n", made,
+                        residents.get(residents.size() - 1), system.getProcessCpuTime() / 1e6 / made);
             }
         }
 
         private void report(int chart) {
             long most = residents.stream().mapToLong(Long::longValue).max().orElse(-1);
             double warm = (system.getProcessCpuTime() - warmCpu) / 1e6 / Math.max(1, made - warmRounds);
-            System.out.printf(
-                    Locale.ROOT,
-                    "memory: %d MB after a tenth, %d MB at most (wanted: less than %d)%n",
-                    residents.get(0),
-                    most,
-                    MOST_MEGABYTES);
-            System.out.printf(
-                    Locale.ROOT,
-                    "CPU: %.1f ms a round once warm, %.1f ms from the start (wanted: less than %d)%n",
-                    warm,
-                    system.getProcessCpuTime() / 1e6 / made,
-                    MOST_CPU_MILLIS);
-            System.out.printf(
-                    Locale.ROOT,
-                    "%d rounds in %d s; the chart of them all has %d kB%n",
-                    made,
-                    (System.nanoTime() - began) / 1_000_000_000,
-                    chart / 1024);
+            System.out.printf(Locale.ROOT, "memory: %d MB after a tenth, %d MB at most (wanted: less than %d)%n",
+                    residents.get(0), most, MOST_MEGABYTES);
+            System.out.printf(Locale.ROOT,
+                    "CPU: %.1f ms a round once warm, %.1f ms from the start (wanted: less than %d)%n", warm,
+                    system.getProcessCpuTime() / 1e6 / made, MOST_CPU_MILLIS);
+            System.out.printf(Locale.ROOT, "%d rounds in %d s; the chart of them all has %d kB%n", made,
+                    (System.nanoTime() - began) / 1_000_000_000, chart / 1024);
         }
 
         @Override

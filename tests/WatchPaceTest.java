@@ -25,15 +25,8 @@ import runbook.watching.Watching.Ticker;
  * clock's.
  */
 class WatchPaceTest {
-    private static final List<String> ALL = List.of(
-            "status-page",
-            "network",
-            "auth",
-            "endpoint:profiles",
-            "endpoint:lists",
-            "endpoint:metrics",
-            "endpoint:events",
-            "endpoint:webhooks");
+    private static final List<String> ALL = List.of("status-page", "network", "auth", "endpoint:profiles",
+            "endpoint:lists", "endpoint:metrics", "endpoint:events", "endpoint:webhooks");
 
     private static Pace pace(long intervalMillis, double speed) {
         Random random = new Random(7);
@@ -72,9 +65,8 @@ class WatchPaceTest {
             Map<String, List<Long>> times = anHour(pace(interval, 1));
             for (Endpoint endpoint : Endpoint.KNOWN) {
                 int most = mostInAMinute(times.get("endpoint:" + endpoint.name()));
-                assertTrue(
-                        most <= endpoint.steady() / 10,
-                        endpoint.name() + " " + most + " a minute at an interval of " + interval + " ms");
+                assertTrue(most <= endpoint.steady() / 10, endpoint.name() + " " + most
+                        + " a minute at an interval of " + interval + " ms");
             }
             assertEquals(1, mostInAMinute(times.get("auth")), "accounts allows 15 a minute: a tenth is one");
         }
@@ -111,10 +103,7 @@ class WatchPaceTest {
 
     @Test
     void itSaysWhatItSlowsAndWhy() {
-        assertEquals(
-                List.of("auth, endpoint:webhooks only every 1 min 1 s, not every 30 s: Klaviyo allows 15 a minute, and"
-                        + " watch takes a tenth at most"),
-                pace(30_000, 1).slowed());
+        assertEquals(List.of("auth, endpoint:webhooks only every 1 min 1 s, not every 30 s: Klaviyo allows 15 a minute, and" + " watch takes a tenth at most"), pace(30_000, 1).slowed());
         assertEquals(List.of(), pace(120_000, 1).slowed());
     }
 

@@ -66,9 +66,7 @@ class WatchPartsTest {
 
     @Test
     void theLastStateOfAnEarlierWatchIsGoneOnFrom() {
-        Past past = Past.of(List.of(
-                watched(0, "degraded", State.DEGRADED),
-                watched(60, "note", State.RECOVERING),
+        Past past = Past.of(List.of(watched(0, "degraded", State.DEGRADED), watched(60, "note", State.RECOVERING),
                 event(90, "watch", "note", Map.of("kind", "blip"))));
         assertEquals(State.RECOVERING, past.state());
         assertEquals(BEGAN.plusSeconds(60), past.since());
@@ -84,10 +82,7 @@ class WatchPartsTest {
                 .troubled());
         assertFalse(Past.of(List.of(recovered, event(90, "triage", "note", Map.of("diagnosis", "healthy"))))
                 .troubled());
-        assertEquals(
-                List.of(),
-                Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered))
-                        .falls(),
+        assertEquals(List.of(), Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered)).falls(),
                 "falls before it are forgotten");
     }
 
@@ -109,8 +104,7 @@ class WatchPartsTest {
 
     @Test
     void aJournalOfOtherToolsAndNonsenseIsReadAsFarAsItGoes() {
-        Past past = Past.of(List.of(
-                event(0, "watch", "degraded", Map.of("state", "degraded", "since", "yesterday")),
+        Past past = Past.of(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "yesterday")),
                 event(1, "watch", "strange", Map.of("state", 7, "tell", "all"))));
         assertEquals(State.DEGRADED, past.state());
         assertEquals(BEGAN, past.since());
@@ -119,9 +113,8 @@ class WatchPartsTest {
 
     // ---- the live view
 
-    private static final List<String> CHECKS =
-            List.of("status-page", "network", "auth", "endpoint:profiles", "endpoint:webhooks", "app-errors",
-            "webhook");
+    private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles",
+            "endpoint:webhooks", "app-errors", "webhook");
 
     private static Shot shot(State state, String failing, String words, Duration due, boolean posts) {
         History history = new History();
@@ -137,8 +130,7 @@ class WatchPartsTest {
         readings.replaceAll(one -> one.check().equals("auth") ? new Reading("auth", one.result(), false, 12_345, words)
                 : one);
         return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(30), Optional.of(Duration.ofDays(3)),
-                readings,
-                history, Map.of("auth", Duration.ofSeconds(40)),
+                readings, history, Map.of("auth", Duration.ofSeconds(40)),
                 List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"),
                 new Condition("status-page", false, words)),
                 Optional.of(new Rounds.Update("k", BEGAN, words, "identified", words)), 123_456,
@@ -185,8 +177,7 @@ class WatchPartsTest {
     void onALowTerminalTheStateTheFailuresAndTheConditionsStay() {
         String low = shown(flapping("HTTP 503"), notes(), 80, 9, true);
         for (String needed : List.of("DRILL flapping", "! FLAPPING for 1 d 6 h", "✗ auth", "3 of 3 good rounds",
-                "HTTP 503",
-                "next round in 12 s", "▶ MESSAGE TO PEOPLE OVERDUE by 3 min")) {
+                "HTTP 503", "next round in 12 s", "▶ MESSAGE TO PEOPLE OVERDUE by 3 min")) {
             assertTrue(low.contains(needed), needed + " in\n" + low);
         }
     }
@@ -195,9 +186,8 @@ class WatchPartsTest {
     void everythingThatIsAskedForIsOnAnOrdinaryTerminal() {
         String all = shown(flapping("HTTP 503"), notes(), 100, 40, true);
         for (String needed : List.of("incident began 3 d ago; now 03:00:00 UTC", "✗ auth                 0 %", "××××",
-                "(again in 41 s)",
-                "✓ network            100 %", "– webhook", "Klaviyo at 03:00:00, identified", "123456 requests spent",
-                "2 messages not accepted yet", "Ctrl-C leaves")) {
+                "(again in 41 s)", "✓ network            100 %", "– webhook", "Klaviyo at 03:00:00, identified",
+                "123456 requests spent", "2 messages not accepted yet", "Ctrl-C leaves")) {
             assertTrue(all.contains(needed), needed + " in\n" + all);
         }
     }
@@ -205,8 +195,7 @@ class WatchPartsTest {
     @Test
     void allFailingIsDownAndSomeFailingIsDegraded() {
         assertTrue(shown(shot(State.DEGRADED, "auth|endpoint:.*", "503", Duration.ofHours(1), false), notes(), 80, 24,
-                true)
-                .contains("✗ DOWN for"));
+                true).contains("✗ DOWN for"));
         assertTrue(shown(shot(State.DEGRADED, "auth", "503", Duration.ofHours(1), false), notes(), 80, 24, true)
                 .contains("✗ DEGRADED for"));
         String starting = shown(shot(State.STARTING, "-", "503", Duration.ofHours(1), false), notes(), 80, 24, true);
@@ -224,8 +213,7 @@ class WatchPartsTest {
     @Test
     void onEightyByTwentyFourTheNewestEventWinsOverOldOnesAndOverDrafts() {
         List<Note> notes = notes("draft message-2-external.md", "draft message-2-internal.md",
-                "degraded auth: HTTP 503",
-                "blip 1 failed round", "draft message-1-internal.md");
+                "degraded auth: HTTP 503", "blip 1 failed round", "draft message-1-internal.md");
         String low = shown(flapping("HTTP 503"), notes, 80, 16, true);
         assertTrue(low.contains("03:01:28 degraded: auth") && !low.contains("draft") && !low.contains("blip"), low);
         String high = shown(flapping("HTTP 503"), notes, 80, 30, true);
@@ -279,14 +267,13 @@ class WatchPartsTest {
 
     @Test
     void theChartMarksEventsGapsAndFailuresByFormAndWordNotByColourAlone() throws Exception {
-        String svg = chart(false, history("auth", 3_000), List.of(
-                event(0, "watch", "degraded", Map.of("kind", "degraded")),
+        String svg = chart(false, history("auth", 3_000),
+                List.of(event(0, "watch", "degraded", Map.of("kind", "degraded")),
                 event(900, "watch", "note", Map.of("kind", "recovering")),
                 event(1_500, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-23T03:20:00Z"))));
-        for (String part : List.of("fill=\"url(#watch-failed)\"", "fill=\"url(#watch-hole)\"", "failed (height: share)",
-                "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch", "03:20:00",
-                "DRILL: flapping",
-                "% good of 3000 looks", "prefers-color-scheme:dark", "@media print")) {
+        for (String part : List.of("fill=\"url(#watch-failed)\"", "fill=\"url(#watch-hole)\"",
+                "failed (height: share)", "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch",
+                "03:20:00", "DRILL: flapping", "% good of 3000 looks", "prefers-color-scheme:dark", "@media print")) {
             assertTrue(svg.contains(part), part);
         }
         assertFalse(svg.matches("(?s).*(href|src)=.*"), "self-contained");

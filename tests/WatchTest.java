@@ -49,17 +49,15 @@ class WatchTest {
     /** A watch of one endpoint whose quota allows five looks a second; what is given replaces what is usual. */
     private Run watch(String... more) {
         List<String> given = List.of(more);
-        List<String> args = new ArrayList<>(List.of("--api-url", sandbox.apiUrl().toString(),
-                "--status-url", sandbox.statusUrl().toString(), "--incident", incident.toString()));
+        List<String> args = new ArrayList<>(List.of("--api-url", sandbox.apiUrl().toString(), "--status-url",
+                sandbox.statusUrl().toString(), "--incident", incident.toString()));
         Map.of("--check", "endpoint:events", "--interval", "200ms", "--for", "500ms").forEach((option, value) -> {
             if (!given.contains(option)) {
                 args.addAll(List.of(option, value));
             }
         });
         args.addAll(given);
-        return Run.process("watch")
-                .cwd(folder)
-                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+        return Run.process("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key())
                 .args(args.toArray(String[]::new));
     }
 
@@ -101,8 +99,8 @@ class WatchTest {
             Event recovered = journal().get(journal().size() - 1);
             assertEquals(Event.RECOVERED, recovered.event());
             assertTrue(recovered.data().path("rounds").asInt() >= 3);
-            Duration good = Duration.between(
-                    Instant.parse(recovered.data().path("goodSince").asText()), recovered.at());
+            Duration good = Duration.between(Instant.parse(recovered.data().path("goodSince").asText()),
+                    recovered.at());
             assertTrue(good.toMillis() >= 500, "good for " + good);
             assertEquals(0, result.out().lines().filter(line -> line.contains(sandbox.key())).count());
         }
@@ -128,18 +126,13 @@ class WatchTest {
         begin("outage");
         Run.Result result = watch("--max", "2s", "--fail-after", "1").run();
         assertEquals(31, result.exit(), result.toString());
-        List<String> events = result.out()
-                .lines()
+        List<String> events = result.out().lines()
                 .filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ  [a-z-]+ +\\S.*"))
-                .map(line -> line.split(" +")[1])
-                .toList();
-        assertEquals(
-                List.of("watching", "status-page", "status-page", "degraded", "not-recovered"),
-                events,
+                .map(line -> line.split(" +")[1]).toList();
+        assertEquals(List.of("watching", "status-page", "status-page", "degraded", "not-recovered"), events,
                 result.toString());
         assertTrue(result.out().contains("0 of 3 good rounds in a row"), result.out());
-        assertTrue(
-                result.out().contains("Klaviyo API unavailable is identified (wanted: monitoring or better)"),
+        assertTrue(result.out().contains("Klaviyo API unavailable is identified (wanted: monitoring or better)"),
                 result.out());
         assertFalse(result.out().contains("\u001b"), "no cursor movement in a pipe");
         assertEquals(events.subList(1, 5), kinds());
@@ -153,12 +146,9 @@ class WatchTest {
         assertEquals(31, result.exit(), result.toString());
         assertTrue(result.out().contains("API errors is identified"), result.out());
         List<Event> notes = journal().stream()
-                .filter(event -> event.data().path("kind").asText().equals("status-page"))
-                .toList();
+                .filter(event -> event.data().path("kind").asText().equals("status-page")).toList();
         assertEquals(1, notes.size(), "each update once");
-        assertTrue(
-                Instant.parse(notes.get(0).data().path("vendorAt").asText())
-                        .isBefore(notes.get(0).at()),
+        assertTrue(Instant.parse(notes.get(0).data().path("vendorAt").asText()).isBefore(notes.get(0).at()),
                 "the vendor's own time");
         sandbox.statusPage("API errors", "major", "monitoring", "partial_outage", "A fix is in.");
         assertEquals(0, watch().run().exit(), "monitoring is good enough");
@@ -167,12 +157,8 @@ class WatchTest {
     @Test
     void goodProbesAreNotRecoveredWhileMoreCallsWaitThanBeforeTheIncident() throws Exception {
         begin("outage");
-        try (Run.Running running = watch(
-                        "--no-status-page",
-                        "--prometheus",
-                        sandbox.prometheusUrl().toString(),
-                        "--json")
-                .start()) {
+        try (Run.Running running = watch("--no-status-page", "--prometheus", sandbox.prometheusUrl().toString(),
+                "--json").start()) {
             running.awaitErr(" degraded ");
             sandbox.enter("healthy");
             running.awaitOut("3 of 3 good rounds in a row.*retry backlog \\d{3,}, 3 before the incident");
@@ -185,30 +171,19 @@ class WatchTest {
 
     @Test
     void aDrillSaysSoInEveryLineAndInEveryEventItLeaves() throws Exception {
-        Run.Result result = Run.process("watch")
-                .cwd(folder)
-                .args("--drill", "outage", "--max", "1s", "--fail-after", "1", "--interval", "200ms")
-                .run();
+        Run.Result result = Run.process("watch").cwd(folder).args("--drill", "outage", "--max", "1s", "--fail-after",
+                "1", "--interval", "200ms").run();
         assertEquals(31, result.exit(), result.toString());
-        assertTrue(
-                result.out().lines().filter(line -> line.startsWith("20")).allMatch(line -> line.contains("Z DRILL ")),
-                result.out());
+        assertTrue(result.out().lines().filter(line -> line.startsWith("20"))
+                .allMatch(line -> line.contains("Z DRILL ")), result.out());
         assertTrue(result.out().contains("DRILL outage: not recovered"), result.out());
         List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), drill -> !drill.isEmpty())
                 .orElseThrow().journal().read().events();
-        assertTrue(
-                events.size() >= 3
-                        && events.stream().allMatch(event -> event.drill().equals("outage")),
+        assertTrue(events.size() >= 3 && events.stream().allMatch(event -> event.drill().equals("outage")),
                 events.toString());
         incident.append(Event.now("triage", Event.DETECTED, "in earnest", Map.of()));
-        assertEquals(
-                2,
-                Run.process("watch")
-                        .cwd(folder)
-                        .args("--drill", "outage", "--incident", incident.toString())
-                        .run()
-                        .exit(),
-                "a real incident is no place for a drill");
+        assertEquals(2, Run.process("watch").cwd(folder).args("--drill", "outage", "--incident", incident.toString())
+                .run().exit(), "a real incident is no place for a drill");
     }
 
     @Test
@@ -232,17 +207,9 @@ class WatchTest {
     void timeInWhichNobodyWatchedIsAGapAndNotHealthy() throws Exception {
         begin("healthy");
         Instant anHourAgo = Instant.now().minusSeconds(3_600);
-        incident.append(new Event(
-                anHourAgo,
-                "watch",
-                Event.DEGRADED,
-                "it failed",
+        incident.append(new Event(anHourAgo, "watch", Event.DEGRADED, "it failed",
                 Json.of(Map.of("kind", "degraded", "state", "degraded", "since", anHourAgo))));
-        incident.append(new Event(
-                anHourAgo.plusSeconds(60),
-                "watch",
-                Event.NOTE,
-                "good again",
+        incident.append(new Event(anHourAgo.plusSeconds(60), "watch", Event.NOTE, "good again",
                 Json.of(Map.of("kind", "recovering", "state", "recovering"))));
         Run.Result result = watch("--no-status-page").run();
         assertEquals(0, result.exit(), result.toString());
@@ -265,18 +232,10 @@ class WatchTest {
             running.awaitOut("\"event\":\"gap\"");
             Run.Result result = running.await();
             assertEquals(0, result.exit());
-            JsonNode recovered = result.out()
-                    .lines()
-                    .filter(line -> line.contains("\"event\":\"recovered\""))
-                    .map(WatchTest::json)
-                    .findFirst()
-                    .orElseThrow();
-            JsonNode gap = result.out()
-                    .lines()
-                    .filter(line -> line.contains("\"event\":\"gap\""))
-                    .map(WatchTest::json)
-                    .findFirst()
-                    .orElseThrow();
+            JsonNode recovered = result.out().lines().filter(line -> line.contains("\"event\":\"recovered\""))
+                    .map(WatchTest::json).findFirst().orElseThrow();
+            JsonNode gap = result.out().lines().filter(line -> line.contains("\"event\":\"gap\"")).map(WatchTest::json)
+                    .findFirst().orElseThrow();
             assertTrue(!Instant.parse(recovered.path("data").path("goodSince").asText())
                     .isBefore(Instant.parse(gap.path("data").path("to").asText())));
         }
@@ -294,8 +253,7 @@ class WatchTest {
     void slackThatRefusesTwiceIsTriedUntilItAcceptsAndGetsEachMessageOnce() throws Exception {
         begin("outage");
         slack.fail(2);
-        try (Run.Running running = watch("--no-status-page", "--post")
-                .env("SLACK_WEBHOOK_URL", slack.uri().toString())
+        try (Run.Running running = watch("--no-status-page", "--post").env("SLACK_WEBHOOK_URL", slack.uri().toString())
                 .start()) {
             running.awaitOut("not-told +slack: Slack refused it: HTTP 500");
             sandbox.enter("healthy");
@@ -319,16 +277,11 @@ class WatchTest {
         }
         slack.fail(0);
         try (Run.Running running = watch("--no-status-page", "--post", "--max", "20s")
-                .env("SLACK_WEBHOOK_URL", address)
-                .start()) {
-            running.awaitUntil(
-                            "Slack has it", () -> slack.posts().size() == 1)
-                    .awaitOut(" told ")
-                    .kill();
+                .env("SLACK_WEBHOOK_URL", address).start()) {
+            running.awaitUntil("Slack has it", () -> slack.posts().size() == 1).awaitOut(" told ").kill();
         }
         assertEquals(1, journal().stream().filter(event -> event.event().equals(Event.ANNOUNCED)).count());
-        try (Run.Running running = watch("--no-status-page", "--post", "--max", "1s")
-                .env("SLACK_WEBHOOK_URL", address)
+        try (Run.Running running = watch("--no-status-page", "--post", "--max", "1s").env("SLACK_WEBHOOK_URL", address)
                 .start()) {
             assertEquals(31, running.await().exit());
         }
@@ -341,12 +294,8 @@ class WatchTest {
         Run.Result result = watch("--no-status-page", "--max", "2s", "--json").run();
         assertEquals(31, result.exit(), result.toString());
         assertEquals(1, looks(), "Retry-After is most of a minute");
-        JsonNode round = result.out()
-                .lines()
-                .map(WatchTest::json)
-                .filter(line -> line.path("type").asText().equals("round"))
-                .findFirst()
-                .orElseThrow();
+        JsonNode round = result.out().lines().map(WatchTest::json)
+                .filter(line -> line.path("type").asText().equals("round")).findFirst().orElseThrow();
         assertTrue(round.path("nextRoundMillis").asLong() > 10_000, round.toString());
         assertTrue(round.path("checks").get(0).path("summary").asText().contains("429"), round.toString());
     }
@@ -354,50 +303,25 @@ class WatchTest {
     @Test
     void noIntervalMakesItSpendMoreThanATenthOfTheQuotaAndItSaysSo() throws Exception {
         begin("healthy");
-        Run.Result result = watch(
-                        "--no-status-page",
-                        "--check",
-                        "auth",
-                        "--check",
-                        "endpoint:profiles",
-                        "--interval",
-                        "100ms",
-                        "--for",
-                        "1m",
-                        "--max",
-                        "1700ms",
-                        "--json")
-                .run();
+        Run.Result result = watch("--no-status-page", "--check", "auth", "--check", "endpoint:profiles", "--interval",
+                "100ms", "--for", "1m", "--max", "1700ms", "--json").run();
         assertEquals(1, sandbox.requests().get("GET /api/accounts"), "15 a minute: one");
         int profiles = sandbox.requests().get("GET /api/profiles");
         assertTrue(profiles >= 1 && profiles <= 3, "75 a minute, in 1.7 s: " + profiles);
-        assertTrue(
-                result.err().contains("auth only every 1 min 1 s, not every 100 ms: Klaviyo allows 15 a minute"),
+        assertTrue(result.err().contains("auth only every 1 min 1 s, not every 100 ms: Klaviyo allows 15 a minute"),
                 result.err());
-        List<JsonNode> rounds = result.out()
-                .lines()
-                .map(WatchTest::json)
-                .filter(line -> line.path("type").asText().equals("round"))
-                .toList();
-        assertEquals(
-                List.of(1L, (long) profiles),
-                Stream.of(0, 1)
-                        .map(check -> rounds.stream()
-                                .filter(round -> round.path("checks")
-                                        .get(check)
-                                        .path("fresh")
-                                        .asBoolean())
-                                .count())
-                        .toList(),
-                "a look that was not made is not shown as one");
+        List<JsonNode> rounds = result.out().lines().map(WatchTest::json)
+                .filter(line -> line.path("type").asText().equals("round")).toList();
+        assertEquals(List.of(1L, (long) profiles), Stream.of(0, 1)
+                .map(check -> rounds.stream().filter(round -> round.path("checks").get(check).path("fresh")
+                .asBoolean()).count()).toList(), "a look that was not made is not shown as one");
     }
 
     @Test
     void aCheckWithoutAQuotaIsAskedEveryIntervalThoughAnotherWaitsForItsOwn() throws Exception {
         begin("healthy");
         try (Run.Running running = watch("--no-status-page", "--check", "auth,app", "--app-url", sandbox.appUrl()
-                .toString(),
-                "--for", "1m", "--json").start()) {
+                .toString(), "--for", "1m", "--json").start()) {
             running.awaitOut("\"round\":5,").kill();
         }
         assertEquals(1, sandbox.requests().get("GET /api/accounts"), "15 a minute: one, and the next after a minute");
@@ -477,12 +401,8 @@ class WatchTest {
         Run.Result result = watch("--no-status-page", "--json").run();
         assertEquals(0, result.exit());
         List<JsonNode> lines = result.out().lines().map(WatchTest::json).toList();
-        assertEquals(
-                List.of("event", "round"),
-                lines.stream()
-                        .map(line -> line.path("type").asText())
-                        .distinct()
-                        .toList());
+        assertEquals(List.of("event", "round"), lines.stream().map(line -> line.path("type").asText()).distinct()
+                .toList());
         List<JsonNode> rounds = lines.stream().filter(line -> line.path("type").asText().equals("round")).toList();
         JsonNode last = rounds.get(rounds.size() - 1);
         assertEquals("recovered", last.path("state").asText());
@@ -497,29 +417,22 @@ class WatchTest {
     void execGetsItsDetailsByTheEnvironmentWithoutAShellAndWithoutOurSecrets() throws Exception {
         begin("outage");
         Path hook = folder.resolve("a hook.sh");
-        Files.writeString(
-                hook, "#!/bin/sh\n{ echo \"args: $# $1\"; env; echo; } >> " + folder.resolve("hook.txt") + "\n");
+        Files.writeString(hook, "#!/bin/sh\n{ echo \"args: $# $1\"; env; echo; } >> " + folder.resolve("hook.txt")
+                + "\n");
         assertTrue(hook.toFile().setExecutable(true));
         try (Run.Running running = watch("--no-status-page", "--exec", "'" + hook + "' \"$(id); a b\"")
-                .env("SLACK_WEBHOOK_URL", slack.uri().toString())
-                .start()) {
+                .env("SLACK_WEBHOOK_URL", slack.uri().toString()).start()) {
             running.awaitOut(" degraded ");
             sandbox.enter("healthy");
             assertEquals(0, running.await().exit());
         }
         String told = Files.readString(folder.resolve("hook.txt"));
         assertEquals(3, told.lines().filter("args: 1 $(id); a b"::equals).count(), told);
-        assertEquals(
-                List.of("degraded", "recovering", "recovered"),
-                told.lines()
-                        .filter(line -> line.startsWith("KLAVIYO_WATCH_STATE="))
-                        .map(line -> line.substring(20))
-                        .toList());
+        assertEquals(List.of("degraded", "recovering", "recovered"), told.lines()
+                .filter(line -> line.startsWith("KLAVIYO_WATCH_STATE=")).map(line -> line.substring(20)).toList());
         assertTrue(told.contains("KLAVIYO_WATCH_PREVIOUS=recovering"), told);
         assertTrue(told.contains("KLAVIYO_WATCH_INCIDENT=" + incident), told);
-        assertFalse(
-                told.contains(sandbox.key()) || told.contains(slack.uri().getPath()),
-                "a secret reached the hook");
+        assertFalse(told.contains(sandbox.key()) || told.contains(slack.uri().getPath()), "a secret reached the hook");
     }
 
     @Test
@@ -555,20 +468,9 @@ class WatchTest {
     @Test
     void withoutAnIncidentTheFirstFailureOpensOneAndAHealthyWatchLeavesNothing() throws Exception {
         begin("healthy");
-        Run cli = Run.process("watch")
-                .cwd(folder)
-                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
-                .args(
-                        "--api-url",
-                        sandbox.apiUrl().toString(),
-                        "--status-url",
-                        sandbox.statusUrl().toString(),
-                        "--check",
-                        "endpoint:events",
-                        "--interval",
-                        "200ms",
-                        "--for",
-                        "500ms");
+        Run cli = Run.process("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key())
+                .args("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(),
+                "--check", "endpoint:events", "--interval", "200ms", "--for", "500ms");
         assertEquals(0, cli.run().exit());
         assertFalse(Files.exists(folder.resolve(Incident.BASE)));
         sandbox.enter("outage");
@@ -577,10 +479,10 @@ class WatchTest {
         }
         List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).orElseThrow()
                 .journal().read().events();
-        assertEquals(List.of("detected", "status-page", "status-page", "degraded"),
-                events.stream().map(event -> event.data().path("kind").asText(event.event())).toList());
-        assertEquals(
-                "klaviyo-outage", events.get(3).data().path("diagnosis").asText("none"), "as triage would call it");
+        assertEquals(List.of("detected", "status-page", "status-page", "degraded"), events.stream()
+                .map(event -> event.data().path("kind").asText(event.event())).toList());
+        assertEquals("klaviyo-outage", events.get(3).data().path("diagnosis").asText("none"),
+                "as triage would call it");
     }
 
     @Test
@@ -618,22 +520,14 @@ class WatchTest {
     @Test
     void wrongUsageIsSaidBeforeAnythingIsAsked() throws Exception {
         begin("healthy");
-        for (List<String> wrong : List.of(
-                List.of("--until", "0"),
-                List.of("--interval", "50ms"),
-                List.of("--check", "nonsense"),
-                List.of("--check", "app"),
-                List.of("--chart", "chart.png"),
-                List.of("--exec", "'never closed"),
-                List.of("--post"),
-                List.of("--for", "2 minutes"))) {
+        for (List<String> wrong : List.of(List.of("--until", "0"), List.of("--interval", "50ms"),
+                List.of("--check", "nonsense"), List.of("--check", "app"), List.of("--chart", "chart.png"),
+                List.of("--exec", "'never closed"), List.of("--post"), List.of("--for", "2 minutes"))) {
             Run.Result result = watch(wrong.toArray(String[]::new)).run();
             assertEquals(2, result.exit(), wrong + " " + result);
             assertTrue(result.err().startsWith("error: " + wrong.get(0)), wrong + " " + result.err());
         }
-        assertEquals(
-                2,
-                watch().env("KLAVIYO_PRIVATE_KEY", null).run().exit(),
+        assertEquals(2, watch().env("KLAVIYO_PRIVATE_KEY", null).run().exit(),
                 "without a key it could not see whether it works");
         assertEquals(Map.of(), sandbox.requests());
     }
@@ -645,20 +539,8 @@ class WatchTest {
         Path socket = folder.resolve("tmux");
         String java = watch("--max", "1m").quoted();
         try {
-            tmux(
-                    socket,
-                    "-f",
-                    "/dev/null",
-                    "new-session",
-                    "-d",
-                    "-x",
-                    "120",
-                    "-y",
-                    "30",
-                    "-e",
-                    "KLAVIYO_PRIVATE_KEY=" + sandbox.key(),
-                    "-e",
-                    "LANG=C.UTF-8",
+            tmux(socket, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "-e", "KLAVIYO_PRIVATE_KEY="
+                    + sandbox.key(), "-e", "LANG=C.UTF-8",
                     java + "; echo ended with $?; stty -a | grep -o ' echo '; sleep 60");
             awaitScreen(socket, "DOWN for");
             assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("01"));
@@ -669,9 +551,7 @@ class WatchTest {
             tmux(socket, "send-keys", "C-c");
             String after = awaitScreen(socket, "ended with 130\\s+echo");
             assertTrue(after.contains("not called recovered"), after);
-            assertTrue(
-                    tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}")
-                            .startsWith("10"),
+            assertTrue(tmux(socket, "display", "-p", "#{cursor_flag}#{alternate_on}").startsWith("10"),
                     "cursor and screen are given back");
         } finally {
             tmux(socket, "kill-server");

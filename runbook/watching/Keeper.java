@@ -241,13 +241,12 @@ public final class Keeper {
                 && round.at() - badSince >= goal.flapWindow()) {
             // Down for so long that "up and down" no longer tells the truth.
             enter(State.DEGRADED, round.at());
-            happenings.add(change(State.DEGRADED, round.at(), "steadily failing again: " + badWords, round.at(),
-                    Map.of()));
+            happenings.add(change(State.DEGRADED, round.at(), "steadily failing again: " + badWords));
         }
     }
 
-    private static Happening change(State to, long at, String words, long since, Map<String, Object> facts) {
-        return new Happening(to.word(), at, true, words, Map.of("since", since), facts);
+    private static Happening change(State to, long at, String words) {
+        return new Happening(to.word(), at, true, words, Map.of("since", at), Map.of());
     }
 
     private void fall(Round round, List<Happening> happenings) {
@@ -259,7 +258,7 @@ public final class Keeper {
             flap(round.at(), falls.size(), happenings);
         } else {
             enter(State.DEGRADED, badSince);
-            happenings.add(change(State.DEGRADED, badSince, badWords, badSince, Map.of()));
+            happenings.add(change(State.DEGRADED, badSince, badWords));
         }
         troubled = true;
     }
@@ -327,8 +326,7 @@ public final class Keeper {
         }
         if (state == State.DEGRADED || state == State.STARTING && troubled) {
             String after = state == State.DEGRADED && round.at() > since ? " after " + words(round.at() - since) : "";
-            happenings.add(change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds",
-                    round.at(), Map.of()));
+            happenings.add(change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds"));
             enter(State.RECOVERING, round.at());
         } else if (state == State.STARTING || state == State.RECOVERED) {
             enter(State.HEALTHY, round.at());

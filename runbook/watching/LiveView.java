@@ -153,8 +153,8 @@ public final class LiveView implements Watching.Face {
 
     @Override
     public void state(State state) {
-        say("\033]0;Klaviyo: " + state.word() + "\007" + (state == State.STARTING || state == State.HEALTHY ? ""
-                : "\007"));
+        boolean news = state != State.STARTING && state != State.HEALTHY;
+        say("\033]0;Klaviyo: " + state.word() + "\007" + (news ? "\007" : ""));
         stale = true;
     }
 
@@ -184,8 +184,8 @@ public final class LiveView implements Watching.Face {
         synchronized (notes) {
             shown = List.copyOf(notes);
         }
-        List<String> lines = lay(shot, shown, Math.max(NARROWEST, size[1]), Math.max(LOWEST, size[0] - 1), unicode,
-                color);
+        int columns = Math.max(NARROWEST, size[1]);
+        List<String> lines = lay(shot, shown, columns, Math.max(LOWEST, size[0] - 1), unicode, color);
         say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
     }
 
@@ -266,8 +266,8 @@ public final class LiveView implements Watching.Face {
                 case FLAPPING -> UNSTEADY;
                 case STARTING, RECOVERING -> OPEN;
             };
-            String since = shot.state() == State.STARTING ? ": nothing is decided yet" : " for "
-                    + words(shot.lasting());
+            String since =
+                    shot.state() == State.STARTING ? ": nothing is decided yet" : " for " + words(shot.lasting());
             add(0, sign.style + ";1", symbol(sign) + " " + state() + since);
             due();
             String incident = shot.incident().map(ago -> "incident began " + words(ago) + " ago")
@@ -278,8 +278,8 @@ public final class LiveView implements Watching.Face {
 
         // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
         private String state() {
-            List<Reading> asked = shot.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN)
-                    .toList();
+            List<Reading> asked =
+                    shot.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN).toList();
             List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
             boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
             return shot.state() == State.DEGRADED && all ? "DOWN" : shot.state().name();
@@ -296,15 +296,15 @@ public final class LiveView implements Watching.Face {
         }
 
         private void checks() {
-            int name = shot.readings().stream().mapToInt(reading -> Math.min(LONGEST_NAME, reading.check().length()))
-                    .max().orElse(5);
+            int name = shot.readings().stream()
+                    .mapToInt(reading -> Math.min(LONGEST_NAME, reading.check().length())).max().orElse(5);
             int left = columns - 2 - name - 2 - 5 - 2 - 7 - 2;
             int spark = Math.max(SPARK_AT_LEAST,
                     Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left - 1));
             boolean words = left - spark - 2 >= WORDS_AT_LEAST;
-            add(6, SOFT, String.format("  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s", "check", "good", "last",
-                    "latency",
-                    words ? "last said" : ""));
+            String columnsOf = "  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s";
+            String said = words ? "last said" : "";
+            add(6, SOFT, String.format(columnsOf, "check", "good", "last", "latency", said));
             for (Reading reading : shot.readings()) {
                 check(reading, name, spark, words);
             }
@@ -410,8 +410,8 @@ public final class LiveView implements Watching.Face {
      */
     private static String sparkline(List<History.Bucket> looks, int width, boolean unicode) {
         List<History.Bucket> shown = looks.subList(Math.max(0, looks.size() - width), looks.size());
-        long slowest = shown.stream().filter(look -> look.failures() == 0).mapToLong(History.Bucket::maxMillis).max()
-                .orElse(0);
+        long slowest = shown.stream().filter(look -> look.failures() == 0)
+                .mapToLong(History.Bucket::maxMillis).max().orElse(0);
         StringBuilder line = new StringBuilder();
         for (History.Bucket look : shown) {
             int height = slowest == 0 ? 0 : (int) Math.min(7, look.maxMillis() * 8 / (slowest + 1));

@@ -326,14 +326,13 @@ public final class Memory implements AutoCloseable {
             Optional<Event> last = last(ours.stream().filter(event -> stateOf(event) != State.STARTING));
             Optional<Event> diagnosed = last(events.stream().filter(event ->
                     event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)));
+            Set<String> updates = ours.stream().map(event -> text(event, "update"))
+                    .filter(id -> !id.isEmpty()).collect(Collectors.toSet());
+            Optional<Instant> announced = events.stream().filter(event -> event.event().equals(Event.ANNOUNCED))
+                    .map(Event::at).max(Instant::compareTo);
             return new Past(events.stream().map(Event::at).min(Instant::compareTo), troubled(events),
                     last.map(Past::stateOf).orElse(State.STARTING), last.map(Past::since).orElse(Instant.EPOCH),
-                    falls(ours),
-                    ours.stream().map(event -> text(event, "update")).filter(id -> !id.isEmpty())
-                    .collect(Collectors.toSet()),
-                    ours.stream().map(Event::at).max(Instant::compareTo),
-                    events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).map(Event::at)
-                    .max(Instant::compareTo),
+                    falls(ours), updates, ours.stream().map(Event::at).max(Instant::compareTo), announced,
                     gaps(ours), untold(ours), diagnosed.map(event -> text(event, "diagnosis")).orElse("indeterminate"),
                     diagnosed.map(event -> text(event, "severity")).filter(text -> text.startsWith("P")).orElse(""));
         }

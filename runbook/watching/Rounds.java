@@ -153,8 +153,8 @@ public final class Rounds implements AutoCloseable {
             asked.add(condition(status));
         }
         backlog.map(Backlog::look).ifPresent(asked::add);
-        List<Reading> deciding = known.values().stream().filter(reading -> !reading.check().equals("status-page"))
-                .toList();
+        List<Reading> deciding =
+                known.values().stream().filter(reading -> !reading.check().equals("status-page")).toList();
         return new Look(new Round(now, deciding, asked), updates, findings.requestsSpent(),
                 Optional.ofNullable(status).map(findings::with));
     }
@@ -164,8 +164,8 @@ public final class Rounds implements AutoCloseable {
         String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), LONGEST_WORDS);
         Result result = result(check, findings);
         Optional<String> replaced = refused(check) ? replaced() : Optional.empty();
-        return new Reading(check.name(), result, true, check.millis(), replaced.map(why -> "HTTP 401: " + why)
-                .orElse(words));
+        String said = replaced.map(why -> "HTTP 401: " + why).orElse(words);
+        return new Reading(check.name(), result, true, check.millis(), said);
     }
 
     private static boolean refused(Check check) {
@@ -323,19 +323,18 @@ public final class Rounds implements AutoCloseable {
         /** Asks, and says what it comes to. Without a level from before, only an empty queue will do. */
         private Condition look() {
             if (!lookedBack) {
-                Prometheus.Result before = prometheus.range(query, began.minus(BEFORE_FROM), began.minus(BEFORE_TO),
-                        POINTS);
+                Prometheus.Result before =
+                        prometheus.range(query, began.minus(BEFORE_FROM), began.minus(BEFORE_TO), POINTS);
                 lookedBack = before.ok();
                 level = before.total().stream().mapToDouble(Prometheus.Point::value).max();
             }
             Prometheus.Result result = prometheus.instant(query);
             if (!result.ok() || result.series().isEmpty()) {
-                return unknown(result.ok() ? "Prometheus knows no " + Text.safe(query, 60) : "Prometheus: "
-                        + result.trouble());
+                String nothing = "Prometheus knows no " + Text.safe(query, 60);
+                return unknown(result.ok() ? nothing : "Prometheus: " + result.trouble());
             }
-            double now = result.series().stream().mapToDouble(Prometheus.Series::last).filter(Double::isInfinite)
-                    .findFirst()
-                    .orElse(result.sum().orElse(Double.NaN));
+            double now = result.series().stream().mapToDouble(Prometheus.Series::last)
+                    .filter(Double::isInfinite).findFirst().orElse(result.sum().orElse(Double.NaN));
             if (!Double.isFinite(now)) {
                 nonsense++;
                 String infinite = now > 0 ? "+Inf" : "-Inf";

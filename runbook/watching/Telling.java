@@ -146,8 +146,8 @@ public final class Telling implements AutoCloseable {
             variables.put("KLAVIYO_WATCH_PREVIOUS", before.word());
             variables.put("KLAVIYO_WATCH_SUMMARY", words);
             variables.put("KLAVIYO_WATCH_AT", at.toString());
-            variables.put("KLAVIYO_WATCH_INCIDENT", memory.incident().map(incident -> incident.folder().toString())
-                    .orElse(""));
+            Optional<String> folder = memory.incident().map(incident -> incident.folder().toString());
+            variables.put("KLAVIYO_WATCH_INCIDENT", folder.orElse(""));
             variables.put("KLAVIYO_WATCH_DRILL", drill.orElse(""));
             submit(executing, () -> execute(at.toString(), variables));
         }
