@@ -262,20 +262,24 @@ class Triage implements Callable<Integer> {
 
     private Findings look(Settings settings) {
         try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
-            return checks.reading(file).run(Checks.CHOICES).with(before(settings));
+            Findings found = checks.reading(file).run(Checks.CHOICES).with(before(settings));
+            // A drill brings a log of its own, to be looked at where something is wrong.
+            return log == null && shared.sandbox().isPresent() && found.apiFails() ? found.with(drillLog()) : found;
         } catch (IOException e) {
             throw new Problem("--log " + Text.safe(log, 80) + " cannot be read: " + Text.safe(Incident.why(e), 120));
         }
     }
 
-    // A drill brings a log of its own.
     private InputStream openLog() throws IOException {
         if (log == null) {
-            return shared.sandbox().map(drill ->
-                    new ByteArrayInputStream(drill.applicationLog().getBytes(StandardCharsets.UTF_8)))
-                    .orElse(null);
+            return null;
         }
         return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
+    }
+
+    private InputStream drillLog() {
+        String text = shared.sandbox().orElseThrow().applicationLog();
+        return new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
     }
 
     /** What the incident's journal and the last triage that found nothing wrong know of this key. */

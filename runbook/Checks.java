@@ -275,6 +275,17 @@ public final class Checks implements AutoCloseable {
                     webhook, known);
         }
 
+        /** The same with what an application's log says. */
+        public Findings with(InputStream applicationLog) {
+            return new Findings(at, settings, status, network, auth, endpoints, limits, revision, app, errors,
+                    AppLog.look(applicationLog), webhook, before);
+        }
+
+        /** Whether any request to the API was not answered as it should be. */
+        public boolean apiFails() {
+            return symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.NONE);
+        }
+
         /** Everything that the API answered. */
         Stream<Answer> apiAnswers() {
             return Stream.concat(Stream.ofNullable(auth.answer()),
