@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -276,51 +275,5 @@ class RotationTest {
         }
         assertEquals("KEY=" + bench.oldKey() + "\n", Files.readString(real));
         assertEquals(List.of(), bench.tools.calls());
-    }
-
-    @Test
-    void onATerminalItAsksForTheKeyUnseenAndForAYes() throws Exception {
-        Assumptions.assumeTrue(
-                Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
-        String script = """
-            import os, pty, sys, time
-            key, command = sys.argv[1], sys.argv[2:]
-            answers = [(b'New private key: ', key.encode() + b'\\n'), (b'Type yes: ', b'yes\\n')]
-            pid, terminal = pty.fork()
-            if pid == 0:
-                os.execvp(command[0], command)
-            seen = b''
-            while True:
-                try:
-                    part = os.read(terminal, 4096)
-                except OSError:
-                    break
-                if not part:
-                    break
-                seen += part
-                if answers and answers[0][0] in seen:
-                    os.write(terminal, answers.pop(0)[1])
-            sys.stdout.buffer.write(seen)
-            sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-            """;
-        List<String> words = new ArrayList<>(List.of("/usr/bin/python3", "-c", script, bench.newKey()));
-        words.addAll(Run.process("rotate-key").words());
-        words.addAll(List.of(
-                "--api-url",
-                bench.sandbox.apiUrl().toString(),
-                "--to",
-                "vault:secret/klaviyo#key",
-                "--restart",
-                "systemd:web",
-                "--verify-for",
-                "2s"));
-        Run.Result result = bench.tools
-                .onPath(Run.command(words.toArray(String[]::new)))
-                .cwd(bench.folder)
-                .env("KLAVIYO_PRIVATE_KEY", bench.oldKey())
-                .run();
-        assertEquals(0, result.exit(), result::toString);
-        assertEquals(bench.newKey(), bench.tools.value());
-        assertFalse(result.out().contains(bench.newKey()), "what is typed must not be seen");
     }
 }
