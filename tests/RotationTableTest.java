@@ -200,7 +200,7 @@ class RotationTableTest {
         Run.Result result = atTerminal(Map.of("KLAVIYO_PRIVATE_KEY", ""), "New private key: ", "KEY=" + bench.newKey(),
                 "Type yes: ", "yes", "Type yes: ", "yes", "Type yes: ", "yes");
         assertEquals(0, result.exit(), result::toString);
-        assertTrue(result.out().contains("The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")"), result::toString);
+        assertTrue(result.out().replaceAll("\\s+", " ").contains("The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")"), result::toString);
         assertEquals(bench.newKey(), bench.tools.value());
     }
 

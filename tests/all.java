@@ -142,6 +142,7 @@
 //SOURCES RedactTest.java
 //SOURCES Repository.java
 //SOURCES RotationCloudTest.java
+//SOURCES RotationCommands.java
 //SOURCES RotationHarmTest.java
 //SOURCES RotationKillTest.java
 //SOURCES RotationMatrixTest.java
@@ -149,6 +150,7 @@
 //SOURCES RotationScene.java
 //SOURCES RotationSecrecyTest.java
 //SOURCES RotationStoresTest.java
+//SOURCES RotationTableTest.java
 //SOURCES RotationTest.java
 //SOURCES Run.java
 //SOURCES RunTest.java
