@@ -26,12 +26,12 @@ final class LogMaker {
         random = new Random(seed);
     }
 
-    /** Writes at least {@code bytes} bytes of whole lines, {@code share} of which (0 to 1) are about Klaviyo. */
+    /** Writes at least {@code bytes} bytes of whole lines, {@code share} of which (0 to 1) are about Klaviyo; 2: each with two persons' values. */
     static void write(Path file, long bytes, double share, long seed) throws IOException {
         LogMaker maker = new LogMaker(seed);
         try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 20)) {
             for (long written = 0; written < bytes; ) {
-                byte[] line = (maker.random.nextDouble() < share ? maker.aboutKlaviyo() : maker.aboutOther())
+                byte[] line = (share > 1 ? maker.aboutSomebody() : maker.random.nextDouble() < share ? maker.aboutKlaviyo() : maker.aboutOther())
                         .getBytes(StandardCharsets.UTF_8);
                 out.write(line);
                 written += line.length;
@@ -97,6 +97,11 @@ final class LogMaker {
                         "INFO  " + thread + "c.a.klaviyo.Queue - depth=" + random.nextInt(5000) + " oldest="
                                 + random.nextInt(600) + "s consumer lag within bounds, next poll in 5s\n";
                 };
+    }
+
+    private String aboutSomebody() {
+        return stamp() + "INFO  [klaviyo-worker-" + random.nextInt(16) + "] c.a.klaviyo.Profiles - upsert email=" + email()
+                + " phone_number=+1555" + (1000000 + random.nextInt(9000000)) + " list=Y6nRLr took " + random.nextInt(90) + " ms\n";
     }
 
     private String aboutOther() {

@@ -31,7 +31,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -82,6 +81,13 @@ final class Archive {
             owned(Files.createDirectory(folder, OWNER_FOLDER), "rwx------");
         }
         return folder;
+    }
+
+    /** Writes a stream into a new file for its owner alone. */
+    static void save(InputStream content, Path file) throws IOException {
+        try (OutputStream output = Files.newOutputStream(newFile(file))) {
+            content.transferTo(output);
+        }
     }
 
     private static Path owned(Path path, String permissions) throws IOException {

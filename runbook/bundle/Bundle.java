@@ -512,8 +512,8 @@ public final class Bundle {
 
         private static String words(Event event) {
             String severity = event.data().path("severity").asText();
-            return (event.summary().startsWith(severity) ? "" : severity + ": ") + Text.safe(event.summary(), 160) + " (at "
-                    + event.at().truncatedTo(ChronoUnit.SECONDS) + ")";
+            return (event.summary().startsWith(severity) ? "" : severity + ": ") + Text.safe(event.summary(), 160)
+                    + " (at " + event.at().truncatedTo(ChronoUnit.SECONDS) + ")";
         }
 
         private List<Section> sections() {

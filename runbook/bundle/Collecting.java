@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletionService;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
@@ -40,6 +41,7 @@ import runbook.redact.Redactor.Tally;
  * names and notes too; what one gave before it failed is kept.
  */
 final class Collecting {
+    private static final long LAST_WAIT = 300;
     private static final long LONGEST_GRACE = 3_000_000_000L;
     private static final int LONGEST_NOTE = 400;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
@@ -172,8 +174,13 @@ final class Collecting {
     private Outcome one(Collector collector, ExecutorService pool) throws InterruptedException {
         long start = System.nanoTime();
         Sink sink = new Sink(collector.name(), shop);
+        CountDownLatch ended = new CountDownLatch(1);
         Future<?> work = pool.submit(() -> {
-            collector.collect(sink);
+            try {
+                collector.collect(sink);
+            } finally {
+                ended.countDown();
+            }
             return null;
         });
         String failure = null;
@@ -182,7 +189,7 @@ final class Collecting {
         } catch (TimeoutException e) {
             failure = "not done within " + Durations.words(Duration.ofNanos(Math.min(each.toNanos(),
                     System.nanoTime() - start)));
-            handOver(sink, work);
+            handOver(sink, work, ended);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof Unsafe unsafe) {
                 throw unsafe;
@@ -214,12 +221,11 @@ final class Collecting {
     }
 
     // A collector whose sources have dried up hands over what it has; one that does not react is left behind.
-    private void handOver(Sink sink, Future<?> work) throws InterruptedException {
+    private void handOver(Sink sink, Future<?> work, CountDownLatch ended) throws InterruptedException {
         sink.expire();
-        try {
-            work.get(grace, TimeUnit.NANOSECONDS);
-        } catch (TimeoutException | ExecutionException e) {
+        if (!ended.await(grace, TimeUnit.NANOSECONDS)) {
             work.cancel(true);
+            ended.await(LAST_WAIT, TimeUnit.MILLISECONDS);
         }
     }
 
@@ -286,7 +292,7 @@ final class Collecting {
             Part part = new Part(shop.folder, Integer.toHexString(System.identityHashCode(this)) + "-" + path.hashCode()
                     + "-" + System.nanoTime(), shop.limit);
             Pipeline.Carried carried;
-            try (LogSources.Reading reading = shop.told.reading(path, log, () -> expired)) {
+            try (LogSources.Reading reading = shop.told.reading(path, log)) {
                 carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, reading);
             } catch (PlainInput.NotText e) {
                 part.close();
@@ -318,8 +324,8 @@ final class Collecting {
 
         private String path(String name) {
             StringBuilder path = new StringBuilder(collector.replaceFirst("/.*", ""));
-            for (String element : clean(name).split("/")) {
-                path.append('/').append(Archive.safe(element));
+            for (String element : name.split("/")) {
+                path.append(path.length() == 0 ? "" : "/").append(Archive.safe(clean(element)));
             }
             return shop.names.unique(path.toString());
         }
@@ -368,7 +374,7 @@ final class Collecting {
         }
 
         /** No more is taken: how it ended. */
-        private synchronized Outcome outcome(String failure, long millis) {
+        synchronized Outcome outcome(String failure, long millis) {
             closed = true;
             List<String> why = new ArrayList<>(troubles);
             if (failure != null) {

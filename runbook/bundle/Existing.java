@@ -4,18 +4,19 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -45,7 +46,6 @@ import runbook.bundle.Archive.Origin;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Archive.Staging;
 import runbook.bundle.Collecting.Outcome;
-import runbook.bundle.Collecting.State;
 import runbook.redact.Pieces;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Pieces.PlainInput;
@@ -169,14 +169,15 @@ public final class Existing {
         private final Map<String, Map<String, Long>> leaks = new TreeMap<>();
         private final Map<String, Long> kept = new TreeMap<>();
         private final Set<String> mayStay = new TreeSet<>();
-        private long left;
-        private long bytes;
+        private final long[] left;
+        private final long most;
 
         /** @param redactor to look for secrets with, or null to compare sums alone */
         Verifying(Redactor redactor, long most) {
             this.redactor = redactor;
             this.search = redactor == null ? null : new Scan.Search(redactor.policy());
-            this.left = most;
+            this.most = most;
+            this.left = new long[] {most};
         }
 
         Verified read(Path file) throws IOException {
@@ -204,7 +205,7 @@ public final class Existing {
                 }
                 listed.keySet().forEach(name -> problems.add(shown(name)
                         + " is in the manifest, but not in the archive"));
-                return new Verified(problems, leaks, kept, files, bytes);
+                return new Verified(problems, leaks, kept, files, most - left[0]);
             } finally {
                 pool.shutdownNow();
             }
@@ -266,7 +267,7 @@ public final class Existing {
         private String content(ZipFile zip, ZipEntry entry, ExecutorService pool) throws IOException {
             Tally tally = new Tally();
             MessageDigest digest = Part.sha256();
-            try (InputStream stream = new Bounded(zip.getInputStream(entry), digest)) {
+            try (InputStream stream = new Bounded(zip.getInputStream(entry), left, digest)) {
                 String trouble = redactor == null ? drain(stream) : lookThrough(stream, tally, pool);
                 if (trouble != null) {
                     problems.add(shown(entry.getName()) + " cannot be read: " + trouble);
@@ -316,29 +317,37 @@ public final class Existing {
                 return "it could not be looked through (" + e.getCause().getClass().getSimpleName() + ")";
             }
         }
+    }
 
-        /** Counts and sums what is read: the sizes that an archive states are only claims. */
-        private final class Bounded extends FilterInputStream {
-            private final MessageDigest digest;
+    /** Counts and sums what is read, and ends at the most that is allowed: sizes that an archive states are only claims. */
+    private static final class Bounded extends FilterInputStream {
+        private final long[] left;
+        private final MessageDigest digest;
 
-            Bounded(InputStream stream, MessageDigest digest) {
-                super(stream);
-                this.digest = digest;
-            }
+        /** @param left bytes that may still be read, of all streams that share it */
+        Bounded(InputStream stream, long[] left, MessageDigest digest) {
+            super(stream);
+            this.left = left;
+            this.digest = digest;
+        }
 
-            @Override
-            public int read(byte[] target, int offset, int length) throws IOException {
-                int read = in.read(target, offset, length);
-                if (read > 0) {
-                    bytes += read;
-                    left -= read;
-                    digest.update(target, offset, read);
-                    if (left < 0) {
-                        throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
-                    }
+        @Override
+        public int read() throws IOException {
+            byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        }
+
+        @Override
+        public int read(byte[] target, int offset, int length) throws IOException {
+            int read = in.read(target, offset, length);
+            if (read > 0) {
+                left[0] -= read;
+                digest.update(target, offset, read);
+                if (left[0] < 0) {
+                    throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
                 }
-                return read;
             }
+            return read;
         }
     }
 
@@ -358,7 +367,7 @@ public final class Existing {
         try (ZipFile zip = zip(archive); Staging staging = new Staging(folder)) {
             Path inside = Archive.newFolder(staging.folder().resolve("unpacked"));
             Archive.Names names = new Archive.Names();
-            long left = most;
+            long[] left = {most};
             for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
                 String name = entry.getName().replaceFirst("/$", "");
                 String objection = Archive.objection(name);
@@ -370,8 +379,8 @@ public final class Existing {
                 if (!entry.isDirectory()) {
                     Path file = inside.resolve(name);
                     Archive.newFolder(file.getParent());
-                    try (InputStream input = zip.getInputStream(entry)) {
-                        left = copy(input, Archive.newFile(file), left);
+                    try (InputStream input = new Bounded(zip.getInputStream(entry), left, Part.sha256())) {
+                        Archive.save(input, file);
                     }
                 }
             }
@@ -381,33 +390,17 @@ public final class Existing {
         }
     }
 
-    private static long copy(InputStream input, Path target, long most) throws IOException {
-        long left = most;
-        try (OutputStream output = Files.newOutputStream(target)) {
-            byte[] buffer = new byte[1 << 16];
-            for (int read = input.read(buffer); read >= 0; read = input.read(buffer)) {
-                left -= read;
-                if (left < 0) {
-                    throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
-                }
-                output.write(buffer, 0, read);
-            }
-        }
-        return left;
-    }
-
     // ---- redact
 
     /** What came of cleaning: files written, what could not be cleaned and is not in the copy, and rule to count. */
     public record Cleaned(int files, List<String> leftOut, Map<String, Long> redacted) { }
 
     /**
-     * Copies a file to a file, a folder to a folder, or any of them into an archive with a manifest when the target
-     * ends in
-     * {@code .zip}; a zip is copied as a folder. Every file is looked through before it gets its name.
+     * Copies a file to a file, a folder or a zip to a folder, or any of them into an archive with a manifest when the
+     * target ends in {@code .zip}. Every file is looked through before it gets its name.
      *
      * @param most bytes to read at most
-     * @throws Pipeline.Unsafe when a secret was found in the copy, which is deleted then
+     * @throws Pipeline.Unsafe when something secret would be left, and nothing is written
      * @throws Problem         when the target is there already, or nothing could be cleaned
      * @throws IOException     when something cannot be read or written
      */
@@ -416,51 +409,73 @@ public final class Existing {
             throw new Problem("--out " + target + " is there already: name another");
         }
         Redactor redactor = new Redactor(policy);
+        Bundle.Window ever = new Bundle.Window(Instant.EPOCH, Instant.now());
+        Pipeline.Wanted wanted = new Pipeline.Wanted("", 0, ever, ZoneOffset.UTC);
         try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor)) {
-            Cleaning cleaning = new Cleaning(staging, pipeline, redactor, most);
-            cleaning.read(source);
-            if (cleaning.items.isEmpty()) {
-                throw new Problem("nothing to clean in " + source + (cleaning.leftOut.isEmpty() ? "" : ": "
-                        + cleaning.leftOut.get(0)));
+            Collecting.Workshop shop = new Collecting.Workshop(staging.folder(), Long.MAX_VALUE, pipeline, redactor,
+                    new Archive.Names(), null, new LogSources.Told(wanted));
+            Collecting.Sink sink = new Collecting.Sink("", shop);
+            new Cleaning(sink, new long[] {most}).read(source);
+            Outcome outcome = sink.outcome(null, 0);
+            if (outcome.items().isEmpty()) {
+                throw new Problem("nothing to clean in " + source + (outcome.remarks().isEmpty() ? "" : ": "
+                        + outcome.remarks().get(0)));
             }
-            cleaning.write(source, target);
-            return new Cleaned(cleaning.items.size(), cleaning.leftOut, Archive.redacted(cleaning.items));
+            List<String> leftOut = new ArrayList<>(outcome.remarks());
+            outcome.items().forEach(item -> item.notes().forEach(note -> leftOut.add(item.path() + ": " + note)));
+            boolean folder = Files.isDirectory(source) || isZip(source);
+            Files.move(written(staging.folder(), outcome, redactor, isZip(target), folder), target,
+                    StandardCopyOption.ATOMIC_MOVE);
+            return new Cleaned(outcome.items().size(), leftOut, Archive.redacted(outcome.items()));
         }
     }
 
-    private static final class Cleaning {
-        private final Staging staging;
-        private final Pipeline pipeline;
-        private final Redactor redactor;
-        private final Archive.Names names = new Archive.Names();
-        private final List<String> leftOut = new ArrayList<>();
-        private final List<Item> items = new ArrayList<>();
-        private long left;
+    private static boolean isZip(Path file) {
+        return file.toString().toLowerCase(Locale.ROOT).endsWith(".zip");
+    }
 
-        Cleaning(Staging staging, Pipeline pipeline, Redactor redactor, long most) {
-            this.staging = staging;
-            this.pipeline = pipeline;
-            this.redactor = redactor;
-            this.left = most;
+    private static Path written(Path staging, Outcome outcome, Redactor redactor, boolean zip,
+            boolean folder) throws IOException {
+        Path half = staging.resolve("copy");
+        List<Item> items = outcome.items().stream().sorted(Comparator.comparing(Item::path)).toList();
+        if (zip) {
+            Archive.Head head = new Archive.Head(null, Instant.now(), null, "", redactor.policy().kept());
+            Part part = new Part(staging, "manifest", Long.MAX_VALUE);
+            try (Pipeline again = new Pipeline(redactor.again())) {
+                again.carry(Archive.manifest(head, List.of(outcome), items), new Tally(), part);
+            }
+            part.finish();
+            Item manifest = new Item(Archive.MANIFEST, "redact", Origin.none(0), part, new Tally(), List.of());
+            Archive.write(Archive.newFile(half), Stream.concat(Stream.of(manifest), items.stream()).toList(),
+                    Instant.now());
+            Verified back = readBack(half);
+            if (!back.good()) {
+                throw new Pipeline.Unsafe(String.join("; ", back.problems()));
+            }
+            return half;
         }
+        for (Item item : items) {
+            Path file = folder ? half.resolve(item.path()) : half;
+            Archive.newFolder(file.getParent());
+            try (InputStream text = item.part().text()) {
+                Archive.save(text, file);
+            }
+        }
+        return half;
+    }
 
+    /** Finds what there is to clean, and gives it to the sink; {@code left} is how much may still be read. */
+    private record Cleaning(Collecting.Sink sink, long[] left) {
         void read(Path source) throws IOException {
             if (Files.isDirectory(source)) {
                 List<Path> files;
                 try (Stream<Path> walk = Files.walk(source)) {
-                    files = walk.filter(file -> !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)).limit(MOST_FILES
-                            + 1L).sorted().toList();
+                    files = walk.filter(file -> !Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)).sorted().toList();
                 } catch (UncheckedIOException e) {
                     throw e.getCause();
                 }
                 for (Path file : files) {
-                    String name = source.relativize(file).toString();
-                    if (Files.isRegularFile(file)) {
-                        readFile(file, name);
-                    } else {
-                        leftOut.add(shown(name, redactor) + ": it is no regular file (a pipe or a device may "
-                                + "never end)");
-                    }
+                    readFile(file, source.relativize(file).toString());
                 }
             } else if (Files.isRegularFile(source)) {
                 readFile(source, source.getFileName().toString());
@@ -470,100 +485,36 @@ public final class Existing {
         }
 
         private void readFile(Path file, String name) throws IOException {
-            try (InputStream stream = Files.newInputStream(file)) {
-                if (name.toLowerCase(Locale.ROOT).endsWith(".zip")) {
-                    readZip(file, name.substring(0, name.length() - 4));
-                } else {
-                    add(stream, name);
-                }
-            } catch (java.nio.file.AccessDeniedException e) {
-                leftOut.add(shown(name, redactor) + ": " + Incident.why(e));
-            }
-        }
-
-        private void readZip(Path file, String name) throws IOException {
-            try (ZipFile zip = zip(file)) {
-                for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
-                    if (!entry.isDirectory()) {
-                        try (InputStream content = zip.getInputStream(entry)) {
-                            add(content, name + "/" + entry.getName());
-                        } catch (ZipException e) {
-                            leftOut.add(shown(name + "/" + entry.getName(), redactor) + ": " + Text.safe(e.getMessage(),
-                                    80));
+            if (!Files.isRegularFile(file)) {
+                sink.remark(name + " left out: it is no regular file (a pipe or a device may never end)");
+            } else if (isZip(file)) {
+                try (ZipFile zip = zip(file)) {
+                    for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
+                        if (!entry.isDirectory()) {
+                            add(zip.getInputStream(entry), name.substring(0, name.length() - 4) + "/"
+                                    + entry.getName());
                         }
                     }
                 }
+            } else {
+                try {
+                    add(Files.newInputStream(file), name);
+                } catch (AccessDeniedException e) {
+                    sink.remark(name + " left out: " + Incident.why(e));
+                }
             }
         }
 
-        private void add(InputStream stream, String name) throws IOException {
-            if (items.size() >= MOST_FILES) {
+        private void add(InputStream raw, String name) throws IOException {
+            if (sink.files() >= MOST_FILES) {
                 throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
             }
-            StringBuilder path = new StringBuilder();
-            for (String element : name.replace('\\', '/').replaceFirst("(?i)\\.gz$", "").split("/")) {
-                path.append(path.length() == 0 ? "" : "/").append(Archive.safe(redactor.text(element)));
-            }
-            Tally tally = new Tally();
-            Part part = new Part(staging.folder(), "part-" + items.size(), Long.MAX_VALUE);
-            try {
-                Pipeline.Carried carried = pipeline.carry(PlainInput.of(stream), left + 1, Pipeline.Wanted.EVERYTHING,
-                        tally, part, null);
-                part.finish();
-                left -= carried.read();
-                if (left < 0) {
-                    throw new Problem("there is more to clean than is allowed: raise --max-size if you trust it");
-                }
-                if (carried.leftOut() > 0 || carried.trouble() != null) {
-                    leftOut.add(path + ": " + (carried.trouble() != null ? carried.trouble() : carried.leftOut()
-                            + " bytes could not be redacted"));
-                }
-                items.add(new Item(names.unique(path.toString()), "redact", Origin.none(0), part, tally, List.of()));
+            try (InputStream text = new Bounded(PlainInput.of(raw), left, Part.sha256())) {
+                sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), text, Long.MAX_VALUE,
+                        Pipeline.Wanted.EVERYTHING, () -> Origin.none(0));
             } catch (PlainInput.NotText | ZipException e) {
-                part.close();
-                leftOut.add(path + ": " + Text.safe(e.getMessage(), 120));
+                sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
             }
-        }
-
-        void write(Path source, Path target) throws IOException {
-            items.sort(Comparator.comparing(Item::path));
-            Path half = staging.folder().resolve("copy");
-            if (target.toString().toLowerCase(Locale.ROOT).endsWith(".zip")) {
-                Archive.write(Archive.newFile(half), withManifest(), Instant.now());
-                Verified back = readBack(half);
-                if (!back.good()) {
-                    throw new Pipeline.Unsafe(String.join("; ", back.problems()));
-                }
-            } else if (Files.isDirectory(source) || source.toString().toLowerCase(Locale.ROOT).endsWith(".zip")) {
-                for (Item item : items) {
-                    Path file = half.resolve(item.path());
-                    Archive.newFolder(file.getParent());
-                    unpack(item, file);
-                }
-            } else {
-                unpack(items.get(0), half);
-            }
-            Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
-        }
-
-        private static void unpack(Item item, Path file) throws IOException {
-            try (InputStream text = item.part().text()) {
-                copy(text, Archive.newFile(file), Long.MAX_VALUE);
-            }
-        }
-
-        private List<Item> withManifest() throws IOException {
-            Archive.Head head = new Archive.Head(null, Instant.now(), null, "", redactor.policy().kept());
-            State state = leftOut.isEmpty() ? State.OK : State.FAILED;
-            byte[] manifest = Archive.manifest(head, List.of(new Outcome("redact", state, leftOut, List.of(), 0,
-                    items)), items);
-            Part part = new Part(staging.folder(), "manifest", Long.MAX_VALUE);
-            try (Pipeline again = new Pipeline(redactor.again())) {
-                again.carry(manifest, new Tally(), part);
-            }
-            part.finish();
-            return Stream.concat(Stream.of(new Item(Archive.MANIFEST, "redact", Origin.none(0), part, new Tally(),
-                    List.of())), items.stream()).toList();
         }
     }
 }

@@ -32,9 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import runbook.Http;
 import runbook.Http.Answer;
@@ -511,8 +509,8 @@ final class LogSources {
         }
 
         /** Something that comes by; {@code log} for an application's log. */
-        Reading reading(String name, boolean log, BooleanSupplier over) {
-            return new Reading(this, log ? reader.source(name) : null, over);
+        Reading reading(String name, boolean log) {
+            return new Reading(this, log ? reader.source(name) : null);
         }
 
         /** How much has come by. */
@@ -579,17 +577,10 @@ final class LogSources {
     static final class Reading implements Pipeline.Listener, AutoCloseable {
         private final Told told;
         private final LogReader.Source source;
-        private final BooleanSupplier over;
 
-        Reading(Told told, LogReader.Source source, BooleanSupplier over) {
+        Reading(Told told, LogReader.Source source) {
             this.told = told;
             this.source = source;
-            this.over = over;
-        }
-
-        @Override
-        public boolean over() {
-            return over.getAsBoolean();
         }
 
         @Override

@@ -5,7 +5,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.InterruptedIOException;
 import java.time.ZoneId;
 import java.util.ArrayDeque;
 import java.util.Arrays;
@@ -87,12 +86,7 @@ final class Pipeline implements Closeable {
     /** Is told of the redacted text as it comes by, in its order. */
     interface Listener {
         void take(byte[] text, int length);
-
-        /** Whether the time is up: pieces that no worker has begun are not worked on any more. */
-        boolean over();
     }
-
-    private static final Block NOTHING = new Block(new byte[0], new byte[0], 0, 0);
 
     /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
     private record Block(byte[] packed, byte[] plain, long read, long leftOut) { }
@@ -109,17 +103,17 @@ final class Pipeline implements Closeable {
         Underway underway = new Underway(part, listener);
         try {
             for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
-                if (Thread.currentThread().isInterrupted()) {
-                    return underway.carried("interrupted");
+                if (Thread.interrupted()) {
+                    throw new InterruptedException();
                 }
                 Piece next = piece;
-                underway.add(pool, () -> listener != null && listener.over() ? NOTHING : work(next, wanted, tally));
+                underway.add(pool, () -> work(next, wanted, tally));
             }
             underway.takeAll();
             return underway.carried(pieces.trouble());
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new InterruptedIOException("interrupted");
+            // What came so far is kept; the interrupt is used up, or no file could be written any more.
+            return underway.carried("its time was up");
         } catch (ExecutionException e) {
             if (e.getCause() instanceof Unsafe unsafe) {
                 throw unsafe;
