@@ -51,7 +51,7 @@ class WatchPartsTest {
         Past past = Past.of(List.of());
         assertEquals(State.STARTING, past.state());
         assertFalse(past.troubled());
-        assertEquals(Optional.empty(), past.began());
+        assertEquals(Optional.empty(), past.incident().began());
     }
 
     @Test
@@ -60,8 +60,8 @@ class WatchPartsTest {
                 event(1, "triage", "diagnosed", Map.of("diagnosis", "klaviyo-outage", "severity", "P1"))));
         assertTrue(past.troubled());
         assertEquals(State.STARTING, past.state());
-        assertEquals("klaviyo-outage P1", past.diagnosis() + " " + past.severity());
-        assertEquals(Optional.of(BEGAN), past.began());
+        assertEquals("klaviyo-outage P1", past.incident().diagnosis() + " " + past.incident().severity());
+        assertEquals(Optional.of(BEGAN), past.incident().began());
     }
 
     @Test
@@ -78,7 +78,7 @@ class WatchPartsTest {
     void whatCameAfterARecoveryIsTroubleAgainWhoeverSawIt() {
         Event recovered = watched(60, "recovered", State.RECOVERED);
         assertFalse(Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered)).troubled());
-        assertTrue(Past.of(List.of(recovered, event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error"))))
+        assertTrue(Past.of(List.of(recovered, event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"))))
                 .troubled());
         assertFalse(Past.of(List.of(recovered, event(90, "triage", "note", Map.of("diagnosis", "healthy"))))
                 .troubled());

@@ -381,8 +381,8 @@ class WatchTest {
     @Test
     void aKeyThatTheJournalSaysWasReplacedIsSaidAtOnce() throws Exception {
         begin("healthy");
-        incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated",
-                Map.of("oldKey", Map.of("fingerprint", Key.of(sandbox.key()).fingerprint()))));
+        incident.append(Event.now("rotate-key", Event.ROTATED, "key rotated: sha256 " + Key.of(sandbox.key())
+                .fingerprint() + " -> sha256 0badcafe", Map.of()));
         sandbox.enabled(sandbox.key(), false);
         Run.Result result;
         try (Run.Running running = watch("--no-status-page").start()) {

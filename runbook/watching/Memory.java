@@ -25,7 +25,6 @@ import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -126,14 +125,9 @@ public final class Memory implements AutoCloseable {
 
     /** What the journal has of a key: whether it is one that was replaced. */
     public Before before(Optional<Key> key) {
-        Optional<Instant> replaced = journal().stream().filter(event -> event.event().equals(Event.ROTATED))
-                .filter(event -> key.isPresent() && names(event.data().path("oldKey"), key.get()))
-                .map(Event::at).reduce((one, later) -> later);
-        return new Before(replaced, Optional.empty(), "", Set.of());
-    }
-
-    private static boolean names(JsonNode recorded, Key key) {
-        return recorded.path("fingerprint").asText(recorded.asText()).endsWith(key.fingerprint());
+        Incident.State incident = Incident.State.of(journal());
+        return new Before(key.flatMap(own -> incident.replacedAt(own.cleaned().fingerprint())), Optional.empty(), "",
+                Set.of());
     }
 
     /**
@@ -302,43 +296,32 @@ public final class Memory implements AutoCloseable {
     /**
      * What the journal tells of an incident, and of the watches before this one.
      *
-     * @param began     the first event's time; empty for an empty journal
-     * @param troubled  something was wrong when it was last written to
-     * @param state     the state that the last watch left
-     * @param since     when that state began; the epoch when there is none
-     * @param falls     when watches saw it fall, oldest first
-     * @param updates   ids of the vendor's updates that were told
-     * @param watched   when a watch last wrote; empty when none did
-     * @param announced when people were last told something; empty when they were not
-     * @param gaps      times in which no watch looked
-     * @param untold    changes of state that were to be told and were not yet, oldest first
-     * @param diagnosis the last diagnosis, or {@code indeterminate}
-     * @param severity  its severity, or empty text
+     * @param incident where the incident stands, whoever wrote of it
+     * @param state    the state that the last watch left
+     * @param since    when that state began; the epoch when there is none
+     * @param falls    when watches saw it fall, oldest first
+     * @param updates  ids of the vendor's updates that were told
+     * @param watched  when a watch last wrote; empty when none did
+     * @param gaps     times in which no watch looked
+     * @param untold   changes of state that were to be told and were not yet, oldest first
      */
-    public record Past(Optional<Instant> began, boolean troubled, State state, Instant since, List<Instant> falls,
-                       Set<String> updates, Optional<Instant> watched, Optional<Instant> announced, List<Unseen> gaps,
-                       List<Untold> untold, String diagnosis, String severity) {
-        private static final Set<String> TROUBLE = Set.of(Event.DETECTED, Event.DEGRADED);
-
+    public record Past(Incident.State incident, State state, Instant since, List<Instant> falls, Set<String> updates,
+                       Optional<Instant> watched, List<Unseen> gaps, List<Untold> untold) {
         /** What these events tell. */
         public static Past of(List<Event> events) {
             List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
-            Optional<Event> last = last(ours.stream().filter(event -> stateOf(event) != State.STARTING));
-            Optional<Event> diagnosed = last(events.stream().filter(event ->
-                    event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)));
+            Optional<Event> last = ours.stream().filter(event -> stateOf(event) != State.STARTING)
+                    .reduce((one, later) -> later);
             Set<String> updates = ours.stream().map(event -> text(event, "update"))
                     .filter(id -> !id.isEmpty()).collect(Collectors.toSet());
-            Optional<Instant> announced = events.stream().filter(event -> event.event().equals(Event.ANNOUNCED))
-                    .map(Event::at).max(Instant::compareTo);
-            return new Past(events.stream().map(Event::at).min(Instant::compareTo), troubled(events),
-                    last.map(Past::stateOf).orElse(State.STARTING), last.map(Past::since).orElse(Instant.EPOCH),
-                    falls(ours), updates, ours.stream().map(Event::at).max(Instant::compareTo), announced,
-                    gaps(ours), untold(ours), diagnosed.map(event -> text(event, "diagnosis")).orElse("indeterminate"),
-                    diagnosed.map(event -> text(event, "severity")).filter(text -> text.startsWith("P")).orElse(""));
+            return new Past(Incident.State.of(events), last.map(Past::stateOf).orElse(State.STARTING),
+                    last.map(Past::since).orElse(Instant.EPOCH), falls(ours), updates,
+                    ours.stream().map(Event::at).max(Instant::compareTo), gaps(ours), untold(ours));
         }
 
-        private static Optional<Event> last(Stream<Event> events) {
-            return events.reduce((one, later) -> later);
+        /** Whether something was wrong when the journal was last written to. */
+        public boolean troubled() {
+            return incident.failing().isPresent();
         }
 
         private static String text(Event event, String field) {
@@ -351,16 +334,6 @@ public final class Memory implements AutoCloseable {
 
         private static Instant since(Event event) {
             return instant(text(event, "since")).orElse(event.at());
-        }
-
-        private static boolean troubled(List<Event> events) {
-            boolean troubled = false;
-            for (Event event : events) {
-                boolean unwell = event.event().equals(Event.DIAGNOSED) && !text(event, "diagnosis").equals("healthy");
-                troubled = unwell || TROUBLE.contains(event.event()) || troubled && !event.event()
-                        .equals(Event.RECOVERED);
-            }
-            return troubled;
         }
 
         private static List<Instant> falls(List<Event> ours) {

@@ -19,13 +19,13 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import runbook.Http;
+import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Settings.Templates;
 import runbook.Tool;
 import runbook.watching.Keeper.State;
-import runbook.watching.Memory.Past;
 import runbook.watching.Memory.Untold;
 
 /**
@@ -176,12 +176,12 @@ public final class Telling implements AutoCloseable {
     /** The message as the journal has it: a person may have said by hand that something was done, or what it is. */
     private Message message(State state, Instant at) {
         List<Event> journal = memory.journal();
-        Past past = Past.of(journal);
+        Incident.State incident = Incident.State.of(journal);
         Message.State stands = state == State.RECOVERED ? Message.State.RESOLVED : Message.State.of(journal);
         if (state != State.RECOVERED && stands == Message.State.RESOLVED) {
             stands = Message.State.INVESTIGATING;
         }
-        Message plain = Message.of(choice.templates(), past.diagnosis(), past.severity(), stands,
+        Message plain = Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
                 at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill);
         if (state == State.RECOVERED) {
             return plain;

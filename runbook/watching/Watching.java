@@ -176,15 +176,19 @@ public final class Watching implements AutoCloseable {
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
         memory = new Memory(plan.incident(), plan.base(), drill, words -> say("trouble", words));
         past = Past.of(memory.journal());
-        began = past.began().filter(start::isAfter).orElse(start);
+        began = past.incident().began().filter(start::isAfter).orElse(start);
         rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began,
                 () -> memory.before(plan.settings().key()));
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
         told = resumed();
         keeper = new Keeper(plan.goal(), told, told == State.STARTING ? 0 : millis(past.since()), past.troubled(),
                 past.falls().stream().map(this::millis).toList());
-        diagnosis = past.diagnosis();
-        due = millis(past.announced().orElse(began)) + choice.remind().toMillis();
+        diagnosis = past.incident().diagnosis();
+        due = millis(told(past).orElse(began)) + choice.remind().toMillis();
+    }
+
+    private static Optional<Instant> told(Past past) {
+        return past.incident().told().stream().map(Event::at).max(Instant::compareTo);
     }
 
     // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about
@@ -360,7 +364,7 @@ public final class Watching implements AutoCloseable {
             return;
         }
         keeper.observe(look.round()).forEach(happening -> happened(happening,
-                happening.is(State.DEGRADED) && past.severity().isEmpty() ? diagnosed(look.findings()) : Map.of()));
+                happening.is(State.DEGRADED) && past.incident().severity().isEmpty() ? diagnosed(look.findings()) : Map.of()));
         if (!look.vendor().isEmpty() && lasting() && look.round().bad()) {
             diagnoseAgain(look.findings());
         }
