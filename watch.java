@@ -31,7 +31,6 @@
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
 //SOURCES runbook/sandbox/WebServer.java
-//SOURCES runbook/watching/History.java
 //SOURCES runbook/watching/Keeper.java
 //SOURCES runbook/watching/LiveView.java
 //SOURCES runbook/watching/Memory.java

@@ -204,7 +204,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
         values.put("dataLoss", dataLoss.sentence());
         values.put("outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.");
         // Whoever promises to say something more is not saying the last thing.
-        values.put("next", over && dataLoss == DataLoss.CHECKING ? "when we have checked that no data was lost" : nextInWords());
+        boolean promised = over && dataLoss == DataLoss.CHECKING;
+        values.put("next", promised ? "when we have checked that no data was lost" : nextInWords());
         values.put("updated", minute(at));
         values.put("drill", drill.isPresent());
         return values;

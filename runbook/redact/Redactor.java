@@ -61,7 +61,7 @@ public final class Redactor {
         ids.addAll(policy.known.values());
     }
 
-    /** The redactor that lets nothing through, by the built-in rules; made once, for a watch asks for it all the time. */
+    /** The redactor that lets nothing through, by the built-in rules; made once: a watch asks for it all the time. */
     public static Redactor strict() {
         return Strict.REDACTOR;
     }

@@ -26,6 +26,7 @@ import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.State;
+import runbook.watching.Memory.History;
 import runbook.watching.Watching.Shot;
 
 /**

@@ -33,6 +33,7 @@ import runbook.watching.Keeper.Goal;
 import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.State;
+import runbook.watching.Memory.History;
 import runbook.watching.Memory.Past;
 
 /** One watch from its start to its end: rounds, what they mean, what is written down and who is told. */
@@ -363,8 +364,9 @@ public final class Watching implements AutoCloseable {
             gap(began, began + took, STOOD_STILL);
             return;
         }
+        boolean unnamed = past.incident().severity().isEmpty();
         keeper.observe(look.round()).forEach(happening -> happened(happening,
-                happening.is(State.DEGRADED) && past.incident().severity().isEmpty() ? diagnosed(look.findings()) : Map.of()));
+                unnamed && happening.is(State.DEGRADED) ? diagnosed(look.findings()) : Map.of()));
         if (!look.vendor().isEmpty() && lasting() && look.round().bad()) {
             diagnoseAgain(look.findings());
         }
