@@ -9,6 +9,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
@@ -19,10 +21,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
+import runbook.Settings.Templates;
 import runbook.redact.Scan;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Pieces;
@@ -57,6 +61,22 @@ class RedactTest {
         for (String text : Canaries.lookAlikes(2)) {
             assertEquals("klaviyo " + text + " end", STRICT.text("klaviyo " + text + " end"));
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {11, 12})
+    void everydayShapesDoNotLeak(long seed) {
+        List<Shapes.Planted> planted = Shapes.all(seed + System.nanoTime() / 86_400_000_000_000L);
+        List<String> leaks = planted.stream().filter(each -> each.leaks(STRICT.text("klaviyo " + each.text() + " end")))
+                .map(each -> each.group() + ": " + each.text() + " becomes " + STRICT.text(each.text())).toList();
+        assertTrue(leaks.stream().allMatch(leak -> leak.startsWith("hard")), leaks.size() + " of " + planted.size() + "\n" + String.join("\n", leaks));
+    }
+
+    @Test
+    void everydayLookAlikesStay() {
+        List<String> damaged = Shapes.lookAlikes().stream().filter(text -> !STRICT.text("klaviyo " + text + " end").equals("klaviyo " + text + " end"))
+                .map(text -> text + " becomes " + STRICT.text(text)).toList();
+        assertTrue(damaged.isEmpty(), damaged.size() + "\n" + String.join("\n", damaged));
     }
 
     @Test
@@ -134,6 +154,67 @@ class RedactTest {
             assertNoTrace(value, redactor.text("blob " + encoded), encoded);
         }
         assertNoTrace(value, redactor.text(value.replace("\"", "\\\"").replace("/", "\\/")), "JSON");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"x[9K-!pQ]mZ77tr", "un[closed-7", "a.b*c+d?e(f", "\\Qx\\Ey$1{2}", "tab\tand \"quote\"", "p\u00e4ss w\u00f6rt"})
+    void aKnownValueIsLiteralWhateverItsCharacters(String value) {
+        Policy policy = Policy.strict().knowing("secret", value);
+        String line = "klaviyo log <" + value + "> and more";
+        String cleaned = new Redactor(policy).text(line);
+        assertFalse(cleaned.contains(value), cleaned);
+        assertTrue(cleaned.startsWith("klaviyo log <") && cleaned.endsWith("> and more"), cleaned);
+        assertEquals(1, searched(policy, line));
+        assertEquals(0, searched(policy, cleaned));
+    }
+
+    @Test
+    void theSecondSearchFindsWhatTheFirstEncodes() {
+        String value = "n0t/a+known=form \"q\"";
+        Policy policy = Policy.strict().knowing("secret", value);
+        for (String trace : Canaries.traces(value).subList(0, 4)) {
+            assertTrue(searched(policy, "klaviyo <" + trace + ">") > 0, trace);
+        }
+        for (int shift = 0; shift < 3; shift++) {
+            byte[] shifted = ("xx".substring(0, shift) + value + "tail").getBytes(StandardCharsets.UTF_8);
+            assertTrue(searched(policy, "blob " + Base64.getEncoder().encodeToString(shifted)) > 0, "shift " + shift);
+        }
+        assertEquals(0, searched(policy, "nothing of the kind"));
+    }
+
+    @Test
+    void twentyThousandKnownValuesAreFound() {
+        Random random = new Random(8);
+        java.util.Map<String, String> known = new java.util.HashMap<>();
+        while (known.size() < 20_000) {
+            known.put("sk-" + Canaries.letters(random, 12), "secret");
+        }
+        Policy policy = Policy.strict().knowing(known);
+        Redactor redactor = new Redactor(policy);
+        StringBuilder all = new StringBuilder();
+        known.keySet().forEach(value -> all.append("x ").append(value).append(" y\n"));
+        assertEquals(20_000, searched(policy, all.toString()));
+        String cleaned = redactor.text(all.toString());
+        assertTrue(cleaned.lines().allMatch(line -> line.matches("x secret-[0-9a-f]{6} y")), cleaned.substring(0, 200));
+    }
+
+    @Test
+    void aTeamAddsItsOwnRulesAndAWrongOneIsNamed(@TempDir Path folder) throws IOException {
+        Path file = Files.writeString(folder.resolve("redaction.json"), """
+                {"order-no": {"kind": "personal", "starts": ["ord-"], "form": "ORD-\\\\d{6,}", "takes": ["see «ORD-123456»"], "spares": ["ORD-x"]}}
+                """);
+        Redactor redactor = new Redactor(Policy.strict().by(Rules.of(Templates.over(folder))));
+        assertTrue(redactor.text("ORD-98765432 of jo@shop.example").matches("order-no-[0-9a-f]{6} of email-[0-9a-f]{6}"));
+        Files.writeString(file, Files.readString(file).replace("see «", "«see "));
+        String wrong = assertThrows(Problem.class, () -> Rules.of(Templates.over(folder))).getMessage();
+        assertTrue(wrong.contains("redaction.json, order-no: does not take"), wrong);
+    }
+
+    private static long searched(Policy policy, String text) {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        Tally tally = new Tally();
+        new Scan.Search(policy).count(new Piece(bytes, bytes.length, 0, bytes.length), tally);
+        return tally.total();
     }
 
     // ---- streams

@@ -124,13 +124,19 @@ final class Encoded {
                 decode(next, at, unit);
                 at += unit;
             } else {
-                next.add(data[at], start(at), end(at + 1));
+                next.add(blank(at, from, to) ? ' ' : data[at], start(at), end(at + 1));
                 if (data[at++] == '\n') {
                     break;
                 }
             }
         }
         return at;
+    }
+
+    // In URLs a plus beside an escape is a blank, where it does not begin a phone number.
+    private boolean blank(int at, int from, int to) {
+        return data[at] == '+' && at + 1 < to && (data[at + 1] < '0' || data[at + 1] > '9')
+                && (at - 3 >= from && data[at - 3] == '%' || data[at + 1] == '%' || at > from && data[at - 1] == '+' || data[at + 1] == '+');
     }
 
     private void add(int b, int start, int end) {

@@ -208,6 +208,8 @@ public final class Redactor {
         // The closing quote of the name that led to a value; empty for none.
         private int quoteStart;
         private int quoteEnd;
+        // Where the form of a value ends that was found by its name: a key may go on in the next line.
+        private int formEnd;
 
         Finder(Redactor redactor) {
             this.redactor = redactor;
@@ -499,9 +501,10 @@ public final class Redactor {
             if (rule.none(value)) {
                 return false;
             }
+            formEnd = end;
             Rule called = byContext ? byForm(rule, start, end) : rule;
             if (!called.personal() || !redactor.policy.harmless.contains(value)) {
-                span(start, end, called.id(), called.sameness(), quoteEnd > quoteStart);
+                span(start, formEnd, called.id(), called.sameness(), quoteEnd > quoteStart);
             }
             return true;
         }
@@ -517,7 +520,8 @@ public final class Redactor {
                         matcher.region(other.back().isEmpty() ? from : back(other.back().get(), from, start), text.length());
                         if (matcher.lookingAt() && matcher.start(0) <= start && passes(other, matcher)) {
                             int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
-                            if (matcher.start(group) == start && matcher.end(group) == end) {
+                            if (matcher.start(group) == start && matcher.end(group) >= end) {
+                                formEnd = matcher.end(group);
                                 return other;
                             }
                         }

@@ -66,8 +66,8 @@ public final class Rules {
     // name in quotes or as a function's argument, a comma, or another field of the same object.
     private static final String ASSIGNS = "(?:[ \\t]*+(?:[=-]>|:=|={1,3}|:)[ \\t]*+(?:[|>][+-]?+(?=\\r?\\n))?+"
             + "(?:\\r?\\n[ \\t]++(?![\\w.$-]++[ \\t]*+[:=]|at )|\\r?\\n(?=[\"']))?+"
-            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?: [^<>\\n]{1,80})?>\\s*+(?!\\s|<(?!!))|;(?=[sidb]:)"
-            + "|(?<=[\"'`])[^{}<>\\n]{1,80}?(?<![A-Za-z])" + VALUES + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[\"']))";
+            + "|;(?=[sidb]:)|(?<=[\"'`])[^{}<>\\n]{1,80}?(?<![A-Za-z])" + VALUES + "[\"']?+[ \\t]*+[:=]>?+[ \\t]*+"
+            + "|(?:(?<=[\"'])|(?<=<[\\w:.-]{1,60}))(?:\\s[^<>]{1,80})?>(?:[ \\t]*+\\r?\\n\\s*+)?+(?!\\s|<(?!!))|[ \\t]*+,\\s{0,20}+(?=[\\[(]?[\"']))";
     // What languages put around a value.
     private static final String WRAPS = "(?:[bBuUrRfL@&*]{1,2}(?=[\"'])|&(?=\\w)|[a-z]{1,8}\\(\\d{1,6}\\) (?=\")|[sidb]:(?:\\d{1,6}:)?"
             + "|[A-Za-z_][\\w.:]{0,30}+ ?(?=[\\[({]{1,2}[\"'])|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sensitive|List|Set|Array|String)\\w*+ ?(?=[\\[({])"
