@@ -93,7 +93,7 @@ public final class Rules {
      * @param spares samples
      */
     public record Rule(String id, Kind kind, List<String> names, Optional<Value> value, List<String> starts, Optional<String> form,
-            Optional<String> back, Optional<Same> same, Optional<Check> check, Optional<Pattern> but, List<String> takes,
+            Optional<String> back, Optional<Same> same, Optional<Check> check, Optional<String> but, List<String> takes,
             List<String> spares) {
         /** Refuses a row that is neither by name nor by form. */
         public Rule {
@@ -117,10 +117,6 @@ public final class Rules {
 
         boolean named() {
             return !names.isEmpty();
-        }
-
-        boolean none(String value) {
-            return named() && NOTHING.matcher(value).matches() || but.isPresent() && but.get().matcher(value).matches();
         }
 
         Same sameness() {
@@ -186,11 +182,13 @@ public final class Rules {
 
     private final List<Rule> all;
     private final Pattern[] patterns;
+    private final Pattern[] buts;
     private final Triggers triggers;
 
     private Rules(List<Rule> rules) {
         all = List.copyOf(rules);
         patterns = new Pattern[all.size()];
+        buts = new Pattern[all.size()];
         triggers = new Triggers(all);
     }
 
@@ -243,6 +241,7 @@ public final class Rules {
         for (Rule rule : rows) {
             try {
                 rule.compile();
+                Pattern.compile(rule.but.orElse(""));
                 rule.takes.forEach(sample -> taken(rule, sample, redactor).ifPresent(failures::add));
                 rule.spares.stream().filter(sample -> !redactor.text(sample).equals(sample)).forEach(sample ->
                         failures.add(rule.id + ": does not spare " + sample + ", which becomes " + redactor.text(sample)));
@@ -270,6 +269,16 @@ public final class Rules {
             patterns[rule] = pattern;
         }
         return pattern;
+    }
+
+    /** Whether the value, found by a row, is none. */
+    boolean none(int index, String value) {
+        Rule rule = all.get(index);
+        if (rule.but.isPresent() && buts[index] == null) {
+            buts[index] = Pattern.compile(rule.but.get());
+        }
+        return rule.named() && value.length() < 12 && NOTHING.matcher(value).matches()
+                || rule.but.isPresent() && buts[index].matcher(value).matches();
     }
 
     Triggers triggers() {
@@ -399,8 +408,9 @@ public final class Rules {
             int second = trigger.rarest;
             long left = second == 0 ? -1L : trigger.sets[second - 1];
             short[] next = new short[buckets.size()];
-            for (int pair = 0; pair < bucketOfPair.length; pair++) {
-                if ((left >>> (pair >> 6) & trigger.sets[second] >>> (pair & 63) & 1) == 1) {
+            for (long a = left; a != 0; a &= a - 1) {
+                for (long b = trigger.sets[second]; b != 0; b &= b - 1) {
+                    int pair = Long.numberOfTrailingZeros(a) << 6 | Long.numberOfTrailingZeros(b);
                     int old = bucketOfPair[pair];
                     if (next[old] == 0) {
                         Trigger[] longer = Arrays.copyOf(buckets.get(old), buckets.get(old).length + 1);
