@@ -157,6 +157,7 @@
 //SOURCES ScriptedServer.java
 //SOURCES SecretsTest.java
 //SOURCES SettingsTest.java
+//SOURCES Shapes.java
 //SOURCES SlackSite.java
 //SOURCES StandIns.java
 //SOURCES StartBench.java

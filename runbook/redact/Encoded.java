@@ -499,7 +499,7 @@ final class Encoded {
     }
 
     /**
-     * Secrets whose values are known, searched for literally, whatever their characters and in either case: as they are, in
+     * Secrets whose values are known, searched for literally, whatever their characters, in either case and with a plus for a blank: as they are, in
      * base64 at its three alignments, and in hexadecimal; other encodings are peeled off before. Tens of thousands of
      * them cost no more than one, since a value is looked up by its first four bytes and then by a hash of all of it.
      */
@@ -517,7 +517,6 @@ final class Encoded {
             idByValue.forEach((value, id) -> {
                 byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
                 put(bytes, id);
-                put(value.replace(' ', '+').getBytes(StandardCharsets.UTF_8), id);
                 put(HexFormat.of().formatHex(bytes), id);
                 for (int before = 0; before < (bytes.length < SHORTEST_SHIFTED ? 1 : 3); before++) {
                     String shifted = shifted(bytes, before);
@@ -581,7 +580,7 @@ final class Encoded {
         }
 
         private static int fold(byte b) {
-            return b >= 'A' && b <= 'Z' ? b + 32 : b & 0xff;
+            return b >= 'A' && b <= 'Z' ? b + 32 : b == '+' ? ' ' : b & 0xff;
         }
 
         private static int prefix(byte[] data, int at) {
