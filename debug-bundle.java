@@ -220,7 +220,8 @@ class DebugBundle implements Callable<Integer> {
 
     // Collectors are named after paths and queries of any length.
     private static String label(String name) {
-        return name.length() <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(name.length() - LABEL + 15);
+        int length = name.length();
+        return length <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(length - LABEL + 15);
     }
 
     private void show(Bundle.Made made, Policy policy, Screen screen) {

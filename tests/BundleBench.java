@@ -19,7 +19,7 @@ import runbook.redact.Rules;
  */
 final class BundleBench {
     private static final int MEGABYTE = 1_000_000;
-    private static final int FOR_PLAIN_REGEX = 20;
+    private static final int FOR_PLAIN_REGEX = 2;
 
     /**
      * A log, and how it is asked for: {@code share} of its lines are about Klaviyo, {@code context} lines go with each; above 1

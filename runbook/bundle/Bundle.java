@@ -88,16 +88,16 @@ public final class Bundle {
         private static final Pattern SECRET_NAME = Pattern.compile("(?i).*(key|secret|token|pass|pw|pin|salt|hmac|"
                 + "sign|credential|auth|cookie|dsn|webhook|user|login).*");
 
-        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70, description =
-                "let personal data through by rule: email,ip,... (the archive's name says so)")
+        @Option(names = "--keep", paramLabel = "RULE", split = ",", order = 70,
+                description = "let personal data through by rule: email,ip,... (the archive's name says so)")
         public Set<String> keep = Set.of();
 
-        @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description =
-                "values to take out wherever they are, one a line; repeatable")
+        @Option(names = "--secret-file", paramLabel = "FILE", order = 71,
+                description = "values to take out wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
-        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72, description =
-                "keeps pseudonyms the same in every bundle made with it (a random key for each)")
+        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72,
+                description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
         Path pseudonymKey;
 
         /** The same with more files of values. */
@@ -171,78 +171,59 @@ public final class Bundle {
 
     /** The request, as it is typed. */
     public static final class Options {
-        @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40, description =
-                "how far back (${DEFAULT-VALUE})")
+        @Option(names = "--since", paramLabel = "DURATION", defaultValue = "2h", order = 40,
+                description = "how far back (${DEFAULT-VALUE})")
         Duration since;
-
-        @Option(names = "--from", paramLabel = "TIME", order = 41, description =
-                "from when instead: 2026-11-23T03:00:00Z, 03:00 (UTC) or \"3h ago\"")
+        @Option(names = "--from", paramLabel = "TIME", order = 41,
+                description = "from when instead: 2026-11-23T03:00:00Z, 03:00 (UTC) or \"3h ago\"")
         String from;
-
         @Option(names = "--to", paramLabel = "TIME", order = 42, description = "until when (now)")
         String to;
-
-        @Option(names = "--log", paramLabel = "PATH", order = 50, description =
-                "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
+        @Option(names = "--log", paramLabel = "PATH", order = 50,
+                description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
         List<String> logs = List.of();
-
-        @Option(names = "--journal", paramLabel = "UNIT", order = 51, description =
-                "a systemd unit's journal (journalctl)")
+        @Option(names = "--journal", paramLabel = "UNIT", order = 51,
+                description = "a systemd unit's journal (journalctl)")
         List<String> journal = List.of();
-
-        @Option(names = "--journal-directory", paramLabel = "DIR", order = 52, description =
-                "journal files from elsewhere")
+        @Option(names = "--journal-directory", paramLabel = "DIR", order = 52,
+                description = "journal files from elsewhere")
         String journalDirectory;
-
-        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53, description =
-                "all pods found, and their previous containers (kubectl)")
+        @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
+                description = "all pods found, and their previous containers (kubectl)")
         List<String> k8s = List.of();
-
         @Option(names = "--docker", paramLabel = "NAME", order = 54, description = "a container's log (docker)")
         List<String> docker = List.of();
-
         @Option(names = "--gcp-logs", paramLabel = "FILTER", order = 55, description = "Google Cloud logging (gcloud)")
         List<String> gcp = List.of();
-
         @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
         List<String> aws = List.of();
-
         @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki")
         String loki;
-
         @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
         List<String> lokiQueries = List.of();
-
-        @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59, description =
-                "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
+        @Option(names = "--grep", paramLabel = "WORDS", defaultValue = "klaviyo", order = 59,
+                description = "only lines with these words, in any case; '' for all (${DEFAULT-VALUE})")
         String words;
-
-        @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60, description =
-                "lines before and after each of them (${DEFAULT-VALUE})")
+        @Option(names = "--context", paramLabel = "LINES", defaultValue = "2", order = 60,
+                description = "lines before and after each of them (${DEFAULT-VALUE})")
         int context;
-
-        @Option(names = "--log-zone", paramLabel = "ZONE", order = 61, description =
-                "time zone of log lines that name none (this machine's)")
+        @Option(names = "--log-zone", paramLabel = "ZONE", order = 61,
+                description = "time zone of log lines that name none (this machine's)")
         String logZone;
-
-        @Option(names = "--query", paramLabel = "PROMQL", order = 62, description =
-                "asked of --prometheus besides the runbook's metrics")
+        @Option(names = "--query", paramLabel = "PROMQL", order = 62,
+                description = "asked of --prometheus besides the runbook's metrics")
         List<String> queries = List.of();
-
-        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63, description =
-                "environment variables to list besides KLAVIYO_*, by their length")
+        @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
+                description = "environment variables to list besides KLAVIYO_*, by their length")
         List<String> variables = List.of();
-
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80, description =
-                "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
+                description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
         String maxSize;
-
-        @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81, description =
-                "for all together (${DEFAULT-VALUE})")
+        @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81,
+                description = "for all together (${DEFAULT-VALUE})")
         Duration maxTime;
-
-        @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82, description =
-                "for each collector (${DEFAULT-VALUE})")
+        @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82,
+                description = "for each collector (${DEFAULT-VALUE})")
         Duration maxEach;
 
         private final long start = System.nanoTime();

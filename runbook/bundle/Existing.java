@@ -319,7 +319,7 @@ public final class Existing {
         }
     }
 
-    /** Counts and sums what is read, and ends at the most that is allowed: sizes that an archive states are only claims. */
+    /** Sums what is read, and ends at the most that is allowed: sizes that an archive states are only claims. */
     private static final class Bounded extends FilterInputStream {
         private final long[] left;
         private final MessageDigest digest;

@@ -6,7 +6,6 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.SequenceInputStream;
-import java.math.BigInteger;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -34,6 +33,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
@@ -389,7 +389,7 @@ final class LogSources {
         private static final int PAGE = 2_000;
         private static final int MOST_PAGES = 5_000;
 
-        private record Line(BigInteger nanos, String text) { }
+        private record Line(long nanos, String text) { }
 
         @Override
         public String name() {
@@ -405,8 +405,8 @@ final class LogSources {
         public void collect(Sink sink) throws IOException {
             long start = System.nanoTime();
             Reading reading = new Reading();
-            sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted, () ->
-                    Origin.none((System.nanoTime() - start) / 1_000_000));
+            sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted,
+                    () -> Origin.none((System.nanoTime() - start) / 1_000_000));
             if (reading.trouble != null) {
                 sink.trouble(reading.trouble);
             }
@@ -414,27 +414,26 @@ final class LogSources {
 
         /** Pages as streams; each is asked for when the one before it has been read. */
         private final class Reading implements Enumeration<InputStream> {
-            private BigInteger from = BigInteger.valueOf(wanted.window().from().toEpochMilli())
-                    .multiply(BigInteger.valueOf(1_000_000));
+            private long from = wanted.window().from().toEpochMilli() * 1_000_000;
             private Set<Line> atFrom = Set.of();
             private int limit = PAGE;
             private int pages;
             private String trouble;
-            private byte[] nextElement = page();
+            private String next = page();
 
             @Override
             public boolean hasMoreElements() {
-                return nextElement != null;
+                return next != null;
             }
 
             @Override
             public InputStream nextElement() {
-                InputStream current = new ByteArrayInputStream(nextElement);
-                nextElement = page();
+                InputStream current = new ByteArrayInputStream(next.getBytes(StandardCharsets.UTF_8));
+                next = page();
                 return current;
             }
 
-            private byte[] page() {
+            private String page() {
                 if (trouble != null || pages++ >= MOST_PAGES) {
                     return null;
                 }
@@ -451,41 +450,29 @@ final class LogSources {
                     return null;
                 }
                 // Lines of the very moment where the last page ended come again; older ones were not asked for.
-                List<Line> fresh = lines(reply.json()).stream().filter(line -> line.nanos.compareTo(from) >= 0
-                        && !atFrom.contains(line)).toList();
+                List<Line> fresh = lines(reply.json()).stream()
+                        .filter(line -> line.nanos >= from && !atFrom.contains(line)).toList();
                 if (fresh.isEmpty()) {
                     return null;
                 }
-                BigInteger last = fresh.get(fresh.size() - 1).nanos;
-                Set<Line> again = new HashSet<>(last.equals(from) ? atFrom : Set.of());
-                fresh.stream().filter(line -> line.nanos.equals(last)).forEach(again::add);
+                long last = fresh.get(fresh.size() - 1).nanos;
+                Set<Line> again = new HashSet<>(last == from ? atFrom : Set.of());
+                fresh.stream().filter(line -> line.nanos == last).forEach(again::add);
                 from = last;
                 atFrom = again;
-                return text(fresh).getBytes(StandardCharsets.UTF_8);
+                return fresh.stream().map(line -> Instant.ofEpochSecond(0, line.nanos) + " " + line.text + "\n")
+                        .collect(Collectors.joining());
             }
         }
 
         private static List<Line> lines(JsonNode json) {
             List<Line> lines = new ArrayList<>();
             for (JsonNode stream : json.path("data").path("result")) {
-                for (JsonNode value : stream.path("values")) {
-                    if (value.path(0).asText().matches("\\d{1,30}")) {
-                        lines.add(new Line(new BigInteger(value.path(0).asText()), value.path(1).asText()));
-                    }
-                }
+                stream.path("values").forEach(value ->
+                        lines.add(new Line(value.path(0).asLong(), value.path(1).asText())));
             }
             lines.sort(Comparator.comparing(Line::nanos));
             return lines;
-        }
-
-        private static String text(List<Line> lines) {
-            StringBuilder text = new StringBuilder();
-            for (Line line : lines) {
-                BigInteger[] parts = line.nanos.divideAndRemainder(BigInteger.valueOf(1_000_000_000));
-                text.append(Instant.ofEpochSecond(parts[0].longValue(), parts[1].longValue())).append(' ')
-                        .append(line.text).append('\n');
-            }
-            return text.toString();
         }
     }
 
