@@ -180,7 +180,8 @@ public final class Bundle {
         @Option(names = "--to", paramLabel = "TIME", order = 42, description = "until when (now)")
         String to;
         @Option(names = "--log", paramLabel = "PATH", order = 50,
-                description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all that follow")
+                description = "log files: a file, a folder or a pattern, rotated and .gz too; repeatable, as all "
+                        + "that follow")
         List<String> logs = List.of();
         @Option(names = "--journal", paramLabel = "UNIT", order = 51,
                 description = "a systemd unit's journal (journalctl)")
