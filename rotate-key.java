@@ -88,7 +88,8 @@ import runbook.rotation.Stores.Target;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
-        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if "
+        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls"
+                + " back if "
                 + "anything fails.", "",
             "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",
             "  azure:VAULT/SECRET  k8s:NAMESPACE/SECRET/FIELD  vault:PATH#FIELD",
@@ -126,10 +127,12 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     List<String> restart = List.of();
 
     @Option(names = "--new-key-file", paramLabel = "FILE", order = 42,
-            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
+            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else"
+                    + " asked for)")
     String newKeyFile;
 
-    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43, description = "the new key from a command's output")
+    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43,
+            description = "the new key from a command's output")
     String newKeyCommand;
 
     @Option(names = "--account", paramLabel = "ID", order = 44,
@@ -159,7 +162,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
             description = "how long any other command may take (${DEFAULT-VALUE})")
     Duration toolTimeout;
 
-    @Option(names = "--dry-run", order = 51, description = "make every read and check, show what would be run, change nothing")
+    @Option(names = "--dry-run", order = 51, description = "make every read and check, show what would be run,"
+            + " change nothing")
     boolean dryRun;
 
     @Option(names = "--roll-back", order = 52, description = "undo an unfinished rotation instead of finishing it")
@@ -181,8 +185,10 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         refuseWrongUsage();
         Settings settings = shared.settings();
         if (settings.key().filter(Key::token).isPresent()) {
-            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself. Refresh it with the app's"
-                    + " refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant, install the app anew."
+            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by"
+                    + " itself. Refresh it with the app's"
+                    + " refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant,"
+                            + " install the app anew."
                     + " For a private key set KLAVIYO_PRIVATE_KEY");
         }
         screen = shared.screen();
@@ -245,13 +251,15 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
             }
         } catch (Trouble e) {
             // A key that went bad between two runs must not leave the stores half changed: then the way is back.
-            return rotation.resumed() && rotation.tested() ? wayBack(rotation, e.getMessage()) : end(rotation, "refused", REFUSED);
+            return rotation.resumed() && rotation.tested() ? wayBack(rotation, e.getMessage())
+                    : end(rotation, "refused", REFUSED);
         }
         changing = true;
         try {
             rotation.change();
         } catch (Trouble | RuntimeException e) {
-            return rotation.untouched() ? end(rotation, "refused", REFUSED) : wayBack(rotation, Text.safe(e.getMessage(), 300));
+            return rotation.untouched() ? end(rotation, "refused", REFUSED)
+                    : wayBack(rotation, Text.safe(e.getMessage(), 300));
         }
         rotation.finish();
         return end(rotation, "rotated", 0);
@@ -305,7 +313,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
             throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
         }
         if (shared.sandbox().isPresent() && !restart.isEmpty()) {
-            throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
+            throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours;"
+                    + " leave it away");
         }
         if (!dryRun && !yes && console().isEmpty()) {
             throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
@@ -331,8 +340,10 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         Stores table = Stores.of(shared.templates());
         stores = drilled ? List.of(drill.get().store())
                 : distinct("--to", to).stream().map(typed -> table.store(shared.host(), typed)).toList();
-        List<Target> targets = drilled ? List.of(drill.get()) : distinct("--restart", restart).stream().map(table::target).toList();
-        return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account), this::lastGood, new TreeSet<>(needs), restartWithin,
+        List<Target> targets = drilled ? List.of(drill.get()) : distinct("--restart", restart).stream()
+                .map(table::target).toList();
+        return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account), this::lastGood,
+                new TreeSet<>(needs), restartWithin,
                 verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 5 : 120),
                 grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
     }
@@ -353,7 +364,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     private void lock(Locks locks, Incident incident) {
         String changed = ": wait for it, or end it; this one has changed nothing";
         try {
-            if ((!dryRun || Files.exists(incident.folder())) && !locks.take(incident.folder().resolve("rotation.lock"))) {
+            if ((!dryRun || Files.exists(incident.folder())) && !locks.take(incident.folder()
+                    .resolve("rotation.lock"))) {
                 throw new Problem(REFUSED, "another rotation is running on " + incident + changed);
             }
         } catch (IOException e) {
@@ -366,7 +378,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
                     throw new Problem(REFUSED, "another rotation is running on " + store.name() + changed);
                 }
             } catch (IOException e) {
-                throw new Problem(REFUSED, "XDG_STATE_HOME (else ~/.local/state) cannot be written, and without a lock there two rotations"
+                throw new Problem(REFUSED, "XDG_STATE_HOME (else ~/.local/state) cannot be written, and without"
+                        + " a lock there two rotations"
                         + " of one store could run at once: " + Incident.why(e));
             }
         }
@@ -400,7 +413,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
             return drill.map(Drill::newKey);
         }
         try {
-            return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY").or(rotation::rediscovered);
+            return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY")
+                    .or(rotation::rediscovered);
         } catch (Problem e) {
             throw new Problem(REFUSED, e.getMessage());
         }
@@ -410,8 +424,10 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         screen.line();
         screen.heading("A new key is needed");
         screen.item("  1. ",
-                "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create Private API Key");
-        screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes().orElse(needs.isEmpty()
+                "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
+                        + " Private API Key");
+        screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes()
+                .orElse(needs.isEmpty()
                 ? "those of the old key (shown beside it in that list)" : String.join(", ", needs)));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
         Console console = console().orElseThrow(() ->
@@ -434,7 +450,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     }
 
     private boolean theirs(Account account) {
-        return console().isPresent() && confirmed("The new key belongs to " + account + ". Nothing tells whose the old one was: is that your account?");
+        return console().isPresent() && confirmed("The new key belongs to " + account
+                + ". Nothing tells whose the old one was: is that your account?");
     }
 
     private boolean agreed(List<Step> plan) {
@@ -525,7 +542,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         changing = false;
         screen.line();
         screen.verdict(exit == 0 ? Mark.OK : Mark.FAIL, outcome.equals("refused") && rotation.resumed()
-                ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : VERDICTS.get(outcome));
+                ? "Refused: this run has changed nothing, but the rotation before it is unfinished"
+                        : VERDICTS.get(outcome));
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (outcome.equals("rotated")) {
             next();
@@ -544,7 +562,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         if (drill.isEmpty()) {
             screen.line("Load the new key in this shell:");
             screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"")
-                    .orElse("read -rs KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));
+                    .orElse("read -rs KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it"
+                            + " is not shown"));
         }
         screen.line("See that all is well, and that it stays so:");
         screen.command(2, launcher.line("triage", ""));

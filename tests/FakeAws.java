@@ -53,6 +53,9 @@ final class FakeAws implements AutoCloseable {
         if (!request.header("Authorization").contains("Credential=" + ACCESS_KEY + "/")) {
             return error("UnrecognizedClientException", "The security token included in the request is invalid.");
         }
+        if (request.header("X-Amz-Target").contains("ContainerService")) {
+            return error("ClusterNotFoundException", "Cluster not found.");
+        }
         if (denied.contains(action)) {
             return error(
                     "AccessDeniedException",

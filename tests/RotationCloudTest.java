@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -142,16 +143,19 @@ class RotationCloudTest {
 
     @Test
     void whatTheCloudsSayIsTurnedIntoTheCommandThatMendsIt() {
-        needs("gcloud", "aws");
+        needs("gcloud", "aws", "kubectl");
         gcp.secret("shop", "klaviyo", sandbox.key());
         gcp.readOnly = true;
-        Run.Result result = rotate(
-                        "--to", "gcp:elsewhere@shop", "--to", "aws:nothing", "--restart", "exec:no-such-program --now")
-                .env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
-                .run();
+        Run.Result result = rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to", "k8s:shop/nothing/key",
+                "--restart", "exec:no-such-program --now", "--restart", "cloudrun:web@europe-west1@shop",
+                "--restart", "ecs:prod/web@eu-west-1").run();
         assertEquals(21, result.exit(), result::toString);
-        assertTrue(result.out().contains("gcloud secrets create elsewhere --project=shop"), result.out());
-        assertTrue(result.out().contains("aws sso login"), result.out());
-        assertTrue(result.out().contains("no-such-program is not there"), result.out());
+        for (String mend : List.of("gcloud secrets create elsewhere --project=shop", "aws secretsmanager list-secrets --region eu-west-1",
+                "kubectl get secrets -n shop", "no-such-program is not there", "gcloud run services list --region=europe-west1 --project=shop",
+                "aws ecs list-clusters --region eu-west-1")) {
+            assertTrue(result.out().contains(mend), () -> mend + "\n" + result);
+        }
+        Run.Result stranger = rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE").run();
+        assertTrue(stranger.out().contains("AWS does not know you") && stranger.out().contains("aws configure"), stranger::toString);
     }
 }

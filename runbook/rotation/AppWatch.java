@@ -18,7 +18,10 @@ import runbook.Text.Durations;
 import runbook.rotation.Rotation.Done;
 import runbook.rotation.Rotation.Trouble;
 
-/** Looks at our application with triage's own checks: its health, the key that it says it uses, and the errors that Prometheus counts. */
+/**
+ * Looks at our application with triage's own checks: its health, the key that it says it uses, and the errors that
+ * Prometheus counts.
+ */
 final class AppWatch implements AutoCloseable {
     static final Duration INTERVAL = Duration.ofMillis(250);
     private static final Duration LONGEST_WATCH = Duration.ofSeconds(30);
@@ -32,7 +35,8 @@ final class AppWatch implements AutoCloseable {
      *
      * @param health      what its health endpoint says
      * @param words       the same for one line
-     * @param fingerprint of the key it says it uses ({@code keyFingerprint} in its health body); empty where it does not say
+     * @param fingerprint of the key it says it uses ({@code keyFingerprint} in its health body); empty where it does
+     *                    not say
      * @param errors      errors it got from Klaviyo within the last minute; -1 where nobody counts
      */
     record State(AppHealth.State health, String words, Optional<String> fingerprint, long errors) {
@@ -45,7 +49,8 @@ final class AppWatch implements AutoCloseable {
         }
 
         private String wrongKey(Set<String> right) {
-            return fingerprint.filter(one -> !right.contains(one)).map(one -> "it says that it still uses another key, sha256 " + one).orElse("");
+            return fingerprint.filter(one -> !right.contains(one)).map(one ->
+                    "it says that it still uses another key, sha256 " + one).orElse("");
         }
     }
 
@@ -57,7 +62,8 @@ final class AppWatch implements AutoCloseable {
     /** Gives the application so long to be well; {@code waiting} is told what it waits for. */
     AppWatch(Settings settings, Duration within, Consumer<String> waiting) {
         this.settings = settings;
-        this.checks = new Checks(settings.withKey(Optional.empty()).withApp(new Settings.AppErrors(List.of(), LAST_MINUTE)));
+        this.checks = new Checks(settings.withKey(Optional.empty())
+                .withApp(new Settings.AppErrors(List.of(), LAST_MINUTE)));
         this.within = within;
         this.waiting = waiting;
     }
@@ -76,7 +82,8 @@ final class AppWatch implements AutoCloseable {
 
     private Optional<String> fingerprint() {
         return settings.target().app() != null
-                && checks.http().get(settings.target().app(), Map.of(), settings.probing().timeout()) instanceof Reply reply
+                && checks.http().get(settings.target().app(), Map.of(), settings.probing()
+                        .timeout()) instanceof Reply reply
                 ? Optional.ofNullable(reply.json().path("keyFingerprint").textValue()) : Optional.empty();
     }
 
@@ -92,9 +99,11 @@ final class AppWatch implements AutoCloseable {
      * @param proven whether it has them by other evidence, should it not tell
      */
     Done asBefore(State before, Set<String> keys, boolean proven) throws Trouble {
-        Done done = await(now -> now.healthy() || now.health.compareTo(before.health) <= 0 ? now.wrongKey(keys) : now.words());
+        Done done = await(now -> now.healthy() || now.health.compareTo(before.health) <= 0 ? now.wrongKey(keys)
+                : now.words());
         if (!proven && look().fingerprint.isEmpty()) {
-            throw new Trouble(Trouble.Kind.UNKNOWN, "nothing shows that it runs with the old key: its health tells no keyFingerprint, and"
+            throw new Trouble(Trouble.Kind.UNKNOWN, "nothing shows that it runs with the old key: its health"
+                    + " tells no keyFingerprint, and"
                     + " a restart left no mark", "");
         }
         return done;
@@ -132,7 +141,8 @@ final class AppWatch implements AutoCloseable {
             if (first.errors == UNCOUNTED || last.errors == UNCOUNTED) {
                 return Done.warn("nobody counted them: Prometheus gave no answer");
             }
-            seen = last.errors + " in the last minute, " + Math.max(0, before.errors) + " in the minute before the rotation";
+            seen = last.errors + " in the last minute, " + Math.max(0, before.errors)
+                    + " in the minute before the rotation";
             if (last.errors <= Math.max(first.errors, before.errors)) {
                 return Done.ok(seen);
             }

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import runbook.Cli;
@@ -28,19 +29,26 @@ import runbook.rotation.Rotation.Trouble;
 import runbook.rotation.Stores.Held;
 
 /**
- * A variable in a dotenv file, {@code file:PATH#VAR}. The file is replaced as a whole or not at all; comments, order, quotes
+ * A variable in a dotenv file, {@code file:PATH#VAR}. The file is replaced as a whole or not at all; comments, order,
+ * quotes
  * and line ends stay, and so do mode, owner, group, access lists and extended attributes, or it is not replaced.
+ *
+ * @param hand what is written of a key: in earnest the key itself, in a drill what slipped
  */
-record DotenvFile(Path path, String variable) implements Stores.Store {
+record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implements Stores.Store {
     private static final int LARGEST = 1 << 20;
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("unix");
     private static final Pattern FORM = Pattern.compile("file:([^\\x00-\\x1f]+)#([A-Za-z_][A-Za-z0-9_]*)");
 
-    /** Where it is from whatever folder: no shell expands {@code ~} after {@code file:}. Empty when this was not typed. */
+    /**
+     * Where it is from whatever folder: no shell expands {@code ~} after {@code file:}. Empty when this was not typed.
+     */
     static Optional<DotenvFile> of(Cli.Host host, String typed) {
         Matcher form = FORM.matcher(typed);
         return form.matches() ? Optional.of(new DotenvFile(host.path(form.group(1).replaceFirst("^~/",
-                Matcher.quoteReplacement(host.home() + "/"))).toAbsolutePath().normalize(), form.group(2))) : Optional.empty();
+                Matcher.quoteReplacement(host.home() + "/"))).toAbsolutePath().normalize(), form.group(2),
+                        UnaryOperator.identity()))
+                        : Optional.empty();
     }
 
     @Override
@@ -76,7 +84,8 @@ record DotenvFile(Path path, String variable) implements Stores.Store {
             String me = System.getProperty("user.name");
             String owner = POSIX ? Files.getOwner(file).getName() : me;
             if (!owner.equals(me) && !me.equals("root")) {
-                throw refused(path + " belongs to " + owner + ": replacing it would change that", "sudo -u " + owner + " …the same command…");
+                throw refused(path + " belongs to " + owner + ": replacing it would change that", "sudo -u " + owner
+                        + " …the same command…");
             } else if (POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1) {
                 throw refused(path + " is a hard link: the file's other names would keep the old key",
                         "find / -xdev -samefile " + Text.word(path.toString()) + "   # then make it a symbolic link");
@@ -104,9 +113,10 @@ record DotenvFile(Path path, String variable) implements Stores.Store {
             discard(ours, half);
             // Nobody else can look into the folder while the copy has not yet all that protects it.
             Files.createDirectory(ours, POSIX ? new FileAttribute<?>[] {
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"))} : new FileAttribute<?>[0]);
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"))}
+                        : new FileAttribute<?>[0]);
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
-            fill(half, text.substring(0, assignment.begin) + key.reveal() + text.substring(assignment.end));
+            fill(half, text.substring(0, assignment.begin) + hand.apply(key).reveal() + text.substring(assignment.end));
             if (!attributes(tool, file).equals(attributes(tool, half))) {
                 throw refused(path + " has an owner, access list or attributes that a new file would not have",
                         "ls -l " + Text.word(path.toString()) + "   # or write it by --to 'exec:…'");
@@ -130,7 +140,8 @@ record DotenvFile(Path path, String variable) implements Stores.Store {
     }
 
     private static void fill(Path half, String text) throws IOException {
-        try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
+        try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE,
+                StandardOpenOption.TRUNCATE_EXISTING)) {
             ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.ISO_8859_1));
             while (bytes.hasRemaining()) {
                 channel.write(bytes);
@@ -139,7 +150,8 @@ record DotenvFile(Path path, String variable) implements Stores.Store {
         }
     }
 
-    // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @ for them.
+    // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @
+    // for them.
     private static Map<String, Object> attributes(Tool tool, Path file) throws IOException {
         Map<String, Object> all = new TreeMap<>();
         if (POSIX) {
@@ -192,7 +204,8 @@ record DotenvFile(Path path, String variable) implements Stores.Store {
 
     private Assignment assignment(String text) throws Trouble {
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
-                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
+                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
+                        .matcher(text);
         if (!line.find()) {
             throw refused(path + " sets no " + variable, "echo " + variable + "= >> " + Text.word(path.toString()));
         }

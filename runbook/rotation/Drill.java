@@ -7,18 +7,20 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.UnaryOperator;
 import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.Rotation.Trouble;
-import runbook.rotation.Stores.Held;
 import runbook.rotation.Stores.Store;
 import runbook.rotation.Stores.Target;
 import runbook.sandbox.Sandbox;
 
 /**
- * What a drill rotates: a dotenv file made for it, and the sandbox's application, which reads that file at each restart.
+ * What a drill rotates: a dotenv file made for it, and the sandbox's application, which reads that file at each
+ * restart.
  * A variant breaks one step, once, so that the way back can be watched.
  */
 public final class Drill implements AutoCloseable, Target {
@@ -29,13 +31,11 @@ public final class Drill implements AutoCloseable, Target {
     private final Sandbox sandbox;
     private final Path folder;
     private final DotenvFile file;
-    private final boolean garbling;
 
-    private Drill(Sandbox sandbox, Path folder, DotenvFile file, boolean garbling) {
+    private Drill(Sandbox sandbox, Path folder, DotenvFile file) {
         this.sandbox = sandbox;
         this.folder = folder;
         this.file = file;
-        this.garbling = garbling;
     }
 
     /**
@@ -47,22 +47,30 @@ public final class Drill implements AutoCloseable, Target {
      */
     public static Drill begin(Sandbox sandbox, String variant, Optional<Store> chosen) throws IOException {
         if (chosen.filter(store -> !(store instanceof DotenvFile file) || Files.exists(file.path())).isPresent()) {
-            throw new Problem("--to " + Text.safe(chosen.get().name(), 80) + ": a drill touches nothing of yours; leave --to away, or"
+            throw new Problem("--to " + Text.safe(chosen.get().name(), 80)
+                    + ": a drill touches nothing of yours; leave --to away, or"
                     + " give file:PATH#VAR with a file that does not exist yet");
         }
+        // A letter too much, once, as with a slip of the hand.
+        AtomicBoolean slips = new AtomicBoolean(variant.equals("read-back"));
+        UnaryOperator<Key> hand = key -> slips.getAndSet(false) ? Key.of(key.reveal() + "x") : key;
         Path folder = chosen.isPresent() ? null : Files.createTempDirectory("klaviyo-drill");
-        DotenvFile file = chosen.isPresent() ? (DotenvFile) chosen.get() : new DotenvFile(folder.resolve("app.env"), VARIABLE);
-        Files.createFile(file.path(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "=" + sandbox.appKey() + "\n");
+        DotenvFile file = new DotenvFile(chosen.map(store -> ((DotenvFile) store).path())
+                .orElseGet(() -> folder.resolve("app.env")),
+                chosen.map(store -> ((DotenvFile) store).variable()).orElse(VARIABLE), hand);
+        Files.createFile(file.path(),
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
+                + sandbox.appKey() + "\n");
         sandbox.appKeyFile(file.path(), file.variable());
         sandbox.failRestarts(variant.equals("restart") ? 1 : 0);
         sandbox.breakAfterRestarts(variant.equals("verify") ? 1 : 0);
-        return new Drill(sandbox, folder, file, variant.equals("read-back"));
+        return new Drill(sandbox, folder, file);
     }
 
     /** The drill's store. */
     public Store store() {
-        return garbling ? new Garbling(file) : file;
+        return file;
     }
 
     /** A new key of the sandbox's account. */
@@ -104,52 +112,6 @@ public final class Drill implements AutoCloseable, Target {
     public void restart(Tool tool, Duration within) throws Trouble {
         if (!sandbox.restartApp()) {
             throw new Trouble(Trouble.Kind.UNKNOWN, "HTTP 500: the application did not start", "");
-        }
-    }
-
-    /** A store that keeps something else than it was given, once: a letter too much, as with a slip of the hand. */
-    private static final class Garbling implements Store {
-        private final DotenvFile file;
-        private boolean garbled;
-
-        Garbling(DotenvFile file) {
-            this.file = file;
-        }
-
-        @Override
-        public String name() {
-            return file.name();
-        }
-
-        @Override
-        public String reading() {
-            return file.reading();
-        }
-
-        @Override
-        public String writing() {
-            return file.writing();
-        }
-
-        @Override
-        public String route() {
-            return file.route();
-        }
-
-        @Override
-        public Held inspect(Tool tool) throws Trouble {
-            return file.inspect(tool);
-        }
-
-        @Override
-        public Held read(Tool tool) throws Trouble {
-            return file.read(tool);
-        }
-
-        @Override
-        public void write(Tool tool, Key key) throws Trouble {
-            file.write(tool, garbled ? key : Key.of(key.reveal() + "x"));
-            garbled = true;
         }
     }
 }

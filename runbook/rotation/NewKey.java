@@ -29,7 +29,8 @@ import runbook.rotation.Rotation.Done;
 import runbook.rotation.Rotation.Trouble;
 
 /**
- * Whether a new key is fit to be shipped, and what Klaviyo's API tells of keys: whose one is, what it may do, and (beta)
+ * Whether a new key is fit to be shipped, and what Klaviyo's API tells of keys: whose one is, what it may do, and
+ * (beta)
  * listing and disabling them. Nobody ships a staging key to production past this.
  */
 final class NewKey {
@@ -59,7 +60,8 @@ final class NewKey {
             Set<String> scopes = new TreeSet<>();
             resource.path("attributes").path("scopes").forEach(scope -> scopes.add(scope.asText()));
             String redacted = resource.path("attributes").path("redacted_key").asText();
-            return new Listed(resource.path("id").asText(), scopes, redacted.substring(Math.max(0, redacted.length() - ENDING)));
+            return new Listed(resource.path("id").asText(), scopes,
+                    redacted.substring(Math.max(0, redacted.length() - ENDING)));
         }
     }
 
@@ -72,14 +74,17 @@ final class NewKey {
 
     // ---- what Klaviyo tells
 
-    /** Whether a key authenticates, and whose it is. A 403 with Klaviyo's own error proves a key as well as a 200 does. */
+    /**
+     * Whether a key authenticates, and whose it is. A 403 with Klaviyo's own error proves a key as well as a 200 does.
+     */
     Standing standing(Key key) {
         Answer answer = ask(key, "GET", Endpoint.ACCOUNTS.target(), settings.revision(), null);
         Optional<Account> site = key.site().map(id -> new Account(id, "", false));
         return switch (Symptom.of(answer)) {
             case NONE -> {
                 Optional<Account> account = Auth.account((Reply) answer);
-                yield new Standing(State.VALID, account.or(() -> site), account.map(Account::toString).orElse("authenticated"));
+                yield new Standing(State.VALID, account.or(() -> site), account.map(Account::toString)
+                        .orElse("authenticated"));
             }
             case FORBIDDEN -> new Standing(State.VALID, site, "valid, though without accounts:read");
             case UNAUTHORIZED -> new Standing(State.INVALID, Optional.empty(), Symptom.describe(answer));
@@ -87,7 +92,10 @@ final class NewKey {
         };
     }
 
-    /** The listed key that can only be this one; empty when {@code reader} may not list keys, or none or several end like it. */
+    /**
+     * The listed key that can only be this one; empty when {@code reader} may not list keys, or none or several end
+     * like it.
+     */
     Optional<Listed> listed(Key reader, Key key) {
         return list(reader).flatMap(keys -> matching(keys, key));
     }
@@ -103,7 +111,8 @@ final class NewKey {
     }
 
     private static Optional<Listed> matching(List<Listed> listed, Key key) {
-        List<Listed> alike = listed.stream().filter(one -> one.ending.length() == ENDING && key.reveal().endsWith(one.ending)).toList();
+        List<Listed> alike = listed.stream().filter(one -> one.ending.length() == ENDING && key.reveal()
+                .endsWith(one.ending)).toList();
         return alike.size() == 1 ? Optional.of(alike.get(0)) : Optional.empty();
     }
 
@@ -113,8 +122,10 @@ final class NewKey {
      * @throws Trouble of the kind REFUSED when Klaviyo refused, UNKNOWN when nobody knows
      */
     void enabled(Key with, String id, boolean enabled) throws Trouble {
-        var document = Map.of("data", Map.of("type", "api-key", "id", id, "attributes", Map.of("status", enabled ? "active" : "disabled")));
-        Answer answer = ask(with, "PATCH", KEYS + "/" + id, BETA, Json.line(Json.of(document)).getBytes(StandardCharsets.UTF_8));
+        var document = Map.of("data", Map.of("type", "api-key", "id", id, "attributes",
+                Map.of("status", enabled ? "active" : "disabled")));
+        Answer answer = ask(with, "PATCH", KEYS + "/" + id, BETA, Json.line(Json.of(document))
+                .getBytes(StandardCharsets.UTF_8));
         if (!(answer instanceof Reply reply) || reply.status() != 200) {
             boolean refused = answer instanceof Reply reply && reply.status() / 100 == 4;
             throw new Trouble(refused ? Trouble.Kind.REFUSED : Trouble.Kind.UNKNOWN,
@@ -142,17 +153,23 @@ final class NewKey {
         return new Trouble(Trouble.Kind.REFUSED, what, mend);
     }
 
-    /** Its form. What is tested is what is stored, byte for byte: a value that would have to be cleaned first is refused. */
+    /**
+     * Its form. What is tested is what is stored, byte for byte: a value that would have to be cleaned first is
+     * refused.
+     */
     Done form(Key fresh, Optional<Key> replaced) throws Trouble {
         if (fresh.token()) {
-            throw unfit("the new key is an OAuth access token, which expires within the hour: no store should hold one", ANOTHER);
+            throw unfit("the new key is an OAuth access token, which expires within the hour: no store should"
+                    + " hold one", ANOTHER);
         } else if (!fresh.faults().isEmpty() || !fresh.cleaned().reveal().equals(fresh.reveal())) {
-            throw unfit("the new key is unfit: " + fresh.faults().stream().findFirst().orElse("it has more in it than a key"),
+            throw unfit("the new key is unfit: " + fresh.faults().stream().findFirst()
+                    .orElse("it has more in it than a key"),
                     "copy it again from Klaviyo, only the part that starts with pk_");
         } else if (replaced.filter(fresh::equals).isPresent()) {
             throw unfit("the new key is the old one", "make a new one in Klaviyo, Settings > API keys");
         }
-        return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe() + ": no form known to this toolkit");
+        return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe()
+                + ": no form known to this toolkit");
     }
 
     /** Whether it authenticates. */
@@ -161,7 +178,8 @@ final class NewKey {
         if (standing.state == State.INVALID) {
             throw unfit("Klaviyo refuses the new key: " + standing.words, ANOTHER);
         } else if (!standing.valid()) {
-            throw unfit("the new key could not be tested: " + standing.words, "run triage, and this again once Klaviyo answers");
+            throw unfit("the new key could not be tested: " + standing.words,
+                    "run triage, and this again once Klaviyo answers");
         }
         return standing;
     }
@@ -174,7 +192,8 @@ final class NewKey {
      */
     Done account(Optional<Account> own, Optional<String> wanted, Predicate<Account> confirm) throws Trouble {
         if (own.isEmpty()) {
-            throw unfit("nothing tells which account the new key belongs to", "make a key that has accounts:read as well");
+            throw unfit("nothing tells which account the new key belongs to",
+                    "make a key that has accounts:read as well");
         } else if (wanted.isPresent() && !wanted.get().equals(own.get().id())) {
             throw unfit("the new key belongs to account " + own.get().id() + ", not to " + wanted.get(),
                     "make the key while logged in to account " + wanted.get());
@@ -197,14 +216,16 @@ final class NewKey {
         Set<String> needed = !asked.isEmpty() ? asked : listed.flatMap(keys -> old.flatMap(key -> matching(keys, key)))
                 .map(Listed::scopes).orElseGet(() -> shown(alive));
         if (needed.isEmpty()) {
-            return Done.warn("not compared: neither key may list keys (credentials:read); --needs events:write,… tests what the"
+            return Done.warn("not compared: neither key may list keys (credentials:read); --needs"
+                    + " events:write,… tests what the"
                     + " application needs");
         }
         Optional<Set<String>> has = listed.flatMap(keys -> matching(keys, fresh)).map(Listed::scopes);
         Set<String> missing = new TreeSet<>();
         Set<String> untold = new TreeSet<>();
         for (String scope : needed) {
-            Symptom symptom = has.isEmpty() ? probe(fresh, scope) : has.get().contains(scope) ? Symptom.NONE : Symptom.FORBIDDEN;
+            Symptom symptom = has.isEmpty() ? probe(fresh, scope) : has.get().contains(scope) ? Symptom.NONE
+                    : Symptom.FORBIDDEN;
             if (symptom == Symptom.FORBIDDEN) {
                 missing.add(scope);
             } else if (symptom != Symptom.NONE && symptom != Symptom.INVALID) {
@@ -212,36 +233,48 @@ final class NewKey {
             }
         }
         if (!missing.isEmpty()) {
-            throw unfit("the new key lacks " + String.join(", ", missing), ANOTHER + ": scopes cannot be added to a key that exists");
+            throw unfit("the new key lacks " + String.join(", ", missing), ANOTHER
+                    + ": scopes cannot be added to a key that exists");
         }
         String fine = needed.stream().filter(scope -> !untold.contains(scope)).collect(Collectors.joining(", "));
-        String more = has.stream().flatMap(Set::stream).filter(scope -> !needed.contains(scope)).sorted().collect(Collectors.joining(", "));
-        return untold.isEmpty() ? Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine + (more.isEmpty() ? "" : "; and more than that: " + more))
-                : Done.warn("could not be probed: " + String.join(", ", untold) + (fine.isEmpty() ? "" : "; fine: " + fine));
+        String more = has.stream().flatMap(Set::stream).filter(scope -> !needed.contains(scope)).sorted()
+                .collect(Collectors.joining(", "));
+        return untold.isEmpty() ? Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine
+                + (more.isEmpty() ? "" : "; and more than that: " + more))
+                : Done.warn("could not be probed: " + String.join(", ", untold)
+                        + (fine.isEmpty() ? "" : "; fine: " + fine));
     }
 
     // What the old key can be seen to read: the least that the new one has to read as well.
     private Set<String> shown(Optional<Key> alive) {
-        return alive.isEmpty() ? Set.of() : Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream()).map(Endpoint::scope)
-                .filter(scope -> probe(alive.get(), scope) == Symptom.NONE).collect(Collectors.toCollection(TreeSet::new));
+        return alive.isEmpty() ? Set.of() : Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream())
+                .map(Endpoint::scope)
+                .filter(scope -> probe(alive.get(), scope) == Symptom.NONE)
+                        .collect(Collectors.toCollection(TreeSet::new));
     }
 
-    /** Where a scope can be probed that is not simply called like its path (Klaviyo's API reference, revision 2026-07-15). */
+    /**
+     * Where a scope can be probed that is not simply called like its path (Klaviyo's API reference, revision
+     * 2026-07-15).
+     */
     private static final Map<String, String> PATHS = Map.of("catalogs", "/api/catalog-items", "credentials", KEYS,
             "subscriptions", "/api/profile-subscription-bulk-create-jobs");
-    private static final Set<String> PROBED = Set.of("accounts:read", "profiles:read", "lists:read", "metrics:read", "events:read",
-            "webhooks:read", "credentials:read", "flows:read", "segments:read", "templates:read", "tags:read", "images:read", "forms:read",
-            "coupons:read", "campaigns:read", "catalogs:read", "events:write", "profiles:write", "lists:write", "segments:write",
-            "templates:write", "tags:write", "coupons:write", "campaigns:write", "catalogs:write", "subscriptions:write");
+    private static final Set<String> READS = Set.of("accounts", "profiles", "lists", "metrics", "events", "webhooks",
+            "credentials", "flows", "segments", "templates", "tags", "images", "forms", "coupons", "campaigns",
+                    "catalogs");
+    private static final Set<String> WRITES = Set.of("events", "profiles", "lists", "segments", "templates", "tags",
+            "coupons",
+            "campaigns", "catalogs", "subscriptions");
 
-    // 403 says no; an answer, or a complaint about the request itself, says yes. A write is probed with an empty document, which
-    // Klaviyo has to refuse with 400: it can change nothing.
+    // 403 says no; an answer, or a complaint about the request itself, says yes. A write is probed with an empty
+    // document,
+    // which Klaviyo has to refuse with 400: it can change nothing.
     private Symptom probe(Key key, String scope) {
-        if (!PROBED.contains(scope)) {
-            return Symptom.GARBLED;
-        }
         String name = scope.replaceFirst(":.*", "");
         boolean write = scope.endsWith(":write");
+        if (!(write ? WRITES : READS).contains(name)) {
+            return Symptom.GARBLED;
+        }
         String target = Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream())
                 .filter(endpoint -> endpoint.scope().equals(scope)).map(Endpoint::target).findFirst()
                 .orElse(PATHS.getOrDefault(name, "/api/" + name));

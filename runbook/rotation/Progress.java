@@ -26,8 +26,10 @@ import runbook.rotation.Stores.Held;
 import runbook.rotation.Stores.Store;
 
 /**
- * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill can go on.
- * It is written before and after everything that changes something, and holds nothing secret. Commands are never taken from
+ * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill
+ * can go on.
+ * It is written before and after everything that changes something, and holds nothing secret. Commands are never
+ * taken from
  * it: a run that goes on is given its stores anew.
  */
 public final class Progress {
@@ -81,7 +83,8 @@ public final class Progress {
     /** A new rotation's. */
     static Progress begin(Incident incident, AppWatch.State app) {
         return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED)
-                .put("startedAt", Instant.now().toString()).put("app", app.health().name()).put("appKey", app.fingerprint().orElse(""))
+                .put("startedAt", Instant.now().toString()).put("app", app.health().name())
+                        .put("appKey", app.fingerprint().orElse(""))
                 .put("restarting", false));
     }
 
@@ -157,7 +160,8 @@ public final class Progress {
 
     /** A key as its kind and fingerprint; nulls for none. */
     static JsonNode key(Optional<Key> key) {
-        return Json.object().put("kind", key.map(Key::kind).orElse(null)).put("fingerprint", key.map(Key::fingerprint).orElse(null));
+        return Json.object().put("kind", key.map(Key::kind).orElse(null)).put("fingerprint", key.map(Key::fingerprint)
+                .orElse(null));
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
@@ -170,7 +174,8 @@ public final class Progress {
         try {
             write();
         } catch (IOException e) {
-            throw new Trouble(Trouble.Kind.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e), "df -h " + incident);
+            throw new Trouble(Trouble.Kind.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e),
+                    "df -h " + incident);
         }
     }
 
@@ -196,7 +201,8 @@ public final class Progress {
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
     void awaitChild(Duration patience) {
         JsonNode noted = root.path("child");
-        ProcessHandle.of(noted.path("pid").asLong(-1)).filter(child -> started(child).equals(noted.path("started").asText()))
+        ProcessHandle.of(noted.path("pid").asLong(-1)).filter(child -> started(child)
+                .equals(noted.path("started").asText()))
                 .ifPresent(child -> {
                     try {
                         child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
@@ -214,7 +220,8 @@ public final class Progress {
     }
 
     /**
-     * At most one rotation at a time on one incident, and on one store of this machine. The locks are the operating system's:
+     * At most one rotation at a time on one incident, and on one store of this machine. The locks are the operating
+     * system's:
      * they end with the process, however that ends, so a run after {@code kill -9} is never locked out.
      */
     public static final class Locks implements AutoCloseable {
@@ -244,7 +251,8 @@ public final class Progress {
         /** Where the lock of a store is: in the user's state folder, by what the store is. */
         public static Path of(Cli.Host host, Store store) {
             Path state = host.env("XDG_STATE_HOME").map(host::path).orElse(host.home().resolve(".local/state"));
-            return state.resolve("klaviyo-runbook").resolve("rotate-key-" + Key.of(store.identity()).fingerprint() + ".lock");
+            return state.resolve("klaviyo-runbook").resolve("rotate-key-" + Key.of(store.identity()).fingerprint()
+                    + ".lock");
         }
 
         @Override

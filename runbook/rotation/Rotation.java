@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -38,21 +39,26 @@ import runbook.rotation.Stores.Target;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
- * {@link #preflight}, {@link #test} and {@link #change}, and {@link #rollBack} when the last one throws; before it nothing has
- * changed. Old values stay in memory only: after a kill they come from the store's own history, from another store or from
- * the responder's key, and where none has it, the way is forward. A store is written only while it holds what this rotation
+ * {@link #preflight}, {@link #test} and {@link #change}, and {@link #rollBack} when the last one throws; before it
+ * nothing has
+ * changed. Old values stay in memory only: after a kill they come from the store's own history, from another store or
+ * from
+ * the responder's key, and where none has it, the way is forward. A store is written only while it holds what this
+ * rotation
  * last saw there.
  */
 public final class Rotation implements AutoCloseable {
     private static final int TRIES = 3;
-    // How fast a disabled key stops is not documented: it is asked until it does, within accounts' 15 requests a minute.
+    // How fast a disabled key stops is not documented: it is asked until it does, within accounts' 15 requests a
+    // minute.
     private static final Duration DYING = Duration.ofSeconds(60);
     private static final Duration BETWEEN = Duration.ofSeconds(4);
 
     /**
      * What a rotation is asked to do.
      *
-     * @param settings   where Klaviyo and our application are, and the responder's key, which counts as the old one where a
+     * @param settings   where Klaviyo and our application are, and the responder's key, which counts as the old one
+     *                   where a
      *                   store cannot be read
      * @param stores     where the key is kept, in the order of writing
      * @param targets    what to restart, in order
@@ -65,7 +71,8 @@ public final class Rotation implements AutoCloseable {
      * @param disableOld whether to disable the old key at the end
      */
     public record Wishes(Settings settings, List<Store> stores, List<Target> targets, Optional<String> account,
-            Function<Key, Optional<String>> lastGood, Set<String> needs, Duration restart, Duration verify, Duration grace, boolean disableOld) { }
+            Function<Key, Optional<String>> lastGood, Set<String> needs, Duration restart, Duration verify,
+                    Duration grace, boolean disableOld) { }
 
     /** How an action ends; planned is one that a dry run only shows. */
     public enum Outcome { OK, WARN, FAILED, SKIPPED, PLANNED }
@@ -73,7 +80,8 @@ public final class Rotation implements AutoCloseable {
     /**
      * One action, for people and machines alike; nothing secret in it.
      *
-     * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart}, {@code verify},
+     * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart}, {@code
+     *                verify},
      *                {@code disable-old} or {@code roll-back}
      * @param place   what it was about: a store, a restart target, {@code app}, {@code new key}, …
      * @param millis  how long it took
@@ -81,10 +89,12 @@ public final class Rotation implements AutoCloseable {
      * @param detail  what it found, in one line
      * @param mend    after a failure, the commands that mend it, one a line; may be empty
      */
-    public record Step(String name, String place, Outcome outcome, long millis, String command, String detail, String mend) {
+    public record Step(String name, String place, Outcome outcome, long millis, String command, String detail,
+            String mend) {
         /** The step as in {@code rotate-key --json}. */
         public JsonNode json() {
-            return Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT)).put("millis", millis)
+            return Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
+                    .put("millis", millis)
                     .put("command", command).put("detail", line());
         }
 
@@ -93,7 +103,10 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
-    /** Something that a person has to do because this toolkit could not: what, and a command to paste, which may be empty. */
+    /**
+     * Something that a person has to do because this toolkit could not: what, and a command to paste, which may be
+     * empty.
+     */
     public record HandStep(String text, String command) { }
 
     /** Is told how a rotation goes on, as it does. */
@@ -110,7 +123,9 @@ public final class Rotation implements AutoCloseable {
 
     /** Why something cannot be done: one line that is safe to print, and the commands that mend it, one a line. */
     public static final class Trouble extends Exception {
-        /** The tool is not there; it was refused, so that nothing changed if the store says the same; or nobody knows. */
+        /**
+         * The tool is not there; it was refused, so that nothing changed if the store says the same; or nobody knows.
+         */
         enum Kind { MISSING, REFUSED, UNKNOWN }
 
         private final Kind kind;
@@ -196,13 +211,16 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
-    private void note(String name, String place, Outcome outcome, long start, String command, String detail, String mend) {
-        Step step = new Step(name, Text.safe(place, 120), outcome, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
+    private void note(String name, String place, Outcome outcome, long start, String command, String detail,
+            String mend) {
+        Step step = new Step(name, Text.safe(place, 120), outcome,
+                TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start),
                 tool.concealed(command), Text.safe(tool.concealed(detail), 500), tool.concealed(mend));
         steps.add(step);
         listener.ended(step);
         journal(Event.ROTATION_STEP, name + " " + step.line(), Map.of("name", name, "place", step.place,
-                "outcome", outcome.name().toLowerCase(Locale.ROOT), "millis", step.millis, "command", step.command, "detail", step.detail));
+                "outcome", outcome.name().toLowerCase(Locale.ROOT), "millis", step.millis, "command", step.command,
+                        "detail", step.detail));
     }
 
     // A journal that cannot be written costs its entry, never the rotation.
@@ -235,7 +253,8 @@ public final class Rotation implements AutoCloseable {
         List<String> missing = new ArrayList<>(progress.get().touched());
         missing.removeAll(holdings.stream().map(Holding::name).toList());
         if (!missing.isEmpty()) {
-            throw new Trouble(Trouble.Kind.REFUSED, "the unfinished rotation in " + where + " is about other stores too: run it again with "
+            throw new Trouble(Trouble.Kind.REFUSED, "the unfinished rotation in " + where
+                    + " is about other stores too: run it again with "
                     + String.join(" ", missing.stream().map(name -> "--to " + Text.word(name)).toList()), "");
         }
         resumed = true;
@@ -271,7 +290,8 @@ public final class Rotation implements AutoCloseable {
     // ---- step 1
 
     /**
-     * Step 1: tools, access, what every store holds, how the application does, whose the old key is. Looks at everything
+     * Step 1: tools, access, what every store holds, how the application does, whose the old key is. Looks at
+     * everything
      * before it complains.
      *
      * @param person whether somebody can be asked whose account the new key's is
@@ -314,10 +334,12 @@ public final class Rotation implements AutoCloseable {
         if (holding.holdsOld()) {
             holding.old = Optional.of(held);
         }
-        String holds = "holds " + (holding.touched() ? holding.holdsOld() ? "the old key, " : "the new key, " : "") + held.describe()
+        String holds = "holds " + (holding.touched() ? holding.holdsOld() ? "the old key, " : "the new key, " : "")
+                + held.describe()
                 + holding.now.versionWords();
         return held.known() ? Done.ok(holds)
-                : Done.warn(holds + ", which is no private key" + held.faults().stream().map(fault -> ": " + fault).findFirst().orElse(""));
+                : Done.warn(holds + ", which is no private key" + held.faults().stream().map(fault -> ": " + fault)
+                        .findFirst().orElse(""));
     }
 
     private Done lookAtApp() {
@@ -341,18 +363,22 @@ public final class Rotation implements AutoCloseable {
                         : known.stream().filter(key -> key.fingerprint().equals(holding.before)).findFirst();
             }
             if (!holding.store.readable() && holding.old.isEmpty() && !resumed) {
-                throw new Trouble(Trouble.Kind.REFUSED, holding.name() + " cannot be read, so there would be no way back",
+                throw new Trouble(Trouble.Kind.REFUSED, holding.name()
+                        + " cannot be read, so there would be no way back",
                         "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
             }
         }
         oldStanding = old.map(keys::standing).orElse(Standing.UNASKED);
         String words = old.map(key -> key.describe() + (oldStanding.state() == NewKey.State.INVALID
-                ? "; it is dead: " + oldStanding.words() : "")).orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
+                ? "; it is dead: " + oldStanding.words() : ""))
+                        .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         if (account().isEmpty() && old.flatMap(Key::site).isEmpty()) {
             if (!person) {
-                throw new Trouble(Trouble.Kind.REFUSED, words + "; nothing tells which account it belongs to", NewKey.UNKNOWN_ACCOUNT);
+                throw new Trouble(Trouble.Kind.REFUSED, words + "; nothing tells which account it belongs to",
+                        NewKey.UNKNOWN_ACCOUNT);
             }
-            return Done.warn(words + "; nothing tells its account: once there is a new key, you will be asked whether its account is yours");
+            return Done.warn(words + "; nothing tells its account: once there is a new key, you will be asked"
+                    + " whether its account is yours");
         }
         return old.isPresent() ? Done.ok(words) : Done.warn(words);
     }
@@ -377,7 +403,10 @@ public final class Rotation implements AutoCloseable {
         return old.flatMap(key -> keys.listed(key, key)).map(key -> String.join(", ", key.scopes()));
     }
 
-    /** Step 2: the new key's form, whether it authenticates, whose it is, what it may do; {@code confirm} asks whose an account is. */
+    /**
+     * Step 2: the new key's form, whether it authenticates, whose it is, what it may do; {@code confirm} asks whose
+     * an account is.
+     */
     public void test(Key candidate, Predicate<Account> confirm) throws Trouble {
         tested = true;
         fresh = Optional.of(candidate);
@@ -397,7 +426,8 @@ public final class Rotation implements AutoCloseable {
         });
         run("test", "account", "", () -> {
             // The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
-            Optional<String> inside = candidate.site().equals(account.map(Account::id)) ? old.flatMap(Key::site) : Optional.empty();
+            Optional<String> inside = candidate.site().equals(account.map(Account::id)) ? old.flatMap(Key::site)
+                    : Optional.empty();
             Done done = keys.account(account, account().or(() -> inside), confirm);
             refuseForeignStores(candidate);
             return done;
@@ -410,10 +440,12 @@ public final class Rotation implements AutoCloseable {
         for (Holding holding : holdings) {
             if (holding.old.isPresent() && !holding.old.equals(old) && !holding.old.get().equals(candidate)) {
                 Standing standing = keys.standing(holding.old.get());
-                Optional<String> theirs = standing.account().map(Account::id).or(() -> candidate.site().equals(account.map(Account::id))
+                Optional<String> theirs = standing.account().map(Account::id)
+                        .or(() -> candidate.site().equals(account.map(Account::id))
                         ? holding.old.flatMap(Key::site) : Optional.empty());
                 if (theirs.isPresent() && !theirs.equals(account.map(Account::id))) {
-                    throw new Trouble(Trouble.Kind.REFUSED, holding.name() + " holds a key of another account, " + theirs.get(),
+                    throw new Trouble(Trouble.Kind.REFUSED, holding.name() + " holds a key of another account, "
+                            + theirs.get(),
                             "leave it out of --to");
                 }
             }
@@ -436,7 +468,9 @@ public final class Rotation implements AutoCloseable {
         return List.copyOf(planned);
     }
 
-    /** Steps 3 to 7: stores, reads back, restarts, verifies, sees to the old key, and looks at every store once more. */
+    /**
+     * Steps 3 to 7: stores, reads back, restarts, verifies, sees to the old key, and looks at every store once more.
+     */
     public void change() throws Trouble {
         begin();
         for (Holding holding : holdings) {
@@ -447,7 +481,8 @@ public final class Rotation implements AutoCloseable {
                     : "not compared: " + holding.store.note(), () -> readBack(holding));
         }
         restart();
-        String healthy = wishes.settings.target().app() == null ? "no --app-url: nobody looks at the application's health"
+        String healthy = wishes.settings.target().app() == null
+                ? "no --app-url: nobody looks at the application's health"
                 : "healthy within " + Durations.words(wishes.verify) + " by " + wishes.settings.target().app();
         act("verify", "app", "", healthy, () -> app.well(newPrint()));
         if (app.counts()) {
@@ -480,7 +515,8 @@ public final class Rotation implements AutoCloseable {
         }
         String memory = holding.old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory").orElse("");
         String undo = holding.version.isEmpty() ? "" : holding.store.undo(holding.version);
-        String back = !undo.isEmpty() ? (memory.isEmpty() ? "" : memory + "; ") + "after a crash from its version " + holding.version
+        String back = !undo.isEmpty() ? (memory.isEmpty() ? "" : memory + "; ") + "after a crash from its version "
+                + holding.version
                 : memory.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
                 : memory + "; after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward";
         return "the key travels " + holding.store.route() + "; way back: " + back
@@ -492,12 +528,17 @@ public final class Rotation implements AutoCloseable {
         if (holding.holdsOld()) {
             return true;
         } else if (!holding.store.readable()) {
-            return holding.touched() ? holding.wrote.isEmpty() || holding.now.version().equals(holding.wrote) : holding.version.isEmpty();
+            return holding.touched() ? holding.wrote.isEmpty() || holding.now.version().equals(holding.wrote)
+                    : holding.version.isEmpty();
         }
-        return holding.touched() && (holding.now.holds(holding.wrote) || holding.now.holds(newPrint()) || mangled(holding));
+        return holding.touched() && (holding.now.holds(holding.wrote) || holding.now.holds(newPrint())
+                || mangled(holding));
     }
 
-    /** Whether it holds the new key with something around it (a line end, quotes), or nothing: what a tool makes of half a write. */
+    /**
+     * Whether it holds the new key with something around it (a line end, quotes), or nothing: what a tool makes of
+     * half a write.
+     */
     private boolean mangled(Holding holding) {
         return holding.now.key().filter(held -> held.reveal().isEmpty()
                 || fresh.isPresent() && held.reveal().contains(fresh.get().reveal())).isPresent();
@@ -516,7 +557,8 @@ public final class Rotation implements AutoCloseable {
                 : "saw " + (readable ? "sha256 " + holding.before : "version " + holding.version) + " there";
         return new Trouble(Trouble.Kind.REFUSED, "holds " + holding.now + ", and this rotation " + last
                 + ": somebody else has set it meanwhile, and it stays", !resumed ? "" : incident.map(where ->
-                "rm " + Text.word(where.folder().resolve(Progress.FILE).toString()) + "   # once you know which key is right, then begin anew").orElse(""));
+                "rm " + Text.word(where.folder().resolve(Progress.FILE).toString())
+                        + "   # once you know which key is right, then begin anew").orElse(""));
     }
 
     private Held read(Holding holding) throws Trouble {
@@ -539,13 +581,15 @@ public final class Rotation implements AutoCloseable {
             if (seen && holding.now.holds(newPrint())) {
                 enter(holding, Progress.State.WRITTEN, newPrint());
                 return Done.warn("holds the new key, although the tool complained: " + e.getMessage());
-            } else if (first && (e.kind == Trouble.Kind.MISSING || e.kind == Trouble.Kind.REFUSED && seen && holding.holdsOld())) {
+            } else if (first && (e.kind == Trouble.Kind.MISSING || e.kind == Trouble.Kind.REFUSED && seen
+                    && holding.holdsOld())) {
                 enter(holding, Progress.State.UNTOUCHED, "");
             }
             throw e;
         }
         boolean versioned = !holding.store.readable() && seen(holding);
-        enter(holding, Progress.State.WRITTEN, versioned ? holding.now.version() : holding.store.readable() ? newPrint() : "");
+        enter(holding, Progress.State.WRITTEN, versioned ? holding.now.version() : holding.store.readable()
+                ? newPrint() : "");
         return Done.ok("stored");
     }
 
@@ -606,7 +650,8 @@ public final class Rotation implements AutoCloseable {
         target.restart(tool, wishes.restart);
         Optional<String> after = target.mark(tool);
         if (before.isPresent() && before.equals(after)) {
-            throw new Trouble(Trouble.Kind.UNKNOWN, "the tool says that it restarted, but nothing did (still " + after.get() + ")", "");
+            throw new Trouble(Trouble.Kind.UNKNOWN, "the tool says that it restarted, but nothing did (still "
+                    + after.get() + ")", "");
         }
         return Done.ok("restarted" + after.map(mark -> ", now " + mark).orElse(""));
     }
@@ -619,7 +664,8 @@ public final class Rotation implements AutoCloseable {
             if (standing.valid()) {
                 return Done.ok("still authenticates: " + standing.words());
             }
-        } while (standing.state() == NewKey.State.UNKNOWN && AppWatch.pause(AppWatch.INTERVAL) && deadline.nanos() > System.nanoTime());
+        } while (standing.state() == NewKey.State.UNKNOWN && AppWatch.pause(AppWatch.INTERVAL)
+                && deadline.nanos() > System.nanoTime());
         throw new Trouble(Trouble.Kind.UNKNOWN, "it does not authenticate any more: " + standing.words(), "");
     }
 
@@ -641,11 +687,14 @@ public final class Rotation implements AutoCloseable {
     private void retireOld() throws Trouble {
         Optional<Key> other = old.filter(key -> !fresh.equals(Optional.of(key)));
         boolean dead = oldStanding.state() == NewKey.State.INVALID;
-        String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace) + " after the application is well; enabled again if"
+        String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
+                + " after the application is well; enabled again if"
                 + " anything still uses it";
         if (planning || !wishes.disableOld || other.isEmpty() || dead) {
-            Done done = dead ? Done.skipped("dead already (" + oldStanding.words() + "): delete it in Klaviyo, Settings > API keys")
-                    : other.isEmpty() ? Done.skipped("which key was the old one is not known: delete it in Klaviyo, Settings > API keys")
+            Done done = dead ? Done.skipped("dead already (" + oldStanding.words()
+                    + "): delete it in Klaviyo, Settings > API keys")
+                    : other.isEmpty() ? Done.skipped("which key was the old one is not known: delete it in"
+                            + " Klaviyo, Settings > API keys")
                     : Done.skipped(byHand(Instant.now().plus(wishes.grace)));
             act("disable-old", other.map(key -> "sha256 " + key.fingerprint()).orElse("old key"), "",
                     wishes.disableOld ? plan : "stays enabled: delete it by hand afterwards", () -> done);
@@ -653,7 +702,8 @@ public final class Rotation implements AutoCloseable {
         }
         Optional<NewKey.Listed> listed = keys.listed(fresh.orElseThrow(), other.get());
         if (listed.isEmpty()) {
-            run("disable-old", "old key", "", () -> Done.warn("not disabled: the new key may not list keys (credentials:read), or several"
+            run("disable-old", "old key", "", () -> Done.warn("not disabled: the new key may not list keys"
+                    + " (credentials:read), or several"
                     + " end alike. " + byHand(Instant.now())));
             return;
         }
@@ -669,7 +719,8 @@ public final class Rotation implements AutoCloseable {
     }
 
     private String byHand(Instant when) {
-        return "Delete the old key" + old.map(key -> " (sha256 " + key.fingerprint() + ")").orElse("") + " in Klaviyo, Settings > API keys,"
+        return "Delete the old key" + old.map(key -> " (sha256 " + key.fingerprint() + ")").orElse("")
+                + " in Klaviyo, Settings > API keys,"
                 + " not before " + when.truncatedTo(ChronoUnit.MINUTES) + " and once nothing uses it any more";
     }
 
@@ -715,7 +766,8 @@ public final class Rotation implements AutoCloseable {
     /** Notes the good end. */
     public void finish() {
         end("rotated");
-        journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ").orElse("") + "sha256 " + newPrint(), data());
+        journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ").orElse("")
+                + "sha256 " + newPrint(), data());
         journal(Event.MITIGATED, "the application runs with a new key", data());
     }
 
@@ -733,7 +785,8 @@ public final class Rotation implements AutoCloseable {
     // ---- the way back
 
     /**
-     * Puts the old value back into every store that this rotation changed, last one first, restarts, and verifies. Where a store
+     * Puts the old value back into every store that this rotation changed, last one first, restarts, and verifies.
+     * Where a store
      * holds what somebody else set, or the old key stays disabled, nothing is put back.
      *
      * @param given the new key, where this run was given it, to enable the old one again
@@ -742,19 +795,22 @@ public final class Rotation implements AutoCloseable {
     public List<HandStep> rollBack(Optional<Key> given) {
         List<HandStep> byHand = new ArrayList<>();
         List<Holding> touched = new ArrayList<>(holdings.stream().filter(Holding::touched).toList());
-        java.util.Collections.reverse(touched);
+        Collections.reverse(touched);
         for (Holding holding : touched) {
             if (seen(holding) && !ours(holding)) {
                 attempt(holding.name(), holding.store.reading(), () -> {
                     throw stranger(holding);
-                }, byHand, new HandStep("find out who set " + holding.name() + " (" + holding.now + ", ours was sha256 " + newPrint()
+                }, byHand, new HandStep("find out who set " + holding.name() + " (" + holding.now
+                        + ", ours was sha256 " + newPrint()
                         + "): nothing was put back anywhere", ""));
             }
         }
         if (byHand.isEmpty() && progress.flatMap(Progress::disabled).isPresent()) {
             // To bring a dead key back would leave the application with none.
-            attempt("old key", "PATCH /api/api-keys/" + progress.get().disabled().get() + " status=active", () -> enable(given), byHand,
-                    new HandStep("something still uses the old key, which is disabled and could not be enabled again: do that in"
+            attempt("old key", "PATCH /api/api-keys/" + progress.get().disabled().get() + " status=active", () ->
+                    enable(given), byHand,
+                    new HandStep("something still uses the old key, which is disabled and could not be enabled"
+                            + " again: do that in"
                             + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile", ""));
         }
         if (byHand.isEmpty()) {
@@ -777,7 +833,8 @@ public final class Rotation implements AutoCloseable {
 
     private Done enable(Optional<Key> given) throws Trouble {
         Key with = fresh.or(this::rediscovered).or(() -> given).orElseThrow(() ->
-                new Trouble(Trouble.Kind.REFUSED, "the old key was disabled, and there is no new key at hand to enable it with", ""));
+                new Trouble(Trouble.Kind.REFUSED, "the old key was disabled, and there is no new key at hand to"
+                        + " enable it with", ""));
         keys.enabled(with, progress.orElseThrow().disabled().orElseThrow(), true);
         disabled(null);
         return Done.ok("enabled again: it was disabled by this rotation");
@@ -787,7 +844,8 @@ public final class Rotation implements AutoCloseable {
         for (Holding holding : touched) {
             String undo = holding.version.isEmpty() ? "" : holding.store.undo(holding.version);
             attempt(holding.name(), holding.store.writing(), () -> restore(holding), byHand, undo.isEmpty()
-                    ? new HandStep("put the old key" + (holding.before.isEmpty() ? "" : " (sha256 " + holding.before + ")") + " back into "
+                    ? new HandStep("put the old key" + (holding.before.isEmpty() ? "" : " (sha256 " + holding.before
+                            + ")") + " back into "
                             + holding.name(), holding.store.writing())
                     : new HandStep("put the old value of " + holding.name() + " back from its own history", undo));
         }
@@ -806,7 +864,8 @@ public final class Rotation implements AutoCloseable {
             Set<String> right = new TreeSet<>(old.map(key -> Set.of(key.fingerprint())).orElse(Set.of()));
             progress.map(one -> one.fingerprint("oldKey")).ifPresent(right::add);
             baseline.fingerprint().ifPresent(right::add);
-            attempt("app", "", () -> app.asBefore(baseline, right, !restarted || proven.size() == wishes.targets.size()), byHand,
+            attempt("app", "", () -> app.asBefore(baseline, right, !restarted
+                    || proven.size() == wishes.targets.size()), byHand,
                     new HandStep("look at the application: nothing shows that it is well with the old key"
                             + old.map(key -> ", sha256 " + key.fingerprint()).orElse(""), ""));
         }
@@ -832,13 +891,15 @@ public final class Rotation implements AutoCloseable {
                 return Done.ok("holds the old value again, sha256 " + key.fingerprint());
             }
         }
-        throw last != null ? last : new Trouble(Trouble.Kind.UNKNOWN, "does not give back the old value, but " + holding.now, "");
+        throw last != null ? last : new Trouble(Trouble.Kind.UNKNOWN, "does not give back the old value, but "
+                + holding.now, "");
     }
 
     private Key oldValue(Holding holding) throws Trouble {
         if (holding.old.isEmpty()) {
             // After a kill nobody has it in memory: its own history may.
-            holding.old = holding.store.recall(tool, holding.version).filter(key -> key.fingerprint().equals(holding.before));
+            holding.old = holding.store.recall(tool, holding.version).filter(key -> key.fingerprint()
+                    .equals(holding.before));
             holding.old.ifPresent(tool::conceal);
         }
         return holding.old.orElseThrow(() -> new Trouble(Trouble.Kind.REFUSED, "its old value, sha256 " + holding.before
@@ -867,7 +928,8 @@ public final class Rotation implements AutoCloseable {
 
     /** Keys, account and steps, those that were planned among them, as {@code rotate-key --json} shows them. */
     public JsonNode json(String outcome) {
-        ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome).put("account", account.map(Account::id).orElse(null));
+        ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome)
+                .put("account", account.map(Account::id).orElse(null));
         root.set("oldKey", Progress.key(old));
         root.set("newKey", Progress.key(fresh));
         List<Step> all = new ArrayList<>(steps);

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -35,7 +36,8 @@ import runbook.redact.Redactor;
 import runbook.rotation.Rotation.Trouble;
 
 /**
- * Secret stores and restart targets, as the rows of {@code stores.json} describe them and as somebody typed them. Every value
+ * Secret stores and restart targets, as the rows of {@code stores.json} describe them and as somebody typed them.
+ * Every value
  * travels by a tool's standard input, and comes back by its standard output into memory.
  */
 public final class Stores {
@@ -44,6 +46,8 @@ public final class Stores {
     /** Words in brackets: left away where a part in them was not given. */
     private static final Pattern OPTIONAL = Pattern.compile("\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
     private static final String WORD = "[A-Za-z0-9_][A-Za-z0-9_.-]*";
+    /** Knows how a command is written, and runs none. */
+    private static final Tool NO_TOOL = new Tool(Map.of(), Path.of(""), Duration.ZERO, "");
     private static final String DOTENV = "file:PATH#VAR";
     /** A comma, and what begins like another address. */
     private static final String NEXT = "\\s*,\\s*(?=[a-z0-9-]+:\\S)";
@@ -63,13 +67,19 @@ public final class Stores {
         return new Stores(templates.table("stores.json", Row.class));
     }
 
-    /** How a tool's answer is read: JSON with the value as it is, or in base64; or the value itself, less its line end. */
+    /**
+     * How a tool's answer is read: JSON with the value as it is, or in base64; or the value itself, less its line end.
+     */
     public enum Decode { PLAIN, BASE64, TEXT }
 
-    /** What has to be (or must not be) so: {@code is} found in what {@code run} prints, or else at a place in the answer of {@code read}. */
+    /**
+     * What has to be (or must not be) so: {@code is} found in what {@code run} prints, or else at a place in the
+     * answer of {@code read}.
+     */
     public record Check(Optional<String> run, Optional<String> at, Pattern is, String means, List<String> action) {
         Stream<String> texts() {
-            return Stream.concat(Stream.of(run, at).flatMap(Optional::stream), Stream.concat(Stream.of(means), action.stream()));
+            return Stream.concat(Stream.of(run, at).flatMap(Optional::stream),
+                    Stream.concat(Stream.of(means), action.stream()));
         }
     }
 
@@ -82,8 +92,10 @@ public final class Stores {
     }
 
     /**
-     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that was not given;
-     * a command that is one part alone is a line for the shell. A row with {@code restart} is a restart target, else a store.
+     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where it was
+     * not given;
+     * a command that is one part alone is a line for the shell. A row with {@code restart} is a restart target, else
+     * a store.
      *
      * @param address  how it is written; parts without a pattern in {@code parts} are plain names
      * @param read     prints what is there, JSON unless {@code decode} is {@code text}; none where nothing can be read
@@ -93,7 +105,8 @@ public final class Stores {
      * @param readAt   reads an earlier value by its {@code {version}}
      * @param write    stores what it reads from standard input; {@code {stdin}} where it wants a file's name
      * @param stdin    what it reads: the only place that has {@code {key}}, or {@code {key:base64}}
-     * @param restart  restarts and waits until it runs again; {@code {within}} is the time in seconds, {@code {now}} that of day
+     * @param restart  restarts and waits until it runs again; {@code {within}} is the time in seconds, {@code {now}}
+     *                 that of day
      * @param mark     where something stands that changes with each restart
      * @param need     what has to be so before anything changes
      * @param refuse   what must not be so
@@ -103,10 +116,13 @@ public final class Stores {
      * @param explain  the first that fits what the tool says counts
      * @param install  how to get the tool
      */
-    public record Row(String id, List<String> address, Map<String, Pattern> parts, Optional<String> read, Optional<String> value,
+    public record Row(String id, List<String> address, Map<String, Pattern> parts, Optional<String> read,
+            Optional<String> value,
             Optional<Decode> decode, Optional<String> inside, Optional<String> version, Optional<String> readAt,
-            Optional<String> write, Optional<JsonNode> stdin, List<String> restart, Optional<String> mark, List<Check> need,
-            List<Check> refuse, Optional<String> undo, Optional<String> show, Optional<String> note, List<Explanation> explain,
+            Optional<String> write, Optional<JsonNode> stdin, List<String> restart, Optional<String> mark,
+                    List<Check> need,
+            List<Check> refuse, Optional<String> undo, Optional<String> show, Optional<String> note,
+                    List<Explanation> explain,
             Optional<String> install) {
         /** Refuses a row that could show the key, or that names what its address does not have. */
         public Row {
@@ -116,22 +132,26 @@ public final class Stores {
             if (restart.isEmpty() && (write.isEmpty() || stdin.isEmpty() || !stdin.get().toString().contains("{key"))) {
                 throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
             }
-            List<String> parts1 = address.stream().flatMap(form -> names(form).stream()).toList();
+            List<String> known = address.stream().flatMap(form -> names(form).stream()).toList();
             Map<String, Stream<String>> texts = new TreeMap<>(Map.of("read", read.stream(), "value", value.stream(),
-                    "inside", inside.stream(), "version", version.stream(), "mark", mark.stream(), "show", show.stream(),
+                    "inside", inside.stream(), "version", version.stream(), "mark", mark.stream(), "show",
+                            show.stream(),
                     "need", need.stream().flatMap(Check::texts), "refuse", refuse.stream().flatMap(Check::texts)));
-            texts.put("explain", explain.stream().flatMap(one -> Stream.concat(Stream.of(one.means), one.action.stream())));
-            texts.forEach((field, some) -> some.forEach(text -> known(field, text, parts1)));
-            Stream.of(readAt, undo).flatMap(Optional::stream).forEach(text -> known("readAt or undo", text, parts1, "version"));
-            write.ifPresent(text -> known("write", text, parts1, "stdin"));
-            restart.forEach(text -> known("restart", text, parts1, "within", "now"));
-            stdin.ifPresent(node -> known("stdin", node.toString(), parts1, "key", "key:base64"));
+            texts.put("explain", explain.stream().flatMap(one -> Stream.concat(Stream.of(one.means),
+                    one.action.stream())));
+            texts.forEach((field, some) -> some.forEach(text -> known(field, text, known)));
+            Stream.of(readAt, undo).flatMap(Optional::stream).forEach(text ->
+                    known("readAt or undo", text, known, "version"));
+            write.ifPresent(text -> known("write", text, known, "stdin"));
+            restart.forEach(text -> known("restart", text, known, "within", "now"));
+            stdin.ifPresent(node -> known("stdin", node.toString(), known, "key", "key:base64"));
         }
 
         private static void known(String field, String text, Collection<String> parts, String... more) {
             for (String name : names(text)) {
                 if (name.startsWith("key") && !List.of(more).contains("key") && !parts.contains(name)) {
-                    throw new IllegalArgumentException(field + " has {" + name + "} in it: the key goes by stdin alone");
+                    throw new IllegalArgumentException(field + " has {" + name
+                            + "} in it: the key goes by stdin alone");
                 } else if (!parts.contains(name) && !List.of(more).contains(name)) {
                     throw new IllegalArgumentException(field + " has {" + name + "} in it, which the address does not");
                 }
@@ -162,7 +182,8 @@ public final class Stores {
             Matcher part = Pattern.compile("\\{(\\w+)}|[^{]+").matcher(optional);
             while (part.find()) {
                 Pattern own = part.group(1) == null ? null : parts.get(part.group(1));
-                pattern.append(part.group(1) == null ? Pattern.quote(part.group()).replace("\u0001", "\\E(?:\\Q").replace("\u0002", "\\E)?\\Q")
+                pattern.append(part.group(1) == null ? Pattern.quote(part.group()).replace("\u0001", "\\E(?:\\Q")
+                        .replace("\u0002", "\\E)?\\Q")
                         : "(?<" + part.group(1) + ">" + (own == null ? WORD : own.pattern()) + ")");
             }
             return pattern.toString();
@@ -189,7 +210,8 @@ public final class Stores {
 
         @Override
         public String toString() {
-            return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + held.fingerprint()).orElse("something")
+            return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + held.fingerprint())
+                    .orElse("something")
                     + versionWords();
         }
 
@@ -217,7 +239,10 @@ public final class Stores {
         /** How the value travels, for the plan. */
         String route();
 
-        /** What it holds, and all that would keep {@link #write} from working, as far as that can be known without writing. */
+        /**
+         * What it holds, and all that would keep {@link #write} from working, as far as that can be known without
+         * writing.
+         */
         Held inspect(Tool tool) throws Trouble;
 
         /** What it holds now. */
@@ -274,7 +299,8 @@ public final class Stores {
 
     /** What one option holds, which in a settings file may be several with a comma between them. */
     public static List<String> split(List<String> given) {
-        return given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one) : Stream.of(one.split(NEXT))).toList();
+        return given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one) : Stream.of(one.split(NEXT)))
+                .toList();
     }
 
     /**
@@ -300,7 +326,8 @@ public final class Stores {
 
     private static void refuseKey(String option, String typed) {
         if (!Key.mask(typed).equals(typed)) {
-            throw new Problem(option + " has a key in it, where every process list shows it: let the command read it from"
+            throw new Problem(option + " has a key in it, where every process list shows it: let the command"
+                    + " read it from"
                     + " standard input");
         }
     }
@@ -313,10 +340,12 @@ public final class Stores {
                 return new Place(row, typed, given.get());
             }
         }
-        List<String> usages = Stream.concat(some.stream().map(Row::usage), target ? Stream.of() : Stream.of(DOTENV)).toList();
+        List<String> usages = Stream.concat(some.stream().map(Row::usage), target ? Stream.of() : Stream.of(DOTENV))
+                .toList();
         String prefix = typed.substring(0, typed.indexOf(':') + 1);
         throw new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
-                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst().orElse(String.join(", ", usages)));
+                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst()
+                        .orElse(String.join(", ", usages)));
     }
 
     // ---- a row with its parts
@@ -333,9 +362,13 @@ public final class Stores {
         private String text(String template, UnaryOperator<String> form, Map<String, String> more) {
             Map<String, String> all = new HashMap<>(parts);
             all.putAll(more);
-            String chosen = OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
-                    Row.names(words.group(1)).stream().allMatch(all::containsKey) ? words.group(1) : ""));
-            return PART.matcher(chosen).replaceAll(part -> Matcher.quoteReplacement(form.apply(all.getOrDefault(part.group(1), ""))));
+            return PART.matcher(chosen(template, all)).replaceAll(part ->
+                    Matcher.quoteReplacement(form.apply(all.getOrDefault(part.group(1), ""))));
+        }
+
+        private static String chosen(String template, Map<String, String> given) {
+            return OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
+                    Row.names(words.group(1)).stream().allMatch(given::containsKey) ? words.group(1) : ""));
         }
 
         private String words(String template) {
@@ -355,14 +388,12 @@ public final class Stores {
                 return tool.shell(words(template));
             }
             // Split before the parts are put in: whatever is in them, they stay one word, and no option.
-            String chosen = OPTIONAL.matcher(template).replaceAll(words -> Matcher.quoteReplacement(
-                    Row.names(words.group(1)).stream().allMatch(parts::containsKey) ? words.group(1) : ""));
-            return Command.of(Tool.split("stores.json, " + row.id, chosen).words().stream()
+            return Command.of(Tool.split("stores.json, " + row.id, chosen(template, parts)).words().stream()
                     .map(word -> text(word, UnaryOperator.identity(), more)).toList());
         }
 
         private String shown(String template, Map<String, String> more) {
-            return command(new Tool(Map.of(), java.nio.file.Path.of(""), Duration.ZERO, ""), template, more).shown();
+            return command(NO_TOOL, template, more).shown();
         }
 
         private String output(Tool tool, Command command, String input) throws Trouble {
@@ -388,7 +419,8 @@ public final class Stores {
             String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
             // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
-            Trouble.Kind kind = output.exit() > 128 && output.exit() < 193 ? Trouble.Kind.UNKNOWN : Trouble.Kind.REFUSED;
+            Trouble.Kind kind = output.exit() > 128 && output.exit() < 193 ? Trouble.Kind.UNKNOWN
+                    : Trouble.Kind.REFUSED;
             for (Explanation one : row.explain) {
                 if (one.when.matcher(said).find()) {
                     throw new Trouble(kind, words(one.means) + " (" + program + ": " + quoted + ")", mends(one.action));
@@ -404,7 +436,8 @@ public final class Stores {
 
         private JsonNode answer(Tool tool, Command command) throws Trouble {
             String out = output(tool, command, "");
-            JsonNode json = row.decode.filter(Decode.TEXT::equals).isPresent() ? Json.of(out.strip()) : new Tool.Output(0, out, "").json();
+            JsonNode json = row.decode.filter(Decode.TEXT::equals).isPresent() ? Json.of(out.strip())
+                    : new Tool.Output(0, out, "").json();
             // Nothing at all is an answer too: a list without the name that was asked for.
             if (json.isMissingNode() && !out.isBlank()) {
                 throw garbled(command);
@@ -413,7 +446,8 @@ public final class Stores {
         }
 
         private static Trouble garbled(Command command) {
-            return new Trouble(Trouble.Kind.UNKNOWN, command.program() + " succeeded, but its answer is not what it should be",
+            return new Trouble(Trouble.Kind.UNKNOWN, command.program()
+                    + " succeeded, but its answer is not what it should be",
                     "look at it: " + command.shown());
         }
 
@@ -450,14 +484,17 @@ public final class Stores {
 
         @Override
         public String writing() {
-            String what = inside().isEmpty() ? row.stdin.orElseThrow().isTextual() ? "the key" : "JSON with the key in it"
+            String what = inside().isEmpty() ? row.stdin.orElseThrow().isTextual() ? "the key"
+                    : "JSON with the key in it"
                     : "the JSON secret with the key in it";
-            return shown(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin")) + "   # " + what + " on standard input";
+            return shown(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin")) + "   # " + what
+                    + " on standard input";
         }
 
         @Override
         public String route() {
-            return "by standard input of " + row.write.filter(write -> !write.startsWith("{")).map(write -> write.split(" ")[0])
+            return "by standard input of " + row.write.filter(write -> !write.startsWith("{"))
+                    .map(write -> write.split(" ")[0])
                     .orElse("that command");
         }
 
@@ -491,7 +528,8 @@ public final class Stores {
 
         private void present(Tool tool, String template) throws Trouble {
             try {
-                Optional<String> missing = template.matches("\\{\\w+}") ? tool.missingIn(words(template)) : Optional.empty();
+                Optional<String> missing = template.matches("\\{\\w+}") ? tool.missingIn(words(template))
+                        : Optional.empty();
                 if (missing.isPresent()) {
                     throw new Trouble(Trouble.Kind.MISSING, "exec: " + Text.safe(missing.get(), 80) + " is not there",
                             "install " + missing.get() + ", or put it on the PATH");
@@ -510,17 +548,20 @@ public final class Stores {
             Command command = command(tool, template, more);
             JsonNode answer = answer(tool, command);
             check(tool, answer, all);
-            String version = row.version.map(this::at).map(answer::at).map(node -> node.asText().replaceFirst(".*/", "")).orElse("");
+            String version = row.version.map(this::at).map(answer::at).map(node -> node.asText()
+                    .replaceFirst(".*/", "")).orElse("");
             if (row.value.isEmpty()) {
                 return new Held(Optional.empty(), version);
             }
             String value = decoded(answer.at(at(row.value.get())), command);
             Optional<String> inside = inside();
-            return Held.of(inside.isEmpty() ? value : value(value, inside.get()).orElseThrow(() -> noField(inside.get())), version);
+            return Held.of(inside.isEmpty() ? value : value(value, inside.get())
+                    .orElseThrow(() -> noField(inside.get())), version);
         }
 
         private Trouble noField(String field) {
-            return new Trouble(Trouble.Kind.REFUSED, name + ": the secret is no JSON document with a text field " + field,
+            return new Trouble(Trouble.Kind.REFUSED, name + ": the secret is no JSON document with a text field "
+                    + field,
                     pasted(row.show.orElse(row.read.orElse("")).replaceFirst("\\[ \\| jq.*", " | jq keys"), Map.of()));
         }
 
@@ -562,7 +603,8 @@ public final class Stores {
         private JsonNode filled(JsonNode node, Map<String, String> key) {
             if (node.isObject()) {
                 ObjectNode object = Json.object();
-                node.fields().forEachRemaining(field -> object.set(words(field.getKey()), filled(field.getValue(), key)));
+                node.fields().forEachRemaining(field -> object.set(words(field.getKey()),
+                        filled(field.getValue(), key)));
                 return object;
             }
             return node.isTextual() ? Json.of(text(node.asText(), UnaryOperator.identity(), key)) : node;
@@ -592,7 +634,8 @@ public final class Stores {
         }
 
         private static Map<String, String> times(Duration within) {
-            return Map.of("within", Long.toString(Math.max(1, within.toSeconds())), "now", Long.toString(Instant.now().getEpochSecond()));
+            return Map.of("within", Long.toString(Math.max(1, within.toSeconds())), "now",
+                    Long.toString(Instant.now().getEpochSecond()));
         }
 
         @Override
@@ -613,7 +656,8 @@ public final class Stores {
         @Override
         public Optional<String> mark(Tool tool) throws Trouble {
             return row.read.isEmpty() || row.mark.isEmpty() ? Optional.empty()
-                    : Optional.of(Text.safe(answer(tool, command(tool, row.read.get(), Map.of())).at(at(row.mark.get())).asText(), 60))
+                    : Optional.of(Text.safe(answer(tool, command(tool, row.read.get(), Map.of()))
+                            .at(at(row.mark.get())).asText(), 60))
                             .filter(mark -> !mark.isEmpty());
         }
 
