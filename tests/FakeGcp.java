@@ -44,7 +44,6 @@ final class FakeGcp implements AutoCloseable {
         try {
             Path token = Files.writeString(scratch.resolve("gcloud-token"), "ya29.test");
             return cli.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")
-                    .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN", server.url() + "/")
                     .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString())
                     .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString())
                     .env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
