@@ -1,5 +1,6 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
+//COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION Klaviyo is broken: tells what is broken, how bad it is, and what to do next
 //SOURCES runbook/ApiChecks.java
 //SOURCES runbook/Checks.java
@@ -42,7 +43,6 @@
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/scenarios.json
-//COMPILE_OPTIONS -XDstringConcat=inline
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 

@@ -1,5 +1,6 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //JAVA 17+
+//COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION Watches Klaviyo recover, and tells people the moment it has, not before
 //SOURCES runbook/ApiChecks.java
 //SOURCES runbook/Chart.java
