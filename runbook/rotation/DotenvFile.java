@@ -112,9 +112,7 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
             Assignment assignment = assignment(text);
             discard(ours, half);
             // Nobody else can look into the folder while the copy has not yet all that protects it.
-            Files.createDirectory(ours, POSIX ? new FileAttribute<?>[] {
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"))}
-                        : new FileAttribute<?>[0]);
+            Files.createDirectory(ours, mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
             fill(half, text.substring(0, assignment.begin) + hand.apply(key).reveal() + text.substring(assignment.end));
             if (!attributes(tool, file).equals(attributes(tool, half))) {
@@ -128,6 +126,12 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         } finally {
             discard(ours, half);
         }
+    }
+
+    /** These permissions for a new file or folder, where there are such. */
+    static FileAttribute<?>[] mode(String permissions) {
+        return POSIX ? new FileAttribute<?>[] {
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))} : new FileAttribute<?>[0];
     }
 
     private static void discard(Path ours, Path half) {

@@ -3,7 +3,6 @@ package runbook.rotation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;
@@ -58,8 +57,7 @@ public final class Drill implements AutoCloseable, Target {
         DotenvFile file = new DotenvFile(chosen.map(store -> ((DotenvFile) store).path())
                 .orElseGet(() -> folder.resolve("app.env")),
                 chosen.map(store -> ((DotenvFile) store).variable()).orElse(VARIABLE), hand);
-        Files.createFile(file.path(),
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        Files.createFile(file.path(), DotenvFile.mode("rw-------"));
         Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
                 + sandbox.appKey() + "\n");
         sandbox.appKeyFile(file.path(), file.variable());

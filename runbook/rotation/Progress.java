@@ -15,6 +15,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import runbook.Cli;
 import runbook.Incident;
@@ -235,7 +236,8 @@ public final class Progress {
          */
         public boolean take(Path file) throws IOException {
             Incident.at(file.toAbsolutePath().getParent()).create();
-            FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            FileChannel channel = FileChannel.open(file,
+                    Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), DotenvFile.mode("rw-------"));
             try {
                 if (channel.tryLock() != null) {
                     held.add(channel);
