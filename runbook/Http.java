@@ -4,9 +4,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
-import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.ProtocolException;
@@ -21,7 +21,6 @@ import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
-import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
@@ -42,10 +41,8 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
@@ -53,7 +50,6 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
-import java.util.zip.ZipException;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
@@ -76,9 +72,6 @@ public final class Http {
     /** The most that is read of one body, in bytes, before and after decompression. */
     public static final int LARGEST_BODY = 1 << 20;
     private static final int MOST_REDIRECTS = 5;
-    private static final Pattern TITLE = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>");
-    private static final Pattern LOGIN =
-            Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
 
     static {
         // The JDK sends no Basic credentials to a proxy for https unless this is emptied before it loads its client.
@@ -104,8 +97,11 @@ public final class Http {
      */
     public static Http of(Settings settings) {
         Settings.Target target = settings.target();
-        Stream.of(target.api(), target.status(), target.app(), target.webhook(), target.prometheus())
-                .filter(address -> address != null).forEach(address -> proxyFor(settings.proxies(), address));
+        for (URI address : new URI[] {target.api(), target.status(), target.app(), target.webhook(), target.prometheus()}) {
+            if (address != null) {
+                proxyFor(settings.proxies(), address);
+            }
+        }
         return new Http(settings, new Clients(settings.proxies(), settings.probing().timeout()));
     }
 
@@ -164,24 +160,19 @@ public final class Http {
                     || beginning.regionMatches(true, 0, "<html", 0, 5);
         }
 
-        /**
-         * Whether it is a page that asks for a login: of a network that wants one, or of another server than was meant.
-         */
-        public boolean loginPage() {
-            return html() && LOGIN.matcher(text()).find();
-        }
-
         /** What is wrong with a body that should have been JSON, in words. */
         public String notJson() {
-            Matcher title = TITLE.matcher(text());
-            String beginning = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\""
-                    : Text.safe(text(), 60);
-            return wrongForm() + (body.length == 0 ? "" : ": " + beginning);
+            Matcher title = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>").matcher(text());
+            String page = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\"" : Text.safe(text(), 60);
+            return wrongForm() + (body.length == 0 ? "" : ": " + page);
         }
 
         /** The same without the beginning of the body: {@code HTML where JSON should be}. */
         public String wrongForm() {
-            String form = loginPage() ? "a login page" : html() ? "HTML" : "no valid JSON";
+            // A page that asks for a login: of a network that wants one, or of another server than was meant.
+            Pattern login = Pattern.compile(
+                    "(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
+            String form = !html() ? "no valid JSON" : login.matcher(text()).find() ? "a login page" : "HTML";
             return (body.length == 0 ? "an empty body" : form) + " where JSON should be";
         }
     }
@@ -203,11 +194,6 @@ public final class Http {
         /** No connection came about at all: our network, a proxy or DNS rather than the service. */
         public boolean unreached() {
             return compareTo(PROXY) <= 0;
-        }
-
-        /** Whether the request may have got there: what was stopped before costs nothing of any quota. */
-        public boolean sent() {
-            return compareTo(BAD_REQUEST) > 0;
         }
 
         /** The certificate or the handshake was refused. */
@@ -268,14 +254,14 @@ public final class Http {
     /** One request, redirects not followed. {@code body} may be null. */
     public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
         long start = System.nanoTime();
-        BoundedBody received = new BoundedBody();
+        Body received = new Body();
         Optional<URI> proxy = Optional.empty();
-        CompletableFuture<HttpResponse<byte[]>> response = null;
+        CompletableFuture<HttpResponse<Void>> response = null;
         try {
             proxy = proxyFor(settings.proxies(), uri);
             HttpRequest request = request(method, uri, headers, body, proxy);
             response = clients.of(uri).sendAsync(request, received::begin);
-            return reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS), proxy, start);
+            return reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS), received, proxy, start);
         } catch (IllegalArgumentException e) {
             // The message would quote the header, and with it the key.
             return new Fault(Kind.BAD_REQUEST,
@@ -284,7 +270,7 @@ public final class Http {
             return new Fault(Kind.PROXY, e.getMessage(), 0);
         } catch (TimeoutException e) {
             response.cancel(true);
-            return late(received, deadline, since(start));
+            return received.late(deadline, since(start));
         } catch (ExecutionException e) {
             return fault(e.getCause(), uri, proxy, received, since(start));
         } catch (InterruptedException e) {
@@ -304,10 +290,9 @@ public final class Http {
         return request.build();
     }
 
-    private static Answer reply(HttpResponse<byte[]> response, Optional<URI> proxy, long start) {
+    private static Answer reply(HttpResponse<Void> response, Body received, Optional<URI> proxy, long start) {
         Map<String, List<String>> headers = new TreeMap<>();
         response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
-        String http = "HTTP " + response.statusCode();
         if (response.statusCode() == 407) {
             String mend = proxy.flatMap(Http::login).isPresent() ? ", and another than its address holds: "
                     : ": put user:password into its address, ";
@@ -316,14 +301,13 @@ public final class Http {
         }
         String encoding = headers.getOrDefault("content-encoding", List.of("identity")).get(0).toLowerCase(Locale.ROOT);
         try {
-            byte[] body = encoding.contains("gzip") ? unzip(response.body()) : response.body();
+            byte[] body = encoding.contains("gzip") ? unzip(received.bytes()) : received.bytes();
             return new Reply(response.uri(), response.statusCode(), headers, body, json(body), since(start));
-        } catch (TooLarge e) {
-            return new Fault(Kind.TOO_LARGE, http + " with a gzip body that expands beyond 1 MiB", since(start));
-        } catch (EOFException | ZipException e) {
-            return new Fault(Kind.BAD_ENCODING, http + " with a body that says gzip and is not", since(start));
         } catch (IOException e) {
-            return new Fault(Kind.BAD_ENCODING, http + " with an unreadable body", since(start));
+            boolean bomb = e instanceof TooLarge;
+            return new Fault(bomb ? Kind.TOO_LARGE : Kind.BAD_ENCODING, "HTTP " + response.statusCode()
+                    + (bomb ? " with a gzip body that expands beyond 1 MiB" : " with a body that says gzip and is not"),
+                    since(start));
         }
     }
 
@@ -407,7 +391,12 @@ public final class Http {
     }
 
     private static Optional<String> set(Map<String, String> environment, String... names) {
-        return Stream.of(names).filter(name -> !environment.getOrDefault(name, "").isBlank()).findFirst();
+        for (String name : names) {
+            if (!environment.getOrDefault(name, "").isBlank()) {
+                return Optional.of(name);
+            }
+        }
+        return Optional.empty();
     }
 
     private static boolean excluded(Map<String, String> environment, URI destination) {
@@ -441,78 +430,60 @@ public final class Http {
 
     // ---- faults
 
-    /** The fault of an answer that had not come, or not to its end, when time was up. */
-    private static Fault late(BoundedBody received, Duration deadline, long millis) {
-        // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
-        String within = " within " + Durations.words(Duration.ofMillis((deadline.toMillis() + 99) / 100 * 100));
-        return received.status == 0 ? new Fault(Kind.TIMEOUT, "no answer" + within, millis)
-                : new Fault(Kind.SLOW_BODY, "HTTP " + received.status + ", but its body did not end" + within + " ("
-                        + received.size() + " bytes came)", millis);
-    }
-
     /**
-     * Names what the JDK's client threw (tried on 17 and 25). Where it has no exception type of its own for a fault,
-     * its messages tell; they may quote the server, so they are made safe.
+     * How a fault of the JDK's client is known (tried on 17 and 25), the first that fits. Where the client has no
+     * exception type of its own for it, its messages tell.
+     *
+     * @param type    among the causes
+     * @param message a pattern to be found in the message
+     * @param says    {who} is the server or the proxy, {host} the server, {said} the client's message, made safe
      */
-    private Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, BoundedBody received, long millis) {
-        String message = String.valueOf(thrown.getMessage());
-        String said = Text.safe(message, 80);
-        String http = "HTTP " + received.status;
-        if (has(thrown, TooLarge.class)) {
-            return new Fault(Kind.TOO_LARGE, http + " with a body larger than 1 MiB", millis);
-        } else if (has(thrown, ProtocolException.class)) {
-            return message.contains("Header size too big") ? new Fault(Kind.TOO_LARGE, "headers without end", millis)
-                    : new Fault(Kind.MALFORMED, message.contains("Invalid header")
-                            ? "an answer with control characters in a header, which HTTP does not allow"
-                            : "an answer that is not valid HTTP: " + said, millis);
+    private record Sign(Class<? extends Throwable> type, String message, Kind kind, String says) {
+        static final List<Sign> ALL = List.of(
+                new Sign(TooLarge.class, "", Kind.TOO_LARGE, "HTTP {status} with a body larger than 1 MiB"),
+                new Sign(ProtocolException.class, "Header size too big", Kind.TOO_LARGE, "headers without end"),
+                new Sign(ProtocolException.class, "Invalid header", Kind.MALFORMED,
+                        "an answer with control characters in a header, which HTTP does not allow"),
+                new Sign(ProtocolException.class, "", Kind.MALFORMED, "an answer that is not valid HTTP: {said}"),
+                new Sign(UnresolvedAddressException.class, "", Kind.DNS, "DNS: no address for {who}"),
+                new Sign(UnknownHostException.class, "", Kind.DNS, "DNS: no address for {who}"),
+                // The client's time to connect spans the TLS handshake.
+                new Sign(HttpConnectTimeoutException.class, "", Kind.CONNECT_TIMEOUT,
+                        "no connection to {who}{tls} within the timeout"),
+                new Sign(SSLException.class, "", Kind.TLS, ""),
+                new Sign(IOException.class, "Tunnel failed|proxy", Kind.PROXY, "the proxy refused: {said}{proxy}"),
+                new Sign(IOException.class, "refused", Kind.REFUSED, "{who} refuses connections"),
+                // The client tries a refused connection again on the channel that it closed, and then says only that.
+                new Sign(ClosedChannelException.class, "^connect", Kind.REFUSED, "{who} refuses connections"),
+                new Sign(IOException.class, "^connect|unreachable|No route", Kind.UNREACHABLE,
+                        "{who} cannot be reached: {said}"),
+                new Sign(IOException.class, "chunk", Kind.MALFORMED, "HTTP {status} with a broken chunked body"),
+                new Sign(IOException.class, "^begun", Kind.RESET,
+                        "HTTP {status}, then the connection broke after {size} bytes of the body"),
+                new Sign(IOException.class, "received no bytes|reset|EOF|closed", Kind.RESET,
+                        "{host} closed the connection without an answer"),
+                new Sign(Throwable.class, "", Kind.MALFORMED, "no usable answer: {said}"));
+
+        boolean fits(Throwable thrown, String said) {
+            return has(thrown, type) && Pattern.compile(message).matcher(said).find();
         }
-        Optional<Fault> way = onTheWay(thrown, message, uri, proxy, millis);
-        if (way.isPresent()) {
-            return way.get();
-        } else if (message.contains("chunk")) {
-            return new Fault(Kind.MALFORMED, http + " with a broken chunked body", millis);
-        } else if (received.status != 0) {
-            String after = " after " + received.size() + " bytes of the body";
-            return new Fault(Kind.RESET, http + ", then the connection broke" + after, millis);
-        } else if (Stream.of("received no bytes", "reset", "EOF", "closed").anyMatch(message::contains)) {
-            String host = Text.safe(uri.getHost(), 80);
-            return new Fault(Kind.RESET, host + " closed the connection without an answer", millis);
-        }
-        return new Fault(Kind.MALFORMED, "no usable answer: " + said, millis);
     }
 
-    /** What kept a connection from coming about, the proxy's doing told as the proxy's. */
-    private Optional<Fault> onTheWay(Throwable thrown, String message, URI uri, Optional<URI> proxy, long millis) {
-        String who = proxy.map(through -> "the proxy " + hostPort(through)).orElse(Text.safe(uri.getHost(), 80));
-        String said = Text.safe(message, 60);
-        boolean secure = "https".equalsIgnoreCase(uri.getScheme());
-        Kind kind;
-        String words;
-        if (has(thrown, UnresolvedAddressException.class) || has(thrown, UnknownHostException.class)) {
-            kind = Kind.DNS;
-            words = "DNS: no address for " + who;
-        } else if (has(thrown, HttpConnectTimeoutException.class)) {
-            // The client's time to connect spans the TLS handshake.
-            kind = Kind.CONNECT_TIMEOUT;
-            words = "no connection to " + who + (secure ? ", or no TLS handshake," : "") + " within the timeout";
-        } else if (has(thrown, SSLException.class)) {
-            return Optional.of(tlsFault(thrown, clients.shown.getOrDefault(uri.getHost(), List.of()), millis));
-        } else if (message.contains("Tunnel failed") || message.contains("proxy")) {
-            kind = Kind.PROXY;
-            words = "the proxy refused: " + said + proxy.map(through -> " (" + hostPort(through) + ")").orElse("");
-        } else if (message.contains("refused")
-                || has(thrown, ConnectException.class) && has(thrown, ClosedChannelException.class)) {
-            // The client tries a refused connection again on the channel that it closed, and then says only that.
-            kind = Kind.REFUSED;
-            words = who + " refuses connections";
-        } else if (thrown instanceof ConnectException || message.contains("unreachable")
-                || message.contains("No route")) {
-            kind = Kind.UNREACHABLE;
-            words = who + " cannot be reached: " + said;
-        } else {
-            return Optional.empty();
+    private Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, Body received, long millis) {
+        String message = String.valueOf(thrown.getMessage());
+        // A failure to connect and one after the answer began are told apart by the first word.
+        String when = has(thrown, ConnectException.class) ? "connect " : received.status != 0 ? "begun " : "";
+        Sign sign = Sign.ALL.stream().filter(one -> one.fits(thrown, when + message)).findFirst().orElseThrow();
+        if (sign.kind == Kind.TLS) {
+            return tlsFault(thrown, clients.shown.getOrDefault(uri.getHost(), List.of()), millis);
         }
-        return Optional.of(new Fault(proxy.isPresent() ? Kind.PROXY : kind, words, millis));
+        String host = Text.safe(uri.getHost(), 80);
+        String words = sign.says.replace("{who}", proxy.map(through -> "the proxy " + hostPort(through)).orElse(host))
+                .replace("{tls}", "https".equalsIgnoreCase(uri.getScheme()) ? ", or no TLS handshake," : "")
+                .replace("{proxy}", proxy.map(through -> " (" + hostPort(through) + ")").orElse(""))
+                .replace("{status}", String.valueOf(received.status)).replace("{size}", String.valueOf(received.size()))
+                .replace("{host}", host).replace("{said}", Text.safe(message, 80));
+        return new Fault(proxy.isPresent() && sign.kind.unreached() ? Kind.PROXY : sign.kind, words, millis);
     }
 
     private static boolean has(Throwable thrown, Class<? extends Throwable> type) {
@@ -529,19 +500,17 @@ public final class Http {
      * @param refused the certificates that were not accepted, the server's own first; may be empty
      */
     static Fault tlsFault(Throwable thrown, List<X509Certificate> refused, long millis) {
-        String messages =
-                causes(thrown).map(cause -> String.valueOf(cause.getMessage())).collect(Collectors.joining(" "));
+        String said = causes(thrown).map(cause -> String.valueOf(cause.getMessage())).collect(Collectors.joining(" "));
         // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
         if (has(thrown, CertificateExpiredException.class) || has(thrown, CertificateNotYetValidException.class)
                 || !refused.isEmpty() && refused.get(0).getNotAfter().toInstant().isBefore(Instant.now())) {
             return new Fault(Kind.TLS_EXPIRED, "TLS: the certificate has expired or is not valid yet", millis);
-        } else if (messages.contains("No subject alternative") || messages.contains("No name matching")) {
-            // The JDK has no exception of its own for a wrong name, only these messages
-            // (sun.security.util.HostnameChecker).
+        } else if (said.contains("No subject alternative") || said.contains("No name matching")) {
+            // Only the messages of sun.security.util.HostnameChecker tell a wrong name.
             String name = refused.isEmpty() ? "" : ", " + name(refused.get(0).getSubjectX500Principal().getName());
             return new Fault(Kind.TLS_WRONG_NAME, "TLS: the certificate is for another host name" + name, millis);
         } else if (has(thrown, CertPathBuilderException.class)
-                || messages.contains("unable to find valid certification path")) {
+                || said.contains("unable to find valid certification path")) {
             String issuer = refused.isEmpty() ? ""
                     : ", " + name(refused.get(refused.size() - 1).getIssuerX500Principal().getName());
             return new Fault(Kind.TLS_UNTRUSTED, "TLS: the certificate comes from an unknown authority" + issuer
@@ -561,6 +530,7 @@ public final class Http {
     private static final class Clients {
         private final Map<String, String> environment;
         private final Duration timeout;
+        /** The certificates that each host showed, its own first. */
         private final Map<String, List<X509Certificate>> shown = new ConcurrentHashMap<>();
         private HttpClient secure;
         private HttpClient plain;
@@ -621,7 +591,7 @@ public final class Http {
         }
     }
 
-    /** Looks on while the JDK's own judge decides. */
+    /** Looks on while the JDK's own judge decides. Nobody shows us a client's certificate. */
     private static final class Witness extends X509ExtendedTrustManager {
         private final X509ExtendedTrustManager judge;
         private final Map<String, List<X509Certificate>> shown;
@@ -651,20 +621,18 @@ public final class Http {
         }
 
         @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, SSLEngine engine)
-                throws CertificateException {
-            judge.checkClientTrusted(chain, type, engine);
+        public void checkClientTrusted(X509Certificate[] chain, String type, SSLEngine engine) {
+            throw new UnsupportedOperationException();
         }
 
         @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type, Socket socket)
-                throws CertificateException {
-            judge.checkClientTrusted(chain, type, socket);
+        public void checkClientTrusted(X509Certificate[] chain, String type, Socket socket) {
+            throw new UnsupportedOperationException();
         }
 
         @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type) throws CertificateException {
-            judge.checkClientTrusted(chain, type);
+        public void checkClientTrusted(X509Certificate[] chain, String type) {
+            throw new UnsupportedOperationException();
         }
 
         @Override
@@ -673,60 +641,43 @@ public final class Http {
         }
     }
 
-    /** A body beyond the bound. */
     private static final class TooLarge extends IOException {
         private static final long serialVersionUID = 1;
     }
 
     /** Collects a body up to {@link #LARGEST_BODY}, and knows how far it came when the deadline strikes. */
-    private static final class BoundedBody implements HttpResponse.BodySubscriber<byte[]> {
-        private final CompletableFuture<byte[]> whole = new CompletableFuture<>();
+    private static final class Body {
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         /** The HTTP status; 0 while no answer has begun. */
         private volatile int status;
-        private Flow.Subscription subscription;
 
-        BoundedBody begin(HttpResponse.ResponseInfo info) {
+        HttpResponse.BodySubscriber<Void> begin(HttpResponse.ResponseInfo info) {
             status = info.statusCode();
-            return this;
+            return HttpResponse.BodySubscribers.ofByteArrayConsumer(this::take);
+        }
+
+        // What is thrown here ends the connection.
+        private synchronized void take(Optional<byte[]> part) {
+            if (bytes.size() + part.map(more -> more.length).orElse(0) > LARGEST_BODY) {
+                throw new UncheckedIOException(new TooLarge());
+            }
+            part.ifPresent(bytes::writeBytes);
         }
 
         synchronized int size() {
             return bytes.size();
         }
 
-        @Override
-        public CompletionStage<byte[]> getBody() {
-            return whole;
+        synchronized byte[] bytes() {
+            return bytes.toByteArray();
         }
 
-        @Override
-        public void onSubscribe(Flow.Subscription started) {
-            subscription = started;
-            started.request(Long.MAX_VALUE);
-        }
-
-        @Override
-        public synchronized void onNext(List<ByteBuffer> buffers) {
-            // After the end: what was under way when the rest was cancelled.
-            for (ByteBuffer buffer : whole.isDone() ? List.<ByteBuffer>of() : buffers) {
-                byte[] chunk = new byte[buffer.remaining()];
-                buffer.get(chunk);
-                bytes.writeBytes(chunk);
-            }
-            if (bytes.size() > LARGEST_BODY && whole.completeExceptionally(new TooLarge())) {
-                subscription.cancel();
-            }
-        }
-
-        @Override
-        public void onError(Throwable thrown) {
-            whole.completeExceptionally(thrown);
-        }
-
-        @Override
-        public synchronized void onComplete() {
-            whole.complete(bytes.toByteArray());
+        /** The fault of an answer that had not come, or not to its end, when time was up. */
+        Fault late(Duration deadline, long millis) {
+            // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
+            String within = " within " + Durations.words(Duration.ofMillis((deadline.toMillis() + 99) / 100 * 100));
+            return status == 0 ? new Fault(Kind.TIMEOUT, "no answer" + within, millis) : new Fault(Kind.SLOW_BODY,
+                    "HTTP " + status + ", but its body did not end" + within + " (" + size() + " bytes came)", millis);
         }
     }
 
@@ -737,12 +688,12 @@ public final class Http {
     private static void endSelectors() {
         Thread[] threads = new Thread[Thread.activeCount() + 50];
         Thread.enumerate(threads);
-        List<Thread> selectors = Stream.of(threads)
-                .filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager")).toList();
-        selectors.forEach(Thread::interrupt);
         try {
-            for (Thread selector : selectors) {
-                selector.join(50);
+            for (Thread thread : threads) {
+                if (thread != null && thread.getName().endsWith("-SelectorManager")) {
+                    thread.interrupt();
+                    thread.join(50);
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
