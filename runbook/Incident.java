@@ -1,15 +1,18 @@
 package runbook;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -28,6 +31,7 @@ import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,7 +41,6 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -50,10 +53,6 @@ public final class Incident {
     public static final String BASE = "klaviyo-incidents";
 
     static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
-    private static final DateTimeFormatter NAME =
-            DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
-    private static final int MOST_IN_A_SECOND = 100;
-
     private final Path folder;
 
     private Incident(Path folder) {
@@ -75,10 +74,12 @@ public final class Incident {
      * @param drill which to share, as for {@link #newestOpen}
      */
     public static Incident named(Path base, Instant at, Predicate<String> drill) {
-        return IntStream.range(0, MOST_IN_A_SECOND)
-                .mapToObj(later -> new Incident(base.resolve(NAME.format(at.plusSeconds(later)))))
-                .filter(incident -> incident.free(drill))
-                .findFirst().orElseGet(() -> new Incident(base.resolve(NAME.format(at))));
+        DateTimeFormatter name = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
+        Incident incident = new Incident(base.resolve(name.format(at)));
+        for (int later = 1; later < 100 && !incident.free(drill); later++) {
+            incident = new Incident(base.resolve(name.format(at.plusSeconds(later))));
+        }
+        return incident;
     }
 
     private boolean free(Predicate<String> drill) {
@@ -139,11 +140,14 @@ public final class Incident {
 
     /** Whoever leads by these events: the one named last, else who took it first; empty when nobody did. */
     public static String lead(List<Event> events) {
-        return events.stream().map(event -> event.data().path("lead").asText("")).filter(name -> !name.isBlank())
-                .reduce((one, later) -> later).or(() -> events.stream()
-                        .filter(event -> event.event().equals(Event.ACKNOWLEDGED))
-                        .map(event -> event.data().path("by").asText("")).filter(name -> !name.isBlank()).findFirst())
-                .orElse("");
+        String first = "";
+        String named = "";
+        for (Event event : events) {
+            boolean taken = first.isBlank() && event.event().equals(Event.ACKNOWLEDGED);
+            first = taken ? event.data().path("by").asText("") : first;
+            named = event.data().path("lead").asText("").isBlank() ? named : event.data().path("lead").asText();
+        }
+        return named.isEmpty() ? first : named;
     }
 
     /** The scenario when these events are a drill's, else empty. */
@@ -175,12 +179,9 @@ public final class Incident {
     private static Path replace(Path target, byte[] content) throws IOException {
         Path half = Files.createTempFile(target.getParent(), "." + target.getFileName(), ".part", mode("rw-------"));
         try {
-            try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE)) {
-                ByteBuffer bytes = ByteBuffer.wrap(content);
-                while (bytes.hasRemaining()) {
-                    channel.write(bytes);
-                }
-                channel.force(true);
+            try (FileOutputStream file = new FileOutputStream(half.toFile())) {
+                file.write(content);
+                file.getFD().sync();
             }
             return Files.move(half, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         } finally {
@@ -189,16 +190,16 @@ public final class Incident {
     }
 
     /**
-     * Makes the folder (0700) where it is missing.
+     * Makes the folder, and those above it, (0700) where it is missing.
      *
      * @throws IOException when it cannot be made
      */
     public void create() throws IOException {
+        create(folder);
+    }
+
+    private static void create(Path folder) throws IOException {
         if (!Files.isDirectory(folder)) {
-            Path base = folder.toAbsolutePath().getParent();
-            if (base != null && Files.notExists(base)) {
-                Files.createDirectories(base, mode("rwx------"));
-            }
             Files.createDirectories(folder, mode("rwx------"));
         }
     }
@@ -210,12 +211,9 @@ public final class Incident {
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
     public static String why(IOException e) {
-        if (e instanceof AccessDeniedException) {
-            return "no permission: " + e.getMessage();
-        } else if (e instanceof NoSuchFileException) {
-            return "no such file or folder: " + e.getMessage();
-        }
-        return String.valueOf(e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
+        String kind = e instanceof AccessDeniedException ? "no permission: "
+                : e instanceof NoSuchFileException ? "no such file or folder: " : "";
+        return kind + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
     }
 
     @Override
@@ -317,8 +315,6 @@ public final class Incident {
     public static final class Journal {
         private static final int LONGEST_LINE = 1 << 20;
         private static final long FIRST = 64 << 10;
-        private static final long NEWEST_KEPT = 4 << 20;
-        private static final long NEWEST_SEEN = 32 << 20;
 
         /**
          * What reading gave: the events in the order of the file, and a sentence for each line that could not be used.
@@ -343,7 +339,7 @@ public final class Incident {
          * @throws IOException when it cannot be written; nothing of the event remains then
          */
         public void append(Event event) throws IOException {
-            byte[] line = (Key.mask(Json.line(redacted(event.json()))) + "\n").getBytes(StandardCharsets.UTF_8);
+            String line = Key.mask(Json.line(redacted(event.json()))) + "\n";
             // A file lock belongs to the whole process: threads of one process have to take turns first.
             synchronized (Journal.class) {
                 try (FileChannel channel = open(); FileLock ignored = channel.lock()) {
@@ -351,12 +347,8 @@ public final class Incident {
                     try {
                         ByteBuffer last = ByteBuffer.allocate(1);
                         boolean torn = end > 0 && channel.read(last, end - 1) == 1 && last.get(0) != '\n';
-                        ByteBuffer bytes = ByteBuffer.allocate(line.length + 1);
-                        (torn ? bytes.put((byte) '\n') : bytes).put(line).flip();
                         channel.position(end);
-                        while (bytes.hasRemaining()) {
-                            channel.write(bytes);
-                        }
+                        Channels.newOutputStream(channel).write(torn ? ("\n" + line).getBytes(UTF_8) : line.getBytes(UTF_8));
                         channel.force(false);
                     } catch (IOException e) {
                         channel.truncate(end);
@@ -404,7 +396,7 @@ public final class Incident {
          */
         public Reading read() throws IOException {
             List<Event> events = new ArrayList<>();
-            return new Reading(events, each(NEWEST_KEPT, events::add));
+            return new Reading(events, each(4 << 20, events::add));
         }
 
         /**
@@ -415,7 +407,7 @@ public final class Incident {
          * @throws IOException when it is there and cannot be read
          */
         public List<String> each(Consumer<Event> use) throws IOException {
-            return each(NEWEST_SEEN, use);
+            return each(32 << 20, use);
         }
 
         private List<String> each(long newest, Consumer<Event> use) throws IOException {
@@ -437,17 +429,20 @@ public final class Incident {
         private static List<String> each(InputStream journal, String name, long from, Consumer<Event> use)
                 throws IOException {
             List<String> problems = new ArrayList<>();
-            try (Lines lines = new Lines(journal)) {
-                for (byte[] line = lines.next(); line != null; line = lines.next()) {
+            try (journal) {
+                Lines lines = new Lines(journal);
+                for (byte[] line = lines.next(LONGEST_LINE + 1); line != null; line = lines.next(LONGEST_LINE + 1)) {
                     String wrong = line.length > LONGEST_LINE ? "it is longer than 1 MiB" : take(line, use);
                     if (!wrong.isEmpty() && problems.size() < 1_000) {
                         problems.add(name + " line " + lines.number + " skipped: " + wrong);
                     }
                     if (lines.position > FIRST && lines.position < from) {
-                        long counted = lines.skipTo(from);
-                        problems.add(name + " is long: after line " + lines.number + ", " + Text.count(counted, "line")
+                        long read = lines.number;
+                        while (lines.position < from && lines.next(0) != null) {
+                            // Counted.
+                        }
+                        problems.add(name + " is long: after line " + read + ", " + Text.count(lines.number - read, "line")
                                 + " were counted and not read; what came last is here");
-                        lines.number += counted;
                     }
                 }
             }
@@ -473,7 +468,7 @@ public final class Incident {
             try {
                 return Json.read(line);
             } catch (IOException e) {
-                String replaced = new String(line, StandardCharsets.UTF_8);
+                String replaced = new String(line, UTF_8);
                 if (!replaced.contains("\ufffd")) {
                     throw e;
                 }
@@ -483,7 +478,7 @@ public final class Incident {
     }
 
     /** A file's lines as bytes: a JSON parser reads those twice as fast as text that was decoded for it. */
-    private static final class Lines implements AutoCloseable {
+    private static final class Lines {
         private final InputStream file;
         private final byte[] buffer = new byte[1 << 16];
         private int from;
@@ -496,66 +491,31 @@ public final class Incident {
             this.file = file;
         }
 
-        /** The next line without its line end, or one byte more than the longest that is taken; null after the last. */
-        byte[] next() throws IOException {
-            ByteArrayOutputStream line = new ByteArrayOutputStream(256);
-            while (fill()) {
-                int end = lineEnd();
-                int wanted = Math.min(end - from, Journal.LONGEST_LINE + 1 - line.size());
-                line.write(buffer, from, wanted);
-                boolean ended = end < to;
-                advance(ended ? end + 1 : end);
-                if (ended) {
-                    number++;
-                    return line.toByteArray();
+        /** The next line without its line end, at most so many bytes of it; null after the last. */
+        byte[] next(int most) throws IOException {
+            ByteArrayOutputStream line = new ByteArrayOutputStream(Math.min(most, 256));
+            long start = position;
+            while (from < to || fill()) {
+                int begin = from;
+                while (from < to && buffer[from] != '\n') {
+                    from++;
+                }
+                line.write(buffer, begin, Math.min(from - begin, most - line.size()));
+                position += from - begin;
+                if (from < to) {
+                    from++;
+                    position++;
+                    break;
                 }
             }
-            number += line.size() == 0 ? 0 : 1;
-            return line.size() == 0 ? null : line.toByteArray();
-        }
-
-        /** Passes over the lines that begin before a position, and tells how many those were. */
-        long skipTo(long wanted) throws IOException {
-            long skipped = 0;
-            while (position < wanted && fill()) {
-                int end = lineEnd();
-                skipped += end < to ? 1 : 0;
-                advance(end < to ? end + 1 : end);
-            }
-            boolean inside = from > 0 && buffer[from - 1] != '\n';
-            while (inside && fill()) {
-                int end = lineEnd();
-                inside = end == to;
-                skipped += inside ? 0 : 1;
-                advance(inside ? end : end + 1);
-            }
-            return skipped;
+            number += position > start ? 1 : 0;
+            return position > start ? line.toByteArray() : null;
         }
 
         private boolean fill() throws IOException {
-            if (from == to) {
-                from = 0;
-                to = Math.max(0, file.read(buffer));
-            }
+            from = 0;
+            to = Math.max(0, file.read(buffer));
             return to > 0;
-        }
-
-        private int lineEnd() {
-            int end = from;
-            while (end < to && buffer[end] != '\n') {
-                end++;
-            }
-            return end;
-        }
-
-        private void advance(int next) {
-            position += next - from;
-            from = next;
-        }
-
-        @Override
-        public void close() throws IOException {
-            file.close();
         }
     }
 
@@ -659,27 +619,22 @@ public final class Incident {
      * @param at           when
      * @param keys         fingerprints of the keys that worked, the newest first, each with when it was first seen
      */
-    public record LastGood(String account, String organisation, Set<String> scopes, Instant at, List<Seen> keys) {
+    public record LastGood(String account, String organisation, Set<String> scopes, Instant at,
+                           Map<String, Instant> keys) {
         private static final int MOST = 10;
 
-        /** A key that worked. */
-        public record Seen(String fingerprint, Instant at) { }
-
-        /** What is remembered, the newest first; nothing where there is no such file, or none that can be read. */
-        public static List<LastGood> read(Cli.Host host) {
+        // Nothing where there is no such file, or none that can be read.
+        private static List<LastGood> read(Path file) {
             List<LastGood> all = new ArrayList<>();
             try {
-                Path file = file(host);
-                for (JsonNode one : Files.isRegularFile(file) && Files.size(file) < 1 << 20
-                        ? Json.read(Files.readAllBytes(file)).path("accounts") : Json.object()) {
+                boolean fit = Files.isRegularFile(file) && Files.size(file) < 1 << 20;
+                for (JsonNode one : fit ? Json.read(Files.readAllBytes(file)).path("accounts") : Json.object()) {
                     Set<String> scopes = new TreeSet<>();
                     one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
-                    List<Seen> keys = new ArrayList<>();
-                    for (JsonNode key : one.path("keys")) {
-                        keys.add(new Seen(text(key, "sha256", 8), Instant.parse(text(key, "at", 40))));
-                    }
-                    all.add(new LastGood(text(one, "id", 20), text(one, "name", 60), scopes,
-                            Instant.parse(text(one, "at", 40)), keys));
+                    Map<String, Instant> keys = new LinkedHashMap<>();
+                    one.path("keys").forEach(key -> keys.put(Text.safe(key.path("sha256").asText(), 8), at(key)));
+                    all.add(new LastGood(Text.safe(one.path("id").asText(), 20), Text.safe(one.path("name").asText(), 60),
+                            scopes, at(one), keys));
                 }
             } catch (IOException | DateTimeException e) {
                 // Somebody's editor was there: it is written anew the next time that all is well.
@@ -687,20 +642,25 @@ public final class Incident {
             return all;
         }
 
+        private static Instant at(JsonNode node) {
+            return Instant.parse(node.path("at").asText());
+        }
+
         /** What is remembered of the account for which this key worked, be it the newest that did or an older one. */
         public static Optional<LastGood> of(Cli.Host host, Key key) {
             String fingerprint = key.cleaned().fingerprint();
-            return read(host).stream()
-                    .filter(one -> one.keys.stream().map(Seen::fingerprint).anyMatch(fingerprint::equals)).findFirst();
+            return read(file(host)).stream().filter(one -> one.keys.containsKey(fingerprint)).findFirst();
         }
 
         /** When another key took this one's place: first worked after it; empty when none did. */
         public Optional<Instant> replacedAt(Key key) {
             String fingerprint = key.cleaned().fingerprint();
-            for (int i = 1; i < keys.size(); i++) {
-                if (keys.get(i).fingerprint.equals(fingerprint)) {
-                    return Optional.of(keys.get(i - 1).at);
+            Instant newer = null;
+            for (Map.Entry<String, Instant> one : keys.entrySet()) {
+                if (one.getKey().equals(fingerprint)) {
+                    return Optional.ofNullable(newer);
                 }
+                newer = one.getValue();
             }
             return Optional.empty();
         }
@@ -712,31 +672,22 @@ public final class Incident {
          */
         public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
-            List<LastGood> all = new ArrayList<>(read(host));
-            List<Seen> keys = new ArrayList<>(all.stream().filter(one -> one.account.equals(account)).findFirst()
-                    .map(LastGood::keys).orElse(List.of()));
-            Seen seen = keys.stream().filter(one -> one.fingerprint.equals(key.cleaned().fingerprint())).findFirst()
-                    .orElse(new Seen(key.cleaned().fingerprint(), now));
-            keys.remove(seen);
-            keys.add(0, seen);
+            List<LastGood> all = read(file(host));
+            Map<String, Instant> before = all.stream().filter(one -> one.account.equals(account)).findFirst()
+                    .map(LastGood::keys).orElse(Map.of());
+            String fingerprint = key.cleaned().fingerprint();
+            Map<String, Instant> keys = new LinkedHashMap<>(Map.of(fingerprint, before.getOrDefault(fingerprint, now)));
+            before.entrySet().stream().limit(MOST).forEach(known -> keys.putIfAbsent(known.getKey(), known.getValue()));
             all.removeIf(one -> one.account.equals(account));
-            all.add(0, new LastGood(account, organisation, scopes, now, keys.subList(0, Math.min(MOST, keys.size()))));
-            Path file = file(host);
-            if (!Files.isDirectory(file.getParent())) {
-                Files.createDirectories(file.getParent(), mode("rwx------"));
-            }
-            List<Map<String, Object>> accounts = all.stream().limit(MOST).map(LastGood::plain).toList();
-            JsonNode json = Json.of(Map.of("schema", 1, "accounts", accounts));
-            replace(file, (Json.pretty(json) + "\n").getBytes(StandardCharsets.UTF_8));
+            all.add(0, new LastGood(account, organisation, scopes, now, keys));
+            create(file(host).getParent());
+            JsonNode json = Json.of(Map.of("schema", 1, "accounts", all.stream().limit(MOST).map(LastGood::plain).toList()));
+            replace(file(host), (Json.pretty(json) + "\n").getBytes(UTF_8));
         }
 
         private Map<String, Object> plain() {
             return Map.of("id", account, "name", organisation, "scopes", new TreeSet<>(scopes), "at", at, "keys",
-                    keys.stream().map(known -> Map.of("sha256", known.fingerprint, "at", known.at)).toList());
-        }
-
-        private static String text(JsonNode node, String field, int most) {
-            return Text.safe(node.path(field).asText(), most);
+                    keys.entrySet().stream().map(key -> Map.of("sha256", key.getKey(), "at", key.getValue())).toList());
         }
 
         private static Path file(Cli.Host host) {

@@ -25,7 +25,6 @@
 //SOURCES ../runbook/Incident.java
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
-//SOURCES ../runbook/Lines.java
 //SOURCES ../runbook/LogLine.java
 //SOURCES ../runbook/LogReader.java
 //SOURCES ../runbook/Message.java
