@@ -43,25 +43,26 @@ public final class Key {
     /** Tokens have no form by which they could be recognised: those that were given are remembered, to be masked. */
     private static final Set<String> TOKENS = ConcurrentHashMap.newKeySet();
 
-    private record Fault(Pattern when, String says) { }
+    /** What is wrong with a key, and how it is seen. Few runs need it. */
+    private record Fault(Pattern when, String says) {
+        private static final List<Fault> ALL = List.of(of("\\s*", "it is empty"),
+                of(".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"),
+                of("(\\s.*|.*\\s)", "it has white space around it"),
+                of("\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"),
+                of("\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key,"
+                        + " and the variable holds the key alone"),
+                of("\\W*(authorization:|klaviyo-api-key\\s).*",
+                        "it is a whole header: keep only the part that starts with pk_"),
+                of("\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*",
+                        "it is a whole assignment: keep only the part after the ="),
+                of(PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"),
+                of(".*\\S\\s+\\S.*", "it has white space inside"),
+                of(".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"));
 
-    private static Fault fault(String when, String says) {
-        return new Fault(Pattern.compile("(?is)" + when), says);
+        static Fault of(String when, String says) {
+            return new Fault(Pattern.compile("(?is)" + when), says);
+        }
     }
-
-    private static final List<Fault> FAULTS = List.of(fault("\\s*", "it is empty"),
-            fault(".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"),
-            fault("(\\s.*|.*\\s)", "it has white space around it"),
-            fault("\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"),
-            fault("\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key,"
-                    + " and the variable holds the key alone"),
-            fault("\\W*(authorization:|klaviyo-api-key\\s).*",
-                    "it is a whole header: keep only the part that starts with pk_"),
-            fault("\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*",
-                    "it is a whole assignment: keep only the part after the ="),
-            fault(PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"),
-            fault(".*\\S\\s+\\S.*", "it has white space inside"),
-            fault(".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"));
 
     private final String raw;
     private final boolean token;
@@ -93,10 +94,13 @@ public final class Key {
 
     /** What is wrong with its form, each in words that complete "the key is unfit: …"; empty when it can be sent. */
     public List<String> faults() {
+        if (known()) {
+            return List.of();
+        }
         String judged = token ? BEARER.matcher(raw).replaceFirst("$1") : raw;
-        List<String> faults = FAULTS.stream().filter(fault -> fault.when.matcher(judged).matches()).map(Fault::says)
-                .limit(judged.isBlank() ? 1 : FAULTS.size()).toList();
-        if (faults.isEmpty() && !token && !known()) {
+        List<String> faults = Fault.ALL.stream().filter(fault -> fault.when.matcher(judged).matches()).map(Fault::says)
+                .limit(judged.isBlank() ? 1 : 99).toList();
+        if (faults.isEmpty() && !token) {
             boolean inside = !cleaned().raw.equals(raw) || OLDER.matcher(raw).find() || NEWER.matcher(raw).find();
             String capitals = raw.toLowerCase();
             return inside ? List.of("it has characters before or after it that are not part of the key")
@@ -111,8 +115,8 @@ public final class Key {
      * same.
      */
     public Key cleaned() {
-        if (token) {
-            return new Key(cleanToken(raw), true);
+        if (token || known()) {
+            return token ? new Key(cleanToken(raw), true) : this;
         }
         return Stream.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+")).map(form -> form.matcher(raw))
                 .filter(Matcher::find).findFirst().map(inside -> new Key(inside.group(), false))
@@ -205,9 +209,8 @@ public final class Key {
      */
     public static void refuseIn(String... arguments) {
         for (int i = 0; i < arguments.length; i++) {
-            boolean command = arguments[i].matches("(?s)--(new-)?key-command=.*")
-                    || i > 0 && arguments[i - 1].matches("--(new-)?key-command");
-            if (!command && ARGUMENT.matcher(arguments[i]).find()) {
+            if (ARGUMENT.matcher(arguments[i]).find() && !arguments[i].matches("(?s)--(new-)?key-command=.*")
+                    && !(i > 0 && arguments[i - 1].matches("--(new-)?key-command"))) {
                 throw new Problem("a private key stands on the command line, where the shell's history and every"
                         + " process list have it: give --key-file FILE (- for standard input) or KLAVIYO_PRIVATE_KEY,"
                         + " and rotate that key");
@@ -277,14 +280,12 @@ public final class Key {
         return names.isEmpty() ? "" : " (it sets " + String.join(", ", names) + more;
     }
 
-    private static final Pattern ASSIGNMENT = Pattern.compile(
-            "(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
-            + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$");
-
     /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
     private static Map<String, String> assignments(String text) {
         Map<String, String> assigned = new LinkedHashMap<>();
-        Matcher line = ASSIGNMENT.matcher(text);
+        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
+                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
+                .matcher(text);
         while (line.find()) {
             assigned.put(line.group(1),
                     Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));

@@ -1,6 +1,7 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.math.BigDecimal;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
@@ -9,7 +10,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -48,16 +48,6 @@ public final class Prometheus {
      * @param labels made safe to print; {@code __name__} among them where there is one
      */
     public record Series(Map<String, String> labels, List<Point> points) {
-        /** The value of the first of these labels that it has, else of its only label, else {@code otherwise}. */
-        public String label(String otherwise, String... names) {
-            for (String name : names) {
-                if (labels.containsKey(name)) {
-                    return labels.get(name);
-                }
-            }
-            return labels.size() == 1 ? labels.values().iterator().next() : otherwise;
-        }
-
         /** Its labels but for those that only say where it was scraped, else its name. */
         public String words() {
             String own = labels.entrySet().stream()
@@ -94,12 +84,7 @@ public final class Prometheus {
 
         /** The last values of all series together; empty when none is a number. */
         public OptionalDouble sum() {
-            double[] numbers = series.stream().mapToDouble(Series::last).filter(Double::isFinite).toArray();
-            double sum = 0;
-            for (double number : numbers) {
-                sum += number;
-            }
-            return numbers.length == 0 ? OptionalDouble.empty() : OptionalDouble.of(sum);
+            return series.stream().mapToDouble(Series::last).filter(Double::isFinite).reduce(Double::sum);
         }
 
         /** All series added up, at each time at which one of them is a number. */
@@ -113,12 +98,12 @@ public final class Prometheus {
 
     /** A query's value now. */
     public Result instant(String query) {
-        return result(ask("query", Map.of("query", query)));
+        return ask("query", Map.of("query", query));
     }
 
     /** A query's value at a time. */
     public Result instant(String query, Instant at) {
-        return result(ask("query", Map.of("query", query, "time", seconds(at))));
+        return ask("query", Map.of("query", query, "time", seconds(at)));
     }
 
     /**
@@ -130,16 +115,11 @@ public final class Prometheus {
     public Result range(String query, Instant from, Instant to, int points) {
         Result result = null;
         for (int steps = points; result == null || steps >= FEWEST_POINTS && tooLarge(result); steps /= 4) {
-            String step = Long.toString(step(from, to, steps));
-            result = result(ask("query_range",
-                    Map.of("query", query, "start", seconds(from), "end", seconds(to), "step", step)));
+            long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / steps);
+            result = ask("query_range", Map.of("query", query, "start", seconds(from), "end", seconds(to),
+                    "step", Long.toString(step)));
         }
         return result;
-    }
-
-    /** The seconds between two points that {@link #range} asks for: a query's own window has to span some of them. */
-    public static long step(Instant from, Instant to, int points) {
-        return Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / points);
     }
 
     private static boolean tooLarge(Result result) {
@@ -147,18 +127,15 @@ public final class Prometheus {
     }
 
     private static String seconds(Instant at) {
-        return at.getEpochSecond() + "." + String.format("%03d", at.getNano() / 1_000_000);
+        return BigDecimal.valueOf(at.toEpochMilli(), 3).toPlainString();
     }
 
-    private Answer ask(String route, Map<String, String> parameters) {
+    private Result ask(String route, Map<String, String> parameters) {
         String query = parameters.entrySet().stream().sorted(Map.Entry.comparingByKey())
                 .map(one -> one.getKey() + "=" + URLEncoder.encode(one.getValue(), StandardCharsets.UTF_8))
                 .collect(Collectors.joining("&"));
         URI address = URI.create(base + "/api/v1/" + route + "?" + query);
-        return http.get(address, Map.of("Accept", "application/json"), timeout);
-    }
-
-    private static Result result(Answer answer) {
+        Answer answer = http.get(address, Map.of("Accept", "application/json"), timeout);
         if (answer instanceof Fault fault) {
             return new Result(List.of(), fault.words(), List.of(), answer);
         }
@@ -184,7 +161,9 @@ public final class Prometheus {
         for (JsonNode row : result) {
             List<Point> points = new ArrayList<>();
             row.path("values").forEach(value -> points.add(point(value)));
-            Optional.of(row.path("value")).filter(JsonNode::isArray).ifPresent(value -> points.add(point(value)));
+            if (row.path("value").isArray()) {
+                points.add(point(row.path("value")));
+            }
             if (points.isEmpty()) {
                 notes.add("native histograms are left out");
             } else if (all.size() == MOST_SERIES) {
@@ -201,7 +180,7 @@ public final class Prometheus {
     }
 
     private static Point point(JsonNode pair) {
-        String value = pair.path(1).asText().replaceFirst("Inf$", "Infinity");
+        String value = pair.path(1).asText().replace("Inf", "Infinity");
         Instant at = Instant.ofEpochMilli(Math.round(pair.path(0).asDouble() * 1_000));
         try {
             return new Point(at, Double.parseDouble(value));

@@ -1,5 +1,7 @@
 package runbook;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayOutputStream;
@@ -7,7 +9,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -118,11 +119,6 @@ public final class Tool {
         /** The same with more arguments. */
         public Command and(String... more) {
             return new Command(Stream.concat(words.stream(), Stream.of(more)).toList(), fed, variables);
-        }
-
-        /** The same with an option, where its value is given; null leaves it away. */
-        public Command option(String name, String value) {
-            return value == null ? this : and(name, value);
         }
 
         /** The same, fed by standard input with what these words call. */
@@ -251,25 +247,20 @@ public final class Tool {
      * leaves running would otherwise die of a broken pipe once we are gone.
      */
     public Output lasting(Command command, Duration within) throws Failure {
-        Path file = null;
         try {
-            file = Files.createTempFile("klaviyo-runbook", ".out");
-            File output = file.toFile();
-            try (Running child = start(command, "",
-                    builder -> builder.redirectErrorStream(true).redirectOutput(output))) {
+            File file = Files.createTempFile("klaviyo-runbook", ".out").toFile();
+            try (Running child = start(command, "", builder -> builder.redirectErrorStream(true).redirectOutput(file));
+                    InputStream said = Files.newInputStream(file.toPath())) {
                 child.leave = true;
                 child.await(within);
-                try (InputStream said = Files.newInputStream(file)) {
-                    byte[] head = said.readNBytes(LONGEST_OUTPUT);
-                    return new Output(child.process.exitValue(), new String(head, StandardCharsets.UTF_8), "");
+                return new Output(child.process.exitValue(), new String(said.readNBytes(LONGEST_OUTPUT), UTF_8), "");
+            } finally {
+                if (!file.delete()) {
+                    file.deleteOnExit();
                 }
             }
         } catch (IOException e) {
             throw new Failure(Failure.Kind.FAILED, "no temporary file can be made: " + Text.safe(e.getMessage(), 120));
-        } finally {
-            if (file != null && !file.toFile().delete()) {
-                file.toFile().deleteOnExit();
-            }
         }
     }
 
@@ -394,7 +385,7 @@ public final class Tool {
 
     private static void feed(OutputStream stdin, String input) {
         try (stdin) {
-            stdin.write(input.getBytes(StandardCharsets.UTF_8));
+            stdin.write(input.getBytes(UTF_8));
         } catch (IOException e) {
             // The child did not want it, or is gone: its exit code tells.
         }
@@ -415,7 +406,7 @@ public final class Tool {
 
     private static String text(ByteArrayOutputStream bytes) {
         synchronized (bytes) {
-            return bytes.toString(StandardCharsets.UTF_8);
+            return bytes.toString(UTF_8);
         }
     }
 
@@ -447,8 +438,7 @@ public final class Tool {
 
     /** Ends a process and all that it started. */
     public static void kill(ProcessHandle child) {
-        List<ProcessHandle> family = Stream.concat(child.descendants(), Stream.of(child)).toList();
-        family.forEach(ProcessHandle::destroyForcibly);
+        Stream.concat(child.descendants(), Stream.of(child)).toList().forEach(ProcessHandle::destroyForcibly);
     }
 
     // ---- what there is to run
@@ -458,10 +448,7 @@ public final class Tool {
         if (program.contains("/") || windows && program.contains("\\")) {
             return Optional.of(program);
         }
-        List<String> endings = new ArrayList<>(List.of(""));
-        if (windows) {
-            endings.addAll(List.of(variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD").split(";")));
-        }
+        String[] endings = windows ? (";" + variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD")).split(";") : new String[] {""};
         for (String place : variable("PATH").orElse("").split(windows ? ";" : ":")) {
             for (String ending : endings) {
                 Path candidate = folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending);
@@ -549,13 +536,10 @@ public final class Tool {
                 words.add(secret);
                 return;
             }
-            byte[] bytes = secret.getBytes(StandardCharsets.UTF_8);
-            List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(bytes)));
+            List<String> forms = new ArrayList<>(List.of(secret, HexFormat.of().formatHex(secret.getBytes(UTF_8))));
             for (int before = 0; before < 3; before++) {
-                // Inside of a longer text in base64 it begins at any of three places; the ends depend on what is around
-                // it.
-                byte[] shifted = new byte[before + bytes.length];
-                System.arraycopy(bytes, 0, shifted, before, bytes.length);
+                // Inside of a longer text in base64 it begins at any of three places; what is around it makes the ends.
+                byte[] shifted = ("\0".repeat(before) + secret).getBytes(UTF_8);
                 String encoded = Base64.getEncoder().withoutPadding().encodeToString(shifted);
                 forms.add(encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - 1));
             }

@@ -24,7 +24,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Http;
 import runbook.Prometheus;
 import runbook.Prometheus.Result;
-import runbook.Prometheus.Series;
 import runbook.Settings;
 
 /** What Prometheus answers is read as it is, and what it refuses is told in its own words. */
@@ -74,8 +73,6 @@ class PrometheusTest {
                 + "{\"metric\":{\"s\":\"2\"},\"values\":[[20,\"5\"],[30,\"NaN\"]]}]");
         assertEquals("10=1.0 20=7.0", read.total().stream().map(point -> point.at().getEpochSecond() + "=" + point.value())
                 .collect(Collectors.joining(" ")));
-        Series one = read.series().get(0);
-        assertEquals("1", one.label("none", "status", "code"), "its only label");
     }
 
     @Test
