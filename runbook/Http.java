@@ -96,8 +96,8 @@ public final class Http {
      * @throws Problem when the environment names a proxy for one of the settings' addresses that cannot be used
      */
     public static Http of(Settings settings) {
-        Settings.Target target = settings.target();
-        for (URI address : new URI[] {target.api(), target.status(), target.app(), target.webhook(), target.prometheus()}) {
+        Settings.Target to = settings.target();
+        for (URI address : new URI[] {to.api(), to.status(), to.app(), to.webhook(), to.prometheus()}) {
             if (address != null) {
                 proxyFor(settings.proxies(), address);
             }
@@ -170,8 +170,7 @@ public final class Http {
         /** The same without the beginning of the body: {@code HTML where JSON should be}. */
         public String wrongForm() {
             // A page that asks for a login: of a network that wants one, or of another server than was meant.
-            Pattern login = Pattern.compile(
-                    "(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
+            Pattern login = Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
             String form = !html() ? "no valid JSON" : login.matcher(text()).find() ? "a login page" : "HTML";
             return (body.length == 0 ? "an empty body" : form) + " where JSON should be";
         }

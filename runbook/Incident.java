@@ -348,7 +348,7 @@ public final class Incident {
                         ByteBuffer last = ByteBuffer.allocate(1);
                         boolean torn = end > 0 && channel.read(last, end - 1) == 1 && last.get(0) != '\n';
                         channel.position(end);
-                        Channels.newOutputStream(channel).write(torn ? ("\n" + line).getBytes(UTF_8) : line.getBytes(UTF_8));
+                        Channels.newOutputStream(channel).write(((torn ? "\n" : "") + line).getBytes(UTF_8));
                         channel.force(false);
                     } catch (IOException e) {
                         channel.truncate(end);
@@ -437,12 +437,12 @@ public final class Incident {
                         problems.add(name + " line " + lines.number + " skipped: " + wrong);
                     }
                     if (lines.position > FIRST && lines.position < from) {
-                        long read = lines.number;
+                        long last = lines.number;
                         while (lines.position < from && lines.next(0) != null) {
                             // Counted.
                         }
-                        problems.add(name + " is long: after line " + read + ", " + Text.count(lines.number - read, "line")
-                                + " were counted and not read; what came last is here");
+                        problems.add(name + " is long: after line " + last + ", " + Text.count(lines.number - last,
+                                "line") + " were counted and not read; what came last is here");
                     }
                 }
             }
@@ -633,8 +633,8 @@ public final class Incident {
                     one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
                     Map<String, Instant> keys = new LinkedHashMap<>();
                     one.path("keys").forEach(key -> keys.put(Text.safe(key.path("sha256").asText(), 8), at(key)));
-                    all.add(new LastGood(Text.safe(one.path("id").asText(), 20), Text.safe(one.path("name").asText(), 60),
-                            scopes, at(one), keys));
+                    String name = Text.safe(one.path("name").asText(), 60);
+                    all.add(new LastGood(Text.safe(one.path("id").asText(), 20), name, scopes, at(one), keys));
                 }
             } catch (IOException | DateTimeException e) {
                 // Somebody's editor was there: it is written anew the next time that all is well.
@@ -681,8 +681,9 @@ public final class Incident {
             all.removeIf(one -> one.account.equals(account));
             all.add(0, new LastGood(account, organisation, scopes, now, keys));
             create(file(host).getParent());
-            JsonNode json = Json.of(Map.of("schema", 1, "accounts", all.stream().limit(MOST).map(LastGood::plain).toList()));
-            replace(file(host), (Json.pretty(json) + "\n").getBytes(UTF_8));
+            List<Map<String, Object>> accounts = all.stream().limit(MOST).map(LastGood::plain).toList();
+            String json = Json.pretty(Json.of(Map.of("schema", 1, "accounts", accounts)));
+            replace(file(host), (json + "\n").getBytes(UTF_8));
         }
 
         private Map<String, Object> plain() {

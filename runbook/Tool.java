@@ -448,7 +448,8 @@ public final class Tool {
         if (program.contains("/") || windows && program.contains("\\")) {
             return Optional.of(program);
         }
-        String[] endings = windows ? (";" + variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD")).split(";") : new String[] {""};
+        String known = variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD");
+        List<String> endings = windows ? List.of((";" + known).split(";")) : List.of("");
         for (String place : variable("PATH").orElse("").split(windows ? ";" : ":")) {
             for (String ending : endings) {
                 Path candidate = folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending);
