@@ -68,7 +68,7 @@ public final class Checks implements AutoCloseable {
      */
     public static void prepare(boolean tls) {
         Thread thread = new Thread(() -> {
-            Json.prepare();
+            Json.line(Json.object());
             Http.prepare(tls);
             Redactor.strict().text("{}");
         }, "prepare");

@@ -25,10 +25,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
@@ -62,29 +59,29 @@ public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
     private static final int BUG = 1;
-    /** Of the shared options, those that a script, or a subcommand of one, has no use for; all others it has. */
-    private static final Map<String, Set<String>> USELESS = new TreeMap<>();
-
-    static {
-        Set<String> useless = new TreeSet<>(Set.of(
-                "api-url", "app-url", "webhook-url", "revision", "key-file", "key-command", "insecure-http"));
-        USELESS.put("postmortem", Set.copyOf(useless));
-        useless.addAll(Set.of("status-url", "prometheus"));
-        USELESS.put("postmortem announce", Set.copyOf(useless));
-        useless.addAll(Set.of("templates", "timeout"));
-        List.of("event", "import", "close").forEach(name -> USELESS.put("postmortem " + name, useless));
-        USELESS.put("rotate-key", Set.of("status-url", "webhook-url"));
-    }
-
     /** The names of the options below, which scripts have or leave out. */
     private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
             "revision", "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json",
             "verbose", "quiet", "no-color", "completion");
-    /** What carries over to printed commands; {@code --key-command} does not, for what it runs may hold a secret. */
+    /** Of these, what carries over to printed commands; {@code --key-command} does not: it may hold a secret. */
     private static final Set<String> CARRIED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
             "revision", "key-file", "insecure-http", "timeout", "incident", "drill", "templates");
+    /** What a script, or a subcommand of one, has no use for; all others it has. */
+    private static final Set<String> FOR_API = Set.of(
+            "api-url", "app-url", "webhook-url", "revision", "key-file", "key-command", "insecure-http");
+    private static final Set<String> FOR_ANY_ADDRESS = and(FOR_API, "status-url", "prometheus");
+    private static final Set<String> FOR_TEXTS = and(FOR_ANY_ADDRESS, "templates", "timeout");
+    private static final Map<String, Set<String>> USELESS = Map.of("rotate-key", Set.of("status-url", "webhook-url"),
+            "postmortem", FOR_API, "postmortem announce", FOR_ANY_ADDRESS, "postmortem event", FOR_TEXTS,
+            "postmortem import", FOR_TEXTS, "postmortem close", FOR_TEXTS);
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
+
+    private static Set<String> and(Set<String> names, String... more) {
+        Set<String> all = new TreeSet<>(names);
+        all.addAll(List.of(more));
+        return all;
+    }
 
     /**
      * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its
@@ -203,36 +200,32 @@ public final class Cli {
     @Spec(Spec.Target.MIXEE)
     CommandSpec spec;
 
-    private final Predicate<String> wanted;
+    private final Set<String> wanted;
     private Host host;
     private Values values;
     private Templates templates = Templates.builtIn();
     private Screen screen;
     private Sandbox sandbox;
 
-    private Cli(Predicate<String> wanted) {
+    private Cli(Set<String> wanted) {
         this.wanted = wanted;
     }
 
     /** All shared options. */
     public Cli() {
-        this(name -> true);
+        this(SHARED);
     }
 
-    /** Of the shared options only these, by their long names. */
+    /** Of the shared options only these, written as on the command line: {@code --json}. */
     public static Cli with(String... names) {
-        return new Cli(name -> List.of(names).contains(name));
+        return new Cli(Set.of(String.join(" ", names).replace("--", "").split(" ")));
     }
 
     /** The scenarios' names, for help and completion. */
     static final class Scenarios implements Iterable<String> {
         @Override
         public Iterator<String> iterator() {
-            return names().iterator();
-        }
-
-        static List<String> names() {
-            return Scenario.ids(Templates.builtIn());
+            return Scenario.ids(Templates.builtIn()).iterator();
         }
     }
 
@@ -285,30 +278,36 @@ public final class Cli {
     private static void prepare(CommandLine line, Host host, List<Cli> mixins, String... arguments) {
         String script = line.getCommandName();
         Values person = Values.read(host.environment, host.home(), null, script);
-        Templates templates = templatesArgument(arguments).or(() -> person.of("templates").map(Value::text))
-                .map(folder -> Templates.over(host.path(folder))).orElse(Templates.builtIn());
+        String folder = templatesArgument(arguments).or(() -> person.of("templates").map(Value::text)).orElse("");
+        Templates templates = folder.isEmpty() ? Templates.builtIn() : Templates.over(host.path(folder));
         Values values = Values.read(host.environment, host.home(), templates, script);
-        mixins.forEach(cli -> cli.surroundedBy(host, values, templates));
+        for (Cli cli : mixins) {
+            cli.host = host;
+            cli.values = values;
+            cli.templates = templates;
+            cli.leaveOut(useless(cli.spec.qualifiedName()));
+        }
         values.refuseUnknown(SHARED, ownOptions(line));
         settings(line, host, values);
     }
 
-    private void surroundedBy(Host around, Values elsewhere, Templates texts) {
-        host = around;
-        values = elsewhere;
-        templates = texts;
-        Set<String> useless = useless(spec.qualifiedName());
-        List.copyOf(spec.options()).stream().filter(option -> SHARED.contains(name(option)))
-                .filter(option -> useless.contains(name(option)) || !wanted.test(option.longestName()))
-                .forEach(spec::remove);
+    private void leaveOut(Set<String> useless) {
+        for (OptionSpec option : List.copyOf(spec.options())) {
+            String name = name(option);
+            if (SHARED.contains(name) && (useless.contains(name) || !wanted.contains(name))) {
+                spec.remove(option);
+            }
+        }
     }
 
     private static Set<String> useless(String command) {
-        return USELESS.getOrDefault(command, USELESS.getOrDefault(command.replaceFirst(" .*", ""), Set.of()));
+        String script = command.indexOf(' ') < 0 ? command : command.substring(0, command.indexOf(' '));
+        return USELESS.getOrDefault(command, USELESS.getOrDefault(script, Set.of()));
     }
 
     private static String name(OptionSpec option) {
-        return option.longestName().replaceFirst("^-+", "");
+        String longest = option.longestName();
+        return longest.substring(longest.startsWith("--") ? 2 : 1);
     }
 
     private static Set<String> ownOptions(CommandLine line) {
@@ -338,13 +337,9 @@ public final class Cli {
         line.setExecutionStrategy(parsed -> runOrComplete(parsed, host))
                 .setDefaultValueProvider(argument -> argument instanceof OptionSpec option
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
-                .setUsageHelpWidth(80)
-                .setUsageHelpLongOptionsMaxWidth(28)
-                .setCaseInsensitiveEnumValuesAllowed(true)
-                .registerConverter(Duration.class, Durations::parse)
-                .registerConverter(Path.class, host::path)
-                .setOut(new PrintWriter(host.out, true))
-                .setErr(new PrintWriter(host.err, true))
+                .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
+                .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
+                .setOut(new PrintWriter(host.out, true)).setErr(new PrintWriter(host.err, true))
                 .setParameterExceptionHandler((e, ignored) -> usage(e, host, values))
                 .setExecutionExceptionHandler((e, ignored, parsed) -> failure(host, e));
         if (!host.terminal || host.environment.containsKey("NO_COLOR")) {
@@ -387,22 +382,24 @@ public final class Cli {
 
     private static String optionsByHeading(Help help, Values values) {
         StringBuilder text = new StringBuilder();
-        List<OptionSpec> shown = help.commandSpec().options().stream().filter(option -> !option.hidden())
+        List<OptionSpec> all = help.commandSpec().options().stream().filter(option -> !option.hidden())
                 .sorted(Comparator.comparingInt(OptionSpec::order)).toList();
         HEADINGS.forEach((from, heading) -> {
-            List<OptionSpec> options = shown.stream().filter(option -> headingOf(option) == from).toList();
+            List<OptionSpec> options = all.stream().filter(option -> headingOf(option) == from).toList();
             if (!options.isEmpty()) {
-                Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
-                layout.addAllOptions(options, help.parameterLabelRenderer());
-                text.append(String.format("%n%s%n", heading)).append(layout);
+                text.append(String.format("%n%s%n", heading)).append(layout(help, options, help.colorScheme()));
             }
         });
         List<String> elsewhere = elsewhere(help.commandSpec(), values);
-        if (!elsewhere.isEmpty()) {
-            text.append(String.format("%nSet already:%n"));
-            elsewhere.forEach(line -> text.append("  ").append(line).append(System.lineSeparator()));
-        }
+        text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
+        elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
         return text.toString();
+    }
+
+    private static Help.Layout layout(Help help, List<OptionSpec> options, Help.ColorScheme colors) {
+        Help.Layout layout = help.createDefaultLayout(options, List.of(), colors);
+        layout.addAllOptions(options, help.parameterLabelRenderer());
+        return layout;
     }
 
     /** Options that have a value without being given, each with where it stands. */
@@ -425,11 +422,7 @@ public final class Cli {
             host.err.println("Did you mean " + String.join(" or ", unmatched.getSuggestions()) + "?");
         }
         if (e.getArgSpec() instanceof OptionSpec option) {
-            Help help = line.getHelp();
-            Help.ColorScheme plain = Help.defaultColorScheme(Ansi.OFF);
-            Help.Layout layout = help.createDefaultLayout(List.of(option), List.of(), plain);
-            layout.addOption(option, help.parameterLabelRenderer());
-            host.err.print(layout);
+            host.err.print(layout(line.getHelp(), List.of(option), Help.defaultColorScheme(Ansi.OFF)));
         }
         host.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
@@ -526,6 +519,10 @@ public final class Cli {
         return drill().filter(name -> name.contains(":")).map(name -> name.substring(name.indexOf(':') + 1));
     }
 
+    private static String scenario(String drill) {
+        return drill.contains(":") ? drill.substring(0, drill.indexOf(':')) : drill;
+    }
+
     /** The time allowed for each check. */
     public Duration timeout() {
         return timeout;
@@ -536,9 +533,9 @@ public final class Cli {
      */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            String name = scenario(drill);
-            sandbox = Sandbox.start(Scenario.of(templates, name).orElseThrow(() -> new Problem("--drill "
-                    + Text.safe(drill, 40) + ": no such scenario" + Nearest.hint(name, Scenario.ids(templates)))));
+            sandbox = Sandbox.start(Scenario.of(templates, scenario(drill)).orElseThrow(() -> new Problem("--drill "
+                    + Text.safe(drill, 40) + ": no such scenario"
+                    + Nearest.hint(scenario(drill), Scenario.ids(templates)))));
         }
         return Optional.ofNullable(sandbox);
     }
@@ -554,27 +551,20 @@ public final class Cli {
                     + " is no revision: write YYYY-MM-DD, such as " + Revision.NEWEST);
         }
         Optional<Sandbox> drilled = sandbox();
-        Settings.Target target = drilled.map(Cli::targetOf).orElseGet(this::target);
+        Settings.Target target = drilled.map(box -> new Settings.Target(box.apiUrl(), box.statusUrl(), box.appUrl(),
+                box.webhookUrl(), box.prometheusUrl())).orElseGet(this::target);
+        Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment;
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp) {
-            Http.refuseOpen(values.named("api-url", apiUrl, "--api-url"), target.api(),
-                    drilled.isPresent() ? Map.of() : host.environment);
+            Http.refuseOpen(values.named("api-url", apiUrl, "--api-url"), target.api(), proxies);
         }
-        return new Settings(target, key,
-                Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision))
-                        .orElse(Revision.NEWEST.toString()),
+        String asked = Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision))
+                .orElse(Revision.NEWEST.toString());
+        return new Settings(target, key, asked,
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
-                new Settings.AppErrors(
-                        List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
-                drill(),
-                drilled.isPresent() ? Map.of() : host.environment,
-                templates);
-    }
-
-    private static Settings.Target targetOf(Sandbox sandbox) {
-        return new Settings.Target(
-                sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(), sandbox.prometheusUrl());
+                new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
+                drill(), proxies, templates);
     }
 
     /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
@@ -633,11 +623,6 @@ public final class Cli {
         return scenario(other).equals(scenario(drill().orElse("")));
     }
 
-    // Without the variant, see variant().
-    private static String scenario(String drill) {
-        return drill.replaceFirst(":.*", "");
-    }
-
     // ---- printed commands
 
     /** How to paste the next script: started as this one was, with what was given here about where things are. */
@@ -663,9 +648,9 @@ public final class Cli {
                 if (name.equals("--key-command")) {
                     left.add(name);
                 } else if (CARRIED.contains(name(option))) {
-                    String value = option.arity().max() == 0 ? "" : " " + Text.word(Settings.open(given));
-                    options.put(name(option), name + value);
-                    if (!Settings.open(given).equals(given)) {
+                    String open = Settings.open(given);
+                    options.put(name(option), option.arity().max() == 0 ? name : name + " " + Text.word(open));
+                    if (!open.equals(given)) {
                         left.add("the login or token in " + name);
                     }
                 }
@@ -712,10 +697,9 @@ public final class Cli {
         /** A script's whole command line, with those of the options that it has. */
         public String line(String name, String more) {
             Set<String> useless = useless((name + " " + more.strip()).replaceFirst("^(\\S+(?: [a-z]\\S*)?).*", "$1"));
-            Stream<String> carried = options.entrySet().stream().filter(option -> !useless.contains(option.getKey()))
-                    .map(Map.Entry::getValue);
-            return Stream.concat(Stream.of(command(name), more.strip()), carried).filter(part -> !part.isEmpty())
-                    .collect(Collectors.joining(" "));
+            StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
+            options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
+            return line.toString();
         }
     }
 }

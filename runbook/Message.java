@@ -2,10 +2,8 @@ package runbook;
 
 import com.samskivert.mustache.Mustache;
 import com.samskivert.mustache.MustacheException;
-import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -18,7 +16,6 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import runbook.Settings.Problem;
@@ -201,7 +198,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
         values.put("status", state.name());
         values.put("customers", over ? WORKING_AGAIN : words.customers());
         values.put("queued", queued);
-        values.put("dataLoss", dataLoss.sentence());
+        values.put("dataLoss", dataLoss.sentence);
         values.put("outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.");
         // Whoever promises to say something more is not saying the last thing.
         boolean promised = over && dataLoss == DataLoss.CHECKING;
@@ -264,11 +261,6 @@ public record Message(String severity, State state, Instant at, Words words, Str
         DataLoss(String sentence) {
             this.sentence = sentence;
         }
-
-        /** The same for customers. */
-        public String sentence() {
-            return sentence;
-        }
     }
 
     /**
@@ -324,8 +316,11 @@ public record Message(String severity, State state, Instant at, Words words, Str
         /** What the table has for a diagnosis; careful words for one that it lacks. */
         public static Wording of(Templates templates, String diagnosis) {
             Map<String, Wording> all = all(templates);
-            return Optional.ofNullable(all.get(diagnosis)).or(() -> Optional.ofNullable(all.get(UNKNOWN)))
-                    .orElseThrow(() -> new Problem(templates.origin("diagnoses.json") + " has no row " + UNKNOWN));
+            Wording found = all.getOrDefault(diagnosis, all.get(UNKNOWN));
+            if (found == null) {
+                throw new Problem(templates.origin("diagnoses.json") + " has no row " + UNKNOWN);
+            }
+            return found;
         }
     }
 
@@ -364,40 +359,30 @@ public record Message(String severity, State state, Instant at, Words words, Str
          * @throws Problem when the variable is set to something that is no http(s) address
          */
         public static Optional<URI> webhook(Map<String, String> environment) {
-            String text = environment.getOrDefault(VARIABLE, "").strip();
-            if (text.isEmpty()) {
-                return Optional.empty();
-            }
             try {
-                URI uri = URI.create(text);
-                if (uri.getHost() != null && List.of("https", "http").contains(String.valueOf(uri.getScheme()))) {
-                    return Optional.of(uri);
-                }
-            } catch (IllegalArgumentException e) {
-                // Said below without the text, which is a secret.
+                return Optional.ofNullable(Settings.address(VARIABLE, environment.get(VARIABLE)));
+            } catch (Problem withItsText) {
+                // Said without the text, which is a secret.
+                throw new Problem(VARIABLE
+                        + " is no address: copy it again from Slack (it starts with https://hooks.slack.com/)");
             }
-            throw new Problem(VARIABLE
-                    + " is no address: copy it again from Slack (it starts with https://hooks.slack.com/)");
         }
 
         /**
-         * Posts once; never throws for what the network or Slack does.
+         * Posts once; never throws for what the network or Slack does. Anything but {@code ok} is no delivery: a
+         * proxy's login page is HTTP 200 too.
          *
          * @param text in Slack's mrkdwn, from {@link Message#forSlack}
          */
         public static Posted post(Http http, URI webhook, String text, Duration deadline) {
-            byte[] body = Json.line(Json.of(Map.of("text", text))).getBytes(StandardCharsets.UTF_8);
+            byte[] body = Json.line(Json.object().put("text", text)).getBytes(StandardCharsets.UTF_8);
             Map<String, String> headers = Map.of("content-type", "application/json; charset=utf-8");
             Answer answer = http.once("POST", webhook, headers, body, deadline);
-            if (answer instanceof Http.Reply reply) {
-                return judge(reply, webhook);
+            if (answer instanceof Http.Fault fault) {
+                String kind = fault.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+                return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
             }
-            String kind = ((Http.Fault) answer).kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
-            return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
-        }
-
-        // Anything but "ok" is no delivery: a proxy's login page is HTTP 200 too.
-        private static Posted judge(Http.Reply reply, URI webhook) {
+            Http.Reply reply = (Http.Reply) answer;
             String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
             if (reply.status() == 200 && said.equals("ok")) {
                 return new Posted(true, "", OptionalLong.empty());
@@ -419,18 +404,10 @@ public record Message(String severity, State state, Instant at, Words words, Str
      * A logic-less text (Mustache): <code>{{name}}</code>, and sections <code>{{#name}}…{{/name}}</code> and
      * <code>{{^name}}…{{/name}}</code>. A name that does not exist is a {@link Problem}, wherever in the template it
      * stands. Values go in as they are: whoever fills it escapes them for where the text will be read.
+     *
+     * @param origin where it came from, for messages
      */
-    public static final class Template {
-        private static final long LARGEST = 1 << 20;
-
-        private final String origin;
-        private final String text;
-
-        private Template(String origin, String text) {
-            this.origin = origin;
-            this.text = text;
-        }
-
+    public record Template(String origin, String text) {
         /**
          * A team's own template.
          *
@@ -438,19 +415,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
          * @throws Problem when it cannot be read, or is larger than 1 MiB
          */
         public static Template file(String option, Path file) {
-            try {
-                if (Files.size(file) > LARGEST) {
-                    throw new Problem(option + " " + file + " is larger than 1 MiB: that is no template");
-                }
-                return new Template(file.toString(), new String(Files.readAllBytes(file), StandardCharsets.UTF_8));
-            } catch (IOException e) {
-                throw new Problem(option + " " + file + " cannot be read: " + Incident.why(e));
-            }
-        }
-
-        /** A template in memory; {@code origin} says in errors where it came from. */
-        public static Template of(String origin, String text) {
-            return new Template(origin, text);
+            return new Template(file.toString(), Templates.read(option + " ", file));
         }
 
         /**
@@ -469,11 +434,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
             }
         }
 
-        /**
-         * The same template, once it is sure that it can be parsed.
-         *
-         * @throws Problem when it cannot
-         */
+        /** The same template, once it is sure that it can be parsed; a {@link Problem} when it cannot. */
         public Template parsed() {
             compiled();
             return this;
@@ -489,21 +450,18 @@ public record Message(String severity, State state, Instant at, Words words, Str
 
         // Before anything is filled in: a section that is skipped today must not hide a typing error until tomorrow.
         private void refuseUnknown(com.samskivert.mustache.Template compiled, Set<String> known) {
-            Consumer<String> judge = name -> {
-                if (!known.contains(name)) {
-                    String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
-                            .orElseGet(() -> "; there are " + String.join(", ", known));
-                    throw new Problem(origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60) + "}}"
-                            + instead);
-                }
-            };
             compiled.visit(new Mustache.Visitor() {
                 @Override
                 public void visitText(String ignored) { }
 
                 @Override
                 public void visitVariable(String name) {
-                    judge.accept(name);
+                    if (!known.contains(name)) {
+                        String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
+                                .orElseGet(() -> "; there are " + String.join(", ", known));
+                        throw new Problem(origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60)
+                                + "}}" + instead);
+                    }
                 }
 
                 @Override
@@ -513,7 +471,7 @@ public record Message(String severity, State state, Instant at, Words words, Str
 
                 @Override
                 public boolean visitSection(String name) {
-                    judge.accept(name);
+                    visitVariable(name);
                     return true;
                 }
 

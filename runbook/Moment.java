@@ -11,6 +11,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.format.ResolverStyle;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,6 +26,8 @@ public final class Moment {
     private static final Pattern AGO =
             Pattern.compile("(?i)(\\d{1,5})\\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)\\s+ago");
     private static final Pattern DURATION_AGO = Pattern.compile("(?i)([0-9dhms]+)\\s+ago");
+    private static final Map<Character, Duration> UNITS = Map.of('s', Duration.ofSeconds(1), 'm', Duration.ofMinutes(1),
+            'h', Duration.ofHours(1), 'd', Duration.ofDays(1));
     private static final Pattern CLOCK = Pattern.compile(
             "(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
     private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
@@ -58,15 +61,14 @@ public final class Moment {
         } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
             at = null;
         }
+        String given = option + " \"" + Text.safe(text, 40) + "\" ";
         if (at == null) {
-            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is no time: " + FORMS);
-        }
-        if (at.isAfter(now)) {
-            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is in the future: it is "
-                    + now.toString().substring(0, 16) + "Z now (times are UTC)");
-        }
-        if (at.isBefore(EARLIEST)) {
-            throw new Problem(option + " \"" + Text.safe(text, 40) + "\" is before Klaviyo existed: " + FORMS);
+            throw new Problem(given + "is no time: " + FORMS);
+        } else if (at.isAfter(now)) {
+            String today = now.toString().substring(0, 16);
+            throw new Problem(given + "is in the future: it is " + today + "Z now (times are UTC)");
+        } else if (at.isBefore(EARLIEST)) {
+            throw new Problem(given + "is before Klaviyo existed: " + FORMS);
         }
         return at;
     }
@@ -77,7 +79,8 @@ public final class Moment {
         }
         Matcher ago = AGO.matcher(text);
         if (ago.matches()) {
-            return now.minus(unit(ago.group(2)).multipliedBy(Long.parseLong(ago.group(1))));
+            Duration unit = UNITS.get(Character.toLowerCase(ago.group(2).charAt(0)));
+            return now.minus(unit.multipliedBy(Long.parseLong(ago.group(1))));
         }
         Matcher duration = DURATION_AGO.matcher(text);
         if (duration.matches()) {
@@ -85,15 +88,6 @@ public final class Moment {
         }
         Matcher clock = CLOCK.matcher(text);
         return clock.matches() ? onClock(clock.group(1), clock.group(2), now, began) : dated(text);
-    }
-
-    private static Duration unit(String word) {
-        return switch (Character.toLowerCase(word.charAt(0))) {
-            case 's' -> Duration.ofSeconds(1);
-            case 'm' -> Duration.ofMinutes(1);
-            case 'h' -> Duration.ofHours(1);
-            default -> Duration.ofDays(1);
-        };
     }
 
     private static Instant onClock(String day, String time, Instant now, Optional<Instant> began) {

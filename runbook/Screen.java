@@ -6,6 +6,7 @@ import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
@@ -14,7 +15,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Help.Ansi;
 
@@ -42,6 +42,7 @@ public final class Screen {
     private static final int NARROWEST = 40;
     // A number and its unit stay on one line.
     private static final Pattern BEFORE_UNIT = Pattern.compile("(?<=\\d) (?=(?:ms|s|min|h|d|B|kB|MB|GB)\\b)");
+    private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]");
     private static final String UNBREAKABLE = "\u00a0";
 
     private final PrintStream out;
@@ -63,20 +64,20 @@ public final class Screen {
      * @param level   how much to show
      */
     public Screen(Cli.Host host, PrintStream out, boolean noColor, Level level) {
-        this(out, host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Ansi.AUTO.enabled(),
-                host.charset().newEncoder().canEncode("✓–…└"),
-                Math.max(NARROWEST, host.terminal() ? terminalWidth(host) : WIDTH_WITHOUT_TERMINAL), level,
-                host.env("TZ").filter(name -> ZoneId.getAvailableZoneIds().contains(name)).map(ZoneId::of)
-                        .orElseGet(ZoneId::systemDefault));
+        this.out = out;
+        this.level = level;
+        color = host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Ansi.AUTO.enabled();
+        unicode = host.charset().newEncoder().canEncode("✓–…└");
+        width = Math.max(NARROWEST, host.terminal() ? terminalWidth(host) : WIDTH_WITHOUT_TERMINAL);
+        zone = zone(host.env("TZ").orElse(""));
     }
 
-    private Screen(PrintStream out, boolean color, boolean unicode, int width, Level level, ZoneId zone) {
-        this.out = out;
-        this.color = color;
-        this.unicode = unicode;
-        this.width = width;
-        this.level = level;
-        this.zone = zone;
+    private static ZoneId zone(String name) {
+        try {
+            return name.isEmpty() ? ZoneId.systemDefault() : ZoneId.of(name);
+        } catch (DateTimeException e) {
+            return ZoneId.systemDefault();
+        }
     }
 
     /** Whether everything is shown. */
@@ -89,15 +90,13 @@ public final class Screen {
         return level == Level.ONE_LINE;
     }
 
-    /** Whether a person is at a terminal of this process, at both ends. */
+    /**
+     * Whether a person is at a terminal of this process, at both ends. From Java 22 on {@code System.console()} answers
+     * also where there is none, and {@code isTerminal()} tells.
+     */
     static boolean atTerminal() {
-        return System.console() != null && isTerminal();
-    }
-
-    // From Java 22 on System.console() answers also where there is no terminal, and isTerminal() tells.
-    private static boolean isTerminal() {
         try {
-            return (boolean) Console.class.getMethod("isTerminal").invoke(System.console());
+            return System.console() != null && (boolean) Console.class.getMethod("isTerminal").invoke(System.console());
         } catch (ReflectiveOperationException e) {
             return true;
         }
@@ -121,15 +120,9 @@ public final class Screen {
                 return Integer.parseInt(columns.get());
             }
             Process stty = new ProcessBuilder("stty", "size").redirectInput(Path.of("/dev/tty").toFile()).start();
-            String[] size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII)
-                    .strip()
-                    .split(" ");
-            stty.waitFor(1, TimeUnit.SECONDS);
-            return Integer.parseInt(size[1]);
+            String size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII);
+            return Integer.parseInt(size.strip().split(" ")[1]);
         } catch (IOException | RuntimeException e) {
-            return 80;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
             return 80;
         }
     }
@@ -171,20 +164,23 @@ public final class Screen {
 
     /** A line with a symbol: {@code ✓ auth      Acme (AbC123)}; the label padded to {@code labelWidth}. */
     public void marked(Mark mark, String label, int labelWidth, String text) {
-        String symbol = unicode ? mark.symbol : mark.ascii;
         String padded = label + " ".repeat(Math.max(0, labelWidth - label.length()));
-        entry(mark, symbol + " " + (padded.isEmpty() ? "" : padded + "  "), text,
-                2 + (padded.isEmpty() ? 0 : padded.length() + 2), "0");
+        String lead = symbol(mark) + (padded.isEmpty() ? "" : padded + "  ");
+        entry(mark, lead, text, lead.length(), "0");
     }
 
     /** A verdict: a symbol and bold words. The one line that is shown where one alone was asked for, unwrapped then. */
     public void verdict(Mark mark, String text) {
         if (level == Level.ONE_LINE) {
-            out.println((unicode ? mark.symbol : mark.ascii) + " " + clean(text));
+            out.println(symbol(mark) + clean(text));
             out.flush();
-            return;
+        } else {
+            entry(mark, symbol(mark), text, 2, "1");
         }
-        entry(mark, (unicode ? mark.symbol : mark.ascii) + " ", text, 2, "1");
+    }
+
+    private String symbol(Mark mark) {
+        return (unicode ? mark.symbol : mark.ascii) + " ";
     }
 
     /** A command to paste: never wrapped, for a wrapped command pastes wrong. */
@@ -209,7 +205,7 @@ public final class Screen {
     public String time(Instant at) {
         String utc = at.truncatedTo(ChronoUnit.SECONDS).toString();
         boolean same = zone.getRules().getOffset(at).equals(ZoneOffset.UTC);
-        return same ? utc : utc + " (" + DateTimeFormatter.ofPattern("HH:mm zzz").withZone(zone).format(at) + ")";
+        return same ? utc : utc + DateTimeFormatter.ofPattern(" (HH:mm zzz)").withZone(zone).format(at);
     }
 
     private void print(String line) {
@@ -232,14 +228,9 @@ public final class Screen {
     }
 
     private String clean(String text) {
-        String masked = Key.mask(text.replaceAll("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]", " "));
-        return unicode
-                ? masked
-                : masked.replace("…", "...")
-                        .replace("→", "->")
-                        .replace("—", "-")
-                        .replace("–", "-")
-                        .replace("·", "|");
+        String masked = Key.mask(CONTROLS.matcher(text).replaceAll(" "));
+        return unicode ? masked : masked.replace("…", "...").replace("→", "->").replace('—', '-').replace('–', '-')
+                .replace('·', '|');
     }
 
     private static List<String> wrap(String text, int columns) {

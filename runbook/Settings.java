@@ -7,19 +7,18 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import runbook.Message.Template;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
@@ -60,13 +59,12 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
          */
         static Target of(Values values, String api, String status, String app, String webhook, String prometheus) {
             return new Target(klaviyos(values, "api-url", api), klaviyos(values, "status-url", status),
-                    address(values.named("app-url", app, "--app-url"), app),
-                    address(values.named("webhook-url", webhook, "--webhook-url"), webhook),
-                    base(values, "prometheus", prometheus));
+                    given(values, "app-url", app), given(values, "webhook-url", webhook),
+                    given(values, "prometheus", bare(prometheus)));
         }
 
         private static URI klaviyos(Values values, String name, String text) {
-            URI address = base(values, name, text);
+            URI address = given(values, name, bare(text));
             if (address != null && address.getRawUserInfo() != null) {
                 throw new Problem(values.named(name, text, "--" + name)
                         + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
@@ -74,9 +72,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return address;
         }
 
-        private static URI base(Values values, String name, String text) {
-            String bare = text == null ? null : text.strip().replaceFirst("/+$", "");
-            return address(values.named(name, text, "--" + name), bare);
+        private static URI given(Values values, String name, String text) {
+            return text == null ? null : address(values.named(name, text, "--" + name), text);
+        }
+
+        private static String bare(String text) {
+            int end = text == null ? 0 : text.strip().length();
+            while (end > 0 && text.strip().charAt(end - 1) == '/') {
+                end--;
+            }
+            return text == null ? null : text.strip().substring(0, end);
         }
     }
 
@@ -93,15 +98,15 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
         try {
             URI uri = new URI(text.strip());
-            if (uri.getHost() != null && uri.getPort() <= 65_535
-                    && List.of("http", "https").contains(String.valueOf(uri.getScheme()).toLowerCase(Locale.ROOT))) {
+            boolean web = "http".equalsIgnoreCase(uri.getScheme()) || "https".equalsIgnoreCase(uri.getScheme());
+            if (web && uri.getHost() != null && uri.getPort() <= 65_535) {
                 return uri;
             }
         } catch (URISyntaxException e) {
             // Said below, with what would be right.
         }
-        throw new Problem(option + " " + Text.safe(open(text), 80)
-                + " is no address: write http://HOST[:PORT][/PATH] or https://…");
+        String right = " is no address: write http://HOST[:PORT][/PATH] or https://…";
+        throw new Problem(option + " " + Text.safe(open(text), 80) + right);
     }
 
     /** A text for people to see: an address without its login, and without values that look like a token's. */
@@ -127,11 +132,6 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * @param query    PromQL for errors by status
      */
     public record AppErrors(List<Integer> observed, String query) { }
-
-    /** The same with another key: how a rotation tests the new one. */
-    public Settings withKey(Key other) {
-        return withKey(Optional.of(other));
-    }
 
     /** The same with another key, or with none. */
     public Settings withKey(Optional<Key> other) {
@@ -177,11 +177,9 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     /**
      * The texts and tables in {@code templates/}. A team's own folder ({@code --templates}, {@code KLAVIYO_TEMPLATES})
      * is laid over the built-in ones file by file: a file there takes the place of the whole file of that name, the
-     * others stay.
-     *
-     * <p>{@link #text} gives a file as it is, {@link #template} as Mustache, {@link #table} as rows by id. Whatever is
-     * wrong with a file is a {@link Problem} (exit code 2) of one line that names file, id and field. Nothing is read
-     * before it is asked for, and nothing is remembered: a table belongs into a field of whoever uses it.
+     * others stay. Whatever is wrong with a file is a {@link Problem} (exit code 2) of one line that names file, id and
+     * field. Nothing is read before it is asked for, and nothing is remembered: a table belongs into a field of whoever
+     * uses it.
      */
     public static final class Templates {
         /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
@@ -209,8 +207,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
          * @throws Problem when there is no such folder, or it holds a file whose name is nearly that of a template
          */
         public static Templates over(Path folder) {
-            try (Stream<Path> files = Files.list(folder)) {
-                for (Path file : files.toList()) {
+            try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+                for (Path file : files) {
                     String name = file.getFileName().toString();
                     Optional<String> near = NAMES.contains(name) ? Optional.empty() : Nearest.to(name, NAMES);
                     if (near.isPresent()) {
@@ -226,15 +224,15 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         /** What to name in messages about a file: the team's own where there is one, else {@code templates/NAME}. */
         public String origin(String name) {
-            return own(name).map(Path::toString).orElse("templates/" + name);
+            return (own(name) ? over : Path.of("templates")).resolve(name).toString();
+        }
+
+        private boolean own(String name) {
+            return over != null && Files.exists(over.resolve(name));
         }
 
         private boolean carries(String name) {
-            return own(name).isPresent() || Templates.class.getResource("/templates/" + name) != null;
-        }
-
-        private Optional<Path> own(String name) {
-            return Optional.ofNullable(over).map(folder -> folder.resolve(name)).filter(Files::exists);
+            return own(name) || Templates.class.getResource("/templates/" + name) != null;
         }
 
         /**
@@ -244,22 +242,9 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
          * @throws IllegalStateException when the script has no {@code //FILES} line for it
          */
         public String text(String name) {
-            Optional<Path> own = own(name);
-            return own.isPresent() ? read(own.get()) : builtIn(name);
-        }
-
-        private static String read(Path file) {
-            try {
-                if (Files.size(file) > LARGEST) {
-                    throw new Problem(file + " is larger than 1 MiB: that is no template");
-                }
-                return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-            } catch (IOException e) {
-                throw new Problem(file + " cannot be read: " + Incident.why(e));
+            if (own(name)) {
+                return read("", over.resolve(name));
             }
-        }
-
-        private static String builtIn(String name) {
             try (InputStream file = Templates.class.getResourceAsStream("/templates/" + name)) {
                 if (file == null) {
                     throw new IllegalStateException(
@@ -271,19 +256,26 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             }
         }
 
-        /** A file as a Mustache template; what is wrong in it is said when it is filled. */
-        public Template template(String name) {
-            return Template.of(origin(name), text(name));
+        /** A file that somebody wrote; {@code option} begins the message about one that cannot be read. */
+        static String read(String option, Path file) {
+            try {
+                if (Files.size(file) > LARGEST) {
+                    throw new Problem(option + file + " is larger than 1 MiB: that is no template");
+                }
+                return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+            } catch (IOException e) {
+                throw new Problem(option + file + " cannot be read: " + Incident.why(e));
+            }
         }
 
-        /**
-         * A JSON table: an object whose fields are the rows' ids, in their order. Each row is read into the record
-         * {@code row} as {@link Json#table} says.
-         *
-         * @throws Problem that names file, id and field
-         */
+        /** A file as a Mustache template; what is wrong in it is said when it is filled. */
+        public Template template(String name) {
+            return new Template(origin(name), text(name));
+        }
+
+        /** A JSON table: rows by their ids, each a record, as {@link Json#table} reads them. */
         public <T extends Record> Map<String, T> table(String name, Class<T> row) {
-            return Json.table(origin(name), text(name), own(name).isPresent(), row);
+            return Json.table(origin(name), text(name), own(name), row);
         }
 
         /** The ids of a table's rows, in their order. */
@@ -291,20 +283,6 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             List<String> ids = new ArrayList<>();
             Json.rows(origin(name), text(name)).fieldNames().forEachRemaining(ids::add);
             return ids;
-        }
-
-        /**
-         * One row of a table; empty when there is none of that id. Of a team's own file every row is read, so that what
-         * is wrong anywhere in it is said the first time; of ours, only this one, which takes less time.
-         *
-         * @throws Problem that names file, id and field
-         */
-        public <T extends Record> Optional<T> row(String name, String id, Class<T> row) {
-            if (own(name).isPresent()) {
-                return Optional.ofNullable(table(name, row).get(id));
-            }
-            return Optional.ofNullable(Json.rows(origin(name), text(name)).get(id))
-                    .map(node -> Json.row(origin(name), id, node, false, row));
         }
 
         /**
@@ -316,16 +294,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         public static List<Path> export(Path folder) {
             try {
                 Files.createDirectories(folder);
-                List<String> carried = NAMES.stream().filter(BUILT_IN::carries).toList();
-                for (String name : carried) {
-                    if (Files.exists(folder.resolve(name))) {
-                        throw new Problem(folder.resolve(name) + " is there already: give a new folder");
+                List<Path> files = NAMES.stream().filter(BUILT_IN::carries).map(folder::resolve).toList();
+                for (Path file : files) {
+                    if (Files.exists(file)) {
+                        throw new Problem(file + " is there already: give a new folder");
                     }
                 }
-                for (String name : carried) {
-                    Files.writeString(folder.resolve(name), builtIn(name));
+                for (Path file : files) {
+                    Files.writeString(file, BUILT_IN.text(file.getFileName().toString()));
                 }
-                return carried.stream().map(folder::resolve).toList();
+                return files;
             } catch (IOException e) {
                 throw new Problem("--export-templates " + folder + " cannot be written: " + Incident.why(e));
             }
@@ -346,21 +324,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
      * script has is written {@code rotate-key.to}. Neither file may hold a secret.
      */
     public static final class Values {
+        private static final String TEAM = "team.properties";
         /** Settings that no option has: the catalog's name for printed commands, and the folder of incidents. */
         private static final List<String> PLAIN = List.of("catalog", "incidents");
         private static final List<String> SCRIPTS =
                 List.of("triage", "rotate-key", "watch", "debug-bundle", "postmortem", "drill", "sandbox");
         private static final Map<String, String> ENVIRONMENT = Map.of(
-                "api-url", "KLAVIYO_API_URL",
-                "status-url", "KLAVIYO_STATUS_URL",
-                "app-url", "KLAVIYO_APP_URL",
-                "webhook-url", "KLAVIYO_WEBHOOK_URL",
-                "prometheus", "KLAVIYO_PROMETHEUS_URL",
-                "revision", "KLAVIYO_REVISION",
-                "timeout", "KLAVIYO_TIMEOUT",
-                "incident", "KLAVIYO_INCIDENT",
-                "templates", "KLAVIYO_TEMPLATES",
-                "catalog", "KLAVIYO_RUNBOOK_CATALOG");
+                "api-url", "KLAVIYO_API_URL", "status-url", "KLAVIYO_STATUS_URL", "app-url", "KLAVIYO_APP_URL",
+                "webhook-url", "KLAVIYO_WEBHOOK_URL", "prometheus", "KLAVIYO_PROMETHEUS_URL",
+                "revision", "KLAVIYO_REVISION", "timeout", "KLAVIYO_TIMEOUT", "incident", "KLAVIYO_INCIDENT",
+                "templates", "KLAVIYO_TEMPLATES", "catalog", "KLAVIYO_RUNBOOK_CATALOG");
 
         private record Source(String name, Properties values) { }
 
@@ -386,10 +359,11 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             Path own = home.resolve(".klaviyo-runbook.properties");
             List<Source> files = new ArrayList<>();
             if (Files.isRegularFile(own)) {
-                files.add(parse(own.toString(), Templates.read(own)));
+                files.add(parse(own.toString(), Templates.read("", own)));
             }
-            if (templates != null && templates.carries("team.properties")) {
-                files.add(parse(templates.origin("team.properties"), templates.text("team.properties")));
+            String team = templates != null && templates.carries(TEAM) ? templates.text(TEAM) : "";
+            if (!team.isBlank()) {
+                files.add(parse(templates.origin(TEAM), team));
             }
             return new Values(environment, script, files);
         }
@@ -401,15 +375,14 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 values.forEach((name, value) -> refuseSecret(origin, name.toString(), value.toString()));
                 return new Source(origin, values);
             } catch (IOException | IllegalArgumentException e) {
-                throw new Problem(origin + " is no properties file (name=value a line): "
-                        + Text.safe(e.getMessage(), 80));
+                throw new Problem(
+                        origin + " is no properties file (name=value a line): " + Text.safe(e.getMessage(), 80));
             }
         }
 
         private static void refuseSecret(String origin, String name, String value) {
-            boolean secret = !Key.mask(value).equals(value) || value.contains("hooks.slack.com/")
-                    || Pattern.compile("://[^/\\s@]+@|(?i:bearer\\s+\\S{8})|-----BEGIN").matcher(value).find();
-            if (secret) {
+            String secret = "://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN";
+            if (!Key.mask(value).equals(value) || Pattern.compile(secret).matcher(value).find()) {
                 throw new Problem(origin + ": " + Text.safe(name, 40)
                         + " holds a secret: take it out, and give it in the environment or from a secret store");
             }
@@ -417,17 +390,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         /** A value by its name; empty where none stands anywhere. */
         public Optional<Value> of(String name) {
-            String variable = ENVIRONMENT.get(name);
-            String given = variable == null ? "" : environment.getOrDefault(variable, "");
+            String variable = ENVIRONMENT.getOrDefault(name, "");
+            String given = environment.getOrDefault(variable, "");
             if (!given.isBlank()) {
                 return Optional.of(new Value(given, variable));
             }
             for (Source file : files) {
-                for (String written : List.of(script + "." + name, name)) {
-                    String value = file.values.getProperty(written, "");
-                    if (!value.isBlank()) {
-                        return Optional.of(new Value(value.strip(), file.name));
-                    }
+                String own = file.values.getProperty(script + "." + name, "");
+                String value = (own.isBlank() ? file.values.getProperty(name, "") : own).strip();
+                if (!value.isEmpty()) {
+                    return Optional.of(new Value(value, file.name));
                 }
             }
             return Optional.empty();
@@ -446,24 +418,24 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
          * @param own    options that only this script has
          */
         void refuseUnknown(Collection<String> shared, Collection<String> own) {
+            if (files.isEmpty()) {
+                return;
+            }
             TreeSet<String> known = new TreeSet<>(shared);
             known.addAll(PLAIN);
             shared.forEach(name -> known.add(script + "." + name));
             own.forEach(name -> known.add(script + "." + name));
             for (Source file : files) {
                 for (String name : new TreeSet<>(file.values.stringPropertyNames())) {
-                    if (!known.contains(name) && !ofAnotherScript(name)) {
+                    String of = name.contains(".") ? name.substring(0, name.indexOf('.')) : "";
+                    boolean others = SCRIPTS.contains(of) && !of.equals(script);
+                    if (!known.contains(name) && !others) {
+                        String full = script + "." + name;
                         throw new Problem(file.name + ": there is no " + Text.safe(name, 40)
-                                + (known.contains(script + "." + name) ? ", did you mean " + script + "." + name + "?"
-                                        : Nearest.hint(name, known)));
+                                + (known.contains(full) ? ", did you mean " + full + "?" : Nearest.hint(name, known)));
                     }
                 }
             }
-        }
-
-        private boolean ofAnotherScript(String name) {
-            String prefix = name.contains(".") ? name.substring(0, name.indexOf('.')) : "";
-            return SCRIPTS.contains(prefix) && !prefix.equals(script);
         }
     }
 }

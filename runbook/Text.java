@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -20,22 +21,25 @@ import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.lang.reflect.Type;
 import java.time.Duration;
+import java.util.AbstractMap;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
-import java.util.stream.Stream;
+import runbook.Message.Template;
 import runbook.Settings.Problem;
 
 /** Text from outside, made fit to print: it can neither move the cursor nor carry a Klaviyo private key. */
@@ -74,6 +78,8 @@ public final class Text {
         private static final Duration LONGEST = Duration.ofDays(3_650);
         private static final Pattern FORM =
                 Pattern.compile("(?:(N)d)?(?:(N)h)?(?:(N)m(?!s))?(?:(N)s)?(?:(N)ms)?".replace("N", "\\d{1,9}"));
+        private static final long[] MILLIS = {86_400_000, 3_600_000, 60_000, 1_000, 1};
+        private static final String[] UNITS = {"d", "h", "min", "s", "ms"};
 
         private Durations() { }
 
@@ -85,52 +91,36 @@ public final class Text {
          */
         public static Duration parse(String text) {
             Matcher parts = FORM.matcher(text.strip());
-            if (text.isBlank() || !parts.matches()) {
-                throw refused(text, text.strip().equals("0") ? "has to be more than 0" : "is no duration");
+            Duration duration = Duration.ZERO;
+            for (int i = 0; !text.isBlank() && parts.matches() && i < MILLIS.length; i++) {
+                String part = parts.group(i + 1);
+                duration = duration.plusMillis(part == null ? 0 : MILLIS[i] * Long.parseLong(part));
             }
-            Duration duration = Duration.ofDays(number(parts, 1)).plusHours(number(parts, 2))
-                    .plusMinutes(number(parts, 3)).plusSeconds(number(parts, 4)).plusMillis(number(parts, 5));
             if (duration.isZero() || duration.compareTo(LONGEST) > 0) {
-                throw refused(text, duration.isZero() ? "has to be more than 0" : "is longer than ten years");
+                boolean zero = text.strip().equals("0") || !text.isBlank() && parts.matches();
+                String why = zero ? "has to be more than 0" : "is no duration";
+                why = duration.isZero() ? why : "is longer than ten years";
+                throw new IllegalArgumentException(
+                        "'" + safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m");
             }
             return duration;
         }
 
-        private static IllegalArgumentException refused(String text, String why) {
-            return new IllegalArgumentException("'" + safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m");
-        }
-
-        private static long number(Matcher parts, int group) {
-            return parts.group(group) == null ? 0 : Long.parseLong(parts.group(group));
-        }
-
         /**
-         * The shortest reading that keeps two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 1 h 30
-         * min}, {@code 3 d 4 h}.
+         * With at most two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 1 h 30 min}, {@code 3 d 4
+         * h}.
          */
         public static String words(Duration duration) {
             long millis = duration.toMillis();
-            if (millis < 1_000) {
-                return millis + " ms";
-            }
-            if (millis < 10_000 && millis % 1_000 >= 100) {
+            if (millis >= 1_000 && millis < 10_000 && millis % 1_000 >= 100) {
                 return millis / 1_000 + "." + millis % 1_000 / 100 + " s";
             }
-            long seconds = duration.toSeconds();
-            if (seconds < 60) {
-                return seconds + " s";
+            int unit = 0;
+            while (unit < MILLIS.length - 1 && millis < MILLIS[unit]) {
+                unit++;
             }
-            if (seconds < 3_600) {
-                return pair(seconds / 60, "min", seconds % 60, "s");
-            }
-            if (seconds < 86_400) {
-                return pair(seconds / 3_600, "h", seconds % 3_600 / 60, "min");
-            }
-            return pair(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h");
-        }
-
-        private static String pair(long large, String largeUnit, long small, String smallUnit) {
-            return large + " " + largeUnit + (small == 0 ? "" : " " + small + " " + smallUnit);
+            long small = unit >= 3 ? 0 : millis % MILLIS[unit] / MILLIS[unit + 1];
+            return millis / MILLIS[unit] + " " + UNITS[unit] + (small == 0 ? "" : " " + small + " " + UNITS[unit + 1]);
         }
     }
 
@@ -142,22 +132,24 @@ public final class Text {
 
         /** The nearest of the names by edit distance, where one is near enough to be meant. */
         public static Optional<String> to(String wrong, Collection<String> names) {
-            return names.stream().sorted()
-                    .filter(name -> distance(wrong, name) <= Math.min(FARTHEST, longest(wrong, name) / 2))
-                    .min(Comparator.comparingInt(name -> distance(wrong, name)));
+            String best = null;
+            int least = FARTHEST + 1;
+            for (String name : new TreeSet<>(names)) {
+                int distance = distance(wrong, name);
+                if (distance < least && distance <= Math.max(wrong.length(), name.length()) / 2) {
+                    best = name;
+                    least = distance;
+                }
+            }
+            return Optional.ofNullable(best);
         }
 
         /**
-         * What a message says of a wrong name: {@code , did you mean outage?} where one is near, else all that there
-         * are.
+         * What a message says of a wrong name: {@code , did you mean outage?} where one is near, else all there are.
          */
         public static String hint(String wrong, Collection<String> names) {
             return to(wrong, names).map(near -> ", did you mean " + near + "?")
                     .orElseGet(() -> "; there are " + String.join(", ", names));
-        }
-
-        private static int longest(String a, String b) {
-            return Math.max(a.length(), b.length());
         }
 
         private static int distance(String a, String b) {
@@ -182,12 +174,10 @@ public final class Text {
     /** The one JSON mapper, and trees made from plain maps. */
     public static final class Json {
         private static final ObjectMapper MAPPER = JsonMapper.builder()
-                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                .disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
+                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
                 .build();
 
-        private static final ObjectReader TABLES =
-                MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
+        private static final ObjectReader TABLES = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
 
         private Json() { }
 
@@ -200,26 +190,13 @@ public final class Text {
             return orMissing(MAPPER.readTree(bytes));
         }
 
-        /**
-         * Reads one JSON document.
-         *
-         * @throws IOException when the text is not exactly one document
-         */
+        /** The same from a text. */
         public static JsonNode read(String text) throws IOException {
             return orMissing(MAPPER.readTree(text));
         }
 
         private static JsonNode orMissing(JsonNode node) {
             return node == null ? MissingNode.getInstance() : node;
-        }
-
-        /** Reads something, so that the next reading is faster: see {@link runbook.Checkup#prepare}. */
-        public static void prepare() {
-            try {
-                read("{}");
-            } catch (IOException e) {
-                throw new IllegalStateException("an empty object is JSON", e);
-            }
         }
 
         /** An empty object to fill. */
@@ -237,8 +214,11 @@ public final class Text {
             if (value instanceof JsonNode node) {
                 return node;
             } else if (value instanceof Map<?, ?> map) {
+                boolean ordered = map instanceof LinkedHashMap || map instanceof SortedMap || map instanceof EnumMap;
                 ObjectNode object = nodes.objectNode();
-                ordered(map).forEach((name, element) -> object.set(name.toString(), of(element)));
+                for (Map.Entry<?, ?> field : (ordered ? map : new TreeMap<>(map)).entrySet()) {
+                    object.set(field.getKey().toString(), of(field.getValue()));
+                }
                 return object;
             } else if (value instanceof Collection<?> collection) {
                 ArrayNode array = nodes.arrayNode();
@@ -246,57 +226,49 @@ public final class Text {
                 return array;
             } else if (value instanceof Boolean bool) {
                 return nodes.booleanNode(bool);
-            } else if (value instanceof Double || value instanceof Float) {
-                return nodes.numberNode(((Number) value).doubleValue());
             } else if (value instanceof Number number) {
-                return nodes.numberNode(number.longValue());
+                boolean fraction = value instanceof Double || value instanceof Float;
+                return fraction ? nodes.numberNode(number.doubleValue()) : nodes.numberNode(number.longValue());
             }
             return value == null ? nodes.nullNode() : nodes.textNode(value.toString());
         }
 
-        private static Map<?, ?> ordered(Map<?, ?> map) {
-            boolean ordered = map instanceof LinkedHashMap || map instanceof SortedMap || map instanceof EnumMap;
-            return ordered ? map : new TreeMap<>(map);
-        }
-
         /** The tree on one line. */
         public static String line(JsonNode node) {
-            try {
-                return MAPPER.writeValueAsString(node);
-            } catch (JsonProcessingException e) {
-                throw new IllegalStateException("a JSON tree that cannot be written", e);
-            }
+            return written(MAPPER.writer(), node);
         }
 
         /** The tree indented, without a line end after it. */
         public static String pretty(JsonNode node) {
-            return node.toPrettyString();
+            return written(MAPPER.writerWithDefaultPrettyPrinter(), node);
+        }
+
+        private static String written(ObjectWriter writer, JsonNode node) {
+            try {
+                return writer.writeValueAsString(node);
+            } catch (JsonProcessingException e) {
+                throw new IllegalStateException("a JSON tree that cannot be written", e);
+            }
         }
 
         /**
          * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
          * components by name; a component {@code id} gets the row's id. Components are strings, numbers, booleans,
          * enums (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, trees ({@link
-         * JsonNode}), Mustache templates ({@link Message.Template}), records, and lists and maps (by string) of those.
+         * JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by string) of those.
          * An {@link Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
          * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
          * write.
          *
          * @param origin the file, for messages
-         * @param team   whether a team wrote it: then its Mustache templates are parsed at once, not when filled
+         * @param team   whether a team wrote it: then all of it is read and checked at once; of ours a row is when it
+         *               is asked for, which takes less time
          * @return rows by id, in the table's order
          * @throws Problem of one line that names file, id and field
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> row) {
-            Map<String, T> rows = new LinkedHashMap<>();
-            rows(origin, text).properties().forEach(field ->
-                    rows.put(field.getKey(), row(origin, field.getKey(), field.getValue(), team, row)));
-            return rows;
-        }
-
-        /** One row of a table, as {@link #table} reads it. */
-        static <T extends Record> T row(String origin, String id, JsonNode node, boolean team, Class<T> row) {
-            return row.cast(new Row(origin + ", " + safe(id, 60), id, team).record("", node, row));
+            Map<String, T> rows = new Table<>(origin, rows(origin, text), team, row);
+            return team ? Collections.unmodifiableMap(new LinkedHashMap<>(rows)) : rows;
         }
 
         /** A table's rows by id, not read yet. */
@@ -308,9 +280,44 @@ public final class Text {
                 }
                 return table;
             } catch (JsonProcessingException e) {
-                throw new Problem(origin + (e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr())
-                        + " is no JSON: " + safe(e.getOriginalMessage(), 200));
+                String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
+                throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage(), 200));
             }
+        }
+    }
+
+    /** A table's rows by id, each read when it is first asked for. */
+    private static final class Table<T extends Record> extends AbstractMap<String, T> {
+        private final String origin;
+        private final JsonNode rows;
+        private final boolean team;
+        private final Class<T> type;
+        private final Map<String, T> read = new ConcurrentHashMap<>();
+
+        Table(String origin, JsonNode rows, boolean team, Class<T> type) {
+            this.origin = origin;
+            this.rows = rows;
+            this.team = team;
+            this.type = type;
+        }
+
+        @Override
+        public T get(Object id) {
+            JsonNode row = rows.get(id.toString());
+            return row == null ? null : read.computeIfAbsent(id.toString(), name ->
+                    type.cast(new Row(origin + ", " + safe(name, 60), name, team).record("", row, type)));
+        }
+
+        @Override
+        public boolean containsKey(Object id) {
+            return rows.has(id.toString());
+        }
+
+        @Override
+        public Set<Entry<String, T>> entrySet() {
+            Map<String, T> all = new LinkedHashMap<>();
+            rows.fieldNames().forEachRemaining(id -> all.put(id, get(id)));
+            return all.entrySet();
         }
     }
 
@@ -326,17 +333,20 @@ public final class Text {
             }
             String prefix = field.isEmpty() ? "" : field + ".";
             RecordComponent[] components = type.getRecordComponents();
-            List<String> known = Stream.of(components).map(RecordComponent::getName).sorted().toList();
+            Set<String> known = new TreeSet<>();
+            Object[] values = new Object[components.length];
+            Class<?>[] types = new Class<?>[components.length];
+            for (int i = 0; i < components.length; i++) {
+                known.add(components[i].getName());
+                types[i] = components[i].getType();
+            }
             node.fieldNames().forEachRemaining(name -> {
                 if (!known.contains(name)) {
                     throw wrong(prefix + safe(name, 40), "is no field" + Nearest.hint(name, known));
                 }
             });
-            Object[] values = new Object[components.length];
-            Class<?>[] types = new Class<?>[components.length];
             for (int i = 0; i < components.length; i++) {
                 String name = components[i].getName();
-                types[i] = components[i].getType();
                 values[i] = name.equals("id") && field.isEmpty() && !node.has("id") ? id
                         : component(prefix + name, node.get(name), components[i].getGenericType());
             }
@@ -359,35 +369,33 @@ public final class Text {
                 if (generic.getRawType() == Optional.class) {
                     return missing ? Optional.empty() : Optional.of(component(field, node, inner[0]));
                 }
-                return generic.getRawType() == List.class ? list(field, node, inner[0]) : map(field, node, inner[1]);
-            }
-            if (missing) {
+                JsonNode container = missing ? MissingNode.getInstance() : node;
+                return generic.getRawType() == List.class ? list(field, container, inner[0])
+                        : map(field, container, inner[1]);
+            } else if (missing) {
                 throw wrong(field, "is missing");
             }
             Class<?> plain = MethodType.methodType((Class<?>) type).unwrap().returnType();
-            return plain.isRecord() ? record(field, node, plain) : value(field, node, plain);
+            boolean text = !plain.isRecord() || plain == Template.class;
+            return text ? value(field, node, plain) : record(field, node, plain);
         }
 
         private List<Object> list(String field, JsonNode node, Type inner) {
-            if (node != null && !node.isArray()) {
+            if (!node.isArray() && !node.isMissingNode()) {
                 throw wrong(field, "has to be a list");
             }
             List<Object> values = new ArrayList<>();
-            for (int i = 0; node != null && i < node.size(); i++) {
-                values.add(component(field + "[" + i + "]", node.get(i), inner));
-            }
+            node.forEach(element -> values.add(component(field + "[" + values.size() + "]", element, inner)));
             return Collections.unmodifiableList(values);
         }
 
         private Map<String, Object> map(String field, JsonNode node, Type inner) {
-            if (node != null && !node.isObject()) {
+            if (!node.isObject() && !node.isMissingNode()) {
                 throw wrong(field, "has to be an object");
             }
             Map<String, Object> values = new LinkedHashMap<>();
-            if (node != null) {
-                node.properties().forEach(entry ->
-                        values.put(entry.getKey(), component(field + "." + entry.getKey(), entry.getValue(), inner)));
-            }
+            node.fieldNames().forEachRemaining(name ->
+                    values.put(name, component(field + "." + name, node.get(name), inner)));
             return Collections.unmodifiableMap(values);
         }
 
@@ -414,9 +422,11 @@ public final class Text {
             for (Object constant : type.getEnumConstants()) {
                 known.put(((Enum<?>) constant).name().toLowerCase(Locale.ROOT).replace('_', '-'), constant);
             }
-            String name = text.toLowerCase(Locale.ROOT).replace('_', '-');
-            return Optional.ofNullable(known.get(name)).orElseThrow(() ->
-                    wrong(field, "is " + safe(text, 40) + Nearest.hint(text, known.keySet())));
+            Object found = known.get(text.toLowerCase(Locale.ROOT).replace('_', '-'));
+            if (found == null) {
+                throw wrong(field, "is " + safe(text, 40) + Nearest.hint(text, known.keySet()));
+            }
+            return found;
         }
 
         private Object fromText(String field, String text, Class<?> type) {
@@ -425,8 +435,8 @@ public final class Text {
                     return Durations.parse(text);
                 } else if (type == Pattern.class) {
                     return Pattern.compile(text);
-                } else if (type == Message.Template.class) {
-                    Message.Template template = Message.Template.of(where + ": " + field, text);
+                } else if (type == Template.class) {
+                    Template template = new Template(where + ": " + field, text);
                     return team ? template.parsed() : template;
                 }
                 return text;

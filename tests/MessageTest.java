@@ -186,7 +186,7 @@ class MessageTest {
         "a {{#drill}}x;team.md: Section missing close tag",
         "{{>other}};team.md: {{>other}}: a template cannot include another"})
     void templateErrorsSayWhatIsMeant(String template, String says) {
-        Template team = Template.of("team.md", template.replace("\\n", "\n"));
+        Template team = new Template("team.md", template.replace("\\n", "\n"));
 
         Problem problem = assertThrows(Problem.class, () -> outage(State.INVESTIGATING).internal(team));
         assertSays(problem.getMessage(), says);

@@ -134,7 +134,7 @@ final class NewKey {
     }
 
     private Answer ask(Key key, String method, String target, String revision, byte[] body) {
-        Http http = clients.computeIfAbsent(key, one -> Http.of(settings.withKey(one)));
+        Http http = clients.computeIfAbsent(key, one -> Http.of(settings.withKey(Optional.of(one))));
         Deadline patience = Deadline.in(PATIENCE);
         Answer answer = http.api(method, target, revision, body, settings.probing().timeout());
         while (answer instanceof Reply reply && reply.status() == 429) {

@@ -129,7 +129,7 @@ public class Sandbox implements AutoCloseable {
          * @throws runbook.Settings.Problem of one line that names file, id and field, when its row is wrong
          */
         public static Optional<Scenario> of(Templates templates, String id) {
-            return templates.row("scenarios.json", id, Scenario.class);
+            return Optional.ofNullable(templates.table("scenarios.json", Scenario.class).get(id));
         }
 
         boolean broken(Part part) {
