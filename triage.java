@@ -43,7 +43,8 @@
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/scenarios.json
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmn16m -Xlog:disable
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:CompileThresholdScaling=3 -XX:CICompilerCount=1
+//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;
