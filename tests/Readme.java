@@ -25,6 +25,8 @@ final class Readme {
             Pattern.compile("(?s)<!-- (screen: [^>]+|options: [^>]+|shared options) -->\n.*?<!-- end -->");
     /** Shared options are numbered from here (runbook.Cli); lower ones are a step's own. */
     private static final int FIRST_SHARED = 1010;
+    /** A longer screen is shown without its middle. */
+    private static final int HALF = 16;
     private static final int ANY_HEADING = Integer.MAX_VALUE;
 
     private Readme() { }
@@ -57,8 +59,10 @@ final class Readme {
                 .cwd(Tree.temporary("readme")).env("KLAVIYO_RUNBOOK_CATALOG", "org").env("COLUMNS", "100")
                 .timeout(Duration.ofMinutes(2)).run();
         // Names of temporary folders say nothing, and are as long as a line.
-        return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n"
-                + result.out().replaceAll("/tmp/klaviyo-drill\\d+", "/tmp/klaviyo-drill");
+        List<String> shown = result.out().replaceAll("/tmp/klaviyo-(drill|readme-)\\d+", "/tmp/klaviyo-$1").lines().toList();
+        return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n" + (shown.size() <= 2 * HALF ? shown.stream()
+                : Stream.of(shown.subList(0, HALF), List.of("  […]"), shown.subList(shown.size() - HALF, shown.size()))
+                        .flatMap(List::stream)).map(line -> line + "\n").collect(Collectors.joining());
     }
 
     private static CommandLine commandLine(String step) {

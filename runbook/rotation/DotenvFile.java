@@ -130,8 +130,8 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
 
     /** These permissions for a new file or folder, where there are such. */
     static FileAttribute<?>[] mode(String permissions) {
-        return POSIX ? new FileAttribute<?>[] {
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions))} : new FileAttribute<?>[0];
+        var set = PosixFilePermissions.fromString(permissions);
+        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(set)} : new FileAttribute<?>[0];
     }
 
     private static void discard(Path ours, Path half) {

@@ -92,8 +92,8 @@ public final class Stores {
     }
 
     /**
-     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that was
-     * not given; a command that is one part alone is a line for the shell. A row with {@code restart} is a restart target,
+     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that is not
+     * given; a command that is one part alone is a line for the shell. A row with {@code restart} is a restart target,
      * else a store.
      *
      * @param address  how it is written; parts without a pattern in {@code parts} are plain names

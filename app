@@ -1,1 +1,0 @@
-pk_X1Hd3Y_4ddaf9a09314f92b6ed64933afd19bc36e
