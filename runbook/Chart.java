@@ -2,7 +2,6 @@ package runbook;
 
 import java.time.Duration;
 import java.time.Instant;
-import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
@@ -29,7 +28,6 @@ public final class Chart {
     private static final int NARROW = 360;
     private static final int MOST_MARKS = 40;
     private static final int MOST_MARK_ROWS = 8;
-    private static final int MOST_LINES = 8;
     private static final double EDGE = 18;
     private static final double NUMBERS = 52;
     private static final double BAND = 30;
@@ -47,68 +45,45 @@ public final class Chart {
             "P365D").map(Duration::parse).toList();
 
     private static final String STYLE = """
-        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--dots:#dfe3e8;--bad:#f6c7b8;
-        --acting:#fbe2a0;--watching:#c5dcf5;--good:#c4e7cd;--failed:#b3370c;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;
-        --l2:#007a5a;--l3:#a0487a;--l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;
+        .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--quiet:#dfe3e8;--bad:#f6c7b8;--acting:#fbe2a0;
+        --watching:#c5dcf5;--good:#c4e7cd;--failed:#b3370c;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;
+        --l3:#a0487a;--l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;
         font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
         @media screen and (prefers-color-scheme:dark){.chart{--ink:#e8edf3;--soft:#a3b0c0;--line:#37424f;
-        --ground:#14181d;--dots:#3a424b;--bad:#6e3325;--acting:#655017;--watching:#234a72;--good:#215437;
-        --failed:#ffa36b;--shade:#fff5;--l0:#6cb6ff;
-        --l1:#ff9e66;--l2:#4fd0a5;--l3:#e9a3cb;--l4:#e8b84a;--l5:#8fd0f5;--l6:#cfb76a;--l7:#aaa}}
+        --ground:#14181d;--quiet:#3a424b;--bad:#6e3325;--acting:#655017;--watching:#234a72;--good:#215437;
+        --failed:#ffa36b;--shade:#fff5;--l0:#6cb6ff;--l1:#ff9e66;--l2:#4fd0a5;--l3:#e9a3cb;--l4:#e8b84a;--l5:#8fd0f5;
+        --l6:#cfb76a;--l7:#aaa}}
         @media print{.chart{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
         .chart text{fill:var(--ink)}.chart .soft{fill:var(--soft)}.chart .title{font-size:19px;font-weight:600}
         .chart .name,.chart .number{font-weight:600}.chart .number{font-size:10.5px}
-        .chart .middle,.chart .number{text-anchor:middle}.chart .end{text-anchor:end}
-        .chart .grid{stroke:var(--line)}.chart .axis{stroke:var(--soft)}
-        .chart .stem{stroke:var(--soft);stroke-dasharray:2 3}
-        .chart .moment{stroke:var(--ink);stroke-dasharray:5 3}
-        .chart .shape{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}
-        .chart .ink{fill:var(--ink)}.chart .shade{fill:var(--shade)}.chart .plate{fill:var(--ground);opacity:.8}
+        .chart .middle,.chart .number{text-anchor:middle}.chart .end{text-anchor:end}.chart .grid{stroke:var(--line)}
+        .chart .axis{stroke:var(--soft)}.chart .stem{stroke:var(--soft);stroke-dasharray:2 3}
+        .chart .shape{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}.chart .out{fill:var(--ink)}
+        .chart .ink{stroke:var(--shade);fill:none}.chart .plate{fill:var(--ground);opacity:.8}
         .chart .rug{stroke:var(--ink)}.chart .line{fill:none;stroke-width:1.8;stroke-linejoin:round}
-        .chart .fill{opacity:.2}
-        .chart .fine{fill:var(--l0)}.chart a:hover .shape,.chart a:focus-visible .shape{stroke-width:3}
-        .chart a:focus-visible{outline:none}figure.timeline{margin:.8rem 0 1.4rem}
-        figure.timeline svg{display:block;width:100%;height:auto}figure.timeline svg.narrow{display:none}
+        .chart .fill{opacity:.2}.chart .fine{fill:var(--l0)}
+        .chart a:hover .shape,.chart a:focus-visible .shape{stroke-width:3}.chart a:focus-visible{outline:none}
+        figure.timeline{margin:.8rem 0 1.4rem}figure.timeline svg{display:block;width:100%;height:auto}
+        figure.timeline svg.narrow{display:none}
         figure.timeline ol{columns:2;column-gap:2.5rem;font-size:.88rem;padding-left:2rem;margin:.6rem 0 0}
         figure.timeline li{break-inside:avoid;margin-bottom:.25rem}figure.timeline li:target{outline:2px solid}
         @media screen and (max-width:700px){figure.timeline svg.wide{display:none}
-        figure.timeline svg.narrow{display:block}
-        figure.timeline ol{columns:1}}
-        """ + lineColours();
+        figure.timeline svg.narrow{display:block}figure.timeline ol{columns:1}}
+        """;
 
-    /** What a band stands for; each has a pattern of its own. */
-    public enum Tone {
-        /** Nobody knew, or nothing was done yet: dots. */
-        QUIET("dots", "", "<path class=\"shade\" d=\"M1,1h2v2h-2zM5,5h2v2h-2z\"/>"),
-        /** Broken: bold hatching. */
-        BAD("bad", "rotate(45)", "<rect class=\"shade\" width=\"3\" height=\"8\"/>"),
-        /** Something is done about it: fine hatching. */
-        ACTING("acting", "rotate(-45)", "<rect class=\"shade\" width=\"1\" height=\"8\"/>"),
-        /** Looked after: level lines. */
-        WATCHING("watching", "", "<rect class=\"shade\" width=\"8\" height=\"1.5\"/>"),
-        /** Well: plain. */
-        GOOD("good", "", "");
+    /** What a band stands for: nobody knew, broken, something is done about it, looked after, well. */
+    public enum Tone { QUIET, BAD, ACTING, WATCHING, GOOD }
 
-        private final String colour;
-        private final String turn;
-        private final String ink;
+    // Over a band's colour, by its tone: what it says in print and without colour. A tile has 8 by 8 pixels.
+    private static final Map<Tone, String> PATTERNS = Map.of(Tone.QUIET, "<path class=\"ink\" d=\"M2,2h1M6,6h1\"/>",
+            Tone.BAD, "<path class=\"ink\" d=\"M-2,2l4,-4M-2,10l12,-12M6,10l4,-4\" stroke-width=\"3\"/>",
+            Tone.ACTING, "<path class=\"ink\" d=\"M-2,-2l12,12M6,-2l4,4M-2,6l4,4\"/>",
+            Tone.WATCHING, "<path class=\"ink\" d=\"M0,4h8\"/>", Tone.GOOD, "");
 
-        Tone(String colour, String turn, String ink) {
-            this.colour = colour;
-            this.turn = turn;
-            this.ink = ink;
-        }
-    }
-
-    /** The outline of a mark: what kind of event it is, told by form. */
+    /** The outline of a mark, which tells by form what it is: it got worse, better, the vendor spoke, anything else. */
     public enum Shape {
-        /** It got worse. */
-        WORSE("worse", "M-10,-8 L10,-8 L0,9 Z", 1.5),
-        /** It got better. */
-        BETTER("better", "M-10,8 L10,8 L0,-9 Z", 6.5),
-        /** The vendor said something. */
+        WORSE("worse", "M-10,-8 L10,-8 L0,9 Z", 1.5), BETTER("better", "M-10,8 L10,8 L0,-9 Z", 6.5),
         VENDOR("Klaviyo's status page", "M0,-10 L10,0 L0,10 L-10,0 Z", 4),
-        /** Anything else. */
         OTHER("other", "M-10,0 a10,10 0 1,0 20,0 a10,10 0 1,0 -20,0 Z", 4);
 
         private final String words;
@@ -128,13 +103,7 @@ public final class Chart {
     /** A state from one moment to another, in one word. */
     public record Band(Instant from, Instant to, String word, Tone tone) { }
 
-    /**
-     * A numbered event.
-     *
-     * @param kind   events of a rare kind are kept when there are more than {@value #MOST_MARKS}
-     * @param words  one line for the list
-     * @param source who says so, behind it; may be empty
-     */
+    /** A numbered event: its kind, one line for the list, and who says so (may be empty). */
     public record Mark(Instant at, Shape shape, String kind, String words, String source) { }
 
     /** A value at a moment; one that is no finite number interrupts the line. */
@@ -149,26 +118,23 @@ public final class Chart {
     /**
      * A plot of its own under the others.
      *
-     * @param name   what it is about; empty for a lane without a header
-     * @param note   behind the name, such as totals
+     * @param note   behind its name, such as totals
      * @param unit   behind the numbers at its scale, such as {@code " s"}
      * @param height of its lines, in pixels; 0 for none
      * @param strip  success and failure below the lines; empty for none
      */
     public record Lane(String name, String note, String unit, int height, List<Line> lines, List<Stretch> strip) { }
 
-    private record Span(Instant from, Instant to, String words) { }
+    private record Span(Instant from, Instant to) { }
 
     private final String id;
     private final String title;
     private final Instant from;
     private final Instant to;
-    private String note = "";
     private final List<Band> bands = new ArrayList<>();
     private final List<Mark> marks = new ArrayList<>();
     private final List<Lane> lanes = new ArrayList<>();
     private final List<Span> holes = new ArrayList<>();
-    private final List<Span> moments = new ArrayList<>();
     private final List<Instant> rug = new ArrayList<>();
     private int left;
 
@@ -186,38 +152,26 @@ public final class Chart {
         this.to = to.isAfter(from.plusSeconds(1)) ? to : from.plusSeconds(1);
     }
 
-    /** Adds a line under the title of {@link #svg()}, behind the time that is shown. */
-    public Chart note(String words) {
-        note = words;
-        return this;
-    }
-
     /** Adds states, by time and without overlap. One too short to be seen goes with the one before it. */
     public Chart bands(List<Band> states) {
         Duration shortest = Duration.between(from, to).dividedBy(WIDE / 2);
-        for (Band band : states) {
+        states.stream().filter(band -> !band.to.isBefore(from) && !band.from.isAfter(to)).forEach(band -> {
             Band last = bands.isEmpty() ? null : bands.get(bands.size() - 1);
-            if (band.to.isBefore(from) || band.from.isAfter(to)) {
-                continue;
-            }
-            boolean joins = last != null && (last.word.equals(band.word)
-                    || Duration.between(band.from, band.to).compareTo(shortest) < 0);
-            if (joins) {
+            boolean seen = Duration.between(band.from, band.to).compareTo(shortest) >= 0;
+            if (last != null && (!seen || last.word.equals(band.word))) {
                 bands.set(bands.size() - 1, new Band(last.from, band.to, last.word, last.tone));
             } else {
                 bands.add(band);
             }
-        }
+        });
         return this;
     }
 
     /** Adds events in any order. Of more than {@value #MOST_MARKS} the rarest kinds stay: they tell the most. */
     public Chart marks(Collection<Mark> events) {
         Map<String, Long> often = events.stream().collect(Collectors.groupingBy(Mark::kind, Collectors.counting()));
-        events.stream()
-                .sorted(Comparator.comparing((Mark mark) -> often.get(mark.kind)).thenComparing(Mark::shape))
-                .limit(MOST_MARKS)
-                .forEach(marks::add);
+        events.stream().sorted(Comparator.comparing((Mark mark) -> often.get(mark.kind)).thenComparing(Mark::shape))
+                .limit(MOST_MARKS).forEach(marks::add);
         marks.sort(Comparator.comparing(Mark::at));
         left = events.size() - marks.size();
         return this;
@@ -231,13 +185,7 @@ public final class Chart {
 
     /** Adds a time in which nobody looked: no line crosses it. */
     public Chart hole(Instant begin, Instant end) {
-        holes.add(new Span(begin, end, ""));
-        return this;
-    }
-
-    /** Adds an upright line with words of its own, such as where a window begins. */
-    public Chart moment(Instant at, String words) {
-        moments.add(new Span(at, at, words));
+        holes.add(new Span(begin, end));
         return this;
     }
 
@@ -255,22 +203,16 @@ public final class Chart {
     /** A figure for a page: the picture for wide and for narrow screens, and the list that its numbers lead to. */
     public String figure(String caption) {
         StringBuilder figure = new StringBuilder("<figure class=\"timeline\">")
-                .append(new Drawing(WIDE, "wide", false).draw()).append(new Drawing(NARROW, "narrow", false).draw());
-        if (!caption.isEmpty()) {
-            figure.append("<figcaption>").append(Page.escape(caption)).append("</figcaption>");
+                .append(new Drawing(WIDE, "wide", false).draw()).append(new Drawing(NARROW, "narrow", false).draw())
+                .append(caption.isEmpty() ? "" : "<figcaption>" + Page.escape(caption) + "</figcaption>")
+                .append(marks.isEmpty() ? "" : "<ol>\n");
+        for (int i = 0; i < marks.size(); i++) {
+            Mark mark = marks.get(i);
+            figure.append(String.format("<li id=\"%s-%d\"><time datetime=\"%s\">%s</time> %s <small>%s</small></li>\n",
+                    id, i + 1, mark.at, when(mark), Page.escape(mark.words, 240), Page.escape(mark.source, 60)));
         }
-        if (!marks.isEmpty()) {
-            figure.append("<ol>\n");
-            for (int i = 0; i < marks.size(); i++) {
-                Mark mark = marks.get(i);
-                figure.append("<li id=\"").append(id).append('-').append(i + 1).append("\"><time datetime=\"")
-                        .append(mark.at)
-                        .append("\">").append(when(mark)).append("</time> ").append(Page.escape(mark.words, 240))
-                        .append(" <small>").append(Page.escape(mark.source, 60)).append("</small></li>\n");
-            }
-            figure.append("</ol>");
-        }
-        return figure.append(left > 0 ? "<p>" + more() + "</p>" : "").append("</figure>\n").toString();
+        return figure.append(marks.isEmpty() ? "" : "</ol>").append(left > 0 ? "<p>" + more() + "</p>" : "")
+                .append("</figure>\n").toString();
     }
 
     private String more() {
@@ -283,13 +225,8 @@ public final class Chart {
 
     // Where the day is not clear from the picture, it is said.
     private String when(Mark mark) {
-        boolean day = overDays() || !inside(mark.at) || !date(from).equals(date(to));
-        String before = mark.at.isBefore(from) ? "(before the picture) " : "";
-        return before + (day ? DAY : CLOCK).format(mark.at);
-    }
-
-    private static LocalDate date(Instant at) {
-        return LocalDate.ofInstant(at, ZoneOffset.UTC);
+        boolean clear = inside(mark.at) && !overDays() && DAY.format(from).regionMatches(0, DAY.format(to), 0, 10);
+        return (mark.at.isBefore(from) ? "(before the picture) " : "") + (clear ? CLOCK : DAY).format(mark.at);
     }
 
     private boolean overDays() {
@@ -298,15 +235,6 @@ public final class Chart {
 
     private static DateTimeFormatter utc(String pattern) {
         return DateTimeFormatter.ofPattern(pattern, Locale.ROOT).withZone(ZoneOffset.UTC);
-    }
-
-    private static String lineColours() {
-        StringBuilder css = new StringBuilder();
-        for (int i = 0; i < MOST_LINES; i++) {
-            css.append(String.format(".chart .l%1$d{stroke:var(--l%1$d);stroke-dasharray:%2$s}%n", i, DASHES.get(i)))
-                    .append(String.format(".chart .f%1$d{fill:var(--l%1$d)}%n", i));
-        }
-        return css.toString();
     }
 
     /** A value as it stands at a scale. */
@@ -323,7 +251,7 @@ public final class Chart {
         private final int width;
         private final String name;
         private final boolean alone;
-        private final double begin;
+        private final double begin = NUMBERS;
         private final double end;
         private final StringBuilder svg = new StringBuilder();
         private double legendX;
@@ -333,10 +261,7 @@ public final class Chart {
             this.width = width;
             this.name = name;
             this.alone = alone;
-            boolean numbered = lanes.stream().anyMatch(lane -> lane.height > 0);
-            boolean second = lanes.stream()
-                    .anyMatch(lane -> lane.lines.stream().anyMatch(line -> line.look == Look.RIGHT));
-            this.begin = numbered ? NUMBERS : EDGE;
+            boolean second = lanes.stream().flatMap(lane -> lane.lines.stream()).anyMatch(Drawing::right);
             this.end = width - (second ? NUMBERS : EDGE);
         }
 
@@ -344,17 +269,15 @@ public final class Chart {
             double top = alone ? 62 : 2;
             double marksTop = top + (bands.isEmpty() ? 0 : BAND + 8);
             List<Integer> rows = markRows();
-            double lanesTop = marksTop + rows.stream().mapToInt(row -> row + 1).max().orElse(0) * MARK
-                    + (moments.isEmpty() ? 0 : HEADER) + 6;
+            double lanesTop = marksTop + rows.stream().mapToInt(row -> row + 1).max().orElse(0) * MARK + 6;
             double axis = lanesTop + lanes.stream().mapToDouble(this::height).sum();
             if (alone) {
                 text("title", 20, 28, title, 110);
-                String length = Text.Durations.words(Duration.between(from, to)) + (note.isEmpty() ? "" : ". " + note);
+                String length = Text.Durations.words(Duration.between(from, to));
                 text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, " + length, width / 7);
             }
             axis(top, axis);
-            holes.forEach(hole ->
-                    pattern("hole", x(hole.from), lanesTop, x(hole.to) - x(hole.from), axis - lanesTop));
+            holes.forEach(hole -> pattern("hole", x(hole.from), lanesTop, x(hole.to) - x(hole.from), axis - lanesTop));
             bands(top);
             double y = lanesTop;
             for (Lane lane : lanes) {
@@ -362,10 +285,9 @@ public final class Chart {
                 y += height(lane);
             }
             rug(axis);
-            moments(lanesTop, axis);
             marks(rows, marksTop, axis);
             legend(axis + 46);
-            return head(list(legendY)) + svg + "</svg>\n";
+            return head(alone ? list(legendY) : legendY + 14) + svg + "</svg>\n";
         }
 
         private String head(double height) {
@@ -382,13 +304,17 @@ public final class Chart {
         private String patterns() {
             StringBuilder defs = new StringBuilder("<defs>");
             for (Tone tone : Tone.values()) {
-                String ground = "<rect width=\"8\" height=\"8\" style=\"fill:var(--" + tone.colour + ")\"/>";
-                define(defs, tone.colour, tone.turn, ground + tone.ink);
+                String ground = "<rect width=\"8\" height=\"8\" style=\"fill:var(--" + colour(tone) + ")\"/>";
+                define(defs, colour(tone), "", ground + PATTERNS.get(tone));
             }
             define(defs, "failed", "rotate(45)", "<g style=\"fill:var(--failed)\"><rect width=\"8\" height=\"8\""
                     + " opacity=\".35\"/><rect width=\"4\" height=\"8\"/></g>");
             define(defs, "hole", "", "<circle cx=\"2\" cy=\"2\" r=\"1\" style=\"fill:var(--soft)\"/>");
             return defs.append("</defs>\n").toString();
+        }
+
+        private static String colour(Tone tone) {
+            return tone.name().toLowerCase(Locale.ROOT);
         }
 
         private void define(StringBuilder defs, String kind, String turn, String content) {
@@ -397,7 +323,7 @@ public final class Chart {
         }
 
         private double height(Lane lane) {
-            return (lane.name.isEmpty() ? 8 : HEADER) + lane.height + (lane.strip.isEmpty() ? 0 : STRIP) + 8;
+            return HEADER + lane.height + (lane.strip.isEmpty() ? 0 : STRIP) + 8;
         }
 
         private double x(Instant at) {
@@ -426,7 +352,7 @@ public final class Chart {
                 double wide = Math.max(1, x(band.to) - x);
                 String words = band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to);
                 put("<g><title>%s</title>", Page.escape(words, 120));
-                pattern(band.tone.colour, x, top, wide, BAND);
+                pattern(colour(band.tone), x, top, wide, BAND);
                 put("</g>");
                 stroke("stem", x, top, x, top + BAND);
                 double room = band.word.length() * 7.4 + 10;
@@ -465,16 +391,13 @@ public final class Chart {
                     stroke("stem", x, y + 8, x, axis);
                 } else {
                     int out = mark.at.isBefore(from) ? -1 : 1;
-                    put("<path class=\"ink\" d=\"M%.1f,%.1f l%d,-5 v10 z\"/>", x + out * 17, y, -out * 6);
+                    put("<path class=\"out\" d=\"M%.1f,%.1f l%d,-5 v10 z\"/>", x + out * 17, y, -out * 6);
                 }
                 String words = Page.escape(when(mark) + " UTC: " + mark.words, 200);
-                if (alone) {
-                    put("<g><title>%s</title>", words);
-                } else {
-                    put("<a href=\"#%s-%d\" aria-label=\"%s\"><title>%3$s</title>", id, i + 1, words);
-                }
+                String link = String.format("<a href=\"#%s-%d\" aria-label=\"%s\">", id, i + 1, words);
+                svg.append(alone ? "<g>" : link).append("<title>").append(words).append("</title>");
                 shape(mark.shape, x, y, Integer.toString(i + 1));
-                put(alone ? "</g>%n" : "</a>%n");
+                svg.append(alone ? "</g>\n" : "</a>\n");
             }
         }
 
@@ -485,15 +408,6 @@ public final class Chart {
             }
         }
 
-        private void moments(double top, double axis) {
-            for (Span moment : moments) {
-                double x = x(moment.from);
-                stroke("moment", x, top - HEADER + 2, x, axis);
-                boolean leftward = x > (begin + end) / 2;
-                text(leftward ? "soft end" : "soft", x + (leftward ? -5 : 5), top - 7, moment.words, width / 14);
-            }
-        }
-
         private void rug(double axis) {
             String ticks = rug.stream().filter(Chart.this::inside).map(at -> Math.round(x(at))).distinct()
                     .map(x -> "M" + x + " " + Math.round(axis) + "v-6").collect(Collectors.joining());
@@ -501,22 +415,22 @@ public final class Chart {
         }
 
         private void lane(Lane lane, double y) {
-            double top = y + 8;
-            if (!lane.name.isEmpty()) {
-                text("name", begin, y + 14, lane.name, 40);
-                int room = (int) ((end - begin) / LETTER) - lane.name.length() - 2;
-                text("soft", begin + lane.name.length() * 7.4 + 12, y + 14, lane.note, Math.max(1, room));
-                top = y + HEADER;
-            }
-            double floor = top + lane.height;
+            text("name", begin, y + 14, lane.name, 40);
+            int room = (int) ((end - begin) / LETTER) - lane.name.length() - 2;
+            text("soft", begin + lane.name.length() * 7.4 + 12, y + 14, lane.note, Math.max(1, room));
+            double floor = y + HEADER + lane.height;
             if (lane.height > 0) {
-                lines(lane, top, floor);
+                lines(lane, y + HEADER, floor);
             }
             lane.strip.forEach(stretch -> stretch(stretch, floor + 3));
         }
 
+        private static boolean right(Line line) {
+            return line.look == Look.RIGHT;
+        }
+
         private void lines(Lane lane, double top, double floor) {
-            List<Line> drawn = lane.lines.stream().limit(MOST_LINES).toList();
+            List<Line> drawn = lane.lines.stream().limit(DASHES.size()).toList();
             double leftPeak = peak(drawn, false);
             double rightPeak = peak(drawn, true);
             int steps = lane.height >= 150 ? 4 : 1;
@@ -534,50 +448,51 @@ public final class Chart {
                 text("soft middle", (begin + end) / 2, (top + floor) / 2 + 4, "no data in this time", 40);
             }
             for (int i = 0; i < drawn.size(); i++) {
-                double peak = drawn.get(i).look == Look.RIGHT ? rightPeak : leftPeak;
+                double peak = right(drawn.get(i)) ? rightPeak : leftPeak;
                 line(drawn.get(i), i, peak > 0 ? (floor - top) / peak : 0, floor);
             }
         }
 
         private double peak(List<Line> lines, boolean right) {
-            return lines.stream().filter(line -> line.look == Look.RIGHT == right)
-                    .flatMap(line -> line.points.stream()).filter(point -> inside(point.at))
-                    .mapToDouble(Point::value).filter(Double::isFinite).max().orElse(0);
+            return lines.stream().filter(line -> right(line) == right).flatMap(line -> line.points.stream())
+                    .filter(one -> inside(one.at)).mapToDouble(Point::value).filter(Double::isFinite).max().orElse(0);
         }
 
         // In pieces: a line across a time in which nobody looked would claim what nobody saw.
         private void line(Line line, int number, double pixels, double floor) {
             TreeMap<Long, Double> piece = new TreeMap<>();
-            Instant[] before = {from};
-            for (Point point : line.points) {
-                if (inside(point.at)) {
-                    boolean gap = holes.stream()
-                            .anyMatch(hole -> hole.from.isBefore(point.at) && hole.to.isAfter(before[0]));
-                    if (gap || !Double.isFinite(point.value)) {
-                        piece(piece, line.look, number, floor);
-                    }
-                    if (Double.isFinite(point.value)) {
-                        // One point a pixel, the highest: a peak stays, however much is drawn.
-                        piece.merge(Math.round(x(point.at)), Math.max(0, point.value) * pixels, Math::max);
-                    }
-                    before[0] = point.at;
+            Instant before = from;
+            for (Point point : line.points.stream().filter(one -> inside(one.at)).toList()) {
+                Instant last = before;
+                before = point.at;
+                if (!Double.isFinite(point.value)
+                        || holes.stream().anyMatch(hole -> hole.from.isBefore(point.at) && hole.to.isAfter(last))) {
+                    piece(piece, line.look, number, floor);
+                }
+                if (Double.isFinite(point.value)) {
+                    // One point a pixel, the highest: a peak stays, however much is drawn.
+                    piece.merge(Math.round(x(point.at)), Math.max(0, point.value) * pixels, Math::max);
                 }
             }
             piece(piece, line.look, number, floor);
         }
 
         private void piece(TreeMap<Long, Double> points, Look look, int number, double floor) {
+            String path = points.entrySet().stream()
+                    .map(point -> String.format(Locale.ROOT, "%d,%.1f", point.getKey(), floor - point.getValue()))
+                    .collect(Collectors.joining(" "));
+            if (!points.isEmpty() && look == Look.AREA) {
+                put("<polygon class=\"fill\" style=\"fill:var(--l%d)\" points=\"%d,%.1f %s %d,%3$.1f\"/>", number,
+                        points.firstKey(), floor, path, points.lastKey());
+            }
             if (!points.isEmpty()) {
-                String path = points.entrySet().stream()
-                        .map(point -> String.format(Locale.ROOT, "%d,%.1f", point.getKey(), floor - point.getValue()))
-                        .collect(Collectors.joining(" "));
-                if (look == Look.AREA) {
-                    put("<polygon class=\"fill f%d\" points=\"%d,%.1f %s %d,%3$.1f\"/>", number, points.firstKey(),
-                            floor, path, points.lastKey());
-                }
-                put("<polyline class=\"line l%d\" points=\"%s\"/>", number, path);
+                put("<polyline class=\"line\" style=\"%s\" points=\"%s\"/>", colour(number), path);
                 points.clear();
             }
+        }
+
+        private static String colour(int line) {
+            return "stroke:var(--l" + line + ");stroke-dasharray:" + DASHES.get(line);
         }
 
         // Good is a thin line, failed a tall hatched block: told apart in black and white too.
@@ -596,18 +511,17 @@ public final class Chart {
             legendX = begin;
             legendY = y;
             bands.stream().collect(Collectors.toMap(Band::word, Band::tone, (one, other) -> one, LinkedHashMap::new))
-                    .forEach((word, tone) -> key(word, (x, row) -> pattern(tone.colour, x, row - 11, 22, 14)));
+                    .forEach((word, tone) -> key(word, (x, row) -> pattern(colour(tone), x, row - 11, 22, 14)));
             marks.stream().map(Mark::shape).distinct().sorted()
                     .forEach(shape -> key(shape.words, (x, row) -> shape(shape, x + 11, row - 4, "")));
             for (Lane lane : lanes) {
-                for (int i = 0; i < Math.min(MOST_LINES, lane.lines.size()); i++) {
+                for (int i = 0; i < Math.min(DASHES.size(), lane.lines.size()); i++) {
                     Line line = lane.lines.get(i);
-                    String kind = "line l" + i;
-                    String side = line.look == Look.RIGHT ? " (right)" : "";
-                    key(line.name.isEmpty() ? "" : line.name + side,
-                            (x, row) -> stroke(kind, x, row - 4, x + 22, row - 4));
+                    String colour = colour(i);
+                    key(line.name.isEmpty() ? "" : line.name + (right(line) ? " (right)" : ""), (x, row) ->
+                            put("<path class=\"line\" style=\"%s\" d=\"M%.1f,%.1f h22\"/>", colour, x, row - 4));
                 }
-                int more = lane.lines.size() - MOST_LINES;
+                int more = lane.lines.size() - DASHES.size();
                 key(more > 0 ? more + " more are not drawn" : "", (x, row) -> { });
             }
             boolean strip = lanes.stream().anyMatch(lane -> !lane.strip.isEmpty());
@@ -631,17 +545,15 @@ public final class Chart {
 
         private double list(double y) {
             double row = y + 6;
-            for (int i = 0; alone && i < marks.size(); i++) {
+            for (int i = 0; i < marks.size(); i++) {
                 Mark mark = marks.get(i);
                 row += ROW + 1;
                 shape(mark.shape, 31, row - 4, Integer.toString(i + 1));
                 String source = mark.source.isEmpty() ? "" : " · " + mark.source;
                 text("soft", 50, row, when(mark) + " " + mark.words + source, 150);
             }
-            if (alone && left > 0) {
-                row += ROW;
-                text("soft", 50, row, more(), 60);
-            }
+            row += left > 0 ? ROW : 0;
+            text("soft", 50, row, left > 0 ? more() : "", 60);
             return row + 8;
         }
 

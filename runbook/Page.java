@@ -1,6 +1,8 @@
 package runbook;
 
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A self-contained HTML page: no script, nothing fetched, light or dark as the reader's system is, fit to print. Its
@@ -37,25 +39,21 @@ public final class Page {
         --good:#1b6e3c;--warn:#8a5a00}
         @media screen and (prefers-color-scheme:dark){:root{--paper:#14181d;--text:#e4e8ec;--soft:#9aa5b1;
         --line:#333b44;--shade:#1d232a;--link:#7db4ff;--bad:#ff8a80;--good:#7ddc9f;--warn:#ffc566}}
-        *{box-sizing:border-box}
-        body{margin:0;background:var(--paper);color:var(--text);
+        *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--text);
         font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
         main{max-width:62rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
         h1,h2{font-size:1.7rem;line-height:1.2;margin:.5rem 0 1rem}h3{font-size:1.2rem;margin:2.2rem 0 .6rem;
         padding-bottom:.25rem;border-bottom:1px solid var(--line)}h4{font-size:1rem;margin:1.4rem 0 .4rem}
         a{color:var(--link)}
         code,pre{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--shade)}
-        code{padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
-        pre{padding:.8rem;overflow-x:auto}pre code{padding:0}
-        blockquote{margin:.6rem 0;padding:.5rem .9rem;border-left:4px solid var(--line);background:var(--shade)}
-        blockquote p{margin:0}blockquote+h2{margin-top:1.2rem}
+        code{padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}pre{padding:.8rem;overflow-x:auto}
+        pre code{padding:0}blockquote{margin:.6rem 0;padding:.5rem .9rem;border-left:4px solid var(--line);
+        background:var(--shade)}blockquote p{margin:0}blockquote+h2{margin-top:1.2rem}
         .scroll{overflow-x:auto;margin:.6rem 0}table{border-collapse:collapse;width:100%;font-size:.92rem}
         th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line)}
-        th{background:var(--shade);font-weight:600}td:first-child,td.n{font-variant-numeric:tabular-nums}
-        td.n{text-align:right;white-space:nowrap}
+        th{background:var(--shade);font-weight:600}td:first-child{font-variant-numeric:tabular-nums}
         li.task{list-style:none;margin-left:-1.4rem}li.task input{margin:0 .5rem 0 0}
-        .soft,figcaption,time,small{color:var(--soft)}.ok,.pass{color:var(--good)}.failed,.fail{color:var(--bad)}
-        .skipped,.skip,.warn{color:var(--warn)}
+        .soft,figcaption,time,small{color:var(--soft)}
         .drill{background:var(--warn);color:var(--paper);padding:.3rem .8rem;font-weight:700}
         .verdict{background:var(--shade);border-left:5px solid var(--bad);padding:.8rem 1rem;margin:1rem 0}
         .verdict.good{border-color:var(--good)}.verdict b{font-size:1.1em}
@@ -65,22 +63,21 @@ public final class Page {
         h3,h4{break-after:avoid}figure,tr,li{break-inside:avoid}.scroll{overflow:visible}}
         """;
 
+    private static final Pattern PLACE = Pattern.compile("\\{\\{\\s*(title|style|content)\\s*}}");
+
     private final String title;
     private final StringBuilder content = new StringBuilder();
 
     /** A page with its title as its heading. */
     public Page(String title) {
         this.title = title;
-        content.append("<h1>").append(escape(title)).append("</h1>\n");
+        html("<h1>" + escape(title) + "</h1>\n");
     }
 
-    /**
-     * Text as it may stand in HTML and SVG, inside elements and in quoted attributes; control characters become U+FFFD.
-     */
+    /** Text as it may stand in HTML and SVG, in quoted attributes too; control characters become U+FFFD. */
     public static String escape(String text) {
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;")
-                .replace("'", "&#39;")
-                .replaceAll("[\\p{Cc}\\p{Cs}\\ufffe\\uffff&&[^\\n\\t]]", "\ufffd");
+                .replace("'", "&#39;").replaceAll("[\\p{Cc}\\p{Cs}\\ufffe\\uffff&&[^\\n\\t]]", "\ufffd");
     }
 
     /** One bounded, printable line ({@link Text#safe}), escaped. */
@@ -90,40 +87,22 @@ public final class Page {
 
     /** A frame with its three places filled; one that lacks a place lacks what would stand there. */
     public static String framed(String frame, String title, String html) {
-        StringBuilder page = new StringBuilder();
-        int from = 0;
-        for (int at = frame.indexOf("{{"); at >= 0; at = frame.indexOf("{{", from)) {
-            int end = frame.indexOf("}}", at);
-            String name = end < 0 ? "" : frame.substring(at + 2, end).strip();
-            String value = switch (name) {
-                case "title" -> escape(title);
-                case "style" -> STYLE;
-                case "content" -> html;
-                default -> null;
-            };
-            page.append(frame, from, at).append(value == null ? "{{" : value);
-            from = value == null ? at + 2 : end + 2;
-        }
-        return page.append(frame.substring(from)).toString();
+        return PLACE.matcher(frame).replaceAll(place -> Matcher.quoteReplacement(switch (place.group(1)) {
+            case "title" -> escape(title);
+            case "style" -> STYLE;
+            default -> html;
+        }));
     }
 
     /** Says that it was an exercise. */
     public Page drill(String scenario) {
-        content.append("<p class=\"drill\">DRILL (").append(escape(scenario))
-                .append("): an exercise, nothing is broken.</p>\n");
-        return this;
-    }
-
-    /** A heading inside the page. */
-    public Page heading(String words) {
-        content.append("<h3>").append(escape(words)).append("</h3>\n");
-        return this;
+        String words = "DRILL (" + escape(scenario) + "): an exercise, nothing is broken.";
+        return html("<p class=\"drill\">" + words + "</p>\n");
     }
 
     /** A paragraph in a softer colour. */
     public Page soft(String words) {
-        content.append("<p class=\"soft\">").append(escape(words)).append("</p>\n");
-        return this;
+        return html("<p class=\"soft\">" + escape(words) + "</p>\n");
     }
 
     /** HTML that the caller made and escaped. */
@@ -133,52 +112,19 @@ public final class Page {
     }
 
     /**
-     * A table's cell: {@code kind} is a class of {@link #STYLE} such as {@code n}, {@code ok} or {@code failed}, or
-     * empty.
-     */
-    public record Cell(String kind, String html) {
-        /** Text, escaped. */
-        public static Cell of(String text) {
-            return new Cell("", escape(text));
-        }
-
-        /** Text of a kind, escaped. */
-        public static Cell of(String kind, String text) {
-            return new Cell(kind, escape(text));
-        }
-
-        /** Something typed by or for a machine, escaped. */
-        public static Cell code(String text) {
-            return new Cell("", "<code>" + escape(text) + "</code>");
-        }
-    }
-
-    /**
      * A heading with a table under it.
      *
-     * @param columns their headings; empty for none
-     * @param none    what stands there when there are no rows
+     * @param rows each a list of cells, as HTML that the caller escaped
+     * @param none what stands there when there are no rows
      */
-    public Page table(String heading, List<String> columns, List<List<Cell>> rows, String none) {
-        heading(heading);
+    public Page table(String heading, List<List<String>> rows, String none) {
+        html("<h3>" + escape(heading) + "</h3>\n");
         if (rows.isEmpty()) {
             return soft(none);
         }
-        content.append("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"").append(escape(heading))
-                .append("\">\n<table>\n");
-        if (!columns.isEmpty()) {
-            content.append("<tr>");
-            columns.forEach(column -> content.append("<th>").append(escape(column)).append("</th>"));
-            content.append("</tr>\n");
-        }
-        for (List<Cell> row : rows) {
-            content.append("<tr>");
-            row.forEach(cell -> content.append(cell.kind.isEmpty() ? "<td>" : "<td class=\"" + cell.kind + "\">")
-                    .append(cell.html).append("</td>"));
-            content.append("</tr>\n");
-        }
-        content.append("</table>\n</div>\n");
-        return this;
+        html("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" + escape(heading) + "\">\n<table>\n");
+        rows.forEach(row -> html("<tr><td>" + String.join("</td><td>", row) + "</td></tr>\n"));
+        return html("</table>\n</div>\n");
     }
 
     /** The whole page. */

@@ -116,8 +116,7 @@ final class WatchBench {
             Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2),
                     Duration.ofMillis(1), Duration.ofDays(9), SPEED, "klaviyo_retry_queue_depth",
                     Optional.of(Incident.at(Path.of("incident"))), Path.of("."));
-            try (Watching watching = new Watching(plan,
-                    new Telling.Choice(Optional.empty(), Optional.empty(),
+            try (Watching watching = new Watching(plan, new Telling.Choice(Optional.empty(), Optional.empty(),
                     new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""), Duration.ofDays(9), false, false,
                     Optional.empty(), Settings.Templates.builtIn()), child)) {
                 watching.run();

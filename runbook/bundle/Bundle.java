@@ -600,22 +600,23 @@ public final class Bundle {
                 page.html(figure("curve" + number++, curve.getKey(), curve.getValue()));
             }
             for (Section section : sections()) {
-                page.table(section.title, List.of(), section.lines.stream().map(Story::cells).toList(), section.none);
+                page.table(section.title, section.lines.stream().map(Story::cells).toList(), section.none);
             }
             return page.html();
         }
 
-        private static List<Page.Cell> cells(String line) {
+        private static List<String> cells(String line) {
             int code = line.indexOf('`');
-            return List.of(new Page.Cell("", code < 0 ? Page.escape(line) : Page.escape(line.substring(0, code))
-                    + "<code>" + Page.escape(line.substring(code).replace("`", "")) + "</code>"));
+            return List.of(code < 0 ? Page.escape(line) : Page.escape(line.substring(0, code)) + "<code>"
+                    + Page.escape(line.substring(code).replace("`", "")) + "</code>");
         }
 
         private String figure(String id, String title, List<Chart.Line> lines) {
-            boolean before = !id.equals("calls");
-            Chart chart = new Chart(id, title, before ? window.hourBefore().from() : window.from(), window.to())
-                    .lane(new Chart.Lane(title, "", "", 160, lines, List.of()));
-            return (before ? chart.moment(window.from(), "window") : chart).figure(title);
+            Chart.Mark begins = new Chart.Mark(window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
+            Chart.Lane lane = new Chart.Lane(title, "", "", 160, lines, List.of());
+            return (id.equals("calls") ? new Chart(id, title, window.from(), window.to())
+                    : new Chart(id, title, window.hourBefore().from(), window.to()).marks(List.of(begins)))
+                    .lane(lane).figure(title);
         }
 
         /** A line for each status, the rarest together. */

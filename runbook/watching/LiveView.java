@@ -322,8 +322,7 @@ public final class LiveView implements Watching.Face {
             String curve = series == null ? "" : sparkline(series.buckets(), spark, unicode);
             Duration wait = reading.fresh() ? null : shot.waits().get(reading.check());
             String said = (wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1))
-                    + ") ")
-                    + reading.words();
+                    + ") ") + reading.words();
             String row = String.format(" %-" + name + "s  %5s  %7s  %-" + spark + "s",
                     Text.safe(reading.check(), name), good, last, curve);
             add(sign == OK ? 4 : 2, sign.style, symbol(sign) + row + (words ? "  " + said : ""));
@@ -356,8 +355,7 @@ public final class LiveView implements Watching.Face {
 
         private void foot() {
             String next = shot.next().map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000)
-                    + " s")
-                    .orElse("looking now");
+                    + " s").orElse("looking now");
             String post = shot.message().filter(due -> shot.posts())
                     .map(due -> "; next post to Slack in " + words(due)).orElse("");
             add(1, "", "  " + Text.count(shot.requests(), "request") + " spent; " + next + post);

@@ -41,7 +41,6 @@ import runbook.Incident.Event;
 import runbook.Incident.Journal;
 import runbook.Key;
 import runbook.Page;
-import runbook.Page.Cell;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -434,8 +433,7 @@ public final class Memory implements AutoCloseable {
         public String drawn(boolean page, LongFunction<Instant> clock, Instant began, Instant end, List<Event> events,
                             Optional<String> drill) {
             Instant first = series.values().stream().flatMap(one -> one.buckets().stream()).map(Bucket::from)
-                    .min(Long::compare)
-                    .map(clock::apply).filter(began::isAfter).orElse(began);
+                    .min(Long::compare).map(clock::apply).filter(began::isAfter).orElse(began);
             String title = "Klaviyo, as watch saw it";
             String named = title + drill.map(scenario -> " (DRILL: " + scenario + ")").orElse("");
             Chart chart = new Chart("watch", named, first, end).marks(events.stream().map(History::mark).toList());
@@ -447,23 +445,21 @@ public final class Memory implements AutoCloseable {
             }
             Page html = new Page(title);
             drill.ifPresent(html::drill);
-            List<List<Cell>> rows = series.entrySet().stream()
-                    .map(entry -> List.of(Cell.of(entry.getKey()), Cell.of(numbers(entry.getValue())))).toList();
-            return html.html(chart.figure("")).table("Checks", List.of("Check", "Seen"), rows, "None was made.").html();
+            List<List<String>> rows = series.entrySet().stream()
+                    .map(entry -> List.of(Page.escape(entry.getKey()), Page.escape(numbers(entry.getValue())))).toList();
+            return html.html(chart.figure("")).table("Checks", rows, "None was made.").html();
         }
 
         private static String numbers(Series one) {
             long slowest = one.buckets().stream().mapToLong(Bucket::maxMillis).max().orElse(0);
             return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100 * one.success(),
-                    Text.count(one.looks, "look"),
-                    Durations.words(Duration.ofMillis(slowest)));
+                    Text.count(one.looks, "look"), Durations.words(Duration.ofMillis(slowest)));
         }
 
         private static Line line(Series one, LongFunction<Instant> clock) {
             return new Line("", one.buckets().stream()
                     .map(bucket -> new Point(clock.apply((bucket.from + bucket.to) / 2),
-                    bucket.sumMillis / 1_000.0 / bucket.looks))
-                    .toList(), Look.AREA);
+                    bucket.sumMillis / 1_000.0 / bucket.looks)).toList(), Look.AREA);
         }
 
         /** From each look to the next, but not across a time in which nobody looked. */

@@ -120,19 +120,15 @@ public final class Pace {
      */
     public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
-        return bucketOf.entrySet().stream()
-                .filter(entry -> !entry.getKey().equals("status-page"))
+        return bucketOf.entrySet().stream().filter(entry -> !entry.getKey().equals("status-page"))
                 .mapToLong(entry -> entry.getValue().map(this::readyAt).orElse(Long.MIN_VALUE))
                 .min().stream().map(earliest -> Math.max(wished, earliest)).findFirst().orElse(wished);
     }
 
     /** When a check may be made again; empty when it may now. */
     public synchronized Optional<Duration> wait(String check, long now) {
-        return bucketOf.getOrDefault(check, Optional.empty())
-                .map(ready::get)
-                .map(at -> at - now)
-                .filter(left -> left > 0)
-                .map(Duration::ofMillis);
+        return bucketOf.getOrDefault(check, Optional.empty()).map(ready::get).map(at -> at - now)
+                .filter(left -> left > 0).map(Duration::ofMillis);
     }
 
     /** Says which checks are made less often than every interval, and why; one line for each pace. */
@@ -142,8 +138,7 @@ public final class Pace {
                 .filter(spacing -> spacing > interval)
                 .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
         String faster = speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed);
-        return byPace.entrySet().stream()
-                .map(entry -> String.join(", ", entry.getValue()) + " only every "
+        return byPace.entrySet().stream().map(entry -> String.join(", ", entry.getValue()) + " only every "
                 + words(Math.round(entry.getKey() / 1000.0) * 1_000)
                         + ", not every " + words(interval) + ": Klaviyo allows "
                         + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())

@@ -109,8 +109,7 @@ public final class Watching implements AutoCloseable {
     public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
                        List<Reading> readings, History history, Map<String, Duration> waits, List<Condition> conditions,
                        Optional<Rounds.Update> vendor, long requests, Optional<Duration> next,
-                       Optional<Duration> message,
-                       boolean posts, int untold) { }
+                       Optional<Duration> message, boolean posts, int untold) { }
 
     /**
      * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves
