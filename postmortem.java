@@ -68,7 +68,6 @@
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/postmortem.md
 //FILES templates/=templates/postmortem.html
-//FILES templates/=templates/lessons.json
 //FILES templates/=templates/scenarios.json
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx192m -Xlog:disable
 //CDS
@@ -80,6 +79,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -107,22 +108,20 @@ import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Incident.Event;
 import runbook.Incident;
+import runbook.Moment;
+import runbook.Tool;
 import runbook.Message;
 import runbook.Message.DataLoss;
 import runbook.Message.Slack;
 import runbook.Message.State;
-import runbook.Message.Template;
 import runbook.report.Document;
-import runbook.report.EventsFile;
-import runbook.Moment;
+import runbook.report.Postmortem.Queries;
 import runbook.report.Notebook;
-import runbook.report.Prometheus;
-import runbook.report.Report;
-import runbook.report.Unfinished;
 
 @Command(name = "postmortem", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         description = "Writes the postmortem of an incident from what was recorded; people add only what people know.",
-        subcommands = {Postmortem.Tell.class, Postmortem.Import.class, Postmortem.Announce.class, Postmortem.Close.class},
+        subcommands = {Postmortem.Tell.class, Postmortem.Import.class, Postmortem.Export.class, Postmortem.Handover.class,
+            Postmortem.Announce.class, Postmortem.Close.class},
         footerHeading = "%nExit codes: 0 written; 51 --check: unfinished places remain; 1 unexpected%n"
                 + "  failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
         footer = {"  jbang postmortem --lead Ana --bundle klaviyo-incidents/*/bundle-*.zip",
@@ -149,7 +148,7 @@ class Postmortem implements Callable<Integer> {
     String lead;
 
     @Option(names = "--bundle", paramLabel = "FILE", order = 41,
-            description = "a debug bundle, for its logs, metrics and journal (the newest in the incident's folder)")
+            description = "a debug bundle, for what it counted in logs and metrics (the newest in the incident's folder)")
     Path bundle;
 
     @Option(names = "--format", paramLabel = "FORMAT", split = ",", order = 42, description = "md, html or both (both)")
@@ -159,31 +158,28 @@ class Postmortem implements Callable<Integer> {
             description = "where to write (postmortem.md in the incident's folder; .html beside it)")
     Path out;
 
-    @Option(names = "--template", paramLabel = "FILE", order = 44, description = "your own instead of templates/postmortem.md")
-    Path template;
-
     @Option(names = "--check", paramLabel = "FILE", arity = "0..1", fallbackValue = "", order = 45,
             description = "write nothing; tell what is unfinished, with line numbers")
     String check;
 
     @Option(names = "--errors-query", paramLabel = "PROMQL", order = 46,
             description = "failed calls by status over $window (klaviyo_api_errors_total)")
-    String errorsQuery = Prometheus.Queries.USUAL.failed();
+    String errorsQuery = Queries.USUAL.failed();
 
     @Option(names = "--rate-query", paramLabel = "PROMQL", order = 47, description = "failed calls per second by status")
-    String rateQuery = Prometheus.Queries.USUAL.rate();
+    String rateQuery = Queries.USUAL.rate();
 
     @Option(names = "--calls-query", paramLabel = "PROMQL", order = 48,
             description = "all calls over $window (klaviyo_api_requests_total)")
-    String callsQuery = Prometheus.Queries.USUAL.calls();
+    String callsQuery = Queries.USUAL.calls();
 
     @Option(names = "--latency-query", paramLabel = "PROMQL", order = 49,
             description = "seconds a call takes (95th percentile)")
-    String latencyQuery = Prometheus.Queries.USUAL.latency();
+    String latencyQuery = Queries.USUAL.latency();
 
     @Option(names = "--backlog", paramLabel = "PROMQL", order = 50,
             description = "calls waiting to be repeated (klaviyo_retry_queue_depth)")
-    String backlogQuery = Prometheus.Queries.USUAL.queue();
+    String backlogQuery = Queries.USUAL.queue();
 
     private Screen screen;
     private Launcher launcher;
@@ -194,21 +190,21 @@ class Postmortem implements Callable<Integer> {
         screen = shared.screen();
         launcher = shared.launcher();
         now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
-        Optional<Incident> incident = incident(shared);
-        Document document = out == null ? Document.of(incident) : Document.named(out);
-        return check == null ? write(incident, document) : check(check.isEmpty() ? document : new Document(Path.of(check)));
+        Optional<Incident> incident = open(shared).or(() -> newest(shared));
+        Document document = out == null ? Document.of(incident, shared.host().path("")) : Document.named(out);
+        return check == null ? write(incident, document)
+                : check(check.isEmpty() ? document : new Document(shared.host().path(check)));
     }
 
     // ---- writing
 
     private int write(Optional<Incident> incident, Document document) {
-        Template form = template == null ? shared.templates().template(Document.NAME) : Template.file("--template", template);
         Optional<String> existing = document.existing();
         if (lead != null && incident.isPresent()) {
             Notebook.of(incident.get(), shared.drill()).lead(now, lead);
         }
-        Report report = Report.of(sources(incident));
-        Report.Written written = report.markdown(form, existing);
+        runbook.report.Postmortem report = runbook.report.Postmortem.of(sources(incident));
+        Document.Written written = report.markdown(shared.templates().template(Document.NAME), existing);
         List<Path> files = new ArrayList<>();
         if (formats.contains(Format.md)) {
             files.add(Document.save(document.markdown(), written.text()));
@@ -216,7 +212,7 @@ class Postmortem implements Callable<Integer> {
         if (formats.contains(Format.html)) {
             files.add(Document.save(document.page(), report.html(written.text())));
         }
-        int unfinished = Document.unfinished(written.text()).size();
+        int unfinished = Document.unfinished(written.text(), LocalDate.now(ZoneOffset.UTC)).size();
         show(report, written, files, incident);
         screen.line(unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
                 : report.closed().map(at -> "Nothing is left to fill in, and the incident was closed at " + at)
@@ -225,103 +221,111 @@ class Postmortem implements Callable<Integer> {
             screen.command(2, launcher.line("postmortem", unfinished > 0 ? "--check" : "close"));
         }
         if (shared.json()) {
-            shared.print(json(report, written, files, incident, unfinished));
+            ObjectNode json = Json.object().put("schema", 1).put("at", now.toString());
+            json.setAll(report.json());
+            json.put("unfinished", unfinished).put("incident", incident.map(Incident::toString).orElse(null));
+            json.set("files", Json.of(files));
+            json.set("kept", Json.of(written.kept()));
+            json.set("notes", Json.of(report.missing()));
+            shared.print(json);
         }
         return 0;
     }
 
-    private Report.Sources sources(Optional<Incident> incident) {
+    private runbook.report.Postmortem.Sources sources(Optional<Incident> incident) {
         Settings settings = shared.settings();
-        return new Report.Sources(incident, Optional.ofNullable(bundle),
-                Http.of(settings), settings.target().status(), settings.target().prometheus(),
-                new Prometheus.Queries(errorsQuery, rateQuery, callsQuery, latencyQuery, backlogQuery),
-                shared.timeout(), now, Optional.ofNullable(lead).map(Notebook::name), shared.drill(),
-                launcher.command("postmortem"));
+        return new runbook.report.Postmortem.Sources(incident, Optional.ofNullable(bundle), Http.of(settings),
+                settings.target().status(), settings.target().prometheus(),
+                new Queries(errorsQuery, rateQuery, callsQuery, latencyQuery, backlogQuery), shared.timeout(), now,
+                Optional.ofNullable(lead).map(Notebook::name), gitName(), shared.drill(),
+                launcher.command("postmortem"), shared.templates());
     }
 
-    private void show(Report report, Report.Written written, List<Path> files, Optional<Incident> incident) {
+    // Whoever sits here may be the lead, and may not: it is offered as a name to confirm.
+    private String gitName() {
+        Tool tool = Tool.of(shared.host(), Duration.ofSeconds(2));
+        try {
+            return tool.find("git").isEmpty() ? ""
+                    : Notebook.name(tool.run(Tool.Command.of("git", "config", "user.name")).out().strip());
+        } catch (Tool.Failure e) {
+            return "";
+        }
+    }
+
+    private void show(runbook.report.Postmortem report, Document.Written written, List<Path> files,
+            Optional<Incident> incident) {
         if (!report.drill().isEmpty()) {
             screen.heading("DRILL " + report.drill() + ": an exercise, nothing was broken");
         }
         screen.verdict(Mark.OK, (report.severity() + " " + report.title()).strip() + ", "
                 + (report.entries() == 1 ? "1 entry" : report.entries() + " entries"));
         if (incident.isEmpty()) {
-            screen.marked(Mark.WARN, "", 0, "no open incident here: "
-                    + (bundle == null ? "an empty template (" + nameOne() + ")" : "from the bundle alone"));
+            screen.marked(Mark.WARN, "", 0, "no incident here: " + (bundle == null
+                    ? "an empty template (--incident DIR names one)" : "from the bundle alone"));
         }
+        report.closed().ifPresent(at -> screen.marked(Mark.WARN, "closed", LABEL, incident.map(Incident::toString)
+                .orElse("it") + " was closed at " + at + "; written again"));
         files.forEach(file -> screen.marked(Mark.OK, "written", LABEL, relative(file)));
         written.kept().forEach(name -> screen.marked(Mark.SKIP, "kept", LABEL,
-                name + ": somebody edited it, so it was left alone; newer text, if any, stands below it"));
+                name + ": somebody edited it, so it was left alone"));
         written.left().forEach(name ->
                 screen.marked(Mark.SKIP, "left", LABEL, name + ": somebody removed it, so it was not put back"));
         report.missing().forEach(problem -> screen.marked(Mark.WARN, "note", LABEL, problem));
     }
 
-    private static String relative(Path file) {
-        Path here = Path.of("").toAbsolutePath();
-        Path there = file.toAbsolutePath();
-        return there.startsWith(here) ? here.relativize(there).toString() : file.toString();
-    }
-
-    private ObjectNode json(
-            Report report, Report.Written written, List<Path> files, Optional<Incident> incident, int unfinished) {
-        ObjectNode json = Json.object().put("schema", 1).put("at", now.toString());
-        json.setAll(report.json());
-        json.put("unfinished", unfinished).put("incident", incident.map(Incident::toString).orElse(null));
-        json.set("files", Json.of(files));
-        json.set("kept", Json.of(written.kept()));
-        json.set("notes", Json.of(report.missing()));
-        return json;
+    private String relative(Path file) {
+        Path here = shared.host().path("").toAbsolutePath();
+        return file.toAbsolutePath().startsWith(here) ? here.relativize(file.toAbsolutePath()).toString()
+                : file.toString();
     }
 
     // ---- checking
 
     private int check(Document document) {
         Path file = document.markdown();
-        List<Unfinished.Place> places = document.unfinished();
+        List<Document.Place> places = document.unfinished();
         list(screen, file, places);
         screen.verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, places.isEmpty() ? file + " is finished"
                 : Text.count(places.size(), "place") + " in " + file + " to finish");
         if (shared.json()) {
-            ObjectNode json = Json.object().put("schema", 1).put("file", file.toString()).put("finished", places.isEmpty());
-            json.set("places", Json.of(places));
+            ObjectNode json = Json.object().put("schema", 1).put("file", file.toString());
+            json.put("finished", places.isEmpty()).set("places", Json.of(places));
             shared.print(json);
         }
         return places.isEmpty() ? 0 : UNFINISHED;
     }
 
-    private static void list(Screen screen, Path file, List<Unfinished.Place> places) {
+    private static void list(Screen screen, Path file, List<Document.Place> places) {
         places.forEach(place -> screen.verbatim(file + ":" + place.line() + ": " + place.message()));
     }
 
     // ---- the incident that all of this is about
 
     /** The one named, else the newest open real one here, else the newest open drill. */
-    private static Optional<Incident> incident(Cli shared) {
+    private static Optional<Incident> open(Cli shared) {
         try {
             Optional<Incident> named = shared.openIncident();
-            return named.isPresent() ? named : Incident.newestOpen(Path.of(Incident.BASE), drill -> !drill.isEmpty());
+            return named.isPresent() ? named : Incident.newestOpen(shared.incidents(), drill -> !drill.isEmpty());
         } catch (IOException e) {
             throw new Problem(1, "./" + Incident.BASE + " cannot be read (" + Incident.why(e)
                     + "): name the incident's folder with --incident DIR");
         }
     }
 
-    /** What to write when none is open. */
-    private static String nameOne() {
+    /** The newest, open or closed. */
+    private static Optional<Incident> newest(Cli shared) {
         try {
-            return Incident.newestFirst(Path.of(Incident.BASE)).stream().findFirst()
-                    .map(newest -> "the newest is closed: --incident " + newest)
-                    .orElse("--incident DIR names one");
+            return Incident.newestFirst(shared.incidents()).stream().findFirst();
         } catch (IOException e) {
-            return "--incident DIR names one";
+            return Optional.empty();
         }
     }
 
-    /** Its journal, to write in; says on the screen when this is a drill, or when it is over. */
+    /** Its journal, to write in; says on the screen when this is a drill. */
     private static Notebook notebook(Cli shared) {
-        Incident incident = incident(shared)
-                .orElseThrow(() -> new Problem("no open incident in ./" + Incident.BASE + " (" + nameOne() + ")"));
+        Incident incident = open(shared).orElseThrow(() -> new Problem(newest(shared)
+                .map(newest -> "no incident is open here, the newest is closed: for that one add --incident " + newest)
+                .orElse("no open incident in ./" + Incident.BASE + " (--incident DIR names one)")));
         Notebook notebook = Notebook.of(incident, shared.drill());
         notebook.drill().ifPresent(scenario ->
                 shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
@@ -371,7 +375,7 @@ class Postmortem implements Callable<Integer> {
                         ? ": postmortem close closes an incident" : ": there are " + String.join(", ", KINDS)));
             }
             Notebook notebook = notebook(shared);
-            Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), notebook.began());
+            Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), notebook.state().began());
             String said = notebook.tell(when, kind, text, Optional.ofNullable(by));
             String incident = notebook.incident().toString();
             shared.screen().marked(
@@ -386,10 +390,11 @@ class Postmortem implements Callable<Integer> {
     }
 
     @Command(name = "import", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Takes events from a Slack export, a CSV or a JSON Lines file; a second time it adds only what is new.",
+            description = "Takes events from a day of a Slack channel, CSV or JSON Lines, each once; or a whole incident "
+                    + "that postmortem export wrote.",
             footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem import incident-channel/2026-11-23.json --from 10:00 --to 12:30",
-                      "  jbang postmortem import pager.csv"})
+                      "  jbang postmortem import pager.csv", "  jbang postmortem import incident.zip"})
     static class Import implements Callable<Integer> {
         private static final int MOST_PROBLEMS = 20;
 
@@ -397,12 +402,8 @@ class Postmortem implements Callable<Integer> {
         Cli shared = new Cli();
 
         @Parameters(paramLabel = "FILE",
-                description = "Slack export (ZIP), a channel's day from one (JSON), CSV with a header, or JSON Lines")
+                description = "a channel's day from Slack (JSON), CSV with a header, JSON Lines, or an exported incident")
         Path file;
-
-        @Option(names = "--channel", paramLabel = "NAME", order = 39, description = "the channel to take from a whole "
-                + "Slack export")
-        String channel;
 
         @Option(names = "--from", paramLabel = "TIME", order = 40, description = "nothing earlier")
         String from;
@@ -412,16 +413,22 @@ class Postmortem implements Callable<Integer> {
 
         @Override
         public Integer call() {
+            if (Notebook.archive(file)) {
+                Notebook.Carried carried = Notebook.bring(file, shared.incidents());
+                carried(shared, "imported", carried);
+                carried.left().forEach(problem -> shared.screen().marked(Mark.WARN, "note", 8, problem));
+                return 0;
+            }
             Instant now = Instant.now();
             Notebook notebook = notebook(shared);
-            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
-            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
-            EventsFile.Contents contents = EventsFile.read(file, channel, now);
+            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.state().began());
+            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.state().began());
+            Notebook.Contents contents = Notebook.read(file, now);
             show(contents, notebook.take(contents, first, last), notebook);
             return 0;
         }
 
-        private void show(EventsFile.Contents contents, int added, Notebook notebook) {
+        private void show(Notebook.Contents contents, int added, Notebook notebook) {
             Screen screen = shared.screen();
             List<String> problems = contents.problems();
             screen.marked(Mark.OK, "imported", 0, added + " of " + Text.count(contents.told().size(), "event")
@@ -437,6 +444,62 @@ class Postmortem implements Callable<Integer> {
                 json.set("problems", Json.of(problems));
                 shared.print(json);
             }
+        }
+    }
+
+    private static void carried(Cli shared, String what, Notebook.Carried carried) {
+        shared.screen().marked(Mark.OK, what, 0, Text.count(carried.files(), "file") + ": " + carried.to());
+        if (shared.json()) {
+            ObjectNode json = Json.object().put("schema", 1).put("to", carried.to().toString());
+            json.put("files", carried.files());
+            json.set("redacted", Json.of(carried.redacted()));
+            json.set("left", Json.of(carried.left()));
+            shared.print(json);
+        }
+    }
+
+    @Command(name = "export", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
+            description = "Writes the whole incident as one archive for another machine; nothing secret is in it.",
+            footerHeading = "%nExamples:%n", footer = "  jbang postmortem export incident.zip")
+    static class Export implements Callable<Integer> {
+        @Mixin
+        Cli shared = Cli.with("incident", "drill", "json", "verbose", "quiet", "no-color");
+
+        @Parameters(paramLabel = "FILE", description = "the archive to write; taken in by postmortem import FILE")
+        Path file;
+
+        @Override
+        public Integer call() {
+            Incident incident = open(shared).or(() -> newest(shared)).orElseThrow(() ->
+                    new Problem("no incident in ./" + Incident.BASE + " (--incident DIR names one)"));
+            Notebook.Carried carried = Notebook.of(incident, shared.drill()).export(file);
+            carried(shared, "exported", carried);
+            carried.redacted().forEach(name -> shared.screen().marked(Mark.WARN, "redacted", 8,
+                    name + ": it held what must not leave this machine"));
+            carried.left().forEach(name -> shared.screen().marked(Mark.SKIP, "left", 8, name));
+            return 0;
+        }
+    }
+
+    @Command(name = "handover", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
+            description = "Prints what the next person must know, for a channel or a call; writes nothing.",
+            footerHeading = "%nExamples:%n", footer = "  jbang postmortem handover")
+    static class Handover implements Callable<Integer> {
+        @Mixin
+        Cli shared = Cli.with("incident", "drill", "json", "verbose", "quiet", "no-color");
+
+        @Override
+        public Integer call() {
+            Incident incident = open(shared).or(() -> newest(shared)).orElseThrow(() ->
+                    new Problem("no incident in ./" + Incident.BASE + " (--incident DIR names one)"));
+            List<String> lines = Notebook.of(incident, shared.drill()).handover(Instant.now(), shared.launcher()::line);
+            lines.forEach(shared.screen()::verbatim);
+            if (shared.json()) {
+                ObjectNode json = Json.object().put("schema", 1).put("incident", incident.toString());
+                json.set("lines", Json.of(lines));
+                shared.print(json);
+            }
+            return 0;
         }
     }
 
@@ -484,9 +547,8 @@ class Postmortem implements Callable<Integer> {
                         + " something was done against it)")
         DataLoss dataLoss;
 
-        @Option(names = "--template", paramLabel = "FILE", order = 49,
-                description = "your own instead of templates/slack.md or status-page.md")
-        Path template;
+        @Option(names = "--sent", order = 49, description = "it was sent by hand: put it on record as told, not as a draft")
+        boolean sent;
 
         @Option(names = "--post", order = 50, description = "post the internal message to Slack (SLACK_WEBHOOK_URL)")
         boolean post;
@@ -498,11 +560,11 @@ class Postmortem implements Callable<Integer> {
             Message message = message(notebook);
             boolean delivered = true;
             if (audience != Audience.external) {
-                delivered = tell("internal", message.internal(form("slack.md")), message, notebook);
+                delivered = tell("internal", message.internal(shared.templates()), message, notebook);
             }
             if (audience != Audience.internal) {
                 shared.screen().line();
-                tell("external", message.external(form("status-page.md")), message, notebook);
+                tell("external", message.external(shared.templates()), message, notebook);
             }
             sayIfClosed(shared, notebook);
             return delivered ? 0 : 1;
@@ -512,9 +574,6 @@ class Postmortem implements Callable<Integer> {
             if (severity != null && !severity.matches("P[1-4]")) {
                 throw new Problem("--severity " + Text.safe(severity, 20) + ": there are P1, P2, P3 and P4");
             }
-            if (template != null && audience == Audience.both) {
-                throw new Problem("--template is for one of the two messages: write announce internal or announce external");
-            }
             if (post && audience == Audience.external) {
                 throw new Problem("--post goes to Slack, and the external message does not: write announce internal");
             }
@@ -522,7 +581,8 @@ class Postmortem implements Callable<Integer> {
 
         private Message message(Notebook notebook) {
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
-            Report known = Report.recorded(notebook.incident(), now);
+            runbook.report.Postmortem known = runbook.report.Postmortem.of(
+                    runbook.report.Postmortem.Sources.recorded(notebook.incident(), now, shared.templates()));
             Message message = Message.of(shared.templates(), known.diagnosis(), severity == null ? known.severity() : severity,
                             state == null ? State.of(notebook.events()) : state, now, notebook.events())
                     .withLead(lead).withDrill(notebook.drill());
@@ -534,36 +594,37 @@ class Postmortem implements Callable<Integer> {
             return dataLoss == null ? message : message.withDataLoss(dataLoss);
         }
 
-        private Template form(String name) {
-            return template == null ? shared.templates().template(name) : Template.file("--template", template);
-        }
-
         private boolean tell(String whom, String text, Message message, Notebook notebook) {
             shared.screen().verbatim(text);
-            boolean sent = post && whom.equals("internal");
-            boolean posted = sent && post(message);
+            boolean tried = post && whom.equals("internal");
+            boolean posted = tried && post(message);
+            boolean told = posted || sent && !tried;
             String summary = whom + " message, " + message.state().word()
-                    + (posted ? ", posted to Slack" : sent ? ", not accepted by Slack" : "");
+                    + (posted ? ", posted to Slack" : tried ? ", not accepted by Slack" : told ? ", sent" : ", a draft");
             Map<String, Object> data = new LinkedHashMap<>(Map.of(
-                    "audience", whom, "state", message.state().word(), "text", text, "posted", posted));
+                    "audience", whom, "state", message.state().word(), "text", text, "posted", posted, "sent", told));
             message.next().ifPresent(due -> data.put("next", due.toString()));
             if (lead != null) {
                 data.put("lead", Notebook.name(lead));
             }
-            notebook.add(message.at(), sent && !posted ? Event.NOTE : Event.ANNOUNCED, summary, data);
+            notebook.add(message.at(), told ? Event.ANNOUNCED : Event.NOTE, summary, data);
+            if (!told) {
+                shared.screen().line("This is a draft. Once it is sent, put it on record:");
+                shared.screen().command(2, shared.launcher().line("postmortem", "event 'told people' --kind announced"));
+            }
             if (shared.json()) {
                 shared.print(Json.object().put("schema", 1).put("audience", whom)
                         .put("state", message.state().word()).put("text", text).put("posted", posted)
                         .put("incident", notebook.incident().toString()));
             }
-            return posted || !sent;
+            return posted || !tried;
         }
 
         private boolean post(Message message) {
             URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()))
                     .orElseThrow(() -> new Problem("--post: set " + Slack.VARIABLE + " to the address of an incoming webhook"));
             Slack.Posted posted = Slack.post(
-                    Http.of(shared.settings()), webhook, message.forSlack(form("slack.md")), shared.timeout());
+                    Http.of(shared.settings()), webhook, message.forSlack(shared.templates()), shared.timeout());
             shared.screen().marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                     posted.accepted() ? "posted" : "not posted: " + posted.why());
             return posted.accepted();
@@ -598,9 +659,9 @@ class Postmortem implements Callable<Integer> {
                 shared.screen().marked(Mark.OK, "closed", 0, notebook.incident() + " is closed already");
                 return 0;
             }
-            Document document = file == null ? Document.of(Optional.of(notebook.incident())) : new Document(file);
+            Document document = file == null ? Document.of(Optional.of(notebook.incident()), Path.of("")) : new Document(file);
             boolean there = Files.exists(document.markdown());
-            List<Unfinished.Place> places = there ? document.unfinished() : List.of();
+            List<Document.Place> places = there ? document.unfinished() : List.of();
             if (!anyway && !(there && places.isEmpty())) {
                 refuse(document, there, places);
                 return UNFINISHED;
@@ -610,7 +671,7 @@ class Postmortem implements Callable<Integer> {
             return 0;
         }
 
-        private void refuse(Document document, boolean there, List<Unfinished.Place> places) {
+        private void refuse(Document document, boolean there, List<Document.Place> places) {
             Screen screen = shared.screen();
             list(screen, document.markdown(), places);
             screen.verdict(Mark.FAIL, "not closed: " + (there

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Message.Template;
 import runbook.Settings.Templates;
-import runbook.report.Unfinished;
+import runbook.report.Document;
 import runbook.DecisionTree.Diagnosis;
 
 /** What {@code --check} finds, and what it leaves alone. */
@@ -19,7 +19,7 @@ class PostmortemCheckTest {
 
     /** {@code 3 placeholder, 5 owner}. */
     private static String found(String document) {
-        return Unfinished.in(document, TODAY).stream()
+        return Document.unfinished(document, TODAY).stream()
                 .map(place -> place.line() + " " + place.rule())
                 .collect(Collectors.joining(", "));
     }
@@ -106,7 +106,7 @@ class PostmortemCheckTest {
                 .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
                 .replace("[...]", "see the facts");
 
-        assertTrue(Unfinished.in(fresh, TODAY).size() > 10, found(fresh));
+        assertTrue(Document.unfinished(fresh, TODAY).size() > 10, found(fresh));
         assertEquals("", found(done));
     }
 }

@@ -35,8 +35,7 @@ import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;
-import runbook.report.Prometheus;
-import runbook.report.Report;
+import runbook.report.Postmortem;
 import runbook.DecisionTree.Diagnosis;
 
 /** What a postmortem takes from Prometheus, the status page, a bundle and watch, and what it says where there is none. */
@@ -117,7 +116,7 @@ class PostmortemEvidenceTest {
             """);
     }
 
-    private Report.Sources sources(Optional<Incident> incident, Optional<Path> bundle, boolean status, boolean prometheus) {
+    private Postmortem.Sources sources(Optional<Incident> incident, Optional<Path> bundle, boolean status, boolean prometheus) {
         Settings settings = new Settings(
                 new Settings.Target(site, site, null, null, null),
                 Optional.empty(),
@@ -127,13 +126,13 @@ class PostmortemEvidenceTest {
                 Optional.empty(),
                 Map.of(),
                 Settings.Templates.builtIn());
-        return new Report.Sources(
+        return new Postmortem.Sources(
                 incident,
                 bundle,
                 Http.of(settings),
                 status ? site : null,
                 prometheus ? site : null,
-                Prometheus.Queries.USUAL,
+                Postmortem.Queries.USUAL,
                 Duration.ofSeconds(5),
                 PostmortemJournals.WRITTEN,
                 Optional.empty(),
@@ -141,14 +140,14 @@ class PostmortemEvidenceTest {
                 "postmortem");
     }
 
-    private static String markdown(Report report) {
+    private static String markdown(Postmortem report) {
         return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
     }
 
     @Test
     void numbersFromPrometheus() {
         prometheusKnows();
-        Report report = Report.of(
+        Postmortem report = Postmortem.of(
                 sources(Optional.of(PostmortemJournals.whole(Diagnosis.KEY_INVALID)), Optional.empty(), false, true));
         String text = markdown(report);
 
@@ -170,7 +169,7 @@ class PostmortemEvidenceTest {
     @Test
     void prometheusThatDoesNotAnswerIsNamed() {
         answers.put("klaviyo_api_errors_total", "{\"status\":\"error\",\"error\":\"parse error\"}");
-        Report report = Report.of(
+        Postmortem report = Postmortem.of(
                 sources(Optional.of(PostmortemJournals.whole(Diagnosis.KEY_INVALID)), Optional.empty(), false, true));
 
         assertTrue(
@@ -183,7 +182,7 @@ class PostmortemEvidenceTest {
     @Test
     void theVendorsRecordAndHowLateItWas() {
         statusPageKnows();
-        String text = markdown(Report.of(sources(
+        String text = markdown(Postmortem.of(sources(
                 Optional.of(PostmortemJournals.whole(Diagnosis.SILENT_OUTAGE)), Optional.empty(), true, false)));
 
         assertTrue(
@@ -201,8 +200,8 @@ class PostmortemEvidenceTest {
         Incident incident = Incident.at(Tree.temporary("postmortem").resolve("drill"));
         PostmortemJournals.add(
                 incident, 0, "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
-        Report.Sources asked = sources(Optional.of(incident), Optional.empty(), false, false);
-        Report report = Report.of(new Report.Sources(
+        Postmortem.Sources asked = sources(Optional.of(incident), Optional.empty(), false, false);
+        Postmortem report = Postmortem.of(new Postmortem.Sources(
                 asked.incident(),
                 asked.bundle(),
                 asked.http(),
@@ -259,7 +258,7 @@ class PostmortemEvidenceTest {
                     .append("\",\"good\":{\"auth\":100,\"app\":20},\"bad\":{\"x\":300}}\n");
         }
         incident.write("watch-rounds.jsonl", (rounds + "{torn").getBytes(StandardCharsets.UTF_8));
-        Report report = PostmortemJournals.report(incident);
+        Postmortem report = PostmortemJournals.report(incident);
         Document page = Jsoup.parse(report.html(markdown(report)));
 
         assertTrue(
@@ -306,7 +305,7 @@ class PostmortemEvidenceTest {
                 "klaviyo/status-incidents.json",
                 "{\"from\":\"x\",\"incidents\":[{\"name\":\"API"
                         + " down\",\"created_at\":\"2026-11-20T03:20:00Z\",\"incident_updates\":[]}]}"));
-        String text = markdown(Report.of(sources(Optional.empty(), Optional.of(bundle), false, false)));
+        String text = markdown(Postmortem.of(sources(Optional.empty(), Optional.of(bundle), false, false)));
 
         assertTrue(text.contains("- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs)"), text);
         assertTrue(text.contains("- Affected users: 2 customers in the failed calls"), text);
@@ -338,7 +337,7 @@ class PostmortemEvidenceTest {
                 before,
                 "metrics/b.json",
                 other));
-        String text = markdown(Report.of(sources(
+        String text = markdown(Postmortem.of(sources(
                 Optional.of(PostmortemJournals.whole(Diagnosis.KEY_INVALID)), Optional.of(bundle), false, false)));
 
         assertTrue(text.contains("- Failed API calls: 459 (401: 459; the bundle's metrics)"), text);
@@ -366,7 +365,7 @@ class PostmortemEvidenceTest {
                 "{\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":3,\"values\":[[1],[2,\"NaN\"],\"x\"]}]}}",
                 "incident/journal.jsonl",
                 "rubbish\n"));
-        Report report = Report.of(sources(Optional.empty(), Optional.of(bundle), false, false));
+        Postmortem report = Postmortem.of(sources(Optional.empty(), Optional.of(bundle), false, false));
 
         assertTrue(markdown(report).contains("## Incident: Klaviyo"));
         assertTrue(String.join("\n", report.missing()).contains("torn.json is no JSON"), report.missing().toString());

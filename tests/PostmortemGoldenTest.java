@@ -16,7 +16,7 @@ import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;
-import runbook.report.Report;
+import runbook.report.Postmortem;
 import runbook.sandbox.Sandbox.Scenario;
 import runbook.DecisionTree.Diagnosis;
 
@@ -43,7 +43,7 @@ class PostmortemGoldenTest {
 
     @Test
     void page() throws IOException {
-        Report report = PostmortemJournals.report(recorded("revoked-key"));
+        Postmortem report = PostmortemJournals.report(recorded("revoked-key"));
         compare("revoked-key.html", report.html(markdown(report)));
     }
 
@@ -88,7 +88,7 @@ class PostmortemGoldenTest {
         return markdown(PostmortemJournals.report(incident));
     }
 
-    private static String markdown(Report report) {
+    private static String markdown(Postmortem report) {
         return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
     }
 

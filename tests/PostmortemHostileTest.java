@@ -25,8 +25,7 @@ import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;
-import runbook.report.Prometheus;
-import runbook.report.Report;
+import runbook.report.Postmortem;
 import runbook.DecisionTree.Diagnosis;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
@@ -114,7 +113,7 @@ class PostmortemHostileTest {
             "$\\unicode{x}$ $$x$$",
             KEY})
     void nothingRunsAndNothingBreaks(String hostile) {
-        Report report = PostmortemJournals.report(with(hostile));
+        Postmortem report = PostmortemJournals.report(with(hostile));
         String markdown = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
         Document page = Jsoup.parse(report.html(markdown));
 
@@ -182,7 +181,7 @@ class PostmortemHostileTest {
 
     @Test
     void whatPeoplePasteIsCleanedToo() {
-        Report report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.SERVER_ERROR));
+        Postmortem report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.SERVER_ERROR));
         String page = report.html("### Timeline\n"
                 + "<script>alert(1)</script>\n"
                 + "<b onclick=x()>bold</b> ![i](https://evil/i.png) [l](javascript:x())"
@@ -214,7 +213,7 @@ class PostmortemHostileTest {
                                 + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n"
                                 + "{\"at\":\"2026-11-20T03:5")
                         .getBytes(StandardCharsets.UTF_8));
-        Report report = PostmortemJournals.report(incident);
+        Postmortem report = PostmortemJournals.report(incident);
         String text = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
 
         assertTrue(
@@ -239,8 +238,8 @@ class PostmortemHostileTest {
     void bundlesThatAreNoneAreRefused() throws IOException {
         Path file = Tree.temporary("postmortem").resolve("bundle.zip");
         Files.writeString(file, "not a zip");
-        Problem problem = assertThrows(Problem.class, () -> Report.of(new Report.Sources(Optional.empty(), Optional.of(file),
-                null, null, null, Prometheus.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty(),
+        Problem problem = assertThrows(Problem.class, () -> Postmortem.of(new Postmortem.Sources(Optional.empty(), Optional.of(file),
+                null, null, null, Postmortem.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty(),
                 "postmortem")));
 
         assertTrue(problem.getMessage().startsWith("--bundle "), problem.getMessage());

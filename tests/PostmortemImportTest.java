@@ -15,18 +15,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
-import runbook.report.EventsFile;
+import runbook.report.Notebook;
 import runbook.Moment;
-import runbook.report.Told;
 
 /** Times as people say them, and events from other tools' files. */
 class PostmortemImportTest {
     private static final Instant NOW = Instant.parse("2026-11-23T10:30:00Z");
 
-    private static EventsFile.Contents read(String content) throws IOException {
+    private static Notebook.Contents read(String content) throws IOException {
         Path file = Tree.temporary("import").resolve("file");
         Files.writeString(file, content);
-        return EventsFile.read(file, null, NOW);
+        return Notebook.read(file, null, NOW);
     }
 
     @ParameterizedTest
@@ -108,7 +107,7 @@ class PostmortemImportTest {
 
     @Test
     void slackExport() throws IOException {
-        EventsFile.Contents contents = read("""
+        Notebook.Contents contents = read("""
             [{"type":"message","user":"U1","ts":"1763892000.000200","text":"<!here> <@U2> says <https://x.example/a?b=1&amp;c=2|this> &lt;b&gt; in <#C1|ops>","user_profile":{"real_name":"Ana"}},
              {"type":"message","subtype":"channel_join","user":"U2","ts":"1763892001.0","text":"<@U2> has joined"},
              {"type":"message","user":"U2","ts":"1763892060.5","text":"two\\nlines","user_profile":{"display_name":"Bob","real_name":"Robert"}},
@@ -118,12 +117,12 @@ class PostmortemImportTest {
         assertEquals("Slack export", contents.form());
         assertEquals(
                 List.of(
-                        new Told(
+                        new Notebook.Told(
                                 Instant.parse("2025-11-23T10:00:00Z"),
                                 "Ana",
                                 "note",
                                 "@here @Bob says this (https://x.example/a?b=1&c=2) <b> in #ops"),
-                        new Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")),
+                        new Notebook.Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")),
                 contents.told());
         assertEquals(1, contents.problems().size(), contents.problems().toString());
     }
@@ -147,16 +146,16 @@ class PostmortemImportTest {
 
         assertEquals(
                 List.of("incident/2025-11-22.json", "incident/2025-11-23.json"),
-                EventsFile.read(file, "incident", NOW).told().stream()
+                Notebook.read(file, "incident", NOW).told().stream()
                         .map(Told::text)
                         .toList());
-        Problem problem = assertThrows(Problem.class, () -> EventsFile.read(file, null, NOW));
+        Problem problem = assertThrows(Problem.class, () -> Notebook.read(file, null, NOW));
         assertEquals("--channel is needed: there are incident, random", problem.getMessage());
     }
 
     @Test
     void csv() throws IOException {
-        EventsFile.Contents contents = read("\uFEFFTime,Who ignored,Author,Message,Kind\r\n"
+        Notebook.Contents contents = read("\uFEFFTime,Who ignored,Author,Message,Kind\r\n"
                 + "2026-11-23 09:01,x,Pager,\"Alert, \"\"shop\"\" fired\",detected\r\n"
                 + "2026-11-23T10:02:00+01:00,,Eve,\"two\nlines\",\r\n"
                 + "nonsense,,,z,\r\n"
@@ -164,9 +163,9 @@ class PostmortemImportTest {
 
         assertEquals(
                 List.of(
-                        new Told(Instant.parse("2026-11-23T09:01:00Z"), "Pager", "detected", "Alert, \"shop\" fired"),
-                        new Told(Instant.parse("2026-11-23T09:02:00Z"), "Eve", "note", "two lines"),
-                        new Told(Instant.parse("2026-11-23T09:05:00Z"), "Eve", "note", "done")),
+                        new Notebook.Told(Instant.parse("2026-11-23T09:01:00Z"), "Pager", "detected", "Alert, \"shop\" fired"),
+                        new Notebook.Told(Instant.parse("2026-11-23T09:02:00Z"), "Eve", "note", "two lines"),
+                        new Notebook.Told(Instant.parse("2026-11-23T09:05:00Z"), "Eve", "note", "done")),
                 contents.told(),
                 "an import never closes an incident");
         assertEquals(
@@ -178,14 +177,14 @@ class PostmortemImportTest {
 
     @Test
     void jsonLines() throws IOException {
-        EventsFile.Contents contents = read("""
+        Notebook.Contents contents = read("""
             {"at":"2026-11-23T09:03:00Z","text":"one","by":"Zoe"}
             {torn
             {"at":"2026-11-23T09:04:00Z","step":"x","event":"mitigated","summary":"two","data":{"by":"Yan"}}
             """);
 
-        assertEquals(List.of(new Told(Instant.parse("2026-11-23T09:03:00Z"), "Zoe", "note", "one"),
-                new Told(Instant.parse("2026-11-23T09:04:00Z"), "Yan", "mitigated", "two")), contents.told());
+        assertEquals(List.of(new Notebook.Told(Instant.parse("2026-11-23T09:03:00Z"), "Zoe", "note", "one"),
+                new Notebook.Told(Instant.parse("2026-11-23T09:04:00Z"), "Yan", "mitigated", "two")), contents.told());
         assertEquals(List.of("line 2 skipped: it is torn or no JSON"), contents.problems());
     }
 

@@ -11,8 +11,7 @@ import java.util.Optional;
 import runbook.Text.Json;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.report.Prometheus;
-import runbook.report.Report;
+import runbook.report.Postmortem;
 import runbook.DecisionTree.Diagnosis;
 import runbook.Message.Wording;
 import runbook.Settings.Templates;
@@ -94,19 +93,19 @@ final class PostmortemJournals {
         }
     }
 
-    static Report report(Incident incident) {
-        return Report.recorded(incident, WRITTEN);
+    static Postmortem report(Incident incident) {
+        return Postmortem.of(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
     }
 
     /** With a lead named on the command line. */
-    static Report report(Incident incident, String lead) {
-        return Report.of(new Report.Sources(
+    static Postmortem report(Incident incident, String lead) {
+        return Postmortem.of(new Postmortem.Sources(
                 Optional.of(incident),
                 Optional.empty(),
                 null,
                 null,
                 null,
-                Prometheus.Queries.USUAL,
+                Postmortem.Queries.USUAL,
                 Duration.ZERO,
                 WRITTEN,
                 Optional.of(lead),

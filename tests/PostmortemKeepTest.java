@@ -11,7 +11,7 @@ import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Message.Template;
 import runbook.Settings.Templates;
-import runbook.report.Report;
+import runbook.report.Postmortem;
 import runbook.DecisionTree.Diagnosis;
 
 /** Writing again after more happened, and after people wrote. */
@@ -26,11 +26,11 @@ class PostmortemKeepTest {
         first = write(Optional.empty()).text();
     }
 
-    private Report.Written write(Optional<String> existing) {
+    private Document.Written write(Optional<String> existing) {
         return PostmortemJournals.report(incident).markdown(Templates.builtIn().template("postmortem.md"), existing);
     }
 
-    private Report.Written again(String existing) {
+    private Document.Written again(String existing) {
         return write(Optional.of(existing));
     }
 
@@ -66,7 +66,7 @@ class PostmortemKeepTest {
         String edited = first.replace("good again after 9 min; waiting until it holds", "good again, says Bob");
         moreHappens();
 
-        Report.Written second = again(edited);
+        Document.Written second = again(edited);
         assertEquals(List.of("timeline"), second.kept());
         assertTrue(
                 second.text().contains("good again, says Bob")
@@ -121,7 +121,7 @@ class PostmortemKeepTest {
         String without =
                 first.replaceAll("(?s)#### Replay Plan\n\n<!-- generated:replay.*?/generated:replay -->\n", "");
 
-        Report.Written second = again(without);
+        Document.Written second = again(without);
         assertEquals(without, second.text());
         assertEquals(List.of("replay"), second.left());
     }
@@ -131,7 +131,7 @@ class PostmortemKeepTest {
         String habits = first.lines().map(String::stripTrailing).reduce("", (text, line) -> text + line + "\r\n");
         moreHappens();
 
-        Report.Written second = again(habits);
+        Document.Written second = again(habits);
         assertEquals(List.of(), second.kept());
         assertTrue(
                 second.text().contains(MORE)

@@ -1,248 +1,558 @@
 package runbook.report;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import runbook.Http.Answer;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import runbook.Chart.Point;
 import runbook.Http;
-import runbook.Text.Json;
-import runbook.Settings.Problem;
-import runbook.Text;
-import runbook.Incident.Event;
 import runbook.Incident;
+import runbook.Incident.Event;
+import runbook.LogReader.Facts;
+import runbook.Prometheus;
+import runbook.Settings.Problem;
+import runbook.StatusPage;
+import runbook.Text;
+import runbook.Text.Durations;
+import runbook.Text.Json;
 
 /**
  * Everything that was recorded about an incident, from wherever it could be had.
  *
- * @param recorded  the journal
- * @param vendor    the vendor's incidents that overlap with ours, oldest first
- * @param metrics   numbers
- * @param logs      failed calls in a bundle's logs; empty without a bundle
- * @param onset     the first sign of trouble that metrics or logs show, and the last normal moment before it
- * @param asked     what was read, in words
- * @param missing   what was not to be had and why, a sentence each
+ * @param journal by time; what is there twice, once
+ * @param drill   the drill's scenario, empty in earnest
+ * @param facts   what a debug bundle counted in the logs; empty without a bundle
+ * @param vendor  the vendor's incidents that overlap with ours, by when they were first written about
+ * @param numbers from Prometheus, else from the bundle
+ * @param asked   what was read, in words
+ * @param missing what was not to be had and why, a sentence each
  */
-record Evidence(Recorded recorded, List<VendorIncident> vendor, Metrics metrics, Optional<Logs> logs, List<Entry> onset,
-                List<String> asked, List<String> missing) {
+record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<Facts.VendorIncident> vendor,
+        Numbers numbers, List<String> asked, List<String> missing) {
     private static final Duration LATE = Duration.ofHours(48);
     private static final Duration BEFORE = Duration.ofHours(1);
     private static final Duration AFTER = Duration.ofMinutes(15);
+    private static final int LARGEST_FACTS = 64 << 20;
 
-    static Evidence gather(Report.Sources from) {
+    /**
+     * One thing that happened, wherever it was recorded.
+     *
+     * @param kind   a journal event's name, or one of the names here
+     * @param source where it was recorded, in words: {@code triage}, {@code status page}, {@code application logs}
+     * @param text   what happened, as it was recorded: not escaped
+     * @param data   what else the journal has; an empty object where nothing of it matters
+     */
+    record Entry(Instant at, String kind, String source, String text, JsonNode data) {
+        /** The first sign of trouble, found afterwards. */
+        static final String SYMPTOM = "symptom";
+        /** An update on the vendor's status page. */
+        static final String VENDOR = "vendor";
+        /** The recovery held. */
+        static final String STABLE = "stable";
+
+        Entry(Instant at, String kind, String source, String text) {
+            this(at, kind, source, text, Json.object());
+        }
+
+        boolean is(String... kinds) {
+            return List.of(kinds).contains(kind);
+        }
+
+        /** Who did it, where the journal says so. */
+        String by() {
+            return data.path("by").asText(data.path("lead").asText(""));
+        }
+
+        /** The diagnosis that a check came to; empty for a cause that a person named. */
+        String diagnosis() {
+            return data.path("diagnosis").asText("");
+        }
+
+        /** Whether it says that users are affected, now or again. */
+        boolean failing() {
+            return Event.failing(kind, data);
+        }
+
+        /** Whether it is an alert or a person's word, and not what triage wrote when it began the incident. */
+        boolean alert() {
+            return is(Event.DETECTED) && !(source.equals("triage") && text.startsWith("triage found"));
+        }
+    }
+
+    /**
+     * Numbers about the incident.
+     *
+     * @param source  where they come from, in words; empty when nothing counted calls
+     * @param failed  failed calls by HTTP status
+     * @param calls   all calls, failed or not; empty when not known
+     * @param errors  failed calls over time, as {@code unit} says
+     * @param latency seconds a call takes, over time
+     * @param queues  calls that wait to be repeated, each instance's own
+     */
+    record Numbers(String source, SortedMap<String, Long> failed, OptionalLong calls, List<Point> errors, String unit,
+            List<Point> latency, List<Facts.Queue> queues) {
+        static final Numbers NONE =
+                new Numbers("", new TreeMap<>(), OptionalLong.empty(), List.of(), "", List.of(), List.of());
+
+        long failures() {
+            return failed.values().stream().mapToLong(Long::longValue).sum();
+        }
+
+        /** These, with what others have where these have nothing. */
+        Numbers or(Numbers others) {
+            boolean own = errors.size() > 1;
+            return new Numbers(source.isEmpty() ? others.source : source, source.isEmpty() ? others.failed : failed,
+                    calls.isPresent() ? calls : others.calls, own ? errors : others.errors, own ? unit : others.unit,
+                    latency.isEmpty() ? others.latency : latency, queues.isEmpty() ? others.queues : queues);
+        }
+
+        /** When failures left their usual level before {@code noticed}; empty when they had before the data begins. */
+        Optional<Instant> rose(Instant noticed) {
+            List<Point> before = errors.stream().filter(point -> !point.at().isAfter(noticed.plus(AFTER))).toList();
+            double usual = errors.stream().limit(Math.max(1, errors.size() / 10)).mapToDouble(Point::value).average()
+                    .orElse(0);
+            double peak = before.stream().mapToDouble(Point::value).max().orElse(0);
+            double raised = usual + (peak - usual) / 4;
+            if (peak == 0 || peak <= usual * 1.5) {
+                return Optional.empty();
+            }
+            int i = before.size() - 1;
+            while (i >= 0 && before.get(i).value() < raised) {
+                i--;
+            }
+            while (i >= 0 && before.get(i).value() >= raised) {
+                i--;
+            }
+            return i < 0 ? Optional.empty() : Optional.of(before.get(i + 1).at()).filter(at -> at.isBefore(noticed));
+        }
+    }
+
+    /**
+     * Gathers it. What cannot be had becomes one of {@link #missing}.
+     *
+     * @throws Problem when the bundle that somebody named is none
+     */
+    static Evidence gather(Postmortem.Sources from) {
         List<String> asked = new ArrayList<>();
         List<String> missing = new ArrayList<>();
-        Recorded recorded = journal(from, asked, missing);
-        Optional<BundleFile> bundle = from.bundle().map(file -> BundleFile.read("--bundle", file, from.now()))
-                .or(() -> newest(from, missing));
-        if (bundle.isPresent()) {
-            asked.add("debug bundle " + bundle.get().name());
-            missing.addAll(bundle.get().problems());
-            // The bundle's copy is redacted, so that its lines would stand beside the journal's own.
-            recorded = recorded.entries().isEmpty() ? bundle.get().recorded() : recorded;
-        }
-        missing.addAll(recorded.problems());
-        Optional<Instant> noticed = recorded.entries().stream().map(Entry::at).findFirst()
-                .or(() -> bundle.flatMap(file -> file.logs().first()));
-        Metrics metrics = metrics(from, recorded, noticed, bundle, asked, missing);
-        List<Entry> onset = onset(metrics, bundle, recorded);
-        List<VendorIncident> vendor = vendor(from, recorded, bundle, asked, missing);
-        return new Evidence(
-                recorded,
-                vendor,
-                metrics.or(rounds(from, bundle)),
-                bundle.map(BundleFile::logs),
-                onset,
-                asked,
-                missing);
+        Journal journal = new Journal(from.now());
+        from.incident().ifPresentOrElse(incident -> journal.read(incident, asked, missing),
+                () -> missing.add("no journal: no incident folder was given or found"));
+        List<Entry> entries = journal.entries(missing);
+        Optional<Facts> facts = facts(from, asked, missing);
+        Optional<Instant> noticed = Timeline.noticed(entries)
+                .or(() -> facts.map(Facts::first).map(Facts.Failure::at));
+        Numbers numbers = noticed.map(at -> prometheus(from, at, end(entries, at), asked, missing))
+                .orElse(Numbers.NONE);
+        numbers = numbers.or(facts.map(Evidence::counted).orElse(Numbers.NONE)).or(rounds(from.incident()));
+        List<Facts.VendorIncident> vendor = vendor(from, journal.drill, entries, facts, asked, missing);
+        return new Evidence(entries, journal.drill, facts, vendor, numbers, asked, missing);
     }
 
-    private static Recorded journal(Report.Sources from, List<String> asked, List<String> missing) {
-        if (from.incident().isEmpty() || Files.notExists(from.incident().get().journal().file())) {
-            missing.add("no journal: "
-                    + (from.incident().isPresent()
-                            ? "the incident folder has none"
-                            : "no incident folder was given or found"));
-            return Recorded.NOTHING;
+    /** Reads a journal event by event, and remembers only what a postmortem needs. */
+    private static final class Journal {
+        private static final int FEW = 6;
+        // Memory: what tells no more than its line gives up its data, and so does the rest of an absurdly long journal.
+        private static final int MOST_DATA = 2_000;
+        private static final Set<String> TOLD_IN_A_LINE = Set.of(Event.NOTE);
+        private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
+        private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
+        private static final Duration APPENDS_RACE = Duration.ofSeconds(5);
+
+        private final Instant now;
+        private final List<Entry> entries = new ArrayList<>();
+        private final List<String> wrongClock = new ArrayList<>();
+        private final Map<String, String> words = new HashMap<>();
+        private List<String> torn = List.of();
+        private Instant latest = Instant.MIN;
+        private Duration farthestBack = Duration.ZERO;
+        private int outOfOrder;
+        private int withData;
+        private String drill = "";
+
+        Journal(Instant now) {
+            this.now = now;
         }
-        Path file = from.incident().get().journal().file();
-        try {
-            Recorded recorded = Recorded.read(Files.newInputStream(file), "journal.jsonl", from.now());
-            asked.add("journal (" + Text.count(recorded.entries().size(), "event") + ")");
-            return recorded;
+
+        void read(Incident incident, List<String> asked, List<String> missing) {
+            if (Files.notExists(incident.journal().file())) {
+                missing.add("no journal: the incident folder has none");
+                return;
+            }
+            try {
+                torn = incident.journal().each(this::take).stream()
+                        .map(line -> line.replace(incident.journal().file().toString(), "journal.jsonl")).toList();
+                asked.add("journal (" + Text.count(entries.size(), "event") + ")");
+            } catch (IOException e) {
+                missing.add("the journal cannot be read: " + Incident.why(e));
+            }
+        }
+
+        private void take(Event event) {
+            Instant at = plausible(event);
+            if (latest.isAfter(at.plus(APPENDS_RACE))) {
+                outOfOrder++;
+                Duration back = Duration.between(at, latest);
+                farthestBack = back.compareTo(farthestBack) > 0 ? back : farthestBack;
+            }
+            latest = at.isAfter(latest) ? at : latest;
+            drill = drill.isEmpty() ? event.drill() : drill;
+            boolean matters = !TOLD_IN_A_LINE.contains(event.event()) || event.data().has("lead")
+                    || event.data().has("by") || event.data().has("vendorAt");
+            entries.add(new Entry(at, shared(event.event()), shared(event.step()), event.summary(),
+                    matters && withData++ < MOST_DATA ? event.data() : Json.object()));
+        }
+
+        private String shared(String word) {
+            return words.computeIfAbsent(word, same -> same);
+        }
+
+        // An impossible time is replaced by the line's place in the file, the next best thing that is known.
+        private Instant plausible(Event event) {
+            if (!event.at().isAfter(now.plus(CLOCKS_DIFFER)) && !event.at().isBefore(EARLIEST)) {
+                return event.at();
+            }
+            wrongClock.add("the clock of " + event.step() + " was wrong: " + event.at() + " for \""
+                    + Text.safe(event.summary(), 60) + "\"; it stands where the journal has it");
+            return entries.isEmpty() ? now : entries.get(entries.size() - 1).at();
+        }
+
+        List<Entry> entries(List<String> missing) {
+            List<Entry> ordered = inOrder(entries);
+            few(torn, "more lines were skipped", missing);
+            few(wrongClock, "more times were impossible", missing);
+            if (outOfOrder > 0) {
+                missing.add(Text.count(outOfOrder, "line") + " out of order (by up to " + Durations.words(farthestBack)
+                        + "), sorted by time");
+            }
+            if (ordered.size() < entries.size()) {
+                missing.add(Text.count(entries.size() - ordered.size(), "line") + " recorded twice, used once");
+            }
+            return ordered;
+        }
+
+        private static void few(List<String> problems, String more, List<String> missing) {
+            problems.stream().limit(FEW).forEach(missing::add);
+            if (problems.size() > FEW) {
+                missing.add(problems.size() - FEW + " " + more);
+            }
+        }
+    }
+
+    /** By time, those of one moment in the order they came, what is there twice once. */
+    static List<Entry> inOrder(List<Entry> entries) {
+        List<Entry> sorted = new ArrayList<>(entries);
+        sorted.sort(Comparator.comparing(Entry::at));
+        List<Entry> once = new ArrayList<>(sorted.size());
+        for (Entry entry : sorted) {
+            boolean there = false;
+            for (int i = once.size() - 1; i >= 0 && once.get(i).at().equals(entry.at()) && !there; i--) {
+                Entry other = once.get(i);
+                there = other.kind.equals(entry.kind) && other.source.equals(entry.source)
+                        && other.text.equals(entry.text);
+            }
+            if (!there) {
+                once.add(entry);
+            }
+        }
+        return once;
+    }
+
+    /** When it ended: the lasting recovery, else the last thing before somebody closed it, else {@code otherwise}. */
+    private static Instant end(List<Entry> entries, Instant otherwise) {
+        Instant end = otherwise;
+        Instant recovered = null;
+        for (Entry entry : entries) {
+            if (entry.is(Event.CLOSED)) {
+                break;
+            }
+            recovered = entry.is(Event.RECOVERED) ? entry.at() : entry.failing() ? null : recovered;
+            end = entry.at();
+        }
+        return recovered == null ? end : recovered;
+    }
+
+    // ---- a bundle's facts
+
+    private static Optional<Facts> facts(Postmortem.Sources from, List<String> asked, List<String> missing) {
+        Optional<Path> file = from.bundle().or(() -> from.incident()
+                .flatMap(incident -> files(incident, "bundle-.*\\.zip").reduce((one, later) -> later)));
+        if (file.isEmpty()) {
+            return Optional.empty();
+        }
+        try (ZipFile zip = new ZipFile(file.get().toFile())) {
+            ZipEntry entry = zip.stream().filter(one -> one.getName().matches("([^/]+/)?facts\\.json")).findFirst()
+                    .orElseThrow(() -> new IOException("it holds no facts.json: make it anew with debug-bundle"));
+            byte[] bytes = zip.getInputStream(entry).readNBytes(LARGEST_FACTS + 1);
+            if (bytes.length > LARGEST_FACTS) {
+                throw new IOException("its facts.json is larger than " + (LARGEST_FACTS >> 20) + " MiB");
+            }
+            Facts facts = Facts.read(bytes);
+            asked.add("debug bundle " + file.get().getFileName() + zone(facts));
+            facts.notRead().stream().limit(10).forEach(line -> missing.add("debug bundle: " + line));
+            return Optional.of(facts);
         } catch (IOException e) {
-            missing.add("the journal cannot be read: " + Incident.why(e));
-            return Recorded.NOTHING;
-        }
-    }
-
-    // Nobody named this one, so that a broken one is a note and no error.
-    private static Optional<BundleFile> newest(Report.Sources from, List<String> missing) {
-        Optional<Path> newest = from.incident().flatMap(incident -> files(incident, "bundle-.*\\.zip")
-                .reduce((one, later) -> later));
-        try {
-            return newest.map(file -> BundleFile.read("the folder's", file, from.now()));
-        } catch (Problem e) {
-            missing.add(e.getMessage());
+            // One that nobody named is a note and no error.
+            if (from.bundle().isPresent()) {
+                throw new Problem("--bundle " + file.get() + " cannot be used: " + Incident.why(e));
+            }
+            missing.add("the folder's " + file.get().getFileName() + " cannot be used: " + Incident.why(e));
             return Optional.empty();
         }
     }
 
-    private static Stream<Path> files(Incident incident, String name) {
+    private static String zone(Facts facts) {
+        return facts.minutes().isEmpty() || facts.zone() == null ? "" : " (log times read as "
+                + Text.safe(facts.zone(), 40) + (facts.zoneNamed() ? "" : ", assumed") + ")";
+    }
+
+    private static List<Path> filesOf(Incident incident, String name) {
         try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList().stream();
+            return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList();
         } catch (IOException e) {
-            return Stream.empty();
+            return List.of();
         }
     }
 
-    private static Metrics metrics(Report.Sources from, Recorded recorded, Optional<Instant> noticed, Optional<BundleFile> bundle,
-                                   List<String> asked, List<String> missing) {
-        if (noticed.isEmpty()) {
-            return Metrics.NONE;
-        }
-        if (from.prometheus() != null) {
-            Instant last = recorded.ended().orElse(noticed.get());
-            Instant until = last.plus(AFTER).isBefore(from.now()) ? last.plus(AFTER) : from.now();
-            Prometheus prometheus = new Prometheus(from.http(), from.prometheus(), from.timeout());
-            Metrics metrics = prometheus.read(from.queries(), noticed.get(), noticed.get().minus(BEFORE), until);
-            missing.addAll(prometheus.problems());
-            if (metrics.any()) {
-                asked.add("Prometheus");
-                return metrics;
+    private static Stream<Path> files(Incident incident, String name) {
+        return filesOf(incident, name).stream();
+    }
+
+    private static Numbers counted(Facts facts) {
+        SortedMap<String, Long> failed = new TreeMap<>();
+        long calls = 0;
+        for (Map.Entry<Integer, Long> status : facts.statuses().entrySet()) {
+            calls += status.getValue();
+            if (Facts.failed(status.getKey())) {
+                failed.put(status.getKey() == Facts.NO_ANSWER ? "no answer" : status.getKey().toString(),
+                        status.getValue());
             }
         }
-        return bundle.map(file -> file.metrics(
-                        file.metrics(noticed.get()).onset(noticed.get()).orElse(noticed.get())))
-                .orElse(Metrics.NONE);
-    }
-
-    private static Metrics rounds(Report.Sources from, Optional<BundleFile> bundle) {
-        Optional<Path> file = from.incident().map(incident -> incident.folder().resolve(Rounds.FILE)).filter(Files::exists);
-        try {
-            return file.isPresent()
-                    ? Rounds.read(Files.newInputStream(file.get()))
-                    : bundle.map(BundleFile::rounds).orElse(Metrics.NONE);
-        } catch (IOException e) {
-            return Metrics.NONE;
+        // Where every line is a failure, the log tells of failures alone, and not of all calls.
+        long failures = failed.values().stream().mapToLong(Long::longValue).sum();
+        boolean logs = calls > 0;
+        if (!logs) {
+            facts.metrics().stream().filter(curve -> curve.grown() >= 1 && curve.query().matches(".*(error|fail).*"))
+                    .forEach(curve -> failed.merge(status(curve.name()), Math.round(curve.grown()), Long::sum));
         }
+        TreeMap<Instant, Double> minutes = new TreeMap<>();
+        facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute -> minutes.merge(minute.at(),
+                (double) minute.statuses().entrySet().stream().filter(status -> Facts.failed(status.getKey()))
+                        .mapToLong(Map.Entry::getValue).sum(), Double::sum));
+        List<Point> latency = facts.metrics().stream().filter(curve -> curve.query().matches(".*(duration|latency).*"))
+                .findFirst().map(Facts.Curve::points).orElse(List.of()).stream()
+                .map(point -> new Point(point.at(), point.value())).toList();
+        String source = logs ? "the bundle's logs" : failed.isEmpty() ? "" : "the bundle's metrics";
+        return new Numbers(source, failed, calls > failures ? OptionalLong.of(calls) : OptionalLong.empty(),
+                minutes.entrySet().stream().map(minute -> new Point(minute.getKey(), minute.getValue())).toList(),
+                "failed calls a minute", latency, facts.queue());
     }
 
-    private static List<Entry> onset(Metrics metrics, Optional<BundleFile> bundle, Recorded recorded) {
-        Optional<Instant> noticed = recorded.entries().stream().map(Entry::at).findFirst();
-        Optional<Instant> rose = metrics.onset(noticed.orElse(Instant.MAX.minus(BEFORE)));
-        if (rose.isPresent()) {
-            Optional<Entry> normal = metrics.allErrors().points().stream()
-                    .map(Series.Point::at)
-                    .filter(at -> at.isBefore(rose.get()))
-                    .reduce((earlier, later) -> later)
-                    .map(at -> new Entry(at, Entry.NORMAL, "metrics", "failed calls at their usual level"));
-            return Stream.of(
-                            normal,
-                            Optional.of(new Entry(rose.get(), Entry.SYMPTOM, "metrics", "failed calls begin to rise")))
-                    .flatMap(Optional::stream)
-                    .toList();
-        }
-        return bundle
-                .flatMap(file -> file.logs().first())
-                .filter(at -> noticed.isEmpty() || at.isBefore(noticed.get()))
-                .stream()
-                .map(at -> new Entry(at, Entry.SYMPTOM, "application logs", "first failed call in the bundle's logs"))
-                .toList();
+    private static String status(String labels) {
+        Matcher status = Pattern.compile("\\b(?:status|code)=(\\w{1,20})").matcher(labels);
+        return status.find() ? status.group(1) : "unlabelled";
     }
 
-    private static List<VendorIncident> vendor(
-            Report.Sources from,
-            Recorded recorded,
-            Optional<BundleFile> bundle,
-            List<String> asked,
+    // ---- Prometheus, and what watch saw
+
+    private static Numbers prometheus(Postmortem.Sources from, Instant noticed, Instant ended, List<String> asked,
             List<String> missing) {
-        Map<String, VendorIncident> known = new TreeMap<>();
-        fromTriage(from).forEach(incident -> keep(known, incident));
-        VendorIncident.seenByWatch(recorded.entries()).forEach(incident -> keep(known, incident));
-        bundle.ifPresent(file -> file.vendor().forEach(incident -> keep(known, incident)));
-        if (!recorded.drill().isEmpty() && from.status() != null && "status.klaviyo.com".equals(from.status().getHost())) {
-            missing.add("a drill: the real status page was not asked");
-        } else if (from.status() != null && !recorded.entries().isEmpty()) {
-            Answer answer =
-                    from.http().get(URI.create(from.status() + "/api/v2/incidents.json"), Map.of(), from.timeout());
-            if (answer instanceof Http.Reply reply && reply.json().path("incidents").isArray()) {
-                asked.add("status page");
-                VendorIncident.readAll(reply.json()).forEach(incident -> keep(known, incident));
-            } else {
-                missing.add("the status page's record: "
-                        + (answer instanceof Http.Fault fault
-                                ? fault.words()
-                                : "HTTP " + ((Http.Reply) answer).status() + ", no list of incidents"));
+        if (from.prometheus() == null) {
+            return Numbers.NONE;
+        }
+        Prometheus prometheus = new Prometheus(from.http(), from.prometheus(), from.timeout());
+        Postmortem.Queries queries = from.queries();
+        Instant begin = noticed.minus(BEFORE);
+        Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
+        String step = Math.max(60, 2 * Prometheus.step(begin, until, 240)) + "s";
+        Prometheus.Result rate = prometheus.range(queries.rate().replace("$step", step), begin, until, 240);
+        say(rate, true, missing);
+        if (!rate.reached()) {
+            return Numbers.NONE;
+        }
+        Numbers curve = new Numbers("", new TreeMap<>(), OptionalLong.empty(), points(rate), "failed calls per second",
+                List.of(), List.of());
+        // Failed calls are counted from when they began, which is often before anybody noticed.
+        Instant began = curve.rose(noticed).orElse(noticed);
+        String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
+        Prometheus.Result byStatus = prometheus.instant(queries.failed().replace("$window", window), until);
+        Prometheus.Result all = prometheus.instant(queries.calls().replace("$window", window), until);
+        Prometheus.Result latency = prometheus.range(queries.latency().replace("$step", step), begin, until, 240);
+        Prometheus.Result queue = prometheus.range(queries.queue().replace("$step", step), begin, until, 240);
+        say(byStatus, true, missing);
+        say(all, !queries.calls().equals(Postmortem.Queries.USUAL.calls), missing);
+        say(latency, !queries.latency().equals(Postmortem.Queries.USUAL.latency), missing);
+        say(queue, !queries.queue().equals(Postmortem.Queries.USUAL.queue), missing);
+        SortedMap<String, Long> failed = new TreeMap<>();
+        byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
+                .forEach(series -> failed.merge(series.label("unlabelled", "status", "code"),
+                        Math.round(series.last()), Long::sum));
+        if (byStatus.ok()) {
+            asked.add("Prometheus");
+        }
+        List<Facts.Queue> queues = new ArrayList<>();
+        queue.series().forEach(series -> series.points().stream().filter(point -> Double.isFinite(point.value()))
+                .map(point -> Facts.Queue.one(series.label(series.words(), "pod", "instance"), point.at(),
+                        point.value()))
+                .reduce(Facts.Queue::then).ifPresent(queues::add));
+        return new Numbers(byStatus.ok() && !byStatus.series().isEmpty() ? "Prometheus" : "", failed,
+                all.sum().isPresent() ? OptionalLong.of(Math.round(all.sum().getAsDouble())) : OptionalLong.empty(),
+                points(rate), curve.unit, points(latency), queues);
+    }
+
+    // A refusal of a query that nobody chose is not worth telling.
+    private static void say(Prometheus.Result result, boolean chosen, List<String> missing) {
+        String problem = "--prometheus: " + result.trouble();
+        if (!result.ok() && chosen && !missing.contains(problem)) {
+            missing.add(problem);
+        }
+    }
+
+    private static List<Point> points(Prometheus.Result result) {
+        return result.total().stream().map(point -> new Point(point.at(), point.value())).toList();
+    }
+
+    /** Of each of watch's rounds the share of failed checks and the median latency: a picture where nothing else is. */
+    private static Numbers rounds(Optional<Incident> incident) {
+        List<Point> failing = new ArrayList<>();
+        List<Point> latency = new ArrayList<>();
+        for (Path file : incident.map(open -> filesOf(open, "watch-rounds\\.jsonl")).orElse(List.of())) {
+            try (BufferedReader lines = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
+                long every = Math.max(1, Files.size(file) / 100_000);
+                long number = 0;
+                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                    if (number++ % every == 0) {
+                        round(line, failing, latency);
+                    }
+                }
+            } catch (IOException e) {
+                // A picture has one line less.
             }
         }
-        return overlapping(known.values(), recorded);
+        return new Numbers("", new TreeMap<>(), OptionalLong.empty(), failing, "share of failed checks", latency,
+                List.of());
     }
 
-    // The same incident is known from several records: the one with the most updates tells the most.
-    private static void keep(Map<String, VendorIncident> known, VendorIncident incident) {
-        known.merge(incident.name(), incident, (one, other) -> other.updates().size() >= one.updates().size() ? other : one);
-    }
-
-    private static List<VendorIncident> overlapping(Iterable<VendorIncident> all, Recorded recorded) {
-        List<VendorIncident> ours = new ArrayList<>();
-        if (!recorded.entries().isEmpty()) {
-            Instant from = recorded.entries().get(0).at().minus(BEFORE);
-            Instant to = recorded.ended().orElse(from);
-            all.forEach(incident -> {
-                if (incident.overlaps(from, to) && incident.posted().isBefore(to.plus(LATE))) {
-                    ours.add(incident);
-                }
-            });
+    private static void round(String line, List<Point> failing, List<Point> latency) {
+        try {
+            JsonNode round = Json.read(line);
+            Instant at = Instant.parse(round.path("at").asText());
+            List<Double> millis = new ArrayList<>();
+            round.path("good").forEach(check -> millis.add(check.asDouble()));
+            int bad = round.path("bad").size();
+            round.path("bad").forEach(check -> millis.add(check.asDouble()));
+            if (!millis.isEmpty()) {
+                millis.sort(Comparator.naturalOrder());
+                failing.add(new Point(at, (double) bad / millis.size()));
+                latency.add(new Point(at, millis.get(millis.size() / 2) / 1_000));
+            }
+        } catch (IOException | DateTimeException e) {
+            // Torn by a kill: one round of many.
         }
-        ours.sort(Comparator.comparing(VendorIncident::posted));
-        return ours;
     }
 
-    private static List<VendorIncident> fromTriage(Report.Sources from) {
-        List<VendorIncident> found = new ArrayList<>();
-        for (Path file : from.incident().stream().flatMap(incident -> files(incident, "triage-.*\\.json")).limit(50).toList()) {
+    // ---- the vendor
+
+    private static List<Facts.VendorIncident> vendor(Postmortem.Sources from, String drill, List<Entry> entries,
+            Optional<Facts> facts, List<String> asked, List<String> missing) {
+        Map<String, Facts.VendorIncident> known = new TreeMap<>();
+        for (Path file : from.incident().map(open -> filesOf(open, "triage-.*\\.json")).orElse(List.of()).stream()
+                .limit(50).toList()) {
             try {
-                Json.read(Files.readAllBytes(file))
-                        .path("checks")
-                        .forEach(check -> found.addAll(VendorIncident.readAll(check.path("detail"))));
+                Json.read(Files.readAllBytes(file)).path("checks").forEach(check ->
+                        StatusPage.incidents(check.path("detail").path("incidents")).forEach(one -> keep(known, of(one))));
             } catch (IOException e) {
                 // The status page itself is asked next; a torn triage file is no news for the reader.
             }
         }
-        return found;
-    }
-
-    /** Every entry of the timeline, by time. */
-    List<Entry> entries() {
-        List<Entry> all = new ArrayList<>(recorded.entries());
-        // Watch's notes of the vendor's updates stand at the vendor's time, with the vendor as their source.
-        all.removeIf(entry -> entry.data().has("vendorAt"));
-        all.addAll(onset);
-        vendor.forEach(incident -> all.addAll(incident.entries()));
-        return Recorded.inOrder(withStable(all));
-    }
-
-    // Watch tells of a recovery once it held: the moment it began is a row of its own, with the runbook's words.
-    private static List<Entry> withStable(List<Entry> entries) {
-        List<Entry> all = new ArrayList<>();
-        for (Entry entry : entries) {
-            if (entry.kind().equals(Event.RECOVERED) && Milestones.goodSince(entry).isBefore(entry.at())) {
-                all.add(new Entry(Milestones.goodSince(entry), entry.kind(), entry.source(), Entry.BEGINS, entry.data()));
-                all.add(new Entry(entry.at(), Entry.STABLE, entry.source(), entry.text(), entry.data()));
-            } else {
-                all.add(entry);
+        seenByWatch(entries).forEach(incident -> keep(known, incident));
+        facts.ifPresent(file -> file.vendor().forEach(incident -> keep(known, incident)));
+        if (!drill.isEmpty() && from.status() != null && "status.klaviyo.com".equals(from.status().getHost())) {
+            missing.add("a drill: the real status page was not asked");
+        } else if (from.status() != null && !entries.isEmpty()) {
+            try {
+                StatusPage.history(from.status(), from.http(), from.timeout()).forEach(one -> keep(known, of(one)));
+                asked.add("status page");
+            } catch (IOException e) {
+                missing.add("the status page's record: " + Incident.why(e));
             }
         }
-        return all;
+        Optional<Instant> noticed = Timeline.noticed(entries).or(() -> facts.map(Facts::first)
+                .map(Facts.Failure::at));
+        return known.values().stream().filter(incident -> noticed.isPresent()
+                && overlaps(incident, noticed.get().minus(BEFORE), end(entries, noticed.get())))
+                .sorted(Comparator.comparing(Facts.VendorIncident::posted)).toList();
+    }
+
+    // The same incident is known from several records: the one with the most updates tells the most.
+    private static void keep(Map<String, Facts.VendorIncident> known, Facts.VendorIncident incident) {
+        if (incident.posted() != null && incident.started() != null) {
+            known.merge(incident.name(), incident,
+                    (one, other) -> other.updates().size() >= one.updates().size() ? other : one);
+        }
+    }
+
+    private static boolean overlaps(Facts.VendorIncident incident, Instant from, Instant to) {
+        return !incident.started().isAfter(to) && incident.posted().isBefore(to.plus(LATE))
+                && (incident.resolved() == null || !incident.resolved().isBefore(from));
+    }
+
+    private static Facts.VendorIncident of(StatusPage.Incident incident) {
+        List<Facts.Update> updates = incident.updates().stream().filter(update -> update.at() != null)
+                .map(update -> new Facts.Update(update.at(), update.status(), update.body()))
+                .sorted(Comparator.comparing(Facts.Update::at)).toList();
+        Instant first = updates.isEmpty() ? null : updates.get(0).at();
+        Instant posted = incident.posted() != null ? incident.posted() : first != null ? first : incident.started();
+        return new Facts.VendorIncident(incident.name(), incident.impact(), incident.status(), incident.url(),
+                incident.started() == null ? posted : incident.started(), posted, incident.resolved(), updates);
+    }
+
+    /** The incidents whose updates watch put into the journal, each with the vendor's own time. */
+    private static List<Facts.VendorIncident> seenByWatch(List<Entry> entries) {
+        Map<String, List<Facts.Update>> updates = new LinkedHashMap<>();
+        for (Entry entry : entries) {
+            try {
+                if (entry.data().has("vendorAt")) {
+                    updates.computeIfAbsent(Text.safe(entry.data().path("incident").asText(), 120),
+                            name -> new ArrayList<>()).add(new Facts.Update(
+                            Instant.parse(entry.data().path("vendorAt").asText()),
+                            Text.safe(entry.data().path("status").asText(), 30),
+                            Text.safe(entry.data().path("body").asText(), 600)));
+                }
+            } catch (DateTimeException e) {
+                // Without the vendor's time it stays a note of watch's.
+            }
+        }
+        List<Facts.VendorIncident> incidents = new ArrayList<>();
+        updates.forEach((name, all) -> {
+            all.sort(Comparator.comparing(Facts.Update::at));
+            Instant end = all.stream().filter(update -> update.status().equals("resolved")).map(Facts.Update::at)
+                    .findFirst().orElse(null);
+            Instant first = all.get(0).at();
+            incidents.add(new Facts.VendorIncident(name, "", "", "", first, first, end, List.copyOf(all)));
+        });
+        return incidents;
     }
 }
