@@ -239,8 +239,8 @@ class PostmortemHostileTest {
         Path file = Tree.temporary("postmortem").resolve("bundle.zip");
         Files.writeString(file, "not a zip");
         Problem problem = assertThrows(Problem.class, () -> Postmortem.of(new Postmortem.Sources(Optional.empty(), Optional.of(file),
-                null, null, null, Postmortem.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), Optional.empty(),
-                "postmortem")));
+                null, null, null, Postmortem.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), "",
+                Optional.empty(), "postmortem", Templates.builtIn())));
 
         assertTrue(problem.getMessage().startsWith("--bundle "), problem.getMessage());
     }

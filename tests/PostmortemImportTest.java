@@ -8,8 +8,6 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,7 +23,7 @@ class PostmortemImportTest {
     private static Notebook.Contents read(String content) throws IOException {
         Path file = Tree.temporary("import").resolve("file");
         Files.writeString(file, content);
-        return Notebook.read(file, null, NOW);
+        return Notebook.read(file, NOW);
     }
 
     @ParameterizedTest
@@ -114,7 +112,7 @@ class PostmortemImportTest {
              {"type":"message","user":"U2","ts":"4763892060.5","text":"from a wrong clock"}]\
             """);
 
-        assertEquals("Slack export", contents.form());
+        assertEquals("Slack", contents.form());
         assertEquals(
                 List.of(
                         new Notebook.Told(
@@ -125,32 +123,6 @@ class PostmortemImportTest {
                         new Notebook.Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")),
                 contents.told());
         assertEquals(1, contents.problems().size(), contents.problems().toString());
-    }
-
-    @Test
-    void wholeSlackExport() throws IOException {
-        Path file = Tree.temporary("import").resolve("export.zip");
-        try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
-            for (String name : List.of(
-                    "channels.json",
-                    "incident/2025-11-23.json",
-                    "incident/2025-11-22.json",
-                    "random/2025-11-23.json")) {
-                zip.putNextEntry(new ZipEntry(name));
-                zip.write(("[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\""
-                                + (name.contains("-22") ? "1763800000" : "1763892000") + ".0\",\"text\":\"" + name
-                                + "\"}]")
-                        .getBytes());
-            }
-        }
-
-        assertEquals(
-                List.of("incident/2025-11-22.json", "incident/2025-11-23.json"),
-                Notebook.read(file, "incident", NOW).told().stream()
-                        .map(Told::text)
-                        .toList());
-        Problem problem = assertThrows(Problem.class, () -> Notebook.read(file, null, NOW));
-        assertEquals("--channel is needed: there are incident, random", problem.getMessage());
     }
 
     @Test

@@ -97,22 +97,6 @@ final class PostmortemJournals {
         return Postmortem.of(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
     }
 
-    /** With a lead named on the command line. */
-    static Postmortem report(Incident incident, String lead) {
-        return Postmortem.of(new Postmortem.Sources(
-                Optional.of(incident),
-                Optional.empty(),
-                null,
-                null,
-                null,
-                Postmortem.Queries.USUAL,
-                Duration.ZERO,
-                WRITTEN,
-                Optional.of(lead),
-                Optional.empty(),
-                "postmortem"));
-    }
-
     /** The folder's copy of a file that a script wrote. */
     static String read(Path file) {
         try {

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -386,7 +387,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         Postmortem.Queries queries = from.queries();
         Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
-        String step = Math.max(60, 2 * Prometheus.step(begin, until, 240)) + "s";
+        String step = Math.max(60, 2 * Duration.between(begin, until).toSeconds() / 240) + "s";
         Prometheus.Result rate = prometheus.range(queries.rate().replace("$step", step), begin, until, 240);
         say(rate, true, missing);
         if (!rate.reached()) {
@@ -402,24 +403,30 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         Prometheus.Result latency = prometheus.range(queries.latency().replace("$step", step), begin, until, 240);
         Prometheus.Result queue = prometheus.range(queries.queue().replace("$step", step), begin, until, 240);
         say(byStatus, true, missing);
-        say(all, !queries.calls().equals(Postmortem.Queries.USUAL.calls), missing);
-        say(latency, !queries.latency().equals(Postmortem.Queries.USUAL.latency), missing);
-        say(queue, !queries.queue().equals(Postmortem.Queries.USUAL.queue), missing);
+        say(all, !queries.calls().equals(Postmortem.Queries.USUAL.calls()), missing);
+        say(latency, !queries.latency().equals(Postmortem.Queries.USUAL.latency()), missing);
+        say(queue, !queries.queue().equals(Postmortem.Queries.USUAL.queue()), missing);
         SortedMap<String, Long> failed = new TreeMap<>();
         byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                .forEach(series -> failed.merge(series.label("unlabelled", "status", "code"),
+                .forEach(series -> failed.merge(label(series, "unlabelled", "status", "code"),
                         Math.round(series.last()), Long::sum));
         if (byStatus.ok()) {
             asked.add("Prometheus");
         }
         List<Facts.Queue> queues = new ArrayList<>();
         queue.series().forEach(series -> series.points().stream().filter(point -> Double.isFinite(point.value()))
-                .map(point -> Facts.Queue.one(series.label(series.words(), "pod", "instance"), point.at(),
+                .map(point -> Facts.Queue.one(label(series, series.words(), "pod", "instance"), point.at(),
                         point.value()))
                 .reduce(Facts.Queue::then).ifPresent(queues::add));
         return new Numbers(byStatus.ok() && !byStatus.series().isEmpty() ? "Prometheus" : "", failed,
                 all.sum().isPresent() ? OptionalLong.of(Math.round(all.sum().getAsDouble())) : OptionalLong.empty(),
                 points(rate), curve.unit, points(latency), queues);
+    }
+
+    /** The value of the first of these labels that it has, else of its only label, else {@code otherwise}. */
+    private static String label(Prometheus.Series series, String otherwise, String... names) {
+        return Stream.of(names).map(series.labels()::get).filter(Objects::nonNull).findFirst()
+                .orElseGet(() -> series.labels().size() == 1 ? series.labels().values().iterator().next() : otherwise);
     }
 
     // A refusal of a query that nobody chose is not worth telling.
@@ -499,10 +506,10 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
                 missing.add("the status page's record: " + Incident.why(e));
             }
         }
-        Optional<Instant> noticed = Timeline.noticed(entries).or(() -> facts.map(Facts::first)
-                .map(Facts.Failure::at));
+        Optional<Instant> noticed = Timeline.noticed(entries).or(() -> facts.map(Facts::first).map(Facts.Failure::at));
+        Optional<Instant> last = facts.map(Facts::last).map(Facts.Failure::at);
         return known.values().stream().filter(incident -> noticed.isPresent()
-                && overlaps(incident, noticed.get().minus(BEFORE), end(entries, noticed.get())))
+                && overlaps(incident, noticed.get().minus(BEFORE), end(entries, last.orElse(noticed.get()))))
                 .sorted(Comparator.comparing(Facts.VendorIncident::posted)).toList();
     }
 

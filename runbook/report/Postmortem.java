@@ -254,6 +254,7 @@ public final class Postmortem {
         values.put("unended", timeline.closed().isPresent() && to.isEmpty());
         values.put("duration", Timeline.between(timeline.began(), timeline.restored()).map(Timeline::words).orElse(""));
         List<Timeline.Relapse> relapses = timeline.relapses();
+        values.put("course", timeline.mitigated().isPresent() || !relapses.isEmpty());
         boolean many = relapses.size() > MOST_RELAPSES;
         values.put("relapses", relapses.isEmpty() ? "" : Integer.toString(relapses.size()));
         values.put("manyRelapses", many);
