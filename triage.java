@@ -477,8 +477,7 @@ class Triage implements Callable<Integer> {
         screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
         screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
         verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime()
-                + "; "
-                + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
+                + "; " + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
     }
 
     private String due(Instant by) {
@@ -620,11 +619,9 @@ class Triage implements Callable<Integer> {
         Path folder = shared.incidents();
         Path existing = Files.exists(folder) ? folder : folder.toAbsolutePath().getParent();
         all.add(item("incidents", Files.isWritable(existing), folder + " can be written", folder
-                + " cannot be written: set "
-                + "incidents in a team.properties"));
+                + " cannot be written: set " + "incidents in a team.properties"));
         List.of("rotate-key", "watch", "debug-bundle", "postmortem")
-                .forEach(step -> all.add(step(step, step, "--version",
-                "fetched and built")));
+                .forEach(step -> all.add(step(step, step, "--version", "fetched and built")));
         all.add(planned("stores", "rotate-key", "rotate-key.to", "set rotate-key.to and rotate-key.restart"));
         all.add(planned("logs", "debug-bundle", "debug-bundle.log", "set debug-bundle.log (or k8s, journal, …)"));
         int width = all.stream().mapToInt(check -> check.name().length()).max().orElse(0);
@@ -647,8 +644,7 @@ class Triage implements Callable<Integer> {
     /** Has the step itself look at what it needs, as the team has set it: its dry run changes nothing. */
     private Check planned(String name, String step, String setting, String otherwise) {
         return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise
-                + " in a team.properties")
-                : step(name, step, "--dry-run", "found as the team has set them");
+                + " in a team.properties") : step(name, step, "--dry-run", "found as the team has set them");
     }
 
     private Check step(String name, String step, String option, String good) {
@@ -689,8 +685,7 @@ class Triage implements Callable<Integer> {
         }
         if (target.prometheus() != null) {
             commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query())
-                    + " -G "
-                    + quoted(target.prometheus() + "/api/v1/query"));
+                    + " -G " + quoted(target.prometheus() + "/api/v1/query"));
         }
         if (target.webhook() != null) {
             commands.put("webhook", plain + quoted(target.webhook().toString()));

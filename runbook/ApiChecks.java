@@ -91,8 +91,7 @@ public final class ApiChecks {
         public static Optional<Account> account(Reply reply) {
             JsonNode account = reply.json().path("data").path(0);
             JsonNode attributes = account.path("attributes");
-            return account.path("id").isTextual()
-                    ? Optional.of(new Account(Text.safe(account.path("id").asText(), 20),
+            return account.path("id").isTextual() ? Optional.of(new Account(Text.safe(account.path("id").asText(), 20),
                             Text.safe(attributes.path("contact_information").path("organization_name").asText(), 60),
                             attributes.path("test_account").asBoolean()))
                     : Optional.empty();
@@ -246,8 +245,7 @@ public final class ApiChecks {
 
         private static Window window(Reply reply) {
             return new Window(reply.number("ratelimit-limit").getAsLong(), reply.number("ratelimit-remaining")
-                    .orElse(0),
-                    reply.number("ratelimit-reset").orElse(0));
+                    .orElse(0), reply.number("ratelimit-reset").orElse(0));
         }
 
         private static Check check(Map<String, Window> windows, List<String> throttled, OptionalLong wait) {
@@ -330,22 +328,15 @@ public final class ApiChecks {
 
     /** What one answer from Klaviyo's API says about what is wrong. */
     public enum Symptom {
-        NONE("ok"),
-        UNAUTHORIZED("401 unauthorized"),
+        NONE("ok"), UNAUTHORIZED("401 unauthorized"),
         /** Not the content network's: a scope that the key lacks, a plan without the feature, or load that is shed. */
-        FORBIDDEN("403 forbidden"),
-        INVALID("400 invalid request"),
+        FORBIDDEN("403 forbidden"), INVALID("400 invalid request"),
         /** 410, or a 400 or 404 that says so. */
-        REVISION("revision refused"),
-        THROTTLED("429 throttled"),
-        OTHER_CLIENT_ERROR("other 4xx"),
+        REVISION("revision refused"), THROTTLED("429 throttled"), OTHER_CLIENT_ERROR("other 4xx"),
         /** The content network's 520 to 530 among them. */
-        SERVER_ERROR("5xx"),
-        CDN_BLOCK("CDN block"),
-        UNREACHED("not reached"),
+        SERVER_ERROR("5xx"), CDN_BLOCK("CDN block"), UNREACHED("not reached"),
         /** There was not even an address or a proxy to connect through. */
-        NO_ROUTE("DNS or proxy failure"),
-        TLS("TLS failure"),
+        NO_ROUTE("DNS or proxy failure"), TLS("TLS failure"),
         /** Connected, and then no whole answer. */
         NO_ANSWER("no answer"),
         /** An answer, but not what an API says: HTML, a redirect, broken JSON. */
@@ -359,8 +350,7 @@ public final class ApiChecks {
 
         private record Rule(Predicate<Reply> when, Symptom then) { }
 
-        private static final List<Rule> RULES = List.of(
-                new Rule(reply -> reply.status() == 429, THROTTLED),
+        private static final List<Rule> RULES = List.of(new Rule(reply -> reply.status() == 429, THROTTLED),
                 new Rule(reply -> reply.status() >= 500, SERVER_ERROR),
                 new Rule(ApiError::fromCdn, CDN_BLOCK),
                 new Rule(reply -> reply.status() == 401, UNAUTHORIZED),

@@ -67,6 +67,14 @@ public final class Checks implements AutoCloseable {
      * @param tls whether the API will be asked over TLS, as far as can be told
      */
     public static void prepare(boolean tls) {
+        // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
+        for (String outer : List.of("ApiChecks", "OurSide", "DecisionTree", "Settings", "Message", "redact.Encoded", "Text")) {
+            try {
+                Class.forName("runbook." + outer);
+            } catch (ClassNotFoundException e) {
+                throw new IllegalStateException(e);
+            }
+        }
         Thread thread = new Thread(() -> {
             Json.line(Json.object());
             Http.prepare(tls);

@@ -91,8 +91,7 @@ public final class DecisionTree {
             leaf(P3, PARTIAL, "check that endpoint"),
             leaf(P2, SERVER_ERROR, "likely intermittent: retry with backoff"));
 
-    private static final Tree FAILING = ask(PAGE, Facts::page,
-            branch("yes", ADMITTED),
+    private static final Tree FAILING = ask(PAGE, Facts::page, branch("yes", ADMITTED),
             branch("no", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
                     leaf(P1, SILENT_OUTAGE, "treat as an outage, open a ticket at Klaviyo"), SOME_FAIL)),
             branch("not seen", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
@@ -100,8 +99,7 @@ public final class DecisionTree {
                             SOME_FAIL)));
 
     private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?",
-            found -> found.log().loop().isPresent(),
-            leaf(P2, RUNAWAY_LOOP, "stop that caller"),
+            found -> found.log().loop().isPresent(), leaf(P2, RUNAWAY_LOOP, "stop that caller"),
             leaf(P2, RATE_LIMITED, "rate limit hit: reduce concurrency"));
 
     private static final Tree WHAT_STATUS_CODE = ask("What status code?", Facts::statusCodes,
@@ -123,8 +121,7 @@ public final class DecisionTree {
             branch("not Klaviyo's answer", yesNo("Does any answer come from Klaviyo?", Facts::klaviyoAnswers,
                     leaf(P3, PARTIAL, "check that endpoint"), ONLY_HERE)));
 
-    private static final Tree APPLICATION = all("our application",
-            ask("Is our app healthy?", Facts::applicationHealth,
+    private static final Tree APPLICATION = all("our application", ask("Is our app healthy?", Facts::applicationHealth,
                     branch("yes", NOTHING_ELSE),
                     branch(Facts.CONSEQUENCE, leaf(null, "a consequence: mend the rest first, then look again")),
                     branch("no", leaf(P1, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
@@ -155,8 +152,7 @@ public final class DecisionTree {
     private static final Tree UPKEEP = all("upkeep",
             yesNo("Is the key as it is stored fit to be sent?", found -> found.auth().faults().isEmpty(), NOTHING,
                     leaf(P1, KEY_MALFORMED, "the app sends what is stored: mend that")),
-            ask("Is the API revision supported?", Facts::revision,
-                    branch("no: retired, and still answered",
+            ask("Is the API revision supported?", Facts::revision, branch("no: retired, and still answered",
                             leaf(P3, REVISION_FALLING_FORWARD, "move to a supported revision")),
                     branch("no: retired", leaf(P3, REVISION_RETIRED, "move to a supported revision")),
                     branch("no: deprecated", leaf(P4, REVISION_DEPRECATED, "plan the move"))),
@@ -318,10 +314,8 @@ public final class DecisionTree {
             if (path.proxyFails() && found.apiAnswers().noneMatch(Http.Reply.class::isInstance)) {
                 return false;
             }
-            return path.connectMillis() >= 0 && path.proxy().isEmpty()
-                    || found.apiAnswers().anyMatch(Facts::reached)
-                    || found.status().source() != StatusPage.Source.NONE
-                    || found.status().check().http() != null;
+            return path.connectMillis() >= 0 && path.proxy().isEmpty() || found.apiAnswers().anyMatch(Facts::reached)
+                    || found.status().source() != StatusPage.Source.NONE || found.status().check().http() != null;
         }
 
         private static boolean reached(Answer answer) {
@@ -496,8 +490,7 @@ public final class DecisionTree {
                 lines.add(branch.getValue().isLeaf() ? line + " " + leafWords(branch.getValue()) : line);
                 if (!branch.getValue().isLeaf()) {
                     draw(branch.getValue(), taken ? path.subList(1, path.size()) : path, indent
-                            + (last ? "    " : "│   "), taken,
-                            lines, drawn);
+                            + (last ? "    " : "│   "), taken, lines, drawn);
                 }
             });
         }

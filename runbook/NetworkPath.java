@@ -49,8 +49,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
     /** The phases in words: {@code DNS 3 ms, connect 12 ms, TLS 25 ms}. */
     public String timing() {
         List<String> phases = Stream.of(phase("DNS", dnsMillis), phase("connect", connectMillis),
-                phase("TLS", tlsMillis))
-                .flatMap(Optional::stream).toList();
+                phase("TLS", tlsMillis)).flatMap(Optional::stream).toList();
         return String.join(", ", phases) + proxy.map(name -> " through proxy " + name).orElse("");
     }
 
@@ -198,9 +197,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
         }
 
         private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
-            String login = Http.login(through)
-                    .map(header -> "Proxy-Authorization: " + header + "\r\n")
-                    .orElse("");
+            String login = Http.login(through).map(header -> "Proxy-Authorization: " + header + "\r\n").orElse("");
             String target = uri.getHost() + ":" + port();
             socket.getOutputStream()
                     .write(("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n")
@@ -271,8 +268,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                 Duration left = Duration.between(Instant.now(), end);
                 String day = end.toString().substring(0, 10);
                 return left.isNegative() ? ", certificate expired " + day + " (" + Durations.words(left.negated())
-                        + " ago)"
-                        : ", certificate until " + day + " (" + Text.count(left.toDays(), "day") + ")";
+                        + " ago)" : ", certificate until " + day + " (" + Text.count(left.toDays(), "day") + ")";
             }).orElse("");
         }
 

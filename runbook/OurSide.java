@@ -53,8 +53,7 @@ public final class OurSide {
         public enum State { NOT_ASKED, HEALTHY, DEGRADED, DOWN, UNREACHABLE }
 
         /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
-        private static final Map<State, Pattern> WORDS = Map.of(
-                State.HEALTHY,
+        private static final Map<State, Pattern> WORDS = Map.of(State.HEALTHY,
                 Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
                 State.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"),
                 State.DOWN, Pattern.compile(
@@ -62,8 +61,7 @@ public final class OurSide {
 
         static AppHealth look(Settings settings, Http http, Deadline deadline) {
             if (settings.target().app() == null) {
-                return new AppHealth(
-                        Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"),
+                return new AppHealth(Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"),
                                 State.NOT_ASKED);
             }
             Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
@@ -136,8 +134,7 @@ public final class OurSide {
             Map<String, Long> told = new TreeMap<>();
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
             if (settings.target().prometheus() == null) {
-                return told.isEmpty()
-                        ? new AppErrors(Check.skipped("app-errors",
+                return told.isEmpty() ? new AppErrors(Check.skipped("app-errors",
                                 "unknown: give --prometheus, --log FILE, or --observed with "
                                 + "the statuses in the application's log"), State.NOT_ASKED, told)
                         : known(told, Map.of(), 0, null);
@@ -180,8 +177,7 @@ public final class OurSide {
             Map<String, Long> counts = new TreeMap<>();
             for (Prometheus.Series series : result.series()) {
                 String status = names.stream().filter(series.labels()::containsKey).findFirst()
-                        .map(series.labels()::get)
-                        .orElse(UNLABELLED);
+                        .map(series.labels()::get).orElse(UNLABELLED);
                 // increase() extrapolates: half an error is none.
                 counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
             }
@@ -195,8 +191,7 @@ public final class OurSide {
                     + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over));
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary, millis,
-                    http,
-                    Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
+                    http, Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
         }
 
         static boolean harmless(Map<String, Long> byStatus) {
@@ -205,14 +200,12 @@ public final class OurSide {
 
         static String words(Map<String, Long> byStatus) {
             return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
-                    + (one.getValue() > 0 ? " × " + one.getValue() : ""))
-                    .collect(Collectors.joining(", "));
+                    + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
         }
 
         private static AppErrors unlabelled(Result result, Map<String, Long> told) {
             List<String> there = result.series().stream().flatMap(series -> series.labels().keySet().stream())
-                    .distinct().limit(6)
-                    .toList();
+                    .distinct().limit(6).toList();
             return unavailable(result, told, "the query's series have no label that holds a status, but "
                     + (there.isEmpty() ? "none at all" : String.join(", ", there))
                     + ": write sum by (LABEL) (…) in --errors-query");
@@ -225,8 +218,7 @@ public final class OurSide {
 
         private static AppErrors unavailable(Result result, Map<String, Long> told, String summary) {
             Check check = new Check("app-errors", Outcome.WARN, summary, result.answer().millis(),
-                    Check.status(result.answer()),
-                    Json.of(Map.of("byStatus", told)));
+                    Check.status(result.answer()), Json.of(Map.of("byStatus", told)));
             return new AppErrors(check, State.UNAVAILABLE, told);
         }
 
@@ -334,8 +326,7 @@ public final class OurSide {
         static Webhook look(Settings settings, Http http, Deadline deadline) {
             URI route = settings.target().webhook();
             if (route == null) {
-                return new Webhook(
-                        Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"),
+                return new Webhook(Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"),
                                 State.NOT_ASKED);
             }
             long start = System.nanoTime();

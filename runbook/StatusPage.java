@@ -164,8 +164,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "")
                 : ((Http.Fault) json).words();
         return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why + "; " + ADVICE,
-                json.millis(),
-                Check.status(json), Json.object()));
+                json.millis(), Check.status(json), Json.object()));
     }
 
     private static StatusPage unseen(Check check) {
@@ -221,8 +220,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
             }
         });
         return Optional.of(of(Source.HTML, overall == null ? "open incident" : safe(overall.text(), 80), components,
-                open,
-                List.of(), reply));
+                open, List.of(), reply));
     }
 
     /** Puts what was read into one line. */
@@ -362,8 +360,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         Instant first = updates.get(updates.size() - 1).at;
         Instant end = OVER.matcher(updates.get(0).status).matches() ? updates.get(0).at : null;
         return new Incident(Text.safe(url, 100), safe(child(item, "title"), 100), updates.get(0).status, "", url,
-                first, first, end,
-                updates, true);
+                first, first, end, updates, true);
     }
 
     private static Incident box(Element box) {
@@ -375,8 +372,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 safe(update.text(), LONGEST_BODY)));
         String url = title == null ? "" : safe(title.attr("href"), 100);
         return new Incident(url, title == null ? "unnamed incident" : safe(title.text(), 100), word, "", url, null,
-                null, null,
-                updates, true);
+                null, null, updates, true);
     }
 
     // ---- what others write
@@ -402,8 +398,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     /** The first of these fields that is an instant, with any offset; null where none is, for the page is not ours. */
     private static Instant time(JsonNode node, String... names) {
         return Stream.of(names).map(name -> node.path(name).asText()).map(StatusPage::published)
-                .filter(Objects::nonNull)
-                .findFirst().orElse(null);
+                .filter(Objects::nonNull).findFirst().orElse(null);
     }
 
     private static Instant published(String text) {

@@ -41,10 +41,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** The runbook's severities, worst first, with the time within which somebody has to respond. */
     public enum Severity {
-        P1("complete outage", Duration.ofMinutes(15)),
-        P2("degraded service", Duration.ofHours(1)),
-        P3("minor impact", Duration.ofHours(4)),
-        P4("no user impact", null);
+        P1("complete outage", Duration.ofMinutes(15)), P2("degraded service", Duration.ofHours(1)),
+        P3("minor impact", Duration.ofHours(4)), P4("no user impact", null);
 
         private final String meaning;
         private final Duration within;
