@@ -93,7 +93,7 @@ import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.Moment;
+import runbook.Text.Moment;
 import runbook.Tool;
 import runbook.Message;
 import runbook.Message.DataLoss;

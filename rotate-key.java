@@ -10,7 +10,6 @@
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/LogLine.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
@@ -36,7 +35,6 @@
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
-//SOURCES runbook/sandbox/WebServer.java
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4

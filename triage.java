@@ -11,10 +11,8 @@
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/LogLine.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/Moment.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
 //SOURCES runbook/Prometheus.java
@@ -31,7 +29,6 @@
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
-//SOURCES runbook/sandbox/WebServer.java
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
@@ -43,6 +40,8 @@
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/scenarios.json
+//FILES templates/=templates/stores.json
+//FILES templates/=templates/postmortem.md
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:CompileThresholdScaling=3 -XX:CICompilerCount=1
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
@@ -91,7 +90,6 @@ import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Message.State;
 import runbook.Message.Wording;
-import runbook.Moment;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Settings;
@@ -100,6 +98,7 @@ import runbook.Settings.Templates;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.Text.Moment;
 import runbook.Text.Nearest;
 import runbook.Tool;
 import runbook.Verdict;
@@ -182,6 +181,7 @@ class Triage implements Callable<Integer> {
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
     private boolean opened;
+    private boolean broken;
 
     @Override
     public Integer call() throws IOException {
@@ -304,8 +304,7 @@ class Triage implements Callable<Integer> {
             journal = open.isEmpty() ? List.of() : open.get().journal().read().events();
             return open;
         } catch (IOException e) {
-            warn("the incident folder cannot be read (" + Text.safe(Incident.why(e), 200)
-                    + "): name another with --incident");
+            notWritten(e);
             return Optional.empty();
         }
     }
@@ -313,6 +312,9 @@ class Triage implements Callable<Integer> {
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
     private Verdict record(Verdict found) {
         boolean wrong = found.severity().isPresent();
+        if (broken) {
+            return found.in(journal);
+        }
         if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
             incident = Optional.empty();
             return found;
@@ -341,10 +343,16 @@ class Triage implements Callable<Integer> {
             folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
             journal = folder.journal().read().events();
         } catch (IOException e) {
-            warn("the incident folder was not written (" + Text.safe(Incident.why(e), 200)
-                    + "): name another with --incident. The diagnosis holds.");
+            notWritten(e);
         }
         return verdict;
+    }
+
+    // No other folder is opened instead: it would be one that nobody looks for.
+    private void notWritten(IOException why) {
+        broken = true;
+        warn("the incident folder was not written (" + Text.safe(Incident.why(why), 200)
+                + "): name another with --incident. The diagnosis below holds.");
     }
 
     private void sayWhatIsNotJoined() throws IOException {

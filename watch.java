@@ -11,7 +11,6 @@
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/LogLine.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
@@ -31,7 +30,6 @@
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
-//SOURCES runbook/sandbox/WebServer.java
 //SOURCES runbook/watching/Keeper.java
 //SOURCES runbook/watching/LiveView.java
 //SOURCES runbook/watching/Memory.java

@@ -250,10 +250,20 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         json.put("respondBy", respondBy().orElse(null));
         json.put("path", steps());
         json.put("checks", findings.checks().stream().map(Check::json).toList());
-        json.put("actions", actions(launcher).stream().map(Action::json).toList());
+        List<Action> actions = actions(launcher);
+        json.put("actions", actions.stream().map(Action::json).toList());
+        json.put("advice", advice(actions));
         json.put("requestsSpent", findings.requestsSpent());
         json.put("incident", incident);
         return Json.of(json);
+    }
+
+    // The first thing to do, and when: what could not be told is asked again later, and a healthy API needs nothing.
+    private JsonNode advice(List<Action> actions) {
+        Action first = actions.isEmpty() ? new Action("nothing to do", null) : actions.get(0);
+        boolean unclear = diagnosis() == Diagnosis.INDETERMINATE || diagnosis() == Diagnosis.NETWORK;
+        String when = healthy() ? "never" : unclear ? "later" : "now";
+        return Json.object().put("when", when).put("text", first.text).put("command", first.command);
     }
 
     /** What the journal's {@code diagnosed} event carries. */

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
 import runbook.report.Notebook;
-import runbook.Moment;
+import runbook.Text.Moment;
 
 /** Times as people say them, and events from other tools' files. */
 class PostmortemImportTest {

@@ -8,11 +8,13 @@ import runbook.Text.Json;
 
 /** What {@code triage --json} said. */
 record TriageRun(Run.Result result, JsonNode json) {
-    /** Runs it, with {@code --json} added; fails where standard output is not one JSON document. */
+    /** Runs it, with {@code --json} added; fails where standard output is not the JSON that its schema promises. */
     static TriageRun of(Run triage) {
         Run.Result result = triage.args("--json").run();
         try {
-            return new TriageRun(result, Json.read(result.out()));
+            JsonNode json = Json.read(result.out());
+            Schemas.check("triage", json);
+            return new TriageRun(result, json);
         } catch (IOException e) {
             throw new UncheckedIOException("no JSON on standard output: " + result, e);
         }

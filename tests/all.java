@@ -26,10 +26,8 @@
 //SOURCES ../runbook/Incident.java
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
-//SOURCES ../runbook/LogLine.java
 //SOURCES ../runbook/LogReader.java
 //SOURCES ../runbook/Message.java
-//SOURCES ../runbook/Moment.java
 //SOURCES ../runbook/NetworkPath.java
 //SOURCES ../runbook/OurSide.java
 //SOURCES ../runbook/Page.java
@@ -67,7 +65,6 @@
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
 //SOURCES ../runbook/sandbox/Sites.java
-//SOURCES ../runbook/sandbox/WebServer.java
 //SOURCES ../runbook/watching/Keeper.java
 //SOURCES ../runbook/watching/LiveView.java
 //SOURCES ../runbook/watching/Memory.java
@@ -128,6 +125,7 @@
 //SOURCES Run.java
 //SOURCES RunTest.java
 //SOURCES SandboxTest.java
+//SOURCES Schemas.java
 //SOURCES ScriptedServer.java
 //SOURCES SecretsTest.java
 //SOURCES SettingsTest.java

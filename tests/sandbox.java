@@ -26,7 +26,6 @@
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
 //SOURCES ../runbook/sandbox/Sites.java
-//SOURCES ../runbook/sandbox/WebServer.java
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
 import java.io.IOException;

@@ -17,7 +17,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.zip.Deflater;
-import runbook.LogLine;
+import runbook.LogReader.LogLine;
 import runbook.Settings.Problem;
 import runbook.bundle.Archive.Part;
 import runbook.redact.Pieces;

@@ -45,7 +45,7 @@ import java.util.zip.ZipOutputStream;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key;
-import runbook.Moment;
+import runbook.Text.Moment;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Json;

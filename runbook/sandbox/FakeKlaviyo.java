@@ -1,6 +1,6 @@
 package runbook.sandbox;
 
-import static runbook.sandbox.WebServer.map;
+import static runbook.sandbox.Sites.WebServer.map;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -31,8 +31,8 @@ import runbook.Klaviyo.Revision.Phase;
 import runbook.Text.Json;
 import runbook.sandbox.Sandbox.Scenario.Answers;
 import runbook.sandbox.Sandbox.Scenario.Stretch;
-import runbook.sandbox.WebServer.Reply;
-import runbook.sandbox.WebServer.Request;
+import runbook.sandbox.Sites.WebServer.Reply;
+import runbook.sandbox.Sites.WebServer.Request;
 
 /**
  * The embedded Klaviyo: it serves what the toolkit asks for and refuses what the real one refuses, in its order and

@@ -30,8 +30,9 @@ import runbook.sandbox.FakeKlaviyo.Credential;
 import runbook.sandbox.Sandbox.Scenario.Failing;
 import runbook.sandbox.Sandbox.Scenario.Holds;
 import runbook.sandbox.Sandbox.Scenario.Part;
-import runbook.sandbox.WebServer.Reply;
-import runbook.sandbox.WebServer.Request;
+import runbook.sandbox.Sites.WebServer;
+import runbook.sandbox.Sites.WebServer.Reply;
+import runbook.sandbox.Sites.WebServer.Request;
 
 /**
  * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and Prometheus, a
