@@ -240,9 +240,11 @@ class Triage implements Callable<Integer> {
     // ---- what to look at
 
     private Settings settings() {
-        observed.stream().filter(status -> status < 100 || status > 599).findFirst().ifPresent(status -> {
-            throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
-        });
+        for (int status : observed) {
+            if (status < 100 || status > 599) {
+                throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
+            }
+        }
         Settings settings = shared.settings();
         Settings.Probing probing = settings.probing();
         List<Endpoint> chosen = endpoints.isEmpty() ? probing.endpoints() : endpoints.stream().map(Triage::endpoint)

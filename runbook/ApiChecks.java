@@ -15,6 +15,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import runbook.Checks.Check.Outcome;
 import runbook.Checks.Check;
@@ -136,18 +137,23 @@ public final class ApiChecks {
             return Math.max(1, Math.min(wanted, allowed));
         }
 
-        static EndpointProbe look(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline deadline) {
+        /**
+         * Starts the requests; the supplier waits for the answers and says what they come to. That is done by whoever
+         * asks for it: where many threads come to one lambda at once, each spins a class of its own.
+         */
+        static Supplier<EndpointProbe> ask(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline end) {
             if (settings.key().isEmpty()) {
-                return new EndpointProbe(Check.skipped("endpoint:" + endpoint.name(), "needs a key"), endpoint,
-                        List.of());
+                Check check = Check.skipped("endpoint:" + endpoint.name(), "needs a key");
+                return () -> new EndpointProbe(check, endpoint, List.of());
             }
+            Supplier<Answer> request = () -> http.api(endpoint.target(), end.left());
             List<CompletableFuture<Answer>> running = new ArrayList<>();
             for (int i = 0; i < affordable(endpoint, settings.probing().samples()); i++) {
                 Executor later = i == 0 ? pool
                         : CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool);
-                running.add(CompletableFuture.supplyAsync(() -> http.api(endpoint.target(), deadline.left()), later));
+                running.add(CompletableFuture.supplyAsync(request, later));
             }
-            return of(endpoint, running.stream().map(CompletableFuture::join).toList(), settings.probing());
+            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), settings.probing());
         }
 
         static EndpointProbe of(Endpoint endpoint, List<Answer> samples, Settings.Probing probing) {
@@ -170,7 +176,7 @@ public final class ApiChecks {
 
         // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
         private static boolean planMayLack(Endpoint endpoint, List<Answer> failed) {
-            return endpoint.equals(Endpoint.WEBHOOKS)
+            return endpoint.is(Endpoint.WEBHOOKS)
                     && failed.stream().allMatch(answer -> Symptom.of(answer) == Symptom.FORBIDDEN);
         }
 
@@ -305,7 +311,7 @@ public final class ApiChecks {
             }
             Revision revision = known.get();
             Revision.Phase phase = revision.phase(today);
-            String move = revision.equals(Revision.NEWEST) ? "" : ": move to " + Revision.NEWEST;
+            String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
             String life = switch (phase) {
                 case FUTURE -> " is in the future: Klaviyo refuses it";
                 case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on "
@@ -363,7 +369,12 @@ public final class ApiChecks {
         /** What an answer says. */
         public static Symptom of(Answer answer) {
             if (answer instanceof Reply reply) {
-                return RULES.stream().filter(rule -> rule.when.test(reply)).map(Rule::then).findFirst().orElse(NONE);
+                for (Rule rule : RULES) {
+                    if (rule.when.test(reply)) {
+                        return rule.then;
+                    }
+                }
+                return NONE;
             }
             Kind kind = ((Fault) answer).kind();
             if (kind.tls()) {

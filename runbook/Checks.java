@@ -144,7 +144,7 @@ public final class Checks implements AutoCloseable {
     /** What a key makes it possible to ask. */
     private record Probes(Auth auth, List<EndpointProbe> endpoints) {
         Optional<Reply> webhooks() {
-            return endpoints.stream().filter(probe -> probe.endpoint().equals(Endpoint.WEBHOOKS)).findFirst()
+            return endpoints.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
                     .flatMap(EndpointProbe::success);
         }
     }
@@ -152,13 +152,13 @@ public final class Checks implements AutoCloseable {
     /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
     private Supplier<Probes> ask(Settings forAuth, Settings forEndpoints, Http client, Deadline deadline) {
         CompletableFuture<Auth> auth = later(() -> Auth.look(forAuth, client, deadline));
-        List<CompletableFuture<EndpointProbe>> endpoints = forEndpoints.probing().endpoints().stream()
-                .map(endpoint -> endpoint.equals(Endpoint.ACCOUNTS)
-                        ? auth.thenApply(asked -> EndpointProbe.of(endpoint, Stream.ofNullable(asked.answer()).toList(),
-                                settings.probing()))
-                        : later(() -> EndpointProbe.look(endpoint, forEndpoints, client, pool, deadline)))
-                .toList();
-        return () -> new Probes(auth.join(), endpoints.stream().map(CompletableFuture::join).toList());
+        List<Supplier<EndpointProbe>> running = new ArrayList<>();
+        for (Endpoint endpoint : forEndpoints.probing().endpoints()) {
+            running.add(endpoint.is(Endpoint.ACCOUNTS)
+                    ? () -> EndpointProbe.of(endpoint, Stream.ofNullable(auth.join().answer()).toList(), settings.probing())
+                    : EndpointProbe.ask(endpoint, forEndpoints, client, pool, deadline));
+        }
+        return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
     private <T> CompletableFuture<T> later(Supplier<T> check) {
@@ -302,7 +302,7 @@ public final class Checks implements AutoCloseable {
 
         // The accounts endpoint is asked by the key's check alone.
         private static boolean ownRequests(EndpointProbe probe) {
-            return !probe.endpoint().equals(Endpoint.ACCOUNTS);
+            return !probe.endpoint().is(Endpoint.ACCOUNTS);
         }
 
         /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */

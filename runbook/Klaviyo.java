@@ -67,6 +67,11 @@ public final class Klaviyo {
                     : KNOWN.stream().filter(endpoint -> endpoint.name.equals(name)).findFirst();
         }
 
+        /** Whether it is that one. A record's own equals takes 20 ms when it is first called. */
+        boolean is(Endpoint other) {
+            return path.equals(other.path);
+        }
+
         /** Path and query, to be appended to the API's base address. */
         public String target() {
             return query.isEmpty() ? path : path + "?" + query;
