@@ -6,7 +6,6 @@
 //SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/DecisionTree.java
-//SOURCES runbook/Fleet.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
@@ -47,6 +46,9 @@
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.dataformat.csv.CsvMapper;
+import com.fasterxml.jackson.dataformat.csv.CsvSchema;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -59,17 +61,24 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -79,7 +88,7 @@ import runbook.Checks.Check.Outcome;
 import runbook.Checks.Findings;
 import runbook.Cli;
 import runbook.Cli.Launcher;
-import runbook.Fleet;
+import runbook.DecisionTree.Diagnosis;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -202,7 +211,7 @@ class Triage implements Callable<Integer> {
         if (curl) {
             return curlCommands(settings);
         } else if (accounts != null) {
-            return fleet(settings);
+            return fleet(settings, joined(table));
         }
         if (screen.verbose()) {
             screen.line("Klaviyo triage at " + screen.time(Instant.now()) + drillWords() + ", at most "
@@ -210,7 +219,7 @@ class Triage implements Callable<Integer> {
         }
         incident = openIncident();
         Findings findings = look(settings);
-        Verdict found = Verdict.of(findings, wording(table));
+        Verdict found = Verdict.of(findings, joined(table));
         if (preflight) {
             return preflight(findings, found.exitCode());
         }
@@ -226,9 +235,9 @@ class Triage implements Callable<Integer> {
         return verdict.exitCode();
     }
 
-    private static Map<String, Wording> wording(Future<Map<String, Wording>> table) {
+    static <T> T joined(Future<T> future) {
         try {
-            return table.get();
+            return future.get();
         } catch (ExecutionException e) {
             throw e.getCause() instanceof RuntimeException problem ? problem : new IllegalStateException(e.getCause());
         } catch (InterruptedException e) {
@@ -266,23 +275,20 @@ class Triage implements Callable<Integer> {
     private Findings look(Settings settings) {
         try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
             Findings found = checks.reading(file).run(Checks.CHOICES).with(before(settings));
+            if (log != null || shared.sandbox().isEmpty() || !found.apiFails()) {
+                return found;
+            }
             // A drill brings a log of its own, to be looked at where something is wrong.
-            return log == null && shared.sandbox().isPresent() && found.apiFails() ? found.with(drillLog()) : found;
+            byte[] drills = shared.sandbox().get().applicationLog().getBytes(StandardCharsets.UTF_8);
+            return found.with(new ByteArrayInputStream(drills));
         } catch (IOException e) {
             throw new Problem("--log " + Text.safe(log, 80) + " cannot be read: " + Text.safe(Incident.why(e), 120));
         }
     }
 
     private InputStream openLog() throws IOException {
-        if (log == null) {
-            return null;
-        }
-        return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
-    }
-
-    private InputStream drillLog() {
-        String text = shared.sandbox().orElseThrow().applicationLog();
-        return new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
+        return log == null ? null : log.equals("-") ? shared.host().in()
+                : Files.newInputStream(shared.host().path(log));
     }
 
     /** What the incident's journal and the last triage that found nothing wrong know of this key. */
@@ -314,32 +320,29 @@ class Triage implements Callable<Integer> {
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
     private Verdict record(Verdict found) {
         boolean wrong = found.severity().isPresent();
-        if (broken) {
-            return found.in(journal);
-        }
-        if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
+        if (broken || !wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
             incident = Optional.empty();
             return found;
         }
         Verdict verdict = found.in(journal);
         try {
-            sayWhatIsNotJoined();
+            shared.besideNew().ifPresent(other -> warn("another incident is open, and not joined (an older one, or the "
+                    + "name was mistyped): --incident " + other + " joins it"));
             Incident folder = incident.orElseGet(() -> shared.newIncident(found.findings().at()));
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
-            Map<String, Object> data = verdict.journalData();
+            JsonNode data = Json.of(verdict.journalData());
             opened = !Files.exists(folder.journal().file());
             if (wrong && opened) {
+                String how = pagedAt == null ? "triage found " : "paged; triage found ";
                 folder.append(new Event(verdict.since().truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
-                        (pagedAt == null ? "triage found " : "paged; triage found ") + verdict.diagnosis().id(),
-                                Json.of(data)));
+                        how + verdict.diagnosis().id(), data));
             }
             if (lead != null) {
                 String name = Text.safe(lead, 60);
                 folder.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident",
                         withDrill(Map.of("by", name))));
             }
-            folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict),
-                    Json.of(data)));
+            folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), data));
             incident = Optional.of(folder);
             String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
             folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
@@ -357,21 +360,15 @@ class Triage implements Callable<Integer> {
                 + "): name another with --incident. The diagnosis below holds.");
     }
 
-    private void sayWhatIsNotJoined() throws IOException {
-        shared.besideNew().ifPresent(other ->
-                warn("another incident is open, and not joined (an older one, or the name was "
-                + "mistyped): --incident " + other + " joins it"));
-    }
-
     /** A healthy triage leaves no file behind but the last good state. */
     private void remember(Verdict verdict) {
         Findings found = verdict.findings();
         if (verdict.healthy() && shared.drill().isEmpty() && found.auth().account().isPresent()) {
-            Set<String> scopes = scopes(found);
             var account = found.auth().account().get();
             try {
-                LastGood.remember(shared.host(), account.id(), account.name(), scopes,
-                        found.auth().key().orElseThrow(), found.at());
+                LastGood.remember(shared.host(), account.id(), account.name(), scopes(found), found.auth().key()
+                        .orElseThrow(),
+                        found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
             }
@@ -381,7 +378,7 @@ class Triage implements Callable<Integer> {
     private static Set<String> scopes(Findings found) {
         return found.endpoints().stream().filter(probe -> probe.success().isPresent())
                 .map(probe -> probe.endpoint().scope())
-                .filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(java.util.TreeSet::new));
+                .filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(TreeSet::new));
     }
 
     private void warn(String message) {
@@ -429,7 +426,7 @@ class Triage implements Callable<Integer> {
             screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
         }
         if (!verdict.others().isEmpty()) {
-            screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(one -> one.id())
+            screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(Diagnosis::id)
                     .collect(Collectors.joining(", ")));
         }
         explainTree(verdict);
@@ -441,32 +438,26 @@ class Triage implements Callable<Integer> {
             commands += actions.get(shown).command() == null ? 0 : 1;
         }
         showEnd();
-        screen.line("-v shows " + (actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "")
-                + "every check and the path");
+        String more = actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "";
+        screen.line("-v shows " + more + "every check and the path");
     }
 
     private void showAll(Verdict verdict) {
         Findings found = verdict.findings();
         screen.line();
         showVerdict(verdict);
-        screen.line();
-        screen.heading("Checks");
-        int width = found.checks().stream().mapToInt(check -> check.name().length()).max().orElse(0);
-        found.checks().forEach(check -> screen.marked(mark(check.outcome()), check.name(), width,
-                check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : "")));
-        screen.line();
-        screen.heading("Path");
-        verdict.path().forEach(step ->
-                screen.indented(2, step.question() + " " + screen.either("→", "->") + " " + step.answer()));
+        heading("Checks");
+        showChecks(found.checks());
+        heading("Path");
+        verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
+                + step.answer()));
         explainTree(verdict);
         if (!verdict.others().isEmpty() || !verdict.consequences().isEmpty()) {
-            screen.line();
-            screen.heading("Also");
+            heading("Also");
             verdict.others().forEach(other -> screen.marked(Mark.WARN, other.diagnosis().id(), 0, other.reason()));
             verdict.consequences().forEach(consequence -> screen.marked(Mark.WARN, "consequence", 0, consequence));
         }
-        screen.line();
-        screen.heading("Next");
+        heading("Next");
         List<Action> actions = verdict.actions(launcher);
         for (int i = 0; i < actions.size(); i++) {
             showAction(i + 1, actions.get(i));
@@ -481,13 +472,24 @@ class Triage implements Callable<Integer> {
         showVerdict(verdict);
     }
 
+    private void heading(String text) {
+        screen.line();
+        screen.heading(text);
+    }
+
+    private void showChecks(List<Check> checks) {
+        int width = checks.stream().mapToInt(check -> check.name().length()).max().orElse(0);
+        checks.forEach(check -> screen.marked(mark(check.outcome()), check.name(), width,
+                check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : "")));
+    }
+
     private void showVerdict(Verdict verdict) {
         Mark sick = verdict.exitCode() == 14 ? Mark.WARN : Mark.FAIL;
         Mark known = verdict.exitCode() == Verdict.UNDECIDED ? Mark.SKIP : sick;
         screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
         screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
-        verdict.respondBy().ifPresent(by -> screen.indented(2, due(by) + " (" + verdict.severity().get().responseTime()
-                + "; " + verdict.severity().get() + " is " + verdict.severity().get().meaning() + ")"));
+        verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
+                + severity.responseTime() + "; " + severity + " is " + severity.meaning() + ")"));
     }
 
     private String due(Instant by) {
@@ -507,8 +509,7 @@ class Triage implements Callable<Integer> {
 
     private void explainTree(Verdict verdict) {
         if (explain) {
-            screen.line();
-            screen.heading("Decision tree");
+            heading("Decision tree");
             verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
         }
     }
@@ -526,12 +527,7 @@ class Triage implements Callable<Integer> {
     }
 
     private static Mark mark(Outcome outcome) {
-        return switch (outcome) {
-            case OK -> Mark.OK;
-            case WARN -> Mark.WARN;
-            case FAIL -> Mark.FAIL;
-            case SKIPPED -> Mark.SKIP;
-        };
+        return outcome == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(outcome.name());
     }
 
     private static String named(Findings found, Outcome outcome) {
@@ -544,13 +540,15 @@ class Triage implements Callable<Integer> {
     private void announce(Verdict verdict) {
         Templates texts = shared.templates();
         Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS),
-                        journal).withLead(lead).withDrill(shared.drill());
+                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
+                .withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
-            draft("Internal message", message.internal(texts));
+            heading("Internal message");
+            screen.verbatim(message.internal(texts));
         }
         if (announce == Audience.external || announce == Audience.both) {
-            draft("External message", message.external(texts));
+            heading("External message");
+            screen.verbatim(message.external(texts));
         }
         if (post) {
             post(verdict, message);
@@ -561,15 +559,9 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private void draft(String heading, String text) {
-        screen.line();
-        screen.heading(heading);
-        screen.verbatim(text);
-    }
-
     private void post(Verdict verdict, Message message) {
-        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() ->
-                Slack.webhook(shared.host().environment()));
+        var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl())
+                .or(() -> Slack.webhook(shared.host().environment()));
         if (webhook.isEmpty()) {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
@@ -579,11 +571,12 @@ class Triage implements Callable<Integer> {
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
+            String state = message.state().word();
+            Map<String, Object> told = Map.of("audience", "internal", "state", state, "text",
+                    message.internal(shared.templates()));
             try {
-                String state = message.state().word();
-                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: "
-                        + state, withDrill(
-                        Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())))));
+                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
+                        withDrill(told)));
             } catch (IOException e) {
                 warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
@@ -592,11 +585,11 @@ class Triage implements Callable<Integer> {
 
     // ---- many accounts
 
-    private int fleet(Settings settings) {
+    private int fleet(Settings settings, Map<String, Wording> wording) {
         shared.sandbox().ifPresent(sandbox -> {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         });
-        List<Fleet.Result> results = new Fleet(settings, launcher, shared.host()).run(Fleet.read(accounts));
+        List<Fleet.Result> results = new Fleet(settings, launcher, shared.host(), wording).run(Fleet.read(accounts));
         int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
         results.forEach(result -> screen.marked(result.exitCode() == 0 ? Mark.OK : Mark.FAIL, result.headline(), width,
                 result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason())));
@@ -611,7 +604,7 @@ class Triage implements Callable<Integer> {
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
                     "accounts", results.stream().map(Fleet.Result::json).toList())));
         }
-        return Fleet.worst(results);
+        return results.get(0).exitCode();
     }
 
     // ---- in peacetime
@@ -626,16 +619,21 @@ class Triage implements Callable<Integer> {
         all.add(item("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE
                 + " is set; nothing was posted",
                 "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
+        if (findings.settings().target().prometheus() != null) {
+            all.add(item("metrics", findings.errors().counted(), "the errors' query has data",
+                    "the errors' query has no data: nobody would see an error; give one that has with --errors-query"));
+        }
         Path folder = shared.incidents();
         Path existing = Files.exists(folder) ? folder : folder.toAbsolutePath().getParent();
-        all.add(item("incidents", Files.isWritable(existing), folder + " can be written", folder
-                + " cannot be written: set " + "incidents in a team.properties"));
-        List.of("rotate-key", "watch", "debug-bundle", "postmortem")
-                .forEach(step -> all.add(step(step, step, "--version", "fetched and built")));
+        all.add(item("incidents", Files.isWritable(existing), folder + " can be written",
+                folder + " cannot be written: set incidents in a team.properties"));
+        for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
+            all.add(step(step, step + " --version", "fetched and built"));
+        }
+        // Their dry runs look at stores, restart targets and logs as the team has set them, and change nothing.
         all.add(planned("stores", "rotate-key", "rotate-key.to", "set rotate-key.to and rotate-key.restart"));
         all.add(planned("logs", "debug-bundle", "debug-bundle.log", "set debug-bundle.log (or k8s, journal, …)"));
-        int width = all.stream().mapToInt(check -> check.name().length()).max().orElse(0);
-        all.forEach(check -> screen.marked(mark(check.outcome()), check.name(), width, check.summary()));
+        showChecks(all);
         long open = all.stream().filter(check -> check.outcome() != Outcome.OK).count();
         screen.line();
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
@@ -651,14 +649,15 @@ class Triage implements Callable<Integer> {
         return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
     }
 
-    /** Has the step itself look at what it needs, as the team has set it: its dry run changes nothing. */
     private Check planned(String name, String step, String setting, String otherwise) {
-        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise
-                + " in a team.properties") : step(name, step, "--dry-run", "found as the team has set them");
+        return shared.setting(setting).isEmpty()
+                ? Check.skipped(name, "not known: " + otherwise + " in a team.properties")
+                : step(name, step + " --dry-run", "found as the team has set them");
     }
 
-    private Check step(String name, String step, String option, String good) {
-        String command = launcher.command(step) + " " + option;
+    private Check step(String name, String line, String good) {
+        String[] words = line.split(" ");
+        String command = launcher.command(words[0]) + " " + words[1];
         if (command.contains("CATALOG")) {
             return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
         }
@@ -679,26 +678,28 @@ class Triage implements Callable<Integer> {
         String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
         // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
         // where ps would show it.
-        boolean token = settings.key().map(key -> key.token()).orElse(false);
-        String api = "printf 'Authorization: " + (token ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\"" :
-                "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"") + " | " + plain + "-H @- -H "
-                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
+        String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
+                : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
+        String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
+                + Text.word("revision: " + settings.revision())
+                + " -H 'Accept: application/vnd.api+json' ";
         Map<String, String> commands = new LinkedHashMap<>();
         commands.put("status-page", plain + quoted(target.status() + "/api/v2/summary.json"));
         commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
-                + "%{time_appconnect} s\\n' " + quoted(target.api().toString()));
+                + "%{time_appconnect} s\\n' " + quoted(target.api()));
         commands.put("auth", api + quoted(target.api() + Endpoint.ACCOUNTS.target()));
         settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
                 + ", and rate-limit from its headers", api + quoted(target.api() + endpoint.target())));
         if (target.app() != null) {
-            commands.put("app", plain + quoted(target.app().toString()));
+            commands.put("app", plain + quoted(target.app()));
         }
         if (target.prometheus() != null) {
             commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query())
-                    + " -G " + quoted(target.prometheus() + "/api/v1/query"));
+                    + " -G "
+                    + quoted(target.prometheus() + "/api/v1/query"));
         }
         if (target.webhook() != null) {
-            commands.put("webhook", plain + quoted(target.webhook().toString()));
+            commands.put("webhook", plain + quoted(target.webhook()));
         }
         commands.forEach((check, command) -> {
             screen.line("# " + check);
@@ -710,7 +711,117 @@ class Triage implements Callable<Integer> {
         return 0;
     }
 
-    private static String quoted(String address) {
-        return "'" + Settings.open(address).replace("'", "'\\''") + "'";
+    private static String quoted(Object address) {
+        return "'" + Settings.open(address.toString()).replace("'", "'\\''") + "'";
+    }
+}
+
+/**
+ * Triage of many accounts. What does not depend on the account is looked at once; each account has limits of its own,
+ * so that they are asked side by side, a few dozen at a time to spare this machine. A key that cannot be read costs its
+ * account the probes, not the others.
+ */
+record Fleet(Settings settings, Launcher launcher, Cli.Host host, Map<String, Wording> wording) {
+    private static final int AT_ONCE = 20;
+
+    /**
+     * One account by its name, and where its private key is: a variable, a file, or a command; null what is not given.
+     */
+    record Account(String name, String env, String file, String command) {
+        /** The option that reads this account's key, to be pasted. A command is not shown: it may hold secrets. */
+        String keyOption() {
+            String printed = env == null ? "COMMAND" : Text.word("printenv " + env);
+            return file == null ? "--key-command " + printed : "--key-file " + Text.word(file);
+        }
+    }
+
+    /** One account's verdict: triage's exit code, severity and diagnosis in one line, why, and the JSON of triage. */
+    record Result(Account account, int exitCode, String headline, String reason, JsonNode json) {
+        // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
+        private int rank() {
+            return exitCode == 0 ? 99 : exitCode == Verdict.UNDECIDED ? 14 : exitCode == 14 ? 15 : exitCode;
+        }
+    }
+
+    /** Each account's result, worst first; equally bad ones in the order given. */
+    List<Result> run(List<Account> accounts) {
+        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE, task -> {
+            Thread thread = new Thread(task, "account");
+            thread.setDaemon(true);
+            return thread;
+        });
+        try (Checks checks = new Checks(settings)) {
+            Future<Findings> shared = pool.submit(() -> checks.run(Set.of("status-page", "network")));
+            List<Future<Result>> running = accounts.stream()
+                    .map(account -> pool.submit(() -> look(checks, shared.get(), account))).toList();
+            return running.stream().map(Triage::joined).sorted(Comparator.comparingInt(Result::rank)).toList();
+        } finally {
+            pool.shutdownNow();
+        }
+    }
+
+    private Result look(Checks checks, Findings shared, Account account) {
+        Optional<Key> key = Optional.empty();
+        String trouble = account.env == null ? "its key is empty" : account.env + " is not set";
+        try {
+            key = account.env != null ? host.env(account.env).map(Key::of)
+                    : Key.read(host, "--accounts, " + account.name + ", key", account.file, account.command, "");
+        } catch (Problem problem) {
+            trouble = problem.getMessage();
+        }
+        Verdict verdict = Verdict.of(checks.again(shared, key), wording);
+        String both = verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
+        String reason = key.isPresent() ? verdict.reason() : both;
+        ObjectNode json = Json.object().put("name", account.name);
+        json.setAll((ObjectNode) verdict.json(launcher, null));
+        return new Result(account, verdict.exitCode(), verdict.name(), reason, json.put("reason", reason));
+    }
+
+    /**
+     * Reads the list: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of {@code
+     * env}, {@code file} and {@code command}; a key itself has no place in it.
+     *
+     * @throws Problem that names the entry, when the file is unreadable, no such list, or names an account twice
+     */
+    static List<Account> read(Path file) {
+        Map<String, Account> accounts = new LinkedHashMap<>();
+        try {
+            // Spreadsheets begin a file with a byte order mark.
+            String text = Files.readString(file).replaceFirst("^\ufeff", "").strip();
+            for (JsonNode entry : text.startsWith("[") ? Json.read(text) : csv(text)) {
+                Account account = account(entry, accounts.size() + 1);
+                if (accounts.put(account.name, account) != null) {
+                    throw new Problem("--accounts: " + Text.safe(account.name, 60) + " is there twice");
+                }
+            }
+        } catch (IOException e) {
+            throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: "
+                    + Text.safe(Incident.why(e), 120));
+        }
+        if (accounts.isEmpty()) {
+            throw new Problem("--accounts: no account in it");
+        }
+        return List.copyOf(accounts.values());
+    }
+
+    private static List<JsonNode> csv(String text) throws IOException {
+        CsvSchema header = CsvSchema.emptySchema().withHeader().withComments();
+        try (var rows = new CsvMapper().readerFor(JsonNode.class).with(header).<JsonNode>readValues(text)) {
+            return rows.readAll();
+        }
+    }
+
+    private static Account account(JsonNode entry, int number) {
+        Map<String, String> given = new HashMap<>();
+        for (String name : List.of("name", "env", "file", "command")) {
+            String value = entry.path(name).asText("").strip();
+            given.put(name, value.isEmpty() ? null : value);
+        }
+        Account account = new Account(given.get("name"), given.get("env"), given.get("file"), given.get("command"));
+        long sources = Stream.of(account.env, account.file, account.command).filter(Objects::nonNull).count();
+        if (account.name == null || sources != 1) {
+            throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");
+        }
+        return account;
     }
 }

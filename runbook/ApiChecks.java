@@ -141,7 +141,8 @@ public final class ApiChecks {
          * Starts the requests; the supplier waits for the answers and says what they come to. That is done by whoever
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
-        static Supplier<EndpointProbe> ask(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline end) {
+        static Supplier<EndpointProbe> ask(Endpoint endpoint, Settings settings, Http http, Executor pool,
+                Deadline end) {
             if (settings.key().isEmpty()) {
                 Check check = Check.skipped("endpoint:" + endpoint.name(), "needs a key");
                 return () -> new EndpointProbe(check, endpoint, List.of());

@@ -68,7 +68,8 @@ public final class Checks implements AutoCloseable {
      */
     public static void prepare(boolean tls) {
         // Lambdas of nested records come from JBang's class archive only where the outer class is linked too.
-        for (String outer : List.of("ApiChecks", "OurSide", "DecisionTree", "Settings", "Message", "redact.Encoded", "Text")) {
+        for (String outer : List.of("ApiChecks", "OurSide", "DecisionTree", "Settings", "Message", "redact.Encoded",
+                "Text")) {
             try {
                 Class.forName("runbook." + outer);
             } catch (ClassNotFoundException e) {
@@ -155,7 +156,8 @@ public final class Checks implements AutoCloseable {
         List<Supplier<EndpointProbe>> running = new ArrayList<>();
         for (Endpoint endpoint : forEndpoints.probing().endpoints()) {
             running.add(endpoint.is(Endpoint.ACCOUNTS)
-                    ? () -> EndpointProbe.of(endpoint, Stream.ofNullable(auth.join().answer()).toList(), settings.probing())
+                    ? () -> EndpointProbe.of(endpoint, Stream.ofNullable(auth.join().answer()).toList(),
+                    settings.probing())
                     : EndpointProbe.ask(endpoint, forEndpoints, client, pool, deadline));
         }
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());

@@ -556,9 +556,8 @@ public final class LogReader {
     /**
      * What one line of a log says: when it was written, the HTTP status it tells of, of which endpoint, who called, and
      * about whom.
-     * Lines come as their bytes, one character each (ISO 8859-1). Patterns are tried where a character calls for one, not
-     * all over a
-     * line: a log of 50 MB is read in a second.
+     * Lines come as their bytes, one character each (ISO 8859-1). Patterns are tried where a character calls for one,
+     * not all over a line: a log of 50 MB is read in a second.
      */
     public static final class LogLine {
         /** A line without a time. */
@@ -573,13 +572,15 @@ public final class LogReader {
                 "returning", "answered", "answer", "reply", "replied", "got", "gets", "received", "receive", "failed",
                 "failure", "rejected", "refused", "error", "throttled", "result", "reason", "unauthorized", "forbidden",
                 "conflict", "gone");
-        private static final Set<String> PHRASES = Set.of("not found", "too many requests", "bad request", "bad gateway",
+        private static final Set<String> PHRASES = Set.of("not found", "too many requests", "bad request",
+                "bad gateway",
                 "many requests", "service unavailable", "gateway timeout", "gateway time-out");
         private static final Set<String> LINKS = Set.of("with", "by", "a", "an", "is", "was", "of", "as");
         private static final Set<String> COUNTED = Set.of("port", "order", "id", "user", "customer", "product", "item",
                 "profile", "sku", "line", "page", "row", "step", "batch", "job", "took", "after", "every", "timeout",
                 "size", "length", "count", "total", "price", "amount", "duration", "elapsed", "limit", "depth", "no");
-        private static final Set<String> OTHER_CODES = Set.of("exit", "zip", "post", "postal", "country", "area", "promo",
+        private static final Set<String> OTHER_CODES = Set.of("exit", "zip", "post", "postal", "country", "area",
+                "promo",
                 "coupon", "product", "sort");
         private static final Pattern ENDS = Pattern.compile("(?i)[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|"
                 + "(?:from|for|on|after|in|at|to|with|when|while|calling|response|error|status|http|and|because|body|"
@@ -591,7 +592,8 @@ public final class LogReader {
                 + "report|review|segment|subscription|tag|template|tracking|universal|web-feed|"
                 + "webhook)[a-z-]*((?:/[\\w%~.-]+){0,3})");
         private static final List<String> METHODS = List.of("GET", "POST", "PUT", "PATCH", "DELETE");
-        private static final Set<String> CALLER_NAMES = Set.of("caller", "job", "task", "worker", "component", "service",
+        private static final Set<String> CALLER_NAMES = Set.of("caller", "job", "task", "worker", "component",
+                "service",
                 "logger", "source", "module", "app", "script");
         private static final Pattern LEVEL = Pattern.compile("\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|"
                 + "CRITICAL|SEVERE)\\b[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?(?:\\[\\s*([^\\]]{1,60})\\]\\s{1,"
@@ -603,7 +605,8 @@ public final class LogReader {
         private static final Pattern PHONE = Pattern.compile("\\+[1-9]\\d{6,14}\\b");
         private static final Pattern DOMAIN = Pattern.compile("@[\\w-]++(?:\\.[\\w-]+)+");
         private static final String[] NO_ANSWER = {"timeout", "timed out", "connection re", "connection aborted",
-                "no route to host", "unknownhost", "unknown host", "name or service not known", "getaddrinfo", "enotfound",
+                "no route to host", "unknownhost", "unknown host", "name or service not known", "getaddrinfo",
+                "enotfound",
                 "econn", "unreachable", "handshake", "broken pipe"};
 
         private LogLine() { }
@@ -611,15 +614,17 @@ public final class LogReader {
         // 401 Client Error, `401 Unauthorized`, 429 from a.klaviyo.com, 401 {"errors"
         private static Map<Integer, Pattern> reasons() {
             Map<Integer, Pattern> reasons = new HashMap<>();
-            String words = "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,401 unauthori[sz]ed|"
-                    + "authentication_failed|not_authenticated,403 forbidden|permission_denied,404 not.found,405 method "
-                    + "not,409 conflict|duplicate_profile,410 gone,413 payload|request entity|content too,422 "
-                    + "unprocessable,429 too many|throttled,301,302,303,304,307,308,406,408,414,415,431,499,500,501,502,"
-                    + "503,504,520,521,522,523,524,525,526,527,530";
+            String words = ""
+                    + "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,"
+                    + "401 unauthori[sz]ed|authentication_failed|not_authenticated,403 forbidden|permission_denied,"
+                    + "404 not.found,405 method not,409 conflict|duplicate_profile,410 gone,"
+                    + "413 payload|request entity|content too,422 unprocessable,429 too many|throttled,301,302,303,"
+                    + "304,307,308,406,408,414,415,431,499,500,501,502,503,504,520,521,522,523,524,525,526,527,530";
             for (String row : words.split(",")) {
                 int status = Integer.parseInt(row.substring(0, 3));
                 String any = status < 400 ? "" : status < 500 ? "|client error"
-                        : "|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|a timeout|web server";
+                        : "|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin"
+                            + "|a timeout|web server";
                 reasons.put(status, Pattern.compile("(?i)[\"'`)\\]:,;-]*\\s*(?:from (?:https?://)?[\\w.-]*klaviyo|"
                         + "\\(?reason\\b|\\{\"errors" + any + (row.length() > 3 ? "|" + row.substring(4) : "") + ")"));
             }
@@ -627,7 +632,8 @@ public final class LogReader {
         }
 
         /**
-         * The first HTTP status that a line tells of, or {@link #NO_STATUS}; a port, a price, a duration or an id is none.
+         * The first HTTP status that a line tells of, or {@link #NO_STATUS}; a port, a price, a duration or an id is
+         * none.
          */
         static int status(String line) {
             for (int i = 0; i + 3 <= line.length(); i++) {
@@ -671,7 +677,8 @@ public final class LogReader {
                 return true;
             }
             Pattern reason = REASONS.get(status);
-            if (reason == null || COUNTED.contains(word) || between.isEmpty() && end > 0 || line.startsWith("#", at - 1)) {
+            if (reason == null || COUNTED.contains(word) || between.isEmpty() && end > 0
+                    || line.startsWith("#", at - 1)) {
                 return false;
             }
             if (lookingAt(reason, line, at + 3) || word.equals("code") && !OTHER_CODES.contains(wordBefore)) {
@@ -679,13 +686,15 @@ public final class LogReader {
             }
             boolean told = VERBS.contains(linked ? wordBefore : word) || word.endsWith("exception")
                     || word.endsWith("error") || PHRASES.contains(wordBefore + " " + word) || between.contains(">")
-                    || between.contains("\u0092") || route(word) && METHODS.contains(wordBefore.toUpperCase(Locale.ROOT));
+                    || between.contains("\u0092") || route(word)
+                            && METHODS.contains(wordBefore.toUpperCase(Locale.ROOT));
             return told && lookingAt(ENDS, line, at + 3);
         }
 
         private static int wordStart(String line, int end) {
             int start = end;
-            while (start > 0 && end - start < 300 && " \t\"'`\\{(,=:;[<>|".indexOf(line.charAt(start - 1)) < 0 || start > 1
+            while (start > 0 && end - start < 300 && " \t\"'`\\{(,=:;[<>|".indexOf(line.charAt(start - 1)) < 0
+                    || start > 1
                     && line.charAt(start - 1) == ':' && line.charAt(start) == '/') {
                 start--;
             }
@@ -728,12 +737,13 @@ public final class LogReader {
         }
 
         /**
-         * Method and route of a call to Klaviyo's API: {@code POST /api/events}; ids are {@code {id}}, an unknown method is
-         * left out.
+         * Method and route of a call to Klaviyo's API: {@code POST /api/events}; ids are {@code {id}}, an unknown
+         * method is left out.
          */
         static String endpoint(String line) {
             for (int slash = line.indexOf('/'); slash >= 0; slash = line.indexOf('/', slash + 1)) {
-                Matcher route = line.startsWith("/api/", slash) || line.startsWith("/client/", slash) ? ROUTE.matcher(line)
+                Matcher route = line.startsWith("/api/", slash) || line.startsWith("/client/", slash)
+                        ? ROUTE.matcher(line)
                         .region(slash, line.length()) : null;
                 if (route != null && route.lookingAt()) {
                     StringBuilder endpoint = new StringBuilder(method(line, slash)).append(line, slash, route.start(1));
@@ -761,15 +771,17 @@ public final class LogReader {
             return found;
         }
 
-        /** Whether it is about another service's address or route, or somebody's request to us as a web server logs it. */
+        /**
+         * Whether it is about another service's address or route, or somebody's request to us as a web server logs it.
+         */
         static boolean elsewhere(String line) {
             return line.contains("://") || line.contains(" HTTP/1.") || line.contains(" HTTP/2") || line.contains(" /")
                     && endpoint(line).isEmpty() && METHODS.stream().anyMatch(line::contains);
         }
 
         /**
-         * Who called: a job or service that the line names, its logger, its thread or its program; numbers as {@code #}.
-         * May be empty.
+         * Who called: a job or service that the line names, its logger, its thread or its program; numbers as {@code
+         * #}. May be empty.
          */
         static String caller(String line) {
             String head = line.length() > 300 ? line.substring(0, 300) : line;
@@ -837,17 +849,20 @@ public final class LogReader {
         }
 
         /**
-         * What a line says apart from its numbers: the same for all lines of one kind, so that it is worked out once for
-         * each.
+         * What a line says apart from its numbers: the same for all lines of one kind, so that it is worked out once
+         * for each.
          */
         record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean queue) {
             static Shape of(String line) {
-                return new Shape(LogLine.endpoint(line), LogLine.caller(line), LogLine.elsewhere(line), LogLine.unanswered(
+                return new Shape(LogLine.endpoint(line), LogLine.caller(line), LogLine.elsewhere(line),
+                        LogLine.unanswered(
                         line), line.contains("ueue") || line.contains("acklog"));
             }
         }
 
-        /** A hash of the line without digits and hexadecimal ids: of lines that differ in nothing else it is the same. */
+        /**
+         * A hash of the line without digits and hexadecimal ids: of lines that differ in nothing else it is the same.
+         */
         public static long kind(String line, int length) {
             long hash = 7;
             for (int i = 0, end = 0; i < length; i = end + 1) {
@@ -867,8 +882,8 @@ public final class LogReader {
         }
 
         /**
-         * What a line has, told by looking at each byte once: most lines have nothing of interest, and cost no more than
-         * that.
+         * What a line has, told by looking at each byte once: most lines have nothing of interest, and cost no more
+         * than that.
          *
          * @param number  a number of three digits that may be a status
          * @param klaviyo the vendor's name, in any case
@@ -909,10 +924,9 @@ public final class LogReader {
         }
 
         /**
-         * The times that the lines of one log carry: ISO 8601 and {@code 2026/11/23 03:04:05} with or without a zone, the
-         * web servers'
-         * {@code 23/Nov/2026:03:04:05 +0000}, syslog's {@code Nov 23 03:04:05}, and seconds or milliseconds since 1970.
-         * For one thread.
+         * The times that the lines of one log carry: ISO 8601 and {@code 2026/11/23 03:04:05} with or without a zone,
+         * the web servers' {@code 23/Nov/2026:03:04:05 +0000}, syslog's {@code Nov 23 03:04:05}, and seconds or
+         * milliseconds since 1970. For one thread.
          */
         public static final class Stamps {
             private static final int LOOK = 200;
@@ -940,7 +954,8 @@ public final class LogReader {
 
             /** The zone that the times were read in: the one they name, or the one that was given. */
             String zone() {
-                return named == UNKNOWN || unnamed ? zone.getId() : named == 0 ? "UTC" : ZoneOffset.ofTotalSeconds(named)
+                return named == UNKNOWN || unnamed ? zone.getId() : named == 0 ? "UTC"
+                        : ZoneOffset.ofTotalSeconds(named)
                         .getId();
             }
 
@@ -957,7 +972,8 @@ public final class LogReader {
                     long found = NO_TIME;
                     if (b >= '0' && b <= '9' && (i == from || !digit(data[i - 1]))) {
                         found = i + 18 < last && (data[i + 4] == '-' || data[i + 4] == '/') && data[i + 13] == ':'
-                                ? iso(data, i, last) : i + 19 < last && data[i + 2] == '/' ? web(data, i, last) : b == '1'
+                                ? iso(data, i, last) : i + 19 < last && data[i + 2] == '/' ? web(data, i, last)
+                                : b == '1'
                                 ? sinceEpoch(data, i, last) : NO_TIME;
                     } else if (i + 14 < last && data[i + 3] == ' ' && data[i + 9] == ':' && data[i + 12] == ':') {
                         found = syslog(data, i);
@@ -976,7 +992,8 @@ public final class LogReader {
                 }
                 int fraction = at + 19;
                 int millis = 0;
-                if (fraction + 3 < last && (data[fraction] == '.' || data[fraction] == ',') && digit(data[fraction + 1])) {
+                if (fraction + 3 < last && (data[fraction] == '.' || data[fraction] == ',')
+                        && digit(data[fraction + 1])) {
                     for (int i = 1; i <= 3; i++) {
                         millis = millis * 10 + (digit(data[fraction + i]) ? data[fraction + i] - '0' : 0);
                     }
@@ -985,8 +1002,10 @@ public final class LogReader {
                         fraction++;
                     }
                 }
-                return time(number(data, at, 4), number(data, at + 5, 2), number(data, at + 8, 2), number(data, at + 11, 2),
-                        number(data, at + 14, 2), number(data, at + 17, 2) * 1000 + millis, offset(data, fraction, last));
+                return time(number(data, at, 4), number(data, at + 5, 2), number(data, at + 8, 2),
+                        number(data, at + 11, 2),
+                        number(data, at + 14, 2), number(data, at + 17, 2) * 1000 + millis,
+                        offset(data, fraction, last));
             }
 
             private long web(byte[] data, int at, int last) {
@@ -1014,7 +1033,8 @@ public final class LogReader {
                 }
                 boolean begins = at == 0 || "\n:= \"[\t".indexOf(data[at - 1]) >= 0;
                 boolean ends = at + digits >= last || !Character.isLetter(data[at + digits]);
-                long time = !begins || !ends ? NO_TIME : digits == 10 ? value * 1000 : digits == 13 ? value : digits == 16
+                long time = !begins || !ends ? NO_TIME : digits == 10 ? value * 1000 : digits == 13 ? value
+                        : digits == 16
                         ? value / 1000 : NO_TIME;
                 // An order's number may look the same: only what is near the window is taken for a time.
                 return time != NO_TIME && Math.abs(end.toEpochMilli() - time) < NEAR.toMillis() ? time : NO_TIME;
@@ -1038,11 +1058,13 @@ public final class LogReader {
             }
 
             private long time(int years, int month, int day, int hour, int minute, int millis, int offset) {
-                if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0 || millis < 0 || Math.abs(offset) > 64_800
+                if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0 || millis < 0
+                        || Math.abs(offset) > 64_800
                         && offset != UNKNOWN) {
                     return NO_TIME;
                 }
-                long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000 + (offset == UNKNOWN
+                long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000
+                        + (offset == UNKNOWN
                         ? 199_999 : offset + 90_000);
                 if (key != minuteKey) {
                     try {
@@ -1060,7 +1082,8 @@ public final class LogReader {
             }
 
             private static int month(byte[] data, int at) {
-                int place = MONTHS.indexOf(new String(data, at, 3, StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT));
+                int place = MONTHS.indexOf(new String(data, at, 3,
+                        StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT));
                 return place >= 0 && place % 3 == 0 ? place / 3 + 1 : -1;
             }
 

@@ -137,7 +137,7 @@ public final class OurSide {
                 return told.isEmpty() ? new AppErrors(Check.skipped("app-errors",
                                 "unknown: give --prometheus, --log FILE, or --observed with "
                                 + "the statuses in the application's log"), State.NOT_ASKED, told)
-                        : known(told, Map.of(), 0, null);
+                        : known(told, Map.of(), false, 0, null);
             }
             String query = settings.app().query();
             Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), deadline.left());
@@ -166,7 +166,7 @@ public final class OurSide {
                     told.put(status, errors);
                 }
             });
-            return known(told, over, result.answer().millis(), Check.status(result.answer()));
+            return known(told, over, !counted.isEmpty(), result.answer().millis(), Check.status(result.answer()));
         }
 
         // By what the query groups by, else by what exporters commonly call a status.
@@ -184,14 +184,21 @@ public final class OurSide {
             return counts;
         }
 
-        private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, long millis, Integer http) {
+        private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, boolean counted, long millis,
+                Integer http) {
             String lately = over.isEmpty() ? "" : " in the last minute";
             String summary = (byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + lately
                     : "the application gets " + words(byStatus))
                     + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over));
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
             return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary, millis,
-                    http, Json.of(Map.of("byStatus", byStatus, "over", over))), State.KNOWN, byStatus);
+                    http, Json.of(Map.of("byStatus", byStatus, "over", over, "counted", counted))), State.KNOWN,
+                    byStatus);
+        }
+
+        /** Whether the query has data at all, if only zeros: without, no error would show. */
+        public boolean counted() {
+            return check.detail().path("counted").asBoolean();
         }
 
         static boolean harmless(Map<String, Long> byStatus) {

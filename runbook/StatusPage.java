@@ -24,7 +24,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -54,7 +53,7 @@ import runbook.redact.Redactor;
 public record StatusPage(Check check, Source source, String overall, Map<String, String> components,
                          List<Incident> incidents, List<String> maintenance) {
     /** How the page was read, best first. */
-    public enum Source { JSON, FEED, HTML, NONE }
+    public enum Source { JSON, FEED, NONE }
 
     /** What the vendor wrote at one time; the id is empty, the time null where they are not told. */
     public record Update(String id, Instant at, String status, String body) { }
@@ -123,12 +122,13 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         CompletableFuture<Answer> json = CompletableFuture.supplyAsync(
                 () -> http.get(URI.create(page + "/api/v2/summary.json"), Map.of(), deadline.left()), pool);
         if (comesBy(json, deadline.left().dividedBy(2)) && (fromJson(json.join()).isPresent()
-                || unreached(json.join()))) {
+                || json.join() instanceof Http.Fault fault && fault.kind().unreached())) {
             return fromJson(json.join()).orElseGet(() -> unreachable(json.join()));
         }
         // JSON that hangs must not cost the feed its chance; should it come after all, it tells more.
-        Optional<StatusPage> feed = fetch(page + "/history.rss", http, deadline, StatusPage::fromFeed)
-                .or(() -> fetch(page + "/", http, deadline, StatusPage::fromHtml));
+        Answer rss = http.get(URI.create(page + "/history.rss"), Map.of(), deadline.left());
+        Optional<StatusPage> feed = rss instanceof Reply reply && reply.status() == 200 ? fromFeed(reply)
+                : Optional.empty();
         Optional<StatusPage> late = feed.isPresent() && !json.isDone() ? Optional.empty() : fromJson(json.join());
         return late.or(() -> feed).orElseGet(() -> unreachable(json.join()));
     }
@@ -145,25 +145,12 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         }
     }
 
-    private static boolean unreached(Answer answer) {
-        return answer instanceof Http.Fault fault && fault.kind().unreached();
-    }
-
-    private static Optional<StatusPage> fetch(
-            String address, Http http, Deadline deadline, Function<Reply, Optional<StatusPage>> reader) {
-        Answer answer = http.get(URI.create(address), Map.of(), deadline.left());
-        return answer instanceof Reply reply && reply.status() == 200 ? reader.apply(reply) : Optional.empty();
-    }
-
     static StatusPage skipped() {
         return unseen(Check.skipped("status-page", "not asked for"));
     }
 
     private static StatusPage unreachable(Answer json) {
-        String why = json instanceof Reply reply
-                ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "")
-                : ((Http.Fault) json).words();
-        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why + "; " + ADVICE,
+        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why(json) + "; " + ADVICE,
                 json.millis(), Check.status(json), Json.object()));
     }
 
@@ -205,34 +192,12 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         });
     }
 
-    private static Optional<StatusPage> fromHtml(Reply reply) {
-        Document html = Jsoup.parse(reply.text());
-        Element overall = html.selectFirst(".page-status, .status.font-large");
-        List<Incident> open = html.select(".unresolved-incident").stream().map(StatusPage::box).toList();
-        if (overall == null && open.isEmpty()) {
-            return Optional.empty();
-        }
-        Map<String, String> components = new LinkedHashMap<>();
-        html.select("[data-component-status]:not([data-component-status=operational])").forEach(component -> {
-            Element name = component.selectFirst(".name");
-            if (name != null && MATTERS.matcher(name.text()).find()) {
-                components.put(safe(name.text(), 60), safe(component.attr("data-component-status"), 40));
-            }
-        });
-        return Optional.of(of(Source.HTML, overall == null ? "open incident" : safe(overall.text(), 80), components,
-                open, List.of(), reply));
-    }
-
     /** Puts what was read into one line. */
     private static StatusPage of(Source source, String overall, Map<String, String> components,
             List<Incident> incidents,
                                  List<String> maintenance, Reply reply) {
         List<String> said = new ArrayList<>();
-        said.add(overall + switch (source) {
-            case JSON, NONE -> "";
-            case FEED -> " (read from its feed: the JSON did not come)";
-            case HTML -> " (read from its web page: the JSON did not come)";
-        });
+        said.add(overall + (source == Source.FEED ? " (read from its feed: the JSON did not come)" : ""));
         components.forEach((name, status) -> said.add(name + ": " + status.replace('_', ' ')));
         incidents.forEach(incident -> said.add("incident \"" + incident.name + "\" (" + incident.status
                 + (incident.impact.isEmpty() ? "" : ", " + incident.impact) + ")"
@@ -277,9 +242,12 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         if (answer instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
             return incidents(reply.json());
         }
-        throw new IOException(answer instanceof Reply reply
-                ? "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "")
-                : ((Http.Fault) answer).words());
+        throw new IOException(why(answer));
+    }
+
+    private static String why(Answer answer) {
+        return !(answer instanceof Reply reply) ? ((Http.Fault) answer).words()
+                : "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "");
     }
 
     /** Reads {@code {"incidents": […]}}, or the list alone, as Statuspage or {@link Incident#json} writes them. */
@@ -287,24 +255,6 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         List<Incident> incidents = new ArrayList<>();
         (document.isArray() ? document : document.path("incidents")).forEach(node -> incidents.add(incident(node)));
         return incidents;
-    }
-
-    /**
-     * The incidents of a page that somebody saved: its JSON, its Atom or RSS feed, or the web page itself.
-     *
-     * @throws IOException when it is none of these
-     */
-    public static List<Incident> saved(String text) throws IOException {
-        if (text.stripLeading().startsWith("{") || text.stripLeading().startsWith("[")) {
-            return incidents(Json.read(text));
-        }
-        Optional<List<Incident>> feed = feed(text);
-        List<Incident> boxes = feed.isPresent() ? feed.get()
-                : Jsoup.parse(text).select(".unresolved-incident").stream().map(StatusPage::box).toList();
-        if (boxes.isEmpty() && feed.isEmpty()) {
-            throw new IOException("it is no status page's JSON, feed or web page");
-        }
-        return boxes;
     }
 
     private static Incident incident(JsonNode node) {
@@ -361,18 +311,6 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         Instant end = OVER.matcher(updates.get(0).status).matches() ? updates.get(0).at : null;
         return new Incident(Text.safe(url, 100), safe(child(item, "title"), 100), updates.get(0).status, "", url,
                 first, first, end, updates, true);
-    }
-
-    private static Incident box(Element box) {
-        Element title = box.selectFirst(".incident-title a, .incident-title");
-        Element update = box.selectFirst(".update");
-        Element status = update == null ? null : update.selectFirst("strong");
-        String word = status == null ? "unknown" : safe(status.text(), 30).toLowerCase(Locale.ROOT);
-        List<Update> updates = update == null ? List.of() : List.of(new Update("", null, word,
-                safe(update.text(), LONGEST_BODY)));
-        String url = title == null ? "" : safe(title.attr("href"), 100);
-        return new Incident(url, title == null ? "unnamed incident" : safe(title.text(), 100), word, "", url, null,
-                null, null, updates, true);
     }
 
     // ---- what others write

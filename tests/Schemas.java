@@ -15,6 +15,11 @@ import runbook.Text.Json;
 final class Schemas {
     private static final Map<String, JsonSchema> READ = new ConcurrentHashMap<>();
 
+    static {
+        // Its logging facade says at each start that nothing logs.
+        System.setProperty("slf4j.internal.verbosity", "ERROR");
+    }
+
     private Schemas() { }
 
     /** Fails where what a step printed is not what its schema promises, with the places. */

@@ -280,6 +280,14 @@ class TriageTest {
         assertEquals(2, Run.run("triage", "--drill", "outage", "--paged-at", "soon").exit());
     }
 
+    @ParameterizedTest
+    @CsvSource({"healthy, never", "outage, now", "no-network, later"})
+    void theJsonSaysWhatToDoFirstAndWhen(String scenario, String when) {
+        JsonNode json = TriageRun.of(Run.script("triage").args("--drill", scenario).cwd(Tree.temporary("triage"))).json();
+        assertEquals(when, json.path("advice").path("when").asText(), json.toString());
+        assertEquals(json.at("/actions/0/text"), json.at("/advice/text"));
+    }
+
     @Test
     void inPeacetimeItSaysWhatAnIncidentWouldMiss() throws IOException {
         Run triage = Run.script("triage").args("--drill", "healthy", "--preflight", "--json").cwd(Tree.temporary("triage"))
@@ -288,7 +296,7 @@ class TriageTest {
         JsonNode checks = Json.read(result.out()).path("checks");
         Map<String, String> outcomes = StreamSupport.stream(checks.spliterator(), false)
                 .collect(Collectors.toMap(check -> check.path("name").asText(), check -> check.path("outcome").asText()));
-        assertEquals("ok ok ok ok skipped skipped", Stream.of("scopes", "slack", "rotate-key", "postmortem", "stores", "logs")
+        assertEquals("ok ok ok ok ok skipped skipped", Stream.of("scopes", "slack", "metrics", "rotate-key", "postmortem", "stores", "logs")
                 .map(outcomes::get).collect(Collectors.joining(" ")), result.toString());
         assertEquals(14, result.exit(), "something would be missed");
         assertFalse(result.toString().contains("xyz"), result.toString());

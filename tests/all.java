@@ -21,7 +21,6 @@
 //SOURCES ../runbook/Checks.java
 //SOURCES ../runbook/Cli.java
 //SOURCES ../runbook/DecisionTree.java
-//SOURCES ../runbook/Fleet.java
 //SOURCES ../runbook/Http.java
 //SOURCES ../runbook/Incident.java
 //SOURCES ../runbook/Key.java

@@ -453,7 +453,7 @@ final class Sites {
                 + "1e42r5HIsw==";
 
         static {
-            // The JDK's server writes headers and body apart: with Nagle's algorithm each answer waits for a delayed ACK.
+            // The JDK's server writes headers and body apart: by Nagle's algorithm each answer waits for a late ACK.
             if (System.getProperty("sun.net.httpserver.nodelay") == null) {
                 System.setProperty("sun.net.httpserver.nodelay", "true");
             }
@@ -527,7 +527,7 @@ final class Sites {
             this.scheme = scheme;
             server.setExecutor(executor);
             server.createContext("/", exchange -> serve(exchange, site));
-            // The dispatcher inherits being a daemon from the thread that starts it: else it would keep the process alive.
+            // The dispatcher is a daemon as the thread that starts it: else it would keep the process alive.
             CompletableFuture.runAsync(server::start, executor).join();
         }
 
