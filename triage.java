@@ -366,9 +366,8 @@ class Triage implements Callable<Integer> {
         if (verdict.healthy() && shared.drill().isEmpty() && found.auth().account().isPresent()) {
             var account = found.auth().account().get();
             try {
-                LastGood.remember(shared.host(), account.id(), account.name(), scopes(found), found.auth().key()
-                        .orElseThrow(),
-                        found.at());
+                LastGood.remember(shared.host(), account.id(), account.name(),
+                        scopes(found), found.auth().key().orElseThrow(), found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
             }
@@ -376,9 +375,8 @@ class Triage implements Callable<Integer> {
     }
 
     private static Set<String> scopes(Findings found) {
-        return found.endpoints().stream().filter(probe -> probe.success().isPresent())
-                .map(probe -> probe.endpoint().scope())
-                .filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(TreeSet::new));
+        return found.endpoints().stream().filter(probe -> probe.success().isPresent()).map(probe -> probe.endpoint()
+                .scope()).filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(TreeSet::new));
     }
 
     private void warn(String message) {
@@ -650,9 +648,8 @@ class Triage implements Callable<Integer> {
     }
 
     private Check planned(String name, String step, String setting, String otherwise) {
-        return shared.setting(setting).isEmpty()
-                ? Check.skipped(name, "not known: " + otherwise + " in a team.properties")
-                : step(name, step + " --dry-run", "found as the team has set them");
+        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise
+                + " in a team.properties") : step(name, step + " --dry-run", "found as the team has set them");
     }
 
     private Check step(String name, String line, String good) {
@@ -681,8 +678,7 @@ class Triage implements Callable<Integer> {
         String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
                 : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
         String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
-                + Text.word("revision: " + settings.revision())
-                + " -H 'Accept: application/vnd.api+json' ";
+                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
         Map<String, String> commands = new LinkedHashMap<>();
         commands.put("status-page", plain + quoted(target.status() + "/api/v2/summary.json"));
         commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
@@ -695,8 +691,7 @@ class Triage implements Callable<Integer> {
         }
         if (target.prometheus() != null) {
             commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query())
-                    + " -G "
-                    + quoted(target.prometheus() + "/api/v1/query"));
+                    + " -G " + quoted(target.prometheus() + "/api/v1/query"));
         }
         if (target.webhook() != null) {
             commands.put("webhook", plain + quoted(target.webhook()));

@@ -162,9 +162,8 @@ public final class ApiChecks {
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
             boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
             String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
-            String summary = failed.isEmpty()
-                    ? samples.size() + " of " + samples.size() + " ok, median " + median + " ms"
-                            + (slow ? ", which is slow" : "")
+            String summary = failed.isEmpty() ? samples.size() + " of " + samples.size()
+                    + " ok, median " + median + " ms" + (slow ? ", which is slow" : "")
                     : failed.size() + " of " + samples.size() + " failed: " + why;
             Outcome well = slow ? Outcome.WARN : Outcome.OK;
             Outcome ill = planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
@@ -408,8 +407,7 @@ public final class ApiChecks {
         }
 
         /**
-         * An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is
-         * redacted.
+         * An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is redacted.
          */
         public static String describe(Answer answer) {
             if (answer instanceof Fault fault) {

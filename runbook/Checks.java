@@ -61,8 +61,7 @@ public final class Checks implements AutoCloseable {
 
     /**
      * Loads on another thread what the first checks need (TLS, JSON, the redactor: a fifth of a second), while the
-     * command
-     * line is still being read. Nothing comes of it but time.
+     * command line is still being read. Nothing comes of it but time.
      *
      * @param tls whether the API will be asked over TLS, as far as can be told
      */
@@ -155,9 +154,8 @@ public final class Checks implements AutoCloseable {
         CompletableFuture<Auth> auth = later(() -> Auth.look(forAuth, client, deadline));
         List<Supplier<EndpointProbe>> running = new ArrayList<>();
         for (Endpoint endpoint : forEndpoints.probing().endpoints()) {
-            running.add(endpoint.is(Endpoint.ACCOUNTS)
-                    ? () -> EndpointProbe.of(endpoint, Stream.ofNullable(auth.join().answer()).toList(),
-                    settings.probing())
+            running.add(endpoint.is(Endpoint.ACCOUNTS) ? () ->
+                    EndpointProbe.of(endpoint, Stream.ofNullable(auth.join().answer()).toList(), settings.probing())
                     : EndpointProbe.ask(endpoint, forEndpoints, client, pool, deadline));
         }
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
@@ -172,9 +170,8 @@ public final class Checks implements AutoCloseable {
         Settings.Target some = new Settings.Target(all.api(), all.status(), kept(names, "app", all.app()),
                 kept(names, "webhook", all.webhook()), kept(names, "app-errors", all.prometheus()));
         Settings.Probing probing = settings.probing();
-        List<Endpoint> endpoints = probing.endpoints().stream()
-                .filter(endpoint -> names.contains("endpoints") || names.contains("endpoint:" + endpoint.name()))
-                        .toList();
+        List<Endpoint> endpoints = probing.endpoints().stream().filter(endpoint ->
+                names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList();
         return new Settings(some, settings.key(), settings.revision(),
                 new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), endpoints),
                 settings.app(), settings.drill(), settings.proxies(), settings.templates());
@@ -333,18 +330,16 @@ public final class Checks implements AutoCloseable {
 
         /**
          * How often each symptom came from the API. Left out, for they say nothing of the service: a webhooks 403
-         * (which
-         * may be the plan), an accounts 403 (the key may do without), and a 429 of the two endpoints with one request a
-         * second (which our own probes can bring about).
+         * (which may be the plan), an accounts 403 (the key may do without), and a 429 of the two endpoints with one
+         * request a second (which our own probes can bring about).
          */
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
             Set<Symptom> unsaid = Set.of(Symptom.FORBIDDEN, Symptom.THROTTLED);
             Stream<Symptom> own = Stream.ofNullable(auth.answer()).map(Symptom::of)
                     .filter(symptom -> !unsaid.contains(symptom));
-            Stream<Symptom> probed = endpoints.stream().filter(Findings::ownRequests)
-                    .flatMap(probe -> probe.symptoms().stream()
-                    .filter(symptom -> probe.endpoint().burst() > 1 || !unsaid.contains(symptom)));
+            Stream<Symptom> probed = endpoints.stream().filter(Findings::ownRequests).flatMap(probe -> probe.symptoms()
+                    .stream().filter(symptom -> probe.endpoint().burst() > 1 || !unsaid.contains(symptom)));
             Stream.concat(own, probed).forEach(symptom -> counts.merge(symptom, 1, Integer::sum));
             return counts;
         }

@@ -366,9 +366,8 @@ public final class DecisionTree {
         static boolean oneEndpointFails(Findings found) {
             Set<String> names = FAILURES.stream().flatMap(symptom -> found.showing(symptom).stream())
                     .collect(Collectors.toSet());
-            return names.size() == 1 && found.endpoints().stream()
-                    .filter(probe -> names.contains(probe.endpoint().name()))
-                    .allMatch(probe -> FAILURES.containsAll(probe.symptoms()));
+            return names.size() == 1 && found.endpoints().stream().filter(probe ->
+                    names.contains(probe.endpoint().name())).allMatch(probe -> FAILURES.containsAll(probe.symptoms()));
         }
 
         /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
@@ -456,8 +455,7 @@ public final class DecisionTree {
     }
 
     /**
-     * The whole tree as lines, with {@code >} before what a path walked. A part that hangs in two places is drawn
-     * once.
+     * The whole tree as lines, with {@code >} before what a path walked. A part that hangs in two places is drawn once.
      */
     static List<String> draw(List<Step> path, boolean ascii) {
         List<String> lines = new ArrayList<>();

@@ -32,11 +32,10 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads an application's logs for what they tell of its calls to Klaviyo, and counts it into {@link Facts}. A call is
- * a line with an
- * HTTP status that names Klaviyo or a route of its API; a body and a stack trace below it belong to the same call.
- * Logs are read as
- * streams, several at once, in bounded memory. Safe for several threads; each log has a {@link Source}, for one thread.
+ * Reads an application's logs for what they tell of its calls to Klaviyo, and counts it into {@link Facts}. A call is a
+ * line with an HTTP status that names Klaviyo or a route of its API; a body and a stack trace below it belong to the
+ * same call. Logs are read as streams, several at once, in bounded memory. Safe for several threads; each log has a
+ * {@link Source}, for one thread.
  */
 public final class LogReader {
     private static final int LONGEST_LINE = 4_000;
@@ -555,9 +554,8 @@ public final class LogReader {
 
     /**
      * What one line of a log says: when it was written, the HTTP status it tells of, of which endpoint, who called, and
-     * about whom.
-     * Lines come as their bytes, one character each (ISO 8859-1). Patterns are tried where a character calls for one,
-     * not all over a line: a log of 50 MB is read in a second.
+     * about whom. Lines come as their bytes, one character each (ISO 8859-1). Patterns are tried where a character
+     * calls for one, not all over a line: a log of 50 MB is read in a second.
      */
     public static final class LogLine {
         /** A line without a time. */
@@ -573,15 +571,13 @@ public final class LogReader {
                 "failure", "rejected", "refused", "error", "throttled", "result", "reason", "unauthorized", "forbidden",
                 "conflict", "gone");
         private static final Set<String> PHRASES = Set.of("not found", "too many requests", "bad request",
-                "bad gateway",
-                "many requests", "service unavailable", "gateway timeout", "gateway time-out");
+                "bad gateway", "many requests", "service unavailable", "gateway timeout", "gateway time-out");
         private static final Set<String> LINKS = Set.of("with", "by", "a", "an", "is", "was", "of", "as");
         private static final Set<String> COUNTED = Set.of("port", "order", "id", "user", "customer", "product", "item",
                 "profile", "sku", "line", "page", "row", "step", "batch", "job", "took", "after", "every", "timeout",
                 "size", "length", "count", "total", "price", "amount", "duration", "elapsed", "limit", "depth", "no");
-        private static final Set<String> OTHER_CODES = Set.of("exit", "zip", "post", "postal", "country", "area",
-                "promo",
-                "coupon", "product", "sort");
+        private static final Set<String> OTHER_CODES =
+                Set.of("exit", "zip", "post", "postal", "country", "area", "promo", "coupon", "product", "sort");
         private static final Pattern ENDS = Pattern.compile("(?i)[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|"
                 + "(?:from|for|on|after|in|at|to|with|when|while|calling|response|error|status|http|and|because|body|"
                 + "by)\\b|retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))");
@@ -592,9 +588,8 @@ public final class LogReader {
                 + "report|review|segment|subscription|tag|template|tracking|universal|web-feed|"
                 + "webhook)[a-z-]*((?:/[\\w%~.-]+){0,3})");
         private static final List<String> METHODS = List.of("GET", "POST", "PUT", "PATCH", "DELETE");
-        private static final Set<String> CALLER_NAMES = Set.of("caller", "job", "task", "worker", "component",
-                "service",
-                "logger", "source", "module", "app", "script");
+        private static final Set<String> CALLER_NAMES = Set.of("caller", "job", "task",
+                "worker", "component", "service", "logger", "source", "module", "app", "script");
         private static final Pattern LEVEL = Pattern.compile("\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|"
                 + "CRITICAL|SEVERE)\\b[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?(?:\\[\\s*([^\\]]{1,60})\\]\\s{1,"
                 + "4})?(?:([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\())?");
@@ -605,17 +600,15 @@ public final class LogReader {
         private static final Pattern PHONE = Pattern.compile("\\+[1-9]\\d{6,14}\\b");
         private static final Pattern DOMAIN = Pattern.compile("@[\\w-]++(?:\\.[\\w-]+)+");
         private static final String[] NO_ANSWER = {"timeout", "timed out", "connection re", "connection aborted",
-                "no route to host", "unknownhost", "unknown host", "name or service not known", "getaddrinfo",
-                "enotfound",
-                "econn", "unreachable", "handshake", "broken pipe"};
+                "no route to host", "unknownhost", "unknown host", "name or service not known",
+                "getaddrinfo", "enotfound", "econn", "unreachable", "handshake", "broken pipe"};
 
         private LogLine() { }
 
         // 401 Client Error, `401 Unauthorized`, 429 from a.klaviyo.com, 401 {"errors"
         private static Map<Integer, Pattern> reasons() {
             Map<Integer, Pattern> reasons = new HashMap<>();
-            String words = ""
-                    + "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,"
+            String words = "200 ok\\b,201 created,202 accepted,204 no content,400 bad request|invalid,"
                     + "401 unauthori[sz]ed|authentication_failed|not_authenticated,403 forbidden|permission_denied,"
                     + "404 not.found,405 method not,409 conflict|duplicate_profile,410 gone,"
                     + "413 payload|request entity|content too,422 unprocessable,429 too many|throttled,301,302,303,"
@@ -694,8 +687,7 @@ public final class LogReader {
         private static int wordStart(String line, int end) {
             int start = end;
             while (start > 0 && end - start < 300 && " \t\"'`\\{(,=:;[<>|".indexOf(line.charAt(start - 1)) < 0
-                    || start > 1
-                    && line.charAt(start - 1) == ':' && line.charAt(start) == '/') {
+                    || start > 1 && line.charAt(start - 1) == ':' && line.charAt(start) == '/') {
                 start--;
             }
             return start;
@@ -743,8 +735,7 @@ public final class LogReader {
         static String endpoint(String line) {
             for (int slash = line.indexOf('/'); slash >= 0; slash = line.indexOf('/', slash + 1)) {
                 Matcher route = line.startsWith("/api/", slash) || line.startsWith("/client/", slash)
-                        ? ROUTE.matcher(line)
-                        .region(slash, line.length()) : null;
+                        ? ROUTE.matcher(line).region(slash, line.length()) : null;
                 if (route != null && route.lookingAt()) {
                     StringBuilder endpoint = new StringBuilder(method(line, slash)).append(line, slash, route.start(1));
                     for (String part : route.group(1).split("/")) {
@@ -855,8 +846,7 @@ public final class LogReader {
         record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean queue) {
             static Shape of(String line) {
                 return new Shape(LogLine.endpoint(line), LogLine.caller(line), LogLine.elsewhere(line),
-                        LogLine.unanswered(
-                        line), line.contains("ueue") || line.contains("acklog"));
+                        LogLine.unanswered(line), line.contains("ueue") || line.contains("acklog"));
             }
         }
 
@@ -954,9 +944,8 @@ public final class LogReader {
 
             /** The zone that the times were read in: the one they name, or the one that was given. */
             String zone() {
-                return named == UNKNOWN || unnamed ? zone.getId() : named == 0 ? "UTC"
-                        : ZoneOffset.ofTotalSeconds(named)
-                        .getId();
+                return named == UNKNOWN || unnamed ? zone.getId() : named == 0
+                        ? "UTC" : ZoneOffset.ofTotalSeconds(named).getId();
             }
 
             /** Whether all times named their zone; false too where no line had a time. */
@@ -971,10 +960,9 @@ public final class LogReader {
                     byte b = data[i];
                     long found = NO_TIME;
                     if (b >= '0' && b <= '9' && (i == from || !digit(data[i - 1]))) {
-                        found = i + 18 < last && (data[i + 4] == '-' || data[i + 4] == '/') && data[i + 13] == ':'
-                                ? iso(data, i, last) : i + 19 < last && data[i + 2] == '/' ? web(data, i, last)
-                                : b == '1'
-                                ? sinceEpoch(data, i, last) : NO_TIME;
+                        found = i + 18 < last && (data[i + 4] == '-' || data[i + 4] == '/')
+                                && data[i + 13] == ':' ? iso(data, i, last) : i + 19 < last && data[i + 2] == '/'
+                                ? web(data, i, last) : b == '1' ? sinceEpoch(data, i, last) : NO_TIME;
                     } else if (i + 14 < last && data[i + 3] == ' ' && data[i + 9] == ':' && data[i + 12] == ':') {
                         found = syslog(data, i);
                     }
@@ -1003,9 +991,8 @@ public final class LogReader {
                     }
                 }
                 return time(number(data, at, 4), number(data, at + 5, 2), number(data, at + 8, 2),
-                        number(data, at + 11, 2),
-                        number(data, at + 14, 2), number(data, at + 17, 2) * 1000 + millis,
-                        offset(data, fraction, last));
+                        number(data, at + 11, 2), number(data, at + 14, 2),
+                        number(data, at + 17, 2) * 1000 + millis, offset(data, fraction, last));
             }
 
             private long web(byte[] data, int at, int last) {
@@ -1033,9 +1020,8 @@ public final class LogReader {
                 }
                 boolean begins = at == 0 || "\n:= \"[\t".indexOf(data[at - 1]) >= 0;
                 boolean ends = at + digits >= last || !Character.isLetter(data[at + digits]);
-                long time = !begins || !ends ? NO_TIME : digits == 10 ? value * 1000 : digits == 13 ? value
-                        : digits == 16
-                        ? value / 1000 : NO_TIME;
+                long time = !begins || !ends ? NO_TIME : digits == 10 ? value * 1000
+                        : digits == 13 ? value : digits == 16 ? value / 1000 : NO_TIME;
                 // An order's number may look the same: only what is near the window is taken for a time.
                 return time != NO_TIME && Math.abs(end.toEpochMilli() - time) < NEAR.toMillis() ? time : NO_TIME;
             }
@@ -1058,14 +1044,12 @@ public final class LogReader {
             }
 
             private long time(int years, int month, int day, int hour, int minute, int millis, int offset) {
-                if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0 || millis < 0
-                        || Math.abs(offset) > 64_800
-                        && offset != UNKNOWN) {
+                if (years < 0 || month < 1 || day < 1 || hour < 0 || minute < 0
+                        || millis < 0 || Math.abs(offset) > 64_800 && offset != UNKNOWN) {
                     return NO_TIME;
                 }
                 long key = ((((years * 13L + month) * 32 + day) * 24 + hour) * 60 + minute) * 200_000
-                        + (offset == UNKNOWN
-                        ? 199_999 : offset + 90_000);
+                        + (offset == UNKNOWN ? 199_999 : offset + 90_000);
                 if (key != minuteKey) {
                     try {
                         LocalDateTime local = LocalDateTime.of(years, month, day, hour, minute);

@@ -38,9 +38,8 @@ import runbook.Text.Json;
  * come to, and TLS over plain http, is -1 ms. The chain is what the server showed, its own certificate first, also
  * when it was not accepted; the fault is what broke it.
  */
-public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis, long connectMillis,
-        long tlsMillis,
-                   List<X509Certificate> chain, Optional<Fault> fault) {
+public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis,
+        long connectMillis, long tlsMillis, List<X509Certificate> chain, Optional<Fault> fault) {
     /** When the server's certificate expires; empty without TLS. */
     public Optional<Instant> expires() {
         return chain.stream().findFirst().map(certificate -> certificate.getNotAfter().toInstant());

@@ -33,8 +33,7 @@ import runbook.Text.Json;
 import runbook.redact.Redactor;
 
 /**
- * Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers
- * to.
+ * Our own side: the application's health, the errors that it gets from Klaviyo, and the route that Klaviyo delivers to.
  */
 public final class OurSide {
     /** What to do about a status that the application gets and that is no incident by itself. */
@@ -275,8 +274,7 @@ public final class OurSide {
             List<LogReader.Facts.Rate> rates = facts.endpoints();
             Optional<String> loop = rates.stream().findFirst()
                     .filter(rate -> rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
-                            && !rate.peakAt().isBefore(end.minus(LATELY)))
-                    .map(rate -> rate(rate) + caller(facts));
+                    && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> rate(rate) + caller(facts));
             List<String> said = new ArrayList<>();
             said.add(String.format(Locale.ROOT, "%,d lines", facts.lines()));
             said.add(lately.isEmpty() ? "the application gets no errors from Klaviyo" : "the application gets "
@@ -304,11 +302,10 @@ public final class OurSide {
 
         private static String rate(LogReader.Facts.Rate rate) {
             long limit = limit(rate);
-            return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
-                    limit == Long.MAX_VALUE || rate.perMinute() <= limit ? ""
-                            : String.format(Locale.ROOT, " (limit %,d)", limit),
-                    Math.round(rate.share() * 100), rate.since() == null ? "" : ", since "
-                            + Verdict.minute(rate.since()).substring(11));
+            return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(),
+                    rate.perMinute(), limit == Long.MAX_VALUE || rate.perMinute() <= limit ? ""
+                    : String.format(Locale.ROOT, " (limit %,d)", limit), Math.round(rate.share() * 100),
+                    rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11));
         }
 
         private static String caller(LogReader.Facts facts) {
@@ -323,9 +320,7 @@ public final class OurSide {
         }
     }
 
-    /**
-     * The route that Klaviyo delivers to: its certificate, whether it answers, and whether Klaviyo has it enabled.
-     */
+    /** The route that Klaviyo delivers to: its certificate, whether it answers, and whether Klaviyo has it enabled. */
     public record Webhook(Check check, State state) {
         /** What can be wrong with a webhook route. */
         public enum State { NOT_ASKED, LIVE, CERTIFICATE_EXPIRES_SOON, CERTIFICATE, DOWN, DISABLED }
@@ -350,9 +345,8 @@ public final class OurSide {
             Reply reply = (Reply) answer;
             State live = Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE;
             State state = isLive(reply) ? live : State.DOWN;
-            Webhook webhook =
-                    of(state, "HTTP " + reply.status() + says(reply) + Network.expiry(path), start, reply.status(),
-                            path);
+            Webhook webhook = of(state, "HTTP " + reply.status() + says(reply)
+                    + Network.expiry(path), start, reply.status(), path);
             return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN, "", webhook.check.detail())
                     : webhook;
         }

@@ -73,9 +73,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
      * @param updates  newest first
      * @param matters  whether it touches a component that matters, or names none
      */
-    public record Incident(String id, String name, String status, String impact, String url, Instant started,
-            Instant posted,
-                           Instant resolved, List<Update> updates, boolean matters) {
+    public record Incident(String id, String name, String status, String impact, String url,
+            Instant started, Instant posted, Instant resolved, List<Update> updates, boolean matters) {
         /** When the newest update was written; null when unknown. */
         public Instant updated() {
             return updates.isEmpty() ? null : updates.get(0).at;
@@ -194,8 +193,7 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
 
     /** Puts what was read into one line. */
     private static StatusPage of(Source source, String overall, Map<String, String> components,
-            List<Incident> incidents,
-                                 List<String> maintenance, Reply reply) {
+            List<Incident> incidents, List<String> maintenance, Reply reply) {
         List<String> said = new ArrayList<>();
         said.add(overall + (source == Source.FEED ? " (read from its feed: the JSON did not come)" : ""));
         components.forEach((name, status) -> said.add(name + ": " + status.replace('_', ' ')));

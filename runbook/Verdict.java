@@ -205,8 +205,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
     }
 
     /**
-     * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask
-     * for.
+     * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
      */
     public List<Action> actions(Launcher launcher) {
         Map<String, Object> values = new Values(findings).all();
@@ -382,9 +381,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         }
 
         private String slow() {
-            return found.endpoints().stream().filter(probe -> probe.slow())
-                    .map(probe -> probe.endpoint().name() + " " + probe.check().millis() + " ms")
-                            .collect(Collectors.joining(", "));
+            return found.endpoints().stream().filter(probe -> probe.slow()).map(probe -> probe.endpoint()
+                    .name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", "));
         }
 
         private String failing() {
