@@ -11,10 +11,8 @@
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/LogLine.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/Moment.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
 //SOURCES runbook/Page.java
@@ -26,7 +24,6 @@
 //SOURCES runbook/Tool.java
 //SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/Encoded.java
-//SOURCES runbook/redact/Pieces.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/report/Document.java
@@ -37,7 +34,6 @@
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
 //SOURCES runbook/sandbox/Sites.java
-//SOURCES runbook/sandbox/WebServer.java
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4

@@ -22,6 +22,7 @@ final class Encoded {
     // 12 printable bytes in a row do not come about by chance: (95/256)^12 is 1 in 140,000 for each alignment and place.
     private static final int GROUPS = 4;
     private static final int KEY_TAIL = 34;
+    private static final int LONGEST_KEY = 16_384;
     /** What a private key's body is overwritten with. */
     static final byte BLANK = '*';
     private static final byte[] MARK = "PRIVATE KEY".getBytes(StandardCharsets.US_ASCII);
@@ -427,7 +428,7 @@ final class Encoded {
             int afterMark = mark + MARK.length;
             int endLine = before(data, mark, END);
             if (before(data, mark, BEGIN) >= 0) {
-                int next = find(data, afterMark, Math.min(length, afterMark + Pieces.MARGIN));
+                int next = find(data, afterMark, Math.min(length, afterMark + LONGEST_KEY));
                 int end = next < 0 ? -1 : before(data, next, END);
                 body(data, afterDashes(data, afterMark, length), end < 0 ? bodyEnd(data, afterMark, length) : end, found);
             } else if (endLine >= 0) {
