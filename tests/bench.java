@@ -28,7 +28,6 @@
 //SOURCES ../runbook/Incident.java
 //SOURCES ../runbook/Key.java
 //SOURCES ../runbook/Klaviyo.java
-//SOURCES ../runbook/LogLine.java
 //SOURCES ../runbook/LogReader.java
 //SOURCES ../runbook/Message.java
 //SOURCES ../runbook/NetworkPath.java
@@ -43,13 +42,11 @@
 //SOURCES ../runbook/Verdict.java
 //SOURCES runbook/sandbox/ControlledSandbox.java
 //SOURCES ../runbook/redact/Encoded.java
-//SOURCES ../runbook/redact/Pieces.java
 //SOURCES ../runbook/redact/Redactor.java
 //SOURCES ../runbook/redact/Rules.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
 //SOURCES ../runbook/sandbox/Sites.java
-//SOURCES ../runbook/sandbox/WebServer.java
 //SOURCES ../runbook/watching/Keeper.java
 //SOURCES ../runbook/watching/Memory.java
 //SOURCES ../runbook/watching/Pace.java
