@@ -54,7 +54,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -80,6 +79,7 @@ import runbook.Text;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Incident.Event;
+import runbook.Incident.LastGood;
 import runbook.Incident;
 import runbook.Tool;
 import runbook.watching.Keeper.Goal;
@@ -184,9 +184,9 @@ class Watch implements Callable<Integer> {
         }
         Settings settings = settings(pause);
         screen = shared.screen();
-        Plan plan = new Plan(settings, checks(settings), goal, pause,
-                orDefault(max, 4 * 3_600_000L, 180_000), drill() ? DRILL_SPEED : 1,
-                backlog, incident(), shared.incidents());
+        Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000),
+                drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents(),
+                () -> settings.key().filter(key -> !drill()).flatMap(key -> LastGood.of(shared.host(), key)));
         Telling.Choice telling = telling();
         Watching watching;
         int exit;
@@ -301,11 +301,8 @@ class Watch implements Callable<Integer> {
     }
 
     private void end(Watching watching, int exit) throws IOException {
-        Screen.Mark mark = switch (exit) {
-            case 0 -> Screen.Mark.OK;
-            case Watching.NOT_RECOVERED -> Screen.Mark.FAIL;
-            default -> Screen.Mark.SKIP;
-        };
+        Screen.Mark mark = exit == 0 ? Screen.Mark.OK
+                : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL : Screen.Mark.SKIP;
         if (!shared.json()) {
             screen.verdict(mark, (drill() ? "DRILL " + shared.drill().get() + ": " : "") + watching.verdict(exit));
             watching.open().forEach(words -> screen.marked(Screen.Mark.WARN, "", 0, words));
@@ -323,7 +320,7 @@ class Watch implements Callable<Integer> {
     private void draw(Watching watching) {
         try {
             boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
-            Files.writeString(shared.host().path(chart.toString()), watching.chart(page), StandardCharsets.UTF_8);
+            Files.writeString(shared.host().path(chart.toString()), watching.chart(page));
             screen.line("Chart: " + chart);
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));

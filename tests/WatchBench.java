@@ -115,7 +115,7 @@ final class WatchBench {
             checks.addAll(List.of("app", "app-errors", "webhook"));
             Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2),
                     Duration.ofMillis(1), Duration.ofDays(9), SPEED, "klaviyo_retry_queue_depth",
-                    Optional.of(Incident.at(Path.of("incident"))), Path.of("."));
+                    Optional.of(Incident.at(Path.of("incident"))), Path.of("."), Optional::empty);
             try (Watching watching = new Watching(plan, new Telling.Choice(Optional.empty(), Optional.empty(),
                     new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""), Duration.ofDays(9), false, false,
                     Optional.empty(), Settings.Templates.builtIn()), child)) {

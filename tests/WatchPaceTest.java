@@ -103,7 +103,8 @@ class WatchPaceTest {
 
     @Test
     void itSaysWhatItSlowsAndWhy() {
-        assertEquals(List.of("auth, endpoint:webhooks only every 1 min 1 s, not every 30 s: Klaviyo allows 15 a minute, and" + " watch takes a tenth at most"), pace(30_000, 1).slowed());
+        assertEquals(List.of("auth, endpoint:webhooks only every 1 min 1 s, not every 30 s: Klaviyo allows 15 a "
+                + "minute, and watch takes a tenth at most"), pace(30_000, 1).slowed());
         assertEquals(List.of(), pace(120_000, 1).slowed());
     }
 

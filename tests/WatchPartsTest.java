@@ -1,5 +1,6 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.StringReader;
@@ -78,10 +79,10 @@ class WatchPartsTest {
     void whatCameAfterARecoveryIsTroubleAgainWhoeverSawIt() {
         Event recovered = watched(60, "recovered", State.RECOVERED);
         assertFalse(Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered)).troubled());
-        assertTrue(Past.of(List.of(recovered, event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"))))
-                .troubled());
-        assertFalse(Past.of(List.of(recovered, event(90, "triage", "note", Map.of("diagnosis", "healthy"))))
-                .troubled());
+        Event worse = event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"));
+        assertTrue(Past.of(List.of(recovered, worse)).troubled());
+        Event healthy = event(90, "triage", "note", Map.of("diagnosis", "healthy"));
+        assertFalse(Past.of(List.of(recovered, healthy)).troubled());
         assertEquals(List.of(), Past.of(List.of(watched(0, "degraded", State.DEGRADED), recovered)).falls(),
                 "falls before it are forgotten");
     }
@@ -100,6 +101,16 @@ class WatchPartsTest {
     void aGapThatAnEarlierWatchMarkedStaysOneInTheChart() {
         Event gap = event(600, "watch", "note", Map.of("kind", "gap", "from", BEGAN, "to", BEGAN.plusSeconds(600)));
         assertEquals(List.of(new Memory.Unseen(BEGAN, BEGAN.plusSeconds(600))), Past.of(List.of(gap)).gaps());
+    }
+
+    @Test
+    void anUpdateOfTheVendorsIsTheSameOneWhenItsFeedHasToDoForItsJson() {
+        Instant posted = BEGAN.plusSeconds(12);
+        assertEquals(new Rounds.Update("k1", posted, "API errors", "identified", "Working on it.").id(),
+                new Rounds.Update("https://status.klaviyo.com/incidents/k1", BEGAN, "API errors", "Identified", "")
+                        .id());
+        assertNotEquals(new Rounds.Update("k1", posted, "API errors", "identified", "").id(),
+                new Rounds.Update("k1", posted, "API errors", "monitoring", "").id());
     }
 
     @Test
@@ -156,8 +167,8 @@ class WatchPartsTest {
 
     @Test
     void noLineIsWiderThanTheTerminalAndNoPictureHigher() {
-        for (String words : List.of("short", "a very long sentence that goes on ".repeat(20), "日本語のとても長い文章".repeat(20),
-                "🔥".repeat(90))) {
+        for (String words : List.of("short", "a very long sentence that goes on ".repeat(20),
+                "日本語のとても長い文章".repeat(20), "🔥".repeat(90))) {
             Shot shot = flapping(words);
             for (int columns = 60; columns <= 200; columns += 7) {
                 for (int rows : new int[] {5, 12, 24, 60}) {

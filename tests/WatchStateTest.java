@@ -79,43 +79,51 @@ class WatchStateTest {
                 .orElseThrow();
     }
 
-    @ParameterizedTest(name = "{5}")
-    @CsvSource(nullValues = "-", value = {
-        "STARTING, false, 2, g,         -, the first good round is healthy when nothing was wrong before, HEALTHY",
-        "STARTING, true,  2, g,         recovering, the first good round is recovering when an incident is under way, RECOVERING",
-        "STARTING, false, 2, b,         -, one failed round raises no alarm, STARTING",
-        "STARTING, false, 2, bb,        degraded, two failed rounds are degraded, DEGRADED",
-        "STARTING, false, 2, bbbbbbbbb, degraded, more failed rounds say nothing new, DEGRADED",
-        "STARTING, false, 2, ggbg,      blip, one failed round among good ones is a blip told when it is over, HEALTHY",
-        "STARTING, false, 3, gbbg,      blip, with --fail-after 3 two failed rounds are a blip, HEALTHY",
-        "STARTING, false, 3, gbbgbbb,   blip degraded, and three are not, DEGRADED",
-        "STARTING, false, 1, gb,        degraded, with --fail-after 1 the first failed round is degraded, DEGRADED",
-        "STARTING, false, 2, bbgggg,    degraded recovering, enough rounds in too short a time are not recovered, RECOVERING",
-        "STARTING, false, 2, bbghg,     degraded recovering, enough time with too few rounds is not recovered, RECOVERING",
-        "STARTING, false, 2, bbggggg,   degraded recovering recovered, enough rounds over enough time are recovered, RECOVERED",
-        "STARTING, false, 2, ggggg,     recovered, a healthy start recovers too, RECOVERED",
-        "STARTING, false, 2, bbgggbb,   degraded recovering flapping, falling back after good rounds is flapping, FLAPPING",
-        "STARTING, false, 2, bbggbbggbb, degraded recovering flapping flapping, each further fall is told, FLAPPING",
-        "STARTING, false, 2, bbggbbggg, degraded recovering flapping, good rounds while flapping are not called recovering, FLAPPING",
-        "STARTING, false, 2, bbggbbggggg, degraded recovering flapping recovered, flapping ends in recovered, RECOVERED",
-        "STARTING, false, 2, bbggbbbbbbbbbbbbbbbbbbbbbbbbb, degraded recovering flapping degraded, flapping that stays down is degraded, DEGRADED",
-        "STARTING, false, 2, bbghbb,    degraded recovering degraded, a fall long after the last one is degraded and not flapping, DEGRADED",
-        "STARTING, false, 2, gbgbgbg,   blip blip blip flapping, three blips in a short time are flapping, FLAPPING",
-        "STARTING, false, 2, hgbghgbghgbghgbg, blip blip blip blip, rare blips never are, HEALTHY",
-        "STARTING, false, 2, bbgggggbb, degraded recovering recovered degraded, failing after recovered is degraded, DEGRADED",
-        "STARTING, false, 2, bbggggGg,  degraded recovering gap, a gap costs the streak because nobody looked, RECOVERING",
-        "STARTING, false, 2, bGb,       gap, a gap between two failed rounds makes them not in a row, STARTING",
-        "STARTING, false, 2, bbggbbGbbbb, degraded recovering flapping gap, failures after a gap are no second fall, FLAPPING",
-        "DEGRADED, true,  2, bbb,       -, a watch that goes on from degraded does not say it again, DEGRADED",
-        "DEGRADED, true,  2, bbbg,      recovering, and says recovering once, RECOVERING",
-        "RECOVERING, true, 2, gggg,     -, a watch that goes on from recovering starts its streak anew, RECOVERING",
-        "RECOVERING, true, 2, ggggg,    recovered, and recovers, RECOVERED",
-        "FLAPPING, true,  2, bbbb,      -, a watch that goes on from flapping says nothing twice, FLAPPING",
-        "FLAPPING, true,  2, bbbbgbb,   flapping, but tells the next fall, FLAPPING"})
-    void theRoundsDecide(State from, boolean troubled, int failAfter, String letters, String kinds, String why,
-    State state) {
-        Long[] falls = from == State.FLAPPING ? new Long[] {-300_000L, -60_000L} : new Long[0];
-        keeper = keeper(from, troubled, failAfter, falls);
+    @ParameterizedTest(name = "{3}")
+    @CsvSource(delimiter = '|', nullValues = "-", value = {
+        "g | - | HEALTHY | the first good round is healthy when nothing was wrong before",
+        "b | - | STARTING | one failed round raises no alarm",
+        "bb | degraded | DEGRADED | two failed rounds are degraded",
+        "bbbbbbbbb | degraded | DEGRADED | more failed rounds say nothing new",
+        "ggbg | blip | HEALTHY | one failed round among good ones is a blip told when it is over",
+        "3:gbbg | blip | HEALTHY | with --fail-after 3 two failed rounds are a blip",
+        "3:gbbgbbb | blip degraded | DEGRADED | and three are not",
+        "1:gb | degraded | DEGRADED | with --fail-after 1 the first failed round is degraded",
+        "bbgggg | degraded recovering | RECOVERING | enough rounds in too short a time are not recovered",
+        "bbghg | degraded recovering | RECOVERING | enough time with too few rounds is not recovered",
+        "bbggggg | degraded recovering recovered | RECOVERED | enough rounds over enough time are recovered",
+        "ggggg | recovered | RECOVERED | a healthy start recovers too",
+        "bbgggbb | degraded recovering flapping | FLAPPING | falling back after good rounds is flapping",
+        "bbggbbggbb | degraded recovering flapping flapping | FLAPPING | each further fall is told",
+        "bbggbbggg | degraded recovering flapping | FLAPPING | good rounds while flapping are not called recovering",
+        "bbggbbggggg | degraded recovering flapping recovered | RECOVERED | flapping ends in recovered",
+        "bbggbbbbbbbbbbbbbbbbbbbbbbb | degraded recovering flapping degraded | DEGRADED | staying down is degraded",
+        "bbghbb | degraded recovering degraded | DEGRADED | a fall long after the last one is no flapping",
+        "gbgbgbg | blip blip blip flapping | FLAPPING | three blips in a short time are flapping",
+        "hgbghgbghgbghgbg | blip blip blip blip | HEALTHY | rare blips never are",
+        "bbgggggbb | degraded recovering recovered degraded | DEGRADED | failing after recovered is degraded",
+        "bbggggGg | degraded recovering gap | RECOVERING | a gap costs the streak because nobody looked",
+        "bGb | gap | STARTING | a gap between two failed rounds makes them not in a row",
+        "bbggbbGbbbb | degraded recovering flapping gap | FLAPPING | failures after a gap are no second fall"})
+    void theRoundsDecide(String letters, String kinds, State state, String why) {
+        if (letters.contains(":")) {
+            keeper = keeper(State.STARTING, false, Integer.parseInt(letters.substring(0, 1)));
+        }
+        assertEquals(kinds == null ? "" : kinds, kinds(rounds(letters.substring(letters.indexOf(':') + 1))), why);
+        assertEquals(state, keeper.state(), why);
+    }
+
+    @ParameterizedTest(name = "{4}")
+    @CsvSource(delimiter = '|', nullValues = "-", value = {
+        "STARTING | g | recovering | RECOVERING | the first good round is recovering when an incident is under way",
+        "DEGRADED | bbb | - | DEGRADED | a watch that goes on from degraded does not say it again",
+        "DEGRADED | bbbg | recovering | RECOVERING | and says recovering once",
+        "RECOVERING | gggg | - | RECOVERING | a watch that goes on from recovering starts its streak anew",
+        "RECOVERING | ggggg | recovered | RECOVERED | and recovers",
+        "FLAPPING | bbbb | - | FLAPPING | a watch that goes on from flapping says nothing twice",
+        "FLAPPING | bbbbgbb | flapping | FLAPPING | but tells the next fall"})
+    void aWatchGoesOnFromWhatIsKnown(State from, String letters, String kinds, State state, String why) {
+        keeper = keeper(from, true, 2, from == State.FLAPPING ? new Long[] {-300_000L, -60_000L} : new Long[0]);
         assertEquals(kinds == null ? "" : kinds, kinds(rounds(letters)), why);
         assertEquals(state, keeper.state(), why);
     }

@@ -1,9 +1,7 @@
 package runbook.watching;
 
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -13,6 +11,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.Text;
 import runbook.Text.Durations;
 
@@ -24,20 +23,13 @@ public final class Keeper {
     private static final int BLIPS_THAT_FLAP = 3;
     private static final int FLAP_FACTOR = 5;
 
-    /** Where things stand, as far as the rounds show. */
+    /**
+     * Where things stand, as far as the rounds show: nothing is decided yet; good, and nothing was wrong before;
+     * {@code --fail-after} rounds in a row failed; good again, but not everything that recovery asks for is there;
+     * it came back and fell again, more than once in a short time; every condition holds, which ends a watch.
+     */
     public enum State {
-        /** No round has decided anything yet. */
-        STARTING,
-        /** Good so far, and nothing was wrong before. */
-        HEALTHY,
-        /** {@code --fail-after} rounds in a row failed. */
-        DEGRADED,
-        /** Good again; not everything that recovery asks for is there yet. */
-        RECOVERING,
-        /** It came back and fell again, more than once in a short time. */
-        FLAPPING,
-        /** Every condition holds. The end of a watch. */
-        RECOVERED;
+        STARTING, HEALTHY, DEGRADED, RECOVERING, FLAPPING, RECOVERED;
 
         /** {@code degraded}: how options, journal and JSON call it. */
         public String word() {
@@ -46,12 +38,7 @@ public final class Keeper {
 
         /** The state of that word; {@link #STARTING} when there is none. */
         static State of(String word) {
-            for (State state : values()) {
-                if (state.word().equals(word)) {
-                    return state;
-                }
-            }
-            return STARTING;
+            return Stream.of(values()).filter(state -> state.word().equals(word)).findFirst().orElse(STARTING);
         }
     }
 
@@ -69,13 +56,7 @@ public final class Keeper {
         }
     }
 
-    /**
-     * One of the things that recovery asks for.
-     *
-     * @param name  {@code rounds}, {@code time}, {@code checks}, {@code status-page} or {@code backlog}
-     * @param met   whether it holds now
-     * @param words how far it is
-     */
+    /** One of the things that recovery asks for: whether it holds now, and how far it is in words. */
     public record Condition(String name, boolean met, String words) { }
 
     /** What a look can give: {@link #UNKNOWN} was not made (nothing to ask, or not yet). */
@@ -84,10 +65,7 @@ public final class Keeper {
     /**
      * What is known of one check in a round.
      *
-     * @param check  its name as triage has it
-     * @param result what its newest look gave
-     * @param fresh  whether that look was made in this round; a check whose quota is spent waits, and keeps its last
-     *               result
+     * @param fresh  whether the look was made in this round: a check whose quota is spent keeps its last result
      * @param millis how long that look took
      * @param words  why, in one line that is safe to print
      */
@@ -113,7 +91,6 @@ public final class Keeper {
     /**
      * What one round saw: all that the state machine ever learns.
      *
-     * @param at       milliseconds since the watch began
      * @param readings the checks whose results decide about the round
      * @param asked    what else recovery asks for, as it stands: the status page, the backlog
      */
@@ -138,11 +115,8 @@ public final class Keeper {
     /**
      * Something that a watch notices and that people will want to know, once.
      *
-     * @param kind    {@code degraded}, {@code recovering}, {@code flapping}, {@code recovered}, {@code blip}, {@code
-     *                gap} or {@code status-page}: how journal and JSON call it
-     * @param at      when, in milliseconds since the watch began
+     * @param kind    {@code degraded}, {@code blip}, {@code gap}, …: how journal and JSON call it
      * @param changes whether it changes the state, so that people have to be told
-     * @param words   for one line
      * @param times   moments that belong to it by name, in milliseconds since the watch began
      * @param facts   more for the journal, as plain values
      */
@@ -155,8 +129,8 @@ public final class Keeper {
     }
 
     private final Goal goal;
-    private final Deque<Long> falls = new ArrayDeque<>();
-    private final Deque<Long> blips = new ArrayDeque<>();
+    private final List<Long> falls = new ArrayList<>();
+    private final List<Long> blips = new ArrayList<>();
     private final Set<String> unproven = new TreeSet<>();
     private final Map<String, String> provenBy = new TreeMap<>();
     // Checks that failed while what would prove them passed: for them it proves nothing.
@@ -172,6 +146,7 @@ public final class Keeper {
     private long badSince;
     private String badWords = "";
     private List<Condition> asked = List.of();
+    private List<Happening> news = new ArrayList<>();
 
     /**
      * A watch that goes on from what is known.
@@ -192,7 +167,7 @@ public final class Keeper {
 
     /** Takes in a round; gives what it changes, oldest first. */
     public List<Happening> observe(Round round) {
-        List<Happening> happenings = new ArrayList<>();
+        news = new ArrayList<>();
         asked = round.asked();
         for (Reading reading : round.readings()) {
             if (reading.failed() && round.proof(reading.check()).isPresent()) {
@@ -202,22 +177,22 @@ public final class Keeper {
             }
         }
         if (round.bad()) {
-            fail(round, happenings);
+            fail(round);
         } else if (good(round)) {
-            pass(round, happenings);
+            pass(round);
         }
-        return happenings;
+        return news;
     }
 
     /** Nothing failed, and nothing that failed earlier is still to be looked at again or proven by another. */
     boolean good(Round round) {
         return !round.bad() && round.readings().stream().anyMatch(Reading::passed) && round.readings().stream()
                 .filter(reading -> !reading.fresh() && reading.result() == Result.BAD)
-                .allMatch(reading -> proven(round, reading.check()));
+                .allMatch(one -> provenBy.containsKey(one.check()) || proof(round, one.check()).isPresent());
     }
 
-    private boolean proven(Round round, String check) {
-        return provenBy.containsKey(check) || !disputed.contains(check) && round.proof(check).isPresent();
+    private Optional<String> proof(Round round, String check) {
+        return disputed.contains(check) ? Optional.empty() : round.proof(check);
     }
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
@@ -229,84 +204,82 @@ public final class Keeper {
         return List.of(new Happening("gap", to, false, words, Map.of("from", from, "to", to), Map.of()));
     }
 
-    private void fail(Round round, List<Happening> happenings) {
+    private void fail(Round round) {
         badRounds++;
         badSince = badRounds == 1 ? round.at() : badSince;
         badWords = round.failures();
         goodRounds = 0;
         provenBy.clear();
         if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
-            fall(round, happenings);
+            fall(round.at());
         } else if (state == State.FLAPPING && badRounds > goal.failAfter()
                 && round.at() - badSince >= goal.flapWindow()) {
             // Down for so long that "up and down" no longer tells the truth.
-            enter(State.DEGRADED, round.at());
-            happenings.add(change(State.DEGRADED, round.at(), "steadily failing again: " + badWords));
+            change(State.DEGRADED, round.at(), "steadily failing again: " + badWords);
         }
     }
 
-    private static Happening change(State to, long at, String words) {
-        return new Happening(to.word(), at, true, words, Map.of("since", at), Map.of());
-    }
-
-    private void fall(Round round, List<Happening> happenings) {
-        forgetOld(falls, round.at());
+    private void fall(long at) {
+        forgetOld(falls, at);
         boolean again = !falls.isEmpty() && troubled;
         falls.add(badSince);
         up = false;
         if (again) {
-            flap(round.at(), falls.size(), happenings);
+            flap(at, falls.size());
         } else {
-            enter(State.DEGRADED, badSince);
-            happenings.add(change(State.DEGRADED, badSince, badWords));
+            change(State.DEGRADED, badSince, badWords);
         }
         troubled = true;
     }
 
     // Only the first of several changes the state.
-    private void flap(long at, int times, List<Happening> happenings) {
+    private void flap(long at, int times) {
         boolean first = state != State.FLAPPING;
-        if (first) {
-            enter(State.FLAPPING, at);
-        }
+        since = first ? at : since;
+        state = State.FLAPPING;
         String words = "up and down, " + Text.count(times, "fall") + " so far: " + badWords;
-        happenings.add(new Happening(State.FLAPPING.word(), at, first, words, Map.of(), Map.of("falls", times)));
+        news.add(new Happening(state.word(), at, first, words, Map.of(), Map.of("falls", times)));
     }
 
-    private void pass(Round round, List<Happening> happenings) {
+    private void pass(Round round) {
         if (badRounds > 0 && badRounds < goal.failAfter() && state != State.DEGRADED && up) {
-            blip(round.at(), happenings);
+            blip(round.at());
         }
         badRounds = 0;
         up = true;
-        begin(round, happenings);
+        count(round);
+        if (state == State.DEGRADED || state == State.STARTING && troubled) {
+            String after = state == State.DEGRADED && round.at() > since ? " after " + words(round.at() - since) : "";
+            change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds");
+        } else if (state == State.STARTING || state == State.RECOVERED) {
+            state = State.HEALTHY;
+            since = round.at();
+        }
         if (conditions(round.at()).stream().allMatch(Condition::met)) {
-            enter(State.RECOVERED, round.at());
+            state = State.RECOVERED;
+            since = round.at();
             troubled = false;
-            String proof = provenBy.entrySet().stream()
-                    .map(entry -> "; " + entry.getKey() + " is proven by " + entry.getValue())
-                    .collect(Collectors.joining());
             String words = Text.count(goodRounds, "good round") + " in a row over " + words(round.at() - goodSince)
-                    + proof;
-            happenings.add(new Happening(State.RECOVERED.word(), round.at(), true, words,
-                    Map.of("goodSince", goodSince),
+                    + provenBy.entrySet().stream().map(one -> "; " + one.getKey() + " is proven by " + one.getValue())
+                    .collect(Collectors.joining());
+            news.add(new Happening(state.word(), since, true, words, Map.of("goodSince", goodSince),
                     Map.of("rounds", goodRounds, "provenBy", Map.copyOf(provenBy))));
         }
     }
 
-    private void blip(long at, List<Happening> happenings) {
+    private void blip(long at) {
         String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
-        happenings.add(new Happening("blip", badSince, false, words, Map.of("since", badSince),
-                Map.of("rounds", badRounds)));
+        Map<String, Long> times = Map.of("since", badSince);
+        news.add(new Happening("blip", badSince, false, words, times, Map.of("rounds", badRounds)));
         forgetOld(blips, at);
         blips.add(badSince);
         if (blips.size() >= BLIPS_THAT_FLAP) {
-            flap(at, blips.size() + falls.size(), happenings);
+            flap(at, blips.size() + falls.size());
             troubled = true;
         }
     }
 
-    private void begin(Round round, List<Happening> happenings) {
+    private void count(Round round) {
         if (goodRounds++ == 0) {
             goodSince = round.at();
             unproven.clear();
@@ -318,30 +291,20 @@ public final class Keeper {
             unproven.remove(check);
             provenBy.remove(check);
         });
-        for (String check : Set.copyOf(unproven)) {
-            round.proof(check).filter(by -> !disputed.contains(check)).ifPresent(by -> {
-                unproven.remove(check);
-                provenBy.put(check, by);
-            });
-        }
-        if (state == State.DEGRADED || state == State.STARTING && troubled) {
-            String after = state == State.DEGRADED && round.at() > since ? " after " + words(round.at() - since) : "";
-            happenings.add(change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds"));
-            enter(State.RECOVERING, round.at());
-        } else if (state == State.STARTING || state == State.RECOVERED) {
-            enter(State.HEALTHY, round.at());
-        }
+        Set.copyOf(unproven).forEach(check -> proof(round, check).ifPresent(by -> {
+            unproven.remove(check);
+            provenBy.put(check, by);
+        }));
     }
 
-    private void enter(State next, long at) {
-        state = next;
+    private void change(State to, long at, String words) {
+        state = to;
         since = at;
+        news.add(new Happening(to.word(), at, true, words, Map.of("since", at), Map.of()));
     }
 
-    private void forgetOld(Deque<Long> moments, long now) {
-        while (!moments.isEmpty() && now - moments.getFirst() > goal.flapWindow()) {
-            moments.removeFirst();
-        }
+    private void forgetOld(List<Long> moments, long now) {
+        moments.removeIf(at -> now - at > goal.flapWindow());
     }
 
     /** Where things stand. */
@@ -363,8 +326,8 @@ public final class Keeper {
         conditions.add(new Condition("time", goodRounds > 0 && held >= goal.lasting().toMillis(),
                 "good for " + words(held) + " of " + Durations.words(goal.lasting())));
         if (goodRounds > 0 && !unproven.isEmpty()) {
-            conditions.add(new Condition("checks", false, "not looked at since it is good: "
-                    + String.join(", ", unproven)));
+            String words = "not looked at since it is good: " + String.join(", ", unproven);
+            conditions.add(new Condition("checks", false, words));
         }
         conditions.addAll(asked);
         return conditions;

@@ -1,9 +1,7 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.PrintStream;
 import java.lang.reflect.Proxy;
-import java.nio.charset.Charset;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -13,11 +11,11 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import runbook.Cli;
 import runbook.Text;
 import runbook.Text.Durations;
@@ -43,9 +41,8 @@ public final class LiveView implements Watching.Face {
     private static final int NARROWEST = 20;
     private static final int LOWEST = 3;
 
-    private final PrintStream out;
+    private final Cli.Host host;
     private final Tool tool;
-    private final Charset charset;
     private final boolean unicode;
     private final boolean color;
     private final Thread giveBack = new Thread(this::giveBack, "terminal");
@@ -64,15 +61,14 @@ public final class LiveView implements Watching.Face {
         }
     }
 
-    private LiveView(Cli.Host host, Tool tool, boolean unicode, boolean color, int[] size) {
-        this.out = host.out();
-        this.charset = host.charset();
+    private LiveView(Cli.Host host, Tool tool, boolean unicode, boolean color) {
+        this.host = host;
         this.tool = tool;
         this.unicode = unicode;
         this.color = color;
-        this.size = size;
+        this.size = size(tool, host);
         Runtime.getRuntime().addShutdownHook(giveBack);
-        onResize(() -> resized = true);
+        onResize();
         say(OPEN);
     }
 
@@ -80,36 +76,32 @@ public final class LiveView implements Watching.Face {
     public static Optional<LiveView> open(Cli.Host host, Tool tool, boolean unicode, boolean color) {
         String type = host.env("TERM").orElse("dumb");
         boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
-        return capable ? Optional.of(new LiveView(host, tool, unicode, color, size(tool, host.environment())))
-                : Optional.empty();
+        return capable ? Optional.of(new LiveView(host, tool, unicode, color)) : Optional.empty();
     }
 
     /** Rows and columns: as the terminal says, else as the shell does. */
-    private static int[] size(Tool tool, Map<String, String> environment) {
+    private static int[] size(Tool tool, Cli.Host host) {
+        String said = "";
         try {
-            String[] said = tool.run(tool.shell("stty size </dev/tty"), "", SIZING).out().strip().split(" ");
-            return new int[] {Integer.parseInt(said[0]), Integer.parseInt(said[1])};
-        } catch (Tool.Failure | NumberFormatException | ArrayIndexOutOfBoundsException e) {
-            return new int[] {number(environment.get("LINES"), 24), number(environment.get("COLUMNS"), 80)};
+            said = tool.run(tool.shell("stty size </dev/tty"), "", SIZING).out().strip();
+        } catch (Tool.Failure e) {
+            // The shell has an idea of it too.
         }
-    }
-
-    private static int number(String text, int otherwise) {
-        return text != null && text.matches("\\d{1,4}") ? Integer.parseInt(text) : otherwise;
+        String shell = host.env("LINES").orElse("24") + " " + host.env("COLUMNS").orElse("80");
+        return Stream.of(said, shell, "24 80").filter(one -> one.matches("\\d{1,4} \\d{1,4}")).findFirst()
+                .map(one -> Stream.of(one.split(" ")).mapToInt(Integer::parseInt).toArray()).orElseThrow();
     }
 
     // By reflection: named in the source, the compiler warns of it at each first start. Without it the size stays.
-    private static void onResize(Runnable act) {
+    private void onResize() {
         try {
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
             Class<?> signal = Class.forName("sun.misc.Signal");
             Object acting = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler},
                     (proxy, method, values) -> {
-                if (method.getName().equals("handle")) {
-                    act.run();
-                }
-                return null;
-            });
+                        resized |= method.getName().equals("handle");
+                        return null;
+                    });
             signal.getMethod("handle", signal, handler)
                     .invoke(null, signal.getConstructor(String.class).newInstance("WINCH"), acting);
         } catch (ReflectiveOperationException | RuntimeException e) {
@@ -119,9 +111,9 @@ public final class LiveView implements Watching.Face {
 
     private synchronized void say(String text) {
         if (open) {
-            byte[] bytes = text.getBytes(charset);
-            out.write(bytes, 0, bytes.length);
-            out.flush();
+            byte[] bytes = text.getBytes(host.charset());
+            host.out().write(bytes, 0, bytes.length);
+            host.out().flush();
         }
     }
 
@@ -169,7 +161,7 @@ public final class LiveView implements Watching.Face {
         if (resized) {
             resized = false;
             stale = true;
-            size = size(tool, Map.of());
+            size = size(tool, host);
             say("\033[2J");
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
@@ -215,22 +207,18 @@ public final class LiveView implements Watching.Face {
         return panel.fitted(rows);
     }
 
-    /**
-     * How many columns a terminal gives a text: two for what is wide (CJK, emoji), none for what joins the one before.
-     */
+    /** How many columns a terminal gives a text: two for what is wide, none for what joins the one before. */
     public static int width(String text) {
         return text.codePoints().map(LiveView::width).sum();
     }
 
     private static int width(int c) {
-        int type = Character.getType(c);
-        if (type == Character.NON_SPACING_MARK || type == Character.ENCLOSING_MARK || type == Character.FORMAT) {
-            return 0;
-        }
+        boolean joins = Set.of((int) Character.NON_SPACING_MARK, (int) Character.ENCLOSING_MARK, (int) Character.FORMAT)
+                .contains(Character.getType(c));
         boolean wide = c >= 0x1100 && c <= 0x115f || c >= 0x2e80 && c <= 0xa4cf || c >= 0xac00 && c <= 0xd7a3
                 || c >= 0xf900 && c <= 0xfaff || c >= 0xfe30 && c <= 0xfe6f || c >= 0xff00 && c <= 0xff60
                 || c >= 0xffe0 && c <= 0xffe6 || c >= 0x1f300 && c <= 0x1faff || c >= 0x20000 && c <= 0x3fffd;
-        return wide ? 2 : 1;
+        return joins ? 0 : wide ? 2 : 1;
     }
 
     /** Lays a shot out: when the terminal is too low, the most dispensable lines go first. */
@@ -267,20 +255,18 @@ public final class LiveView implements Watching.Face {
                 case FLAPPING -> UNSTEADY;
                 case STARTING, RECOVERING -> OPEN;
             };
-            String since =
-                    shot.state() == State.STARTING ? ": nothing is decided yet" : " for " + words(shot.lasting());
-            add(0, sign.style + ";1", symbol(sign) + " " + state() + since);
+            boolean starting = shot.state() == State.STARTING;
+            add(0, sign.style + ";1", symbol(sign) + " " + state()
+                    + (starting ? ": nothing is decided yet" : " for " + words(shot.lasting())));
             due();
-            String incident = shot.incident().map(ago -> "incident began " + words(ago) + " ago")
-                    .orElse("no incident so far");
-            add(3, "", "  " + incident + "; now " + CLOCK.format(shot.now()) + " UTC");
+            String began = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident");
+            add(3, "", "  " + began + "; now " + CLOCK.format(shot.now()) + " UTC");
             add(8, "", "");
         }
 
         // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
         private String state() {
-            List<Reading> asked =
-                    shot.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN).toList();
+            List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
             List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
             boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
             return shot.state() == State.DEGRADED && all ? "DOWN" : shot.state().name();
@@ -288,44 +274,40 @@ public final class LiveView implements Watching.Face {
 
         // What needs a person stands right under the state.
         private void due() {
-            shot.message().filter(due -> !shot.posts() && due.compareTo(SOON) < 0).ifPresent(due -> add(1, WARN + ";1",
-                    (unicode ? "▶" : ">") + (due.isNegative() ? " MESSAGE TO PEOPLE OVERDUE by " + words(due.negated())
-                            : " MESSAGE TO PEOPLE DUE in " + words(due))));
+            shot.message().filter(due -> !shot.posts() && due.compareTo(SOON) < 0).ifPresent(due -> {
+                String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
+                add(1, WARN + ";1", (unicode ? "▶" : ">") + " MESSAGE TO PEOPLE " + when);
+            });
             if (shot.untold() > 0) {
                 add(2, WARN, "! " + Text.count(shot.untold(), "message") + " not accepted yet, tried again");
             }
         }
 
         private void checks() {
-            int name = shot.readings().stream()
-                    .mapToInt(reading -> Math.min(LONGEST_NAME, reading.check().length())).max().orElse(5);
-            int left = columns - 2 - name - 2 - 5 - 2 - 7 - 2;
+            int name = shot.readings().stream().mapToInt(one -> Math.min(LONGEST_NAME, one.check().length())).max()
+                    .orElse(5);
+            int left = columns - name - 20;
             int spark = Math.max(SPARK_AT_LEAST,
                     Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left - 1));
             boolean words = left - spark - 2 >= WORDS_AT_LEAST;
-            String columnsOf = "  %-" + name + "s  %5s  %7s  %-" + spark + "s  %s";
-            String said = words ? "last said" : "";
-            add(6, SOFT, String.format(columnsOf, "check", "good", "last", "latency", said));
+            String row = " %-" + name + "s  %5s  %7s  %-" + spark + "s  %s";
+            add(6, SOFT, " " + String.format(row, "check", "good", "last", "latency", words ? "last said" : ""));
             for (Reading reading : shot.readings()) {
-                check(reading, name, spark, words);
+                Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
+                History.Series series = shot.history().series().get(reading.check());
+                String good = series == null ? "" : (int) (100 * series.success()) + " %";
+                String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
+                String curve = series == null ? "" : sparkline(series.buckets(), spark, unicode);
+                String said = waits(reading) + reading.words();
+                add(sign == OK ? 4 : 2, sign.style, symbol(sign) + String.format(row, Text.safe(reading.check(), name),
+                        good, reading.millis() == 0 && series == null ? "" : took, curve, words ? said : ""));
             }
             add(8, "", "");
         }
 
-        private void check(Reading reading, int name, int spark, boolean words) {
-            Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
-            History.Series series = shot.history().series().get(reading.check());
-            String good = series == null ? ""
-                    : String.format(Locale.ROOT, "%.0f %%", Math.floor(100 * series.success()));
-            String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
-            String last = reading.millis() == 0 && series == null ? "" : took;
-            String curve = series == null ? "" : sparkline(series.buckets(), spark, unicode);
+        private String waits(Reading reading) {
             Duration wait = reading.fresh() ? null : shot.waits().get(reading.check());
-            String said = (wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1))
-                    + ") ") + reading.words();
-            String row = String.format(" %-" + name + "s  %5s  %7s  %-" + spark + "s",
-                    Text.safe(reading.check(), name), good, last, curve);
-            add(sign == OK ? 4 : 2, sign.style, symbol(sign) + row + (words ? "  " + said : ""));
+            return wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1)) + ") ";
         }
 
         private void conditions() {
@@ -354,8 +336,8 @@ public final class LiveView implements Watching.Face {
         }
 
         private void foot() {
-            String next = shot.next().map(left -> "next round in " + Math.max(0, (left.toMillis() + 999) / 1_000)
-                    + " s").orElse("looking now");
+            String next = shot.next().map(left -> "next round in " + (left.toMillis() + 999) / 1_000 + " s")
+                    .orElse("looking now");
             String post = shot.message().filter(due -> shot.posts())
                     .map(due -> "; next post to Slack in " + words(due)).orElse("");
             add(1, "", "  " + Text.count(shot.requests(), "request") + " spent; " + next + post);
@@ -367,17 +349,12 @@ public final class LiveView implements Watching.Face {
         }
 
         private List<String> fitted(int rows) {
-            List<Line> kept = new ArrayList<>(lines);
-            while (kept.size() > Math.max(1, rows)) {
-                int worst = kept.stream().max(Comparator.comparingInt(Line::dispensable)).orElseThrow().dispensable;
-                for (int i = kept.size() - 1; i >= 0; i--) {
-                    if (kept.get(i).dispensable == worst) {
-                        kept.remove(i);
-                        break;
-                    }
-                }
-            }
-            return kept.stream().map(Line::text).toList();
+            // The most dispensable first, and of those the last.
+            List<Integer> going = IntStream.range(0, lines.size()).boxed().sorted(Comparator
+                    .comparing((Integer one) -> lines.get(one).dispensable).thenComparing(one -> one).reversed())
+                    .limit(Math.max(0, lines.size() - Math.max(1, rows))).toList();
+            return IntStream.range(0, lines.size()).filter(one -> !going.contains(one))
+                    .mapToObj(one -> lines.get(one).text).toList();
         }
 
         // One column stays free: a terminal that wraps after its last column would break the picture.
@@ -395,8 +372,8 @@ public final class LiveView implements Watching.Face {
                 }
                 plain = cut.append(unicode ? "…" : "~").toString();
             }
-            lines.add(new Line(dispensable, color && !style.isEmpty() ? "\033[" + style + "m" + plain + "\033[0m"
-                    : plain));
+            boolean styled = color && !style.isEmpty();
+            lines.add(new Line(dispensable, styled ? "\033[" + style + "m" + plain + "\033[0m" : plain));
         }
 
         private String symbol(Sign sign) {
@@ -404,13 +381,11 @@ public final class LiveView implements Watching.Face {
         }
     }
 
-    /**
-     * Latencies as one character a look, at most {@code width} of the newest: a failed look is a cross, not a colour.
-     */
+    /** Latencies as one character a look, the newest ones: a failed look is a cross, not a colour. */
     private static String sparkline(List<History.Bucket> looks, int width, boolean unicode) {
         List<History.Bucket> shown = looks.subList(Math.max(0, looks.size() - width), looks.size());
-        long slowest = shown.stream().filter(look -> look.failures() == 0)
-                .mapToLong(History.Bucket::maxMillis).max().orElse(0);
+        long slowest = shown.stream().filter(look -> look.failures() == 0).mapToLong(History.Bucket::maxMillis).max()
+                .orElse(0);
         StringBuilder line = new StringBuilder();
         for (History.Bucket look : shown) {
             int height = slowest == 0 ? 0 : (int) Math.min(7, look.maxMillis() * 8 / (slowest + 1));

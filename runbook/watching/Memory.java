@@ -4,11 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.RandomAccessFile;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -28,18 +25,9 @@ import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.stream.Collectors;
 import runbook.Chart;
-import runbook.Chart.Lane;
-import runbook.Chart.Line;
-import runbook.Chart.Look;
-import runbook.Chart.Mark;
-import runbook.Chart.Point;
-import runbook.Chart.Shape;
-import runbook.Chart.Stretch;
-import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Incident.Journal;
-import runbook.Key;
 import runbook.Page;
 import runbook.Text;
 import runbook.Text.Durations;
@@ -70,6 +58,7 @@ public final class Memory implements AutoCloseable {
     private FileChannel lock;
     private boolean leading = true;
     private boolean complained;
+    private boolean noted;
     private int problemsTold;
 
     /**
@@ -121,8 +110,8 @@ public final class Memory implements AutoCloseable {
         List<Event> events = new ArrayList<>();
         Optional<Path> file = incident.map(open -> open.journal().file()).filter(Files::exists);
         if (file.isPresent()) {
-            try (InputStream lines = Files.newInputStream(file.get())) {
-                List<String> problems = Journal.each(lines, file.get().toString(), event -> {
+            try {
+                List<String> problems = Journal.each(Files.newInputStream(file.get()), file.get().toString(), event -> {
                     if (events.isEmpty() || event.step().equals(STEP) || !event.event().equals(Event.NOTE)) {
                         events.add(event);
                     }
@@ -136,13 +125,6 @@ public final class Memory implements AutoCloseable {
         return events;
     }
 
-    /** What the journal has of a key: whether it is one that was replaced. */
-    public Before before(Optional<Key> key) {
-        Incident.State incident = Incident.State.of(journal());
-        return new Before(key.flatMap(own -> incident.replacedAt(own.cleaned().fingerprint())), Optional.empty(), "",
-                Set.of());
-    }
-
     /**
      * Puts a happening into the journal. The first failure opens an incident; anything else without one stays out.
      *
@@ -151,15 +133,13 @@ public final class Memory implements AutoCloseable {
      * @param more  what else is known of it
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
-    public Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String,
-            ?> more) {
+    Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String, ?> more) {
         if (incident.isEmpty() && happening.is(State.DEGRADED)) {
             open(happening, clock);
         } else if (incident.isEmpty() && happening.kind().equals("status-page") && early.size() < MOST_EARLY) {
             early.add(happening);
         }
-        Map<String, Object> data = new LinkedHashMap<>();
-        data.put("kind", happening.kind());
+        Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", happening.kind()));
         if (State.of(happening.kind()) != State.STARTING) {
             data.put("state", happening.kind());
         }
@@ -168,9 +148,8 @@ public final class Memory implements AutoCloseable {
         if (!tell.isEmpty()) {
             data.put("tell", tell);
         }
-        String name = happening.is(State.DEGRADED) ? Event.DEGRADED : happening.is(State.RECOVERED) ? Event.RECOVERED
-                : Event.NOTE;
-        return append(name, happening.words(), data);
+        boolean named = happening.is(State.DEGRADED) || happening.is(State.RECOVERED);
+        return append(named ? happening.kind() : Event.NOTE, happening.words(), data);
     }
 
     /** What belongs to a happening beside its words. */
@@ -190,10 +169,7 @@ public final class Memory implements AutoCloseable {
     }
 
     /** Puts something else into the journal, if there is one; gives the event where that worked. */
-    public Optional<Event> append(String name, String summary, Map<String, ?> data) {
-        if (incident.isEmpty() || !leading) {
-            return Optional.empty();
-        }
+    Optional<Event> append(String name, String summary, Map<String, ?> data) {
         ObjectNode all = (ObjectNode) Json.of(data);
         drill.ifPresent(scenario -> all.put("drill", scenario));
         Event event = new Event(Instant.now().truncatedTo(ChronoUnit.MILLIS), STEP, name, summary, all);
@@ -201,30 +177,21 @@ public final class Memory implements AutoCloseable {
     }
 
     /** Notes a round, so that a watch that is started again knows of it. */
-    public void round(Instant at, List<Reading> readings) {
+    void round(Instant at, List<Reading> readings) {
         ObjectNode line = Json.object().put("at", at.toString());
         ObjectNode good = line.putObject("good");
         ObjectNode bad = line.putObject("bad");
         readings.stream().filter(reading -> reading.passed() || reading.failed())
                 .forEach(reading -> (reading.passed() ? good : bad).put(reading.check(), reading.millis()));
-        if (leading) {
-            attempt(open -> appendRound(open, Json.line(line)));
-        }
-    }
-
-    private static void appendRound(Incident open, String line) throws IOException {
-        Path file = open.folder().resolve(ROUNDS);
-        if (Files.notExists(file)) {
-            open.write(ROUNDS, new byte[0]);
-        }
-        try (RandomAccessFile rounds = new RandomAccessFile(file.toFile(), "rw")) {
-            long end = rounds.length();
-            rounds.seek(Math.max(0, end - 1));
-            // A line end first as well: what a kill tore stays a line of its own.
-            boolean torn = end > 0 && rounds.read() != '\n';
-            rounds.seek(end);
-            rounds.write(((torn ? "\n" : "") + line + "\n").getBytes(StandardCharsets.UTF_8));
-        }
+        attempt(open -> {
+            Path file = open.folder().resolve(ROUNDS);
+            if (Files.notExists(file)) {
+                open.write(ROUNDS, new byte[0]);
+            }
+            // The first line begins with a line end: what a kill tore before it stays a line of its own.
+            Files.writeString(file, (noted ? "" : "\n") + Json.line(line) + "\n", StandardOpenOption.APPEND);
+            noted = true;
+        });
     }
 
     /** What a look of an earlier round gave. */
@@ -236,12 +203,10 @@ public final class Memory implements AutoCloseable {
     void rounds(Looked looked) {
         Optional<Path> file = incident.map(open -> open.folder().resolve(ROUNDS)).filter(Files::exists);
         if (file.isPresent()) {
-            try (BufferedReader lines = Files.newBufferedReader(file.get(), StandardCharsets.UTF_8)) {
-                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                    readRound(line, looked);
-                }
-            } catch (IOException e) {
-                complain.accept("what earlier watches saw cannot be read: " + Incident.why(e));
+            try (BufferedReader lines = Files.newBufferedReader(file.get())) {
+                lines.lines().forEach(line -> readRound(line, looked));
+            } catch (IOException | java.io.UncheckedIOException e) {
+                complain.accept("what earlier watches saw cannot be read: " + e.getMessage());
             }
         }
     }
@@ -250,18 +215,16 @@ public final class Memory implements AutoCloseable {
         try {
             JsonNode node = Json.read(line);
             Instant at = Instant.parse(node.path("at").asText());
-            for (String result : List.of("good", "bad")) {
-                node.path(result).properties()
-                        .forEach(look -> looked.at(at, look.getKey(), result.equals("good"), look.getValue().asLong()));
-            }
+            List.of("good", "bad").forEach(result -> node.path(result).properties()
+                    .forEach(look -> looked.at(at, look.getKey(), result.equals("good"), look.getValue().asLong())));
         } catch (IOException | DateTimeException e) {
             // Torn by a kill: one round of many.
         }
     }
 
     /** Leaves a file in the incident folder. */
-    public boolean leave(String name, byte[] content) {
-        return leading && attempt(open -> open.write(name, content));
+    boolean leave(String name, byte[] content) {
+        return attempt(open -> open.write(name, content));
     }
 
     private interface Writing {
@@ -270,7 +233,7 @@ public final class Memory implements AutoCloseable {
 
     private boolean attempt(Writing writing) {
         try {
-            if (incident.isPresent()) {
+            if (incident.isPresent() && leading) {
                 writing.on(incident.get());
                 complained = false;
                 return true;
@@ -315,21 +278,47 @@ public final class Memory implements AutoCloseable {
      * @param falls    when watches saw it fall, oldest first
      * @param updates  ids of the vendor's updates that were told
      * @param watched  when a watch last wrote; empty when none did
-     * @param gaps     times in which no watch looked
-     * @param untold   changes of state that were to be told and were not yet, oldest first
+     * @param untold   oldest first
      */
     public record Past(Incident.State incident, State state, Instant since, List<Instant> falls, Set<String> updates,
                        Optional<Instant> watched, List<Unseen> gaps, List<Untold> untold) {
         /** What these events tell. */
         public static Past of(List<Event> events) {
+            State state = State.STARTING;
+            Instant since = Instant.EPOCH;
+            List<Instant> falls = new ArrayList<>();
+            Set<String> updates = new TreeSet<>();
+            List<Unseen> gaps = new ArrayList<>();
+            List<Untold> untold = new ArrayList<>();
             List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
-            Optional<Event> last = ours.stream().filter(event -> stateOf(event) != State.STARTING)
-                    .reduce((one, later) -> later);
-            Set<String> updates = ours.stream().map(event -> text(event, "update"))
-                    .filter(id -> !id.isEmpty()).collect(Collectors.toSet());
-            return new Past(Incident.State.of(events), last.map(Past::stateOf).orElse(State.STARTING),
-                    last.map(Past::since).orElse(Instant.EPOCH), falls(ours), updates,
-                    ours.stream().map(Event::at).max(Instant::compareTo), gaps(ours), untold(ours));
+            Set<String> told = ours.stream().map(one -> text(one, "of") + text(one, "channel"))
+                    .collect(Collectors.toSet());
+            for (Event event : ours) {
+                Instant began = instant(event, "since", event.at());
+                State now = State.of(text(event, "state"));
+                since = now == State.STARTING ? since : began;
+                state = now == State.STARTING ? state : now;
+                if (event.event().equals(Event.RECOVERED)) {
+                    falls.clear();
+                } else if (event.event().equals(Event.DEGRADED) || text(event, "kind").equals(State.FLAPPING.word())) {
+                    falls.add(began);
+                }
+                if (event.data().has("update")) {
+                    updates.add(text(event, "update"));
+                }
+                Instant from = instant(event, "from", null);
+                if (from != null) {
+                    gaps.add(new Unseen(from, instant(event, "to", event.at())));
+                }
+                Set<String> channels = new TreeSet<>();
+                event.data().path("tell").forEach(channel -> channels.add(channel.asText()));
+                channels.removeIf(channel -> told.contains(event.at() + channel));
+                if (!channels.isEmpty()) {
+                    untold.add(new Untold(event, channels));
+                }
+            }
+            return new Past(Incident.State.of(events), state, since, falls, updates,
+                    ours.stream().map(Event::at).max(Instant::compareTo), gaps, untold);
         }
 
         /** Whether something was wrong when the journal was last written to. */
@@ -341,53 +330,11 @@ public final class Memory implements AutoCloseable {
             return event.data().path(field).asText("");
         }
 
-        private static State stateOf(Event event) {
-            return State.of(text(event, "state"));
-        }
-
-        private static Instant since(Event event) {
-            return instant(text(event, "since")).orElse(event.at());
-        }
-
-        private static List<Instant> falls(List<Event> ours) {
-            List<Instant> falls = new ArrayList<>();
-            for (Event event : ours) {
-                if (event.event().equals(Event.RECOVERED)) {
-                    falls.clear();
-                } else if (event.event().equals(Event.DEGRADED) || text(event, "kind").equals(State.FLAPPING.word())) {
-                    falls.add(since(event));
-                }
-            }
-            return List.copyOf(falls);
-        }
-
-        private static List<Unseen> gaps(List<Event> ours) {
-            List<Unseen> gaps = new ArrayList<>();
-            ours.forEach(event -> instant(text(event, "from"))
-                    .ifPresent(from -> gaps.add(new Unseen(from, instant(text(event, "to")).orElse(event.at())))));
-            return List.copyOf(gaps);
-        }
-
-        private static List<Untold> untold(List<Event> ours) {
-            Set<String> told = ours.stream().map(event -> text(event, "of") + text(event, "channel"))
-                    .collect(Collectors.toSet());
-            List<Untold> untold = new ArrayList<>();
-            for (Event event : ours) {
-                Set<String> channels = new TreeSet<>();
-                event.data().path("tell").forEach(channel -> channels.add(channel.asText()));
-                channels.removeIf(channel -> told.contains(event.at() + channel));
-                if (!channels.isEmpty()) {
-                    untold.add(new Untold(event, channels));
-                }
-            }
-            return List.copyOf(untold);
-        }
-
-        private static Optional<Instant> instant(String text) {
+        private static Instant instant(Event event, String field, Instant otherwise) {
             try {
-                return text.isEmpty() ? Optional.empty() : Optional.of(Instant.parse(text));
+                return event.data().has(field) ? Instant.parse(text(event, field)) : otherwise;
             } catch (DateTimeException e) {
-                return Optional.empty();
+                return otherwise;
             }
         }
     }
@@ -424,83 +371,59 @@ public final class Memory implements AutoCloseable {
             return series;
         }
 
-        /** Pairs of milliseconds since the watch began. */
-        List<long[]> holes() {
-            return List.copyOf(holes);
-        }
-
         /** All of it drawn as SVG, or as a page with its events and numbers as tables. */
         public String drawn(boolean page, LongFunction<Instant> clock, Instant began, Instant end, List<Event> events,
                             Optional<String> drill) {
-            Instant first = series.values().stream().flatMap(one -> one.buckets().stream()).map(Bucket::from)
-                    .min(Long::compare).map(clock::apply).filter(began::isAfter).orElse(began);
+            Instant first = series.values().stream().map(one -> clock.apply(one.buckets.get(0).from))
+                    .min(Instant::compareTo).filter(began::isAfter).orElse(began);
             String title = "Klaviyo, as watch saw it";
             String named = title + drill.map(scenario -> " (DRILL: " + scenario + ")").orElse("");
             Chart chart = new Chart("watch", named, first, end).marks(events.stream().map(History::mark).toList());
             holes.forEach(hole -> chart.hole(clock.apply(hole[0]), clock.apply(hole[1])));
-            series.forEach((name, one) ->
-                    chart.lane(new Lane(name, numbers(one), " s", 44, List.of(line(one, clock)), strip(one, clock))));
-            if (!page) {
-                return chart.svg();
-            }
+            series.forEach((name, one) -> chart.lane(new Chart.Lane(name, one.words(), " s", 44,
+                    List.of(one.line(clock)), strip(one, clock))));
             Page html = new Page(title);
             drill.ifPresent(html::drill);
-            List<List<String>> rows = series.entrySet().stream()
-                    .map(entry -> List.of(Page.escape(entry.getKey()), Page.escape(numbers(entry.getValue())))).toList();
-            return html.html(chart.figure("")).table("Checks", rows, "None was made.").html();
-        }
-
-        private static String numbers(Series one) {
-            long slowest = one.buckets().stream().mapToLong(Bucket::maxMillis).max().orElse(0);
-            return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100 * one.success(),
-                    Text.count(one.looks, "look"), Durations.words(Duration.ofMillis(slowest)));
-        }
-
-        private static Line line(Series one, LongFunction<Instant> clock) {
-            return new Line("", one.buckets().stream()
-                    .map(bucket -> new Point(clock.apply((bucket.from + bucket.to) / 2),
-                    bucket.sumMillis / 1_000.0 / bucket.looks)).toList(), Look.AREA);
+            return !page ? chart.svg() : html.html(chart.figure("")).table("Checks", series.entrySet().stream()
+                    .map(one -> List.of(Page.escape(one.getKey()), Page.escape(one.getValue().words()))).toList(),
+                    "None was made.").html();
         }
 
         /** From each look to the next, but not across a time in which nobody looked. */
-        private List<Stretch> strip(Series one, LongFunction<Instant> clock) {
-            List<Stretch> strip = new ArrayList<>();
-            for (int i = 0; i < one.buckets().size(); i++) {
-                Bucket bucket = one.buckets().get(i);
-                long next = i + 1 < one.buckets().size() ? one.buckets().get(i + 1).from : bucket.to;
+        private List<Chart.Stretch> strip(Series one, LongFunction<Instant> clock) {
+            List<Chart.Stretch> strip = new ArrayList<>();
+            for (int i = 0; i < one.buckets.size(); i++) {
+                Bucket bucket = one.buckets.get(i);
+                long next = i + 1 < one.buckets.size() ? one.buckets.get(i + 1).from : bucket.to;
                 boolean unseen = holes.stream().anyMatch(hole -> hole[0] < next && hole[1] > bucket.to);
-                double failed = (double) bucket.failures / bucket.looks;
-                Stretch last = strip.isEmpty() ? null : strip.get(strip.size() - 1);
+                Chart.Stretch last = strip.isEmpty() ? null : strip.get(strip.size() - 1);
                 Instant from = clock.apply(bucket.from);
-                Instant to = clock.apply(unseen ? bucket.to : next);
-                if (last != null && last.failed() == failed && last.to().equals(from)) {
-                    strip.set(strip.size() - 1, new Stretch(last.from(), to, failed));
-                } else {
-                    strip.add(new Stretch(from, to, failed));
-                }
+                boolean joins = last != null && last.failed() == bucket.failed() && last.to().equals(from);
+                Instant since = joins ? strip.remove(strip.size() - 1).from() : from;
+                strip.add(new Chart.Stretch(since, clock.apply(unseen ? bucket.to : next), bucket.failed()));
             }
             return strip;
         }
 
-        private static Mark mark(Event event) {
+        private static Chart.Mark mark(Event event) {
             String kind = event.data().path("kind").asText(event.event());
-            boolean vendor = kind.equals("status-page");
-            Instant at = event.at();
-            try {
-                at = vendor ? Instant.parse(event.data().path("vendorAt").asText()) : at;
-            } catch (DateTimeException e) {
-                // Without the vendor's own time, when it was seen is the next best.
-            }
-            Shape shape = vendor ? Shape.VENDOR : switch (kind) {
-                case "detected", "degraded", "flapping", "blip", "gap" -> Shape.WORSE;
-                case "recovering", "recovered", "mitigated", "rotated" -> Shape.BETTER;
-                default -> Shape.OTHER;
+            // The vendor's own time; when it was seen is the next best.
+            Instant at = Past.instant(event, "vendorAt", event.at());
+            Chart.Shape shape = switch (kind) {
+                case "status-page" -> Chart.Shape.VENDOR;
+                case "detected", "degraded", "flapping", "blip", "gap" -> Chart.Shape.WORSE;
+                case "recovering", "recovered", "mitigated", "rotated" -> Chart.Shape.BETTER;
+                default -> Chart.Shape.OTHER;
             };
-            return new Mark(at, shape, kind, kind + ": " + event.summary(), event.step());
+            return new Chart.Mark(at, shape, kind, kind + ": " + event.summary(), event.step());
         }
 
         /** Some neighbouring looks. */
         record Bucket(long from, long to, int looks, int failures, long sumMillis, long maxMillis) {
+            private double failed() {
+                return (double) failures / looks;
+            }
+
             private Bucket and(Bucket later) {
                 return new Bucket(from, later.to, looks + later.looks, failures + later.failures,
                         sumMillis + later.sumMillis, Math.max(maxMillis, later.maxMillis));
@@ -513,26 +436,23 @@ public final class Memory implements AutoCloseable {
 
             private List<Bucket> buckets = new ArrayList<>();
             private int looksPerBucket = 1;
-            private long looks;
-            private long failures;
 
             private void add(long at, boolean good, long millis) {
-                looks++;
-                failures += good ? 0 : 1;
-                Bucket one = new Bucket(at, at, 1, good ? 0 : 1, millis, millis);
-                int last = buckets.size() - 1;
-                if (last >= 0 && buckets.get(last).looks < looksPerBucket) {
-                    buckets.set(last, buckets.get(last).and(one));
-                } else {
-                    buckets.add(one);
-                }
+                add(buckets, new Bucket(at, at, 1, good ? 0 : 1, millis, millis));
                 if (buckets.size() > BUCKETS) {
-                    List<Bucket> thinner = new ArrayList<>(BUCKETS);
-                    for (int i = 0; i < buckets.size(); i += 2) {
-                        thinner.add(i + 1 < buckets.size() ? buckets.get(i).and(buckets.get(i + 1)) : buckets.get(i));
-                    }
-                    buckets = thinner;
                     looksPerBucket *= 2;
+                    List<Bucket> thinner = new ArrayList<>(BUCKETS);
+                    buckets.forEach(bucket -> add(thinner, bucket));
+                    buckets = thinner;
+                }
+            }
+
+            private void add(List<Bucket> to, Bucket one) {
+                int last = to.size() - 1;
+                if (last >= 0 && to.get(last).looks + one.looks <= looksPerBucket) {
+                    to.set(last, to.get(last).and(one));
+                } else {
+                    to.add(one);
                 }
             }
 
@@ -540,9 +460,25 @@ public final class Memory implements AutoCloseable {
                 return List.copyOf(buckets);
             }
 
+            private long looks() {
+                return buckets.stream().mapToLong(Bucket::looks).sum();
+            }
+
             /** The share of looks that were good, 0 to 1. */
             double success() {
-                return looks == 0 ? 0 : 1 - (double) failures / looks;
+                return 1 - buckets.stream().mapToDouble(Bucket::failures).sum() / Math.max(1, looks());
+            }
+
+            private String words() {
+                long slowest = buckets.stream().mapToLong(Bucket::maxMillis).max().orElse(0);
+                return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100 * success(),
+                        Text.count(looks(), "look"), Durations.words(Duration.ofMillis(slowest)));
+            }
+
+            private Chart.Line line(LongFunction<Instant> clock) {
+                return new Chart.Line("", buckets.stream().map(one -> new Chart.Point(
+                        clock.apply((one.from + one.to) / 2), one.sumMillis / 1_000.0 / one.looks)).toList(),
+                        Chart.Look.AREA);
             }
         }
     }

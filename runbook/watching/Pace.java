@@ -12,8 +12,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.DoubleSupplier;
-import runbook.Text.Durations;
+import java.util.stream.Collectors;
 import runbook.Klaviyo.Endpoint;
+import runbook.Text.Durations;
 
 /**
  * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
@@ -31,6 +32,7 @@ public final class Pace {
     private final long interval;
     private final double speed;
     private final DoubleSupplier random;
+    // By check what it draws on, an endpoint's name or the page; none for what has no quota.
     private final Map<String, Optional<String>> bucketOf = new LinkedHashMap<>();
     private final Map<String, Long> apart = new HashMap<>();
     private final Map<String, Integer> allowed = new HashMap<>();
@@ -49,7 +51,9 @@ public final class Pace {
         this.speed = speed;
         this.random = random;
         for (String check : checks) {
-            Optional<Endpoint> endpoint = endpoint(check);
+            Optional<Endpoint> endpoint = check.equals("auth") ? Optional.of(Endpoint.ACCOUNTS)
+                    : Optional.of(check).filter(name -> name.startsWith("endpoint:"))
+                    .flatMap(name -> Endpoint.named(name.substring("endpoint:".length())));
             Optional<String> page = Optional.of(check).filter("status-page"::equals);
             bucketOf.put(check, endpoint.map(Endpoint::name).or(() -> page));
             endpoint.ifPresent(known -> limit(known.name(), known.steady()));
@@ -57,58 +61,36 @@ public final class Pace {
         apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
     }
 
-    private static Optional<Endpoint> endpoint(String check) {
-        if (check.equals("auth")) {
-            return Optional.of(Endpoint.ACCOUNTS);
-        }
-        return check.startsWith("endpoint:") ? Endpoint.named(check.substring("endpoint:".length())) : Optional.empty();
-    }
-
-    /**
-     * Takes in what the API itself says an endpoint allows in a minute: the lower of that and what is published counts.
-     */
+    /** Takes in what the API says an endpoint allows in a minute: the lower of that and what is published counts. */
     public synchronized void limit(String endpoint, long steady) {
-        if (steady <= 0 || steady >= allowed.getOrDefault(endpoint, Integer.MAX_VALUE)) {
-            return;
+        if (steady > 0 && steady < allowed.getOrDefault(endpoint, Integer.MAX_VALUE)) {
+            allowed.put(endpoint, (int) steady);
+            long perMinute = (long) Math.floor(steady * SHARE + 1e-9);
+            // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than
+            // evenly, since requests leave some milliseconds after their round begins.
+            double spacing = perMinute > 0 ? (double) MINUTE / perMinute : MINUTE / (steady * SHARE);
+            apart.put(endpoint, (long) Math.ceil(spacing * MARGIN / speed));
         }
-        allowed.put(endpoint, (int) steady);
-        long perMinute = (long) Math.floor(steady * SHARE + 1e-9);
-        // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than evenly,
-        // since requests leave some milliseconds after their round begins.
-        double spacing = perMinute > 0 ? (double) MINUTE / perMinute : MINUTE / (steady * SHARE);
-        apart.put(endpoint, (long) Math.ceil(spacing * MARGIN / speed));
     }
 
     /** The checks that may be made at a moment. */
     public synchronized Set<String> due(long now) {
-        Set<String> due = new TreeSet<>();
-        bucketOf.forEach((check, bucket) -> {
-            if (bucket.map(name -> readyAt(name) <= now).orElse(true)) {
-                due.add(check);
-            }
-        });
-        return due;
+        return bucketOf.keySet().stream().filter(check -> readyAt(check) <= now)
+                .collect(Collectors.toCollection(TreeSet::new));
     }
 
-    private long readyAt(String bucket) {
-        return ready.getOrDefault(bucket, Long.MIN_VALUE);
+    private long readyAt(String check) {
+        return bucketOf.getOrDefault(check, Optional.empty()).map(ready::get).orElse(Long.MIN_VALUE);
     }
 
-    /** Counts the checks that a round made. */
+    /** Counts the checks that a round made, also one of an earlier watch. */
     public synchronized void made(Set<String> checks, long now) {
         begun = now;
-        checks.forEach(check -> bucketOf.getOrDefault(check, Optional.empty()).ifPresent(bucket -> spend(bucket, now)));
+        checks.forEach(check -> bucketOf.getOrDefault(check, Optional.empty()).ifPresent(bucket ->
+                ready.merge(bucket, now + apart.getOrDefault(bucket, 0L), Math::max)));
     }
 
-    /** Counts one request to an endpoint, also one that an earlier watch sent. */
-    public synchronized void spend(String bucket, long now) {
-        ready.merge(bucket, now + apart.getOrDefault(bucket, 0L), Math::max);
-    }
-
-    /**
-     * Leaves an endpoint alone for as long as its 429 asked, and a little longer, so that not everybody is back at
-     * once.
-     */
+    /** Leaves an endpoint alone for as long as its 429 asked, and longer by a jitter: not everybody is back at once. */
     public synchronized void hold(String endpoint, long now, Duration retryAfter) {
         long wait = (long) (Math.max(1_000, retryAfter.toMillis()) * (1 + JITTER * random.getAsDouble()));
         ready.merge(endpoint, now + wait, Math::max);
@@ -120,15 +102,13 @@ public final class Pace {
      */
     public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
-        return bucketOf.entrySet().stream().filter(entry -> !entry.getKey().equals("status-page"))
-                .mapToLong(entry -> entry.getValue().map(this::readyAt).orElse(Long.MIN_VALUE))
-                .min().stream().map(earliest -> Math.max(wished, earliest)).findFirst().orElse(wished);
+        return Math.max(wished, bucketOf.keySet().stream().filter(check -> !check.equals("status-page"))
+                .mapToLong(this::readyAt).min().orElse(wished));
     }
 
-    /** When a check may be made again; empty when it may now. */
+    /** How long a check still has to wait; empty when it may be made now. */
     public synchronized Optional<Duration> wait(String check, long now) {
-        return bucketOf.getOrDefault(check, Optional.empty()).map(ready::get).map(at -> at - now)
-                .filter(left -> left > 0).map(Duration::ofMillis);
+        return Optional.of(readyAt(check)).filter(at -> at > now).map(at -> Duration.ofMillis(at - now));
     }
 
     /** Says which checks are made less often than every interval, and why; one line for each pace. */
@@ -138,12 +118,12 @@ public final class Pace {
                 .filter(spacing -> spacing > interval)
                 .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
         String faster = speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed);
-        return byPace.entrySet().stream().map(entry -> String.join(", ", entry.getValue()) + " only every "
-                + words(Math.round(entry.getKey() / 1000.0) * 1_000)
-                        + ", not every " + words(interval) + ": Klaviyo allows "
-                        + allowed.get(bucketOf.get(entry.getValue().get(0)).orElseThrow())
-                        + " a minute, and watch takes a tenth at most" + faster)
-                .toList();
+        List<String> said = new ArrayList<>();
+        byPace.forEach((spacing, checks) -> said.add(String.format(
+                "%s only every %s, not every %s: Klaviyo allows %d a minute, and watch takes a tenth at most%s",
+                String.join(", ", checks), words(Math.round(spacing / 1000.0) * 1_000), words(interval),
+                allowed.get(bucketOf.get(checks.get(0)).orElseThrow()), faster)));
+        return said;
     }
 
     private static String words(long millis) {

@@ -8,7 +8,6 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -52,18 +51,14 @@ public final class Telling implements AutoCloseable {
     /**
      * How people want to be told.
      *
-     * @param webhook   Slack's address; empty to post nothing
-     * @param command   run on every change of state; what happened is in its environment, and nothing secret is
-     * @param tool      what runs it
-     * @param remind    how often a message is due while it lasts
-     * @param internal  whether drafts of the internal message are left
-     * @param external  whether drafts of the external message are left
-     * @param lead      the incident lead's name
-     * @param templates the messages' texts
+     * @param webhook  Slack's address; empty to post nothing
+     * @param command  run by {@code tool} on every change of state; what happened is in its environment
+     * @param remind   how often a message is due while it lasts
+     * @param internal whether drafts of the internal message are left; {@code external} likewise
+     * @param lead     the incident lead's name
      */
     public record Choice(Optional<URI> webhook, Optional<Tool.Command> command, Tool tool, Duration remind,
-            boolean internal,
-                         boolean external, Optional<String> lead, Templates templates) { }
+                         boolean internal, boolean external, Optional<String> lead, Templates templates) { }
 
     private final Choice choice;
     private final Http http;
@@ -76,10 +71,7 @@ public final class Telling implements AutoCloseable {
     private int pending;
     private boolean complained;
 
-    /**
-     * @param memory where what was told is journalled
-     * @param say    shows a kind of event and its words
-     */
+    /** {@code say} shows a kind of event and its words. */
     Telling(Choice choice, Http http, Memory memory, Optional<String> drill, BiConsumer<String, String> say) {
         this.choice = choice;
         this.http = http;
@@ -103,6 +95,11 @@ public final class Telling implements AutoCloseable {
         return channels;
     }
 
+    /** Whether Slack is one of them. */
+    boolean posts() {
+        return channels.contains(SLACK);
+    }
+
     /** How often a message is due. */
     Duration remind() {
         return choice.remind();
@@ -110,10 +107,9 @@ public final class Telling implements AutoCloseable {
 
     // ---- what is to be told
 
-    /** Tells of a change. {@code event} is it in the journal; where there is no journal, it is told all the same. */
-    void change(Optional<Event> event, State state, State before, String words) {
+    /** Tells of a change, known by its time in the journal; where there is no journal, it is told all the same. */
+    void change(Instant at, State state, State before, String words) {
         if (memory.leading()) {
-            Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
             drafts(state, at);
             tell(at, channels, state, before, words);
         }
@@ -121,37 +117,29 @@ public final class Telling implements AutoCloseable {
 
     /** Tells what an earlier watch was to tell and did not, in its order. */
     void catchUp(List<Untold> untold) {
-        for (Untold one : untold) {
-            Set<String> still = new TreeSet<>(one.channels());
-            still.retainAll(channels);
-            if (memory.leading()) {
-                State state = State.of(one.event().data().path("state").asText());
-                tell(one.event().at(), still, state, State.STARTING, one.event().summary());
-            }
+        for (Untold one : memory.leading() ? untold : List.<Untold>of()) {
+            State state = State.of(one.event().data().path("state").asText());
+            tell(one.event().at(), one.channels(), state, State.STARTING, one.event().summary());
         }
     }
 
     /** Posts that it still lasts, unless something is waiting to be accepted already. */
     void remind(State state) {
-        if (choice.webhook().isPresent() && pending() == 0 && memory.leading()) {
+        if (posts() && pending() == 0 && memory.leading()) {
             String text = message(state, Instant.now()).forSlack(choice.templates());
             submit(posting, () -> post("", text));
         }
     }
 
     private void tell(Instant at, Set<String> by, State state, State before, String words) {
-        if (by.contains(EXEC)) {
-            Map<String, String> variables = new LinkedHashMap<>();
-            variables.put("KLAVIYO_WATCH_STATE", state.word());
-            variables.put("KLAVIYO_WATCH_PREVIOUS", before.word());
-            variables.put("KLAVIYO_WATCH_SUMMARY", words);
-            variables.put("KLAVIYO_WATCH_AT", at.toString());
-            Optional<String> folder = memory.incident().map(incident -> incident.folder().toString());
-            variables.put("KLAVIYO_WATCH_INCIDENT", folder.orElse(""));
-            variables.put("KLAVIYO_WATCH_DRILL", drill.orElse(""));
-            submit(executing, () -> execute(at.toString(), variables));
+        if (by.contains(EXEC) && choice.command().isPresent()) {
+            Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", state.word(),
+                    "KLAVIYO_WATCH_PREVIOUS", before.word(), "KLAVIYO_WATCH_SUMMARY", words,
+                    "KLAVIYO_WATCH_AT", at.toString(), "KLAVIYO_WATCH_DRILL", drill.orElse(""),
+                    "KLAVIYO_WATCH_INCIDENT", memory.incident().map(Incident::toString).orElse(""));
+            submit(executing, () -> execute(at.toString(), choice.command().get(), variables));
         }
-        if (by.contains(SLACK)) {
+        if (by.contains(SLACK) && posts()) {
             String text = message(state, at).forSlack(choice.templates());
             submit(posting, () -> post(at.toString(), text));
         }
@@ -159,18 +147,19 @@ public final class Telling implements AutoCloseable {
 
     private void drafts(State state, Instant at) {
         Message message = message(state, at);
-        Map<String, String> drafts = new LinkedHashMap<>();
+        String name = "message-" + STAMP.format(at);
         if (choice.internal()) {
-            drafts.put("message-" + STAMP.format(at) + "-internal.md", message.internal(choice.templates()));
+            draft(name + "-internal.md", message.internal(choice.templates()));
         }
         if (choice.external()) {
-            drafts.put("message-" + STAMP.format(at) + "-external.md", message.external(choice.templates()));
+            draft(name + "-external.md", message.external(choice.templates()));
         }
-        drafts.forEach((name, text) -> {
-            if (memory.leave(name, text.getBytes(StandardCharsets.UTF_8))) {
-                say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
-            }
-        });
+    }
+
+    private void draft(String name, String text) {
+        if (memory.leave(name, text.getBytes(StandardCharsets.UTF_8))) {
+            say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
+        }
     }
 
     /** The message as the journal has it: a person may have said by hand that something was done, or what it is. */
@@ -183,10 +172,7 @@ public final class Telling implements AutoCloseable {
         }
         Message plain = Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
                 at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill);
-        if (state == State.RECOVERED) {
-            return plain;
-        }
-        Message next = plain.withNext(at.plus(choice.remind()));
+        Message next = state == State.RECOVERED ? plain : plain.withNext(at.plus(choice.remind()));
         return ACTIONS.containsKey(state) ? next.withAction(ACTIONS.get(state)) : next;
     }
 
@@ -214,8 +200,7 @@ public final class Telling implements AutoCloseable {
         });
     }
 
-    private void execute(String of, Map<String, String> variables) {
-        Tool.Command command = choice.command().orElseThrow();
+    private void execute(String of, Tool.Command command, Map<String, String> variables) {
         // Without its folder and arguments, which may hold what nobody should read.
         String name = "--exec " + Path.of(command.words().get(0)).getFileName();
         String why = "";

@@ -20,9 +20,10 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
-import runbook.Checks.Findings;
+import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident.LastGood;
 import runbook.Settings;
 import runbook.Text;
 import runbook.Text.Durations;
@@ -47,8 +48,7 @@ public final class Watching implements AutoCloseable {
     private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
     private static final String STOOD_STILL = "the machine slept or the process stood still";
-    // What a status page that turns red, or green, makes another diagnosis of; any other cause is not the page's to
-    // change.
+    // What a status page that turns red, or green, makes another of; any other cause is not the page's to change.
     private static final Set<String> BY_THE_PAGE = Set.of("klaviyo-outage", "silent-outage", "unconfirmed-outage",
             "klaviyo-degraded", "server-error", "partial", "indeterminate");
 
@@ -56,26 +56,20 @@ public final class Watching implements AutoCloseable {
      * What to watch, and until when.
      *
      * @param checks   which checks, by triage's names
-     * @param goal     what counts as recovered
-     * @param interval between rounds
      * @param max      when to give up
      * @param speed    how many times as fast as real time a drill is; 1 in earnest
      * @param backlog  the query for the retry queue
      * @param incident the incident that is open
      * @param base     where a new one is made
+     * @param lastGood what was seen when all was well, asked whenever Klaviyo refuses the key
      */
     public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
-                       String backlog, Optional<Incident> incident, Path base) { }
+                       String backlog, Optional<Incident> incident, Path base,
+                       Supplier<Optional<LastGood>> lastGood) { }
 
     /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
     public interface Face extends AutoCloseable {
-        /**
-         * Something happened.
-         *
-         * @param kind  {@code degraded}, {@code blip}, {@code draft}, …
-         * @param words for one line, safe to print
-         * @param data  more, as the journal has it
-         */
+        /** Something happened: its kind, words that are safe to print, and more, as the journal has it. */
         void event(Instant at, String kind, String words, JsonNode data);
 
         /** The state is another one than before. */
@@ -100,7 +94,6 @@ public final class Watching implements AutoCloseable {
      * @param incident since the incident began; empty when there is none
      * @param waits    how long a check still has to wait for its quota
      * @param vendor   the status page's newest update
-     * @param requests sent to Klaviyo's API so far
      * @param next     until the next round; empty while one is under way
      * @param message  until people have to be told again; negative when that is overdue, empty when it is over
      * @param posts    whether watch tells them itself
@@ -134,12 +127,11 @@ public final class Watching implements AutoCloseable {
 
         /** Milliseconds since the start, time asleep included. */
         public synchronized long millis() {
-            long here = monotonic.getAsLong();
-            long there = wall.getAsLong();
-            long slept = there - lastWall - (here - lastMonotonic);
-            elapsed += here - lastMonotonic + (slept > NOTICEABLE ? slept : 0);
-            lastMonotonic = here;
-            lastWall = there;
+            long awake = monotonic.getAsLong() - lastMonotonic;
+            long passed = wall.getAsLong() - lastWall;
+            lastMonotonic += awake;
+            lastWall += passed;
+            elapsed += passed - awake > NOTICEABLE ? passed : awake;
             return elapsed;
         }
     }
@@ -177,25 +169,25 @@ public final class Watching implements AutoCloseable {
         memory = new Memory(plan.incident(), plan.base(), drill, words -> say("trouble", words));
         past = Past.of(memory.journal());
         began = past.incident().began().filter(start::isAfter).orElse(start);
-        rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began,
-                () -> memory.before(plan.settings().key()));
+        rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began, this::before);
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
-        told = resumed();
+        // A recovery that was followed by nothing bad is no state to go on from: who watches now asks about now.
+        boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
+        told = past.troubled() && !over ? past.state() : State.STARTING;
         keeper = new Keeper(plan.goal(), told, told == State.STARTING ? 0 : millis(past.since()), past.troubled(),
                 past.falls().stream().map(this::millis).toList());
         diagnosis = past.incident().diagnosis();
-        due = millis(told(past).orElse(began)) + choice.remind().toMillis();
+        due = millis(past.incident().told().stream().map(Event::at).max(Instant::compareTo).orElse(began))
+                + choice.remind().toMillis();
     }
 
-    private static Optional<Instant> told(Past past) {
-        return past.incident().told().stream().map(Event::at).max(Instant::compareTo);
-    }
-
-    // A recovery that was followed by nothing bad is no state to go on from: whoever watches now wants to know about
-    // now.
-    private State resumed() {
-        boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
-        return past.troubled() && !over ? past.state() : State.STARTING;
+    /** What the incident's journal and the last triage that found nothing wrong know of the key. */
+    private Before before() {
+        Optional<LastGood> good = plan.lastGood().get();
+        Optional<Instant> replaced = plan.settings().key().flatMap(key -> Incident.State.of(memory.journal())
+                .replacedAt(key.cleaned().fingerprint()).or(() -> good.flatMap(one -> one.replacedAt(key))));
+        return new Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
+                good.map(LastGood::scopes).orElse(Set.of()));
     }
 
     // What the journal has is of the past, also where the clock has been set back since.
@@ -204,17 +196,14 @@ public final class Watching implements AutoCloseable {
     }
 
     private Instant clock(long millis) {
-        return start.plusMillis(millis).truncatedTo(ChronoUnit.MILLIS);
+        return start.plusMillis(millis);
     }
 
     private void say(String kind, String words) {
         face.event(Instant.now().truncatedTo(ChronoUnit.MILLIS), kind, words, Json.object());
     }
 
-    /**
-     * Watches until it has recovered (0), time is up ({@link #NOT_RECOVERED}) or somebody leaves ({@link
-     * #INTERRUPTED}).
-     */
+    /** Watches until it has recovered (0), time is up or somebody leaves; gives the exit code. */
     public int run() {
         leaveOnSignal(Thread.currentThread());
         try {
@@ -271,18 +260,17 @@ public final class Watching implements AutoCloseable {
         memory.rounds((when, check, good, took) -> {
             long at = millis(when);
             history.add(at, check, good, took);
-            pace.made(Set.of(check), at);
+            // The page has no quota, and a watch that begins has to know what it says.
+            pace.made(check.equals("status-page") ? Set.of() : Set.of(check), at);
             newest[0] = Math.max(newest[0], at);
         });
         past.gaps().forEach(gap -> history.hole(millis(gap.from()), millis(gap.to())));
-        if (newest[0] == Long.MIN_VALUE || past.state() == State.RECOVERED && !past.troubled()) {
-            return;
+        boolean goesOn = newest[0] > Long.MIN_VALUE && (past.state() != State.RECOVERED || past.troubled());
+        if (goesOn && past.state() != State.STARTING) {
+            Instant since = past.since().truncatedTo(ChronoUnit.SECONDS);
+            say("goes-on", "the journal says " + past.state().word() + " since " + since);
         }
-        if (past.state() != State.STARTING) {
-            say("goes-on", "the journal says " + past.state().word() + " since " + past.since()
-                    .truncatedTo(ChronoUnit.SECONDS));
-        }
-        if (-newest[0] > plan.interval().toMillis() + late()) {
+        if (goesOn && -newest[0] > plan.interval().toMillis() + late()) {
             gap(newest[0], 0, "no watch was running");
         }
     }
@@ -292,13 +280,6 @@ public final class Watching implements AutoCloseable {
         return Math.max(NO_GAP_BELOW, plan.interval().toMillis());
     }
 
-    /**
-     * How long a round can take: the checks, the vendor's story and two questions to Prometheus, each with its timeout.
-     */
-    private long longest() {
-        return 4 * plan.settings().probing().timeout().toMillis() + NO_GAP_BELOW;
-    }
-
     private int watch() throws InterruptedException {
         long planned = 0;
         while (true) {
@@ -306,7 +287,7 @@ public final class Watching implements AutoCloseable {
             if (lastLook != Long.MIN_VALUE && now - planned > late()) {
                 gap(lastLook, now, STOOD_STILL);
             }
-            look().ifPresent(look -> take(look, now));
+            look();
             if (keeper.state() == State.RECOVERED) {
                 return 0;
             }
@@ -318,8 +299,7 @@ public final class Watching implements AutoCloseable {
                 return NOT_RECOVERED;
             }
             for (long left = planned - ticker.millis(); left > 0; left = planned - ticker.millis()) {
-                Duration shown = Duration.ofMillis(left);
-                idle(Math.min(left, SLICE), Optional.of(shown));
+                idle(Math.min(left, SLICE), Optional.of(Duration.ofMillis(left)));
             }
         }
     }
@@ -331,22 +311,34 @@ public final class Watching implements AutoCloseable {
         }
     }
 
-    /** Makes a round on another thread, so that the view stays alive; empty when it failed. */
-    private Optional<Rounds.Look> look() throws InterruptedException {
+    /** Makes a round on another thread, so that the view stays alive, and takes in what it gave. */
+    private void look() throws InterruptedException {
+        long from = ticker.millis();
+        long beat = from;
+        boolean stoodStill = false;
         CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(ticker.millis()));
         while (!looking.isDone()) {
             idle(20, Optional.empty());
+            stoodStill |= ticker.millis() - beat > NO_GAP_BELOW;
+            beat = ticker.millis();
         }
         try {
-            return Optional.of(looking.join());
+            seen(looking.join());
         } catch (CompletionException e) {
             // A fault of ours, or no memory for what came: a watch of days goes on.
             say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
-            return Optional.empty();
+            return;
+        }
+        if (stoodStill) {
+            // In the middle of a round: what it says is neither of before nor of after.
+            gap(from, ticker.millis(), STOOD_STILL);
+        } else {
+            judge();
         }
     }
 
-    private void take(Rounds.Look look, long began) {
+    /** Takes in what a round saw, whatever that means. */
+    private void seen(Rounds.Look look) {
         last = look;
         made++;
         requests += look.requests();
@@ -357,21 +349,21 @@ public final class Watching implements AutoCloseable {
             happened(new Happening("key-replaced", lastLook, false, why, Map.of(), Map.of()), Map.of());
         });
         look.vendor().forEach(update -> happened(update.happening(lastLook), Map.of()));
-        long took = ticker.millis() - began;
-        if (took > longest()) {
-            // Asleep in the middle of a round: what it says is neither of before nor of after.
-            gap(began, began + took, STOOD_STILL);
-            return;
-        }
+    }
+
+    private void judge() {
+        // An incident that no triage has looked at gets its name here.
         boolean unnamed = past.incident().severity().isEmpty();
-        keeper.observe(look.round()).forEach(happening -> happened(happening,
-                unnamed && happening.is(State.DEGRADED) ? diagnosed(look.findings()) : Map.of()));
-        if (!look.vendor().isEmpty() && lasting() && look.round().bad()) {
-            diagnoseAgain(look.findings());
+        for (Happening one : keeper.observe(last.round())) {
+            boolean name = unnamed && one.is(State.DEGRADED);
+            happened(one, last.findings().filter(any -> name).map(Verdict::of).map(this::diagnosed).orElse(Map.of()));
+        }
+        if (!last.vendor().isEmpty() && lasting() && last.round().bad()) {
+            last.findings().map(Verdict::of).ifPresent(this::diagnoseAgain);
         }
         memory.round(clock(lastLook), rounds.readings());
         face.round(this::json);
-        if (lasting() && ticker.millis() >= due && telling.channels().contains(Telling.SLACK)) {
+        if (lasting() && ticker.millis() >= due && telling.posts()) {
             due = ticker.millis() + telling.remind().toMillis();
             telling.remind(keeper.state());
         }
@@ -399,39 +391,34 @@ public final class Watching implements AutoCloseable {
                 && !past.troubled());
         Set<String> tell = happening.changes() ? telling.channels() : Set.of();
         Optional<Event> event = news ? memory.write(happening, this::clock, tell, more) : Optional.empty();
-        face.event(event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS)), happening.kind(),
-                happening.words(), event.map(Event::data)
-                .orElseGet(() -> Json.of(Memory.details(happening, this::clock))));
+        Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
+        JsonNode data = event.map(Event::data).orElseGet(() -> Json.of(Memory.details(happening, this::clock)));
+        face.event(at, happening.kind(), happening.words(), data);
         if (happening.changes()) {
             State before = told;
             told = State.of(happening.kind());
             face.state(told);
             if (news) {
-                telling.change(event, told, before, happening.words());
+                telling.change(at, told, before, happening.words());
                 due = ticker.millis() + telling.remind().toMillis();
             }
         }
     }
 
-    /** What triage would call it, for an incident that no triage has looked at. */
-    private Map<String, Object> diagnosed(Optional<Findings> findings) {
-        Map<String, Object> data = new LinkedHashMap<>();
-        findings.map(Verdict::of).ifPresent(verdict -> {
-            diagnosis = verdict.diagnosis().id();
-            data.put("diagnosis", diagnosis);
-            verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
-        });
+    /** What triage would call it. */
+    private Map<String, Object> diagnosed(Verdict verdict) {
+        diagnosis = verdict.diagnosis().id();
+        Map<String, Object> data = new LinkedHashMap<>(Map.of("diagnosis", diagnosis));
+        verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
         return data;
     }
 
     /** A page that was green and turned red makes another diagnosis: every message from now on has it. */
-    private void diagnoseAgain(Optional<Findings> findings) {
-        Optional<Verdict> verdict = findings.map(Verdict::of);
-        String now = verdict.map(one -> one.diagnosis().id()).orElse(diagnosis);
+    private void diagnoseAgain(Verdict verdict) {
+        String now = verdict.diagnosis().id();
         if (!now.equals(diagnosis) && BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis)) {
-            String words = verdict.orElseThrow().title();
-            memory.append(Event.DIAGNOSED, words, diagnosed(findings));
-            say(Event.DIAGNOSED, words);
+            memory.append(Event.DIAGNOSED, verdict.title(), diagnosed(verdict));
+            say(Event.DIAGNOSED, verdict.title());
         }
     }
 
@@ -472,12 +459,12 @@ public final class Watching implements AutoCloseable {
         long now = ticker.millis();
         Map<String, Duration> waits = new HashMap<>();
         plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
-        boolean lasting = lasting();
+        Optional<Duration> incident = Optional.of(Duration.ofMillis(now - millis(began)));
+        Optional<Duration> message = Optional.of(Duration.ofMillis(due - now));
         return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
-                lasting || past.troubled() ? Optional.of(Duration.ofMillis(now - millis(began))) : Optional.empty(),
-                rounds.readings(), history, waits, keeper.conditions(now), rounds.newest(), requests, next,
-                lasting ? Optional.of(Duration.ofMillis(due - now)) : Optional.empty(),
-                telling.channels().contains(Telling.SLACK), telling.pending());
+                incident.filter(one -> lasting() || past.troubled()), rounds.readings(), history, waits,
+                keeper.conditions(now), rounds.newest(), requests, next, message.filter(one -> lasting()),
+                telling.posts(), telling.pending());
     }
 
     private JsonNode json() {
@@ -489,8 +476,8 @@ public final class Watching implements AutoCloseable {
                 .put("result", reading.result().name().toLowerCase(Locale.ROOT)).put("fresh", reading.fresh())
                 .put("millis", reading.millis()).put("summary", reading.words()));
         ArrayNode conditions = json.putArray("conditions");
-        keeper.conditions(lastLook).forEach(condition -> conditions.addObject().put("name", condition.name())
-                .put("met", condition.met()).put("words", condition.words()));
+        keeper.conditions(lastLook).forEach(one -> conditions.addObject().put("name", one.name())
+                .put("met", one.met()).put("words", one.words()));
         return json.put("requestsSpent", requests).put("nextRoundMillis", Math.max(0, pace.next() - ticker.millis()))
                 .put("incident", memory.incident().map(Incident::toString).orElse(null));
     }
