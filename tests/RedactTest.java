@@ -69,12 +69,14 @@ class RedactTest {
         List<Shapes.Planted> planted = Shapes.all(seed + System.nanoTime() / 86_400_000_000_000L);
         List<String> leaks = planted.stream().filter(each -> each.leaks(STRICT.text("klaviyo " + each.text() + " end")))
                 .map(each -> each.group() + ": " + each.text() + " becomes " + STRICT.text(each.text())).toList();
-        assertTrue(leaks.stream().allMatch(leak -> leak.startsWith("hard")), leaks.size() + " of " + planted.size() + "\n" + String.join("\n", leaks));
+        assertTrue(leaks.stream().allMatch(leak -> leak.startsWith("hard")), leaks.size() + " of " + planted.size()
+                + "\n" + String.join("\n", leaks));
     }
 
     @Test
     void everydayLookAlikesStay() {
-        List<String> damaged = Shapes.lookAlikes().stream().filter(text -> !STRICT.text("klaviyo " + text + " end").equals("klaviyo " + text + " end"))
+        List<String> damaged = Shapes.lookAlikes().stream().filter(text -> !STRICT.text("klaviyo " + text + " end")
+                .equals("klaviyo " + text + " end"))
                 .map(text -> text + " becomes " + STRICT.text(text)).toList();
         assertTrue(damaged.isEmpty(), damaged.size() + "\n" + String.join("\n", damaged));
     }
@@ -128,7 +130,8 @@ class RedactTest {
                 "{\"latitude\": 42.36, \"phone_number\": 15550109999, \"first_name\": null, \"external_id\": 7,"
                         + " \"nested\": \"{\\\"zip\\\": 12345}\"}");
         assertEquals(5, runbook.Text.Json.read(cleaned).size(), cleaned);
-        assertEquals(1, runbook.Text.Json.read(runbook.Text.Json.read(cleaned).path("nested").asText()).size(), cleaned);
+        assertEquals(1, runbook.Text.Json.read(runbook.Text.Json.read(cleaned).path("nested").asText()).size(),
+                cleaned);
     }
 
     @Test
@@ -157,7 +160,8 @@ class RedactTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"x[9K-!pQ]mZ77tr", "un[closed-7", "a.b*c+d?e(f", "\\Qx\\Ey$1{2}", "tab\tand \"quote\"", "p\u00e4ss w\u00f6rt"})
+    @ValueSource(strings = {"x[9K-!pQ]mZ77tr", "un[closed-7", "a.b*c+d?e(f", "\\Qx\\Ey$1{2}", "tab\tand \"quote\"",
+            "p\u00e4ss w\u00f6rt"})
     void aKnownValueIsLiteralWhateverItsCharacters(String value) {
         Policy policy = Policy.strict().knowing("secret", value);
         String line = "klaviyo log <" + value + "> and more";
@@ -201,10 +205,12 @@ class RedactTest {
     @Test
     void aTeamAddsItsOwnRulesAndAWrongOneIsNamed(@TempDir Path folder) throws IOException {
         Path file = Files.writeString(folder.resolve("redaction.json"), """
-                {"order-no": {"kind": "personal", "starts": ["ord-"], "form": "ORD-\\\\d{6,}", "takes": ["see «ORD-123456»"], "spares": ["ORD-x"]}}
+                {"order-no": {"kind": "personal", "starts": ["ord-"], "form": "ORD-\\\\d{6,}",
+                        "takes": ["see «ORD-123456»"], "spares": ["ORD-x"]}}
                 """);
         Redactor redactor = new Redactor(Policy.strict().by(Rules.of(Templates.over(folder))));
-        assertTrue(redactor.text("ORD-98765432 of jo@shop.example").matches("order-no-[0-9a-f]{6} of email-[0-9a-f]{6}"));
+        assertTrue(redactor.text("ORD-98765432 of jo@shop.example")
+                .matches("order-no-[0-9a-f]{6} of email-[0-9a-f]{6}"));
         Files.writeString(file, Files.readString(file).replace("see «", "«see "));
         String wrong = assertThrows(Problem.class, () -> Rules.of(Templates.over(folder))).getMessage();
         assertTrue(wrong.contains("redaction.json, order-no: does not take"), wrong);

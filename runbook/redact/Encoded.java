@@ -5,74 +5,87 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Text as it reads once a layer of encoding is taken off: escapes of URLs, JSON, HTML, shells and terminals, and what base64
- * and hexadecimal hold. Only lines that have any are in it, and every byte knows where it stood, so that a find in the layer
- * is cut out of the text itself. Layers are peeled one by one, so that encodings may be mixed and nested.
+ * Text as it reads once a layer of encoding is taken off: escapes of URLs, JSON, HTML, shells and terminals, and what
+ * base64 and hexadecimal hold. Only lines that have any are in it, and every byte knows where it stood, so that a find
+ * in the layer is cut out of the text itself. Layers are peeled one by one, so that encodings may be mixed and nested.
  */
 final class Encoded {
     /** More than anybody has met: each costs a pass over the lines that still have escapes. */
     static final int DEEPEST = 5;
-    private static final int SHORTEST_RUN = 20;
-    // 12 printable bytes in a row do not come about by chance: (95/256)^12 is 1 in 140,000 for each alignment and place.
-    private static final int GROUPS = 4;
-    private static final int KEY_TAIL = 34;
-    private static final int LONGEST_KEY = 16_384;
     /** What a private key's body is overwritten with. */
     static final byte BLANK = '*';
-    private static final byte[] MARK = "PRIVATE KEY".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] BEGIN = "-----BEGIN ".getBytes(StandardCharsets.US_ASCII);
-    private static final byte[] END = "-----END ".getBytes(StandardCharsets.US_ASCII);
-    private static final byte ESCAPE = 0x1b;
-    private static final byte[] BASE64 = new byte[256];
-    private static final boolean[] ESCAPES = new boolean[256];
-    private static final Map<String, String> ENTITIES = Map.of("amp", "&", "lt", "<", "gt", ">", "quot", "\"", "apos", "'", "nbsp", " ",
+    private static final int SHORTEST_RUN = 20;
+    // 12 printable bytes in a row do not come about by chance: (95/256)^12 is 1 in 140,000 for each alignment and
+    // place.
+    private static final int SURELY_TEXT = 12;
+    private static final int LONGEST_KEY = 16_384;
+    // Terminals' sequences, also as pagers and system loggers show them; soft hyphen, no-break space, zero-width
+    // characters.
+    private static final Pattern ESCAPE = Pattern.compile("%(?:u([0-9a-fA-F]{4})|([0-9a-fA-F]{2}))|\\\\(?:u([0-"
+            + "9a-fA-F]{4})|x([0-9a-fA-F]{2})"
+            + "|([0-3][0-7]{2})|([nrtbfe]|[!-/:-@\\[-`{-~]))|&(?:#(\\d{1,5})|#[xX]([0-9a-fA-F]{1,4})|(\\w{2,8}));"
+            + "|(?:\\x1b|\\^\\[|#033)\\[[ -?]{0,24}[@-~]|\\x1b|\\xc2(\\xa0)|\\xc2\\xad|\\xe2\\x80[\\x8b-\\x8f]");
+    private static final String LETTERS = "nrtbfe";
+    private static final String MEANT = "\n\n\t  \u001b";
+    private static final Map<String, String> ENTITIES = Map.of("amp", "&", "lt", "<", "gt", ">", "quot", "\"", "apos",
+            "'", "nbsp", " ",
             "commat", "@", "equals", "=", "lowbar", "_", "plus", "+");
-    private static final Pattern LOGIN = Pattern.compile("[\\w.@+-]{2,64}:(?![/:])(?=[^\\s]*[A-Za-z])[\\x21-\\x7e]{3,128}\\x00*");
+    private static final Pattern LOGIN = Pattern.compile("[\\w.@+-]{2,64}:(?![/:])(?=[^\\s]*[A-Za-z])[\\x21-"
+            + "\\x7e]{3,128}\\x00*");
+    private static final Pattern PEM_LINE = Pattern.compile("(?=.*[a-z])(?=.*[A-Z])(?=.*\\d)[A-Za-z0-9+/]+");
+    private static final Pattern HEX = Pattern.compile("[0-9a-fA-F]{20,}");
+    private static final Pattern KEY_BEGIN = Pattern.compile("-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?("
+            + "?:-{5})?");
+    private static final Pattern KEY_END = Pattern.compile("-----END [A-Z0-9 ]{0,24}PRIVATE KEY");
+    private static final boolean[] IN_RUN = new boolean[256];
+    private static final boolean[] ESCAPES = new boolean[256];
 
     static {
-        Arrays.fill(BASE64, (byte) -1);
-        String digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        for (int i = 0; i < 64; i++) {
-            BASE64[digits.charAt(i)] = (byte) i;
+        for (char c : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_".toCharArray()) {
+            IN_RUN[c] = true;
         }
-        BASE64['-'] = 62;
-        BASE64['_'] = 63;
-        for (byte b : new byte[] {'%', '\\', '&', ESCAPE, '^', '#', (byte) 0xc2, (byte) 0xe2}) {
-            ESCAPES[b & 0xff] = true;
+        for (char c : "%\\&\u001b^#\u00c2\u00e2".toCharArray()) {
+            ESCAPES[c] = true;
         }
     }
 
-    /** What is found on the way: something that is taken out whole, by the id of what it is. */
+    /** What is taken out whole, by the id of what it is. */
     interface Runs {
         void found(int start, int end, String id);
     }
 
     byte[] data;
     int length;
+    /** The same, a character for each byte. */
+    final String text;
     /** From here on stands what was decoded from base64 and hexadecimal: a find there takes out the whole run. */
     int runsFrom;
     private int[] starts;
     private int[] ends;
 
-    private Encoded() { }
-
     /** The text itself, which nothing was taken off yet. */
-    static Encoded plain(byte[] data, int length) {
-        Encoded plain = new Encoded();
-        plain.data = data;
-        plain.length = length;
-        plain.runsFrom = length;
-        return plain;
+    Encoded(byte[] data, int length) {
+        this.data = data;
+        this.length = length;
+        text = new String(data, 0, length, StandardCharsets.ISO_8859_1);
+        runsFrom = length;
+    }
+
+    private Encoded(Encoded built) {
+        this(built.data, built.length);
+        starts = built.starts;
+        ends = built.ends;
+        runsFrom = built.runsFrom;
     }
 
     static boolean inRun(byte b) {
-        return BASE64[b & 0xff] >= 0 || b == '=';
+        return IN_RUN[b & 0xff] || b == '=';
     }
 
     /** Where in the text itself the byte at {@code at} begins. */
@@ -86,58 +99,16 @@ final class Encoded {
     }
 
     /** The next layer, or null when there is nothing to take off. */
-    Encoded peel(Runs runs) {
-        Encoded next = new Encoded();
-        next.data = new byte[256];
+    Encoded peel(Runs found) {
+        Encoded next = new Encoded(new byte[256], 0);
         next.starts = new int[256];
         next.ends = new int[256];
-        lines(next, 0, runsFrom);
+        Matcher escape = ESCAPE.matcher(text).useTransparentBounds(true);
+        lines(next, escape, 0, runsFrom);
         next.runsFrom = next.length;
-        lines(next, runsFrom, length);
-        runs(next, runs);
-        return next.length == 0 ? null : next;
-    }
-
-    // ---- escapes
-
-    private void lines(Encoded next, int from, int to) {
-        int done = from;
-        for (int at = from; at < to; at++) {
-            if (ESCAPES[data[at] & 0xff] && unit(at, to) > 0) {
-                int start = at;
-                while (start > done && data[start - 1] != '\n') {
-                    start--;
-                }
-                if (start > done && next.length > 0) {
-                    next.add('\n', start(start), start(start));
-                }
-                done = line(next, start, to);
-                at = done - 1;
-            }
-        }
-    }
-
-    private int line(Encoded next, int from, int to) {
-        int at = from;
-        while (at < to) {
-            int unit = ESCAPES[data[at] & 0xff] ? unit(at, to) : 0;
-            if (unit > 0) {
-                decode(next, at, unit);
-                at += unit;
-            } else {
-                next.add(blank(at, from, to) ? ' ' : data[at], start(at), end(at + 1));
-                if (data[at++] == '\n') {
-                    break;
-                }
-            }
-        }
-        return at;
-    }
-
-    // In URLs a plus beside an escape is a blank, where it does not begin a phone number.
-    private boolean blank(int at, int from, int to) {
-        return data[at] == '+' && at + 1 < to && (data[at + 1] < '0' || data[at + 1] > '9')
-                && (at - 3 >= from && data[at - 3] == '%' || data[at + 1] == '%' || at > from && data[at - 1] == '+' || data[at + 1] == '+');
+        lines(next, escape, runsFrom, length);
+        runs(next, found);
+        return next.length == 0 ? null : new Encoded(next);
     }
 
     private void add(int b, int start, int end) {
@@ -151,132 +122,69 @@ final class Encoded {
         ends[length++] = end;
     }
 
-    /** How many bytes the escape at {@code at} has; 0 when there is none. */
-    private int unit(int at, int to) {
-        return switch (data[at]) {
-            case '%' -> hex(at + 1, 2, to) ? 3 : at + 1 < to && data[at + 1] == 'u' && hex(at + 2, 4, to) ? 6 : 0;
-            case '\\' -> backslash(at, to);
-            case '&' -> entity(at, to);
-            case ESCAPE -> at + 1 < to && data[at + 1] == '[' ? control(at + 2, to) - at : 1;
-            // How pagers and system loggers show an escape.
-            case '^' -> at + 2 < to && data[at + 1] == '[' && data[at + 2] == '[' ? control(at + 3, to) - at : 0;
-            case '#' -> at + 4 < to && data[at + 1] == '0' && data[at + 2] == '3' && data[at + 3] == '3' && data[at + 4] == '['
-                    ? control(at + 5, to) - at : 0;
-            // Soft hyphen, no-break space; zero-width characters.
-            case (byte) 0xc2 -> at + 1 < to && (data[at + 1] == (byte) 0xad || data[at + 1] == (byte) 0xa0) ? 2 : 0;
-            case (byte) 0xe2 -> at + 2 < to && data[at + 1] == (byte) 0x80 && (data[at + 2] & 0xff) >= 0x8b && (data[at + 2] & 0xff) <= 0x8f
-                    ? 3 : 0;
-            default -> 0;
-        };
-    }
+    // ---- escapes
 
-    private int control(int at, int to) {
-        int end = at;
-        while (end < to && end < at + 24 && data[end] >= ' ' && data[end] < '@') {
-            end++;
-        }
-        return Math.min(to, end + 1);
-    }
-
-    private int backslash(int at, int to) {
-        if (at + 1 >= to) {
-            return 0;
-        }
-        byte next = data[at + 1];
-        if (next == 'u') {
-            return hex(at + 2, 4, to) ? 6 : 0;
-        }
-        if (next == 'x') {
-            return hex(at + 2, 2, to) ? 4 : 0;
-        }
-        if (next >= '0' && next <= '3' && at + 3 < to && octal(data[at + 2]) && octal(data[at + 3])) {
-            return 4;
-        }
-        return next > ' ' && next < 127 && !Character.isLetterOrDigit(next) || "nrtbfe".indexOf(next) >= 0 ? 2 : 0;
-    }
-
-    private static boolean octal(byte b) {
-        return b >= '0' && b <= '7';
-    }
-
-    private int entity(int at, int to) {
-        for (int end = at + 2; end < Math.min(to, at + 12); end++) {
-            if (data[end] == ';') {
-                return number(at, end) >= 0 || ENTITIES.containsKey(text(at + 1, end)) ? end + 1 - at : 0;
-            }
-            if (data[end] <= ' ') {
-                return 0;
+    private void lines(Encoded next, Matcher escape, int from, int to) {
+        int done = from;
+        for (int at = from; at < to; at++) {
+            if (isEscape(escape, at, to)) {
+                int start = Math.max(done, text.lastIndexOf('\n', at) + 1);
+                if (start > done && next.length > 0) {
+                    next.add('\n', start(start), start(start));
+                }
+                done = line(next, escape, start, to);
+                at = done - 1;
             }
         }
-        return 0;
     }
 
-    private int number(int at, int end) {
-        if (data[at + 1] != '#') {
-            return -1;
-        }
-        boolean hex = data[at + 2] == 'x' || data[at + 2] == 'X';
-        int number = 0;
-        for (int i = at + (hex ? 3 : 2); i < end; i++) {
-            int digit = Character.digit(data[i], hex ? 16 : 10);
-            number = digit < 0 || number > 0xffff ? -1 : number * (hex ? 16 : 10) + digit;
-            if (number < 0) {
-                return -1;
-            }
-        }
-        return number;
+    private boolean isEscape(Matcher escape, int at, int to) {
+        return ESCAPES[data[at] & 0xff] && escape.region(at, to).lookingAt()
+                && (escape.group(9) == null || ENTITIES.containsKey(escape.group(9)));
     }
 
-    private boolean hex(int at, int digits, int to) {
-        for (int i = at; i < at + digits; i++) {
-            if (i >= to || Character.digit(data[i], 16) < 0) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private String text(int from, int to) {
-        return new String(data, from, to - from, StandardCharsets.ISO_8859_1);
-    }
-
-    private void decode(Encoded next, int at, int unit) {
-        int start = start(at);
-        int end = end(at + unit);
-        switch (data[at]) {
-            case '%' -> next.character(Integer.parseInt(text(at + unit - (unit == 3 ? 2 : 4), at + unit), 16), unit == 3, start, end);
-            case '\\' -> {
-                switch (unit) {
-                    case 6 -> next.character(Integer.parseInt(text(at + 2, at + 6), 16), false, start, end);
-                    case 4 -> next.add(data[at + 1] == 'x' ? Integer.parseInt(text(at + 2, at + 4), 16)
-                            : Integer.parseInt(text(at + 1, at + 4), 8), start, end);
-                    default -> {
-                        int letter = "nrtbfe".indexOf(data[at + 1]);
-                        next.add(letter < 0 ? data[at + 1] : "\n\n\t  \u001b".charAt(letter), start, end);
-                    }
+    private int line(Encoded next, Matcher escape, int from, int to) {
+        int at = from;
+        while (at < to) {
+            if (isEscape(escape, at, to)) {
+                decode(next, escape);
+                at = escape.end();
+            } else {
+                next.add(blank(at, from, to) ? ' ' : data[at], start(at), end(at + 1));
+                if (data[at++] == '\n') {
+                    break;
                 }
             }
-            case '&' -> {
-                int number = number(at, at + unit - 1);
-                next.character(number >= 0 ? number : ENTITIES.get(text(at + 1, at + unit - 1)).charAt(0), false, start, end);
-            }
-            case (byte) 0xc2 -> {
-                if (data[at + 1] == (byte) 0xa0) {
-                    next.add(' ', start, end);
-                }
-            }
-            default -> {
-                // What only colours, moves or hides is left out.
-            }
         }
+        return at;
     }
 
-    private void character(int character, boolean octet, int start, int end) {
-        if (character < 0x80 || octet) {
-            add(character, start, end);
-        } else {
-            for (byte b : String.valueOf((char) character).getBytes(StandardCharsets.UTF_8)) {
-                add(b, start, end);
+    // In URLs a plus beside an escape is a blank, where it does not begin a phone number.
+    private boolean blank(int at, int from, int to) {
+        return data[at] == '+' && at + 1 < to && !Character.isDigit(data[at + 1]) && (at - 3 >= from
+                && data[at - 3] == '%'
+                || data[at + 1] == '%' || data[at + 1] == '+' || at > from && data[at - 1] == '+');
+    }
+
+    private void decode(Encoded next, Matcher escape) {
+        int start = start(escape.start());
+        int end = end(escape.end());
+        for (int group = 1; group <= escape.groupCount(); group++) {
+            String code = escape.group(group);
+            if (code != null) {
+                String character = switch (group) {
+                    case 5 -> String.valueOf((char) Integer.parseInt(code, 8));
+                    case 6 -> LETTERS.contains(code) ? MEANT.substring(LETTERS.indexOf(code), LETTERS.indexOf(code)
+                            + 1) : code;
+                    case 7 -> String.valueOf((char) Integer.parseInt(code));
+                    case 9 -> ENTITIES.get(code);
+                    case 10 -> " ";
+                    default -> String.valueOf((char) Integer.parseInt(code, 16));
+                };
+                boolean octet = group == 2 || group == 4 || group == 5;
+                for (byte b : character.getBytes(octet ? StandardCharsets.ISO_8859_1 : StandardCharsets.UTF_8)) {
+                    next.add(b, start, end);
+                }
             }
         }
     }
@@ -285,51 +193,62 @@ final class Encoded {
 
     private void runs(Encoded next, Runs found) {
         for (int at = SHORTEST_RUN - 1; at < length; at += SHORTEST_RUN) {
-            if (BASE64[data[at] & 0xff] < 0) {
-                continue;
+            if (IN_RUN[data[at] & 0xff]) {
+                int start = at;
+                while (start > 0 && IN_RUN[data[start - 1] & 0xff]) {
+                    start--;
+                }
+                while (at < length && IN_RUN[data[at] & 0xff]) {
+                    at++;
+                }
+                if (at - start >= SHORTEST_RUN) {
+                    run(next, start, at, found);
+                }
             }
-            int start = at;
-            while (start > 0 && BASE64[data[start - 1] & 0xff] >= 0) {
-                start--;
-            }
-            int end = at + 1;
-            while (end < length && BASE64[data[end] & 0xff] >= 0) {
-                end++;
-            }
-            if (end - start >= SHORTEST_RUN) {
-                run(next, start, end, found);
-            }
-            at = end;
         }
     }
 
     private void run(Encoded next, int start, int end, Runs found) {
-        if (pemLine(start, end)) {
+        String run = text.substring(start, end);
+        // A line of a private key's body that came without its beginning: 64 or 76 characters, alone to the line's end.
+        boolean alone = (start == 0 || data[start - 1] <= ' ') && (end == length || data[end] == '\n'
+                || data[end] == '\r');
+        if (alone && (run.length() == 64 || run.length() == 76) && PEM_LINE.matcher(run).matches()) {
             found.found(start, end, "private-key");
-        } else if (end - start == KEY_TAIL && hex(start, KEY_TAIL, length)) {
+        } else if (run.length() == 34 && HEX.matcher(run).matches()) {
+            // The part of a Klaviyo key after the site id.
             found.found(start, end, "klaviyo-key");
         }
+        byte[] standard = run.replace('-', '+').replace('_', '/').getBytes(StandardCharsets.ISO_8859_1);
         for (int shift = 0; shift < 4; shift++) {
-            if (readable(start + shift, end)) {
-                blob(next, base64(start + shift, end), start, end, found);
-            }
+            int usable = standard.length - shift - ((standard.length - shift) % 4 == 1 ? 1 : 0);
+            blob(next, Base64.getDecoder().decode(Arrays.copyOfRange(standard, shift, shift + usable)), start, end,
+                    found);
         }
         // Other characters may adjoin it: every stretch of the run that is hexadecimal is tried, from both alignments.
-        int from = start;
-        for (int i = start; i <= end; i++) {
-            if (i == end || Character.digit(data[i], 16) < 0) {
-                for (int shift = 0; shift < 2 && i - from >= SHORTEST_RUN; shift++) {
-                    byte[] decoded = hexadecimal(from + shift, i);
-                    if (mostlyReadable(decoded)) {
-                        blob(next, decoded, start, end, found);
-                    }
-                }
-                from = i + 1;
+        Matcher hex = HEX.matcher(run);
+        while (hex.find()) {
+            for (int shift = 0; shift < 2; shift++) {
+                int last = hex.end() - (hex.end() - hex.start() - shift) % 2;
+                blob(next, HexFormat.of().parseHex(run, hex.start() + shift, last), start, end, found);
             }
         }
     }
 
+    // What reads as text is looked at in the next layer; other bytes become zeroes.
     private void blob(Encoded next, byte[] decoded, int start, int end, Runs found) {
+        int longest = 0;
+        int printable = 0;
+        for (int i = 0; i < decoded.length; i++) {
+            boolean shown = decoded[i] >= ' ' && decoded[i] < 127 || decoded[i] == '\n' || decoded[i] == '\r'
+                    || decoded[i] == '\t';
+            decoded[i] = shown ? decoded[i] : 0;
+            printable = shown ? printable + 1 : 0;
+            longest = Math.max(longest, printable);
+        }
+        if (longest < Math.min(SURELY_TEXT, decoded.length)) {
+            return;
+        }
         if (decoded.length < 200 && LOGIN.matcher(new String(decoded, StandardCharsets.ISO_8859_1)).matches()) {
             found.found(start, end, "encoded");
         }
@@ -340,169 +259,68 @@ final class Encoded {
         next.add('\n', end(end), end(end));
     }
 
-    // A line of a private key's body that came without its beginning: 64 or 76 characters, alone to the line's end.
-    private boolean pemLine(int start, int end) {
-        if (end - start != 64 && end - start != 76 || end < length && data[end] != '\n' && data[end] != '\r'
-                || start > 0 && data[start - 1] > ' ') {
-            return false;
-        }
-        int kinds = 0;
-        for (int i = start; i < end; i++) {
-            byte b = data[i];
-            kinds |= b >= 'a' && b <= 'z' ? 1 : b >= 'A' && b <= 'Z' ? 2 : b >= '0' && b <= '9' ? 4 : b == '-' || b == '_' ? 8 : 0;
-        }
-        return kinds == 7;
-    }
-
-    /** Whether four neighbouring groups of four decode to printable bytes: it is enough to begin at every fourth. */
-    private boolean readable(int start, int end) {
-        for (int group = start + 4 * (GROUPS - 1); group + 4 <= end; group += 4 * GROUPS) {
-            int before = group;
-            while (before >= start && printableGroup(before)) {
-                before -= 4;
-            }
-            int after = group + 4;
-            while (before < group && after + 4 <= end && printableGroup(after)) {
-                after += 4;
-            }
-            if (after - before - 4 >= 4 * GROUPS) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    private boolean printableGroup(int at) {
-        int bits = BASE64[data[at]] << 18 | BASE64[data[at + 1]] << 12 | BASE64[data[at + 2]] << 6 | BASE64[data[at + 3]];
-        return printable(bits >> 16) && printable(bits >> 8 & 0xff) && printable(bits & 0xff);
-    }
-
-    private static boolean printable(int b) {
-        return b >= ' ' && b < 127 || b == '\n' || b == '\r' || b == '\t';
-    }
-
-    private byte[] base64(int start, int end) {
-        byte[] decoded = new byte[(end - start) * 3 / 4];
-        int bits = 0;
-        int have = 0;
-        int size = 0;
-        for (int i = start; i < end; i++) {
-            bits = bits << 6 | BASE64[data[i]];
-            have += 6;
-            if (have >= 8) {
-                have -= 8;
-                decoded[size++] = shown(bits >> have & 0xff);
-            }
-        }
-        return decoded;
-    }
-
-    private byte[] hexadecimal(int start, int end) {
-        byte[] decoded = new byte[(end - start) / 2];
-        for (int i = 0; i < decoded.length; i++) {
-            decoded[i] = shown(Character.digit(data[start + 2 * i], 16) << 4 | Character.digit(data[start + 2 * i + 1], 16));
-        }
-        return decoded;
-    }
-
-    private static boolean mostlyReadable(byte[] decoded) {
-        int readable = 0;
-        for (byte b : decoded) {
-            readable += b != 0 ? 1 : 0;
-        }
-        return readable * 4 >= decoded.length * 3;
-    }
-
-    private static byte shown(int b) {
-        return (byte) (printable(b) ? b : 0);
-    }
-
     // ---- private keys, which go over many lines
 
     /**
-     * Finds the bodies of PEM private keys that were not blanked before. A key without its end, or without its beginning, loses
-     * the lines that look like its body.
+     * Finds the bodies of PEM private keys that were not blanked before. A key without its end, or without its
+     * beginning, loses the lines that look like its body.
      */
-    static void privateKeys(byte[] data, int length, Runs found) {
-        for (int mark = find(data, 0, length); mark >= 0; mark = find(data, mark + 1, length)) {
-            int afterMark = mark + MARK.length;
-            int endLine = before(data, mark, END);
-            if (before(data, mark, BEGIN) >= 0) {
-                int next = find(data, afterMark, Math.min(length, afterMark + LONGEST_KEY));
-                int end = next < 0 ? -1 : before(data, next, END);
-                body(data, afterDashes(data, afterMark, length), end < 0 ? bodyEnd(data, afterMark, length) : end, found);
-            } else if (endLine >= 0) {
-                body(data, bodyStart(data, endLine), endLine, found);
+    static void privateKeys(String text, Runs found) {
+        if (!text.contains("PRIVATE KEY")) {
+            return;
+        }
+        Matcher end = KEY_END.matcher(text);
+        Matcher begin = KEY_BEGIN.matcher(text);
+        int done = 0;
+        int next = -1;
+        while (begin.find(done)) {
+            done = begin.end();
+            next = next >= done ? next : end.find(done) ? end.start() : text.length();
+            int body = next < Math.min(text.length(), done + LONGEST_KEY) ? next : bodyEnd(text, done);
+            body(text, done, body, found);
+            done = Math.max(done, body);
+        }
+        for (int from = 0; end.find(from); from = end.end()) {
+            int line = end.start();
+            int start = line;
+            for (int at = line; at > 0 && (inBody(text, at - 1) || text.charAt(at - 1) == '\\'); at--) {
+                start = text.charAt(at - 1) == '\n' || at == 1 || text.charAt(at - 2) == '"' ? at - (at == 1 ? 1 : 0)
+                        : start;
             }
+            body(text, start, line, found);
         }
     }
 
-    private static int find(byte[] data, int from, int to) {
-        for (int at = from + MARK.length - 1; at < to; at++) {
-            // The rarest letter of the mark is its last; most text has few.
-            if (data[at] == 'Y' && Arrays.equals(data, at - MARK.length + 1, at + 1, MARK, 0, MARK.length)) {
-                return at - MARK.length + 1;
-            }
+    // Without an end: the lines that hold nothing but base64.
+    private static int bodyEnd(String text, int from) {
+        int at = from;
+        int lastLine = from;
+        while (at < text.length() && (inBody(text, at) || text.startsWith("\\n", at))) {
+            at++;
+            lastLine = text.charAt(at - 1) == '\n' ? at : lastLine;
         }
-        return -1;
+        return at == text.length() || text.charAt(at) == '"' ? at : lastLine;
     }
 
-    private static void body(byte[] data, int from, int to, Runs found) {
+    private static boolean inBody(String text, int at) {
+        char c = text.charAt(at);
+        return inRun((byte) c) || c == '\n' || c == '\r';
+    }
+
+    private static void body(String text, int from, int to, Runs found) {
         for (int i = from; i < to; i++) {
-            if (data[i] != '\n' && data[i] != '\r' && data[i] != BLANK && data[i] != '"') {
+            if ("\n\r*\"".indexOf(text.charAt(i)) < 0) {
                 found.found(from, to, "private-key");
                 return;
             }
         }
     }
 
-    /** Where {@code words} begins when it stands before {@code at}, with at most a key's type in between; else -1. */
-    private static int before(byte[] data, int at, byte[] words) {
-        for (int start = at - words.length; start >= Math.max(0, at - words.length - 24); start--) {
-            if (Arrays.equals(data, start, start + words.length, words, 0, words.length)) {
-                return start;
-            }
-        }
-        return -1;
-    }
-
-    private static int afterDashes(byte[] data, int at, int length) {
-        int i = at;
-        while (i < length && data[i] != '\n' && data[i] != '\\' && data[i] != '%' && i < at + 16) {
-            i++;
-        }
-        return i;
-    }
-
-    // Without an end: the lines that hold nothing but base64.
-    private static int bodyEnd(byte[] data, int from, int length) {
-        int i = afterDashes(data, from, length);
-        int lastLine = i;
-        while (i < length && (inBody(data[i]) || data[i] == '\\' && i + 1 < length && data[i + 1] == 'n')) {
-            i++;
-            lastLine = data[i - 1] == '\n' ? i : lastLine;
-        }
-        return i == length || data[i] == '"' ? i : lastLine;
-    }
-
-    private static int bodyStart(byte[] data, int end) {
-        int i = end;
-        int firstLine = end;
-        while (i > 0 && (inBody(data[i - 1]) || data[i - 1] == '\\')) {
-            i--;
-            firstLine = data[i] == '\n' ? i + 1 : firstLine;
-        }
-        return i == 0 || data[i - 1] == '"' ? i : firstLine;
-    }
-
-    private static boolean inBody(byte b) {
-        return inRun(b) || b == '\n' || b == '\r';
-    }
-
     /**
-     * Secrets whose values are known, searched for literally, whatever their characters, in either case and with a plus for a blank: as they are, in
-     * base64 at its three alignments, and in hexadecimal; other encodings are peeled off before. Tens of thousands of
-     * them cost no more than one, since a value is looked up by its first four bytes and then by a hash of all of it.
+     * Secrets whose values are known, searched for literally, whatever their characters, in either case and with a plus
+     * for a blank: as they are, in base64 at its three alignments, and in hexadecimal; other encodings are peeled off
+     * before. Tens of thousands cost no more than one, since a value is looked up by its first four bytes, then by a
+     * hash of all of it.
      */
     static final class Known {
         /** Shorter ones would be found in everything. */
@@ -511,18 +329,19 @@ final class Encoded {
         private static final int SHORTEST_SHIFTED = 9;
 
         private final long[] first = new long[1 << 14];
-        private final Map<Integer, int[]> lengths = new HashMap<>();
+        /** By the first four bytes: how long the values are that begin so, longest first. */
+        private final Map<Integer, TreeSet<Integer>> lengths = new HashMap<>();
         private final Map<Long, String> ids = new HashMap<>();
 
         Known(Map<String, String> idByValue) {
             idByValue.forEach((value, id) -> {
                 byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
                 put(bytes, id);
-                put(HexFormat.of().formatHex(bytes), id);
+                put(HexFormat.of().formatHex(bytes).getBytes(StandardCharsets.US_ASCII), id);
                 for (int before = 0; before < (bytes.length < SHORTEST_SHIFTED ? 1 : 3); before++) {
                     String shifted = shifted(bytes, before);
-                    put(shifted, id);
-                    put(shifted.replace('+', '-').replace('/', '_'), id);
+                    put(shifted.getBytes(StandardCharsets.US_ASCII), id);
+                    put(shifted.replace('+', '-').replace('/', '_').getBytes(StandardCharsets.US_ASCII), id);
                 }
             });
         }
@@ -535,48 +354,29 @@ final class Encoded {
             return encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - (padded.length % 3 == 0 ? 0 : 1));
         }
 
-        private void put(String text, String id) {
-            put(text.getBytes(StandardCharsets.ISO_8859_1), id);
-        }
-
         private void put(byte[] bytes, String id) {
-            if (bytes.length < SHORTEST) {
-                return;
+            if (bytes.length >= SHORTEST) {
+                int prefix = prefix(bytes, 0);
+                first[slot(prefix) >>> 6] |= 1L << slot(prefix);
+                lengths.computeIfAbsent(prefix, any -> new TreeSet<>(java.util.Comparator.reverseOrder()))
+                        .add(bytes.length);
+                ids.putIfAbsent(hash(bytes, 0, bytes.length), id);
             }
-            int prefix = prefix(bytes, 0);
-            first[slot(prefix) >>> 6] |= 1L << slot(prefix);
-            TreeSet<Integer> all = new TreeSet<>(java.util.Comparator.reverseOrder());
-            all.addAll(Arrays.stream(lengths.getOrDefault(prefix, new int[0])).boxed().toList());
-            if (all.add(bytes.length)) {
-                lengths.put(prefix, all.stream().mapToInt(Integer::intValue).toArray());
-            }
-            ids.putIfAbsent(hash(bytes, 0, bytes.length), id);
-        }
-
-        boolean none() {
-            return ids.isEmpty();
-        }
-
-        List<String> ids() {
-            return ids.values().stream().distinct().sorted().toList();
         }
 
         void find(byte[] data, int length, Runs found) {
-            for (int at = 0; at + SHORTEST <= length; at++) {
+            for (int at = 0; at + SHORTEST <= length && !ids.isEmpty(); at++) {
                 int prefix = prefix(data, at);
-                int slot = slot(prefix);
-                if ((first[slot >>> 6] >>> slot & 1) == 0) {
-                    continue;
-                }
-                int end = at;
-                for (int size : lengths.getOrDefault(prefix, new int[0])) {
-                    String id = size > end - at && at + size <= length ? ids.get(hash(data, at, size)) : null;
-                    if (id != null) {
-                        found.found(at, at + size, id);
-                        end = at + size;
+                if ((first[slot(prefix) >>> 6] >>> slot(prefix) & 1) != 0 && lengths.containsKey(prefix)) {
+                    for (int size : lengths.get(prefix)) {
+                        String id = at + size <= length ? ids.get(hash(data, at, size)) : null;
+                        if (id != null) {
+                            found.found(at, at + size, id);
+                            at += size - 1;
+                            break;
+                        }
                     }
                 }
-                at = Math.max(at, end - 1);
             }
         }
 

@@ -4,19 +4,16 @@ import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.io.Reader;
+import java.io.SequenceInputStream;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
-import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.CharBuffer;
 import java.nio.charset.Charset;
-import java.nio.charset.CharsetEncoder;
-import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.List;
+import java.util.Enumeration;
 import java.util.Locale;
+import java.util.Map;
 import java.util.zip.GZIPInputStream;
 
 /** Cuts a stream into {@link Piece}s of about half a megabyte, at line ends where there are any. */
@@ -47,13 +44,15 @@ public final class Pieces {
             return null;
         }
         int to = ended ? length : cut();
-        byte[] data = ended ? Arrays.copyOf(buffer, length) : buffer;
-        Piece piece = new Piece(data, ended ? length : Math.min(length, to + MARGIN), from, to);
-        if (ended) {
-            from = length;
-        } else {
-            moveOn(to);
-        }
+        Piece piece = ended ? new Piece(Arrays.copyOf(buffer, length), length, from, to)
+                : new Piece(buffer, Math.min(length, to + MARGIN), from, to);
+        // The piece keeps its buffer: workers change it, so what both need is copied.
+        int keep = Math.max(0, to - MARGIN);
+        byte[] next = new byte[ended ? length - keep : buffer.length];
+        System.arraycopy(buffer, keep, next, 0, length - keep);
+        buffer = next;
+        length -= keep;
+        from = to - keep;
         return piece;
     }
 
@@ -62,26 +61,13 @@ public final class Pieces {
         return trouble;
     }
 
-    // The piece keeps its buffer: workers change it, so what both need is copied.
-    private void moveOn(int to) {
-        int keep = Math.max(0, to - MARGIN);
-        byte[] next = new byte[buffer.length];
-        System.arraycopy(buffer, keep, next, 0, length - keep);
-        buffer = next;
-        length -= keep;
-        from = to - keep;
-    }
-
     private void fill() {
         try {
             while (!ended && length < buffer.length) {
                 int read = left == 0 ? -1 : input.read(buffer, length, (int) Math.min(left, buffer.length - length));
-                if (read < 0) {
-                    ended = true;
-                } else {
-                    left -= read;
-                    length += withoutZeroes(length, read);
-                }
+                ended = read < 0;
+                left -= Math.max(0, read);
+                length += withoutZeroes(length, Math.max(0, read));
             }
         } catch (IOException e) {
             trouble = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
@@ -139,22 +125,19 @@ public final class Pieces {
         }
 
         /**
-         * Overwrites a run of characters without any break that comes from further left than can be seen: whether it is part
-         * of a secret cannot be judged. Tells how many bytes were taken out.
+         * Overwrites a run of characters without any break that comes from further left than can be seen: whether it is
+         * part of a secret cannot be judged. Tells how many bytes were taken out.
          */
         public int blankWhatCannotBeJudged() {
-            if (!beginsWithinLine()) {
-                return 0;
-            }
             int start = from;
-            while (start > 0 && unbroken(data[start - 1])) {
+            while (beginsWithinLine() && start > 0 && unbroken(data[start - 1])) {
                 start--;
             }
             int end = from;
-            while (start == 0 && end < length && unbroken(data[end])) {
+            while (beginsWithinLine() && start == 0 && end < length && unbroken(data[end])) {
                 end++;
             }
-            java.util.Arrays.fill(data, from, end, (byte) '*');
+            Arrays.fill(data, from, end, Encoded.BLANK);
             return end - from;
         }
 
@@ -163,20 +146,15 @@ public final class Pieces {
         }
     }
 
-    /** A stream as the text it holds: gzip unpacked, UTF-16 turned into UTF-8. What cannot be read as text is refused. */
+    /**
+     * A stream as the text it holds: gzip unpacked, UTF-16 turned into UTF-8. What cannot be read as text is refused.
+     */
     public static final class PlainInput {
         private static final int LOOK = 4_096;
         private static final int DEEPEST = 3;
-
-        private record Magic(String name, int... bytes) { }
-
-        private static final List<Magic> UNREADABLE = List.of(
-                new Magic("xz", 0xfd, '7', 'z', 'X', 'Z'),
-                new Magic("zstd", 0x28, 0xb5, 0x2f, 0xfd),
-                new Magic("bzip2", 'B', 'Z', 'h'),
-                new Magic("zip", 'P', 'K', 3, 4),
-                new Magic("7z", '7', 'z', 0xbc, 0xaf),
-                new Magic("lz4", 4, 0x22, 0x4d, 0x18));
+        private static final Map<String, String> UNREADABLE = Map.of("\u00fd7zXZ", "xz", "(\u00b5/\u00fd", "zstd",
+                "BZh", "bzip2",
+                "PK\u0003\u0004", "zip", "7z\u00bc\u00af", "7z", "\u0004\"M\u0018", "lz4");
 
         private PlainInput() { }
 
@@ -199,101 +177,82 @@ public final class Pieces {
         private static InputStream of(InputStream raw, int depth) throws IOException {
             BufferedInputStream input = new BufferedInputStream(raw, 1 << 16);
             input.mark(LOOK);
-            byte[] head = input.readNBytes(LOOK);
+            String head = new String(input.readNBytes(LOOK), StandardCharsets.ISO_8859_1);
             input.reset();
-            if (starts(head, 0x1f, 0x8b)) {
+            if (head.startsWith("\u001f\u008b")) {
                 if (depth == DEEPEST) {
                     throw new NotText("gzip inside gzip inside gzip");
                 }
                 return of(new GZIPInputStream(input, 1 << 16), depth + 1);
             }
-            for (Magic magic : UNREADABLE) {
-                if (starts(head, magic.bytes)) {
-                    throw new NotText("packed with " + magic.name + ": unpack it first");
+            for (Map.Entry<String, String> packed : UNREADABLE.entrySet()) {
+                if (head.startsWith(packed.getKey())) {
+                    throw new NotText("packed with " + packed.getValue() + ": unpack it first");
                 }
             }
             Charset wide = wide(head);
             if (wide != null) {
-                return new Narrowed(new InputStreamReader(input, wide));
+                return narrowed(new InputStreamReader(input, wide));
             }
-            if (binary(head)) {
+            long odd = head.chars().filter(c -> c < ' ' && "\t\n\r\f\b\u001b".indexOf(c) < 0).count();
+            if (odd > Math.max(2, head.length() / 10)) {
                 throw new NotText("binary data, which cannot be redacted");
             }
             return input;
         }
 
-        private static boolean starts(byte[] head, int... magic) {
-            for (int i = 0; i < magic.length; i++) {
-                if (i >= head.length || (head[i] & 0xff) != magic[i]) {
-                    return false;
-                }
-            }
-            return true;
-        }
-
-        private static Charset wide(byte[] head) {
-            if (starts(head, 0xff, 0xfe) || starts(head, 0xfe, 0xff)) {
+        private static Charset wide(String head) {
+            if (head.startsWith("\u00ff\u00fe") || head.startsWith("\u00fe\u00ff")) {
                 return StandardCharsets.UTF_16;
             }
             int[] zeroes = new int[2];
-            for (int i = 0; i < head.length; i++) {
-                zeroes[i % 2] += head[i] == 0 ? 1 : 0;
+            for (int i = 0; i < head.length(); i++) {
+                zeroes[i % 2] += head.charAt(i) == 0 ? 1 : 0;
             }
             // Text in a western language has a zero in nearly every second byte, and always on the same side.
-            int many = Math.max(4, head.length / 5);
+            int many = Math.max(4, head.length() / 5);
             return zeroes[1] >= many && zeroes[0] < many / 8 + 1 ? StandardCharsets.UTF_16LE
                     : zeroes[0] >= many && zeroes[1] < many / 8 + 1 ? StandardCharsets.UTF_16BE : null;
         }
 
-        private static boolean binary(byte[] head) {
-            int odd = 0;
-            for (byte b : head) {
-                odd += b >= 0 && b < ' ' && "\t\n\r\f\b\u001b".indexOf(b) < 0 ? 1 : 0;
-            }
-            return odd > Math.max(2, head.length / 10);
+        // Characters as UTF-8, some thousand at a time; what has no character becomes a question mark.
+        private static InputStream narrowed(InputStreamReader reader) {
+            return new SequenceInputStream(new Enumeration<InputStream>() {
+                private final char[] chars = new char[8_192];
+                private int read;
+
+                @Override
+                public boolean hasMoreElements() {
+                    return read >= 0;
+                }
+
+                @Override
+                public InputStream nextElement() {
+                    try {
+                        read = reader.read(chars, 0, chars.length - 1);
+                        int more = read > 0 && Character.isHighSurrogate(chars[read - 1]) ? Math.max(0, reader
+                                .read(chars, read, 1)) : 0;
+                        return new java.io.ByteArrayInputStream(
+                                new String(chars, 0, Math.max(0, read) + more).getBytes(StandardCharsets.UTF_8));
+                    } catch (IOException e) {
+                        read = -1;
+                        return new FailedInput(e);
+                    }
+                }
+            });
         }
 
-        /** Characters as UTF-8 bytes; what has no character becomes a question mark. */
-        private static final class Narrowed extends InputStream {
-            private final Reader reader;
-            private final CharsetEncoder encoder = StandardCharsets.UTF_8.newEncoder().onMalformedInput(CodingErrorAction.REPLACE);
-            private final CharBuffer chars = CharBuffer.allocate(8_192).flip();
-            private final ByteBuffer bytes = ByteBuffer.allocate(32_768).flip();
+        /** Tells what went wrong when it is read. */
+        private static final class FailedInput extends InputStream {
+            private final IOException why;
 
-            Narrowed(Reader reader) {
-                this.reader = reader;
+            FailedInput(IOException why) {
+                this.why = why;
             }
 
             @Override
             public int read() throws IOException {
-                byte[] one = new byte[1];
-                return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
-            }
-
-            @Override
-            public int read(byte[] target, int offset, int length) throws IOException {
-                while (!bytes.hasRemaining()) {
-                    chars.compact();
-                    boolean ended = reader.read(chars) < 0;
-                    chars.flip();
-                    if (ended && !chars.hasRemaining()) {
-                        return -1;
-                    }
-                    bytes.clear();
-                    encoder.encode(chars, bytes, ended);
-                    bytes.flip();
-                    if (ended && !bytes.hasRemaining()) {
-                        return -1;
-                    }
-                }
-                int count = Math.min(length, bytes.remaining());
-                bytes.get(target, offset, count);
-                return count;
-            }
-
-            @Override
-            public void close() throws IOException {
-                reader.close();
+                throw why;
             }
         }
     }
@@ -306,45 +265,28 @@ public final class Pieces {
 
         /** A search for these words, which may not be empty. */
         public Words(String words) {
-            lower = bytes(words.toLowerCase(Locale.ROOT));
-            upper = bytes(words.toUpperCase(Locale.ROOT));
-            java.util.Arrays.fill(skip, lower.length);
+            lower = words.toLowerCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            upper = words.toUpperCase(Locale.ROOT).getBytes(StandardCharsets.UTF_8);
+            Arrays.fill(skip, lower.length);
             for (int i = 0; i < lower.length - 1; i++) {
                 skip[lower[i] & 0xff] = lower.length - 1 - i;
                 skip[upper[i] & 0xff] = lower.length - 1 - i;
             }
         }
 
-        private static byte[] bytes(String words) {
-            return words.getBytes(java.nio.charset.StandardCharsets.UTF_8);
-        }
-
-        /** How many bytes the words have. */
-        public int length() {
-            return lower.length;
-        }
-
         /** Where they first begin in {@code data[from, to)}, or -1. */
         public int find(byte[] data, int from, int to) {
-            int last = lower.length - 1;
-            int i = from + last;
-            while (i < to) {
-                byte b = data[i];
-                if ((b == lower[last] || b == upper[last]) && matches(data, i - last)) {
-                    return i - last;
+            for (int end = from + lower.length - 1; end < to; end += skip[data[end] & 0xff]) {
+                int i = lower.length - 1;
+                while (i >= 0 && (data[end - lower.length + 1 + i] == lower[i] || data[end - lower.length + 1
+                        + i] == upper[i])) {
+                    i--;
                 }
-                i += skip[b & 0xff];
+                if (i < 0) {
+                    return end - lower.length + 1;
+                }
             }
             return -1;
-        }
-
-        private boolean matches(byte[] data, int start) {
-            for (int i = 0; i < lower.length - 1; i++) {
-                if (data[start + i] != lower[i] && data[start + i] != upper[i]) {
-                    return false;
-                }
-            }
-            return true;
         }
     }
 }

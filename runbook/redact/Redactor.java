@@ -25,16 +25,17 @@ import runbook.redact.Rules.Same;
 import runbook.redact.Rules.Trigger;
 
 /**
- * Takes secrets and personal data out of one text: what every step does to text from outside before it goes to the screen, the
- * journal or JSON. In their place stand pseudonyms that tell values apart without telling them: {@code email-3f9a2c} is
- * the rule and 24 bits of a keyed hash over the value. Thread-safe.
+ * Takes secrets and personal data out of one text: what every step does to text from outside before it goes to the
+ * screen, the journal or JSON. In their place stand pseudonyms that tell values apart without telling them: {@code
+ * email-3f9a2c} is the rule and 24 bits of a keyed hash over the value. Thread-safe.
  */
 public final class Redactor {
     private static final int LONGEST_LEAD = 128;
     private static final int LONGEST_CONTAINER = 8_192;
     private static final int ROUNDS = 3;
+    private static final List<String> HELD = List.of("v1", "v2", "v3", "v4", "v5");
     private static final int CACHED = 1 << 15;
-    private static final String LEFT_OUT = "[left out: it could not be redacted]";
+    private static final byte[] LEFT_OUT = "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
 
     private final Policy policy;
     private final Rules rules;
@@ -100,7 +101,8 @@ public final class Redactor {
      * @param keep    ids of personal data that may stay
      * @param known   secrets whose values are known: value to the id that it is counted and replaced by
      * @param key     the pseudonyms' key
-     * @param harmless values that stay where a rule about personal data finds them: a vendor's public addresses are nobody's
+     * @param harmless values that stay where a rule about personal data finds them: a vendor's public addresses are
+     * nobody's
      */
     public record Policy(Rules rules, Set<String> keep, Map<String, String> known, byte[] key, Set<String> harmless) {
         /** Everything goes, by the built-in rules, and pseudonyms are keyed by a random key that nobody keeps. */
@@ -124,7 +126,8 @@ public final class Redactor {
             Set<String> mayStay = rules.personal();
             for (String id : ids) {
                 if (!mayStay.contains(id)) {
-                    throw new Problem("--keep " + id + " is not possible: what may be kept is " + String.join(", ", mayStay));
+                    throw new Problem("--keep " + id + " is not possible: what may be kept is " + String.join(", ",
+                            mayStay));
                 }
             }
             return new Policy(rules, Set.copyOf(ids), known, key, harmless);
@@ -135,7 +138,10 @@ public final class Redactor {
             return knowing(Map.of(value, id));
         }
 
-        /** Searches for these values too, value to id, in all encodings; one of fewer than 4 bytes would be found in everything. */
+        /**
+         * Searches for these values too, value to id, in all encodings; one of fewer than 4 bytes would be found in
+         * everything.
+         */
         public Policy knowing(Map<String, String> values) {
             Map<String, String> more = new HashMap<>(known);
             values.forEach((value, id) -> {
@@ -197,7 +203,6 @@ public final class Redactor {
         private final Redactor redactor;
         private final Rules rules;
         private final Matcher[] matchers;
-        private final String[] lookedAt;
         private final List<Span> spans = new ArrayList<>();
         private final ByteArrayOutputStream replaced = new ByteArrayOutputStream();
         private final MessageDigest digest = sha256();
@@ -217,15 +222,13 @@ public final class Redactor {
             this.redactor = redactor;
             rules = redactor.rules;
             matchers = new Matcher[rules.all().size()];
-            lookedAt = new String[matchers.length];
-            sparing = redactor.again;
         }
 
         /**
-         * Writes {@code bytes[from, to)} cleaned and counts what was taken out. What lies around it, up to {@code length}, is
-         * looked at so that what straddles the borders is found; a find is written where it begins. What was written is
-         * looked through again while it is at hand, as long as anything is found in it; a line that still holds something
-         * after three times is left out.
+         * Writes {@code bytes[from, to)} cleaned and counts what was taken out. What lies around it, up to {@code
+         * length}, is looked at so that what straddles the borders is found; a find is written where it begins. What
+         * was written is looked through again while it is at hand, as long as anything is found in it; a line that
+         * still holds something after three times is left out.
          */
         void clean(byte[] bytes, int length, int from, int to, ByteArrayOutputStream out, Map<String, Long> counts) {
             byte[] written = replace(bytes, from, to, find(bytes, length, redactor.again), counts);
@@ -233,7 +236,8 @@ public final class Redactor {
             if (changed.length > 0 && !find(changed, changed.length, true).isEmpty()) {
                 List<Span> left = find(written, written.length, true);
                 for (int round = 0; round <= ROUNDS && !left.isEmpty(); round++) {
-                    written = replace(written, 0, written.length, round == ROUNDS ? lines(written, left) : left, counts);
+                    written = replace(written, 0, written.length, round == ROUNDS ? lines(written, left) : left,
+                            counts);
                     left = find(written, written.length, true);
                 }
             }
@@ -283,7 +287,7 @@ public final class Redactor {
             for (Span span : found) {
                 int start = lineStart(bytes, span.start);
                 if (lines.isEmpty() || start >= lines.get(lines.size() - 1).end) {
-                    lines.add(new Span(start, lineEnd(bytes, span.end, bytes.length), span.id, LEFT_OUT.getBytes(StandardCharsets.UTF_8)));
+                    lines.add(new Span(start, lineEnd(bytes, span.end, bytes.length), span.id, LEFT_OUT));
                 }
             }
             return lines;
@@ -310,14 +314,17 @@ public final class Redactor {
             spans.clear();
             sparing = sparingStandIns;
             plain = bytes;
-            layer = Encoded.plain(bytes, length);
+            layer = new Encoded(bytes, length);
             for (int depth = 0; layer != null; depth++) {
                 data = layer.data;
-                text = new String(data, 0, layer.length, StandardCharsets.ISO_8859_1);
-                if (!redactor.known.none()) {
-                    redactor.known.find(data, layer.length, this::whole);
+                text = layer.text;
+                for (Matcher matcher : matchers) {
+                    if (matcher != null) {
+                        matcher.reset(text);
+                    }
                 }
-                Encoded.privateKeys(data, layer.length, this::whole);
+                redactor.known.find(data, layer.length, this::whole);
+                Encoded.privateKeys(text, this::whole);
                 scan();
                 layer = depth == Encoded.DEEPEST ? null : layer.peel(this::whole);
             }
@@ -328,35 +335,33 @@ public final class Redactor {
             span(start, end, id, Same.AS_WRITTEN, false);
         }
 
-        // Of finds that overlap one as long as all of them remains, under the name of the longest, or the most decoded one.
+        // Of finds that overlap one as long as all of them remains, under the name of the longest, or the most decoded
+        // one.
         private List<Span> settled() {
-            if (spans.size() < 2) {
-                return List.copyOf(spans);
-            }
             spans.sort(Comparator.comparingInt(Span::start));
             List<Span> settled = new ArrayList<>(spans.size());
-            Span last = spans.get(0);
-            for (Span span : spans.subList(1, spans.size())) {
-                if (span.start >= last.end) {
-                    settled.add(last);
-                    last = span;
+            for (Span span : spans) {
+                Span last = settled.isEmpty() ? null : settled.get(settled.size() - 1);
+                if (last == null || span.start >= last.end) {
+                    settled.add(span);
                 } else {
                     Span named = span.end - span.start >= last.end - last.start ? span : last;
-                    last = new Span(last.start, Math.max(last.end, span.end), named.id, named.standIn);
+                    settled.set(settled.size() - 1, new Span(last.start, Math.max(last.end, span.end), named.id,
+                            named.standIn));
                 }
             }
-            settled.add(last);
             return settled;
         }
 
         private void scan() {
-            Rules.Triggers triggers = rules.triggers();
+            Rules.Triggers triggers = rules.triggers;
             int floor = 0;
             for (int at = triggers.next(data, 0, layer.length); at < layer.length;
                     at = triggers.next(data, Math.max(at + 1, floor), layer.length)) {
                 for (Trigger trigger : triggers.candidates(data, at)) {
                     int start = at - trigger.rarest();
-                    int end = trigger.at(data, start, layer.length) ? match(trigger.rule(), Math.max(start, 0), floor) : -1;
+                    int end = trigger.at(data, start, layer.length) ? match(trigger.rule(), Math.max(start, 0), floor)
+                            : -1;
                     if (end >= 0) {
                         floor = end;
                         break;
@@ -379,8 +384,9 @@ public final class Redactor {
             }
             int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
             int start = Math.max(matcher.start(group), floor);
-            return matcher.end(group) > trigger && passes(rule, matcher) && value(rule, index, start, matcher.end(group), group > 0 && rule.back().isEmpty())
-                    ? matcher.end() : -1;
+            boolean taken = matcher.end(group) > trigger && passes(rule, matcher)
+                    && value(rule, index, start, matcher.end(group), group > 0 && rule.back().isEmpty());
+            return taken ? matcher.end() : -1;
         }
 
         private int named(Rule rule, int index, Matcher matcher, int floor) {
@@ -391,7 +397,7 @@ public final class Redactor {
             if (matcher.start("c") >= 0) {
                 return container(rule, index, matcher.start("c"));
             }
-            for (String group : List.of("v1", "v2", "v3", "v4", "v5")) {
+            for (String group : HELD) {
                 if (matcher.start(group) >= 0) {
                     quoteEnd = group.equals("v5") ? quoteEnd : quoteStart;
                     int start = afterScheme(Math.max(matcher.start(group), floor), matcher.end(group));
@@ -423,18 +429,16 @@ public final class Redactor {
 
         private Matcher matcher(int index) {
             if (matchers[index] == null) {
-                matchers[index] = rules.pattern(index).matcher("").useTransparentBounds(true).useAnchoringBounds(false);
-            }
-            if (lookedAt[index] != text) {
-                matchers[index].reset(text);
-                lookedAt[index] = text;
+                matchers[index] = rules.pattern(index).matcher(text).useTransparentBounds(true)
+                        .useAnchoringBounds(false);
             }
             return matchers[index];
         }
 
         private int back(String characters, int trigger, int floor) {
             int start = trigger;
-            while (start > floor && trigger - start < LONGEST_LEAD && (data[start - 1] < 0 && characters.endsWith("\u0080")
+            while (start > floor && trigger - start < LONGEST_LEAD && (data[start - 1] < 0 && characters
+                    .endsWith("\u0080")
                     || data[start - 1] > 0 && characters.indexOf(data[start - 1]) >= 0)) {
                 start--;
             }
@@ -455,8 +459,9 @@ public final class Redactor {
         }
 
         /**
-         * Every value in the brackets that open at {@code open}: elements of lists, fields of objects, but not their names. Lines
-         * may end within, where the next one goes on with a quote or a bracket. Gives where it ends, or -1 when it held none.
+         * Every value in the brackets that open at {@code open}: elements of lists, fields of objects, but not their
+         * names. Lines may end within, where the next one goes on with a quote or a bracket. Gives where it ends, or -1
+         * when it held none.
          */
         private int container(Rule rule, int index, int open) {
             int limit = Math.min(text.length(), open + LONGEST_CONTAINER);
@@ -534,7 +539,10 @@ public final class Redactor {
             return end;
         }
 
-        /** Takes a value out, or leaves a stand-in there; false when it is none. One found by its name may have a form of its own, and is called that then. */
+        /**
+         * Takes a value out, or leaves a stand-in there; false when it is none. One found by its name may have a form
+         * of its own, and is called that then.
+         */
         private boolean value(Rule rule, int index, int start, int end, boolean byContext) {
             if (end <= start) {
                 return false;
@@ -555,14 +563,16 @@ public final class Redactor {
         }
 
         private Rule byForm(Rule rule, int start, int end) {
-            Rules.Triggers triggers = rules.triggers();
+            Rules.Triggers triggers = rules.triggers;
             for (int at = triggers.next(data, start, end); at < end; at = triggers.next(data, at + 1, end)) {
                 for (Trigger trigger : triggers.candidates(data, at)) {
                     Rule other = rules.all().get(trigger.rule());
                     int from = at - trigger.rarest();
-                    if (!other.id().equals(rule.id()) && !other.named() && from >= start && trigger.at(data, from, end)) {
+                    if (!other.id().equals(rule.id()) && !other.named() && from >= start && trigger.at(data, from,
+                            end)) {
                         Matcher matcher = matcher(trigger.rule());
-                        matcher.region(other.back().isEmpty() ? from : back(other.back().get(), from, start), text.length());
+                        matcher.region(other.back().isEmpty() ? from : back(other.back().get(), from, start), text
+                                .length());
                         if (matcher.lookingAt() && matcher.start(0) <= start && passes(other, matcher)) {
                             int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
                             if (matcher.start(group) == start && matcher.end(group) >= end) {
@@ -621,7 +631,9 @@ public final class Redactor {
             boolean whole = start >= layer.runsFrom;
             int from = layer.start(start);
             int to = layer.end(end);
-            byte[] standIn = whole ? standIn("encoded", Same.AS_WRITTEN, new String(plain, from, to - from, StandardCharsets.ISO_8859_1))
+            byte[] standIn = whole
+                    ? standIn("encoded", Same.AS_WRITTEN, new String(plain, from, to - from,
+                            StandardCharsets.ISO_8859_1))
                     : standIn(id, same, text.substring(start, end));
             if (quoted) {
                 standIn = quoted(standIn, Arrays.copyOfRange(plain, layer.start(quoteStart), layer.end(quoteEnd)));
@@ -655,7 +667,8 @@ public final class Redactor {
             byte[] code = digest.digest(value.getBytes(StandardCharsets.ISO_8859_1));
             byte[] standIn = (id + "-000000").getBytes(StandardCharsets.ISO_8859_1);
             for (int i = 0; i < 6; i++) {
-                standIn[standIn.length - 6 + i] = (byte) Character.forDigit(code[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15, 16);
+                standIn[standIn.length - 6 + i] = (byte) Character.forDigit(code[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15,
+                        16);
             }
             return standIn;
         }

@@ -33,9 +33,10 @@ public final class Scan {
     }
 
     /**
-     * Writes {@code data[from, to)} cleaned. What lies around it, up to {@code length}, is looked at so that what straddles the
-     * borders is found; a find is written where it begins. What was written has been looked through again: a pass that
-     * found nothing ended it, so that nothing but the known values has to be looked for in the finished archive.
+     * Writes {@code data[from, to)} cleaned. What lies around it, up to {@code length}, is looked at so that what
+     * straddles the borders is found; a find is written where it begins. What was written has been looked through
+     * again: a pass that found nothing ended it, so that nothing but the known values has to be looked for in the
+     * finished archive.
      */
     public void clean(byte[] data, int length, int from, int to, ByteArrayOutputStream out) {
         Map<String, Long> counts = new HashMap<>();
@@ -43,7 +44,10 @@ public final class Scan {
         tally.add(counts);
     }
 
-    /** How many secrets begin in the piece itself, for a stream that is to be judged; stand-ins for redacted ones are none. */
+    /**
+     * How many secrets begin in the piece itself, for a stream that is to be judged; stand-ins for redacted ones are
+     * none.
+     */
     public int remaining(Piece piece) {
         int found = blankPrivateKeys(piece.data().clone(), piece.length());
         for (Span span : finder.find(piece.data(), piece.length(), true)) {
@@ -61,12 +65,12 @@ public final class Scan {
     }
 
     /**
-     * Overwrites the bodies of private keys in place, line ends kept: to be done before lines are chosen and looked at one by
-     * one. Tells how many there were that had not been before.
+     * Overwrites the bodies of private keys in place, line ends kept: to be done before lines are chosen and looked at
+     * one by one. Tells how many there were that had not been before.
      */
     public int blankPrivateKeys(byte[] data, int length) {
         int[] blanked = {0};
-        Encoded.privateKeys(data, length, (start, end, id) -> {
+        Encoded.privateKeys(new String(data, 0, length, StandardCharsets.ISO_8859_1), (start, end, id) -> {
             for (int i = start; i < end; i++) {
                 data[i] = data[i] == '\n' || data[i] == '\r' || data[i] == '"' ? data[i] : Encoded.BLANK;
             }
@@ -77,9 +81,9 @@ public final class Scan {
     }
 
     /**
-     * The second search, for what is read back: the known values alone, by another way than the redactor's and with none of
-     * its code. There encodings are taken off the text; here values are encoded, by the JDK's own encoders, and looked for as
-     * they are. Safe for several threads.
+     * The second search, for what is read back: the known values alone, by another way than the redactor's and with
+     * none of its code. There encodings are taken off the text; here values are encoded, by the JDK's own encoders, and
+     * looked for as they are. Safe for several threads.
      */
     public static final class Search {
         private static final int PREFIX = 4;
@@ -145,14 +149,17 @@ public final class Scan {
             StringBuilder all = new StringBuilder();
             value.chars().forEach(c -> {
                 all.append(String.format("\\u%04x", c));
-                unicode.append(c < 128 && Character.isLetterOrDigit(c) ? String.valueOf((char) c) : String.format("\\u%04x", c));
+                unicode.append(c < 128 && Character.isLetterOrDigit(c) ? String.valueOf((char) c) : String
+                        .format("\\u%04x", c));
             });
             Set<String> texts = new LinkedHashSet<>(List.of(value, url, url.replace("+", "%20"),
                     URLEncoder.encode(url, StandardCharsets.UTF_8), url.replace("+", "%20").replace("%", "%25"), json,
-                    json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html, html.replace("\"", "&quot;"),
+                    json.replace("/", "\\/"), json.replace("\\", "\\\\").replace("\"", "\\\""), html, html
+                            .replace("\"", "&quot;"),
                     unicode.toString(), all.toString(), HexFormat.of().formatHex(bytes)));
             for (int before = 0; before < 3 && bytes.length > 8; before++) {
-                String base64 = Base64.getEncoder().withoutPadding().encodeToString(("xx".substring(0, before) + value).getBytes(StandardCharsets.UTF_8));
+                String base64 = Base64.getEncoder().withoutPadding().encodeToString(("xx".substring(0, before) + value)
+                        .getBytes(StandardCharsets.UTF_8));
                 String sure = base64.substring(before == 0 ? 0 : before + 1, base64.length() - 1);
                 texts.add(sure);
                 texts.add(sure.replace('+', '-').replace('/', '_'));
