@@ -101,7 +101,8 @@ import runbook.report.Notebook;
 
 @Command(name = "postmortem", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         description = "Writes the postmortem of an incident from what was recorded; people add only what people know.",
-        subcommands = {Postmortem.Tell.class, Postmortem.Import.class, Postmortem.Export.class, Postmortem.Handover.class,
+        subcommands = {Postmortem.Tell.class, Postmortem.Import.class, Postmortem.Export.class,
+                Postmortem.Handover.class,
             Postmortem.Announce.class, Postmortem.Close.class},
         footerHeading = "%nExit codes: 0 written; 51 --check: unfinished places remain; 1 unexpected%n"
                 + "  failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
@@ -129,7 +130,7 @@ class Postmortem implements Callable<Integer> {
     String lead;
 
     @Option(names = "--bundle", paramLabel = "FILE", order = 41,
-            description = "a debug bundle, for what it counted in logs and metrics (the newest in the incident's folder)")
+            description = "a debug bundle, for its counts of logs and metrics (the newest in the incident's folder)")
     Path bundle;
 
     @Option(names = "--format", paramLabel = "FORMAT", split = ",", order = 42, description = "md, html or both (both)")
@@ -147,7 +148,8 @@ class Postmortem implements Callable<Integer> {
             description = "failed calls by status over $window (klaviyo_api_errors_total)")
     String errorsQuery = Queries.USUAL.failed();
 
-    @Option(names = "--rate-query", paramLabel = "PROMQL", order = 47, description = "failed calls per second by status")
+    @Option(names = "--rate-query", paramLabel = "PROMQL", order = 47, description =
+            "failed calls per second by status")
     String rateQuery = Queries.USUAL.rate();
 
     @Option(names = "--calls-query", paramLabel = "PROMQL", order = 48,
@@ -320,13 +322,13 @@ class Postmortem implements Callable<Integer> {
     }
 
     @Command(name = "event", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Adds to the journal what the tools did not see.",
-            footerHeading = "%nExamples:%n",
+            description = "Adds to the journal what the tools did not see.", footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem event \"page from the shop's alert\" --at 10:12 --kind detected",
                       "  jbang postmortem event \"taking it\" --by Ana --kind acknowledged"})
     static class Tell implements Callable<Integer> {
         // What only a script can know (rotation steps, bundles) or another command writes (closed) is not among them.
-        private static final Set<String> KINDS = new TreeSet<>(Set.of(Event.DETECTED, Event.ACKNOWLEDGED, Event.DIAGNOSED,
+        private static final Set<String> KINDS = new TreeSet<>(Set.of(Event.DETECTED, Event.ACKNOWLEDGED,
+                Event.DIAGNOSED,
                 Event.MITIGATED, Event.DEGRADED, Event.RECOVERED, Event.ANNOUNCED, Event.NOTE));
 
         @Mixin
@@ -336,14 +338,14 @@ class Postmortem implements Callable<Integer> {
         String text;
 
         @Option(names = "--at", paramLabel = "TIME", defaultValue = "now", order = 40,
-                description = "when: 10:12 on the incident's day, \"10 min ago\", \"2026-11-23 10:12\" or ISO 8601; UTC (now)")
+                description = "when: 10:12 on the incident's day, \"10 min ago\", \"2026-11-23 10:12\"; UTC (now)")
         String at;
 
         @Option(names = "--by", paramLabel = "NAME", order = 41, description = "who did it or saw it")
         String by;
 
         @Option(names = "--kind", paramLabel = "KIND", defaultValue = Event.NOTE, order = 42,
-                description = "detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced or note (note)")
+                description = "note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced")
         String kind;
 
         @Override
@@ -356,7 +358,8 @@ class Postmortem implements Callable<Integer> {
                         ? ": postmortem close closes an incident" : ": there are " + String.join(", ", KINDS)));
             }
             Notebook notebook = notebook(shared);
-            Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), notebook.state().began());
+            Instant when = Moment.past("--at", at, Instant.now().truncatedTo(ChronoUnit.MILLIS), notebook.state()
+                    .began());
             String said = notebook.tell(when, kind, text, Optional.ofNullable(by));
             String incident = notebook.incident().toString();
             shared.screen().marked(
@@ -371,9 +374,8 @@ class Postmortem implements Callable<Integer> {
     }
 
     @Command(name = "import", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Takes events from a day of a Slack channel, CSV or JSON Lines, each once; or a whole incident "
-                    + "that postmortem export wrote.",
-            footerHeading = "%nExamples:%n",
+            description = "Takes events from a day of a Slack channel, CSV or JSON Lines, each once; or a whole "
+                    + "incident that postmortem export wrote.", footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem import incident-channel/2026-11-23.json --from 10:00 --to 12:30",
                       "  jbang postmortem import pager.csv", "  jbang postmortem import incident.zip"})
     static class Import implements Callable<Integer> {
@@ -383,7 +385,7 @@ class Postmortem implements Callable<Integer> {
         Cli shared = new Cli();
 
         @Parameters(paramLabel = "FILE",
-                description = "a channel's day from Slack (JSON), CSV with a header, JSON Lines, or an exported incident")
+                description = "a channel's day from Slack (JSON), CSV with a header, JSON Lines, an exported incident")
         Path file;
 
         @Option(names = "--from", paramLabel = "TIME", order = 40, description = "nothing earlier")
@@ -485,7 +487,7 @@ class Postmortem implements Callable<Integer> {
     }
 
     @Command(name = "announce", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-            description = "Writes the internal (Slack) or external (status page) message as things stand, and records it.",
+            description = "Writes the internal (Slack) or external (status page) message as things stand; records it.",
             footerHeading = "%nExamples:%n",
             footer = {"  jbang postmortem announce internal --state mitigating --lead Ana --eta 11:30 --post",
                       "  jbang postmortem announce external --state resolved --data-loss none"})
@@ -512,7 +514,8 @@ class Postmortem implements Callable<Integer> {
         @Option(names = "--cause", paramLabel = "TEXT", order = 44, description = "the root cause (internal)")
         String cause;
 
-        @Option(names = "--action", paramLabel = "TEXT", order = 45, description = "what is being done right now (internal)")
+        @Option(names = "--action", paramLabel = "TEXT", order = 45, description =
+                "what is being done right now (internal)")
         String action;
 
         @Option(names = "--eta", paramLabel = "TIME", order = 46,
@@ -528,7 +531,8 @@ class Postmortem implements Callable<Integer> {
                         + " something was done against it)")
         DataLoss dataLoss;
 
-        @Option(names = "--sent", order = 49, description = "it was sent by hand: put it on record as told, not as a draft")
+        @Option(names = "--sent", order = 49, description =
+                "it was sent by hand: put it on record as told, not as a draft")
         boolean sent;
 
         @Option(names = "--post", order = 50, description = "post the internal message to Slack (SLACK_WEBHOOK_URL)")
@@ -564,7 +568,8 @@ class Postmortem implements Callable<Integer> {
             Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
             runbook.report.Postmortem known = runbook.report.Postmortem.of(
                     runbook.report.Postmortem.Sources.recorded(notebook.incident(), now, shared.templates()));
-            Message message = Message.of(shared.templates(), known.diagnosis(), severity == null ? known.severity() : severity,
+            Message message = Message.of(shared.templates(), known.diagnosis(), severity == null ? known.severity()
+                    : severity,
                             state == null ? State.of(notebook.events()) : state, now, notebook.events())
                     .withLead(lead).withDrill(notebook.drill());
             message = next == null ? message : message.withNext(now.plus(next));
@@ -581,7 +586,8 @@ class Postmortem implements Callable<Integer> {
             boolean posted = tried && post(message);
             boolean told = posted || sent && !tried;
             String summary = whom + " message, " + message.state().word()
-                    + (posted ? ", posted to Slack" : tried ? ", not accepted by Slack" : told ? ", sent" : ", a draft");
+                    + (posted ? ", posted to Slack" : tried ? ", not accepted by Slack" : told ? ", sent"
+                            : ", a draft");
             Map<String, Object> data = new LinkedHashMap<>(Map.of(
                     "audience", whom, "state", message.state().word(), "text", text, "posted", posted, "sent", told));
             message.next().ifPresent(due -> data.put("next", due.toString()));
@@ -591,7 +597,8 @@ class Postmortem implements Callable<Integer> {
             notebook.add(message.at(), told ? Event.ANNOUNCED : Event.NOTE, summary, data);
             if (!told) {
                 shared.screen().line("This is a draft. Once it is sent, put it on record:");
-                shared.screen().command(2, shared.launcher().line("postmortem", "event 'told people' --kind announced"));
+                shared.screen().command(2, shared.launcher().line("postmortem",
+                        "event 'told people' --kind announced"));
             }
             if (shared.json()) {
                 shared.print(Json.object().put("schema", 1).put("audience", whom)
@@ -602,8 +609,10 @@ class Postmortem implements Callable<Integer> {
         }
 
         private boolean post(Message message) {
-            URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host().environment()))
-                    .orElseThrow(() -> new Problem("--post: set " + Slack.VARIABLE + " to the address of an incoming webhook"));
+            URI webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl()).or(() -> Slack.webhook(shared.host()
+                    .environment()))
+                    .orElseThrow(() -> new Problem("--post: set " + Slack.VARIABLE
+                            + " to the address of an incoming webhook"));
             Slack.Posted posted = Slack.post(
                     Http.of(shared.settings()), webhook, message.forSlack(shared.templates()), shared.timeout());
             shared.screen().marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
@@ -624,7 +633,8 @@ class Postmortem implements Callable<Integer> {
         @Spec
         CommandSpec spec;
 
-        @Parameters(paramLabel = "FILE", arity = "0..1", description = "the postmortem (postmortem.md in the incident's folder)")
+        @Parameters(paramLabel = "FILE", arity = "0..1", description =
+                "the postmortem (postmortem.md in the incident's folder)")
         Path file;
 
         @Option(names = "--by", paramLabel = "NAME", order = 40, description = "who closes it")
@@ -640,7 +650,8 @@ class Postmortem implements Callable<Integer> {
                 shared.screen().marked(Mark.OK, "closed", 0, notebook.incident() + " is closed already");
                 return 0;
             }
-            Document document = file == null ? Document.of(Optional.of(notebook.incident()), Path.of("")) : new Document(file);
+            Document document = file == null ? Document.of(Optional.of(notebook.incident()), Path.of(""))
+                    : new Document(file);
             boolean there = Files.exists(document.markdown());
             List<Document.Place> places = there ? document.unfinished() : List.of();
             if (!anyway && !(there && places.isEmpty())) {

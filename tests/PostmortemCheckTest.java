@@ -19,30 +19,22 @@ class PostmortemCheckTest {
 
     /** {@code 3 placeholder, 5 owner}. */
     private static String found(String document) {
-        return Document.unfinished(document, TODAY).stream()
-                .map(place -> place.line() + " " + place.rule())
+        return Document.unfinished(document, TODAY).stream().map(place -> place.line() + " " + place.rule())
                 .collect(Collectors.joining(", "));
     }
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-            "Lead: [Name];1 placeholder",
-            "- What went well: [...];1 placeholder",
-            "Date: YYYY-MM-DD;1 placeholder",
-            "- HH:MM - Alert;1 placeholder",
-            "TODO ask Bob;1 placeholder",
-            "see {{impact}};1 placeholder",
-            "It was the cache (to confirm);1 to-confirm",
-            "Caused by Human Error;1 blame",
-            "He should have known;1 blame",
-            "- [ ] Add an alert;1 owner, 1 due",
+            "Lead: [Name];1 placeholder", "- What went well: [...];1 placeholder", "Date: YYYY-MM-DD;1 placeholder",
+            "- HH:MM - Alert;1 placeholder", "TODO ask Bob;1 placeholder", "see {{impact}};1 placeholder",
+            "It was the cache (to confirm);1 to-confirm", "Caused by Human Error;1 blame",
+            "He should have known;1 blame", "- [ ] Add an alert;1 owner, 1 due",
             "- [ ] Add an alert - Owner: [name] - Due: [date];1 owner, 1 due",
             "- [ ] Add an alert - Owner: Ana - Due: soon;1 due",
             "- [ ] Add an alert - Owner: Ana - Due: 2026-13-40;1 due",
             "- [ ] Add an alert - Owner:  - Due: 2027-01-01;1 owner",
             "- [ ] Add an alert - Owner: Ana - Due: 2026-11-22;1 overdue",
-            "- Affected users: [unknown: give the logs];1 unknown",
-            "- Failed API calls: unknown;1 unknown",
+            "- Affected users: [unknown: give the logs];1 unknown", "- Failed API calls: unknown;1 unknown",
     })
     void finds(String line, String places) {
         assertEquals(places, found(line));
@@ -50,15 +42,11 @@ class PostmortemCheckTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-            "- [ ] Add an alert - Owner: Ana - Due: 2026-11-23",
-            "- [x] Add an alert - Owner: Ana - Due: 2020-01-01",
+            "- [ ] Add an alert - Owner: Ana - Due: 2026-11-23", "- [x] Add an alert - Owner: Ana - Due: 2020-01-01",
             "* [X] Add an alert - Owner: Ana Maria O'Neil - Due: 2026-01-01.",
-            "see [the guide](https://example.org) and [that][1] and a footnote[^2]",
-            "[1]: https://example.org",
-            "`[name]` in code, `{{x}}` too",
-            "- Affected users: unknown to anybody, since the shop keeps no logs",
-            "an outside \\[text\\] that was escaped",
-            "<!-- generated:impact 0123456789ab -->",
+            "see [the guide](https://example.org) and [that][1] and a footnote[^2]", "[1]: https://example.org",
+            "`[name]` in code, `{{x}}` too", "- Affected users: unknown to anybody, since the shop keeps no logs",
+            "an outside \\[text\\] that was escaped", "<!-- generated:impact 0123456789ab -->",
             "![a picture](data:image/png;base64,AA==)",
     })
     void leavesAlone(String line) {
@@ -73,13 +61,11 @@ class PostmortemCheckTest {
     @Test
     void aFreshOneIsUnfinishedAndAFilledInOneIsFinished() {
         String fresh = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.KEY_INVALID))
-                .markdown(Templates.builtIn().template("postmortem.md"), Optional.empty())
-                .text();
+                .markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
         String done = fresh.replace("**(to confirm)**", "")
                 .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2027-01-15")
                 .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
-                .replace("[...]", "see the facts")
-                .replaceAll("\\[unknown: [^\\]]*\\]", "none");
+                .replace("[...]", "see the facts").replaceAll("\\[unknown: [^\\]]*\\]", "none");
 
         assertTrue(Document.unfinished(fresh, TODAY).size() > 10, found(fresh));
         assertEquals("", found(done));

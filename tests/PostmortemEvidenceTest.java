@@ -47,7 +47,9 @@ import runbook.Settings.Templates;
 import runbook.report.Postmortem;
 import runbook.DecisionTree.Diagnosis;
 
-/** What a postmortem takes from Prometheus, the status page, a bundle and watch, and what it says where there is none. */
+/**
+ * What a postmortem takes from Prometheus, the status page, a bundle and watch, and what it says where there is none.
+ */
 class PostmortemEvidenceTest {
     private static final Instant ROSE = PostmortemJournals.BEGAN.minus(Duration.ofMinutes(12));
     private static final Instant FELL = PostmortemJournals.BEGAN.plus(Duration.ofMinutes(13));
@@ -72,11 +74,8 @@ class PostmortemEvidenceTest {
     // The first answer whose name is in the request; a range query is computed from the step that it asks for.
     private void answer(HttpExchange exchange) throws IOException {
         String asked = URLDecoder.decode(exchange.getRequestURI().toString(), StandardCharsets.UTF_8);
-        String body = answers.entrySet().stream()
-                .filter(answer -> asked.contains(answer.getKey()))
-                .map(Map.Entry::getValue)
-                .findFirst()
-                .orElse("");
+        String body = answers.entrySet().stream().filter(answer -> asked.contains(answer.getKey()))
+                .map(Map.Entry::getValue).findFirst().orElse("");
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         exchange.sendResponseHeaders(body.isEmpty() ? 404 : 200, bytes.length == 0 ? -1 : bytes.length);
         try (OutputStream out = exchange.getResponseBody()) {
@@ -89,8 +88,7 @@ class PostmortemEvidenceTest {
         for (Instant at = ROSE.minus(Duration.ofMinutes(30));
                 at.isBefore(FELL.plus(Duration.ofMinutes(30)));
                 at = at.plusSeconds(60)) {
-            values.add(List.of(
-                    at.getEpochSecond(),
+            values.add(List.of(at.getEpochSecond(),
                     String.valueOf(at.isBefore(ROSE) ? before : at.isAfter(FELL) ? after : during)));
         }
         return values;
@@ -105,8 +103,7 @@ class PostmortemEvidenceTest {
 
     private void prometheusKnows() {
         answers.put("sum by (status) (increase(klaviyo_api_errors_total[", vector(Map.of("401", 2871, "503", 12)));
-        answers.put(
-                "rate(klaviyo_api_errors_total[",
+        answers.put("rate(klaviyo_api_errors_total[",
                 Json.line(PostmortemJournals.matrix(Map.of("status", "401"), values(0.02, 2, 0.03))));
         answers.put("klaviyo_api_requests_total", vector(Map.of("", 31234)));
         answers.put("histogram_quantile", Json.line(PostmortemJournals.matrix(Map.of(), values(0.2, 1.7, 0.2))));
@@ -125,30 +122,14 @@ class PostmortemEvidenceTest {
             """);
     }
 
-    private Postmortem.Sources sources(Optional<Incident> incident, Optional<Path> bundle, boolean status, boolean prometheus) {
-        Settings settings = new Settings(
-                new Settings.Target(site, site, null, null, null),
-                Optional.empty(),
-                "2026-07-15",
-                new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
-                new Settings.AppErrors(List.of(), ""),
-                Optional.empty(),
-                Map.of(),
-                Settings.Templates.builtIn());
-        return new Postmortem.Sources(
-                incident,
-                bundle,
-                Http.of(settings),
-                status ? site : null,
-                prometheus ? site : null,
-                Postmortem.Queries.USUAL,
-                Duration.ofSeconds(5),
-                PostmortemJournals.WRITTEN,
-                Optional.empty(),
-                "",
-                Optional.empty(),
-                "postmortem",
-                Templates.builtIn());
+    private Postmortem.Sources sources(Optional<Incident> incident, Optional<Path> bundle, boolean status,
+            boolean prometheus) {
+        Settings settings = new Settings(new Settings.Target(site, site, null, null, null), Optional.empty(),
+                "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
+                new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Settings.Templates.builtIn());
+        return new Postmortem.Sources(incident, bundle, Http.of(settings), status ? site : null,
+                prometheus ? site : null, Postmortem.Queries.USUAL, Duration.ofSeconds(5), PostmortemJournals.WRITTEN,
+                Optional.empty(), "", Optional.empty(), "postmortem", Templates.builtIn());
     }
 
     private static String markdown(Postmortem report) {
@@ -183,10 +164,8 @@ class PostmortemEvidenceTest {
         Postmortem report = Postmortem.of(
                 sources(Optional.of(PostmortemJournals.whole(Diagnosis.KEY_INVALID)), Optional.empty(), false, true));
 
-        assertTrue(
-                String.join("\n", report.missing()).contains("--prometheus: HTTP 200")
-                        && String.join("\n", report.missing()).contains("parse error"),
-                report.missing().toString());
+        assertTrue(String.join("\n", report.missing()).contains("--prometheus: HTTP 200")
+                        && String.join("\n", report.missing()).contains("parse error"), report.missing().toString());
         assertTrue(markdown(report).contains("- Affected share of calls: [unknown: "), "an unknown is told as one");
     }
 
@@ -196,8 +175,7 @@ class PostmortemEvidenceTest {
         String text = markdown(Postmortem.of(sources(
                 Optional.of(PostmortemJournals.whole(Diagnosis.SILENT_OUTAGE)), Optional.empty(), true, false)));
 
-        assertTrue(
-                text.contains(
+        assertTrue(text.contains(
                         "| 03:45 | Klaviyo (investigating): Elevated 503s on APIs — Looking into it. | status page |"),
                 text);
         assertTrue(text.contains("| Vendor's acknowledgement | 41 minutes (2026-11-20 03:45) |"), text);
@@ -212,23 +190,11 @@ class PostmortemEvidenceTest {
         PostmortemJournals.add(
                 incident, 0, "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
         Postmortem.Sources asked = sources(Optional.of(incident), Optional.empty(), false, false);
-        Postmortem report = Postmortem.of(new Postmortem.Sources(
-                asked.incident(),
-                asked.bundle(),
-                asked.http(),
-                URI.create("https://status.klaviyo.com"),
-                null,
-                asked.queries(),
-                asked.timeout(),
-                asked.now(),
-                Optional.empty(),
-                "",
-                Optional.empty(),
-                "postmortem",
-                Templates.builtIn()));
+        Postmortem report = Postmortem.of(new Postmortem.Sources(asked.incident(), asked.bundle(), asked.http(),
+                URI.create("https://status.klaviyo.com"), null, asked.queries(), asked.timeout(), asked.now(),
+                Optional.empty(), "", Optional.empty(), "postmortem", Templates.builtIn()));
 
-        assertTrue(
-                report.missing().contains("a drill: the real status page was not asked"),
+        assertTrue(report.missing().contains("a drill: the real status page was not asked"),
                 report.missing().toString());
         assertTrue(markdown(report).startsWith("> **DRILL (revoked-key)**"));
         assertTrue(Jsoup.parse(report.html(markdown(report))).title().startsWith("DRILL: "));
@@ -237,48 +203,16 @@ class PostmortemEvidenceTest {
     @Test
     void vendorUpdatesThatWatchSawStandAtTheVendorsTime() {
         Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
-        PostmortemJournals.add(
-                incident,
-                8,
-                "watch",
-                Event.NOTE,
-                "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating: Looking.",
-                Map.of(
-                        "kind",
-                        "status-page",
-                        "vendorAt",
-                        "2026-11-20T03:01:00Z",
-                        "incident",
-                        "API down",
-                        "status",
-                        "investigating",
-                        "body",
+        PostmortemJournals.add(incident, 8, "watch", Event.NOTE,
+                "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating: Looking.", Map.of("kind", "status-page",
+                        "vendorAt", "2026-11-20T03:01:00Z", "incident", "API down", "status", "investigating", "body",
                         "Looking."));
         String text = markdown(PostmortemJournals.report(incident));
 
         assertTrue(text.contains("| 03:01 | Klaviyo (investigating): API down — Looking. | status page |"), text);
-        assertTrue(text.contains("| Vendor's acknowledgement | 3 minutes before our first sign (2026-11-20 03:01) |"), text);
+        assertTrue(text.contains("| Vendor's acknowledgement | 3 minutes before our first sign (2026-11-20 03:01) |"),
+                text);
         assertTrue(text.contains("the status page told of it 3 minutes before our own checks"), text);
-    }
-
-    @Test
-    void whatWatchSawIsDrawnWhereNothingElseIs() throws IOException {
-        Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
-        StringBuilder rounds = new StringBuilder();
-        for (int i = 0; i < 5000; i++) {
-            rounds.append("{\"at\":\"")
-                    .append(PostmortemJournals.BEGAN.plusSeconds(i))
-                    .append("\",\"good\":{\"auth\":100,\"app\":20},\"bad\":{\"x\":300}}\n");
-        }
-        incident.write("watch-rounds.jsonl", (rounds + "{torn").getBytes(StandardCharsets.UTF_8));
-        Postmortem report = PostmortemJournals.report(incident);
-        Document page = Jsoup.parse(report.html(markdown(report)));
-
-        assertTrue(page.select("svg.wide").text().contains("share of failed checks"), page.select("svg").text());
-        assertTrue(page.select("svg.wide").outerHtml().length() < 100_000, "no more points than a picture has pixels");
-        assertTrue(
-                markdown(report).contains("- Failed API calls: [unknown"),
-                "checks of ours are no calls of the application");
     }
 
     // ---- bundles: their facts.json, as LogReader makes it of a log
@@ -353,6 +287,17 @@ class PostmortemEvidenceTest {
     }
 
     @Test
+    void logsCountBeforePrometheusWhichIsTold() throws IOException {
+        prometheusKnows();
+        Path bundle = bundle(facts(ZoneOffset.UTC, Map.of("app", LOG)).json());
+        String text = markdown(Postmortem.of(sources(Optional.of(PostmortemJournals.whole(Diagnosis.KEY_INVALID)),
+                Optional.of(bundle), false, true)));
+
+        assertSays(text, "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs); Prometheus counts 2,883",
+                "75.0 % of 4 calls", "2,400 at most; drained", "| 02:52 | **First symptom**");
+    }
+
+    @Test
     void aTriageThatFindsTheSameIdentifiesNoCauseAnew() throws IOException {
         Incident incident = triaged("01:41");
         add(incident, "01:50", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
@@ -407,7 +352,8 @@ class PostmortemEvidenceTest {
     void onlyABundle() throws IOException {
         Instant posted = Instant.parse("2026-11-20T03:00:01Z");
         Facts facts = facts(ZoneOffset.UTC, Map.of("app", LOG)).with(List.of(), List.of(), List.of(
-                new Facts.VendorIncident("API down", "", "", "", posted, posted, null, List.of())), List.of("a log torn"));
+                new Facts.VendorIncident("API down", "", "", "", posted, posted, null, List.of())),
+                        List.of("a log torn"));
         String text = told(Optional.empty(), facts);
 
         assertSays(text, "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs)", "2 customers in the failed calls",
@@ -420,9 +366,11 @@ class PostmortemEvidenceTest {
     void countersCountWhereNoLogDoes() throws IOException {
         Facts facts = facts(ZoneOffset.UTC, Map.of()).with(List.of(), List.of(
                 new Facts.Curve("klaviyo_api_errors_total", "status=401 pod=a", "", 450, List.of()),
-                new Facts.Curve("klaviyo_api_errors_total", "status=401 pod=b", "", 9, List.of())), List.of(), List.of());
+                new Facts.Curve("klaviyo_api_errors_total", "status=401 pod=b", "", 9, List.of())), List.of(),
+                        List.of());
 
-        assertSays(told(Optional.of(triaged("01:41")), facts), "Failed API calls: 459 (401: 459; the bundle's metrics)");
+        assertSays(told(Optional.of(triaged("01:41")), facts),
+                "Failed API calls: 459 (401: 459; the bundle's metrics)");
     }
 
     @ParameterizedTest

@@ -22,7 +22,8 @@ import runbook.DecisionTree.Diagnosis;
 
 /**
  * The postmortem of each drill's whole incident against {@code tests/golden}. After a change that is meant, record and
- * write them anew with {@code KLAVIYO_GOLDEN=write ./jbang test PostmortemGoldenTest}, and review the difference.
+ * write them anew with {@code KLAVIYO_GOLDEN=write ./jbang test PostmortemGoldenTest}, and review the difference; where
+ * only the postmortem changed, {@code KLAVIYO_GOLDEN=reports} leaves the recordings as they are.
  */
 class PostmortemGoldenTest {
     private static final boolean RECORD = "write".equals(System.getenv("KLAVIYO_GOLDEN"));
@@ -37,9 +38,9 @@ class PostmortemGoldenTest {
 
     /** All that lead to an incident. */
     static Stream<String> drills() {
+        // A runaway loop is told by the application's log alone, which no recording has.
         return Scenario.ids(Templates.builtIn()).stream().filter(id -> !List.of("healthy", "maintenance", "missing-key",
-                // Not recorded yet.
-                "load-shed", "runaway-loop", "expired-token").contains(id));
+                "no-network", "runaway-loop").contains(id));
     }
 
     @Test
@@ -69,14 +70,15 @@ class PostmortemGoldenTest {
         String text = markdown(incident);
 
         assertTrue(
-                text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC") && text.contains("**Duration:** not over yet"),
+                text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
+                        && text.contains("**Duration:** not over yet"),
                 text);
         assertTrue(text.contains("it came back and failed again (times: 1)"), text);
     }
 
     private static Incident recorded(String scenario) throws IOException {
         Path golden = Repository.file("tests/golden/" + scenario + ".jsonl");
-        if (RECORD) {
+        if (RECORD || WRITE && Files.notExists(golden)) {
             Files.write(golden, RECORDED.computeIfAbsent(scenario, Recording::of));
         }
         Incident incident = Incident.at(Tree.temporary("postmortem").resolve("incident"));

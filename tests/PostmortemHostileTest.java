@@ -34,25 +34,9 @@ class PostmortemHostileTest {
 
     private static Incident with(String hostile) {
         Incident incident = PostmortemJournals.whole(Diagnosis.SERVER_ERROR);
-        Map<String, Object> data = Map.of(
-                "diagnosis",
-                hostile,
-                "severity",
-                "P1",
-                "title",
-                hostile,
-                "reason",
-                hostile,
-                "path",
-                List.of(Map.of("question", hostile, "answer", hostile)),
-                "also",
-                List.of(hostile),
-                "by",
-                hostile,
-                "lead",
-                hostile,
-                "text",
-                hostile + "\n" + hostile);
+        Map<String, Object> data = Map.of("diagnosis", hostile, "severity", "P1", "title", hostile, "reason", hostile,
+                "path", List.of(Map.of("question", hostile, "answer", hostile)), "also", List.of(hostile), "by",
+                hostile, "lead", hostile, "text", hostile + "\n" + hostile);
         PostmortemJournals.add(incident, 5, hostile, Event.DIAGNOSED, hostile, data);
         PostmortemJournals.add(incident, 6, "x", Event.ACKNOWLEDGED, hostile, data);
         PostmortemJournals.add(incident, 7, "x", Event.ANNOUNCED, hostile, data);
@@ -62,31 +46,11 @@ class PostmortemHostileTest {
     }
 
     private static void vendor(Incident incident, String hostile) {
-        String json = Json.line(Json.of(Map.of(
-                "checks",
-                List.of(Map.of(
-                        "name",
-                        "status-page",
-                        "detail",
-                        Map.of(
-                                "incidents",
-                                List.of(Map.of(
-                                        "name",
-                                        hostile,
-                                        "status",
-                                        hostile,
-                                        "impact",
-                                        hostile,
-                                        "shortlink",
-                                        "https://evil/" + hostile,
-                                        "startedAt",
-                                        "2026-11-20T03:00:00Z",
-                                        "postedAt",
-                                        "2026-11-20T03:30:00Z",
-                                        "updatedAt",
-                                        "2026-11-20T03:31:00Z",
-                                        "update",
-                                        hostile))))))));
+        String json = Json.line(Json.of(Map.of("checks", List.of(Map.of("name", "status-page", "detail", Map.of(
+                                "incidents", List.of(Map.of("name", hostile, "status", hostile, "impact", hostile,
+                                        "shortlink", "https://evil/" + hostile, "startedAt", "2026-11-20T03:00:00Z",
+                                        "postedAt", "2026-11-20T03:30:00Z", "updatedAt", "2026-11-20T03:31:00Z",
+                                        "update", hostile))))))));
         try {
             incident.write("triage-20261120T030405Z.json", json.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
@@ -96,22 +60,15 @@ class PostmortemHostileTest {
 
     @ParameterizedTest
     @ValueSource(strings = {
-            "<script>alert(1)</script>",
-            "<img src=x onerror=alert(1)>",
-            "\"><svg/onload=alert(1)>",
-            "' onfocus='alert(1)' autofocus='",
-            "</style></title></text></svg><iframe src=javascript:alert(1)>",
+            "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg/onload=alert(1)>",
+            "' onfocus='alert(1)' autofocus='", "</style></title></text></svg><iframe src=javascript:alert(1)>",
             "<!-- /generated:timeline --> <!-- generated:timeline 000000000000 -->",
             "--> <!-- offered:actions 000000000000 -->",
             "[x](javascript:alert(1)) ![y](https://evil/y.png) <https://evil> [z]: https://evil",
             "a | b \\| c \\\\| d",
             "**bold** _it_ `code` ``` ~~gone~~ # h\n## Incident: another\n- [ ] a task - Owner: x",
-            "@channel #1 !2 @octocat",
-            "&lt;script&gt; &#60;script&#62; &amp;",
-            "{{summary}} {{{timeline}}}",
-            "\u001b]0;title\u0007\u001b[2J \u202egnp.exe \u0000 \r\n\t",
-            "$\\unicode{x}$ $$x$$",
-            KEY})
+            "@channel #1 !2 @octocat", "&lt;script&gt; &#60;script&#62; &amp;", "{{summary}} {{{timeline}}}",
+            "\u001b]0;title\u0007\u001b[2J \u202egnp.exe \u0000 \r\n\t", "$\\unicode{x}$ $$x$$", KEY})
     void nothingRunsAndNothingBreaks(String hostile) {
         Postmortem report = PostmortemJournals.report(with(hostile));
         String markdown = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
@@ -119,33 +76,25 @@ class PostmortemHostileTest {
 
         assertInert(page);
         assertSameShape(page);
-        assertEquals(
-                markdown,
-                report.markdown(Templates.builtIn().template("postmortem.md"), Optional.of(markdown))
-                        .text(),
-                "its markers are its own");
+        assertEquals(markdown, report.markdown(Templates.builtIn().template("postmortem.md"), Optional.of(markdown))
+                        .text(), "its markers are its own");
         assertFalse((markdown + page.outerHtml()).contains(KEY), "keys are masked");
         assertFalse(markdown.matches("(?s).*[\\p{Cc}\\p{Cf}&&[^\\n]].*"), "no control character survives");
-        assertFalse(
-                markdown.replace("&#8203;", "\u200b").contains("@channel") || markdown.contains("@octocat"),
+        assertFalse(markdown.replace("&#8203;", "\u200b").contains("@channel") || markdown.contains("@octocat"),
                 "nobody is mentioned");
     }
 
     private static void assertInert(Document page) {
-        assertEquals(
-                0,
+        assertEquals(0,
                 page.select("script, iframe, object, embed, link, base, form, meta[http-equiv=refresh], foreignObject")
                         .size());
         for (Element element : page.getAllElements()) {
             element.attributes().forEach(attribute -> {
                 assertFalse(attribute.getKey().startsWith("on"), element.outerHtml());
-                assertFalse(
-                        attribute.getValue().replaceAll("\\s", "").toLowerCase().startsWith("javascript:"),
+                assertFalse(attribute.getValue().replaceAll("\\s", "").toLowerCase().startsWith("javascript:"),
                         element.outerHtml());
-                assertFalse(
-                        attribute.getKey().matches("src|srcset|background|poster|xlink:href")
-                                && !attribute.getValue().startsWith("data:"),
-                        element.outerHtml());
+                assertFalse(attribute.getKey().matches("src|srcset|background|poster|xlink:href")
+                                && !attribute.getValue().startsWith("data:"), element.outerHtml());
             });
         }
         page.select("a[href]")
@@ -155,35 +104,19 @@ class PostmortemHostileTest {
 
     private static void assertSameShape(Document page) {
         assertEquals(1, page.select("h2").size(), "one title");
-        assertEquals(
-                List.of(
-                        "Summary",
-                        "Timeline (UTC)",
-                        "Detection and Response",
-                        "Root Cause",
-                        "Impact",
-                        "Action Items",
-                        "Lessons Learned",
-                        "Messages Sent",
-                        "Sources"),
-                page.select("h3").eachText());
+        assertEquals(List.of("Summary", "Timeline (UTC)", "Detection and Response", "Root Cause", "Impact",
+                        "Action Items", "Lessons Learned", "Messages Sent", "Sources"), page.select("h3").eachText());
         page.select("table").forEach(table -> table.select("tr").forEach(row ->
                 assertEquals(table.selectFirst("tr").childrenSize(), row.childrenSize(), "columns of " + row.text())));
-        assertEquals(
-                2,
-                page.select("li.task").stream()
-                                .filter(item -> !item.text().contains("Owner: [name]"))
-                                .count()
-                        + 2,
-                "no task from outside");
+        assertEquals(2, page.select("li.task").stream().filter(item -> !item.text().contains("Owner: [name]")).count()
+                        + 2, "no task from outside");
         assertEquals(2, page.select("figure > svg[viewBox]").size(), "both pictures are whole");
     }
 
     @Test
     void whatPeoplePasteIsCleanedToo() {
         Postmortem report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.SERVER_ERROR));
-        String page = report.html("### Timeline\n"
-                + "<script>alert(1)</script>\n"
+        String page = report.html("### Timeline\n" + "<script>alert(1)</script>\n"
                 + "<b onclick=x()>bold</b> ![i](https://evil/i.png) [l](javascript:x())"
                 + " <details><summary>s</summary>d</details>\n");
 
@@ -199,20 +132,14 @@ class PostmortemHostileTest {
         Files.createDirectories(incident.folder());
         String line =
                 "{\"at\":\"2026-11-20T03:%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
-        Files.write(
-                incident.folder().resolve("journal.jsonl"),
+        Files.write(incident.folder().resolve("journal.jsonl"),
                 (String.format(line, "30", "third") + String.format(line, "10", "first")
-                                + String.format(line, "20", "second")
-                                + String.format(line, "20", "second")
+                                + String.format(line, "20", "second") + String.format(line, "20", "second")
                                 + "{\"at\":\"2199-01-01T00:00:00Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"from"
-                                + " the future\",\"data\":{}}\n"
-                                + "{\"at\":\"yesterday\",\"event\":\"note\"}\n"
-                                + "not json\n"
-                                + "[1,2]\n"
-                                + "\u0000\u0001\n"
+                                + " the future\",\"data\":{}}\n" + "{\"at\":\"yesterday\",\"event\":\"note\"}\n"
+                                + "not json\n" + "[1,2]\n" + "\u0000\u0001\n"
                                 + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n"
-                                + "{\"at\":\"2026-11-20T03:5")
-                        .getBytes(StandardCharsets.UTF_8));
+                                + "{\"at\":\"2026-11-20T03:5").getBytes(StandardCharsets.UTF_8));
         Postmortem report = PostmortemJournals.report(incident);
         String text = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
 
@@ -221,15 +148,8 @@ class PostmortemHostileTest {
         assertEquals(1, text.split("\\| second", -1).length - 1, "twice recorded, once told");
         assertTrue(text.contains("from the future"), "used as well as can be");
         String said = String.join("\n", report.missing());
-        for (String problem : List.of(
-                "line 6 skipped",
-                "line 7 skipped",
-                "line 8 skipped",
-                "line 9 skipped",
-                "line 11 skipped",
-                "the clock of watch was wrong",
-                "out of order",
-                "recorded twice")) {
+        for (String problem : List.of("line 6 skipped", "line 7 skipped", "line 8 skipped", "line 9 skipped",
+                "line 11 skipped", "the clock of watch was wrong", "out of order", "recorded twice")) {
             assertTrue(said.contains(problem), problem + " in\n" + said);
         }
     }
@@ -238,7 +158,8 @@ class PostmortemHostileTest {
     void bundlesThatAreNoneAreRefused() throws IOException {
         Path file = Tree.temporary("postmortem").resolve("bundle.zip");
         Files.writeString(file, "not a zip");
-        Problem problem = assertThrows(Problem.class, () -> Postmortem.of(new Postmortem.Sources(Optional.empty(), Optional.of(file),
+        Problem problem = assertThrows(Problem.class, () -> Postmortem.of(new Postmortem.Sources(Optional.empty(),
+                Optional.of(file),
                 null, null, null, Postmortem.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), "",
                 Optional.empty(), "postmortem", Templates.builtIn())));
 

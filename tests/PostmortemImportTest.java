@@ -28,54 +28,33 @@ class PostmortemImportTest {
 
     @ParameterizedTest
     @CsvSource({
-            "10:12,2026-11-23T10:12:00Z",
-            "9:05,2026-11-23T09:05:00Z",
-            "10:12:33Z,2026-11-23T10:12:33Z",
-            "10:12 UTC,2026-11-23T10:12:00Z",
-            "now,2026-11-23T10:30:00Z",
-            "10 min ago,2026-11-23T10:20:00Z",
-            "90 seconds ago,2026-11-23T10:28:30Z",
-            "2 hours ago,2026-11-23T08:30:00Z",
-            "1h30m ago,2026-11-23T09:00:00Z",
-            "yesterday 23:50,2026-11-22T23:50:00Z",
-            "2026-11-23 10:12,2026-11-23T10:12:00Z",
-            "2026-11-23 10:12:07 UTC,2026-11-23T10:12:07Z",
-            "2026-11-23T10:12,2026-11-23T10:12:00Z",
-            "2026-11-23T10:12:00Z,2026-11-23T10:12:00Z",
+            "10:12,2026-11-23T10:12:00Z", "9:05,2026-11-23T09:05:00Z", "10:12:33Z,2026-11-23T10:12:33Z",
+            "10:12 UTC,2026-11-23T10:12:00Z", "now,2026-11-23T10:30:00Z", "10 min ago,2026-11-23T10:20:00Z",
+            "90 seconds ago,2026-11-23T10:28:30Z", "2 hours ago,2026-11-23T08:30:00Z",
+            "1h30m ago,2026-11-23T09:00:00Z", "yesterday 23:50,2026-11-22T23:50:00Z",
+            "2026-11-23 10:12,2026-11-23T10:12:00Z", "2026-11-23 10:12:07 UTC,2026-11-23T10:12:07Z",
+            "2026-11-23T10:12,2026-11-23T10:12:00Z", "2026-11-23T10:12:00Z,2026-11-23T10:12:00Z",
             "2026-11-23T11:12:00+01:00,2026-11-23T10:12:00Z"})
     void timesAsPeopleSayThem(String said, Instant meant) {
         assertEquals(meant, Moment.past("--at", said, NOW, Optional.empty()));
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "",
-                "soon",
-                "25:00",
-                "10:61",
-                "-5",
-                "10",
-                "99999999999 days ago",
-                "2026-02-30 10:00",
-                "10.12",
-                "ago",
+    @ValueSource(strings = {
+                "", "soon", "25:00", "10:61", "-5", "10", "99999999999 days ago", "2026-02-30 10:00", "10.12", "ago",
                 "min ago"
             })
     void nonsenseIsRefusedWithTheFormsThatWork(String said) {
         Problem problem = assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty()));
 
-        assertTrue(
-                problem.getMessage().startsWith("--at \"")
-                        && problem.getMessage().contains("write 10:12, \"10 min ago\""),
-                problem.getMessage());
+        assertTrue(problem.getMessage().startsWith("--at \"")
+                        && problem.getMessage().contains("write 10:12, \"10 min ago\""), problem.getMessage());
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"10:31", "today 23:59", "2026-11-24 01:00", "2126-11-23T10:12:00Z"})
     void theFutureIsRefused(String said) {
-        assertTrue(assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty()))
-                .getMessage()
+        assertTrue(assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty())).getMessage()
                 .contains("is in the future"));
     }
 
@@ -83,20 +62,16 @@ class PostmortemImportTest {
     void afterMidnightABareTimeIsYesterdaysWhenTheIncidentBeganThen() {
         Instant past = Instant.parse("2026-11-23T00:05:00Z");
 
-        assertEquals(
-                Instant.parse("2026-11-22T23:50:00Z"),
+        assertEquals(Instant.parse("2026-11-22T23:50:00Z"),
                 Moment.past("--at", "23:50", past, Optional.of(Instant.parse("2026-11-22T22:00:00Z"))));
-        assertThrows(
-                Problem.class,
+        assertThrows(Problem.class,
                 () -> Moment.past("--at", "11:50", past, Optional.of(Instant.parse("2026-11-23T00:01:00Z"))),
                 "before the incident, or in the future");
     }
 
     @ParameterizedTest
     @CsvSource({
-        "03:10,2026-11-20T03:10:00Z",
-        "23:50,2026-11-19T23:50:00Z",
-        "15:00,2026-11-20T15:00:00Z",
+        "03:10,2026-11-20T03:10:00Z", "23:50,2026-11-19T23:50:00Z", "15:00,2026-11-20T15:00:00Z",
         "today 09:00,2026-11-23T09:00:00Z"
     })
     void daysLaterABareTimeIsOfTheDayOfTheIncident(String said, Instant meant) {
@@ -113,12 +88,7 @@ class PostmortemImportTest {
             """);
 
         assertEquals("Slack", contents.form());
-        assertEquals(
-                List.of(
-                        new Notebook.Told(
-                                Instant.parse("2025-11-23T10:00:00Z"),
-                                "Ana",
-                                "note",
+        assertEquals(List.of(new Notebook.Told(Instant.parse("2025-11-23T10:00:00Z"), "Ana", "note",
                                 "@here @Bob says this (https://x.example/a?b=1&c=2) <b> in #ops"),
                         new Notebook.Told(Instant.parse("2025-11-23T10:01:00.500Z"), "Bob", "note", "two lines")),
                 contents.told());
@@ -129,21 +99,16 @@ class PostmortemImportTest {
     void csv() throws IOException {
         Notebook.Contents contents = read("\uFEFFTime,Who ignored,Author,Message,Kind\r\n"
                 + "2026-11-23 09:01,x,Pager,\"Alert, \"\"shop\"\" fired\",detected\r\n"
-                + "2026-11-23T10:02:00+01:00,,Eve,\"two\nlines\",\r\n"
-                + "nonsense,,,z,\r\n"
+                + "2026-11-23T10:02:00+01:00,,Eve,\"two\nlines\",\r\n" + "nonsense,,,z,\r\n"
                 + "2026-11-23 09:05,,Eve,done,closed\r\n");
 
-        assertEquals(
-                List.of(
-                        new Notebook.Told(Instant.parse("2026-11-23T09:01:00Z"), "Pager", "detected", "Alert, \"shop\" fired"),
+        assertEquals(List.of(
+                        new Notebook.Told(Instant.parse("2026-11-23T09:01:00Z"), "Pager", "detected",
+                                "Alert, \"shop\" fired"),
                         new Notebook.Told(Instant.parse("2026-11-23T09:02:00Z"), "Eve", "note", "two lines"),
                         new Notebook.Told(Instant.parse("2026-11-23T09:05:00Z"), "Eve", "note", "done")),
-                contents.told(),
-                "an import never closes an incident");
-        assertEquals(
-                List.of("row 4 skipped"),
-                contents.problems().stream()
-                        .map(problem -> problem.substring(0, 13))
+                contents.told(), "an import never closes an incident");
+        assertEquals(List.of("row 4 skipped"), contents.problems().stream().map(problem -> problem.substring(0, 13))
                         .toList());
     }
 

@@ -30,64 +30,36 @@ final class PostmortemJournals {
     /** A whole incident of a diagnosis: detected, taken, told, mitigated, watched, restored. */
     static Incident whole(Diagnosis diagnosis) {
         Incident incident = Incident.at(Tree.temporary("postmortem").resolve("incident"));
-        Map<String, Object> verdict = Map.of(
-                "diagnosis",
-                diagnosis.id(),
-                "severity",
-                "P2",
-                "title",
-                title(diagnosis),
-                "reason",
-                "3 of 3 probes failed",
-                "path",
-                List.of(
+        Map<String, Object> verdict = Map.of("diagnosis", diagnosis.id(), "severity", "P2", "title", title(diagnosis),
+                "reason", "3 of 3 probes failed", "path", List.of(
                         Map.of("question", "Is Klaviyo API returning errors?", "answer", "yes"),
-                        Map.of("question", "status.klaviyo.com shows incident?", "answer", "no")),
-                "also",
+                        Map.of("question", "status.klaviyo.com shows incident?", "answer", "no")), "also",
                 List.of("revision-deprecated"));
         add(incident, 0, "triage", Event.DETECTED, "triage found " + diagnosis.id(), verdict);
         add(incident, 0, "triage", Event.DIAGNOSED, "P2 " + diagnosis.id() + ": " + title(diagnosis), verdict);
         add(incident, 2, "postmortem", Event.ACKNOWLEDGED, "taking it", Map.of("by", "Ana"));
-        add(
-                incident,
-                4,
-                "triage",
-                Event.ANNOUNCED,
-                "internal message posted to Slack: investigating",
-                Map.of(
-                        "audience",
-                        "internal",
-                        "state",
-                        "investigating",
-                        "text",
+        add(incident, 4, "triage", Event.ANNOUNCED, "internal message posted to Slack: investigating", Map.of(
+                        "audience", "internal", "state", "investigating", "text",
                         "P2 INCIDENT: Klaviyo Integration\nStatus: INVESTIGATING\n"));
         if (diagnosis == Diagnosis.KEY_INVALID) {
             add(incident, 9, "rotate-key", Event.ROTATION_STEP, "preflight done", Map.of());
             add(incident, 11, "rotate-key", Event.ROTATED, "key rotated: sha256 1111aaaa -> sha256 2222bbbb", Map.of());
         } else {
-            add(
-                    incident,
-                    11,
-                    "postmortem",
-                    Event.MITIGATED,
-                    "fallback mode on, failed calls queued",
+            add(incident, 11, "postmortem", Event.MITIGATED, "fallback mode on, failed calls queued",
                     Map.of("by", "Ana"));
         }
         add(incident, 13, "watch", Event.NOTE, "good again after 9 min; waiting until it holds", Map.of());
-        add(
-                incident,
-                16,
-                "watch",
-                Event.RECOVERED,
-                "4 good rounds in a row over 2 min 30 s",
+        add(incident, 16, "watch", Event.RECOVERED, "4 good rounds in a row over 2 min 30 s",
                 Map.of("goodSince", BEGAN.plus(Duration.ofMinutes(13)).toString(), "rounds", 4));
         add(incident, 40, "debug-bundle", Event.BUNDLED, "bundle-20261120T034405Z.zip", Map.of());
         return incident;
     }
 
-    static void add(Incident incident, int minutesAfterTheBegin, String step, String event, String summary, Map<String, ?> data) {
+    static void add(Incident incident, int minutesAfterTheBegin, String step, String event, String summary,
+            Map<String, ?> data) {
         try {
-            incident.append(new Event(BEGAN.plus(Duration.ofMinutes(minutesAfterTheBegin)), step, event, summary, Json.of(data)));
+            incident.append(new Event(BEGAN.plus(Duration.ofMinutes(minutesAfterTheBegin)), step, event, summary,
+                    Json.of(data)));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -109,8 +81,7 @@ final class PostmortemJournals {
     /** What Prometheus answers to a range query about one series. */
     static ObjectNode matrix(Map<String, String> labels, List<List<Object>> values) {
         ObjectNode answer = Json.object().put("status", "success");
-        answer.set(
-                "data",
+        answer.set("data",
                 Json.of(Map.of("resultType", "matrix", "result", List.of(Map.of("metric", labels, "values", values)))));
         return answer;
     }

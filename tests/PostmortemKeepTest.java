@@ -48,16 +48,12 @@ class PostmortemKeepTest {
     void generatedPartsAreRenewedAndWordsStay() {
         String words =
                 first.replace("[Technical explanation: how and what, not who]", "Their load balancer dropped us.")
-                                .replace("### Summary", "### Summary for everybody")
-                        + "\nPS: thanks.\n";
+                                .replace("### Summary", "### Summary for everybody") + "\nPS: thanks.\n";
         moreHappens();
 
         String second = again(words).text();
-        assertTrue(
-                second.contains(MORE)
-                        && second.contains("Their load balancer dropped us.")
-                        && second.endsWith("PS: thanks.\n"),
-                second);
+        assertTrue(second.contains(MORE) && second.contains("Their load balancer dropped us.")
+                        && second.endsWith("PS: thanks.\n"), second);
         assertTrue(second.contains("### Summary for everybody"));
     }
 
@@ -89,11 +85,8 @@ class PostmortemKeepTest {
 
         Document.Written second = again(habits);
         assertEquals(List.of(), second.kept());
-        assertTrue(
-                second.text().contains(MORE)
-                        && second.text().contains("\r\n")
-                        && !second.text().replace("\r\n", "").contains("\n"),
-                "line ends stay as they were");
+        assertTrue(second.text().contains(MORE) && second.text().contains("\r\n")
+                        && !second.text().replace("\r\n", "").contains("\n"), "line ends stay as they were");
     }
 
     @Test
@@ -102,8 +95,7 @@ class PostmortemKeepTest {
         moreHappens();
 
         String second = again(broken).text();
-        for (String line : broken.substring(broken.indexOf("### Impact"), broken.indexOf("#### Replay Plan"))
-                .lines()
+        for (String line : broken.substring(broken.indexOf("### Impact"), broken.indexOf("#### Replay Plan")).lines()
                 .toList()) {
             assertTrue(second.contains(line), line);
         }

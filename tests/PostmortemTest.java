@@ -60,11 +60,8 @@ class PostmortemTest {
     void writtenThenCheckedThenFilledInThenClosed() throws IOException {
         Run.Result write = run("--lead", "@Ana");
         assertEquals(0, write.exit(), write.toString());
-        assertTrue(
-                write.out().contains("postmortem.md")
-                        && write.out().contains("postmortem.html")
-                        && write.out().contains("127.0.0.1 refuses"),
-                write.toString());
+        assertTrue(write.out().contains("postmortem.md") && write.out().contains("postmortem.html")
+                        && write.out().contains("127.0.0.1 refuses"), write.toString());
         assertEquals(
                 "rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(written("postmortem.md"))));
         String fresh = PostmortemJournals.read(written("postmortem.md"));
@@ -74,20 +71,16 @@ class PostmortemTest {
         assertEquals(51, check.exit(), check.toString());
         Matcher place = Pattern.compile("postmortem\\.md:(\\d+): the action has no owner").matcher(check.out());
         assertTrue(place.find(), check.toString());
-        assertTrue(
-                fresh.lines().toList().get(Integer.parseInt(place.group(1)) - 1).startsWith("- [ ] "),
+        assertTrue(fresh.lines().toList().get(Integer.parseInt(place.group(1)) - 1).startsWith("- [ ] "),
                 "line numbers are right");
 
         assertEquals(51, run("close").exit(), "unfinished");
         assertTrue(Incident.open(events()));
 
-        Files.writeString(
-                written("postmortem.md"),
-                fresh.replace("**(to confirm)**", "")
+        Files.writeString(written("postmortem.md"), fresh.replace("**(to confirm)**", "")
                         .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
                         .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
-                        .replace("[...]", "see the facts")
-                        .replaceAll("\\[unknown: [^\\]]*\\]", "nobody can say"));
+                        .replace("[...]", "see the facts").replaceAll("\\[unknown: [^\\]]*\\]", "nobody can say"));
         assertEquals(0, run("--check").exit());
         Run.Result close = run("close", "--by", "Ana");
         assertEquals(0, close.exit(), close.toString());
@@ -96,13 +89,15 @@ class PostmortemTest {
 
     @Test
     void anIncidentThatFailsAgainAfterItsRecoveryIsNotOver() throws IOException {
-        incident.append(new Event(Instant.parse("2026-11-20T04:10:00Z"), "triage", Event.DIAGNOSED, "P1 key-invalid, again",
+        incident.append(new Event(Instant.parse("2026-11-20T04:10:00Z"), "triage", Event.DIAGNOSED,
+                "P1 key-invalid, again",
                 Json.of(Map.of("diagnosis", "key-invalid", "severity", "P1"))));
         run();
         String report = PostmortemJournals.read(written("postmortem.md"));
         assertTrue(report.contains("ongoing UTC") && report.contains("was not over when this was written"), report);
         assertTrue(report.contains("seemed to work again from 03:17 until 04:10"), report);
-        incident.append(new Event(Instant.parse("2026-11-20T04:30:00Z"), "watch", Event.RECOVERED, "it held", Json.object()));
+        incident.append(new Event(Instant.parse("2026-11-20T04:30:00Z"), "watch", Event.RECOVERED, "it held",
+                Json.object()));
         run();
         String later = PostmortemJournals.read(written("postmortem.md"));
         assertTrue(later.contains("worked again from 04:30 on"), later);
@@ -121,18 +116,15 @@ class PostmortemTest {
 
     @Test
     void eventsAndMessagesShowInWhatIsWritten() throws IOException {
-        assertEquals(
-                0,
-                run("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve")
+        assertEquals(0, run("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve")
                         .exit());
         Run.Result internal =
-                run("announce", "internal", "--state", "mitigating", "--eta", "11:30", "--lead", "Ana", "--sent", "--json");
+                run("announce", "internal", "--state", "mitigating", "--eta", "11:30", "--lead", "Ana", "--sent",
+                        "--json");
         assertEquals(0, internal.exit(), internal.toString());
         JsonNode json = Json.read(internal.out());
-        assertTrue(
-                json.path("text").asText().contains("Status: MITIGATING")
-                        && json.path("text").asText().contains("ETA: 11:30"),
-                internal.toString());
+        assertTrue(json.path("text").asText().contains("Status: MITIGATING")
+                        && json.path("text").asText().contains("ETA: 11:30"), internal.toString());
         Run.Result external = run("announce", "external", "--state", "resolved", "--data-loss", "none");
         assertTrue(
                 external.out().contains("No data was lost.") && !external.out().contains("Ana"), external.toString());
@@ -169,8 +161,7 @@ class PostmortemTest {
     @Test
     void ownTemplateAndPlace() throws IOException {
         Files.createDirectories(folder.resolve("ours"));
-        Files.writeString(
-                folder.resolve("ours/postmortem.md"),
+        Files.writeString(folder.resolve("ours/postmortem.md"),
                 "# {{errorType}} ({{severity}})\n\n<!-- generated:t -->\n{{timeline}}\n<!-- /generated:t -->\n");
         Run.Result result = run("--templates", "ours", "--out", "docs/one.html", "--format", "html,md", "--json");
 
@@ -188,17 +179,14 @@ class PostmortemTest {
 
         assertEquals(0, result.exit(), result.toString());
         String text = PostmortemJournals.read(elsewhere.resolve("postmortem.md"));
-        assertTrue(
-                text.contains("## Incident: Klaviyo [Error Type]")
-                        && text.contains("**Date:** " + Instant.now().toString().substring(0, 7)),
-                text);
+        assertTrue(text.contains("## Incident: Klaviyo [Error Type]")
+                        && text.contains("**Date:** " + Instant.now().toString().substring(0, 7)), text);
         assertTrue(result.out().contains("--incident DIR names one"), result.toString());
     }
 
     @Test
     void aSlackExportIsTakenOnce() throws IOException {
-        Files.writeString(
-                folder.resolve("day.json"),
+        Files.writeString(folder.resolve("day.json"),
                 "[{\"type\":\"message\",\"user\":\"U1\",\"ts\":\"1763608000.0002\",\"text\":\"write to"
                         + " jane@example.com\"}]");
         int before = events().size();
@@ -255,7 +243,8 @@ class PostmortemTest {
 
         assertEquals(0, handover.exit(), handover.toString());
         assertTrue(handover.out().lines().count() <= 25, handover.toString());
-        for (String part : List.of("What: P2 key-invalid", "Since: 2026-11-20T03:04Z", "works again", "Eve: fallback is on",
+        for (String part : List.of("What: P2 key-invalid", "Since: 2026-11-20T03:04Z", "works again",
+                "Eve: fallback is on",
                 "key rotated", "Due next: the postmortem", "20261120T030405Z")) {
             assertTrue(handover.out().contains(part), part + "\n" + handover);
         }
@@ -264,7 +253,9 @@ class PostmortemTest {
     @Test
     void anIncidentIsCarriedToAnotherMachine() throws IOException {
         run();
-        Files.writeString(written("journal.jsonl"), "{\"at\":\"2026-11-20T05:00:00Z\",\"step\":\"x\",\"event\":\"note\","
+        String clean = PostmortemJournals.read(written("journal.jsonl"));
+        Files.writeString(written("journal.jsonl"),
+                "{\"at\":\"2026-11-20T05:00:00Z\",\"step\":\"x\",\"event\":\"note\","
                 + "\"summary\":\"pk_0123456789abcdef0123456789abcdef01 for jane@example.com\",\"data\":{}}\n",
                 StandardOpenOption.APPEND);
         Files.writeString(written(".env"), "KLAVIYO_PRIVATE_KEY=pk_0123456789abcdef0123456789abcdef01\n");
@@ -281,8 +272,10 @@ class PostmortemTest {
         assertEquals(0, taken.exit(), taken.toString());
         Path copy = elsewhere.resolve("klaviyo-incidents/20261120T030405Z");
         assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(copy)));
-        assertEquals(PostmortemJournals.read(written("postmortem.md")), PostmortemJournals.read(copy.resolve("postmortem.md")));
+        assertEquals(PostmortemJournals.read(written("postmortem.md")),
+                PostmortemJournals.read(copy.resolve("postmortem.md")));
         String journal = PostmortemJournals.read(copy.resolve("journal.jsonl"));
+        assertTrue(journal.startsWith(clean), "what was clean stays byte for byte");
         assertEquals(events().size(), Incident.at(copy).journal().read().events().size());
         assertFalse(journal.contains("pk_0123") || journal.contains("jane@") || Files.exists(copy.resolve(".env")));
         assertRefused(Run.script("postmortem").cwd(elsewhere).args("import",
@@ -290,8 +283,10 @@ class PostmortemTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = ';', value = {"../../evil;no incident's folder has", "journal.jsonl/x;no incident's folder has",
-            "/etc/passwd;no incident's folder has", "CON;no incident's folder has", "triage-1.json;not those that its list",
+    @CsvSource(delimiter = ';', value = {"../../evil;no incident's folder has",
+            "journal.jsonl/x;no incident's folder has",
+            "/etc/passwd;no incident's folder has", "CON;no incident's folder has",
+                    "triage-1.json;not those that its list",
             "export.json;it is not what postmortem export writes", "a/journal.jsonl;no incident's folder has"})
     void hostileArchivesAreRefusedWhole(String name, String why) throws IOException {
         Path elsewhere = Tree.temporary("postmortem");
@@ -329,22 +324,15 @@ class PostmortemTest {
             Files.createDirectories(journal);
             StringBuilder lines = new StringBuilder();
             for (int i = 0; i < events; i++) {
-                lines.append("{\"at\":\"")
-                        .append(PostmortemJournals.BEGAN.plusMillis(300L * i))
-                        .append("\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"round ")
-                        .append(i)
-                        .append("\",\"data\":{\"round\":")
-                        .append(i)
-                        .append("}}\n");
+                lines.append("{\"at\":\"").append(PostmortemJournals.BEGAN.plusMillis(300L * i))
+                        .append("\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"round ").append(i)
+                        .append("\",\"data\":{\"round\":").append(i).append("}}\n");
             }
             Files.write(journal.resolve("journal.jsonl"), lines.toString().getBytes(StandardCharsets.UTF_8));
         }
         long start = System.nanoTime();
-        Run.Running running = Run.process("postmortem")
-                .cwd(folder)
-                .env("KLAVIYO_STATUS_URL", NOWHERE)
-                .args("--incident", journal.toString())
-                .start();
+        Run.Running running = Run.process("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE)
+                .args("--incident", journal.toString()).start();
         long mostMemory = 0;
         while (running.process().isAlive()) {
             mostMemory = Math.max(mostMemory, residentMegabytes(running.process().pid()));

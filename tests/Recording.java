@@ -27,9 +27,9 @@ import runbook.sandbox.ControlledSandbox;
  * debug-bundle) against one sandbox, and made comparable: what differs from run to run (times, measured numbers,
  * fingerprints, ports, folders) is replaced by what does not.
  *
- * <p>The recordings are kept in {@code tests/golden} instead of being made anew by each test run: that takes minutes, and
- * the reports of fixed journals tell more by their difference. That the steps still write such journals is checked where
- * they run anyway: {@link GameDayTest}.
+ * <p>The recordings are kept in {@code tests/golden} instead of being made anew by each test run: that takes minutes,
+ * and the reports of fixed journals tell more by their difference. That the steps still write such journals is
+ * checked where they run anyway: {@link GameDayTest}.
  */
 final class Recording {
     static final Instant BEGAN = PostmortemJournals.BEGAN.truncatedTo(ChronoUnit.SECONDS);
@@ -42,7 +42,8 @@ final class Recording {
             Map.of("triage", 0, "rotate-key", 9, "postmortem", 11, "watch", 13, "debug-bundle", 40);
 
     /** Measured, or told by other fields, and read by no report. */
-    private static final Set<String> LEFT_OUT = Set.of("checks", "millis", "command", "detail", "update", "rounds", "bytes");
+    private static final Set<String> LEFT_OUT = Set.of("checks", "millis", "command", "detail", "update", "rounds",
+            "bytes");
 
     /** What is measured in the middle of a text, and what stands there instead. */
     private static final Map<Pattern, String> MEASURED = new LinkedHashMap<>();
@@ -57,9 +58,13 @@ final class Recording {
         measured("× \\d+", "× 2881");
         measured("\\d+ good rounds in a row over [0-9a-z. ]+", "4 good rounds in a row over 3 s");
         measured("(good again after|healthy again after|after) \\d+ (s|min)( \\d+ s)?", "$1 9 min");
-        measured("\\d+ in the last minute, \\d+ in the minute before", "12 in the last minute, 240 in the minute before");
+        measured("\\d+ in the last minute, \\d+ in the minute before",
+                "12 in the last minute, 240 in the minute before");
+        measured("full again in \\d+ (s|min)", "full again in 1 min");
+        measured("\\d+ d( \\d+ h)? ago", "35 d ago");
         measured("\\bray [0-9a-f]{16}\\b", "ray 8f2a1b3c4d5e6f70");
-        measured("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "00000000-0000-4000-8000-000000000000");
+        measured("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+                "00000000-0000-4000-8000-000000000000");
     }
 
     private static final Pattern FINGERPRINT = Pattern.compile("\\b(?=[0-9a-f]*\\d)[0-9a-f]{8}\\b");
@@ -102,11 +107,8 @@ final class Recording {
             }
         });
         boolean confirmed = event.path("event").asText().equals("recovered");
-        return Json.object()
-                .put("at", began.plusSeconds(confirmed ? 150 : nth).toString())
-                .put("step", step)
-                .put("event", event.path("event").asText())
-                .put("summary", normalised(event.path("summary").asText()))
+        return Json.object().put("at", began.plusSeconds(confirmed ? 150 : nth).toString()).put("step", step)
+                .put("event", event.path("event").asText()).put("summary", normalised(event.path("summary").asText()))
                 .set("data", data);
     }
 
@@ -159,11 +161,9 @@ final class Recording {
     // ---- running the steps
 
     /** What is wrong with these from the sandbox's start on is put right only by another sandbox. */
-    private static final Set<String> FOR_GOOD =
-            Set.of("monitoring-gap", "no-network", "webhook-cert-expired");
+    private static final Set<String> FOR_GOOD = Set.of("monitoring-gap", "no-network", "webhook-cert-expired");
     private static final Set<String> BY_ITSELF = Set.of("recovering", "flapping");
-    private static final Set<String> BY_ROTATION =
-            Set.of("revoked-key", "malformed-key", "missing-scope");
+    private static final Set<String> BY_ROTATION = Set.of("revoked-key", "malformed-key", "missing-scope");
 
     /** The scenario's whole incident. */
     static List<String> of(String scenario) {
@@ -174,7 +174,8 @@ final class Recording {
             if (BY_ROTATION.contains(scenario)) {
                 rotate(sandbox, folder);
             } else if (!BY_ITSELF.contains(scenario)) {
-                run(sandbox, folder, "postmortem", "event", "what the runbook says was done", "--kind", "mitigated", "--by", "Ana");
+                run(sandbox, folder, "postmortem", "event", "what the runbook says was done", "--kind", "mitigated",
+                        "--by", "Ana");
             }
             if (!BY_ITSELF.contains(scenario)) {
                 sandbox.enter("healthy");
@@ -193,8 +194,9 @@ final class Recording {
         Path file = Files.writeString(folder.resolve(".env"), "KLAVIYO_PRIVATE_KEY=" + sandbox.key() + "\n");
         sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
         Files.writeString(folder.resolve("new-key"), sandbox.newKey() + "\n");
-        run(sandbox, folder, "rotate-key", "--new-key-file", "new-key", "--to", "file:.env#KLAVIYO_PRIVATE_KEY", "--restart",
-                "exec:curl -fsS -X POST " + sandbox.restartUrl(), "--verify-for", "2s", "--yes");
+        run(sandbox, folder, "rotate-key", "--new-key-file", "new-key", "--to", "file:.env#KLAVIYO_PRIVATE_KEY",
+                "--restart",
+                "exec:curl -fsS -X POST " + sandbox.restartUrl(), "--verify-for", "2s", "--account", sandbox.accountId(), "--yes");
     }
 
     private static void run(ControlledSandbox sandbox, Path folder, String script, String... arguments) {
@@ -204,10 +206,8 @@ final class Recording {
                 .env("KLAVIYO_APP_URL", sandbox.appUrl().toString())
                 .env("KLAVIYO_WEBHOOK_URL", sandbox.webhookUrl().toString())
                 .env("KLAVIYO_PROMETHEUS_URL", sandbox.prometheusUrl().toString())
-                .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
-                .env("KLAVIYO_REVISION", sandbox.revision())
-                .env("KLAVIYO_PRIVATE_KEY", sandbox.key())
-                .run();
+                .env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString()).env("KLAVIYO_REVISION", sandbox.revision())
+                .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).run();
     }
 
     private static Path journal(Path folder) throws IOException {

@@ -50,7 +50,7 @@ public record Document(Path markdown) {
 
     private static final long LARGEST = 32L << 20;
     private static final Pattern OPEN =
-            Pattern.compile("[ \\t]*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))?(?: offered [0-9a-f]{12})? -->[ \\t]*");
+            Pattern.compile("\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))?(?: offered [0-9a-f]{12})? -->\\h*");
 
     // ---- its files
 
@@ -67,7 +67,8 @@ public record Document(Path markdown) {
 
     /** Where the page is or will be. */
     public Path page() {
-        return markdown.resolveSibling(markdown.getFileName().toString().replaceFirst("\\.(md|markdown)$", "") + ".html");
+        return markdown.resolveSibling(markdown.getFileName().toString().replaceFirst("\\.(md|markdown)$", "")
+                + ".html");
     }
 
     /**
@@ -143,7 +144,8 @@ public record Document(Path markdown) {
         }
 
         String text() {
-            return !generated() ? body : "<!-- generated:" + name + " " + (hash.isEmpty() ? hashOf(body) : hash) + " -->\n"
+            return !generated() ? body : "<!-- generated:" + name + " " + (hash.isEmpty() ? hashOf(body) : hash)
+                    + " -->\n"
                     + body + "<!-- /generated:" + name + " -->\n";
         }
     }
@@ -295,7 +297,8 @@ public record Document(Path markdown) {
         Matcher due = DUE.matcher(text);
         String date = due.find() && due.group(1) != null ? due.group(1).replaceAll("[.,;|]+$", "") : "";
         if (!date.matches("\\d{4}-\\d\\d-\\d\\d")) {
-            places.add(new Place(line, "due", "the action has no due date: write \"- Due: " + today.plusDays(14) + "\""));
+            places.add(new Place(line, "due", "the action has no due date: write \"- Due: " + today.plusDays(14)
+                    + "\""));
             return;
         }
         boolean done = text.strip().matches("[-*+] \\[[xX]\\].*");
@@ -341,18 +344,23 @@ public record Document(Path markdown) {
         return Page.framed(frame, title, main.html() + "\n");
     }
 
-    /** Text from outside as Markdown that says just that: no markup, link, mention, issue number or HTML comes of it. */
+    /**
+     * Text from outside as Markdown that says just that: no markup, link, mention, issue number or HTML comes of it.
+     */
     static final class Markdown {
         private static final Pattern MARKUP =
                 Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
         // At the beginning of a line: headings (of both kinds), lists, quotes, rules.
         private static final Pattern BLOCK = Pattern.compile("^([#+=-]|\\d{1,9}(?=[.)]))");
-        // GitHub and GitLab notify whoever is mentioned and link what looks like an issue; Markdown itself knows neither.
+        // GitHub and GitLab notify whoever is mentioned and link what
+        // looks like an issue; Markdown itself knows neither.
         private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%])(?=[\\p{Alnum}])");
 
         private Markdown() { }
 
-        /** One line of at most {@code max} characters before escaping; fit for a paragraph, a list or a table's cell. */
+        /**
+         * One line of at most {@code max} characters before escaping; fit for a paragraph, a list or a table's cell.
+         */
         static String text(String outside, int max) {
             String html = Text.safe(outside, max).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
             String plain = MARKUP.matcher(html).replaceAll(found -> "\\\\" + Matcher.quoteReplacement(found.group()));

@@ -1,10 +1,8 @@
 package runbook.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.DateTimeException;
@@ -19,7 +17,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -46,15 +43,18 @@ import runbook.Text.Json;
  * @param drill   the drill's scenario, empty in earnest
  * @param facts   what a debug bundle counted in the logs; empty without a bundle
  * @param vendor  the vendor's incidents that overlap with ours, by when they were first written about
- * @param numbers from Prometheus, else from the bundle
+ * @param numbers counts of the bundle's logs, else of Prometheus,
+ * else of the bundle's metrics; curves of Prometheus first
+ * @param measured Prometheus' own
  * @param asked   what was read, in words
  * @param missing what was not to be had and why, a sentence each
  */
 record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<Facts.VendorIncident> vendor,
-        Numbers numbers, List<String> asked, List<String> missing) {
+        Numbers numbers, Numbers measured, List<String> asked, List<String> missing) {
     private static final Duration LATE = Duration.ofHours(48);
     private static final Duration BEFORE = Duration.ofHours(1);
     private static final Duration AFTER = Duration.ofMinutes(15);
+    private static final String LOGS = "the bundle's logs";
     private static final int LARGEST_FACTS = 64 << 20;
 
     /**
@@ -129,6 +129,18 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
                     latency.isEmpty() ? others.latency : latency, queues.isEmpty() ? others.queues : queues);
         }
 
+        /**
+         * Counts of logs before measured ones, since logs tell of each call; curves and queues as they were measured.
+         */
+        Numbers after(Numbers measured) {
+            if (!source.equals(LOGS)) {
+                return measured.or(this);
+            }
+            Numbers curves = new Numbers("", failed, OptionalLong.empty(), measured.errors, measured.unit,
+                    measured.latency, measured.queues).or(this);
+            return new Numbers(source, failed, calls, curves.errors, curves.unit, curves.latency, curves.queues);
+        }
+
         /** When failures left their usual level before {@code noticed}; empty when they had before the data begins. */
         Optional<Instant> rose(Instant noticed) {
             List<Point> before = errors.stream().filter(point -> !point.at().isAfter(noticed.plus(AFTER))).toList();
@@ -165,11 +177,11 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         Optional<Facts> facts = facts(from, asked, missing);
         Optional<Instant> noticed = Timeline.noticed(entries)
                 .or(() -> facts.map(Facts::first).map(Facts.Failure::at));
-        Numbers numbers = noticed.map(at -> prometheus(from, at, end(entries, at), asked, missing))
+        Numbers measured = noticed.map(at -> prometheus(from, at, end(entries, at), asked, missing))
                 .orElse(Numbers.NONE);
-        numbers = numbers.or(facts.map(Evidence::counted).orElse(Numbers.NONE)).or(rounds(from.incident()));
+        Numbers numbers = facts.map(Evidence::counted).orElse(Numbers.NONE).after(measured);
         List<Facts.VendorIncident> vendor = vendor(from, journal.drill, entries, facts, asked, missing);
-        return new Evidence(entries, journal.drill, facts, vendor, numbers, asked, missing);
+        return new Evidence(entries, journal.drill, facts, vendor, numbers, measured, asked, missing);
     }
 
     /** Reads a journal event by event, and remembers only what a postmortem needs. */
@@ -177,7 +189,6 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         private static final int FEW = 6;
         // Memory: what tells no more than its line gives up its data, and so does the rest of an absurdly long journal.
         private static final int MOST_DATA = 2_000;
-        private static final Set<String> TOLD_IN_A_LINE = Set.of(Event.NOTE);
         private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
         private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
         private static final Duration APPENDS_RACE = Duration.ofSeconds(5);
@@ -213,14 +224,17 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
 
         private void take(Event event) {
             Instant at = plausible(event);
-            if (latest.isAfter(at.plus(APPENDS_RACE))) {
+            // What a person tells afterwards, and when triage was paged, is put where it belongs: no wonder.
+            boolean told = List.of("postmortem", "import").contains(event.step()) || event.event()
+                    .equals(Event.DETECTED);
+            if (!told && latest.isAfter(at.plus(APPENDS_RACE))) {
                 outOfOrder++;
                 Duration back = Duration.between(at, latest);
                 farthestBack = back.compareTo(farthestBack) > 0 ? back : farthestBack;
             }
             latest = at.isAfter(latest) ? at : latest;
             drill = drill.isEmpty() ? event.drill() : drill;
-            boolean matters = !TOLD_IN_A_LINE.contains(event.event()) || event.data().has("lead")
+            boolean matters = !event.event().equals(Event.NOTE) || event.data().has("lead")
                     || event.data().has("by") || event.data().has("vendorAt");
             entries.add(new Entry(at, shared(event.event()), shared(event.step()), event.summary(),
                     matters && withData++ < MOST_DATA ? event.data() : Json.object()));
@@ -299,7 +313,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
 
     private static Optional<Facts> facts(Postmortem.Sources from, List<String> asked, List<String> missing) {
         Optional<Path> file = from.bundle().or(() -> from.incident()
-                .flatMap(incident -> files(incident, "bundle-.*\\.zip").reduce((one, later) -> later)));
+                .flatMap(incident -> filesOf(incident, "bundle-.*\\.zip").stream().reduce((one, later) -> later)));
         if (file.isEmpty()) {
             return Optional.empty();
         }
@@ -337,10 +351,6 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         }
     }
 
-    private static Stream<Path> files(Incident incident, String name) {
-        return filesOf(incident, name).stream();
-    }
-
     private static Numbers counted(Facts facts) {
         SortedMap<String, Long> failed = new TreeMap<>();
         long calls = 0;
@@ -365,7 +375,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         List<Point> latency = facts.metrics().stream().filter(curve -> curve.query().matches(".*(duration|latency).*"))
                 .findFirst().map(Facts.Curve::points).orElse(List.of()).stream()
                 .map(point -> new Point(point.at(), point.value())).toList();
-        String source = logs ? "the bundle's logs" : failed.isEmpty() ? "" : "the bundle's metrics";
+        String source = logs ? LOGS : failed.isEmpty() ? "" : "the bundle's metrics";
         return new Numbers(source, failed, calls > failures ? OptionalLong.of(calls) : OptionalLong.empty(),
                 minutes.entrySet().stream().map(minute -> new Point(minute.getKey(), minute.getValue())).toList(),
                 "failed calls a minute", latency, facts.queue());
@@ -376,7 +386,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         return status.find() ? status.group(1) : "unlabelled";
     }
 
-    // ---- Prometheus, and what watch saw
+    // ---- Prometheus
 
     private static Numbers prometheus(Postmortem.Sources from, Instant noticed, Instant ended, List<String> asked,
             List<String> missing) {
@@ -416,8 +426,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         List<Facts.Queue> queues = new ArrayList<>();
         queue.series().forEach(series -> series.points().stream().filter(point -> Double.isFinite(point.value()))
                 .map(point -> Facts.Queue.one(label(series, series.words(), "pod", "instance"), point.at(),
-                        point.value()))
-                .reduce(Facts.Queue::then).ifPresent(queues::add));
+                        point.value())).reduce(Facts.Queue::then).ifPresent(queues::add));
         return new Numbers(byStatus.ok() && !byStatus.series().isEmpty() ? "Prometheus" : "", failed,
                 all.sum().isPresent() ? OptionalLong.of(Math.round(all.sum().getAsDouble())) : OptionalLong.empty(),
                 points(rate), curve.unit, points(latency), queues);
@@ -441,45 +450,6 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         return result.total().stream().map(point -> new Point(point.at(), point.value())).toList();
     }
 
-    /** Of each of watch's rounds the share of failed checks and the median latency: a picture where nothing else is. */
-    private static Numbers rounds(Optional<Incident> incident) {
-        List<Point> failing = new ArrayList<>();
-        List<Point> latency = new ArrayList<>();
-        for (Path file : incident.map(open -> filesOf(open, "watch-rounds\\.jsonl")).orElse(List.of())) {
-            try (BufferedReader lines = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
-                long every = Math.max(1, Files.size(file) / 100_000);
-                long number = 0;
-                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                    if (number++ % every == 0) {
-                        round(line, failing, latency);
-                    }
-                }
-            } catch (IOException e) {
-                // A picture has one line less.
-            }
-        }
-        return new Numbers("", new TreeMap<>(), OptionalLong.empty(), failing, "share of failed checks", latency,
-                List.of());
-    }
-
-    private static void round(String line, List<Point> failing, List<Point> latency) {
-        try {
-            JsonNode round = Json.read(line);
-            Instant at = Instant.parse(round.path("at").asText());
-            List<Double> millis = new ArrayList<>();
-            round.path("good").forEach(check -> millis.add(check.asDouble()));
-            int bad = round.path("bad").size();
-            round.path("bad").forEach(check -> millis.add(check.asDouble()));
-            if (!millis.isEmpty()) {
-                millis.sort(Comparator.naturalOrder());
-                failing.add(new Point(at, (double) bad / millis.size()));
-                latency.add(new Point(at, millis.get(millis.size() / 2) / 1_000));
-            }
-        } catch (IOException | DateTimeException e) {
-            // Torn by a kill: one round of many.
-        }
-    }
-
     // ---- the vendor
 
     private static List<Facts.VendorIncident> vendor(Postmortem.Sources from, String drill, List<Entry> entries,
@@ -489,7 +459,8 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
                 .limit(50).toList()) {
             try {
                 Json.read(Files.readAllBytes(file)).path("checks").forEach(check ->
-                        StatusPage.incidents(check.path("detail").path("incidents")).forEach(one -> keep(known, of(one))));
+                        StatusPage.incidents(check.path("detail").path("incidents")).forEach(one -> keep(known,
+                                of(one))));
             } catch (IOException e) {
                 // The status page itself is asked next; a torn triage file is no news for the reader.
             }

@@ -3,6 +3,8 @@ package runbook.report;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
@@ -151,8 +153,8 @@ public final class Notebook {
     // ---- handing it over
 
     /**
-     * What the next person must know, in at most 25 lines: what is broken and since when, what was done, what runs, what
-     * is due.
+     * What the next person must know, in at most 25 lines: what is broken
+     * and since when, what was done, what runs, what is due.
      *
      * @param command how one of our scripts is started, by its name and options
      */
@@ -317,8 +319,8 @@ public final class Notebook {
                 csv(content, file);
                 return new Contents("CSV", told, problems);
             }
-            throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV with a "
-                    + "header, nor JSON Lines, nor what postmortem export wrote");
+            throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV with "
+                    + "a header, nor JSON Lines, nor what postmortem export wrote");
         }
 
         private void slack(JsonNode messages) {
@@ -434,8 +436,8 @@ public final class Notebook {
     public record Carried(Path to, int files, List<String> redacted, List<String> left) { }
 
     /**
-     * Writes the incident's folder as one archive (0600), each file with its SHA-256. Texts are redacted once more, and a
-     * bundle is taken as it is: debug-bundle has cleaned it.
+     * Writes the incident's folder as one archive (0600), each file with its SHA-256. Texts are
+     * redacted once more, and a bundle is taken as it is: debug-bundle has cleaned it.
      *
      * @throws Problem when it cannot be written, or is there already
      */
@@ -489,22 +491,33 @@ public final class Notebook {
         }
     }
 
-    // What was clean when it was written stays as it is. A line of JSON that would be none any more loses its keys alone.
+    // What was clean when it was written stays as it is, byte for byte. JSON keeps its form, a torn line is a text.
     private static String clean(String name, String text) {
         Redactor redactor = Redactor.strict();
-        boolean json = name.matches(".*\\.jsonl?");
-        return Stream.of(text.split("(?<=\n)", -1)).map(line -> {
-            String clean = Key.mask(redactor.text(line));
-            return json && isJson(line) && !isJson(clean) ? Key.mask(line) : clean;
+        Stream<String> pieces = name.endsWith(".json") ? Stream.of(text) : Stream.of(text.split("(?<=\n)", -1));
+        return pieces.map(piece -> {
+            try {
+                JsonNode before = name.matches(".*\\.jsonl?") ? Json.read(piece) : Json.read("");
+                JsonNode after = clean(before.deepCopy(), redactor);
+                return before.isMissingNode() ? Key.mask(redactor.text(piece)) : before.equals(after) ? piece
+                        : Json.line(after) + "\n";
+            } catch (IOException e) {
+                return Key.mask(redactor.text(piece));
+            }
         }).collect(Collectors.joining());
     }
 
-    private static boolean isJson(String line) {
-        try {
-            return !Json.read(line).isMissingNode();
-        } catch (IOException e) {
-            return false;
+    // As the journal redacts what is appended: texts, but for commands, which are to be pasted as they are.
+    private static JsonNode clean(JsonNode node, Redactor redactor) {
+        if (node instanceof ObjectNode object) {
+            object.properties().forEach(field -> field.setValue(field.getKey().equals("command")
+                    ? Json.of(Key.mask(field.getValue().asText())) : clean(field.getValue(), redactor)));
+        } else if (node instanceof ArrayNode array) {
+            for (int i = 0; i < array.size(); i++) {
+                array.set(i, clean(array.get(i), redactor));
+            }
         }
+        return node.isTextual() ? Json.of(Key.mask(redactor.text(node.textValue()))) : node;
     }
 
     /** Copies at most so many bytes; returns their SHA-256. Closes what it reads. */

@@ -83,7 +83,10 @@ public final class Postmortem {
         }
     }
 
-    /** Where to ask Prometheus what; {@code $window} becomes the incident's length, {@code $step} two points' distance. */
+    /**
+     * Where to ask Prometheus what; {@code $window} becomes the
+     * incident's length, {@code $step} two points' distance.
+     */
     public record Queries(String failed, String rate, String calls, String latency, String queue) {
         /** The names that the runbook and its field use. */
         public static final Queries USUAL = new Queries("sum by (status) (increase(klaviyo_api_errors_total[$window]))",
@@ -158,7 +161,8 @@ public final class Postmortem {
     /** Whoever leads, the last word counts; empty when nobody is recorded. */
     public String lead() {
         return sources.lead().orElseGet(() -> Incident.lead(telling.stream()
-                .map(entry -> new Event(entry.at(), entry.source(), entry.kind(), entry.text(), entry.data())).toList()));
+                .map(entry -> new Event(entry.at(), entry.source(), entry.kind(), entry.text(), entry.data()))
+                        .toList()));
     }
 
     /** When the incident was closed. */
@@ -383,10 +387,13 @@ public final class Postmortem {
                 .sorted(Map.Entry.<String, Long>comparingByValue(Comparator.reverseOrder()))
                 .map(entry -> Markdown.text(entry.getKey(), 20) + ": " + number(entry.getValue()))
                 .collect(Collectors.joining(", ")));
+        values.put("alsoCounted", evidence.measured().failures() > 0 && !numbers.source().equals("Prometheus")
+                ? number(evidence.measured().failures()) : "");
         boolean shared = calls.isPresent() && calls.getAsLong() >= Math.max(1, failures);
         values.put("calls", shared ? number(calls.getAsLong()) : "");
         values.put("share", shared ? String.format(Locale.ROOT, "%.1f %%", 100.0 * failures / calls.getAsLong()) : "");
-        Facts.Customers customers = evidence.facts().map(Facts::customers).orElse(new Facts.Customers(0, false, List.of()));
+        Facts.Customers customers = evidence.facts().map(Facts::customers).orElse(new Facts.Customers(0, false,
+                List.of()));
         // Whom failed calls were about is told with the failed calls that it was counted from.
         boolean told = customers.count() > 0 && failures > 0;
         values.put("customers", told ? number(customers.count()) : "");
@@ -394,7 +401,8 @@ public final class Postmortem {
         values.put("moreCustomers", told && customers.more());
         queues(values, numbers.queues());
         List<Facts.Rate> failed = evidence.facts().map(Facts::endpoints).orElse(List.of()).stream()
-                .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(rate -> -rate.failed())).limit(50).toList();
+                .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(rate -> -rate.failed())).limit(50)
+                        .toList();
         values.put("endpointsKnown", !failed.isEmpty());
         values.put("endpoints", lines(failed, rate -> call(rate.endpoint(), number(rate.failed()))));
         // Names of the lines' own fields, for the template's check of names.
@@ -424,7 +432,8 @@ public final class Postmortem {
         values.put("queueLeft", left > 0 ? number(Math.round(left)) : "");
         values.put("queueEach", lines(queues.size() > 1 ? queues.stream().limit(20).toList() : List.<Facts.Queue>of(),
                 queue -> Map.of("instance", Markdown.text(queue.instance(), 60), "peak",
-                        number(Math.round(queue.peak())), "left", left(queue) > 0 ? number(Math.round(left(queue))) : "")));
+                        number(Math.round(queue.peak())), "left", left(queue) > 0 ? number(Math.round(left(queue)))
+                                : "")));
     }
 
     // Back at what it held before is drained; a queue that was first looked at in the middle has to be nearly empty.

@@ -165,7 +165,8 @@ final class Timeline {
         return Optional.ofNullable(good);
     }
 
-    // A triage that finds what is known already identifies no cause anew, and what it found is no alert beside the page.
+    // A triage that finds what is known already identifies no cause
+    // anew, and what it found is no alert beside the page.
     private void label() {
         boolean paged = entries.stream().anyMatch(Entry::alert);
         Set<String> found = new HashSet<>();
@@ -323,7 +324,8 @@ final class Timeline {
                 + (alike.size() > 1 ? String.format(Locale.ROOT, " (%,d times)", alike.size()) : "");
     }
 
-    // Only what failed is told whole: the journal has each step, and the keys stand in the event that ends the rotation.
+    // Only what failed is told whole: the journal has each step, and
+    // the keys stand in the event that ends the rotation.
     private static String rotation(List<Entry> steps) {
         Map<String, Long> outcomes = steps.stream().map(step -> step.data().path("outcome").asText("told"))
                 .collect(Collectors.groupingBy(one -> one, LinkedHashMap::new, Collectors.counting()));
