@@ -258,6 +258,8 @@ class PostmortemTest {
                 "{\"at\":\"2026-11-20T05:00:00Z\",\"step\":\"x\",\"event\":\"note\","
                 + "\"summary\":\"pk_0123456789abcdef0123456789abcdef01 for jane@example.com\",\"data\":{}}\n",
                 StandardOpenOption.APPEND);
+        String triage = "{\"actions\":[{\"command\":null},{\"command\":\"jbang watch\"}],\"millis\":1}\n";
+        Files.writeString(written("triage-20261120T030405Z.json"), triage);
         Files.writeString(written(".env"), "KLAVIYO_PRIVATE_KEY=pk_0123456789abcdef0123456789abcdef01\n");
         Run.Result export = run("export", "incident.zip", "--json");
         assertEquals(0, export.exit(), export.toString());
@@ -275,6 +277,7 @@ class PostmortemTest {
         assertEquals(PostmortemJournals.read(written("postmortem.md")),
                 PostmortemJournals.read(copy.resolve("postmortem.md")));
         String journal = PostmortemJournals.read(copy.resolve("journal.jsonl"));
+        assertEquals(triage, PostmortemJournals.read(copy.resolve("triage-20261120T030405Z.json")));
         assertTrue(journal.startsWith(clean), "what was clean stays byte for byte");
         assertEquals(events().size(), Incident.at(copy).journal().read().events().size());
         assertFalse(journal.contains("pk_0123") || journal.contains("jane@") || Files.exists(copy.resolve(".env")));

@@ -510,8 +510,9 @@ public final class Notebook {
     // As the journal redacts what is appended: texts, but for commands, which are to be pasted as they are.
     private static JsonNode clean(JsonNode node, Redactor redactor) {
         if (node instanceof ObjectNode object) {
-            object.properties().forEach(field -> field.setValue(field.getKey().equals("command")
-                    ? Json.of(Key.mask(field.getValue().asText())) : clean(field.getValue(), redactor)));
+            object.properties().forEach(field -> field.setValue(
+                    !field.getKey().equals("command") ? clean(field.getValue(), redactor)
+                    : field.getValue().isTextual() ? Json.of(Key.mask(field.getValue().textValue())) : field.getValue()));
         } else if (node instanceof ArrayNode array) {
             for (int i = 0; i < array.size(); i++) {
                 array.set(i, clean(array.get(i), redactor));
