@@ -512,7 +512,8 @@ public final class Notebook {
         if (node instanceof ObjectNode object) {
             object.properties().forEach(field -> field.setValue(
                     !field.getKey().equals("command") ? clean(field.getValue(), redactor)
-                    : field.getValue().isTextual() ? Json.of(Key.mask(field.getValue().textValue())) : field.getValue()));
+                    : field.getValue().isTextual() ? Json.of(Key.mask(field.getValue().textValue()))
+                    : field.getValue()));
         } else if (node instanceof ArrayNode array) {
             for (int i = 0; i < array.size(); i++) {
                 array.set(i, clean(array.get(i), redactor));
