@@ -95,7 +95,7 @@ import runbook.redact.Redactor.Policy;
         "  jbang debug-bundle verify bundle-20261123T030405Z.zip"})
 class DebugBundle implements Callable<Integer> {
     public static void main(String... args) {
-        System.exit(Cli.run(new DebugBundle(), args));
+        System.exit(Cli.main(DebugBundle::new, args, "--drill", "outage", "--dry-run"));
     }
 
     private static final int NOT_WRITTEN = 1;

@@ -110,7 +110,7 @@ import runbook.report.Notebook;
                   "  jbang postmortem --check docs/postmortems/2026-11-23.md"})
 class Postmortem implements Callable<Integer> {
     public static void main(String... args) {
-        System.exit(Cli.run(new Postmortem(), args));
+        System.exit(Cli.main(Postmortem::new, args, "--check", "nothing.md"));
     }
 
     private static final int UNFINISHED = 51;

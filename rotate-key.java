@@ -110,7 +110,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     private static final int STUCK = 23;
 
     public static void main(String... args) {
-        System.exit(Cli.run(new RotateKey(), args));
+        System.exit(Cli.main(RotateKey::new, args, "--drill", "revoked-key", "--dry-run"));
     }
 
     @Mixin

@@ -128,7 +128,7 @@ class Triage implements Callable<Integer> {
         if (!said.contains("--help")) {
             Checks.prepare(!said.contains("http:") && !said.contains("--drill"));
         }
-        System.exit(Cli.run(new Triage(), args));
+        System.exit(Cli.main(Triage::new, args, "--drill", "healthy"));
     }
 
     enum Audience { internal, external, both }

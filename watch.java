@@ -105,7 +105,7 @@ class Watch implements Callable<Integer> {
     private static final Duration SHORTEST = Duration.ofMillis(100);
 
     public static void main(String... args) {
-        System.exit(Cli.run(new Watch(), args));
+        System.exit(Cli.main(Watch::new, args, "--drill", "healthy", "--max", "1s"));
     }
 
     enum Audience { internal, external, both }

@@ -6,6 +6,7 @@ import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.net.URISyntaxException;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -25,6 +27,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -231,6 +234,8 @@ public final class Cli {
 
     // ---- running a command
 
+    private static final Set<String> LOOKS = Set.of("-h", "--help", "-V", "--version", "--completion");
+
     /**
      * Parses, runs, and gives the exit code for {@code System.exit}.
      *
@@ -255,6 +260,26 @@ public final class Cli {
             host.out.flush();
             host.err.flush();
         }
+    }
+
+    /**
+     * As {@link #run(Object, String...)}, for a script's {@code main}. JBang archives the classes that the very first run of
+     * a script loads, and never again: where that was a look at the help, the rehearsal is run too, unseen.
+     *
+     * @param script    makes the command, anew for each run
+     * @param rehearsal arguments of a run that loads what most runs load, and needs nothing
+     */
+    public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
+        int exit = run(script.get(), arguments);
+        boolean looked = Arrays.stream(arguments).anyMatch(LOOKS::contains);
+        if (looked && Arrays.stream(ProcessHandle.current().info().arguments().orElse(new String[0]))
+                .anyMatch(argument -> argument.startsWith("-XX:ArchiveClassesAtExit="))) {
+            PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
+            Path home = Path.of(System.getProperty("java.io.tmpdir"), "rehearsal-" + ProcessHandle.current().pid());
+            run(script.get(), new Host(Map.of("HOME", home.toString()), home, InputStream.nullInputStream(), nowhere,
+                    nowhere), rehearsal);
+        }
+        return exit;
     }
 
     /** The command line that {@link #run(Object, String...)} executes: what tests of the documentation look at. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -50,6 +51,19 @@ class CatalogTest {
     @MethodSource("steps")
     void aStepRunsFromTheCatalog(String alias) {
         runsFromElsewhere(alias + "@" + SERVER.url("jbang-catalog.json"));
+    }
+
+    /** JBang archives the classes of a script's very first run, and never again. */
+    @Test
+    void aFirstRunThatOnlyAsksForHelpLeavesAnArchiveThatQuickensTheOthers() throws IOException {
+        Path jbangDir = Tree.temporary("jbang-help");
+        Run.wrapper("--quiet", "triage@" + SERVER.url("jbang-catalog.json"), "--help").cwd(Tree.temporary("elsewhere"))
+                .env("JBANG_DIR", jbangDir.toString()).run();
+        try (Stream<Path> files = Files.walk(jbangDir)) {
+            Path archive = files.filter(file -> file.toString().endsWith(".jsa")).findFirst().orElseThrow();
+            assertTrue(Files.readString(archive, StandardCharsets.ISO_8859_1).contains("runbook/DecisionTree"),
+                    "the classes of a whole triage are not in " + archive);
+        }
     }
 
     /** One is enough: JBang takes it from there as it does behind an alias, and a build costs ten seconds. */
