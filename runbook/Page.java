@@ -60,7 +60,7 @@ public final class Page {
         a:focus-visible,.scroll:focus-visible{outline:3px solid var(--link);outline-offset:2px}
         @media(max-width:700px){th,td{padding:.35rem .4rem}}
         @media print{:root{color-scheme:light}body{font-size:10.5pt}main{max-width:none;padding:0}
-        h3,h4{break-after:avoid}figure,tr,li{break-inside:avoid}.scroll{overflow:visible}}
+        h3,h4{break-after:avoid}svg,tr,li{break-inside:avoid}.scroll{overflow:visible}}
         """;
 
     private static final Pattern PLACE = Pattern.compile("\\{\\{\\s*(title|style|content)\\s*}}");
