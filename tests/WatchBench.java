@@ -31,10 +31,8 @@ import runbook.watching.Watching.Shot;
 
 /**
  * {@code ./jbang bench watch [--rounds N]}: what a watch of days costs. N rounds (10,000) of every check, journal and
- * all,
- * in a process of its own with watch's own JVM options, against a sandbox in this one; rounds follow each other at
- * once,
- * and the quotas of sandbox and watch run as much faster. Then the script itself for twenty seconds, in a pipe.
+ * all, in a process of its own with watch's own JVM options, against a sandbox in this one; rounds follow each other at
+ * once, and the quotas of sandbox and watch run as much faster. Then the script itself for twenty seconds, in a pipe.
  */
 final class WatchBench {
     private static final int MOST_MEGABYTES = 96;
@@ -113,12 +111,13 @@ final class WatchBench {
             Set<String> checks = new LinkedHashSet<>(List.of("status-page", "network", "auth"));
             Endpoint.KNOWN.forEach(endpoint -> checks.add("endpoint:" + endpoint.name()));
             checks.addAll(List.of("app", "app-errors", "webhook"));
-            Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, Duration.ofDays(9), 2),
-                    Duration.ofMillis(1), Duration.ofDays(9), SPEED, "klaviyo_retry_queue_depth",
-                    Optional.of(Incident.at(Path.of("incident"))), Path.of("."), Optional::empty);
-            try (Watching watching = new Watching(plan, new Telling.Choice(Optional.empty(), Optional.empty(),
-                    new Tool(Map.of(), Path.of(""), Duration.ofSeconds(9), ""), Duration.ofDays(9), false, false,
-                    Optional.empty(), Settings.Templates.builtIn()), child)) {
+            Duration days = Duration.ofDays(9);
+            Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, days, 2), Duration.ofMillis(1), days,
+                    SPEED, "klaviyo_retry_queue_depth", Optional.of(Incident.at(Path.of("incident"))), Path.of("."),
+                    Optional::empty);
+            Telling.Choice nobody = new Telling.Choice(Optional.empty(), Optional.empty(), new Tool(Map.of(),
+                    Path.of(""), days, ""), days, false, false, Optional.empty(), Settings.Templates.builtIn());
+            try (Watching watching = new Watching(plan, nobody, child)) {
                 watching.run();
                 child.report(watching.chart(false).length());
             }

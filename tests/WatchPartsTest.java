@@ -14,6 +14,8 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 import runbook.Text.Json;
@@ -48,15 +50,8 @@ class WatchPartsTest {
     // ---- what the journal tells a watch that is started again
 
     @Test
-    void anEmptyJournalTellsNothing() {
-        Past past = Past.of(List.of());
-        assertEquals(State.STARTING, past.state());
-        assertFalse(past.troubled());
-        assertEquals(Optional.empty(), past.incident().began());
-    }
-
-    @Test
     void anIncidentThatOnlyTriageHasSeenIsTroubleWithItsDiagnosis() {
+        assertFalse(Past.of(List.of()).troubled());
         Past past = Past.of(List.of(event(0, "triage", "detected", Map.of()),
                 event(1, "triage", "diagnosed", Map.of("diagnosis", "klaviyo-outage", "severity", "P1"))));
         assertTrue(past.troubled());
@@ -66,13 +61,14 @@ class WatchPartsTest {
     }
 
     @Test
-    void theLastStateOfAnEarlierWatchIsGoneOnFrom() {
+    void theLastStateOfAnEarlierWatchIsGoneOnFromAndItsGapStaysOne() {
         Past past = Past.of(List.of(watched(0, "degraded", State.DEGRADED), watched(60, "note", State.RECOVERING),
-                event(90, "watch", "note", Map.of("kind", "blip"))));
+                event(90, "watch", "note", Map.of("kind", "gap", "from", BEGAN, "to", BEGAN.plusSeconds(80)))));
         assertEquals(State.RECOVERING, past.state());
         assertEquals(BEGAN.plusSeconds(60), past.since());
         assertEquals(Optional.of(BEGAN.plusSeconds(90)), past.watched());
         assertEquals(List.of(BEGAN), past.falls());
+        assertEquals(List.of(new Memory.Unseen(BEGAN, BEGAN.plusSeconds(80))), past.gaps());
     }
 
     @Test
@@ -95,12 +91,6 @@ class WatchPartsTest {
         assertEquals(List.of(new Memory.Untold(change, Set.of("exec", "slack"))), Past.of(List.of(change)).untold());
         assertEquals(List.of(new Memory.Untold(change, Set.of("slack"))), Past.of(List.of(change, executed)).untold());
         assertEquals(List.of(), Past.of(List.of(change, executed, posted)).untold());
-    }
-
-    @Test
-    void aGapThatAnEarlierWatchMarkedStaysOneInTheChart() {
-        Event gap = event(600, "watch", "note", Map.of("kind", "gap", "from", BEGAN, "to", BEGAN.plusSeconds(600)));
-        assertEquals(List.of(new Memory.Unseen(BEGAN, BEGAN.plusSeconds(600))), Past.of(List.of(gap)).gaps());
     }
 
     @Test
@@ -184,41 +174,33 @@ class WatchPartsTest {
         assertEquals(2 * 2 + 1 + 2, LiveView.width("日本a\u0301🔥"), "wide ones count twice, marks on letters not at all");
     }
 
-    @Test
-    void onALowTerminalTheStateTheFailuresAndTheConditionsStay() {
-        String low = shown(flapping("HTTP 503"), notes(), 80, 9, true);
-        for (String needed : List.of("DRILL flapping", "! FLAPPING for 1 d 6 h", "✗ auth", "3 of 3 good rounds",
-                "HTTP 503", "next round in 12 s", "▶ MESSAGE TO PEOPLE OVERDUE by 3 min")) {
-            assertTrue(low.contains(needed), needed + " in\n" + low);
+    @ParameterizedTest(name = "{0} rows")
+    @CsvSource(delimiter = '|', value = {
+        "9 | DRILL flapping; ! FLAPPING for 1 d 6 h; ✗ auth; 3 of 3 good rounds; HTTP 503; next round in 12 s; "
+                + "▶ MESSAGE TO PEOPLE OVERDUE by 3 min",
+        "40 | incident began 3 d ago, now 03:00:00 UTC; ✗ auth                 0 %; ××××; (again in 41 s); – webhook; "
+                + "✓ network            100 %; Klaviyo at 03:00:00, identified; 123456 requests spent; "
+                + "2 messages not accepted yet; Ctrl-C leaves"})
+    void onALowTerminalWhatMattersStaysAndOnAHighOneAllIsThere(int rows, String needed) {
+        String screen = shown(flapping("HTTP 503"), notes(), 100, rows, true).replace("ago; now", "ago, now");
+        for (String one : needed.split("; ")) {
+            assertTrue(screen.contains(one), one + " in\n" + screen);
         }
     }
 
-    @Test
-    void everythingThatIsAskedForIsOnAnOrdinaryTerminal() {
-        String all = shown(flapping("HTTP 503"), notes(), 100, 40, true);
-        for (String needed : List.of("incident began 3 d ago; now 03:00:00 UTC", "✗ auth                 0 %", "××××",
-                "(again in 41 s)", "✓ network            100 %", "– webhook", "Klaviyo at 03:00:00, identified",
-                "123456 requests spent", "2 messages not accepted yet", "Ctrl-C leaves")) {
-            assertTrue(all.contains(needed), needed + " in\n" + all);
-        }
-    }
-
-    @Test
-    void allFailingIsDownAndSomeFailingIsDegraded() {
-        assertTrue(shown(shot(State.DEGRADED, "auth|endpoint:.*", "503", Duration.ofHours(1), false), notes(), 80, 24,
-                true).contains("✗ DOWN for"));
-        assertTrue(shown(shot(State.DEGRADED, "auth", "503", Duration.ofHours(1), false), notes(), 80, 24, true)
-                .contains("✗ DEGRADED for"));
-        String starting = shown(shot(State.STARTING, "-", "503", Duration.ofHours(1), false), notes(), 80, 24, true);
-        assertTrue(starting.contains("… STARTING: nothing is decided yet"), starting);
-    }
-
-    @Test
-    void aMessageThatAPersonHasToSendStandsOutAndOneThatWatchPostsDoesNot() {
-        assertTrue(shown(shot(State.DEGRADED, "auth", "503", Duration.ofMinutes(3), false), notes(), 80, 12, true)
-                .contains("▶ MESSAGE TO PEOPLE DUE in 3 min"));
-        String posted = shown(shot(State.DEGRADED, "auth", "503", Duration.ofMinutes(3), true), notes(), 80, 12, true);
-        assertTrue(posted.contains("next post to Slack in 3 min") && !posted.contains("MESSAGE"), posted);
+    @ParameterizedTest(name = "{4}")
+    @CsvSource(delimiter = '|', value = {
+        "DEGRADED | .*                  | 60 | false | ✗ DOWN for",
+        "DEGRADED | auth                | 60 | false | ✗ DEGRADED for",
+        "STARTING | nothing             | 60 | false | … STARTING: nothing is decided yet",
+        "DEGRADED | auth                | 3  | false | ▶ MESSAGE TO PEOPLE DUE in 3 min",
+        "DEGRADED | auth                | 3  | true  | next post to Slack in 3 min"})
+    void whatStandsOutIsHowBadItIsAndWhatAPersonHasToDo(State state, String failing, int minutes, boolean posts,
+                                                        String said) {
+        Shot shot = shot(state, failing, "503", Duration.ofMinutes(minutes), posts);
+        String screen = shown(shot, notes(), 80, 24, true);
+        assertTrue(screen.contains(said), screen);
+        assertEquals(said.contains("MESSAGE"), screen.contains("MESSAGE"), screen);
     }
 
     @Test
