@@ -173,7 +173,9 @@ class Watch implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Goal goal = goal();
+        if (until < 1 || failAfter < 1) {
+            throw new Problem((until < 1 ? "--until " + until : "--fail-after " + failAfter) + ": give 1 or more");
+        }
         Duration pause = orDefault(interval, 30_000, 2_000);
         if (pause.compareTo(SHORTEST) < 0) {
             throw new Problem("--interval " + Durations.words(pause) + ": give at least 100ms");
@@ -184,21 +186,18 @@ class Watch implements Callable<Integer> {
         }
         Settings settings = settings(pause);
         screen = shared.screen();
+        Goal goal = new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
         Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000),
                 drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents(),
                 () -> settings.key().filter(key -> !drill()).flatMap(key -> LastGood.of(shared.host(), key)));
         Telling.Choice telling = telling();
-        Watching watching;
-        int exit;
-        // The terminal is given back before the end is told, or it would go with the view.
-        try (Face face = face(telling.tool())) {
-            watching = new Watching(plan, telling, face);
-            exit = watching.run();
-        }
-        try (watching) {
+        try (Face face = face(telling.tool()); Watching watching = new Watching(plan, telling, face)) {
+            int exit = watching.run();
+            // The terminal is given back before the end is told, or it would go with the view.
+            face.close();
             end(watching, exit);
+            return exit;
         }
-        return exit;
     }
 
     // ---- what to watch, and until when
@@ -221,13 +220,6 @@ class Watch implements Callable<Integer> {
                     : " holds a drill: a real incident") + " needs a folder of its own");
         }
         return incident;
-    }
-
-    private Goal goal() {
-        if (until < 1 || failAfter < 1) {
-            throw new Problem((until < 1 ? "--until " + until : "--fail-after " + failAfter) + ": give 1 or more");
-        }
-        return new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
     }
 
     /**

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import runbook.Klaviyo.Endpoint;
 import runbook.Key;
 import runbook.Klaviyo.Revision;
@@ -77,11 +78,13 @@ final class WatchBench {
     }
 
     /** Megabytes in memory, as Linux counts them; -1 elsewhere. */
-    private static long resident(String process) throws IOException {
-        Path status = Path.of("/proc", process, "status");
-        return Files.notExists(status) ? -1 : Files.readAllLines(status).stream()
-                .filter(line -> line.startsWith("VmRSS:")).map(line -> line.replaceAll("\\D", ""))
-                .mapToLong(Long::parseLong).findFirst().orElse(-1024) / 1024;
+    private static long resident(String process) {
+        try (Stream<String> lines = Files.lines(Path.of("/proc", process, "status"))) {
+            return lines.filter(line -> line.startsWith("VmRSS:")).mapToLong(line ->
+                    Long.parseLong(line.replaceAll("\\D", "")) / 1024).findFirst().orElse(-1);
+        } catch (IOException e) {
+            return -1;
+        }
     }
 
     /** The process that is measured. */
@@ -132,26 +135,19 @@ final class WatchBench {
                 warmRounds = made;
             }
             if (made % Math.max(1, rounds / 10) == 0) {
-                try {
-                    residents.add(resident("self"));
-                } catch (IOException e) {
-                    throw new java.io.UncheckedIOException(e);
-                }
-                System.out.printf(Locale.ROOT,
-                        "%6d rounds, %3d MB resident, %.1f ms of our CPU a round, start included%n", made,
-                        residents.get(residents.size() - 1), system.getProcessCpuTime() / 1e6 / made);
+                residents.add(resident("self"));
+                System.out.printf(Locale.ROOT, "%6d rounds, %3d MB resident, %.1f ms of our CPU a round, all in all%n",
+                        made, residents.get(residents.size() - 1), system.getProcessCpuTime() / 1e6 / made);
             }
         }
 
         private void report(int chart) {
             long most = residents.stream().mapToLong(Long::longValue).max().orElse(-1);
-            double warm = (system.getProcessCpuTime() - warmCpu) / 1e6 / Math.max(1, made - warmRounds);
-            System.out.printf(Locale.ROOT, "memory: %d MB after a tenth, %d MB at most (wanted: less than %d)%n",
-                    residents.get(0), most, MOST_MEGABYTES);
-            System.out.printf(Locale.ROOT,
-                    "CPU: %.1f ms a round once warm, %.1f ms from the start (wanted: less than %d)%n", warm,
-                    system.getProcessCpuTime() / 1e6 / made, MOST_CPU_MILLIS);
-            System.out.printf(Locale.ROOT, "%d rounds in %d s; the chart of them all has %d kB%n", made,
+            double cpu = system.getProcessCpuTime() / 1e6;
+            System.out.printf(Locale.ROOT, "memory: %d MB after a tenth, %d MB at most (wanted: less than %d)%n"
+                    + "CPU: %.1f ms a round once warm, %.1f ms from the start (wanted: less than %d)%n"
+                    + "%d rounds in %d s; the chart of them all has %d kB%n", residents.get(0), most, MOST_MEGABYTES,
+                    (cpu - warmCpu / 1e6) / Math.max(1, made - warmRounds), cpu / made, MOST_CPU_MILLIS, made,
                     (System.nanoTime() - began) / 1_000_000_000, chart / 1024);
         }
 

@@ -60,20 +60,15 @@ class WatchPaceTest {
     }
 
     @Test
-    void noMinuteHoldsMoreThanATenthOfAnyQuotaHoweverShortTheInterval() {
+    void everyQuotaIsUsedToATenthInAnyMinuteAndNoFurtherHoweverShortTheInterval() {
         for (long interval : new long[] {100, 1_000, 7_000, 30_000, 61_000}) {
             Map<String, List<Long>> times = anHour(pace(interval, 1));
             for (Endpoint endpoint : Endpoint.KNOWN) {
                 int most = mostInAMinute(times.get("endpoint:" + endpoint.name()));
-                assertTrue(most <= endpoint.steady() / 10, endpoint.name() + " " + most
-                        + " a minute at an interval of " + interval + " ms");
+                assertTrue(most <= endpoint.steady() / 10, endpoint.name() + " " + most + " at " + interval + " ms");
             }
             assertEquals(1, mostInAMinute(times.get("auth")), "accounts allows 15 a minute: a tenth is one");
         }
-    }
-
-    @Test
-    void aQuotaIsUsedToItsTenthAndNotLeftUnused() {
         Map<String, List<Long>> times = anHour(pace(100, 1));
         assertEquals(59, times.get("auth").size(), 1);
         assertEquals(14, mostInAMinute(times.get("endpoint:metrics")), 1);
@@ -117,36 +112,25 @@ class WatchPaceTest {
         assertTrue(pace.due(5_000 + 23_000 * 11 / 10).contains("endpoint:profiles"));
     }
 
-    @Test
-    void whenEveryQuotaIsSpentTheNextRoundWaits() {
-        Pace pace = new Pace(List.of("status-page", "auth"), Duration.ofSeconds(1), 1, () -> 0.5);
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', value = {"status-page auth     | 60600 | auth status-page",
+                                         "status-page auth app | 5000  | app status-page"})
+    void theNextRoundWaitsOnlyWhereEveryCheckWaitsForItsQuota(String checks, long next, String due) {
+        Pace pace = new Pace(List.of(checks.split(" ")), Duration.ofSeconds(5), 1, () -> 0.5);
         pace.made(pace.due(0), 0);
-        assertEquals(60_600, pace.next());
+        assertEquals(next, pace.next());
+        assertEquals(due, String.join(" ", pace.due(next)));
     }
 
     @Test
-    void aCheckWithoutAQuotaDoesNotWaitForOneThatHasOne() {
-        Pace pace = new Pace(List.of("status-page", "auth", "app"), Duration.ofSeconds(5), 1, () -> 0.5);
-        pace.made(pace.due(0), 0);
-        assertEquals(5_000, pace.next());
-        assertEquals(Set.of("status-page", "app"), pace.due(5_000));
-    }
-
-    @Test
-    void itTellsHowLongACheckStillWaitsAndNothingOfOneThatWasNeverMade() {
+    void itTellsHowLongACheckStillWaitsAlsoForARequestOfAnEarlierWatch() {
         Pace pace = pace(1_000, 1);
         assertEquals(Optional.empty(), pace.wait("auth", 5_000));
-        pace.made(Set.of("auth"), 5_000);
-        assertEquals(Optional.of(Duration.ofMillis(50_600)), pace.wait("auth", 15_000));
-        assertEquals(Optional.empty(), pace.wait("network", 15_000));
-    }
-
-    @Test
-    void aRequestOfAnEarlierWatchCountsAsOurs() {
-        Pace pace = pace(1_000, 1);
         pace.made(Set.of("auth"), -30_000);
+        assertEquals(Optional.of(Duration.ofMillis(15_600)), pace.wait("auth", 15_000));
         assertFalse(pace.due(30_000).contains("auth"));
         assertTrue(pace.due(31_000).contains("auth"));
+        assertEquals(Optional.empty(), pace.wait("network", 15_000));
     }
 
     @ParameterizedTest(name = "{2}")

@@ -33,8 +33,8 @@ import runbook.watching.Watching.Shot;
  * back when this closes or a signal ends the process.
  */
 public final class LiveView implements Watching.Face {
-    private static final String OPEN = "\033[22;0t\033[?1049h\033[?25l\033[2J";
-    private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l\033[23;0t";
+    private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
+    private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
     private static final Duration SIZING = Duration.ofSeconds(2);
     private static final long PAINT_EVERY = 1_000_000_000L;
     private static final int NOTES = 6;
@@ -134,6 +134,8 @@ public final class LiveView implements Watching.Face {
 
     @Override
     public void event(Instant at, String kind, String words, JsonNode data) {
+        // A bell for whoever looks elsewhere.
+        say(Set.of("degraded", "recovering", "flapping", "recovered").contains(kind) ? "\007" : "");
         synchronized (notes) {
             notes.addFirst(new Note(at, kind, words));
             while (notes.size() > NOTES) {
@@ -141,13 +143,6 @@ public final class LiveView implements Watching.Face {
                 notes.removeLastOccurrence(oldestMinor.orElseGet(notes::getLast));
             }
         }
-        stale = true;
-    }
-
-    @Override
-    public void state(State state) {
-        boolean news = state != State.STARTING && state != State.HEALTHY;
-        say("\033]0;Klaviyo: " + state.word() + "\007" + (news ? "\007" : ""));
         stale = true;
     }
 
@@ -198,7 +193,7 @@ public final class LiveView implements Watching.Face {
 
     /** The lines to show on a terminal of this size: none wider than {@code columns - 1}, no more than {@code rows}. */
     public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, boolean unicode, boolean color) {
-        Panel panel = new Panel(shot, columns, unicode, color);
+        Panel panel = new Panel(shot, columns, unicode, color, new ArrayList<>());
         panel.head();
         panel.checks();
         panel.conditions();
@@ -207,24 +202,10 @@ public final class LiveView implements Watching.Face {
         return panel.fitted(rows);
     }
 
-    /** How many columns a terminal gives a text: two for what is wide, none for what joins the one before. */
-    public static int width(String text) {
-        return text.codePoints().map(LiveView::width).sum();
-    }
-
-    private static int width(int c) {
-        boolean joins = Set.of((int) Character.NON_SPACING_MARK, (int) Character.ENCLOSING_MARK, (int) Character.FORMAT)
-                .contains(Character.getType(c));
-        boolean wide = c >= 0x1100 && c <= 0x115f || c >= 0x2e80 && c <= 0xa4cf || c >= 0xac00 && c <= 0xd7a3
-                || c >= 0xf900 && c <= 0xfaff || c >= 0xfe30 && c <= 0xfe6f || c >= 0xff00 && c <= 0xff60
-                || c >= 0xffe0 && c <= 0xffe6 || c >= 0x1f300 && c <= 0x1faff || c >= 0x20000 && c <= 0x3fffd;
-        return joins ? 0 : wide ? 2 : 1;
-    }
+    private record Line(int dispensable, String text) { }
 
     /** Lays a shot out: when the terminal is too low, the most dispensable lines go first. */
-    private static final class Panel {
-        private record Line(int dispensable, String text) { }
-
+    private record Panel(Shot shot, int columns, boolean unicode, boolean color, List<Line> lines) {
         /** A symbol, and the colour that repeats what it says. */
         private record Sign(String symbol, String ascii, String style) { }
 
@@ -233,19 +214,6 @@ public final class LiveView implements Watching.Face {
         private static final Sign UNSTEADY = new Sign("!", "!", BAD);
         private static final Sign OPEN = new Sign("…", ".", WARN);
         private static final Sign NOTHING = new Sign("–", "-", SOFT);
-
-        private final Shot shot;
-        private final int columns;
-        private final boolean unicode;
-        private final boolean color;
-        private final List<Line> lines = new ArrayList<>();
-
-        private Panel(Shot shot, int columns, boolean unicode, boolean color) {
-            this.shot = shot;
-            this.columns = columns;
-            this.unicode = unicode;
-            this.color = color;
-        }
 
         private void head() {
             shot.drill().ifPresent(name -> add(0, WARN, "DRILL " + name + ": an exercise, nothing here is real"));
@@ -312,10 +280,10 @@ public final class LiveView implements Watching.Face {
 
         private void conditions() {
             add(7, SOFT, "  to call it recovered");
-            for (Condition condition : shot.conditions()) {
-                Sign sign = condition.met() ? OK : OPEN;
-                add(1, sign.style, symbol(sign) + " " + condition.words());
-            }
+            shot.conditions().forEach(one -> {
+                Sign sign = one.met() ? OK : OPEN;
+                add(1, sign.style, symbol(sign) + " " + one.words());
+            });
             add(8, "", "");
         }
 
@@ -351,26 +319,17 @@ public final class LiveView implements Watching.Face {
         private List<String> fitted(int rows) {
             // The most dispensable first, and of those the last.
             List<Integer> going = IntStream.range(0, lines.size()).boxed().sorted(Comparator
-                    .comparing((Integer one) -> lines.get(one).dispensable).thenComparing(one -> one).reversed())
+                    .comparing((Integer one) -> lines.get(one).dispensable()).thenComparing(one -> one).reversed())
                     .limit(Math.max(0, lines.size() - Math.max(1, rows))).toList();
             return IntStream.range(0, lines.size()).filter(one -> !going.contains(one))
-                    .mapToObj(one -> lines.get(one).text).toList();
+                    .mapToObj(one -> lines.get(one).text()).toList();
         }
 
-        // One column stays free: a terminal that wraps after its last column would break the picture.
+        // One column stays free, and the terminal does not wrap: what is wider there than here is cut at its edge.
         private void add(int dispensable, String style, String words) {
             String plain = unicode ? words : words.replaceAll("[^\\x20-\\x7e]", "?");
-            if (width(plain) >= columns) {
-                StringBuilder cut = new StringBuilder();
-                int used = 0;
-                for (int c : plain.codePoints().toArray()) {
-                    used += width(c);
-                    if (used > columns - 2) {
-                        break;
-                    }
-                    cut.appendCodePoint(c);
-                }
-                plain = cut.append(unicode ? "…" : "~").toString();
+            if (plain.codePointCount(0, plain.length()) >= columns) {
+                plain = plain.substring(0, plain.offsetByCodePoints(0, columns - 2)) + (unicode ? "…" : "~");
             }
             boolean styled = color && !style.isEmpty();
             lines.add(new Line(dispensable, styled ? "\033[" + style + "m" + plain + "\033[0m" : plain));

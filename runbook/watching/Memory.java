@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
@@ -21,6 +22,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.stream.Collectors;
@@ -34,6 +36,7 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.Reading;
+import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.State;
 
 /**
@@ -194,29 +197,25 @@ public final class Memory implements AutoCloseable {
         });
     }
 
-    /** What a look of an earlier round gave. */
-    interface Looked {
-        void at(Instant at, String check, boolean good, long millis);
-    }
-
     /** Reads every look of every earlier round, oldest first; a torn line is left out. */
-    void rounds(Looked looked) {
+    void rounds(BiConsumer<Instant, Reading> looked) {
         Optional<Path> file = incident.map(open -> open.folder().resolve(ROUNDS)).filter(Files::exists);
         if (file.isPresent()) {
             try (BufferedReader lines = Files.newBufferedReader(file.get())) {
                 lines.lines().forEach(line -> readRound(line, looked));
-            } catch (IOException | java.io.UncheckedIOException e) {
+            } catch (IOException | UncheckedIOException e) {
                 complain.accept("what earlier watches saw cannot be read: " + e.getMessage());
             }
         }
     }
 
-    private static void readRound(String line, Looked looked) {
+    private static void readRound(String line, BiConsumer<Instant, Reading> looked) {
         try {
             JsonNode node = Json.read(line);
             Instant at = Instant.parse(node.path("at").asText());
-            List.of("good", "bad").forEach(result -> node.path(result).properties()
-                    .forEach(look -> looked.at(at, look.getKey(), result.equals("good"), look.getValue().asLong())));
+            Map.of("good", Result.GOOD, "bad", Result.BAD).forEach((name, result) -> node.path(name).properties()
+                    .forEach(look -> looked.accept(at, new Reading(look.getKey(), result, true,
+                            look.getValue().asLong(), ""))));
         } catch (IOException | DateTimeException e) {
             // Torn by a kill: one round of many.
         }
@@ -351,12 +350,8 @@ public final class Memory implements AutoCloseable {
 
         /** Takes in the looks that a round made. */
         public void add(long at, List<Reading> readings) {
-            readings.stream().filter(reading -> reading.passed() || reading.failed())
-                    .forEach(reading -> add(at, reading.check(), reading.passed(), reading.millis()));
-        }
-
-        void add(long at, String check, boolean good, long millis) {
-            series.computeIfAbsent(check, name -> new Series()).add(at, good, millis);
+            readings.stream().filter(one -> one.passed() || one.failed()).forEach(one -> series
+                    .computeIfAbsent(one.check(), name -> new Series()).add(at, one.passed(), one.millis()));
         }
 
         /** Takes in that nobody looked between two moments. */

@@ -72,9 +72,6 @@ public final class Watching implements AutoCloseable {
         /** Something happened: its kind, words that are safe to print, and more, as the journal has it. */
         void event(Instant at, String kind, String words, JsonNode data);
 
-        /** The state is another one than before. */
-        default void state(State state) { }
-
         /** A round is over. */
         default void round(Supplier<JsonNode> json) { }
 
@@ -213,9 +210,6 @@ public final class Watching implements AutoCloseable {
             return exit;
         } catch (InterruptedException e) {
             return INTERRUPTED;
-        } catch (RuntimeException e) {
-            close();
-            throw e;
         }
     }
 
@@ -250,18 +244,17 @@ public final class Watching implements AutoCloseable {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
         goOn();
-        face.state(keeper.state());
         telling.catchUp(past.untold());
     }
 
     /** Takes up what earlier watches on this incident saw. */
     private void goOn() {
         long[] newest = {past.watched().map(this::millis).orElse(Long.MIN_VALUE)};
-        memory.rounds((when, check, good, took) -> {
+        memory.rounds((when, reading) -> {
             long at = millis(when);
-            history.add(at, check, good, took);
+            history.add(at, List.of(reading));
             // The page has no quota, and a watch that begins has to know what it says.
-            pace.made(check.equals("status-page") ? Set.of() : Set.of(check), at);
+            pace.made(reading.check().equals("status-page") ? Set.of() : Set.of(reading.check()), at);
             newest[0] = Math.max(newest[0], at);
         });
         past.gaps().forEach(gap -> history.hole(millis(gap.from()), millis(gap.to())));
@@ -397,7 +390,6 @@ public final class Watching implements AutoCloseable {
         if (happening.changes()) {
             State before = told;
             told = State.of(happening.kind());
-            face.state(told);
             if (news) {
                 telling.change(at, told, before, happening.words());
                 due = ticker.millis() + telling.remind().toMillis();
