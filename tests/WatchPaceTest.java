@@ -18,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Klaviyo.Endpoint;
 import runbook.watching.Pace;
-import runbook.watching.Watching.Ticker;
+import runbook.watching.Pace.Ticker;
 
 /**
  * Whatever the interval, no endpoint gets more than a tenth of its quota in any minute; and time that is not the wall

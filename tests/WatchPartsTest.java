@@ -68,7 +68,7 @@ class WatchPartsTest {
         assertEquals(BEGAN.plusSeconds(60), past.since());
         assertEquals(Optional.of(BEGAN.plusSeconds(90)), past.watched());
         assertEquals(List.of(BEGAN), past.falls());
-        assertEquals(List.of(new Memory.Unseen(BEGAN, BEGAN.plusSeconds(80))), past.gaps());
+        assertEquals(Map.of(BEGAN, BEGAN.plusSeconds(80)), past.gaps());
     }
 
     @Test

@@ -43,14 +43,11 @@ public final class Keeper {
     }
 
     /**
-     * What counts as recovered, and what as failing.
-     *
-     * @param rounds    good rounds in a row ({@code --until})
-     * @param lasting   over at least this long ({@code --for})
-     * @param failAfter failed rounds in a row before it is more than a blip ({@code --fail-after})
+     * What counts as recovered, and what as failing: good rounds in a row ({@code --until}) over at least a time
+     * ({@code --for}), and failed rounds in a row before it is more than a blip ({@code --fail-after}).
      */
     public record Goal(int rounds, Duration lasting, int failAfter) {
-        /** How far back a fall still counts towards flapping: five times {@code --for}. */
+        // How far back a fall still counts towards flapping.
         long flapWindow() {
             return FLAP_FACTOR * lasting.toMillis();
         }
@@ -88,12 +85,7 @@ public final class Keeper {
         }
     }
 
-    /**
-     * What one round saw: all that the state machine ever learns.
-     *
-     * @param readings the checks whose results decide about the round
-     * @param asked    what else recovery asks for, as it stands: the status page, the backlog
-     */
+    /** All that the state machine learns of a round: the checks that decide, and what else is asked for. */
     public record Round(long at, List<Reading> readings, List<Condition> asked) {
         boolean bad() {
             return readings.stream().anyMatch(Reading::failed);
@@ -320,11 +312,11 @@ public final class Keeper {
     /** What recovery asks for, in the order in which to show it, each with how far it is at a moment. */
     public List<Condition> conditions(long now) {
         long held = goodRounds == 0 ? 0 : now - goodSince;
-        List<Condition> conditions = new ArrayList<>();
-        conditions.add(new Condition("rounds", goodRounds >= goal.rounds(),
-                goodRounds + " of " + Text.count(goal.rounds(), "good round") + " in a row"));
-        conditions.add(new Condition("time", goodRounds > 0 && held >= goal.lasting().toMillis(),
-                "good for " + words(held) + " of " + Durations.words(goal.lasting())));
+        List<Condition> conditions = new ArrayList<>(List.of(
+                new Condition("rounds", goodRounds >= goal.rounds(),
+                        goodRounds + " of " + Text.count(goal.rounds(), "good round") + " in a row"),
+                new Condition("time", goodRounds > 0 && held >= goal.lasting().toMillis(),
+                        "good for " + words(held) + " of " + Durations.words(goal.lasting()))));
         if (goodRounds > 0 && !unproven.isEmpty()) {
             String words = "not looked at since it is good: " + String.join(", ", unproven);
             conditions.add(new Condition("checks", false, words));

@@ -2,18 +2,17 @@ package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,6 +25,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.Chart;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -45,10 +45,9 @@ import runbook.watching.Keeper.State;
  * complained of once, and the watch goes on.
  */
 public final class Memory implements AutoCloseable {
-    /** How this step calls itself in the journal. */
-    static final String STEP = "watch";
-    /** One short line a round: {@code {"at":"…","good":{"auth":120},"bad":{"app":15}}}, milliseconds by check. */
-    static final String ROUNDS = "watch-rounds.jsonl";
+    private static final String STEP = "watch";
+    // One short line a round: {"at":"…","good":{"auth":120},"bad":{"app":15}}, milliseconds by check.
+    private static final String ROUNDS = "watch-rounds.jsonl";
     private static final String LOCK = "watch.lock";
     private static final int MOST_EARLY = 50;
 
@@ -65,12 +64,8 @@ public final class Memory implements AutoCloseable {
     private int problemsTold;
 
     /**
-     * The memory of one incident.
-     *
-     * @param incident the incident that is open; empty when there is none: the first failure opens one
-     * @param base     where a new one is made
-     * @param drill    the drill's scenario
-     * @param complain told in one line what cannot be read or written
+     * The memory of the incident that is open; when there is none, the first failure opens one under {@code base}.
+     * {@code complain} is told in one line what cannot be read or written.
      */
     public Memory(Optional<Incident> incident, Path base, Optional<String> drill, Consumer<String> complain) {
         this.incident = incident;
@@ -91,12 +86,8 @@ public final class Memory implements AutoCloseable {
     }
 
     private void lead(Incident open) {
-        Path file = open.folder().resolve(LOCK);
         try {
-            if (Files.notExists(file)) {
-                open.write(LOCK, new byte[0]);
-            }
-            lock = FileChannel.open(file, StandardOpenOption.WRITE);
+            lock = FileChannel.open(there(open, LOCK), StandardOpenOption.WRITE);
             leading = lock.tryLock() != null;
         } catch (OverlappingFileLockException e) {
             leading = false;
@@ -105,16 +96,20 @@ public final class Memory implements AutoCloseable {
         }
     }
 
+    private static Path there(Incident open, String name) throws IOException {
+        Path file = open.folder().resolve(name);
+        return Files.exists(file) ? file : open.write(name, new byte[0]);
+    }
+
     /**
      * The journal as it stands: what watches wrote, what changed the incident, and how it began. Other notes are left
      * out, for a journal may be long. Empty when there is none or it cannot be read.
      */
     public List<Event> journal() {
         List<Event> events = new ArrayList<>();
-        Optional<Path> file = incident.map(open -> open.journal().file()).filter(Files::exists);
-        if (file.isPresent()) {
+        incident.map(open -> open.journal().file()).filter(Files::exists).ifPresent(file -> {
             try {
-                List<String> problems = Journal.each(Files.newInputStream(file.get()), file.get().toString(), event -> {
+                List<String> problems = Journal.each(Files.newInputStream(file), file.toString(), event -> {
                     if (events.isEmpty() || event.step().equals(STEP) || !event.event().equals(Event.NOTE)) {
                         events.add(event);
                     }
@@ -124,16 +119,14 @@ public final class Memory implements AutoCloseable {
             } catch (IOException e) {
                 complain(e);
             }
-        }
+        });
         return events;
     }
 
     /**
      * Puts a happening into the journal. The first failure opens an incident; anything else without one stays out.
      *
-     * @param clock turns milliseconds since the watch began into a time
-     * @param tell  the ways by which people are to be told of it
-     * @param more  what else is known of it
+     * @param tell the ways by which people are to be told of it
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
     Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String, ?> more) {
@@ -173,9 +166,8 @@ public final class Memory implements AutoCloseable {
 
     /** Puts something else into the journal, if there is one; gives the event where that worked. */
     Optional<Event> append(String name, String summary, Map<String, ?> data) {
-        ObjectNode all = (ObjectNode) Json.of(data);
-        drill.ifPresent(scenario -> all.put("drill", scenario));
-        Event event = new Event(Instant.now().truncatedTo(ChronoUnit.MILLIS), STEP, name, summary, all);
+        Event event = Event.now(STEP, name, summary, data);
+        drill.ifPresent(scenario -> ((ObjectNode) event.data()).put("drill", scenario));
         return attempt(open -> open.append(event)) ? Optional.of(event) : Optional.empty();
     }
 
@@ -187,26 +179,22 @@ public final class Memory implements AutoCloseable {
         readings.stream().filter(reading -> reading.passed() || reading.failed())
                 .forEach(reading -> (reading.passed() ? good : bad).put(reading.check(), reading.millis()));
         attempt(open -> {
-            Path file = open.folder().resolve(ROUNDS);
-            if (Files.notExists(file)) {
-                open.write(ROUNDS, new byte[0]);
-            }
             // The first line begins with a line end: what a kill tore before it stays a line of its own.
-            Files.writeString(file, (noted ? "" : "\n") + Json.line(line) + "\n", StandardOpenOption.APPEND);
+            String all = (noted ? "" : "\n") + Json.line(line) + "\n";
+            Files.writeString(there(open, ROUNDS), all, StandardOpenOption.APPEND);
             noted = true;
         });
     }
 
     /** Reads every look of every earlier round, oldest first; a torn line is left out. */
     void rounds(BiConsumer<Instant, Reading> looked) {
-        Optional<Path> file = incident.map(open -> open.folder().resolve(ROUNDS)).filter(Files::exists);
-        if (file.isPresent()) {
-            try (BufferedReader lines = Files.newBufferedReader(file.get())) {
-                lines.lines().forEach(line -> readRound(line, looked));
+        incident.map(open -> open.folder().resolve(ROUNDS)).filter(Files::exists).ifPresent(file -> {
+            try (Stream<String> lines = Files.lines(file)) {
+                lines.forEach(line -> readRound(line, looked));
             } catch (IOException | UncheckedIOException e) {
                 complain.accept("what earlier watches saw cannot be read: " + e.getMessage());
             }
-        }
+        });
     }
 
     private static void readRound(String line, BiConsumer<Instant, Reading> looked) {
@@ -222,8 +210,8 @@ public final class Memory implements AutoCloseable {
     }
 
     /** Leaves a file in the incident folder. */
-    boolean leave(String name, byte[] content) {
-        return attempt(open -> open.write(name, content));
+    boolean leave(String name, String text) {
+        return attempt(open -> open.write(name, text.getBytes(StandardCharsets.UTF_8)));
     }
 
     private interface Writing {
@@ -245,49 +233,38 @@ public final class Memory implements AutoCloseable {
 
     private void complain(IOException e) {
         if (!complained) {
-            complained = true;
-            complain.accept("the incident folder cannot be used (" + Incident.why(e)
-                    + "); the watch goes on without it");
+            String why = Incident.why(e);
+            complain.accept("the incident folder cannot be used (" + why + "); the watch goes on without it");
         }
+        complained = true;
     }
 
     @Override
     public void close() {
-        try {
-            if (lock != null) {
-                lock.close();
-            }
+        try (FileChannel held = lock) {
+            // Let go of.
         } catch (IOException e) {
             complain(e);
         }
     }
 
-    /** A time in which no watch looked. */
-    public record Unseen(Instant from, Instant to) { }
-
     /** A change of state that was to be told by these ways ({@link Telling}) and was not yet. */
     public record Untold(Event event, Set<String> channels) { }
 
     /**
-     * What the journal tells of an incident, and of the watches before this one.
-     *
-     * @param incident where the incident stands, whoever wrote of it
-     * @param state    the state that the last watch left
-     * @param since    when that state began; the epoch when there is none
-     * @param falls    when watches saw it fall, oldest first
-     * @param updates  ids of the vendor's updates that were told
-     * @param watched  when a watch last wrote; empty when none did
-     * @param untold   oldest first
+     * What the journal tells of an incident, and of the watches before this one: the state that the last one left and
+     * since when (the epoch when there is none), when they saw it fall, oldest first, the ids of the vendor's updates
+     * that were told, when a watch last wrote, times in which none looked, and what is still to be told.
      */
     public record Past(Incident.State incident, State state, Instant since, List<Instant> falls, Set<String> updates,
-                       Optional<Instant> watched, List<Unseen> gaps, List<Untold> untold) {
+                       Optional<Instant> watched, Map<Instant, Instant> gaps, List<Untold> untold) {
         /** What these events tell. */
         public static Past of(List<Event> events) {
             State state = State.STARTING;
             Instant since = Instant.EPOCH;
             List<Instant> falls = new ArrayList<>();
             Set<String> updates = new TreeSet<>();
-            List<Unseen> gaps = new ArrayList<>();
+            Map<Instant, Instant> gaps = new LinkedHashMap<>();
             List<Untold> untold = new ArrayList<>();
             List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
             Set<String> told = ours.stream().map(one -> text(one, "of") + text(one, "channel"))
@@ -305,9 +282,9 @@ public final class Memory implements AutoCloseable {
                 if (event.data().has("update")) {
                     updates.add(text(event, "update"));
                 }
-                Instant from = instant(event, "from", null);
-                if (from != null) {
-                    gaps.add(new Unseen(from, instant(event, "to", event.at())));
+                Instant from = instant(event, "from", event.at());
+                if (from.isBefore(event.at())) {
+                    gaps.put(from, instant(event, "to", event.at()));
                 }
                 Set<String> channels = new TreeSet<>();
                 event.data().path("tell").forEach(channel -> channels.add(channel.asText()));
@@ -375,13 +352,14 @@ public final class Memory implements AutoCloseable {
             String named = title + drill.map(scenario -> " (DRILL: " + scenario + ")").orElse("");
             Chart chart = new Chart("watch", named, first, end).marks(events.stream().map(History::mark).toList());
             holes.forEach(hole -> chart.hole(clock.apply(hole[0]), clock.apply(hole[1])));
-            series.forEach((name, one) -> chart.lane(new Chart.Lane(name, one.words(), " s", 44,
-                    List.of(one.line(clock)), strip(one, clock))));
+            List<List<String>> rows = new ArrayList<>();
+            series.forEach((name, one) -> {
+                rows.add(List.of(Page.escape(name), Page.escape(one.words())));
+                chart.lane(new Chart.Lane(name, one.words(), " s", 44, List.of(one.line(clock)), strip(one, clock)));
+            });
             Page html = new Page(title);
             drill.ifPresent(html::drill);
-            return !page ? chart.svg() : html.html(chart.figure("")).table("Checks", series.entrySet().stream()
-                    .map(one -> List.of(Page.escape(one.getKey()), Page.escape(one.getValue().words()))).toList(),
-                    "None was made.").html();
+            return page ? html.html(chart.figure("")).table("Checks", rows, "None was made.").html() : chart.svg();
         }
 
         /** From each look to the next, but not across a time in which nobody looked. */
@@ -455,13 +433,13 @@ public final class Memory implements AutoCloseable {
                 return List.copyOf(buckets);
             }
 
-            private long looks() {
-                return buckets.stream().mapToLong(Bucket::looks).sum();
-            }
-
             /** The share of looks that were good, 0 to 1. */
             double success() {
                 return 1 - buckets.stream().mapToDouble(Bucket::failures).sum() / Math.max(1, looks());
+            }
+
+            private long looks() {
+                return buckets.stream().mapToLong(Bucket::looks).sum();
             }
 
             private String words() {

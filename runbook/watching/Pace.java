@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.DoubleSupplier;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import runbook.Klaviyo.Endpoint;
 import runbook.Text.Durations;
@@ -128,5 +129,37 @@ public final class Pace {
 
     private static String words(long millis) {
         return Durations.words(Duration.ofMillis(millis));
+    }
+
+    /**
+     * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves
+     * out: whenever the wall clock went on by seconds more. One that is set back, or drifts, changes nothing.
+     */
+    public static final class Ticker {
+        private static final long NOTICEABLE = 2_000;
+
+        private final LongSupplier monotonic;
+        private final LongSupplier wall;
+        private long lastMonotonic;
+        private long lastWall;
+        private long elapsed;
+
+        /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
+        public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
+            monotonic = monotonicMillis;
+            wall = wallMillis;
+            lastMonotonic = monotonic.getAsLong();
+            lastWall = wall.getAsLong();
+        }
+
+        /** Milliseconds since the start, time asleep included. */
+        public synchronized long millis() {
+            long awake = monotonic.getAsLong() - lastMonotonic;
+            long passed = wall.getAsLong() - lastWall;
+            lastMonotonic += awake;
+            lastWall += passed;
+            elapsed += passed - awake > NOTICEABLE ? passed : awake;
+            return elapsed;
+        }
     }
 }

@@ -1,7 +1,6 @@
 package runbook.watching;
 
 import java.io.IOException;
-import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -79,8 +78,7 @@ public final class Rounds implements AutoCloseable {
     private final Checks checks;
     private final Pace pace;
     private final Supplier<Before> journal;
-    private final URI page;
-    private final Duration timeout;
+    private final Settings settings;
     private final Set<String> told;
     private final Optional<Backlog> backlog;
     private final Map<String, Reading> known = new LinkedHashMap<>();
@@ -106,14 +104,13 @@ public final class Rounds implements AutoCloseable {
         this.checks = new Checks(settings.withProbing(
                 new Settings.Probing(wide.timeout(), 1, wide.slow(), wide.endpoints())));
         this.pace = pace;
-        this.page = settings.target().status();
-        this.timeout = wide.timeout();
+        this.settings = settings;
         this.told = new HashSet<>(told);
         this.journal = journal;
         names.forEach(name -> known.put(name, new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at")));
         shown = List.copyOf(known.values());
         this.backlog = Optional.ofNullable(settings.target().prometheus())
-                .map(address -> new Backlog(new Prometheus(checks.http(), address, timeout), backlog, began));
+                .map(address -> new Backlog(new Prometheus(checks.http(), address, wide.timeout()), backlog, began));
     }
 
     /** The HTTP client of its checks, for whoever else has something to send. */
@@ -250,8 +247,8 @@ public final class Rounds implements AutoCloseable {
         if (!gone.isEmpty()) {
             try {
                 // The summary has only what is unresolved: how it ended is in the history.
-                StatusPage.history(page, checks.http(), timeout).stream().filter(one -> gone.contains(one.id()))
-                        .forEach(all::add);
+                StatusPage.history(settings.target().status(), checks.http(), settings.probing().timeout()).stream()
+                        .filter(one -> gone.contains(one.id())).forEach(all::add);
             } catch (IOException e) {
                 // The next change may tell.
             }

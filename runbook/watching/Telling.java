@@ -1,7 +1,6 @@
 package runbook.watching;
 
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -33,16 +32,14 @@ import runbook.watching.Memory.Untold;
  * kill interrupts stands in the journal as untold, and the next watch takes it up.
  */
 public final class Telling implements AutoCloseable {
-    /** The name of Slack as a way of telling. */
-    static final String SLACK = "slack";
-    /** The name of {@code --exec} as a way of telling. */
-    static final String EXEC = "exec";
+    private static final String SLACK = "slack";
+    private static final String EXEC = "exec";
     private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final Duration POSTING = Duration.ofSeconds(10);
     private static final Duration RUNNING = Duration.ofSeconds(30);
-    private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
-            .withZone(ZoneOffset.UTC);
+    private static final DateTimeFormatter STAMP =
+            DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final Map<State, String> ACTIONS = Map.of(
             State.RECOVERING, "It works again; watching until it has held",
             State.FLAPPING, "It comes and goes; watching until it holds",
@@ -157,7 +154,7 @@ public final class Telling implements AutoCloseable {
     }
 
     private void draft(String name, String text) {
-        if (memory.leave(name, text.getBytes(StandardCharsets.UTF_8))) {
+        if (memory.leave(name, text)) {
             say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
         }
     }

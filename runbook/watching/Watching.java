@@ -18,7 +18,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import runbook.Checks.Before;
 import runbook.Incident;
@@ -88,9 +87,7 @@ public final class Watching implements AutoCloseable {
      * All that a live view shows at one moment.
      *
      * @param lasting  for how long the state has lasted
-     * @param incident since the incident began; empty when there is none
      * @param waits    how long a check still has to wait for its quota
-     * @param vendor   the status page's newest update
      * @param next     until the next round; empty while one is under way
      * @param message  until people have to be told again; negative when that is overdue, empty when it is over
      * @param posts    whether watch tells them itself
@@ -101,42 +98,10 @@ public final class Watching implements AutoCloseable {
                        Optional<Rounds.Update> vendor, long requests, Optional<Duration> next,
                        Optional<Duration> message, boolean posts, int untold) { }
 
-    /**
-     * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves
-     * out: whenever the wall clock went on by seconds more. One that is set back, or drifts, changes nothing.
-     */
-    public static final class Ticker {
-        private static final long NOTICEABLE = 2_000;
-
-        private final LongSupplier monotonic;
-        private final LongSupplier wall;
-        private long lastMonotonic;
-        private long lastWall;
-        private long elapsed;
-
-        /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
-        public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
-            monotonic = monotonicMillis;
-            wall = wallMillis;
-            lastMonotonic = monotonic.getAsLong();
-            lastWall = wall.getAsLong();
-        }
-
-        /** Milliseconds since the start, time asleep included. */
-        public synchronized long millis() {
-            long awake = monotonic.getAsLong() - lastMonotonic;
-            long passed = wall.getAsLong() - lastWall;
-            lastMonotonic += awake;
-            lastWall += passed;
-            elapsed += passed - awake > NOTICEABLE ? passed : awake;
-            return elapsed;
-        }
-    }
-
     private final Plan plan;
     private final Face face;
     private final Optional<String> drill;
-    private final Ticker ticker = new Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
+    private final Pace.Ticker ticker = new Pace.Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
     private final Instant start = Instant.now().truncatedTo(ChronoUnit.MILLIS);
     private final History history = new History();
     private final Pace pace;
@@ -257,7 +222,7 @@ public final class Watching implements AutoCloseable {
             pace.made(reading.check().equals("status-page") ? Set.of() : Set.of(reading.check()), at);
             newest[0] = Math.max(newest[0], at);
         });
-        past.gaps().forEach(gap -> history.hole(millis(gap.from()), millis(gap.to())));
+        past.gaps().forEach((from, to) -> history.hole(millis(from), millis(to)));
         boolean goesOn = newest[0] > Long.MIN_VALUE && (past.state() != State.RECOVERED || past.troubled());
         if (goesOn && past.state() != State.STARTING) {
             Instant since = past.since().truncatedTo(ChronoUnit.SECONDS);
