@@ -181,8 +181,7 @@ class Watch implements Callable<Integer> {
             throw new Problem("--interval " + Durations.words(pause) + ": give at least 100ms");
         }
         if (chart != null && !chart.toString().matches("(?i).*\\.(svg|html?)")) {
-            throw new Problem("--chart " + Text.safe(chart.toString(), 80)
-                    + ": give a file that ends in .svg or .html");
+            throw new Problem("--chart " + Text.safe(chart.toString(), 80) + ": give a .svg or .html file");
         }
         Settings settings = settings(pause);
         screen = shared.screen();
@@ -222,10 +221,8 @@ class Watch implements Callable<Integer> {
         return incident;
     }
 
-    /**
-     * The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than
-     * metrics are scraped.
-     */
+    // The application's errors are counted over a short time, or old ones would hold recovery back; not shorter than
+    // metrics are scraped.
     private Settings settings(Duration pause) {
         Settings settings = shared.settings();
         long window = drill() ? pause.toSeconds() : Math.max(SCRAPED_TWICE.toSeconds(), 2 * pause.toSeconds());
@@ -235,8 +232,7 @@ class Watch implements Callable<Integer> {
     }
 
     private Set<String> checks(Settings settings) {
-        List<String> endpoints = settings.probing().endpoints().stream()
-                .map(endpoint -> "endpoint:" + endpoint.name()).toList();
+        List<String> endpoints = settings.probing().endpoints().stream().map(one -> "endpoint:" + one.name()).toList();
         Settings.Target target = settings.target();
         List<String> all = new ArrayList<>(List.of("network", "auth"));
         all.addAll(endpoints);
@@ -264,9 +260,9 @@ class Watch implements Callable<Integer> {
         if (all.contains(name) || name.equals("status-page")) {
             return name;
         }
-        Map<String, String> wants =
-                Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook", "--webhook-url");
-        throw new Problem("--check " + Text.safe(name, 40) + (wants.containsKey(name) ? " needs " + wants.get(name)
+        Map<String, String> needs = Map.of("app", "--app-url", "app-errors", "--prometheus", "webhook",
+                "--webhook-url");
+        throw new Problem("--check " + Text.safe(name, 40) + (needs.containsKey(name) ? " needs " + needs.get(name)
                 : ": there is no such check. There are: " + String.join(", ", all) + ", status-page"));
     }
 
@@ -287,7 +283,7 @@ class Watch implements Callable<Integer> {
     // ---- what people see
 
     private Face face(Tool tool) {
-        Optional<LiveView> view = shared.json() ? Optional.empty()
+        Optional<? extends Face> view = shared.json() ? Optional.empty()
                 : LiveView.open(shared.host(), tool, screen.either("u", "a").equals("u"), screen.colored());
         return view.isPresent() ? view.get() : new Lines();
     }
@@ -305,15 +301,15 @@ class Watch implements Callable<Integer> {
                     + " not accepted yet: watch with --post on this incident sends what is left");
         }
         if (chart != null) {
-            draw(watching);
+            draw(watching, chart.toString());
         }
     }
 
-    private void draw(Watching watching) {
+    private void draw(Watching watching, String file) {
         try {
-            boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
-            Files.writeString(shared.host().path(chart.toString()), watching.chart(page));
-            screen.line("Chart: " + chart);
+            boolean page = !file.toLowerCase(Locale.ROOT).endsWith(".svg");
+            Files.writeString(shared.host().path(file), watching.chart(page));
+            screen.line("Chart: " + file);
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
         }

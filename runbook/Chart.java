@@ -110,7 +110,11 @@ public final class Chart {
     public record Point(Instant at, double value) { }
 
     /** One line of a lane, its points by time. Without a name it has no place in the legend. */
-    public record Line(String name, List<Point> points, Look look) { }
+    public record Line(String name, List<Point> points, Look look) {
+        private boolean right() {
+            return look == Look.RIGHT;
+        }
+    }
 
     /** A time looked at: the share of looks that failed, 0 to 1. */
     public record Stretch(Instant from, Instant to, double failed) { }
@@ -120,7 +124,7 @@ public final class Chart {
      *
      * @param note   behind its name, such as totals
      * @param unit   behind the numbers at its scale, such as {@code " s"}
-     * @param height of its lines, in pixels; 0 for none
+     * @param height of its lines, in pixels
      * @param strip  success and failure below the lines; empty for none
      */
     public record Lane(String name, String note, String unit, int height, List<Line> lines, List<Stretch> strip) { }
@@ -261,7 +265,7 @@ public final class Chart {
             this.width = width;
             this.name = name;
             this.alone = alone;
-            boolean second = lanes.stream().flatMap(lane -> lane.lines.stream()).anyMatch(Drawing::right);
+            boolean second = lanes.stream().flatMap(lane -> lane.lines.stream()).anyMatch(Line::right);
             this.end = width - (second ? NUMBERS : EDGE);
         }
 
@@ -419,14 +423,8 @@ public final class Chart {
             int room = (int) ((end - begin) / LETTER) - lane.name.length() - 2;
             text("soft", begin + lane.name.length() * 7.4 + 12, y + 14, lane.note, Math.max(1, room));
             double floor = y + HEADER + lane.height;
-            if (lane.height > 0) {
-                lines(lane, y + HEADER, floor);
-            }
+            lines(lane, y + HEADER, floor);
             lane.strip.forEach(stretch -> stretch(stretch, floor + 3));
-        }
-
-        private static boolean right(Line line) {
-            return line.look == Look.RIGHT;
         }
 
         private void lines(Lane lane, double top, double floor) {
@@ -448,13 +446,13 @@ public final class Chart {
                 text("soft middle", (begin + end) / 2, (top + floor) / 2 + 4, "no data in this time", 40);
             }
             for (int i = 0; i < drawn.size(); i++) {
-                double peak = right(drawn.get(i)) ? rightPeak : leftPeak;
+                double peak = drawn.get(i).right() ? rightPeak : leftPeak;
                 line(drawn.get(i), i, peak > 0 ? (floor - top) / peak : 0, floor);
             }
         }
 
         private double peak(List<Line> lines, boolean right) {
-            return lines.stream().filter(line -> right(line) == right).flatMap(line -> line.points.stream())
+            return lines.stream().filter(line -> line.right() == right).flatMap(line -> line.points.stream())
                     .filter(one -> inside(one.at)).mapToDouble(Point::value).filter(Double::isFinite).max().orElse(0);
         }
 
@@ -518,7 +516,7 @@ public final class Chart {
                 for (int i = 0; i < Math.min(DASHES.size(), lane.lines.size()); i++) {
                     Line line = lane.lines.get(i);
                     String colour = colour(i);
-                    key(line.name.isEmpty() ? "" : line.name + (right(line) ? " (right)" : ""), (x, row) ->
+                    key(line.name.isEmpty() ? "" : line.name + (line.right() ? " (right)" : ""), (x, row) ->
                             put("<path class=\"line\" style=\"%s\" d=\"M%.1f,%.1f h22\"/>", colour, x, row - 4));
                 }
                 int more = lane.lines.size() - DASHES.size();
