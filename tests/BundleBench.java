@@ -73,10 +73,8 @@ final class BundleBench {
                 "--log", log.toString(), "--context", String.valueOf(context), "--from", "2020-01-01T00:00:00Z",
                 "--max-size", "4GB", "--max-time", "1h", "--max-each", "1h", "--out", out.toString(), "--json"));
         long start = System.nanoTime();
-        Process process = new ProcessBuilder(command)
-                .directory(folder.toFile())
-                .redirectOutput(folder.resolve("out.json").toFile())
-                .redirectError(folder.resolve("err.txt").toFile())
+        Process process = new ProcessBuilder(command).directory(folder.toFile())
+                .redirectOutput(folder.resolve("out.json").toFile()).redirectError(folder.resolve("err.txt").toFile())
                 .start();
         long resident = 0;
         while (!process.waitFor(50, TimeUnit.MILLISECONDS)) {
@@ -96,8 +94,7 @@ final class BundleBench {
             return Json.read(zip.getInputStream(zip.getEntry("manifest.json")).readAllBytes())
                     .path("files").findParents("collector").stream()
                     .filter(file -> file.path("collector").asText().startsWith("application/log"))
-                    .mapToDouble(file -> file.path("millis").asDouble() / 1_000)
-                    .sum();
+                    .mapToDouble(file -> file.path("millis").asDouble() / 1_000).sum();
         }
     }
 
@@ -105,9 +102,7 @@ final class BundleBench {
         try {
             return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream()
                     .filter(line -> line.startsWith("VmHWM"))
-                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
-                    .findFirst()
-                    .orElse(0);
+                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElse(0);
         } catch (IOException e) {
             return 0;
         }

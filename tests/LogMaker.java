@@ -66,35 +66,27 @@ final class LogMaker {
 
     private String aboutKlaviyo() {
         String thread = "[klaviyo-worker-" + random.nextInt(16) + "] ";
-        return stamp()
-                + switch (random.nextInt(8)) {
-                    case 0, 1, 2 ->
-                        "INFO  " + thread
+        return stamp() + switch (random.nextInt(8)) {
+                    case 0, 1, 2 -> "INFO  " + thread
                                 + "c.a.klaviyo.Client - POST https://a.klaviyo.com/api/events status=202 duration="
                                 + (20 + random.nextInt(400)) + "ms request_id=" + uuid() + "\n";
-                    case 3 ->
-                        "WARN  " + thread + "c.a.klaviyo.Client - 429 from a.klaviyo.com, Retry-After: "
+                    case 3 -> "WARN  " + thread + "c.a.klaviyo.Client - 429 from a.klaviyo.com, Retry-After: "
                                 + (1 + random.nextInt(30)) + ", attempt " + random.nextInt(5) + " cf-ray=" + hex(16)
                                 + "-AMS\n";
                     case 4 ->
                         "INFO  " + thread + "c.a.klaviyo.Profiles - upsert order=" + random.nextInt(1 << 30) + " email="
                                 + email() + " list=Y6nRLr took " + random.nextInt(90) + " ms\n";
-                    case 5 ->
-                        "DEBUG " + thread
-                                + "c.a.klaviyo.Client - body"
+                    case 5 -> "DEBUG " + thread + "c.a.klaviyo.Client - body"
                                 + " {\"data\":{\"type\":\"profile\",\"attributes\":{\"email\":\""
                                 + email() + "\",\"phone_number\":\"+1555" + (1000000 + random.nextInt(9000000))
                                 + "\",\"first_name\":\"" + pick(FIRST) + "\",\"location\":{\"city\":\"" + pick(CITIES)
                                 + "\",\"zip\":\"0" + (1000 + random.nextInt(9000))
                                 + "\"},\"properties\":{\"plan\":\"gold\",\"price\":"
                                 + random.nextInt(100) + ".99}}}}\n";
-                    case 6 ->
-                        "ERROR " + thread + "c.a.klaviyo.Client - 401 {\"errors\":[{\"id\":\"" + uuid()
+                    case 6 -> "ERROR " + thread + "c.a.klaviyo.Client - 401 {\"errors\":[{\"id\":\"" + uuid()
                                 + "\",\"status\":401,\"code\":\"authentication_failed\",\"title\":\"Incorrect"
-                                + " authentication credentials.\"}]} key=pk_"
-                                + hex(34) + "\n";
-                    default ->
-                        "INFO  " + thread + "c.a.klaviyo.Queue - depth=" + random.nextInt(5000) + " oldest="
+                                + " authentication credentials.\"}]} key=pk_" + hex(34) + "\n";
+                    default -> "INFO  " + thread + "c.a.klaviyo.Queue - depth=" + random.nextInt(5000) + " oldest="
                                 + random.nextInt(600) + "s consumer lag within bounds, next poll in 5s\n";
                 };
     }
@@ -106,21 +98,17 @@ final class LogMaker {
 
     private String aboutOther() {
         return switch (random.nextInt(6)) {
-            case 0, 1 ->
-                "203.0.113." + random.nextInt(256) + " - - [23/Nov/2026:03:" + (10 + random.nextInt(50)) + ":"
+            case 0, 1 -> "203.0.113." + random.nextInt(256) + " - - [23/Nov/2026:03:" + (10 + random.nextInt(50)) + ":"
                         + (10 + random.nextInt(50)) + " +0000] \"GET " + pick(PATHS) + " HTTP/1.1\" 200 "
                         + random.nextInt(90000)
                         + " \"-\" \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0.0.0"
                         + " Safari/537.36\"\n";
-            case 2 ->
-                stamp() + "INFO  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES) + " - order "
+            case 2 -> stamp() + "INFO  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES) + " - order "
                         + random.nextInt(1 << 30) + " for customer " + uuid() + " total " + random.nextInt(500)
                         + ".95 EUR\n";
-            case 3 ->
-                stamp() + "DEBUG [scheduler-1] " + pick(CLASSES) + " - cache hit ratio 0." + random.nextInt(99)
+            case 3 -> stamp() + "DEBUG [scheduler-1] " + pick(CLASSES) + " - cache hit ratio 0." + random.nextInt(99)
                         + ", evictions " + random.nextInt(100) + ", took " + random.nextInt(5000) + " us\n";
-            case 4 ->
-                stamp() + "WARN  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES)
+            case 4 -> stamp() + "WARN  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES)
                         + " - java.net.SocketTimeoutException: Read timed out\n"
                         + "\tat java.base/sun.nio.ch.NioSocketImpl.timedRead(NioSocketImpl.java:288)\n"
                         + "\tat java.base/java.net.Socket$SocketInputStream.read(Socket.java:966)\n";
