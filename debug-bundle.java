@@ -103,7 +103,6 @@ class DebugBundle implements Callable<Integer> {
     private static final int REFUSED = 42;
     private static final int NOT_WANTED = 130;
     private static final int LABEL = 32;
-    private static final String LARGEST = "5GB";
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
             .withZone(ZoneOffset.UTC);
 
@@ -260,9 +259,8 @@ class DebugBundle implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
         Path file;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, order = 80, description =
-                "to unpack at most (${DEFAULT-VALUE})")
-        String maxSize;
+        @Mixin
+        Existing.Limit most = new Existing.Limit();
 
         @Option(names = "--secret-file", paramLabel = "FILE", order = 71, description =
                 "values to look for wherever they are, one a line; repeatable")
@@ -274,8 +272,7 @@ class DebugBundle implements Callable<Integer> {
         @Override
         public Integer call() throws IOException {
             Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
-            Existing.Verified verified = Existing.verify(shared.host().path(file.toString()), policy,
-                    Existing.size("--max-size", maxSize));
+            Existing.Verified verified = Existing.verify(shared.host().path(file.toString()), policy, most);
             Screen screen = shared.screen();
             verified.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
             verified.leaks().forEach((leak, rules) -> screen.marked(Mark.FAIL, "", 0, leak + " holds "
@@ -301,9 +298,8 @@ class DebugBundle implements Callable<Integer> {
                 "where the clean copy goes; with .zip at its end, an archive with a manifest")
         Path out;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, order = 80, description =
-                "to read at most, unpacked (${DEFAULT-VALUE})")
-        String maxSize;
+        @Mixin
+        Existing.Limit most = new Existing.Limit();
 
         @Mixin
         Bundle.Redaction redaction = new Bundle.Redaction();
@@ -315,7 +311,7 @@ class DebugBundle implements Callable<Integer> {
         public Integer call() throws IOException {
             Policy policy = redaction.policy(shared, keyOf(shared), List.of());
             Existing.Cleaned cleaned = Existing.redact(shared.host().path(source.toString()), shared.host()
-                    .path(out.toString()), policy, Existing.size("--max-size", maxSize));
+                    .path(out.toString()), policy, most);
             Screen screen = shared.screen();
             cleaned.redacted().forEach((rule, count) -> screen.line("  " + count + " " + rule));
             cleaned.leftOut().forEach(left -> screen.marked(Mark.WARN, "left out", 8, left));
@@ -334,9 +330,8 @@ class DebugBundle implements Callable<Integer> {
         @Option(names = "--to", paramLabel = "DIR", description = "a new folder (the file's name without .zip, here)")
         Path folder;
 
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = LARGEST, description =
-                "to unpack at most (${DEFAULT-VALUE})")
-        String maxSize;
+        @Mixin
+        Existing.Limit most = new Existing.Limit();
 
         @Option(names = "--no-browser", description = "only unpack")
         boolean noBrowser;
@@ -349,7 +344,7 @@ class DebugBundle implements Callable<Integer> {
             String name = String.valueOf(file.getFileName());
             Path target = shared.host().path(folder != null ? folder.toString() : name.replaceFirst("(?i)\\.zip$", "")
                     + (name.toLowerCase(Locale.ROOT).endsWith(".zip") ? "" : "-unpacked"));
-            Existing.open(shared.host().path(file.toString()), target, Existing.size("--max-size", maxSize));
+            Existing.open(shared.host().path(file.toString()), target, most);
             Path report = target.resolve("report.html").toAbsolutePath();
             Screen screen = shared.screen();
             screen.verdict(Mark.OK, "unpacked to " + target);

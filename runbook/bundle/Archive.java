@@ -1,6 +1,5 @@
 package runbook.bundle;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;
@@ -17,10 +16,12 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
@@ -42,10 +43,14 @@ import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.CRC32;
+import java.util.zip.CheckedInputStream;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterInputStream;
+import runbook.Cli;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Json;
+import runbook.bundle.Collecting.Outcome;
 import runbook.redact.Redactor.Tally;
 
 /** The archive in the making: its files, their names, what its manifest says of them, and the zip they end in. */
@@ -56,15 +61,19 @@ final class Archive {
     static final FileAttribute<?>[] OWNER_FILE = mode("rw-------");
     static final FileAttribute<?>[] OWNER_FOLDER = mode("rwx------");
     private static final Pattern SIZE = Pattern.compile("(?i)(\\d{1,9})\\s*(b|kb|mb|gb)?");
+    private static final List<String> UNITS = List.of("B", "kB", "MB", "GB", "TB");
     private static final Pattern RESERVED = Pattern.compile("(?i)(con|prn|aux|nul|com\\d|lpt\\d)(\\..*)?");
     private static final int LONGEST_NAME = 80;
 
     private Archive() { }
 
     private static FileAttribute<?>[] mode(String permissions) {
-        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(
-                permissions))}
-                : new FileAttribute<?>[0];
+        var mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions));
+        return POSIX ? new FileAttribute<?>[] {mode} : new FileAttribute<?>[0];
+    }
+
+    private static Path owned(Path path, String permissions) throws IOException {
+        return POSIX ? Files.setPosixFilePermissions(path, PosixFilePermissions.fromString(permissions)) : path;
     }
 
     /** A new empty file for its owner alone, whatever the umask is. */
@@ -83,28 +92,21 @@ final class Archive {
         return folder;
     }
 
-    /** Writes a stream into a new file for its owner alone. */
+    /** Writes a stream into a new file, and its folder where it is missing, for their owner alone. */
     static void save(InputStream content, Path file) throws IOException {
+        newFolder(file.getParent());
         try (OutputStream output = Files.newOutputStream(newFile(file))) {
             content.transferTo(output);
         }
     }
 
-    private static Path owned(Path path, String permissions) throws IOException {
-        return POSIX ? Files.setPosixFilePermissions(path, PosixFilePermissions.fromString(permissions)) : path;
-    }
-
     // ---- names and sizes
 
-    /**
-     * One folder's or file's name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80
-     * characters.
-     */
+    /** One name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80 characters. */
     static String safe(String name) {
         String plain = name.replaceAll("[^\\p{L}\\p{N}._=@+-]+", "_").replaceAll("^[._]+|[._]+$", "");
         // The end of a long path tells more than its beginning.
-        String shorter = plain.length() <= LONGEST_NAME ? plain : plain.substring(plain.length() - LONGEST_NAME)
-                .replaceAll("^[._]+", "");
+        String shorter = plain.substring(Math.max(0, plain.length() - LONGEST_NAME)).replaceAll("^[._]+", "");
         return shorter.isEmpty() ? "unnamed" : RESERVED.matcher(shorter).matches() ? "_" + shorter : shorter;
     }
 
@@ -120,17 +122,14 @@ final class Archive {
                 return "is reserved on some system";
             } else if (part.getBytes(StandardCharsets.UTF_8).length > 255) {
                 return "is too long";
-            } else if (part.chars().anyMatch(c -> Character.isISOControl(c)
-                    || Character.getType(c) == Character.FORMAT)) {
+            } else if (part.matches("(?s).*[\\p{Cc}\\p{Cf}].*")) {
                 return "holds control characters";
             }
         }
         return "";
     }
 
-    /**
-     * Names that have been given: no two alike in all but case, no file where a folder is. Safe for several threads.
-     */
+    /** Names that have been given: none alike in all but case, no file where a folder is. Safe for several threads. */
     static final class Names {
         private final Set<String> files = new HashSet<>();
         private final Set<String> folders = new HashSet<>();
@@ -148,20 +147,16 @@ final class Archive {
         /** Takes the name; says what stands against it, or nothing. */
         synchronized String free(String path) {
             String folded = path.toLowerCase(Locale.ROOT);
-            if (folders.contains(folded)) {
-                return "is a file's and a folder's";
-            }
+            List<String> above = new ArrayList<>();
             for (int slash = folded.indexOf('/'); slash >= 0; slash = folded.indexOf('/', slash + 1)) {
-                if (files.contains(folded.substring(0, slash))) {
-                    return "is a file's and a folder's";
-                }
+                above.add(folded.substring(0, slash));
             }
-            if (!files.add(folded)) {
+            if (folders.contains(folded) || above.stream().anyMatch(files::contains)) {
+                return "is a file's and a folder's";
+            } else if (!files.add(folded)) {
                 return "is given twice";
             }
-            for (int slash = folded.indexOf('/'); slash >= 0; slash = folded.indexOf('/', slash + 1)) {
-                folders.add(folded.substring(0, slash));
-            }
+            folders.addAll(above);
             return "";
         }
     }
@@ -169,35 +164,28 @@ final class Archive {
     /** {@code 512 B}, {@code 3.4 MB}. */
     static String words(long bytes) {
         double value = bytes;
-        String unit = "B";
-        for (String larger : new String[] {"kB", "MB", "GB", "TB"}) {
-            if (value < 1000) {
-                break;
-            }
+        int unit = 0;
+        for (; value >= 1000 && unit < UNITS.size() - 1; unit++) {
             value /= 1000;
-            unit = larger;
         }
-        return String.format(Locale.ROOT, value < 10 && !unit.equals("B") ? "%.1f %s" : "%.0f %s", value, unit);
+        return String.format(Locale.ROOT, value < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", value, UNITS.get(unit));
     }
 
-    /** Reads a size such as {@code 200MB}, in decimal units; a {@link runbook.Settings.Problem} names the option. */
+    /** Reads a size such as {@code 200MB}, in decimal units; a {@link Problem} names the option. */
     static long size(String option, String text) {
         var parts = SIZE.matcher(text.strip());
         if (!parts.matches() || parts.group(1).matches("0+")) {
-            throw new runbook.Settings.Problem(option + " '" + Text.safe(text, 40)
-                    + "' is no size: write 500kB, 200MB or 1GB");
+            throw new Problem(option + " '" + Text.safe(text, 40) + "' is no size: write 500kB, 200MB or 1GB");
         }
         String unit = parts.group(2) == null ? "b" : parts.group(2).toLowerCase(Locale.ROOT);
-        return Long.parseLong(parts.group(1)) * Map.of("b", 1L, "kb", 1_000L, "mb", 1_000_000L, "gb", 1_000_000_000L)
-                .get(unit);
+        return Long.parseLong(parts.group(1)) * (long) Math.pow(1000, "bkmg".indexOf(unit.charAt(0)));
     }
 
     // ---- where it grows
 
     /**
-     * A folder beside the target, for its owner alone, where the archive grows; gone when this is closed or the
-     * process is
-     * interrupted. What a killed run left is told by its lock, which nobody holds, and is cleaned up by the next one.
+     * A folder beside the target, for its owner alone, where the archive grows; gone when this is closed or the process
+     * is interrupted. What a killed run left is told by its lock, which nobody holds, and is removed by the next one.
      */
     static final class Staging implements Closeable {
         private static final String PREFIX = ".bundle-";
@@ -205,6 +193,7 @@ final class Archive {
 
         private final Path folder;
         private final FileChannel channel;
+        // Only kept: a lock that nobody refers to is forgotten.
         private final FileLock lock;
         private final Thread cleanup = new Thread(this::cleanUp);
 
@@ -232,11 +221,11 @@ final class Archive {
         }
 
         private static boolean abandoned(Path file) throws IOException {
-            if (!Files.isRegularFile(file, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+            if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
                 return false;
             }
-            try (FileChannel other = FileChannel.open(file, StandardOpenOption.WRITE); FileLock free =
-                    other.tryLock()) {
+            try (FileChannel other = FileChannel.open(file, StandardOpenOption.WRITE);
+                    FileLock free = other.tryLock()) {
                 return free != null;
             } catch (OverlappingFileLockException e) {
                 return false;
@@ -258,8 +247,7 @@ final class Archive {
 
         private static void delete(Path folder) {
             try (Stream<Path> files = Files.walk(folder)) {
-                List<Path> deepestFirst = files.sorted(Comparator.reverseOrder()).toList();
-                for (Path file : deepestFirst) {
+                for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                     Files.deleteIfExists(file);
                 }
             } catch (IOException | UncheckedIOException e) {
@@ -270,9 +258,6 @@ final class Archive {
         @Override
         public void close() throws IOException {
             delete(folder);
-            if (lock != null) {
-                lock.release();
-            }
             channel.close();
             try {
                 Runtime.getRuntime().removeShutdownHook(cleanup);
@@ -284,19 +269,14 @@ final class Archive {
 
     /**
      * One file of the archive in the making: redacted and deflated blocks, kept in files beside the archive so that
-     * memory stays
-     * bounded. Where they outgrow the limit or the disk, the oldest go, for the newest are about the incident.
+     * memory stays bounded. Where they outgrow the limit or the disk, the oldest go: the newest are about the incident.
      */
     static final class Part implements Closeable {
         private static final long LARGEST_SEGMENT = 4 << 20;
         // A deflate stream ends with a block that says so: an empty one.
         private static final byte[] END = {3, 0};
 
-        private record Segment(Path file, long packed, long plain) {
-            Segment and(long morePacked, long morePlain) {
-                return new Segment(file, packed + morePacked, plain + morePlain);
-            }
-        }
+        private record Segment(Path file, long packed, long plain) { }
 
         /** What it is when unpacked. */
         record Sums(long plain, long crc, String sha256) { }
@@ -308,6 +288,7 @@ final class Archive {
         private final Deque<Segment> segments = new ArrayDeque<>();
         private MessageDigest digest = sha256();
         private CRC32 crc = new CRC32();
+        private Sums sums;
         private FileChannel channel;
         private long dropped;
         private boolean scarce;
@@ -335,7 +316,8 @@ final class Archive {
             while (bytes.hasRemaining()) {
                 channel.write(bytes);
             }
-            segments.addLast(segments.removeLast().and(packed.length, plain.length));
+            Segment last = segments.removeLast();
+            segments.add(new Segment(last.file, last.packed + packed.length, last.plain + plain.length));
             digest.update(plain);
             crc.update(plain);
             while (segments.size() > 1 && packed() > limit) {
@@ -351,15 +333,15 @@ final class Archive {
                 scarce = true;
             }
             Path file = folder.resolve(name + "-" + made++);
-            channel = FileChannel.open(file, Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
-                    OWNER_FILE);
+            channel = FileChannel.open(newFile(file), StandardOpenOption.WRITE);
             segments.add(new Segment(file, 0, 0));
         }
 
         private void dropOldest() throws IOException {
-            Segment oldest = segments.removeFirst();
+            Segment oldest = segments.remove();
             Files.delete(oldest.file);
             dropped += oldest.plain;
+            sums = null;
         }
 
         /** Drops oldest segments until at most that many packed bytes remain; a smaller one goes whole. */
@@ -378,20 +360,17 @@ final class Archive {
             }
         }
 
-        /** Size and check sums of what is kept. */
+        /** Size and check sums of what is kept, once no more will come. */
         Sums sums() throws IOException {
-            if (dropped > 0) {
+            if (sums == null && dropped > 0) {
                 digest = sha256();
                 crc = new CRC32();
-                try (InputStream unpacked = text()) {
-                    byte[] buffer = new byte[1 << 16];
-                    for (int read = unpacked.read(buffer); read >= 0; read = unpacked.read(buffer)) {
-                        digest.update(buffer, 0, read);
-                        crc.update(buffer, 0, read);
-                    }
+                try (InputStream unpacked = new CheckedInputStream(new DigestInputStream(text(), digest), crc)) {
+                    unpacked.transferTo(OutputStream.nullOutputStream());
                 }
             }
-            return new Sums(plain(), crc.getValue(), HexFormat.of().formatHex(copy(digest).digest()));
+            sums = sums != null ? sums : new Sums(plain(), crc.getValue(), HexFormat.of().formatHex(digest.digest()));
+            return sums;
         }
 
         /** What it holds, unpacked. */
@@ -406,7 +385,7 @@ final class Archive {
         }
 
         /** Hands the raw deflate stream over to whoever puts it into a zip; it is gone then. */
-        void handOver(java.io.OutputStream zip) throws IOException {
+        void handOver(OutputStream zip) throws IOException {
             while (!segments.isEmpty()) {
                 Files.copy(segments.element().file, zip);
                 Files.delete(segments.remove().file);
@@ -441,14 +420,6 @@ final class Archive {
             segments.clear();
         }
 
-        private static MessageDigest copy(MessageDigest digest) {
-            try {
-                return (MessageDigest) digest.clone();
-            } catch (CloneNotSupportedException e) {
-                throw new IllegalStateException("the JDK's SHA-256 can be cloned", e);
-            }
-        }
-
         static MessageDigest sha256() {
             try {
                 return MessageDigest.getInstance("SHA-256");
@@ -460,16 +431,16 @@ final class Archive {
 
     // ---- the manifest
 
-    /**
-     * One file of the archive in the making.
-     *
-     * @param path      its name in the archive
-     * @param collector who gave it
-     * @param origin    where it comes from
-     * @param part      its content
-     * @param tally     what was redacted in it
-     * @param notes     what there is to say about it: truncated, changed while read, …
-     */
+    /** Names and values, in this order. */
+    static Map<String, Object> fields(Object... namesAndValues) {
+        Map<String, Object> fields = new LinkedHashMap<>();
+        for (int i = 0; i < namesAndValues.length; i += 2) {
+            fields.put((String) namesAndValues[i], namesAndValues[i + 1]);
+        }
+        return fields;
+    }
+
+    /** One file of the archive; {@code notes} are what there is to say about it: truncated, changed while read, … */
     record Item(String path, String collector, Origin origin, Part part, Tally tally, List<String> notes) {
         List<String> allNotes() {
             List<String> all = new ArrayList<>(notes);
@@ -480,27 +451,17 @@ final class Archive {
             return all;
         }
 
-        Map<String, Object> json(Part.Sums sums) {
-            Map<String, Object> json = new LinkedHashMap<>();
-            json.put("path", path);
-            json.put("bytes", sums.plain());
-            json.put("sha256", sums.sha256());
-            json.put("collector", collector);
-            json.put("command", origin.command);
-            json.put("exitCode", origin.exitCode);
-            json.put("stderr", origin.stderr);
-            json.put("millis", origin.millis);
-            json.put("truncated", allNotes().stream().anyMatch(note -> note.startsWith("truncated")
-                    || note.contains("stopped early")));
-            json.put("notes", allNotes());
-            return json;
+        Map<String, Object> json() throws IOException {
+            List<String> notes = allNotes();
+            Part.Sums sums = part.sums();
+            boolean truncated = notes.stream().anyMatch(note -> note.matches("truncated.*|.*stopped early.*"));
+            return fields("path", path, "bytes", sums.plain(), "sha256", sums.sha256(), "collector", collector,
+                    "command", origin.command, "exitCode", origin.exitCode, "stderr", origin.stderr, "millis",
+                    origin.millis, "truncated", truncated, "notes", notes);
         }
     }
 
-    /**
-     * Where an item comes from: a redacted command line (or none), its exit code (or null), its standard error, and its
-     * time.
-     */
+    /** Where an item comes from: a redacted command line or none, its exit code or null, standard error, and time. */
     record Origin(List<String> command, Integer exitCode, String stderr, long millis) {
         static Origin none(long millis) {
             return new Origin(List.of(), null, "", millis);
@@ -511,35 +472,26 @@ final class Archive {
     record Head(String drill, Instant created, Bundle.Window window, String words, Set<String> kept) { }
 
     /** {@code manifest.json}: what is in an archive, where it comes from, and what is missing. */
-    static byte[] manifest(Head head, List<Collecting.Outcome> outcomes, List<Item> items) throws IOException {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("schema", SCHEMA);
-        json.put("tool", "klaviyo-runbook debug-bundle");
-        json.put("version", runbook.Cli.VERSION);
-        json.put("drill", head.drill);
-        json.put("created", head.created.toString());
-        json.put("window", head.window == null ? null : Map.of("from", head.window.from().toString(), "to",
-                head.window.to().toString()));
-        json.put("grep", head.words);
-        json.put("kept", head.kept);
-        json.put("complete", outcomes.stream().noneMatch(Collecting.Outcome::failed));
-        json.put("missing", missing(outcomes));
-        json.put("collectors", outcomes.stream().map(Collecting.Outcome::json).toList());
+    static byte[] manifest(Head head, List<Outcome> outcomes, List<Item> items) throws IOException {
         List<Object> files = new ArrayList<>();
         for (Item item : items) {
-            files.add(item.json(item.part.sums()));
+            files.add(item.json());
         }
-        json.put("files", files);
-        return bytes(Json.of(json));
+        Map<String, Object> window = head.window == null ? null : fields("from", head.window.from(), "to",
+                head.window.to());
+        return bytes(fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version", Cli.VERSION, "drill",
+                head.drill, "created", head.created, "window", window, "grep", head.words, "kept", head.kept,
+                "complete", outcomes.stream().noneMatch(Outcome::failed), "missing", missing(outcomes), "collectors",
+                outcomes.stream().map(Outcome::json).toList(), "files", files));
     }
 
     /** A line for each thing that is not there. */
-    static List<String> missing(List<Collecting.Outcome> outcomes) {
+    static List<String> missing(List<Outcome> outcomes) {
         List<String> missing = new ArrayList<>();
-        for (Collecting.Outcome outcome : outcomes) {
+        for (Outcome outcome : outcomes) {
             if (outcome.state() != Collecting.State.OK) {
-                missing.add(outcome.collector() + (outcome.failed() ? " failed: " : " skipped: ") + String.join("; ",
-                        outcome.why()));
+                String why = String.join("; ", outcome.why());
+                missing.add(outcome.collector() + (outcome.failed() ? " failed: " : " skipped: ") + why);
             }
             outcome.remarks().forEach(remark -> missing.add(outcome.collector() + ": " + remark));
         }
@@ -552,11 +504,11 @@ final class Archive {
      */
     static byte[] redaction(List<Item> items) {
         List<Object> rows = new ArrayList<>();
-        items.forEach(item -> item.tally.counts().forEach((rule, count) -> rows.add(Map.of("rule", rule, "file",
-                item.path, "count", count))));
+        items.forEach(item -> item.tally.counts().forEach((rule, count) ->
+                rows.add(Map.of("rule", rule, "file", item.path, "count", count))));
         List<Object> totals = new ArrayList<>();
         redacted(items).forEach((rule, count) -> totals.add(Map.of("rule", rule, "count", count)));
-        return bytes(Json.of(new TreeMap<>(Map.of("schema", SCHEMA, "totals", totals, "redactions", rows))));
+        return bytes(Map.of("schema", SCHEMA, "totals", totals, "redactions", rows));
     }
 
     /** Rule to count, of all items together. */
@@ -566,16 +518,15 @@ final class Archive {
         return totals;
     }
 
-    static byte[] bytes(JsonNode json) {
-        return (Json.pretty(json) + "\n").getBytes(StandardCharsets.UTF_8);
+    private static byte[] bytes(Map<String, Object> json) {
+        return (Json.pretty(Json.of(json)) + "\n").getBytes(StandardCharsets.UTF_8);
     }
 
     // ---- the zip
 
     /**
      * Writes the items in their order. They are deflated already, so this is copying, and each part is gone once it is
-     * copied. Not
-     * more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
+     * copied. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
      *
      * @throws IOException when the file cannot be written, or it would be more
      */
@@ -595,17 +546,13 @@ final class Archive {
                             + "or --since");
                 }
                 // UTF-8 names, deflated; the same fields stand in the file's header and in the directory.
-                byte[] fields = ByteBuffer.allocate(26).order(ByteOrder.LITTLE_ENDIAN).putShort((short) 20)
-                        .putShort((short) (1 << 11)).putShort((short) 8).putInt(stamp).putInt((int) sums.crc())
-                        .putInt((int) packed).putInt((int) sums.plain()).putShort((short) name.length)
-                        .putShort((short) 0).array();
-                zip.write(new byte[] {'P', 'K', 3, 4});
-                zip.write(fields);
-                zip.write(name);
+                byte[] fields = record(26).putShort((short) 20).putShort((short) (1 << 11)).putShort((short) 8)
+                        .putInt(stamp).putInt((int) sums.crc()).putInt((int) packed).putInt((int) sums.plain())
+                        .putShort((short) name.length).array();
+                zip.write(record(30 + name.length).putInt(0x04034b50).put(fields).put(name).array());
                 item.part.handOver(zip);
-                directory.add(ByteBuffer.allocate(46 + name.length).order(ByteOrder.LITTLE_ENDIAN).putInt(0x02014b50)
-                        .putShort((short) (3 << 8 | 20)).put(fields).putShort((short) 0).putShort((short) 0)
-                        .putShort((short) 0).putInt(0100600 << 16).putInt((int) at0).put(name).array());
+                directory.add(record(46 + name.length).putInt(0x02014b50).putShort((short) (3 << 8 | 20)).put(fields)
+                        .position(38).putInt(0100600 << 16).putInt((int) at0).put(name).array());
                 at0 += 30 + name.length + packed;
             }
             int length = 0;
@@ -613,9 +560,12 @@ final class Archive {
                 zip.write(entry);
                 length += entry.length;
             }
-            zip.write(ByteBuffer.allocate(22).order(ByteOrder.LITTLE_ENDIAN).putInt(0x06054b50).putInt(0)
-                    .putShort((short) items.size()).putShort((short) items.size()).putInt(length).putInt((int) at0)
-                    .putShort((short) 0).array());
+            zip.write(record(22).putInt(0x06054b50).putInt(0).putShort((short) items.size())
+                    .putShort((short) items.size()).putInt(length).putInt((int) at0).array());
         }
+    }
+
+    private static ByteBuffer record(int bytes) {
+        return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 }

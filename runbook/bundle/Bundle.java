@@ -423,12 +423,8 @@ public final class Bundle {
             }
             Story story = new Story(outcomes, collected, told);
             List<Item> all = story.withFrontPages(staging.folder(), again);
-            Path half = Archive.newFile(staging.folder().resolve("archive.part"));
-            Archive.write(half, all, story.created);
-            Existing.Verified back = Existing.readBack(half);
-            if (!back.good()) {
-                throw new Pipeline.Unsafe(String.join("; ", back.problems()));
-            }
+            Path half = staging.folder().resolve("archive.part");
+            Existing.Verified back = Existing.write(half, all, story.created);
             progress.accept(new Progress("bundle/read-back", true, false, Archive.words(back.bytes())
                     + " read back: what was looked through while it was made, and found clean"));
             if (!looked.test(told.sample())) {
@@ -651,25 +647,19 @@ public final class Bundle {
 
         /** All files, those that people and machines read first before the others. */
         List<Item> withFrontPages(Path folder, Pipeline again) throws IOException {
-            List<Item> pages = new ArrayList<>();
-            pages.add(page(folder, again, "summary.md", markdown().getBytes(StandardCharsets.UTF_8)));
-            pages.add(page(folder, again, "report.html", html().getBytes(StandardCharsets.UTF_8)));
-            pages.add(page(folder, again, "facts.json", facts.json().getBytes(StandardCharsets.UTF_8)));
-            List<Item> counted = Stream.concat(pages.stream(), collected.stream()).toList();
-            pages.add(page(folder, again, "redaction.json", Archive.redaction(counted)));
-            List<Item> listed = Stream.concat(pages.stream(), collected.stream()).toList();
+            List<Item> files = new ArrayList<>(collected);
+            files.add(0, again.page(folder, "summary.md", utf8(markdown())));
+            files.add(1, again.page(folder, "report.html", utf8(html())));
+            files.add(2, again.page(folder, "facts.json", utf8(facts.json())));
+            files.add(3, again.page(folder, "redaction.json", Archive.redaction(files)));
             Archive.Head head = new Archive.Head(settings.drill().orElse(null), created, window, options.words,
                     policy.kept());
-            Item manifest = page(folder, again, Archive.MANIFEST, Archive.manifest(head, outcomes, listed));
-            return Stream.concat(Stream.of(manifest), listed.stream()).toList();
+            files.add(0, again.page(folder, Archive.MANIFEST, Archive.manifest(head, outcomes, files)));
+            return files;
         }
 
-        private static Item page(Path folder, Pipeline again, String name, byte[] content) throws IOException {
-            Tally tally = new Tally();
-            Part part = new Part(folder, "page-" + name, Long.MAX_VALUE);
-            again.carry(content, tally, part);
-            part.finish();
-            return new Item(name, "bundle", Origin.none(0), part, tally, List.of());
+        private static byte[] utf8(String text) {
+            return text.getBytes(StandardCharsets.UTF_8);
         }
     }
 }

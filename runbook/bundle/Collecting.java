@@ -112,14 +112,9 @@ final class Collecting {
         }
 
         Map<String, Object> json() {
-            Map<String, Object> json = new LinkedHashMap<>();
-            json.put("name", collector);
-            json.put("state", state.name().toLowerCase(Locale.ROOT));
-            json.put("why", String.join("; ", why));
-            json.put("remarks", remarks);
-            json.put("millis", millis);
-            json.put("files", items.stream().map(Item::path).sorted().toList());
-            return json;
+            return Archive.fields("name", collector, "state", state.name().toLowerCase(Locale.ROOT), "why",
+                    String.join("; ", why), "remarks", remarks, "millis", millis, "files",
+                    items.stream().map(Item::path).sorted().toList());
         }
 
         /** What a person is told about it in one line. */

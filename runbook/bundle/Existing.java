@@ -1,9 +1,11 @@
 package runbook.bundle;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -14,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -37,6 +40,7 @@ import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
+import picocli.CommandLine.Option;
 import runbook.Incident;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -54,10 +58,7 @@ import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
 
-/**
- * What can be done with evidence that is there already, and may come from anybody: verify a bundle, open it, clean what
- * is unclean.
- */
+/** What can be done with evidence that is there already, from anybody: verify a bundle, open it, clean what is unclean. */
 public final class Existing {
     private static final int MOST_FILES = 20_000;
     private static final long LARGEST_DIRECTORY = 8 << 20;
@@ -65,17 +66,12 @@ public final class Existing {
 
     private Existing() { }
 
-    /**
-     * Opens an archive that may be hostile: no pipe is waited for, and its list of files is of a size that fits into
-     * memory.
-     *
-     * @throws Problem in one line, when it is none
-     */
+    /** Opens an archive that may be hostile: no pipe is waited for, and its list of files fits into memory. */
     private static ZipFile zip(Path file) {
         try {
             if (!Files.isRegularFile(file)) {
-                throw new IOException(Files.exists(file, LinkOption.NOFOLLOW_LINKS) ? "it is no regular file"
-                        : "there is no such file");
+                boolean there = Files.exists(file, LinkOption.NOFOLLOW_LINKS);
+                throw new IOException(there ? "it is no regular file" : "there is no such file");
             }
             long directory = directory(file);
             if (directory > LARGEST_DIRECTORY) {
@@ -83,8 +79,8 @@ public final class Existing {
                         + ": that is no bundle, and not read");
             }
             ZipFile zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8);
-            if (zip.size() > MOST_FILES) {
-                int size = zip.size();
+            int size = zip.size();
+            if (size > MOST_FILES) {
                 zip.close();
                 throw new Problem(file + " has " + size + " files: more than " + MOST_FILES + " are not read");
             }
@@ -94,6 +90,10 @@ public final class Existing {
             throw new Problem(file + " is no archive that can be read (" + Text.safe(why, 120)
                     + "): name a bundle, bundle-*.zip");
         }
+    }
+
+    private static List<ZipEntry> entries(ZipFile zip) {
+        return zip.stream().<ZipEntry>map(entry -> entry).toList();
     }
 
     // The size of the list that a zip ends in, from the record behind it; 0 where there is none.
@@ -112,9 +112,15 @@ public final class Existing {
         }
     }
 
-    /** Reads a size such as {@code 200MB}; the problem names the option. */
-    public static long size(String option, String text) {
-        return Archive.size(option, text);
+    /** How much of it may be unpacked. */
+    public static final class Limit {
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB", order = 80,
+                description = "to unpack at most (${DEFAULT-VALUE})")
+        String size;
+
+        private long bytes() {
+            return Archive.size("--max-size", size);
+        }
     }
 
     private static String shown(String name, Redactor redactor) {
@@ -124,13 +130,11 @@ public final class Existing {
     // ---- verify
 
     /**
-     * What reading an archive gave.
+     * What reading an archive gave: how many files it has, and {@code bytes} unpacked.
      *
      * @param problems what is wrong with it, a line each
      * @param leaks    file to rule to count, of what should not be in it
      * @param kept     rule to count, of personal data that its manifest says was kept
-     * @param files    how many files it has
-     * @param bytes    how large they are unpacked
      */
     public record Verified(List<String> problems, Map<String, Map<String, Long>> leaks, Map<String, Long> kept,
             int files, long bytes) {
@@ -149,17 +153,25 @@ public final class Existing {
      * Reads an archive: names, manifest, sums, and whether any secret is in it, by the rules here and not by what it
      * says of itself.
      *
-     * @param most bytes to unpack at most
      * @throws Problem     when it is no archive
      * @throws IOException when it cannot be read
      */
-    public static Verified verify(Path file, Policy policy, long most) throws IOException {
-        return new Verifying(new Redactor(policy), most).read(file);
+    public static Verified verify(Path file, Policy policy, Limit most) throws IOException {
+        return new Verifying(new Redactor(policy), most.bytes()).read(file);
     }
 
-    /** Reads an archive of our own back: whether it holds, byte for byte, what was looked through while it was made. */
-    static Verified readBack(Path file) throws IOException {
-        return new Verifying(null, Long.MAX_VALUE).read(file);
+    /**
+     * Writes an archive and reads it back: whether it holds, byte for byte, what was looked through while it was made.
+     *
+     * @throws Pipeline.Unsafe when it does not
+     */
+    static Verified write(Path file, List<Item> items, Instant at) throws IOException {
+        Archive.write(Archive.newFile(file), items, at);
+        Verified back = new Verifying(null, Long.MAX_VALUE).read(file);
+        if (!back.good()) {
+            throw new Pipeline.Unsafe(String.join("; ", back.problems()));
+        }
+        return back;
     }
 
     private static final class Verifying {
@@ -192,10 +204,10 @@ public final class Existing {
                 manifest.path("files").forEach(entry -> listed.put(entry.path("path").asText(), entry));
                 Archive.Names names = new Archive.Names();
                 int files = 0;
-                for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
+                for (ZipEntry entry : entries(zip)) {
                     files++;
                     name(entry.getName(), names);
-                    String sum = content(zip, entry, pool);
+                    String sum = sum(zip, entry, pool);
                     JsonNode expected = listed.remove(entry.getName());
                     if (expected == null && !entry.getName().equals(Archive.MANIFEST)) {
                         problems.add(shown(entry.getName()) + " is not in the manifest");
@@ -203,8 +215,8 @@ public final class Existing {
                         problems.add(shown(entry.getName()) + " is not what the manifest says: its SHA-256 differs");
                     }
                 }
-                listed.keySet().forEach(name -> problems.add(shown(name)
-                        + " is in the manifest, but not in the archive"));
+                listed.keySet().forEach(name ->
+                        problems.add(shown(name) + " is in the manifest, but not in the archive"));
                 return new Verified(problems, leaks, kept, files, most - left[0]);
             } finally {
                 pool.shutdownNow();
@@ -228,7 +240,7 @@ public final class Existing {
                 }
                 manifest.path("kept").forEach(rule -> keep(rule.asText()));
                 return manifest;
-            } catch (ZipException | com.fasterxml.jackson.core.JsonProcessingException | StackOverflowError e) {
+            } catch (ZipException | JsonProcessingException | StackOverflowError e) {
                 problems.add("its manifest is no JSON");
                 return Json.object();
             }
@@ -245,10 +257,10 @@ public final class Existing {
         }
 
         private void name(String name, Archive.Names names) {
-            String objection = Archive.objection(name);
-            String doubled = names.free(name);
-            if (!objection.isEmpty() || !doubled.isEmpty()) {
-                problems.add("the name " + shown(name) + " " + (objection.isEmpty() ? doubled : objection));
+            String taken = names.free(name);
+            String objection = Archive.objection(name).isEmpty() ? taken : Archive.objection(name);
+            if (!objection.isEmpty()) {
+                problems.add("the name " + shown(name) + " " + objection);
             }
             if (redactor != null) {
                 Tally tally = new Tally();
@@ -259,35 +271,30 @@ public final class Existing {
         }
 
         private void leak(String file, Tally tally) {
-            tally.counts().forEach((rule, count) -> (mayStay.contains(rule) ? kept : leaks.computeIfAbsent(file, any ->
-                    new TreeMap<>())).merge(rule, count, Long::sum));
+            tally.counts().forEach((rule, count) -> (mayStay.contains(rule) ? kept
+                    : leaks.computeIfAbsent(file, any -> new TreeMap<>())).merge(rule, count, Long::sum));
         }
 
         /** Looks through an entry; its SHA-256, or null when it cannot be read. */
-        private String content(ZipFile zip, ZipEntry entry, ExecutorService pool) throws IOException {
+        private String sum(ZipFile zip, ZipEntry entry, ExecutorService pool) throws IOException {
             Tally tally = new Tally();
             MessageDigest digest = Part.sha256();
-            try (InputStream stream = new Bounded(zip.getInputStream(entry), left, digest)) {
-                String trouble = redactor == null ? drain(stream) : lookThrough(stream, tally, pool);
-                if (trouble != null) {
-                    problems.add(shown(entry.getName()) + " cannot be read: " + trouble);
-                    return null;
+            String trouble = null;
+            try (InputStream stream = new Bounded(new DigestInputStream(zip.getInputStream(entry), digest), left)) {
+                if (redactor == null) {
+                    stream.transferTo(OutputStream.nullOutputStream());
+                } else {
+                    trouble = lookThrough(stream, tally, pool);
                 }
             } catch (ZipException e) {
-                problems.add(shown(entry.getName()) + " cannot be read: " + Text.safe(e.getMessage(), 80));
+                trouble = Text.safe(e.getMessage(), 80);
+            }
+            if (trouble != null) {
+                problems.add(shown(entry.getName()) + " cannot be read: " + trouble);
                 return null;
             }
             leak(shown(entry.getName()), tally);
             return HexFormat.of().formatHex(digest.digest());
-        }
-
-        private static String drain(InputStream stream) throws IOException {
-            byte[] buffer = new byte[1 << 16];
-            int read = 0;
-            while (read >= 0) {
-                read = stream.read(buffer);
-            }
-            return null;
         }
 
         private String lookThrough(InputStream stream, Tally tally, ExecutorService pool) throws IOException {
@@ -319,16 +326,14 @@ public final class Existing {
         }
     }
 
-    /** Sums what is read, and ends at the most that is allowed: sizes that an archive states are only claims. */
+    /** Ends at the most that is allowed: sizes that an archive states are only claims. */
     private static final class Bounded extends FilterInputStream {
         private final long[] left;
-        private final MessageDigest digest;
 
         /** @param left bytes that may still be read, of all streams that share it */
-        Bounded(InputStream stream, long[] left, MessageDigest digest) {
+        Bounded(InputStream stream, long[] left) {
             super(stream);
             this.left = left;
-            this.digest = digest;
         }
 
         @Override
@@ -340,12 +345,9 @@ public final class Existing {
         @Override
         public int read(byte[] target, int offset, int length) throws IOException {
             int read = in.read(target, offset, length);
-            if (read > 0) {
-                left[0] -= read;
-                digest.update(target, offset, read);
-                if (left[0] < 0) {
-                    throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
-                }
+            left[0] -= Math.max(0, read);
+            if (left[0] < 0) {
+                throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
             }
             return read;
         }
@@ -356,19 +358,18 @@ public final class Existing {
     /**
      * Unpacks into a new folder: no path leaves it, nothing is overwritten, and no bomb fills the disk.
      *
-     * @param most bytes to unpack at most
      * @throws Problem     when the folder is there already, or the archive is not to be trusted; nothing is left then
      * @throws IOException when it cannot be unpacked
      */
-    public static void open(Path archive, Path folder, long most) throws IOException {
+    public static void open(Path archive, Path folder, Limit most) throws IOException {
         if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
             throw new Problem(folder + " is there already: name another with --to");
         }
+        long[] left = {most.bytes()};
         try (ZipFile zip = zip(archive); Staging staging = new Staging(folder)) {
             Path inside = Archive.newFolder(staging.folder().resolve("unpacked"));
             Archive.Names names = new Archive.Names();
-            long[] left = {most};
-            for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
+            for (ZipEntry entry : entries(zip)) {
                 String name = entry.getName().replaceFirst("/$", "");
                 String objection = Archive.objection(name);
                 objection = objection.isEmpty() && !entry.isDirectory() ? names.free(name) : objection;
@@ -377,10 +378,8 @@ public final class Existing {
                             + objection);
                 }
                 if (!entry.isDirectory()) {
-                    Path file = inside.resolve(name);
-                    Archive.newFolder(file.getParent());
-                    try (InputStream input = new Bounded(zip.getInputStream(entry), left, Part.sha256())) {
-                        Archive.save(input, file);
+                    try (InputStream input = new Bounded(zip.getInputStream(entry), left)) {
+                        Archive.save(input, inside.resolve(name));
                     }
                 }
             }
@@ -399,27 +398,26 @@ public final class Existing {
      * Copies a file to a file, a folder or a zip to a folder, or any of them into an archive with a manifest when the
      * target ends in {@code .zip}. Every file is looked through before it gets its name.
      *
-     * @param most bytes to read at most
      * @throws Pipeline.Unsafe when something secret would be left, and nothing is written
      * @throws Problem         when the target is there already, or nothing could be cleaned
      * @throws IOException     when something cannot be read or written
      */
-    public static Cleaned redact(Path source, Path target, Policy policy, long most) throws IOException {
+    public static Cleaned redact(Path source, Path target, Policy policy, Limit most) throws IOException {
         if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
             throw new Problem("--out " + target + " is there already: name another");
         }
+        long[] left = {most.bytes()};
         Redactor redactor = new Redactor(policy);
         Bundle.Window ever = new Bundle.Window(Instant.EPOCH, Instant.now());
-        Pipeline.Wanted wanted = new Pipeline.Wanted("", 0, ever, ZoneOffset.UTC);
+        LogSources.Told told = new LogSources.Told(new Pipeline.Wanted("", 0, ever, ZoneOffset.UTC));
         try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor)) {
-            Collecting.Workshop shop = new Collecting.Workshop(staging.folder(), Long.MAX_VALUE, pipeline, redactor,
-                    new Archive.Names(), null, new LogSources.Told(wanted));
-            Collecting.Sink sink = new Collecting.Sink("", shop);
-            new Cleaning(sink, new long[] {most}).read(source);
+            Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(staging.folder(), Long.MAX_VALUE,
+                    pipeline, redactor, new Archive.Names(), null, told));
+            new Cleaning(sink, left).read(source);
             Outcome outcome = sink.outcome(null, 0);
             if (outcome.items().isEmpty()) {
-                throw new Problem("nothing to clean in " + source + (outcome.remarks().isEmpty() ? "" : ": "
-                        + outcome.remarks().get(0)));
+                String why = outcome.remarks().isEmpty() ? "" : ": " + outcome.remarks().get(0);
+                throw new Problem("nothing to clean in " + source + why);
             }
             List<String> leftOut = new ArrayList<>(outcome.remarks());
             outcome.items().forEach(item -> item.notes().forEach(note -> leftOut.add(item.path() + ": " + note)));
@@ -434,31 +432,22 @@ public final class Existing {
         return file.toString().toLowerCase(Locale.ROOT).endsWith(".zip");
     }
 
-    private static Path written(Path staging, Outcome outcome, Redactor redactor, boolean zip,
-            boolean folder) throws IOException {
+    private static Path written(Path staging, Outcome outcome, Redactor redactor, boolean zip, boolean folder)
+            throws IOException {
         Path half = staging.resolve("copy");
         List<Item> items = outcome.items().stream().sorted(Comparator.comparing(Item::path)).toList();
         if (zip) {
             Archive.Head head = new Archive.Head(null, Instant.now(), null, "", redactor.policy().kept());
-            Part part = new Part(staging, "manifest", Long.MAX_VALUE);
             try (Pipeline again = new Pipeline(redactor.again())) {
-                again.carry(Archive.manifest(head, List.of(outcome), items), new Tally(), part);
-            }
-            part.finish();
-            Item manifest = new Item(Archive.MANIFEST, "redact", Origin.none(0), part, new Tally(), List.of());
-            Archive.write(Archive.newFile(half), Stream.concat(Stream.of(manifest), items.stream()).toList(),
-                    Instant.now());
-            Verified back = readBack(half);
-            if (!back.good()) {
-                throw new Pipeline.Unsafe(String.join("; ", back.problems()));
+                byte[] manifest = Archive.manifest(head, List.of(outcome), items);
+                Stream<Item> first = Stream.of(again.page(staging, Archive.MANIFEST, manifest));
+                write(half, Stream.concat(first, items.stream()).toList(), head.created());
             }
             return half;
         }
         for (Item item : items) {
-            Path file = folder ? half.resolve(item.path()) : half;
-            Archive.newFolder(file.getParent());
             try (InputStream text = item.part().text()) {
-                Archive.save(text, file);
+                Archive.save(text, folder ? half.resolve(item.path()) : half);
             }
         }
         return half;
@@ -489,10 +478,10 @@ public final class Existing {
                 sink.remark(name + " left out: it is no regular file (a pipe or a device may never end)");
             } else if (isZip(file)) {
                 try (ZipFile zip = zip(file)) {
-                    for (ZipEntry entry : (Iterable<ZipEntry>) zip.stream().map(ZipEntry.class::cast)::iterator) {
+                    String folder = name.substring(0, name.length() - 4) + "/";
+                    for (ZipEntry entry : entries(zip)) {
                         if (!entry.isDirectory()) {
-                            add(zip.getInputStream(entry), name.substring(0, name.length() - 4) + "/"
-                                    + entry.getName());
+                            add(zip.getInputStream(entry), folder + entry.getName());
                         }
                     }
                 }
@@ -509,7 +498,7 @@ public final class Existing {
             if (sink.files() >= MOST_FILES) {
                 throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
             }
-            try (InputStream text = new Bounded(PlainInput.of(raw), left, Part.sha256())) {
+            try (InputStream text = new Bounded(PlainInput.of(raw), left)) {
                 sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), text, Long.MAX_VALUE,
                         Pipeline.Wanted.EVERYTHING, () -> Origin.none(0));
             } catch (PlainInput.NotText | ZipException e) {

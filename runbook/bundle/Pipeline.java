@@ -5,10 +5,12 @@ import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Path;
 import java.time.ZoneId;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ExecutionException;
@@ -19,6 +21,8 @@ import java.util.concurrent.Semaphore;
 import java.util.zip.Deflater;
 import runbook.LogReader.LogLine;
 import runbook.Settings.Problem;
+import runbook.bundle.Archive.Item;
+import runbook.bundle.Archive.Origin;
 import runbook.bundle.Archive.Part;
 import runbook.redact.Pieces;
 import runbook.redact.Pieces.Piece;
@@ -124,9 +128,13 @@ final class Pipeline implements Closeable {
         }
     }
 
-    /** A text that is at hand. */
-    Carried carry(byte[] text, Tally tally, Part part) throws IOException {
-        return carry(new ByteArrayInputStream(text), Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, null);
+    /** A file of the archive whose text is at hand. */
+    Item page(Path folder, String name, byte[] text) throws IOException {
+        Tally tally = new Tally();
+        Part part = new Part(folder, "page-" + name, Long.MAX_VALUE);
+        carry(new ByteArrayInputStream(text), Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, null);
+        part.finish();
+        return new Item(name, "bundle", Origin.none(0), part, tally, List.of());
     }
 
     private Block work(Piece piece, Wanted wanted, Tally tally) {
