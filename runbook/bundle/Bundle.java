@@ -315,7 +315,7 @@ public final class Bundle {
         if (settings.drill().isPresent() && settings.target().app() != null) {
             logs.add(systems.drillLog(wanted));
         }
-        collectors.addAll(!logs.isEmpty() ? logs : List.of(new Collecting.Skipped("application/logs",
+        collectors.addAll(!logs.isEmpty() ? logs : List.of(Collector.skipped("application/logs",
                 "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)")));
         collectors.addAll(systems.last(incident));
         this.policy = policy.sparing(vendorsAddresses());
@@ -359,10 +359,7 @@ public final class Bundle {
         List<String> lines = new ArrayList<>();
         long known = 0;
         for (Collector collector : collectors) {
-            if (collector instanceof Collecting.Skipped skipped) {
-                lines.add(skipped.name() + ": skipped, " + skipped.why());
-            }
-            for (Collecting.Planned planned : collector.plan()) {
+            for (Collecting.Planned planned : collector.plan().get()) {
                 known += Math.max(0, planned.bytes());
                 lines.add(redactor.text(collector.name() + ": " + planned.what()) + (planned.bytes() >= 0 ? ", "
                         + Archive.words(planned.bytes()) : ""));
@@ -461,14 +458,15 @@ public final class Bundle {
         private final List<Item> collected;
         private final List<String> sample;
         private final Facts facts;
-        private final Verdict verdict = systems.verdict();
+        private final Verdict verdict = systems.verdict;
         private final Optional<Event> before = incident.flatMap(Story::diagnosed);
 
         Story(List<Outcome> outcomes, List<Item> collected, LogSources.Told told) {
             this.outcomes = outcomes;
             this.collected = collected;
             this.sample = told.sample();
-            this.facts = told.reader().facts().with(systems.queues(), systems.curves(), systems.incidents(),
+            this.facts = told.reader.facts().with(systems.queues(), List.copyOf(systems.curves),
+                    List.copyOf(systems.incidents),
                     Archive.missing(outcomes));
         }
 

@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -23,7 +22,9 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import runbook.Incident;
+import runbook.LogReader;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -33,12 +34,12 @@ import runbook.bundle.Archive.Origin;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Pipeline.Unsafe;
 import runbook.redact.Pieces.PlainInput;
+import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
 
 /**
  * Runs collectors side by side, each with its own time, all within the whole's. What one gives passes the redactor on
- * its way in,
- * names and notes too; what one gave before it failed is kept.
+ * its way in, names and notes too; what one gave before it failed is kept.
  */
 final class Collecting {
     private static final long LAST_WAIT = 300;
@@ -67,44 +68,38 @@ final class Collecting {
         this.grace = Math.min(LONGEST_GRACE, (end - System.nanoTime()) / 5);
     }
 
-    /** One source of evidence. */
-    interface Collector {
-        /** Folder in the archive and name: {@code application/journal my-app}. */
-        String name();
+    /**
+     * One source of evidence.
+     *
+     * @param name folder in the archive and name: {@code application/journal my-app}
+     * @param plan what it would collect, a line each, for {@code --dry-run}; with sizes where they can be known
+     */
+    record Collector(String name, Supplier<List<Planned>> plan, Work work) {
+        static Collector of(String name, String plan, long bytes, Work work) {
+            return new Collector(name, () -> List.of(new Planned(plan, bytes)), work);
+        }
 
-        /** What it would collect, a line each, for {@code --dry-run}; with sizes where they can be known. */
-        List<Planned> plan();
+        /** One that has nothing to look at, and why not: it is named in the manifest as skipped. */
+        static Collector skipped(String name, String why) {
+            return of(name, "skipped, " + why, -1, sink -> sink.skipped = why);
+        }
+    }
 
-        /**
-         * Collects into the sink. Whatever it throws is its failure, by the message; what it gave before is kept. It is
-         * interrupted when its time is up.
-         */
+    /**
+     * Collects into the sink. Whatever it throws is its failure, by the message; what it gave before is kept. It is
+     * interrupted when its time is up.
+     */
+    interface Work {
         void collect(Sink sink) throws Exception;
     }
 
     /** One line of a plan; {@code bytes} is a guess at what is read, -1 when there is none. */
     record Planned(String what, long bytes) { }
 
-    /** A collector that has nothing to look at, and why not: it is named in the manifest as skipped. */
-    record Skipped(String name, String why) implements Collector {
-        @Override
-        public List<Planned> plan() {
-            return List.of();
-        }
-
-        @Override
-        public void collect(Sink sink) {
-            sink.skipped = why;
-        }
-    }
-
     /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
     enum State { OK, FAILED, SKIPPED }
 
-    /**
-     * How one ended: {@code why} of a failure or a skip, what it left out, how long it took, and what it gave, failed
-     * or not.
-     */
+    /** How one ended: {@code why} it failed or was skipped, what it left out, and what it gave, failed or not. */
     record Outcome(String collector, State state, List<String> why, List<String> remarks, long millis,
             List<Item> items) {
         boolean failed() {
@@ -121,33 +116,24 @@ final class Collecting {
         String words() {
             long bytes = items.stream().mapToLong(item -> item.part().plain()).sum();
             String got = items.isEmpty() ? "nothing" : Text.count(items.size(), "file") + ", " + Archive.words(bytes);
-            String left = remarks.isEmpty() ? "" : "; " + remarks.get(0) + (remarks.size() > 1 ? " and "
-                    + (remarks.size() - 1) + " more remarks" : "");
-            return state == State.OK ? got + left : String.join("; ", why) + (items.isEmpty() ? "" : " (" + got
-                    + " kept)");
+            String more = remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "";
+            String left = remarks.isEmpty() ? "" : "; " + remarks.get(0) + more;
+            String kept = items.isEmpty() ? "" : " (" + got + " kept)";
+            return state == State.OK ? got + left : String.join("; ", why) + kept;
         }
     }
 
-    /**
-     * What all collectors share: a folder for parts, what each of these may have, the way in, and what reads logs as
-     * they come by.
-     */
-    record Workshop(Path folder, long limit, Pipeline pipeline, runbook.redact.Redactor redactor, Archive.Names names,
-            Tool tool, LogSources.Told told) { }
+    /** What all collectors share: where parts grow and how far, the way in, and what reads logs as they come by. */
+    record Workshop(Path folder, long limit, Pipeline pipeline, Redactor redactor, Archive.Names names, Tool tool,
+            LogSources.Told told) { }
 
-    /** Runs them all; outcomes in the order of the collectors, told to {@code ended} in the order in which they end. */
+    /** Runs them all; outcomes in the order of the collectors, told to {@code ended} one by one as they end. */
     List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
-        ExecutorService pool = Executors.newCachedThreadPool(task -> {
-            Thread thread = new Thread(task, "collect");
-            thread.setDaemon(true);
-            return thread;
-        });
+        ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
         CompletionService<Outcome> running = new ExecutorCompletionService<>(pool);
         try {
             List<Future<Outcome>> futures = new ArrayList<>();
-            for (Collector collector : collectors) {
-                futures.add(running.submit(() -> one(collector, pool)));
-            }
+            collectors.forEach(collector -> futures.add(running.submit(() -> one(collector, pool))));
             for (int i = 0; i < futures.size(); i++) {
                 ended.accept(running.take().get());
             }
@@ -157,10 +143,8 @@ final class Collecting {
             }
             return outcomes;
         } catch (ExecutionException e) {
-            if (e.getCause() instanceof Unsafe unsafe) {
-                throw unsafe;
-            }
-            throw new IllegalStateException("a collector's guard failed", e.getCause());
+            throw e.getCause() instanceof Unsafe unsafe ? unsafe
+                    : new IllegalStateException("a collector's guard failed", e.getCause());
         } finally {
             pool.shutdownNow();
         }
@@ -172,7 +156,7 @@ final class Collecting {
         CountDownLatch ended = new CountDownLatch(1);
         Future<?> work = pool.submit(() -> {
             try {
-                collector.collect(sink);
+                collector.work.collect(sink);
             } finally {
                 ended.countDown();
             }
@@ -182,8 +166,8 @@ final class Collecting {
         try {
             await(work, start + each.toNanos());
         } catch (TimeoutException e) {
-            failure = "not done within " + Durations.words(Duration.ofNanos(Math.min(each.toNanos(),
-                    System.nanoTime() - start)));
+            long taken = Math.min(each.toNanos(), System.nanoTime() - start);
+            failure = "not done within " + Durations.words(Duration.ofNanos(taken));
             handOver(sink, work, ended);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof Unsafe unsafe) {
@@ -210,7 +194,7 @@ final class Collecting {
     }
 
     private long afterwards() {
-        long bytes = shop.told.bytes();
+        long bytes = shop.told.bytes.get();
         double seconds = bytes / (double) PLAIN_PER_SECOND + bytes / 8.0 / PACKED_PER_SECOND;
         return frontPages + grace + (long) (seconds * 1e9);
     }
@@ -225,8 +209,8 @@ final class Collecting {
     }
 
     private static String words(Throwable thrown) {
-        return thrown instanceof IOException io ? Incident.why(io) : thrown.getMessage() == null ? thrown.getClass()
-                .getSimpleName() : thrown.getMessage();
+        String message = thrown.getMessage() == null ? thrown.getClass().getSimpleName() : thrown.getMessage();
+        return thrown instanceof IOException io ? Incident.why(io) : message;
     }
 
     /** What a stream turns out to be once it has ended; asked for after the last byte. */
@@ -267,10 +251,7 @@ final class Collecting {
             text(name, Json.pretty(content) + "\n", millis);
         }
 
-        /**
-         * Adds what a stream holds, at most {@code most} bytes, chosen by {@code wanted}; what is no text is left out
-         * and noted.
-         */
+        /** Adds what a stream holds, at most {@code most} bytes, chosen by {@code wanted}; what is no text is noted. */
         void stream(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending) throws IOException {
             add(name, raw, most, wanted, ending, false);
         }
@@ -280,19 +261,25 @@ final class Collecting {
             add(name, raw, most, wanted, ending, true);
         }
 
-        private void add(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending,
-                boolean log) throws IOException {
+        private void add(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending, boolean log)
+                throws IOException {
             String path = path(name);
             Tally tally = new Tally();
-            Part part = new Part(shop.folder, Integer.toHexString(System.identityHashCode(this)) + "-" + path.hashCode()
-                    + "-" + System.nanoTime(), shop.limit);
+            Part part = new Part(shop.folder, System.identityHashCode(this) + "-" + path.hashCode() + "-"
+                    + System.nanoTime(), shop.limit);
+            LogReader.Source source = log ? shop.told.reader.source(path) : null;
             Pipeline.Carried carried;
-            try (LogSources.Reading reading = shop.told.reading(path, log)) {
-                carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, reading);
+            try {
+                carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, text ->
+                        shop.told.take(source, text));
             } catch (PlainInput.NotText e) {
                 part.close();
                 remark(name.replaceFirst("^log/", "") + " left out: " + e.getMessage());
                 return;
+            } finally {
+                if (log) {
+                    source.end();
+                }
             }
             part.finish();
             Origin origin = ending.origin();

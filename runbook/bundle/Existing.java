@@ -58,7 +58,7 @@ import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
 
-/** What can be done with evidence that is there already, from anybody: verify a bundle, open it, clean what is unclean. */
+/** What can be done with evidence that is there already, from anybody: verify a bundle, open one, clean evidence. */
 public final class Existing {
     private static final int MOST_FILES = 20_000;
     private static final long LARGEST_DIRECTORY = 8 << 20;
@@ -193,11 +193,8 @@ public final class Existing {
         }
 
         Verified read(Path file) throws IOException {
-            ExecutorService pool = Executors.newFixedThreadPool(Runtime.getRuntime().availableProcessors(), task -> {
-                Thread thread = new Thread(task, "verify");
-                thread.setDaemon(true);
-                return thread;
-            });
+            int cores = Runtime.getRuntime().availableProcessors();
+            ExecutorService pool = Executors.newFixedThreadPool(cores, Pipeline.daemons("verify"));
             try (ZipFile zip = zip(file)) {
                 Map<String, JsonNode> listed = new HashMap<>();
                 JsonNode manifest = manifest(zip);

@@ -15,6 +15,7 @@ import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;
 import java.nio.file.SimpleFileVisitor;
@@ -54,24 +55,26 @@ import runbook.bundle.Pipeline.Wanted;
 /** Where an application's logs are: files, what commands print, Loki, and in a drill the sandbox. */
 final class LogSources {
     /**
-     * A command that prints logs. In its words {@code {}} is what was given, {@code {from}} and {@code {to}} the
-     * window in ISO 8601,
-     * with {@code -s} in seconds and {@code -ms} in milliseconds since 1970; a word with {@code {dir}} is left out
-     * where none is.
+     * A command that prints logs. In its words {@code {}} is what was given, {@code {from}} and {@code {to}} the window
+     * in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970; a word with {@code {dir}} is
+     * left out where none is.
      *
      * @param kind   of the collector, and the folder its output is in
      * @param merged whether the tool logs to standard error too
      */
     private record Row(String kind, boolean merged, String... words) { }
 
-    private static final Map<String, Row> COMMANDS = Map.of("journal", new Row("journal", false, "journalctl",
-            "--no-pager", "--quiet", "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}",
-            "--directory={dir}", "--unit={}"), "docker", new Row("docker", true, "docker", "logs", "--timestamps",
-            "--since", "{from}", "--until", "{to}", "{}"), "gcp", new Row("gcp-logs", false, "gcloud", "logging",
-            "read", "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
-            "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)"), "aws", new Row("aws-logs",
-            false, "aws", "logs", "filter-log-events", "--log-group-name", "{}", "--start-time", "{from-ms}",
-            "--end-time", "{to-ms}", "--output", "text", "--query", "events[].[timestamp,logStreamName,message]"));
+    private static final Map<String, Row> COMMANDS = Map.of(
+            "journal", new Row("journal", false, "journalctl", "--no-pager", "--quiet", "--output=short-iso-precise",
+                    "--utc", "--since=@{from-s}", "--until=@{to-s}", "--directory={dir}", "--unit={}"),
+            "docker", new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}", "--until", "{to}",
+                    "{}"),
+            "gcp", new Row("gcp-logs", false, "gcloud", "logging", "read",
+                    "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
+                    "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)"),
+            "aws", new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name", "{}",
+                    "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text", "--query",
+                    "events[].[timestamp,logStreamName,message]"));
     private static final List<String> PODS = List.of("kubectl", "get", "pods", "--namespace", "{ns}", "--selector",
             "{}", "--output", "json");
     private static final List<String> POD_LOG = List.of("kubectl", "logs", "--namespace", "{ns}", "{}", "--container",
@@ -82,30 +85,18 @@ final class LogSources {
     /** All that the options name, in their order. */
     static List<Collector> of(Bundle.Options options, Wanted wanted, Http http) {
         List<Collector> all = new ArrayList<>();
-        options.logs.forEach(given -> all.add(new LogFiles(given, options.host().path("."), wanted)));
+        options.logs.forEach(given -> all.add(new LogFiles(given, options.host().path("."), wanted).collector()));
         options.journal.forEach(unit -> all.add(command("journal", unit, options.journalDirectory, wanted)));
         options.k8s.forEach(given -> all.add(pods(given, wanted)));
         options.docker.forEach(container -> all.add(command("docker", container, null, wanted)));
         options.gcp.forEach(filter -> all.add(command("gcp", filter, null, wanted)));
         options.aws.forEach(group -> all.add(command("aws", group, null, wanted)));
-        options.lokiQueries.forEach(query -> all.add(new Loki(options.loki(), query, http, options.maxEach, wanted)));
+        options.lokiQueries.forEach(query -> all.add(new Loki(options.loki(), query, http, options.maxEach, wanted)
+                .collector()));
         return all;
     }
 
     // ---- what commands print
-
-    private record Command(String name, String file, Tool.Command command, boolean merged,
-            Wanted wanted) implements Collector {
-        @Override
-        public List<Planned> plan() {
-            return List.of(new Planned(command.shown(), -1));
-        }
-
-        @Override
-        public void collect(Sink sink) throws IOException, Tool.Failure {
-            print(sink, file, command, merged, wanted);
-        }
-    }
 
     private static Collector command(String kind, String given, String folder, Wanted wanted) {
         Row row = COMMANDS.get(kind);
@@ -117,16 +108,18 @@ final class LogSources {
                 words.add(filled(word, values));
             }
         }
-        return new Command("application/" + row.kind + " " + given, kind + "/" + (kind.equals("gcp") ? "logs" : given)
-                + ".log", Tool.Command.of(words), row.merged, wanted);
+        Tool.Command command = Tool.Command.of(words);
+        String file = kind + "/" + (kind.equals("gcp") ? "logs" : given) + ".log";
+        return Collector.of("application/" + row.kind + " " + given, command.shown(), -1, sink ->
+                print(sink, file, command, row.merged, wanted));
     }
 
     private static Map<String, String> values(Wanted wanted, String given) {
         Instant from = wanted.window().from();
         Instant to = wanted.window().to();
-        return new HashMap<>(Map.of("{}", given, "{from}", from.toString(), "{to}", to.toString(), "{from-s}",
-                Long.toString(from.getEpochSecond()), "{to-s}", Long.toString(to.getEpochSecond() + 1), "{from-ms}",
-                Long.toString(from.toEpochMilli()), "{to-ms}", Long.toString(to.toEpochMilli())));
+        return new HashMap<>(Map.of("{}", given, "{from}", from.toString(), "{to}", to.toString(),
+                "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
+                "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli()));
     }
 
     // Each place is filled once: what was given may look like a place.
@@ -160,16 +153,11 @@ final class LogSources {
 
     // ---- pods: a list of them first, then a log of each container, and of the previous one of those restarted
 
-    private record Pods(String namespace, String selector, Wanted wanted) implements Collector {
-        @Override
-        public String name() {
-            return "application/k8s " + namespace + "/" + selector;
-        }
-
-        @Override
-        public List<Planned> plan() {
-            return List.of(new Planned(listing().shown(), -1), new Planned("kubectl logs of each of their containers, "
-                    + "and of the previous ones of those restarted", -1));
+    private record Pods(String namespace, String selector, Wanted wanted) {
+        Collector collector() {
+            return new Collector("application/k8s " + namespace + "/" + selector, () -> List.of(
+                    new Planned(listing().shown(), -1), new Planned("kubectl logs of each of their containers, and of "
+                    + "the previous ones of those restarted", -1)), this::collect);
         }
 
         private Tool.Command listing() {
@@ -177,14 +165,13 @@ final class LogSources {
                     .toList());
         }
 
-        @Override
-        public void collect(Sink sink) throws IOException, Tool.Failure {
+        private void collect(Sink sink) throws IOException, Tool.Failure {
             JsonNode pods;
             try (Tool.Running child = sink.start(listing(), false)) {
                 byte[] list = child.output().readNBytes(16 << 20);
                 if (!child.exit().equals(Optional.of(0))) {
-                    throw new IOException("kubectl ended with exit code " + child.exit().map(String::valueOf)
-                            .orElse("none yet") + ": " + child.complaint());
+                    String exit = child.exit().map(String::valueOf).orElse("none yet");
+                    throw new IOException("kubectl ended with exit code " + exit + ": " + child.complaint());
                 }
                 pods = Json.read(list);
                 sink.json("k8s/pods.json", states(pods), child.millis());
@@ -230,23 +217,21 @@ final class LogSources {
         if (slash < 1 || slash == given.length() - 1) {
             throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
         }
-        return new Pods(given.substring(0, slash), given.substring(slash + 1), wanted);
+        return new Pods(given.substring(0, slash), given.substring(slash + 1), wanted).collector();
     }
 
     // ---- files
 
     /** One file, all files below a folder, or all that match a pattern; rotated and gzipped ones too. */
-    private record LogFiles(String given, Path here, Wanted wanted) implements Collector {
+    private record LogFiles(String given, Path here, Wanted wanted) {
         private static final int DEEPEST = 16;
         private static final int MOST = 2_000;
 
-        @Override
-        public String name() {
-            return "application/log " + given;
+        Collector collector() {
+            return new Collector("application/log " + given, this::plan, this::collect);
         }
 
-        @Override
-        public List<Planned> plan() {
+        private List<Planned> plan() {
             List<Planned> plan = new ArrayList<>();
             try {
                 for (Path file : files(note -> plan.add(new Planned(note, -1)))) {
@@ -259,8 +244,7 @@ final class LogSources {
             return plan;
         }
 
-        @Override
-        public void collect(Sink sink) throws IOException {
+        private void collect(Sink sink) throws IOException {
             List<Path> files = files(sink::remark);
             for (Path file : files) {
                 try {
@@ -302,9 +286,9 @@ final class LogSources {
 
         private static List<String> changed(Path file, long size) {
             try {
-                long now = Files.size(file);
-                return now > size ? List.of("it grew while it was read: the new part is left out") : now < size
-                        ? List.of("it was cut short while it was read") : List.of();
+                long more = Files.size(file) - size;
+                return more == 0 ? List.of() : List.of(more > 0 ? "it grew while it was read: the new part is left out"
+                        : "it was cut short while it was read");
             } catch (IOException e) {
                 return List.of("it was moved away while it was read");
             }
@@ -319,7 +303,7 @@ final class LogSources {
             Path path = path();
             List<Path> files = new ArrayList<>();
             if (path != null && Files.isDirectory(path)) {
-                walk(path, file -> true, files, note);
+                walk(path, any -> true, files, note);
             } else if (path != null && Files.exists(path)) {
                 keep(path, files, note);
             } else if (given.matches(".*[*?\\[{].*")) {
@@ -331,10 +315,9 @@ final class LogSources {
                 PathMatcher matcher = FileSystems.getDefault().getPathMatcher("glob:" + pattern);
                 walk(root, file -> matcher.matches(root.relativize(file)), files, note);
             } else {
-                throw new java.nio.file.NoSuchFileException(given);
+                throw new NoSuchFileException(given);
             }
-            files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified())
-                    .thenComparing(Comparator.naturalOrder()));
+            files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
             return files;
         }
 
@@ -385,24 +368,17 @@ final class LogSources {
     // ---- Loki
 
     /** Grafana Loki's lines for a query, page by page ({@code /loki/api/v1/query_range}, forward). */
-    private record Loki(URI address, String query, Http http, Duration timeout, Wanted wanted) implements Collector {
+    private record Loki(URI address, String query, Http http, Duration timeout, Wanted wanted) {
         private static final int PAGE = 2_000;
         private static final int MOST_PAGES = 5_000;
 
         private record Line(long nanos, String text) { }
 
-        @Override
-        public String name() {
-            return "application/loki " + query;
+        Collector collector() {
+            return Collector.of("application/loki " + query, address + " " + query, -1, this::collect);
         }
 
-        @Override
-        public List<Planned> plan() {
-            return List.of(new Planned(address + " " + query, -1));
-        }
-
-        @Override
-        public void collect(Sink sink) throws IOException {
+        private void collect(Sink sink) throws IOException {
             long start = System.nanoTime();
             Reading reading = new Reading();
             sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted,
@@ -485,35 +461,32 @@ final class LogSources {
         private static final int MOST_KINDS = 4_000;
         private static final int LONGEST = 160;
 
-        private final LogReader reader;
-        private final AtomicLong bytes = new AtomicLong();
+        /** What reads the logs. */
+        final LogReader reader;
+        /** How much has come by. */
+        final AtomicLong bytes = new AtomicLong();
         private final Map<Long, String> lines = new HashMap<>();
         private final Map<Long, Integer> counts = new HashMap<>();
 
         Told(Wanted wanted) {
-            reader = new LogReader(wanted.zone(), wanted.window().from(), wanted.window().to(), name -> name, text ->
-                    text);
+            Bundle.Window window = wanted.window();
+            reader = new LogReader(wanted.zone(), window.from(), window.to(), name -> name, text -> text);
         }
 
-        /** Something that comes by; {@code log} for an application's log. */
-        Reading reading(String name, boolean log) {
-            return new Reading(this, log ? reader.source(name) : null);
+        /** What comes by, and of which log; null where it is of none. */
+        void take(LogReader.Source source, byte[] text) {
+            bytes.addAndGet(text.length);
+            if (source != null) {
+                source.take(text, 0, text.length);
+                look(text);
+            }
         }
 
-        /** How much has come by. */
-        long bytes() {
-            return bytes.get();
-        }
-
-        LogReader reader() {
-            return reader;
-        }
-
-        private synchronized void sample(byte[] text, int length) {
+        private synchronized void look(byte[] text) {
             int step = bytes.get() > 50_000_000 ? 64 : 1;
-            for (int start = 0, number = 0; start < length; number++) {
+            for (int start = 0, number = 0; start < text.length; number++) {
                 int end = start;
-                while (end < length && text[end] != '\n') {
+                while (end < text.length && text[end] != '\n') {
                     end++;
                 }
                 if (number % step == 0 && end - start > 20) {
@@ -528,17 +501,13 @@ final class LogSources {
             }
         }
 
-        /**
-         * The lines that are the least alike, of the rarest kinds: where a name or a street would be that no rule can
-         * find.
-         */
+        /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
         synchronized List<String> sample() {
-            List<String> rare = counts.entrySet().stream().sorted(Comparator.comparing((Map.Entry<Long,
-                    Integer> kind) -> kind.getValue()).thenComparing(Map.Entry::getKey)).limit(CANDIDATES)
-                    .map(kind -> new String(lines.get(kind.getKey()).getBytes(StandardCharsets.ISO_8859_1),
-                    StandardCharsets.UTF_8)).toList();
-            List<Set<String>> words = rare.stream().<Set<String>>map(line -> new HashSet<>(List.of(line.split("\\W+"))))
-                    .toList();
+            List<String> rare = counts.entrySet().stream()
+                    .sorted(Map.Entry.<Long, Integer>comparingByValue().thenComparing(Map.Entry.comparingByKey()))
+                    .limit(CANDIDATES).map(kind -> lines.get(kind.getKey()).getBytes(StandardCharsets.ISO_8859_1))
+                    .map(line -> new String(line, StandardCharsets.UTF_8)).toList();
+            List<Set<String>> words = rare.stream().map(line -> Set.copyOf(List.of(line.split("\\W+")))).toList();
             double[] nearest = new double[rare.size()];
             List<String> chosen = new ArrayList<>();
             while (chosen.size() < Math.min(LOOKED_AT, rare.size())) {
@@ -557,33 +526,6 @@ final class LogSources {
         private static double alike(Set<String> one, Set<String> other) {
             long both = one.stream().filter(other::contains).count();
             return both / (double) Math.max(1, one.size() + other.size() - both);
-        }
-    }
-
-    /** One stream that comes by. */
-    static final class Reading implements Pipeline.Listener, AutoCloseable {
-        private final Told told;
-        private final LogReader.Source source;
-
-        Reading(Told told, LogReader.Source source) {
-            this.told = told;
-            this.source = source;
-        }
-
-        @Override
-        public void take(byte[] text, int length) {
-            told.bytes.addAndGet(length);
-            if (source != null) {
-                source.take(text, 0, length);
-                told.sample(text, length);
-            }
-        }
-
-        @Override
-        public void close() {
-            if (source != null) {
-                source.end();
-            }
         }
     }
 }

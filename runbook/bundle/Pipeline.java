@@ -18,6 +18,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.ThreadFactory;
+import java.util.function.Consumer;
 import java.util.zip.Deflater;
 import runbook.LogReader.LogLine;
 import runbook.Settings.Problem;
@@ -58,11 +60,15 @@ final class Pipeline implements Closeable {
         this.redactor = redactor;
         this.search = new Scan.Search(redactor.policy());
         this.room = new Semaphore(workers + 1);
-        this.pool = Executors.newFixedThreadPool(workers, task -> {
-            Thread thread = new Thread(task, "redact");
+        this.pool = Executors.newFixedThreadPool(workers, daemons("redact"));
+    }
+
+    static ThreadFactory daemons(String name) {
+        return task -> {
+            Thread thread = new Thread(task, name);
             thread.setDaemon(true);
             return thread;
-        });
+        };
     }
 
     /** What was collected could not be made safe to share: nothing of it is kept. */
@@ -87,22 +93,18 @@ final class Pipeline implements Closeable {
      */
     record Carried(long read, String trouble, long leftOut) { }
 
-    /** Is told of the redacted text as it comes by, in its order. */
-    interface Listener {
-        void take(byte[] text, int length);
-    }
-
     /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
     private record Block(byte[] packed, byte[] plain, long read, long leftOut) { }
 
     /**
-     * Carries a whole stream, until its end, {@code limit} bytes or an interrupt.
+     * Carries a whole stream, until its end, {@code limit} bytes or an interrupt; the listener is given what comes out,
+     * redacted, in its order.
      *
      * @throws Unsafe      when something secret is left in what came out
      * @throws IOException when the part cannot be written
      */
     Carried carry(InputStream input, long limit, Wanted wanted, Tally tally, Part part,
-            Listener listener) throws IOException {
+            Consumer<byte[]> listener) throws IOException {
         Pieces pieces = new Pieces(input, limit);
         Underway underway = new Underway(part, listener);
         try {
@@ -132,7 +134,7 @@ final class Pipeline implements Closeable {
     Item page(Path folder, String name, byte[] text) throws IOException {
         Tally tally = new Tally();
         Part part = new Part(folder, "page-" + name, Long.MAX_VALUE);
-        carry(new ByteArrayInputStream(text), Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, null);
+        carry(new ByteArrayInputStream(text), Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, any -> { });
         part.finish();
         return new Item(name, "bundle", Origin.none(0), part, tally, List.of());
     }
@@ -163,12 +165,12 @@ final class Pipeline implements Closeable {
     private final class Underway {
         private final Deque<Future<Block>> blocks = new ArrayDeque<>();
         private final Part part;
-        private final Listener listener;
+        private final Consumer<byte[]> listener;
         private byte[] before = new byte[0];
         private long read;
         private long leftOut;
 
-        Underway(Part part, Listener listener) {
+        Underway(Part part, Consumer<byte[]> listener) {
             this.part = part;
             this.listener = listener;
         }
@@ -192,9 +194,7 @@ final class Pipeline implements Closeable {
             remove();
             lookThroughSeam(block.plain);
             part.append(block.packed, block.plain);
-            if (listener != null) {
-                listener.take(block.plain, block.plain.length);
-            }
+            listener.accept(block.plain);
             read += block.read;
             leftOut += block.leftOut;
         }

@@ -3,6 +3,7 @@ package runbook.bundle;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
@@ -48,7 +49,6 @@ import runbook.bundle.Archive.Origin;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Planned;
 import runbook.bundle.Collecting.Sink;
-import runbook.bundle.Collecting.Skipped;
 
 /**
  * The systems around an incident: Klaviyo and its status page, our application, Prometheus, this machine, the
@@ -71,9 +71,12 @@ final class Systems {
     private final Settings settings;
     private final Bundle.Window window;
     private final Http http;
-    private final List<Facts.VendorIncident> incidents = new CopyOnWriteArrayList<>();
-    private final List<Facts.Curve> curves = new CopyOnWriteArrayList<>();
-    private volatile Verdict verdict;
+    /** Incidents of the vendor's that touch the window, as far as they are read. */
+    final List<Facts.VendorIncident> incidents = new CopyOnWriteArrayList<>();
+    /** What Prometheus told. */
+    final List<Facts.Curve> curves = new CopyOnWriteArrayList<>();
+    /** What triage said; null until it did. */
+    volatile Verdict verdict;
 
     Systems(Bundle.Options options, Settings settings, Bundle.Window window, Http http) {
         this.options = options;
@@ -82,65 +85,39 @@ final class Systems {
         this.http = http;
     }
 
-    /** What triage said; null when it did not come to it. */
-    Verdict verdict() {
-        return verdict;
-    }
-
-    /** Incidents of the vendor's that touch the window, once they are read. */
-    List<Facts.VendorIncident> incidents() {
-        return List.copyOf(incidents);
-    }
-
-    /** What Prometheus told. */
-    List<Facts.Curve> curves() {
-        return List.copyOf(curves);
-    }
-
-    /** One source, as a name, a plan and what it does. */
-    private record Source(String name, List<Planned> plan, Work work) implements Collector {
-        private interface Work {
-            void collect(Sink sink) throws Exception;
-        }
-
-        @Override
-        public void collect(Sink sink) throws Exception {
-            work.collect(sink);
-        }
-    }
-
-    private static Source source(String name, String plan, long bytes, Source.Work work) {
-        return new Source(name, List.of(new Planned(plan, bytes)), work);
-    }
-
     /** Before the logs: Klaviyo and our application. */
     List<Collector> first() {
         URI app = settings.target().app();
         URI status = settings.target().status();
-        return List.of(source("klaviyo/triage", "a triage run against " + settings.target().api() + " and " + status,
-                50_000, this::triage), source("klaviyo/status-page", status + "/api/v2/incidents.json and summary.json",
-                100_000, this::statusPage), app == null ? new Skipped("application/health",
-                "no health endpoint given (--app-url)") : source("application/health", "GET " + app, 2_000,
-                this::health));
+        Collector health = app == null ? Collector.skipped("application/health", "no health endpoint given (--app-url)")
+                : Collector.of("application/health", "GET " + app, 2_000, this::health);
+        String triage = "a triage run against " + settings.target().api() + " and " + status;
+        return List.of(Collector.of("klaviyo/triage", triage, 50_000, this::triage),
+                Collector.of("klaviyo/status-page", status + "/api/v2/incidents.json and summary.json", 100_000,
+                this::statusPage), health);
     }
 
     /** After them: metrics, this machine, the incident. */
     List<Collector> last(Optional<Incident> incident) {
         URI prometheus = settings.target().prometheus();
-        return List.of(prometheus == null ? new Skipped("metrics/prometheus", "no address given (--prometheus)")
-                : new Source("metrics/prometheus", queries().stream().map(query -> new Planned(prometheus + " " + query,
-                60_000)).toList(), this::metrics), source("environment/machine", "variables " + String.join(", ",
-                variables()) + "; system, Java, proxies, clock", 3_000, this::machine), incident.<Collector>map(found ->
-                new Source("incident/folder", planned(found), sink -> folder(found, sink))).orElseGet(() ->
-                new Skipped("incident/folder", "no open incident (--incident)")));
+        Collector metrics = prometheus == null
+                ? Collector.skipped("metrics/prometheus", "no address given (--prometheus)")
+                : new Collector("metrics/prometheus", () -> queries().stream()
+                .map(query -> new Planned(prometheus + " " + query, 60_000)).toList(), this::metrics);
+        Collector machine = Collector.of("environment/machine", "variables " + String.join(", ", variables())
+                + "; system, Java, proxies, clock", 3_000, this::machine);
+        Collector folder = incident.map(found -> new Collector("incident/folder", () -> planned(found), sink ->
+                folder(found, sink))).orElseGet(() ->
+                Collector.skipped("incident/folder", "no open incident (--incident)"));
+        return List.of(metrics, machine, folder);
     }
 
     /** In a drill the sandbox's application has a log, beside its health endpoint. */
     Collector drillLog(Pipeline.Wanted wanted) {
-        return source("application/drill-log", "the sandbox application's log", 50_000, sink -> {
+        return Collector.of("application/drill-log", "the sandbox application's log", 50_000, sink -> {
             if (http.get(settings.target().app().resolve("/log"), Map.of(), timeout()) instanceof Reply reply) {
-                sink.log("log/shop.log", new java.io.ByteArrayInputStream(reply.body()), Long.MAX_VALUE, wanted, () ->
-                        Origin.none(reply.millis()));
+                sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE, wanted,
+                        () -> Origin.none(reply.millis()));
             }
         });
     }
