@@ -129,7 +129,7 @@ class DebugBundle implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         Settings settings = shared.settings();
         Optional<Incident> incident = shared.incident().filter(found -> Files.isDirectory(found.folder()));
-        Policy policy = redaction.policy(shared, settings.key(), options.variables());
+        Policy policy = redaction.policy(shared, settings.key(), options.variables);
         Bundle bundle = new Bundle(options.with(shared), settings, incident, policy);
         Path target = target(incident);
         Screen screen = shared.screen();
@@ -140,7 +140,7 @@ class DebugBundle implements Callable<Integer> {
             return 0;
         }
         screen.line("Klaviyo debug bundle from " + bundle.window().from() + " to " + bundle.window().to() + ", at most "
-                + Durations.words(options.maxTime()) + " ...");
+                + Durations.words(options.maxTime) + " ...");
         Optional<Bundle.Made> made = made(bundle, target, screen);
         if (made.isEmpty()) {
             screen.verdict(Mark.FAIL, "not kept: nothing was written");

@@ -23,9 +23,7 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
@@ -51,18 +49,17 @@ import runbook.bundle.Archive.Origin;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Outcome;
+import runbook.bundle.Collecting.State;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Rules;
 
-/**
- * A debug bundle: collects, redacts while it collects, writes the archive, reads it back, and only then gives it its
- * name.
- */
+/** A debug bundle: collects, redacts meanwhile, writes the archive, reads it back, and only then gives it its name. */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
     private static final int MOST_STATUSES = 7;
+    private static final String NONE = "None seen.";
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
             + "lines, the least alike of those that stayed, before you send it.";
@@ -127,16 +124,15 @@ public final class Bundle {
             });
             secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
             Policy policy = Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
-            return pseudonymKey == null ? policy : policy.pseudonymsBy(pseudonymKey(
-                    host.path(pseudonymKey.toString())));
+            return pseudonymKey == null ? policy : policy.pseudonymsBy(key(host.path(pseudonymKey.toString())));
         }
 
         // The 34 hex alone are as good as the key: whoever sees the account has the rest.
         private static void addKey(Map<String, String> known, String value) {
             String clean = Key.of(value).cleaned().reveal();
             String tail = clean.substring(clean.lastIndexOf('_') + 1);
-            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean).forEach(form -> known.put(form,
-                    "klaviyo-key"));
+            Stream.of(value, value.strip(), clean, tail.length() >= 16 ? tail : clean)
+                    .forEach(form -> known.put(form, "klaviyo-key"));
         }
 
         private static void addFile(Map<String, String> known, Path file) {
@@ -144,23 +140,22 @@ public final class Bundle {
                 if (Files.size(file) > LARGEST_FILE) {
                     throw new Problem("--secret-file " + file + " is larger than 4 MB: that is no list of secrets");
                 }
-                new String(Files.readAllBytes(file), StandardCharsets.UTF_8).lines().map(String::strip).filter(line ->
-                        !line.isEmpty()).forEach(line -> {
-                            known.put(line, "secret");
-                            known.put(line.replaceFirst("^[A-Za-z_]\\w*=", "").replaceAll("^([\"'])(.*)\\1$", "$2"),
-                                    "secret");
-                        });
+                String lines = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+                lines.lines().map(String::strip).filter(line -> !line.isEmpty()).forEach(line -> {
+                    String value = line.replaceFirst("^[A-Za-z_]\\w*=", "").replaceAll("^([\"'])(.*)\\1$", "$2");
+                    Stream.of(line, value).forEach(form -> known.put(form, "secret"));
+                });
             } catch (IOException e) {
                 throw new Problem("--secret-file cannot be read: " + Incident.why(e));
             }
         }
 
-        private static byte[] pseudonymKey(Path file) {
+        private static byte[] key(Path file) {
             try {
                 byte[] key = Files.readAllBytes(file);
                 if (key.length < 16) {
-                    throw new Problem("--pseudonym-key " + file + " has fewer than 16 bytes: make one with head -c 32 "
-                            + "/dev/urandom");
+                    throw new Problem("--pseudonym-key " + file
+                            + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
                 }
                 return key;
             } catch (IOException e) {
@@ -216,19 +211,19 @@ public final class Bundle {
         List<String> queries = List.of();
         @Option(names = "--env", paramLabel = "NAME", split = ",", order = 63,
                 description = "environment variables to list besides KLAVIYO_*, by their length")
-        List<String> variables = List.of();
+        public List<String> variables = List.of();
         @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "200MB", order = 80,
                 description = "of the archive; the newest lines are kept (${DEFAULT-VALUE})")
         String maxSize;
         @Option(names = "--max-time", paramLabel = "DURATION", defaultValue = "5m", order = 81,
                 description = "for all together (${DEFAULT-VALUE})")
-        Duration maxTime;
+        public Duration maxTime;
         @Option(names = "--max-each", paramLabel = "DURATION", defaultValue = "2m", order = 82,
                 description = "for each collector (${DEFAULT-VALUE})")
         Duration maxEach;
 
         private final long start = System.nanoTime();
-        private Cli shared;
+        Cli shared;
 
         /** The same with what all scripts share; refuses what does not go together. */
         public Options with(Cli cli) {
@@ -242,26 +237,8 @@ public final class Bundle {
             return this;
         }
 
-        Cli.Host host() {
-            return shared.host();
-        }
-
-        Cli.Launcher launcher() {
-            return shared.launcher();
-        }
-
         URI loki() {
             return Settings.address("--loki", loki);
-        }
-
-        /** How long all of it may take. */
-        public Duration maxTime() {
-            return maxTime;
-        }
-
-        /** Environment variables that were named. */
-        public List<String> variables() {
-            return variables;
         }
 
         private Window window() {
@@ -315,8 +292,11 @@ public final class Bundle {
         if (settings.drill().isPresent() && settings.target().app() != null) {
             logs.add(systems.drillLog(wanted));
         }
-        collectors.addAll(!logs.isEmpty() ? logs : List.of(Collector.skipped("application/logs",
-                "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)")));
+        collectors.addAll(logs);
+        if (logs.isEmpty()) {
+            collectors.add(Collector.skipped("application/logs",
+                    "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
+        }
         collectors.addAll(systems.last(incident));
         this.policy = policy.sparing(vendorsAddresses());
         this.redactor = new Redactor(this.policy);
@@ -325,19 +305,10 @@ public final class Bundle {
     // What DNS answers for the vendor is what its support wants to see, and nobody's personal data.
     private Set<String> vendorsAddresses() {
         Set<String> addresses = new TreeSet<>();
-        List<CompletableFuture<InetAddress[]>> lookUps = Stream.of(settings.target().api(), settings.target().status())
-                .map(address -> CompletableFuture.supplyAsync(() -> lookUp(address.getHost()))).toList();
-        for (CompletableFuture<InetAddress[]> lookUp : lookUps) {
-            try {
-                for (InetAddress found : lookUp.get(1, TimeUnit.SECONDS)) {
-                    addresses.add(found.getHostAddress());
-                }
-            } catch (TimeoutException | ExecutionException e) {
-                // They get pseudonyms then.
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        }
+        Stream.of(settings.target().api(), settings.target().status()).map(address ->
+                CompletableFuture.supplyAsync(() -> lookUp(address.getHost()))
+                .completeOnTimeout(new InetAddress[0], 1, TimeUnit.SECONDS)).toList().forEach(found ->
+                Stream.of(found.join()).map(InetAddress::getHostAddress).forEach(addresses::add));
         return addresses;
     }
 
@@ -361,8 +332,8 @@ public final class Bundle {
         for (Collector collector : collectors) {
             for (Collecting.Planned planned : collector.plan().get()) {
                 known += Math.max(0, planned.bytes());
-                lines.add(redactor.text(collector.name() + ": " + planned.what()) + (planned.bytes() >= 0 ? ", "
-                        + Archive.words(planned.bytes()) : ""));
+                String guess = planned.bytes() >= 0 ? ", " + Archive.words(planned.bytes()) : "";
+                lines.add(redactor.text(collector.name() + ": " + planned.what()) + guess);
             }
         }
         lines.add("To read: about " + Archive.words(known) + " and what commands print; the archive: about "
@@ -375,18 +346,9 @@ public final class Bundle {
     /** How far it is: a collector that ended, or a step of the work on the whole. */
     public record Progress(String what, boolean good, boolean skipped, String words) { }
 
-    /**
-     * What came of it: the archive, its size, how many files are in it and their size, what is missing (a line each),
-     * whether no collector failed, rule to count, and the headline.
-     */
-    public record Made(Path file, long bytes, int files, long unpacked, List<String> missing, boolean complete,
-            Map<String, Long> redacted, String headline) {
-        /** Its size in words. */
-        public String size() {
-            return Archive.words(bytes) + ", " + Text.count(files, "file") + ", " + Archive.words(unpacked)
-                    + " unpacked";
-        }
-    }
+    /** What came of it: the archive and its size, a line for all that is missing, rule to count, and the headline. */
+    public record Made(Path file, long bytes, int files, String size, List<String> missing, boolean complete,
+            Map<String, Long> redacted, String headline) { }
 
     /**
      * Makes it.
@@ -397,24 +359,22 @@ public final class Bundle {
      * @throws Pipeline.Unsafe when something secret is left, and nothing is written
      * @throws IOException     when it cannot be written
      */
-    public Optional<Made> make(Path target, Consumer<Progress> progress,
-            Predicate<List<String>> looked) throws IOException, InterruptedException {
-        try (Archive.Staging staging = new Archive.Staging(target);
-                Pipeline pipeline = new Pipeline(redactor);
+    public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
+            throws IOException, InterruptedException {
+        try (Archive.Staging staging = new Archive.Staging(target); Pipeline pipeline = new Pipeline(redactor);
                 Pipeline again = new Pipeline(redactor.again())) {
             LogSources.Told told = new LogSources.Told(wanted);
-            Archive.Names names = new Archive.Names();
-            Collecting.Workshop shop = new Collecting.Workshop(staging.folder(), size, pipeline, redactor, names,
-                    Tool.of(options.host(), options.maxEach), told);
-            List<Outcome> outcomes = new ArrayList<>(new Collecting(shop, options.maxEach, options.start
-                    + options.maxTime.toNanos()).run(collectors, outcome -> progress.accept(new Progress(
-                    outcome.collector(), outcome.state() == Collecting.State.OK,
-                    outcome.state() == Collecting.State.SKIPPED, outcome.words()))));
+            Tool tool = Tool.of(options.shared.host(), options.maxEach);
+            Collecting collecting = new Collecting(new Collecting.Workshop(staging.folder(), size, pipeline, redactor,
+                    new Archive.Names(), tool, told), options.maxEach, options.start + options.maxTime.toNanos());
+            List<Outcome> outcomes = new ArrayList<>(collecting.run(collectors, outcome -> progress.accept(
+                    new Progress(outcome.collector(), outcome.state() == State.OK, outcome.state() == State.SKIPPED,
+                    outcome.words()))));
             List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream())
                     .sorted(Comparator.comparing(Item::path)).toList();
             keepWithin(collected);
             if (collected.stream().anyMatch(item -> item.part().scarce())) {
-                outcomes.add(new Outcome("bundle/disk", Collecting.State.FAILED,
+                outcomes.add(new Outcome("bundle/disk", State.FAILED,
                         List.of("the oldest lines were left out: the disk has no room for them (--out names another)"),
                         List.of(), 0, List.of()));
             }
@@ -424,13 +384,13 @@ public final class Bundle {
             Existing.Verified back = Existing.write(half, all, story.created);
             progress.accept(new Progress("bundle/read-back", true, false, Archive.words(back.bytes())
                     + " read back: what was looked through while it was made, and found clean"));
-            if (!looked.test(told.sample())) {
+            if (!looked.test(story.sample)) {
                 return Optional.empty();
             }
             long bytes = Files.size(half);
             Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
-            return Optional.of(new Made(target, bytes, back.files(), back.bytes(), Archive.missing(outcomes),
-                    outcomes.stream().noneMatch(Outcome::failed), Archive.redacted(all),
+            return Optional.of(new Made(target, bytes, back.files(), Archive.words(bytes) + ", " + back.words(),
+                    Archive.missing(outcomes), outcomes.stream().noneMatch(Outcome::failed), Archive.redacted(all),
                     redactor.text(story.headline())));
         }
     }
@@ -472,17 +432,17 @@ public final class Bundle {
 
         private static Optional<Event> diagnosed(Incident incident) {
             try {
-                return incident.journal().read().events().stream().filter(Event::failing).filter(event -> event.event()
-                        .equals(Event.DIAGNOSED)).min(Comparator.comparing((Event event) -> event.data()
-                        .path("severity").asText()));
+                return incident.journal().read().events().stream().filter(Event::failing)
+                        .filter(event -> event.event().equals(Event.DIAGNOSED))
+                        .min(Comparator.comparing(event -> event.data().path("severity").asText()));
             } catch (IOException e) {
                 return Optional.empty();
             }
         }
 
         String headline() {
-            String now = verdict == null ? "no verdict: triage did not come to an end" : verdict.severity()
-                    .map(Enum::name).map(level -> level + ": ").orElse("") + verdict.title();
+            String now = verdict == null ? "no verdict: triage did not come to an end"
+                    : verdict.severity().map(level -> level.name() + ": ").orElse("") + verdict.title();
             return before.map(event -> words(event) + "; now: " + now).orElse(now);
         }
 
@@ -493,64 +453,83 @@ public final class Bundle {
         }
 
         private List<Section> sections() {
-            return List.of(new Section("Look at it before you send it", Stream.concat(Stream.of(NO_RULE_FINDS),
-                    sample.stream().map(line -> "`" + line.replace('`', '\'') + "`")).toList(), ""),
-                    new Section("What is missing", Archive.missing(outcomes), "Nothing: every collector ended well."),
-                    new Section("Klaviyo's status page", facts.vendor().stream().map(Story::words).toList(),
-                    "No incident in the window."), new Section("Calls to Klaviyo in the logs, by status",
-                    facts.statuses().entrySet().stream().map(status -> (status.getKey() == 0 ? "no answer" : "HTTP "
-                    + status.getKey()) + ": " + Text.count(status.getValue(), "call")).toList(), "None seen."),
-                    new Section("First failed call, and customers", failures(), "None seen."),
-                    new Section("Endpoints and callers", Stream.concat(facts.endpoints().stream().limit(10)
-                    .map(Story::words), facts.callers().stream().limit(5).map(caller -> "from `" + caller.name() + "`: "
-                    + Text.count(caller.calls(), "call") + ", " + Math.round(100 * caller.share()) + " %")).toList(),
-                    "None seen."), new Section("Retry queue", queue(), "Not measured."),
-                    new Section("Most frequent lines of failed calls", facts.frequent().stream().limit(10)
-                    .map(line -> line.count() + " × `" + line.example().replace('`', '\'') + "`").toList(),
-                    "None seen."), new Section("Waits asked for (429)", facts.waits().stream().limit(40)
-                    .map(wait -> wait.at() + ": " + wait.count() + " × 429" + (wait.longestSeconds() > 0
-                    ? ", longest Retry-After " + wait.longestSeconds() + " s" : "")).toList(), "None seen."),
-                    new Section("What was collected", outcomes.stream().map(outcome -> outcome.collector() + ": "
-                    + outcome.words()).toList(), "Nothing."));
+            return List.of(
+                    section("Look at it before you send it", "", Stream.concat(Stream.of(NO_RULE_FINDS),
+                            sample.stream().map(Story::code))),
+                    section("What is missing", "Nothing: every collector ended well.",
+                            Archive.missing(outcomes).stream()),
+                    section("Klaviyo's status page", "No incident in the window.",
+                            facts.vendor().stream().map(Story::words)),
+                    section("Calls to Klaviyo in the logs, by status", NONE, facts.statuses().entrySet().stream()
+                            .map(one -> status(one.getKey()) + ": " + Text.count(one.getValue(), "call"))),
+                    section("First failed call, and customers", NONE, failures()),
+                    section("Endpoints and callers", NONE, Stream.concat(
+                            facts.endpoints().stream().limit(10).map(Story::words),
+                            facts.callers().stream().limit(5).map(caller -> "from " + code(caller.name()) + ": "
+                                    + Text.count(caller.calls(), "call") + ", " + percent(caller.share())))),
+                    section("Retry queue", "Not measured.", queue()),
+                    section("Most frequent lines of failed calls", NONE, facts.frequent().stream().limit(10)
+                            .map(line -> line.count() + " × " + code(line.example()))),
+                    section("Waits asked for (429)", NONE, facts.waits().stream().limit(40).map(wait -> wait.at() + ": "
+                            + wait.count() + " × 429" + (wait.longestSeconds() == 0 ? "" : ", longest Retry-After "
+                            + wait.longestSeconds() + " s"))),
+                    section("What was collected", "Nothing.", outcomes.stream()
+                            .map(outcome -> outcome.collector() + ": " + outcome.words())));
         }
 
-        private List<String> failures() {
-            return facts.first() == null ? List.of() : List.of("first: " + facts.first().at() + " HTTP " + facts.first()
-                    .status() + " " + facts.first().endpoint(), "last: " + facts.last().at() + " HTTP " + facts.last()
-                    .status() + " " + facts.last().endpoint(), (facts.customers().more() ? "more than " : "")
-                    + Text.count(facts.customers().count(), "customer") + " named in failed calls", "log times read as "
-                    + facts.zone() + (facts.zoneNamed() ? "" : ", assumed"));
+        private static Section section(String title, String none, Stream<String> lines) {
+            return new Section(title, lines.toList(), none);
         }
 
-        private List<String> queue() {
-            List<String> lines = new ArrayList<>(facts.queue().stream().map(queue -> queue.instance() + ": "
-                    + Math.round(queue.first()) + ", at most " + Math.round(queue.peak()) + " at " + queue.peakAt()
-                    + ", at last " + Math.round(queue.last())).toList());
-            if (lines.size() > 1) {
-                lines.add("together at last: " + Math.round(facts.queue().stream().mapToDouble(Facts.Queue::last)
-                        .sum()));
-            }
-            return lines;
+        private static String code(String line) {
+            return "`" + line.replace('`', '\'') + "`";
+        }
+
+        private static String percent(double share) {
+            return Math.round(100 * share) + " %";
+        }
+
+        private static String status(int status) {
+            return status == Facts.NO_ANSWER ? "no answer" : "HTTP " + status;
+        }
+
+        private Stream<String> failures() {
+            return facts.first() == null ? Stream.of() : Stream.of(
+                    "first: " + facts.first().at() + " HTTP " + facts.first().status() + " " + facts.first().endpoint(),
+                    "last: " + facts.last().at() + " HTTP " + facts.last().status() + " " + facts.last().endpoint(),
+                    (facts.customers().more() ? "more than " : "") + Text.count(facts.customers().count(), "customer")
+                            + " named in failed calls",
+                    "log times read as " + facts.zone() + (facts.zoneNamed() ? "" : ", assumed"));
+        }
+
+        private Stream<String> queue() {
+            Stream<String> each = facts.queue().stream().map(one -> one.instance() + ": " + Math.round(one.first())
+                    + ", at most " + Math.round(one.peak()) + " at " + one.peakAt() + ", at last "
+                    + Math.round(one.last()));
+            double last = facts.queue().stream().mapToDouble(Facts.Queue::last).sum();
+            return facts.queue().size() < 2 ? each
+                    : Stream.concat(each, Stream.of("together at last: " + Math.round(last)));
         }
 
         private static String words(Facts.VendorIncident one) {
+            String resolved = one.resolved() == null ? "" : " " + one.resolved();
             return Text.safe((one.started() == null ? one.posted() : one.started()) + " " + one.name() + " ("
-                    + one.impact() + ", " + one.status() + (one.resolved() == null ? "" : " " + one.resolved()) + ")",
-                    300);
+                    + one.impact() + ", " + one.status() + resolved + ")", 300);
         }
 
         private static String words(Facts.Rate rate) {
             return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
-                    + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed, "
-                    + Math.round(100 * rate.share()) + " %, at most " + rate.perMinute() + " a minute";
+                    + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed, " + percent(rate.share())
+                    + ", at most " + rate.perMinute() + " a minute";
         }
 
         private List<String> head() {
             long redacted = Archive.redacted(collected).values().stream().mapToLong(Long::longValue).sum();
-            Set<String> kept = policy.kept();
-            return List.of(verdict == null ? "" : verdict.reason(), "Window: " + window.from() + " to " + window.to()
-                    + " (UTC).", "Secrets and personal data were replaced by pseudonyms (" + redacted + " places)"
-                    + (kept.isEmpty() ? "." : ", except " + String.join(", ", kept) + "."));
+            String kept = policy.kept().isEmpty() ? "." : ", except " + String.join(", ", policy.kept()) + ".";
+            return Stream.of(verdict == null ? "" : verdict.reason(),
+                    "Window: " + window.from() + " to " + window.to() + " (UTC).",
+                    "Secrets and personal data were replaced by pseudonyms (" + redacted + " places)" + kept)
+                    .filter(line -> !line.isEmpty()).toList();
         }
 
         private String title() {
@@ -560,11 +539,9 @@ public final class Bundle {
         private String markdown() {
             StringBuilder text = new StringBuilder("# " + (settings.drill().isPresent() ? "DRILL: " : "") + title()
                     + "\n\n**" + escaped(headline()) + "**\n");
-            head().stream().filter(line -> !line.isEmpty()).forEach(line -> text.append('\n').append(escaped(line))
-                    .append('\n'));
+            head().forEach(line -> text.append('\n').append(escaped(line)).append('\n'));
             for (Section section : sections()) {
-                text.append("\n## ").append(section.title).append("\n\n").append(section.lines.isEmpty() ? section.none
-                        + "\n" : "");
+                text.append("\n## " + section.title + "\n\n" + (section.lines.isEmpty() ? section.none + "\n" : ""));
                 section.lines.forEach(line -> text.append("- ").append(escaped(line)).append('\n'));
             }
             return text.toString();
@@ -583,20 +560,22 @@ public final class Bundle {
             boolean good = verdict != null && verdict.healthy() && before.isEmpty();
             page.html("<div class=\"verdict" + (good ? " good" : "") + "\"><b>" + Page.escape(headline())
                     + "</b></div>\n");
-            head().stream().filter(line -> !line.isEmpty()).forEach(page::soft);
+            head().forEach(page::soft);
             page.html(figure("calls", "Calls to Klaviyo in the logs, per minute", byStatus()));
             Map<String, List<Chart.Line>> curves = new TreeMap<>();
             facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? "" : ", "
-                    + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points().stream()
-                    .map(point -> new Chart.Point(point.at(), point.value())).toList(), Chart.Look.LINE)));
-            int number = 0;
-            for (Map.Entry<String, List<Chart.Line>> curve : curves.entrySet()) {
-                page.html(figure("curve" + number++, curve.getKey(), curve.getValue()));
-            }
+                    + curve.unit()), any -> new ArrayList<>()).add(line(curve.name(), curve.points().stream()
+                    .map(point -> new Chart.Point(point.at(), point.value())))));
+            List<String> order = List.copyOf(curves.keySet());
+            curves.forEach((title, lines) -> page.html(figure("curve" + order.indexOf(title), title, lines)));
             for (Section section : sections()) {
                 page.table(section.title, section.lines.stream().map(Story::cells).toList(), section.none);
             }
             return page.html();
+        }
+
+        private static Chart.Line line(String name, Stream<Chart.Point> points) {
+            return new Chart.Line(name, points.toList(), Chart.Look.LINE);
         }
 
         private static List<String> cells(String line) {
@@ -621,23 +600,20 @@ public final class Bundle {
                     .collect(Collectors.toSet());
             Map<String, TreeMap<Instant, Double>> lines = new TreeMap<>();
             long step = Math.max(1, Duration.between(window.from(), window.to()).toMinutes() / 240) * 60;
-            facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute -> minute.statuses()
-                    .forEach((status, calls) -> {
-                String name = !own.contains(status) ? "other" : status == Facts.NO_ANSWER ? "no answer" : "HTTP "
-                        + status;
-                TreeMap<Instant, Double> line = lines.computeIfAbsent(name, any -> zeroes(step));
-                Instant at = Instant.ofEpochSecond(minute.at().getEpochSecond() / step * step);
-                line.merge(at, calls * 60.0 / step, Double::sum);
-            }));
-            return lines.entrySet().stream().map(line -> new Chart.Line(line.getKey(), line.getValue().entrySet()
-                    .stream().map(point -> new Chart.Point(point.getKey(), point.getValue())).toList(),
-                    Chart.Look.LINE)).toList();
+            facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute ->
+                    minute.statuses().forEach((status, calls) -> {
+                        Instant at = Instant.ofEpochSecond(minute.at().getEpochSecond() / step * step);
+                        lines.computeIfAbsent(own.contains(status) ? status(status) : "other", any -> zeroes(step))
+                                .merge(at, calls * 60.0 / step, Double::sum);
+                    }));
+            return lines.entrySet().stream().map(line -> line(line.getKey(), line.getValue().entrySet().stream()
+                    .map(point -> new Chart.Point(point.getKey(), point.getValue())))).toList();
         }
 
         private TreeMap<Instant, Double> zeroes(long step) {
             TreeMap<Instant, Double> line = new TreeMap<>();
-            for (long at = window.from().getEpochSecond() / step * step; at <= window.to()
-                    .getEpochSecond(); at += step) {
+            long end = window.to().getEpochSecond();
+            for (long at = window.from().getEpochSecond() / step * step; at <= end; at += step) {
                 line.put(Instant.ofEpochSecond(at), 0.0);
             }
             return line;

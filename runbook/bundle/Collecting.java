@@ -213,14 +213,9 @@ final class Collecting {
         return thrown instanceof IOException io ? Incident.why(io) : message;
     }
 
-    /** What a stream turns out to be once it has ended; asked for after the last byte. */
+    /** What a stream turns out to be; asked for after the last byte, with the notes on the item to add to. */
     interface Ending {
-        Origin origin() throws IOException;
-
-        /** Remarks on the item itself. */
-        default List<String> notes() {
-            return List.of();
-        }
+        Origin origin(List<String> notes) throws IOException;
     }
 
     /** What one collector gives its finds to. */
@@ -243,7 +238,7 @@ final class Collecting {
         /** Adds a file that is at hand. */
         void text(String name, String content, long millis) throws IOException {
             stream(name, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE,
-                    Pipeline.Wanted.EVERYTHING, () -> Origin.none(millis));
+                    Pipeline.Wanted.EVERYTHING, notes -> Origin.none(millis));
         }
 
         /** Adds a JSON file. */
@@ -282,8 +277,8 @@ final class Collecting {
                 }
             }
             part.finish();
-            Origin origin = ending.origin();
-            List<String> notes = new ArrayList<>(ending.notes());
+            List<String> notes = new ArrayList<>();
+            Origin origin = ending.origin(notes);
             if (expired) {
                 notes.add("truncated: its time was up");
             }

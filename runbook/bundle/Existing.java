@@ -497,7 +497,7 @@ public final class Existing {
             }
             try (InputStream text = new Bounded(PlainInput.of(raw), left)) {
                 sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), text, Long.MAX_VALUE,
-                        Pipeline.Wanted.EVERYTHING, () -> Origin.none(0));
+                        Pipeline.Wanted.EVERYTHING, any -> Origin.none(0));
             } catch (PlainInput.NotText | ZipException e) {
                 sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
             }

@@ -85,7 +85,8 @@ final class LogSources {
     /** All that the options name, in their order. */
     static List<Collector> of(Bundle.Options options, Wanted wanted, Http http) {
         List<Collector> all = new ArrayList<>();
-        options.logs.forEach(given -> all.add(new LogFiles(given, options.host().path("."), wanted).collector()));
+        Path here = options.shared.host().path(".");
+        options.logs.forEach(given -> all.add(new LogFiles(given, here, wanted).collector()));
         options.journal.forEach(unit -> all.add(command("journal", unit, options.journalDirectory, wanted)));
         options.k8s.forEach(given -> all.add(pods(given, wanted)));
         options.docker.forEach(container -> all.add(command("docker", container, null, wanted)));
@@ -139,7 +140,7 @@ final class LogSources {
             Wanted wanted) throws IOException, Tool.Failure {
         try (Tool.Running child = sink.start(command, merged)) {
             Integer[] exit = new Integer[1];
-            sink.log(file, child.output(), Long.MAX_VALUE, wanted, () -> {
+            sink.log(file, child.output(), Long.MAX_VALUE, wanted, notes -> {
                 exit[0] = child.exit().orElse(null);
                 return new Origin(command.words().stream().map(sink::clean).toList(), exit[0],
                         sink.clean(child.complaint()), child.millis());
@@ -269,18 +270,11 @@ final class LogSources {
             // Only what was there at the start: a log that grows as fast as it is read would never end.
             long size = Files.size(file);
             try (InputStream stream = Files.newInputStream(file)) {
-                sink.log("log/" + file, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : size, wanted,
-                        new Collecting.Ending() {
-                            @Override
-                            public Origin origin() {
-                                return Origin.none((System.nanoTime() - start) / 1_000_000);
-                            }
-
-                            @Override
-                            public List<String> notes() {
-                                return changed(file, size);
-                            }
-                        });
+                long most = file.toString().endsWith(".gz") ? Long.MAX_VALUE : size;
+                sink.log("log/" + file, stream, most, wanted, notes -> {
+                    notes.addAll(changed(file, size));
+                    return Origin.none((System.nanoTime() - start) / 1_000_000);
+                });
             }
         }
 
@@ -382,7 +376,7 @@ final class LogSources {
             long start = System.nanoTime();
             Reading reading = new Reading();
             sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted,
-                    () -> Origin.none((System.nanoTime() - start) / 1_000_000));
+                    notes -> Origin.none((System.nanoTime() - start) / 1_000_000));
             if (reading.trouble != null) {
                 sink.trouble(reading.trouble);
             }

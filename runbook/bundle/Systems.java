@@ -50,10 +50,7 @@ import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Planned;
 import runbook.bundle.Collecting.Sink;
 
-/**
- * The systems around an incident: Klaviyo and its status page, our application, Prometheus, this machine, the
- * incident's folder.
- */
+/** The systems around an incident: Klaviyo, its status page, our application, Prometheus, this machine, the folder. */
 final class Systems {
     /** The metric that the runbook names. */
     private static final String ERRORS = "klaviyo_api_errors_total";
@@ -117,7 +114,7 @@ final class Systems {
         return Collector.of("application/drill-log", "the sandbox application's log", 50_000, sink -> {
             if (http.get(settings.target().app().resolve("/log"), Map.of(), timeout()) instanceof Reply reply) {
                 sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE, wanted,
-                        () -> Origin.none(reply.millis()));
+                        any -> Origin.none(reply.millis()));
             }
         });
     }
@@ -126,36 +123,34 @@ final class Systems {
         return settings.probing().timeout();
     }
 
-    // ---- Klaviyo as a triage finds it now: the verdict, every answer's headers, every error's body, the way to the
-    // API
+    // ---- Klaviyo as a triage finds it now: the verdict, answers' headers, errors' bodies, the way to the API
 
     private void triage(Sink sink) throws IOException {
         Findings findings = Checks.run(settings);
         verdict = Verdict.of(findings);
-        long millis = findings.checks().stream().mapToLong(check -> check.millis()).max().orElse(0);
-        sink.json("triage.json", verdict.json(options.launcher(), null), millis);
+        long millis = findings.checks().stream().mapToLong(Checks.Check::millis).max().orElse(0);
+        sink.json("triage.json", verdict.json(options.shared.launcher(), null), millis);
         sink.json("network.json", network(findings), findings.network().check().millis());
         Map<String, List<Answer>> answers = new TreeMap<>();
+        findings.endpoints().forEach(probe -> answers.put(probe.endpoint().name(), probe.samples()));
         if (findings.auth().answer() != null) {
-            answers.put(Endpoint.ACCOUNTS.name(), List.of(findings.auth().answer()));
-        }
-        for (EndpointProbe probe : findings.endpoints()) {
-            answers.put(probe.endpoint().name(), probe.samples());
+            answers.putIfAbsent(Endpoint.ACCOUNTS.name(), List.of(findings.auth().answer()));
         }
         sink.json("answers.json", headers(answers), millis);
         if (findings.auth().answer() instanceof Reply reply && reply.status() == 200) {
             sink.json("account.json", reply.json(), reply.millis());
         }
         // The same error from three samples is one error.
-        Set<String> seen = new HashSet<>();
-        for (Map.Entry<String, List<Answer>> entry : answers.entrySet()) {
-            for (Answer answer : entry.getValue()) {
-                if (answer instanceof Reply reply && reply.status() >= 400 && seen.add(entry.getKey() + " "
-                        + reply.status() + " " + reply.body().length)) {
-                    String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
-                    sink.text("errors/" + entry.getKey() + "-" + reply.status() + kind, reply.text(), reply.millis());
-                }
+        Map<String, Reply> errors = new TreeMap<>();
+        answers.forEach((name, samples) -> samples.forEach(answer -> {
+            if (answer instanceof Reply reply && reply.status() >= 400) {
+                errors.putIfAbsent(name + "-" + reply.status() + " " + reply.body().length, reply);
             }
+        }));
+        for (Map.Entry<String, Reply> error : errors.entrySet()) {
+            Reply reply = error.getValue();
+            String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
+            sink.text("errors/" + error.getKey().replaceFirst(" .*", "") + kind, reply.text(), reply.millis());
         }
         if (settings.key().isEmpty()) {
             sink.remark("no private key given: the API was not asked (KLAVIYO_PRIVATE_KEY, --key-file or "
@@ -171,8 +166,8 @@ final class Systems {
                 ObjectNode entry = list.addObject().put("millis", answer.millis());
                 if (answer instanceof Reply reply) {
                     ObjectNode headers = entry.put("status", reply.status()).putObject("headers");
-                    reply.headers().forEach((header, values) -> headers.put(header, LEFT_OUT.contains(header)
-                            ? "(left out)" : String.join(", ", values)));
+                    reply.headers().forEach((header, values) -> headers.put(header,
+                            LEFT_OUT.contains(header) ? "(left out)" : String.join(", ", values)));
                 } else {
                     entry.put("fault", ((Fault) answer).words());
                 }
@@ -187,11 +182,12 @@ final class Systems {
         ArrayNode chain = network.putArray("chain");
         for (X509Certificate certificate : findings.network().path().chain()) {
             try {
-                chain.addObject().put("serial", certificate.getSerialNumber().toString(16)).put("from",
-                        certificate.getNotBefore().toInstant().toString()).put("until", certificate.getNotAfter()
-                        .toInstant().toString()).put("signature algorithm", certificate.getSigAlgName()).put("pem",
-                        "-----BEGIN CERTIFICATE-----\n" + Base64.getMimeEncoder()
-                        .encodeToString(certificate.getEncoded()) + "\n-----END CERTIFICATE-----");
+                String pem = Base64.getMimeEncoder().encodeToString(certificate.getEncoded());
+                chain.addObject().put("serial", certificate.getSerialNumber().toString(16))
+                        .put("from", certificate.getNotBefore().toInstant().toString())
+                        .put("until", certificate.getNotAfter().toInstant().toString())
+                        .put("signature algorithm", certificate.getSigAlgName())
+                        .put("pem", "-----BEGIN CERTIFICATE-----\n" + pem + "\n-----END CERTIFICATE-----");
             } catch (CertificateEncodingException e) {
                 chain.addObject().put("unreadable", e.getMessage());
             }
@@ -219,15 +215,19 @@ final class Systems {
         if (now instanceof Reply reply && reply.status() == 200 && reply.json().isObject()) {
             sink.json("status-now.json", reply.json(), reply.millis());
         } else {
-            sink.trouble("summary.json: " + (now instanceof Reply reply ? reply.status() == 200 ? reply.notJson()
-                    : "HTTP " + reply.status() : ((Fault) now).words()));
+            sink.trouble("summary.json: " + trouble(now));
         }
+    }
+
+    private static String trouble(Answer answer) {
+        return answer instanceof Fault fault ? fault.words() : answer instanceof Reply reply && reply.status() == 200
+                ? reply.notJson() : "HTTP " + ((Reply) answer).status();
     }
 
     private static List<Facts.Update> updates(StatusPage.Incident incident) {
         List<Facts.Update> oldestFirst = new ArrayList<>();
-        incident.updates().forEach(update -> oldestFirst.add(0, new Facts.Update(update.at(), update.status(),
-                update.body())));
+        incident.updates().forEach(update ->
+                oldestFirst.add(0, new Facts.Update(update.at(), update.status(), update.body())));
         return oldestFirst;
     }
 
@@ -317,9 +317,9 @@ final class Systems {
     // ---- this machine: chosen environment variables, system, Java, proxies, and how far the clock is off
 
     private Set<String> variables() {
-        Set<String> names = new TreeSet<>(options.variables);
-        options.host().environment().keySet().stream().filter(name -> name.startsWith("KLAVIYO_")
-                || SHOWN.contains(name)).forEach(names::add);
+        Set<String> names = new TreeSet<>(options.shared.host().environment().keySet());
+        names.removeIf(name -> !name.startsWith("KLAVIYO_") && !SHOWN.contains(name));
+        names.addAll(options.variables);
         return names;
     }
 
@@ -327,14 +327,14 @@ final class Systems {
         List<ObjectNode> variables = new ArrayList<>();
         for (String name : variables()) {
             ObjectNode variable = Json.object().put("name", name);
-            String value = options.host().environment().get(name);
+            String value = options.shared.host().environment().get(name);
             if (value == null) {
                 variable.put("set", false);
             } else if (SHOWN.contains(name)) {
                 variable.put("value", value);
             } else {
-                variable.put("length", value.length()).put("kind", Key.of(value).cleaned().known() ? "private key"
-                        : "text");
+                String kind = Key.of(value).cleaned().known() ? "private key" : "text";
+                variable.put("length", value.length()).put("kind", kind);
             }
             variables.add(variable);
         }
@@ -343,19 +343,14 @@ final class Systems {
         sink.json("clock.json", clock(sink), 0);
     }
 
-    private static ObjectNode system() throws IOException {
+    private static ObjectNode system() {
         ObjectNode system = Json.object();
         for (String property : List.of("os.name", "os.version", "os.arch", "java.version", "java.vm.name",
                 "java.vendor", "user.timezone", "file.encoding")) {
             system.put(property, System.getProperty(property));
         }
-        Path release = Path.of("/etc/os-release");
-        if (Files.isReadable(release)) {
-            Files.readAllLines(release).stream().filter(line -> line.startsWith("PRETTY_NAME=")).findFirst()
-                    .ifPresent(line -> system.put("distribution", line.substring(12).replace("\"", "")));
-        }
-        return system.put("processors", Runtime.getRuntime().availableProcessors()).put("load",
-                ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage());
+        return system.put("processors", Runtime.getRuntime().availableProcessors())
+                .put("load", ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage());
     }
 
     // A clock that is off breaks signatures and token lifetimes. Asked without a key: it costs no quota.
@@ -372,8 +367,8 @@ final class Systems {
             Instant there = ZonedDateTime.parse(date.get(), DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();
             Duration off = Duration.between(there, before.plusMillis(answer.millis() / 2));
             // The header has whole seconds.
-            return clock.put("api", there.toString()).put("offsetSeconds", Math.abs(off.toMillis()) < 1_500 ? 0
-                    : off.toSeconds());
+            return clock.put("api", there.toString())
+                    .put("offsetSeconds", Math.abs(off.toMillis()) < 1_500 ? 0 : off.toSeconds());
         } catch (DateTimeException e) {
             return clock.put("api", "its Date header is unreadable");
         }
@@ -383,8 +378,8 @@ final class Systems {
 
     private static List<Path> files(Incident incident) throws IOException {
         try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(Files::isRegularFile).filter(file -> !file.toString().endsWith(".zip")
-                    && !file.getFileName().toString().startsWith(".")).sorted().toList();
+            return files.filter(Files::isRegularFile).filter(file ->
+                    !file.getFileName().toString().matches("(?s)\\..*|.*\\.zip")).sorted().toList();
         }
     }
 
@@ -403,8 +398,8 @@ final class Systems {
     private static void folder(Incident incident, Sink sink) throws IOException {
         for (Path file : files(incident)) {
             try (InputStream stream = Files.newInputStream(file)) {
-                sink.stream(file.getFileName().toString(), stream, Files.size(file), Pipeline.Wanted.EVERYTHING, () ->
-                        Origin.none(0));
+                sink.stream(file.getFileName().toString(), stream, Files.size(file), Pipeline.Wanted.EVERYTHING,
+                        any -> Origin.none(0));
             } catch (IOException e) {
                 sink.remark(file.getFileName() + " left out: " + Incident.why(e));
             }
