@@ -13,21 +13,23 @@ import runbook.Text.Json;
 import runbook.redact.Rules;
 
 /**
- * The bundle's long pass: {@code ./jbang bench bundle [MEGABYTES]} makes a log, a fifth of it about Klaviyo, and once all
- * of it, and takes it through the whole program, {@code grep -i klaviyo | gzip}, the same rules as plain java.util.regex,
- * and read and deflate alone.
+ * The bundle's long pass: {@code ./jbang bench bundle [MEGABYTES]} makes a log, a fifth of it about Klaviyo, and once
+ * all of it, and takes it through the whole program, {@code grep -i klaviyo | gzip}, the same rules as plain
+ * java.util.regex, and read and deflate alone.
  */
 final class BundleBench {
     private static final int MEGABYTE = 1_000_000;
     private static final int FOR_PLAIN_REGEX = 2;
 
     /**
-     * A log, and how it is asked for: {@code share} of its lines are about Klaviyo, {@code context} lines go with each; above 1
-     * every line has two personal values. {@code wanted} is the speed of the whole program against grep and gzip, at least.
+     * A log, and how it is asked for: {@code share} of its lines are about Klaviyo, {@code context} lines go with each;
+     * above 1 every line has two personal values. {@code wanted} is the least speed of the whole program against grep
+     * and gzip.
      */
     private record Log(double share, int context, double wanted) { }
 
-    private static final List<Log> LOGS = List.of(new Log(0.2, 0, 0.6), new Log(0.2, 2, 0.6), new Log(1, 2, 0.6), new Log(2, 2, 0.3));
+    private static final List<Log> LOGS =
+            List.of(new Log(0.2, 0, 0.6), new Log(0.2, 2, 0.6), new Log(1, 2, 0.6), new Log(2, 2, 0.3));
 
     private BundleBench() { }
 
@@ -51,8 +53,9 @@ final class BundleBench {
             report(grep + " | gzip", grepped);
             report("read and deflate (level 1), one core", deflated);
             report("plain java.util.regex, one core (of " + FOR_PLAIN_REGEX + " MB)", plain);
-            System.out.printf(Locale.ROOT, "  the whole program: %.2f of grep and gzip (wanted: at least %.1f); filter, redact and zip: "
-                    + "%.2f of it, %.0f times plain java.util.regex%n", whole / grepped, log.wanted, pass / grepped, pass / plain);
+            System.out.printf(Locale.ROOT, "  the whole program: %.2f of grep and gzip (wanted: at least %.1f); "
+                    + "filter, redact and zip: %.2f of it, %.0f times plain java.util.regex%n", whole / grepped,
+                    log.wanted, pass / grepped, pass / plain);
             System.out.printf(Locale.ROOT, "  resident at most %d MB (wanted: less than 256), archive %d MB%n",
                     bundled.resident, bundled.archive);
         }

@@ -178,7 +178,8 @@ class DebugBundleTest {
                 "--docker", "shop", "--gcp-logs", "x", "--aws-logs", "g", "--k8s", "shop/app=x", "--log", logs,
                 "--incident", incident, "--secret-file", secrets, "--env", "MY_TOKEN,PLAIN", "--from",
                 "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z", "--context", "0")
-                .env("PATH", tools + ":" + System.getenv("PATH")).env("MY_TOKEN", "env-t0ken-value").env("PLAIN", "mail me at env@shop.example");
+                .env("PATH", tools + ":" + System.getenv("PATH")).env("MY_TOKEN", "env-t0ken-value")
+                .env("PLAIN", "mail me at env@shop.example");
         boolean realJournal = journal(sources.get(9), work.resolve("journal"));
         if (realJournal) {
             with(run, "--journal", "*", "--journal-directory", work.resolve("journal"));

@@ -26,17 +26,20 @@ final class LogMaker {
         random = new Random(seed);
     }
 
-    /** Writes at least {@code bytes} bytes of whole lines, {@code share} of which (0 to 1) are about Klaviyo; 2: each with two persons' values. */
+    /** Writes at least so many bytes of whole lines; 0 to 1 of them about Klaviyo, 2: each with two persons' values. */
     static void write(Path file, long bytes, double share, long seed) throws IOException {
         LogMaker maker = new LogMaker(seed);
         try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 20)) {
             for (long written = 0; written < bytes; ) {
-                byte[] line = (share > 1 ? maker.aboutSomebody() : maker.random.nextDouble() < share ? maker.aboutKlaviyo() : maker.aboutOther())
-                        .getBytes(StandardCharsets.UTF_8);
+                byte[] line = maker.line(share).getBytes(StandardCharsets.UTF_8);
                 out.write(line);
                 written += line.length;
             }
         }
+    }
+
+    private String line(double share) {
+        return share > 1 ? aboutSomebody() : random.nextDouble() < share ? aboutKlaviyo() : aboutOther();
     }
 
     private String stamp() {
@@ -92,8 +95,9 @@ final class LogMaker {
     }
 
     private String aboutSomebody() {
-        return stamp() + "INFO  [klaviyo-worker-" + random.nextInt(16) + "] c.a.klaviyo.Profiles - upsert email=" + email()
-                + " phone_number=+1555" + (1000000 + random.nextInt(9000000)) + " list=Y6nRLr took " + random.nextInt(90) + " ms\n";
+        return stamp() + "INFO  [klaviyo-worker-" + random.nextInt(16) + "] c.a.klaviyo.Profiles - upsert email="
+                + email() + " phone_number=+1555" + (1000000 + random.nextInt(9000000)) + " list=Y6nRLr took "
+                + random.nextInt(90) + " ms\n";
     }
 
     private String aboutOther() {

@@ -191,7 +191,7 @@ final class Archive {
         private static final String PREFIX = ".bundle-";
         private static final String LOCK = "lock";
 
-        private final Path folder;
+        final Path folder;
         private final FileChannel channel;
         // Only kept: a lock that nobody refers to is forgotten.
         private final FileLock lock;
@@ -230,10 +230,6 @@ final class Archive {
             } catch (OverlappingFileLockException e) {
                 return false;
             }
-        }
-
-        Path folder() {
-            return folder;
         }
 
         private void cleanUp() {
@@ -290,8 +286,9 @@ final class Archive {
         private CRC32 crc = new CRC32();
         private Sums sums;
         private FileChannel channel;
-        private long dropped;
-        private boolean scarce;
+        /** How many bytes were left out at its beginning, and whether for want of room on the disk. */
+        long dropped;
+        boolean scarce;
         private int made;
 
         /**
@@ -401,16 +398,6 @@ final class Archive {
             return segments.stream().mapToLong(Segment::plain).sum();
         }
 
-        /** How many bytes were left out at its beginning. */
-        long dropped() {
-            return dropped;
-        }
-
-        /** Whether the disk was too small for it. */
-        boolean scarce() {
-            return scarce;
-        }
-
         @Override
         public void close() throws IOException {
             finish();
@@ -444,9 +431,9 @@ final class Archive {
     record Item(String path, String collector, Origin origin, Part part, Tally tally, List<String> notes) {
         List<String> allNotes() {
             List<String> all = new ArrayList<>(notes);
-            if (part.dropped() > 0) {
-                all.add("truncated: the oldest " + words(part.dropped()) + " were left out to keep within the "
-                        + (part.scarce() ? "disk" : "size allowed"));
+            if (part.dropped > 0) {
+                String bound = part.scarce ? "disk" : "size allowed";
+                all.add("truncated: the oldest " + words(part.dropped) + " were left out to keep within the " + bound);
             }
             return all;
         }

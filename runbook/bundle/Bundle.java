@@ -2,7 +2,6 @@ package runbook.bundle;
 
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -237,10 +236,6 @@ public final class Bundle {
             return this;
         }
 
-        URI loki() {
-            return Settings.address("--loki", loki);
-        }
-
         private Window window() {
             Instant now = Instant.now();
             Instant end = to == null ? now : Moment.past("--to", to, now, Optional.empty());
@@ -365,7 +360,7 @@ public final class Bundle {
                 Pipeline again = new Pipeline(redactor.again())) {
             LogSources.Told told = new LogSources.Told(wanted);
             Tool tool = Tool.of(options.shared.host(), options.maxEach);
-            Collecting collecting = new Collecting(new Collecting.Workshop(staging.folder(), size, pipeline, redactor,
+            Collecting collecting = new Collecting(new Collecting.Workshop(staging.folder, size, pipeline, redactor,
                     new Archive.Names(), tool, told), options.maxEach, options.start + options.maxTime.toNanos());
             List<Outcome> outcomes = new ArrayList<>(collecting.run(collectors, outcome -> progress.accept(
                     new Progress(outcome.collector(), outcome.state() == State.OK, outcome.state() == State.SKIPPED,
@@ -373,14 +368,14 @@ public final class Bundle {
             List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream())
                     .sorted(Comparator.comparing(Item::path)).toList();
             keepWithin(collected);
-            if (collected.stream().anyMatch(item -> item.part().scarce())) {
+            if (collected.stream().anyMatch(item -> item.part().scarce)) {
                 outcomes.add(new Outcome("bundle/disk", State.FAILED,
                         List.of("the oldest lines were left out: the disk has no room for them (--out names another)"),
                         List.of(), 0, List.of()));
             }
             Story story = new Story(outcomes, collected, told);
-            List<Item> all = story.withFrontPages(staging.folder(), again);
-            Path half = staging.folder().resolve("archive.part");
+            List<Item> all = story.withFrontPages(staging.folder, again);
+            Path half = staging.folder.resolve("archive.part");
             Existing.Verified back = Existing.write(half, all, story.created);
             progress.accept(new Progress("bundle/read-back", true, false, Archive.words(back.bytes())
                     + " read back: what was looked through while it was made, and found clean"));

@@ -241,7 +241,6 @@ final class Collecting {
                     Pipeline.Wanted.EVERYTHING, notes -> Origin.none(millis));
         }
 
-        /** Adds a JSON file. */
         void json(String name, JsonNode content, long millis) throws IOException {
             text(name, Json.pretty(content) + "\n", millis);
         }
@@ -323,7 +322,6 @@ final class Collecting {
             return Text.safe(shop.redactor.text(head), LONGEST_NOTE);
         }
 
-        /** How many files it has given. */
         synchronized int files() {
             return items.size();
         }
@@ -362,7 +360,6 @@ final class Collecting {
                     List.copyOf(remarks), millis, List.copyOf(items));
         }
 
-        /** A stream that ends when the time is up. */
         private final class Expiring extends FilterInputStream {
             Expiring(InputStream stream) {
                 super(stream);

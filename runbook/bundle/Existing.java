@@ -364,7 +364,7 @@ public final class Existing {
         }
         long[] left = {most.bytes()};
         try (ZipFile zip = zip(archive); Staging staging = new Staging(folder)) {
-            Path inside = Archive.newFolder(staging.folder().resolve("unpacked"));
+            Path inside = Archive.newFolder(staging.folder.resolve("unpacked"));
             Archive.Names names = new Archive.Names();
             for (ZipEntry entry : entries(zip)) {
                 String name = entry.getName().replaceFirst("/$", "");
@@ -408,7 +408,7 @@ public final class Existing {
         Bundle.Window ever = new Bundle.Window(Instant.EPOCH, Instant.now());
         LogSources.Told told = new LogSources.Told(new Pipeline.Wanted("", 0, ever, ZoneOffset.UTC));
         try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor)) {
-            Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(staging.folder(), Long.MAX_VALUE,
+            Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(staging.folder, Long.MAX_VALUE,
                     pipeline, redactor, new Archive.Names(), null, told));
             new Cleaning(sink, left).read(source);
             Outcome outcome = sink.outcome(null, 0);
@@ -419,7 +419,7 @@ public final class Existing {
             List<String> leftOut = new ArrayList<>(outcome.remarks());
             outcome.items().forEach(item -> item.notes().forEach(note -> leftOut.add(item.path() + ": " + note)));
             boolean folder = Files.isDirectory(source) || isZip(source);
-            Files.move(written(staging.folder(), outcome, redactor, isZip(target), folder), target,
+            Files.move(written(staging.folder, outcome, redactor, isZip(target), folder), target,
                     StandardCopyOption.ATOMIC_MOVE);
             return new Cleaned(outcome.items().size(), leftOut, Archive.redacted(outcome.items()));
         }

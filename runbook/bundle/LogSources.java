@@ -42,6 +42,7 @@ import runbook.Http.Reply;
 import runbook.Incident;
 import runbook.LogReader;
 import runbook.LogReader.LogLine;
+import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Json;
@@ -92,8 +93,8 @@ final class LogSources {
         options.docker.forEach(container -> all.add(command("docker", container, null, wanted)));
         options.gcp.forEach(filter -> all.add(command("gcp", filter, null, wanted)));
         options.aws.forEach(group -> all.add(command("aws", group, null, wanted)));
-        options.lokiQueries.forEach(query -> all.add(new Loki(options.loki(), query, http, options.maxEach, wanted)
-                .collector()));
+        options.lokiQueries.forEach(query -> all.add(new Loki(Settings.address("--loki", options.loki), query, http,
+                options.maxEach, wanted).collector()));
         return all;
     }
 
@@ -455,9 +456,7 @@ final class LogSources {
         private static final int MOST_KINDS = 4_000;
         private static final int LONGEST = 160;
 
-        /** What reads the logs. */
         final LogReader reader;
-        /** How much has come by. */
         final AtomicLong bytes = new AtomicLong();
         private final Map<Long, String> lines = new HashMap<>();
         private final Map<Long, Integer> counts = new HashMap<>();

@@ -199,8 +199,7 @@ final class Pipeline implements Closeable {
             leftOut += block.leftOut;
         }
 
-        // What begins in one piece and ends in the next: whole lines where there are any, so that nothing looks cut
-        // off.
+        // What begins in one piece and ends in the next: whole lines where there are any, so nothing looks cut off.
         private void lookThroughSeam(byte[] plain) {
             int head = Math.min(plain.length, SEAM);
             byte[] seam = Arrays.copyOf(before, before.length + head);
