@@ -87,8 +87,7 @@ import runbook.rotation.Stores.Target;
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
         description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls"
-                + " back if "
-                + "anything fails.", "",
+                + " back if " + "anything fails.", "",
             "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",
             "  azure:VAULT/SECRET  k8s:NAMESPACE/SECRET/FIELD  vault:PATH#FIELD",
             "  github:OWNER/REPO/NAME  heroku:APP/VAR  file:PATH#VAR  exec:COMMAND",
@@ -377,8 +376,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
                 }
             } catch (IOException e) {
                 throw new Problem(REFUSED, "XDG_STATE_HOME (else ~/.local/state) cannot be written, and without"
-                        + " a lock there two rotations"
-                        + " of one store could run at once: " + Incident.why(e));
+                        + " a lock there two rotations" + " of one store could run at once: " + Incident.why(e));
             }
         }
     }
@@ -421,8 +419,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     private Key askedFor(Rotation rotation) {
         screen.line();
         screen.heading("A new key is needed");
-        screen.item("  1. ",
-                "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
+        screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
                         + " Private API Key");
         screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes()
                 .orElse(needs.isEmpty()

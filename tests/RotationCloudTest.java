@@ -79,12 +79,7 @@ class RotationCloudTest {
         needs("kubectl");
         kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key()));
         kubernetes.forbidden.add("patch secrets");
-        Run.Result result = rotate(
-                        "--to",
-                        "k8s:shop/klaviyo/api-key",
-                        "--to",
-                        "k8s:shop/klaviyo/nothing",
-                        "--restart",
+        Run.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart",
                         "k8s:shop/deployment/gone")
                 .run();
         assertEquals(21, result.exit(), result::toString);
@@ -92,8 +87,7 @@ class RotationCloudTest {
         assertTrue(result.out().contains("has no field nothing"), result.out());
         assertTrue(result.out().contains("kubectl get deployments,statefulsets,daemonsets -n shop"), result.out());
         assertEquals(sandbox.key(), kubernetes.field("shop", "klaviyo", "api-key"));
-        assertFalse(
-                kubernetes.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")),
+        assertFalse(kubernetes.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")),
                 "nothing may have been written");
     }
 
@@ -104,8 +98,7 @@ class RotationCloudTest {
         stored = () -> aws.value("shop/klaviyo", "AWSCURRENT").replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1");
         Run.Result result = rotate("--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", restart()).run();
         assertEquals(0, result.exit(), result::toString);
-        assertEquals(
-                "{ \"user\":\"x\",  \"key\":\"" + sandbox.newKey() + "\", \"n\": 1.10 }",
+        assertEquals("{ \"user\":\"x\",  \"key\":\"" + sandbox.newKey() + "\", \"n\": 1.10 }",
                 aws.value("shop/klaviyo", "AWSCURRENT"));
         assertTrue(aws.value("shop/klaviyo", "AWSPREVIOUS").contains(sandbox.key()));
         assertFalse((result.out() + result.err()).contains(sandbox.newKey()), "no key may be shown");
@@ -128,10 +121,7 @@ class RotationCloudTest {
         gcp.secret("shop", "klaviyo", sandbox.key());
         // gcloud then fails although the version is made: it is not believed.
         gcp.silentAboutChecksums = true;
-        Run.Result result = rotate(
-                        "--to",
-                        "gcp:klaviyo@shop",
-                        "--restart",
+        Run.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart",
                         "exec:test -e " + scratch.resolve("ready") + " || { touch " + scratch.resolve("ready")
                                 + "; exit 3; }")
                 .run();

@@ -16,7 +16,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
 
-/** Ways in which a rotation could do harm, each seen once: beside another, after a refusal, by what it believes or shows. */
+/**
+ * Ways in which a rotation could do harm, each seen once: beside another, after a refusal, by what it believes or
+ * shows.
+ */
 class RotationHarmTest {
     private static final String HOLD = "touch \"$here/there\"; while [ ! -f \"$here/go\" ]; do sleep 0.02; done";
 

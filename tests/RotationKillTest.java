@@ -131,7 +131,8 @@ class RotationKillTest {
 
     private static List<Case> cases() {
         List<Case> cases = new ArrayList<>();
-        // Stores, reads back, restarts; verifies app, key and store; looks at the store, disables, looks at app and store.
+        // Stores, reads back, restarts; verifies app, key and store; looks at the store, disables, looks at app and
+        // store.
         Map<String, Integer> forward = Map.of("test", 1, "store", 1, "read-back", 1, "restart", 1, "verify", 3, "disable-old", 4);
         forward.forEach((step, count) -> {
             for (int nth = 1; nth <= count; nth++) {

@@ -13,19 +13,16 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
 /**
- * Every step at which a tool is run, times every way in which a tool goes wrong: what the store and the application hold
- * afterwards, the exit code, and that a second run with the same words ends well.
+ * Every step at which a tool is run, times every way in which a tool goes wrong: what the store and the application
+ * hold afterwards, the exit code, and that a second run with the same words ends well.
  */
 class RotationMatrixTest {
     private static final int AT_ONCE = 4;
 
     /** A step: a word in the call that goes wrong, and one in the call before it, after which a tool is gone. */
     private enum Place {
-        PREFLIGHT_STORE("get", ""),
-        PREFLIGHT_TARGET("LoadState", ""),
-        STORE("patch", "get"),
-        RESTART("restart", "InvocationID"),
-        WAIT("is-active", "restart");
+        PREFLIGHT_STORE("get", ""), PREFLIGHT_TARGET("LoadState", ""), STORE("patch", "get"),
+        RESTART("restart", "InvocationID"), WAIT("is-active", "restart");
 
         final String call;
         final String before;
@@ -53,13 +50,7 @@ class RotationMatrixTest {
         };
     }
 
-    private record Outcome(
-            String name,
-            int expected,
-            Run.Result first,
-            String store,
-            String app,
-            Run.Result second,
+    private record Outcome(String name, int expected, Run.Result first, String store, String app, Run.Result second,
             String storeAfter,
             String appAfter,
             String oldKey,
@@ -78,8 +69,7 @@ class RotationMatrixTest {
             assertEquals(newKey, storeAfter, "the store after the second run");
             assertEquals(newKey, appAfter, "the application after the second run");
             for (Run.Result result : List.of(first, second)) {
-                assertFalse(
-                        (result.out() + result.err()).contains(oldKey)
+                assertFalse((result.out() + result.err()).contains(oldKey)
                                 || (result.out() + result.err()).contains(newKey),
                         "no key may be shown");
             }
@@ -101,13 +91,7 @@ class RotationMatrixTest {
             String app = bench.tools.app();
             bench.tools.mend();
             Run.Result second = bench.rotate().run();
-            return new Outcome(
-                    place + " " + fault,
-                    expected(place, fault),
-                    first,
-                    store,
-                    app,
-                    second,
+            return new Outcome(place + " " + fault, expected(place, fault), first, store, app, second,
                     bench.tools.value(),
                     bench.tools.app(),
                     bench.oldKey(),

@@ -19,7 +19,9 @@ import runbook.sandbox.ControlledSandbox;
 import java.time.Duration;
 import java.util.Map;
 
-/** One rotation's surroundings: a sandbox Klaviyo, a stand-in store, and an application that starts with what is stored. */
+/**
+ * One rotation's surroundings: a sandbox Klaviyo, a stand-in store, and an application that starts with what is stored.
+ */
 final class RotationScene implements AutoCloseable {
     final ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ZERO, 20);
     final Path folder = Tree.temporary("rotation");

@@ -32,7 +32,8 @@ class RotationSecrecyTest {
             Run rotation = bench.apart("--key-file", old.toString(), "--new-key-file", fresh.toString())
                     .env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_NEW_PRIVATE_KEY", null);
             List<String> seen = new ArrayList<>();
-            // Only looks that find a tool at work count: how many fit before the first one starts depends on the machine.
+            // Only looks that find a tool at work count: how many fit before the first one starts depends on the
+            // machine.
             int samples = 0;
             for (int rotations = 0; samples < SAMPLES && rotations < MOST_ROTATIONS; rotations++) {
                 try (Run.Running running = rotation.start()) {
@@ -49,11 +50,8 @@ class RotationSecrecyTest {
 
     /** One look at every process that this test's rotation started; the rotation itself may hold what it was given. */
     private static int look(RotationScene bench, long rotation, List<String> seen) {
-        List<Long> children = ProcessHandle.of(rotation)
-                .map(ProcessHandle::descendants)
-                .orElse(Stream.of())
-                .map(ProcessHandle::pid)
-                .toList();
+        List<Long> children = ProcessHandle.of(rotation).map(ProcessHandle::descendants).orElse(Stream.of())
+                .map(ProcessHandle::pid).toList();
         for (long pid : children) {
             for (String file : List.of("cmdline", "environ")) {
                 String text = read(Path.of("/proc", Long.toString(pid), file));
@@ -82,10 +80,7 @@ class RotationSecrecyTest {
     void nothingThatIsLeftBehindHoldsAKey() throws Exception {
         try (RotationScene bench = new RotationScene()) {
             Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=" + bench.oldKey() + "\n");
-            Run.Result result = bench.bare(
-                            "--to",
-                            "file:" + env + "#KEY",
-                            "--restart",
+            Run.Result result = bench.bare("--to", "file:" + env + "#KEY", "--restart",
                             "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app",
                             "--json")
                     .run();
@@ -94,18 +89,14 @@ class RotationSecrecyTest {
                 for (Path file : files.filter(Files::isRegularFile).toList()) {
                     String text = Files.readString(file, StandardCharsets.ISO_8859_1);
                     boolean holds = text.contains(bench.oldKey()) || text.contains(bench.newKey());
-                    assertFalse(
-                            holds
-                                    && !file.getFileName().toString().matches("\\.env|app\\.env|app|value.*|first"),
+                    assertFalse(holds && !file.getFileName().toString().matches("\\.env|app\\.env|app|value.*|first"),
                             file + " holds a key");
                 }
             }
             assertFalse((result.out() + result.err()).contains("_" + bench.newKey().substring(10)), result::toString);
             try (Stream<Path> files = Files.list(bench.incident())) {
                 for (Path file : files.toList()) {
-                    assertEquals(
-                            "rw-------",
-                            PosixFilePermissions.toString(Files.getPosixFilePermissions(file)),
+                    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)),
                             file.toString());
                 }
             }

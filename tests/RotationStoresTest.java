@@ -20,7 +20,9 @@ import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.rotation.Stores;
 
-/** What each store is sent: words, environment, standard input; and that a dotenv file stays as it was but for the key. */
+/**
+ * What each store is sent: words, environment, standard input; and that a dotenv file stays as it was but for the key.
+ */
 class RotationStoresTest {
     private static final Cli.Host HOST = new Cli.Host(Map.of("HOME", "/home/me"), Path.of("/work"), System.in, System.out, System.err);
 
@@ -37,8 +39,7 @@ class RotationStoresTest {
 
     @ParameterizedTest(name = "{0}")
     @CsvSource(
-            delimiter = '|',
-            value = {
+            delimiter = '|', value = {
                 "cloudrun:web@europe-west1 | gcloud [run] [services] [update] [web] [--region=europe-west1]"
                         + " [--update-labels=klaviyo-key-rotated=",
                 "ecs:prod/web              | aws [ecs] [update-service] [--cluster] [prod] [--service] [web]"
@@ -49,8 +50,7 @@ class RotationStoresTest {
         Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", target).run();
         assertEquals(0, result.exit(), result::toString);
         assertEquals(bench.newKey(), bench.tools.app(), "the key that the service started with");
-        assertTrue(
-                bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)),
+        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)),
                 () -> String.join("\n", bench.tools.calls()));
         assertFalse(bench.tools.environment(call.split(" ")[0]).contains("pk_"), "the tool's environment has a key");
     }
@@ -67,12 +67,7 @@ class RotationStoresTest {
 
     @Test
     void theKeyTravelsByStandardInput() {
-        Run.Result result = bench.bare(
-                        "--to",
-                        "vault:secret/klaviyo#key",
-                        "--to",
-                        "azure:shop-vault/klaviyo",
-                        "--to",
+        Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--to", "azure:shop-vault/klaviyo", "--to",
                         "github:acme/shop/KLAVIYO_KEY",
                         "--to",
                         "heroku:shop/KLAVIYO_KEY",
@@ -81,9 +76,7 @@ class RotationStoresTest {
                 .run();
         assertEquals(0, result.exit(), result::toString);
         List<String> calls = bench.tools.calls();
-        assertTrue(
-                calls.containsAll(List.of(
-                        "vault [kv] [patch] [secret/klaviyo] [key=-]",
+        assertTrue(calls.containsAll(List.of("vault [kv] [patch] [secret/klaviyo] [key=-]",
                         "az [keyvault] [secret] [set] [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-]"
                                 + " [--output] [none]",
                         "gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop]",
@@ -96,23 +89,16 @@ class RotationStoresTest {
         assertEquals("{\"KLAVIYO_KEY\":\"" + bench.newKey() + "\"}", bench.tools.stdin("heroku"));
         for (String tool : List.of("vault", "az", "gh", "heroku", "systemctl")) {
             String environment = bench.tools.environment(tool);
-            assertFalse(
-                    environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"),
+            assertFalse(environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"),
                     tool + "'s environment has a key");
         }
     }
 
     @Test
     void aStoreThatCannotBeReadIsOnlyWrittenWithAWayBack() {
-        Run.Result refused = bench.bare(
-                        "--to",
-                        "github:acme/shop/KLAVIYO_KEY",
-                        "--restart",
-                        "systemd:web",
-                        "--account",
+        Run.Result refused = bench.bare("--to", "github:acme/shop/KLAVIYO_KEY", "--restart", "systemd:web", "--account",
                         bench.sandbox.accountId())
-                .env("KLAVIYO_PRIVATE_KEY", null)
-                .run();
+                .env("KLAVIYO_PRIVATE_KEY", null).run();
         assertEquals(21, refused.exit(), refused::toString);
         assertTrue(refused.out().contains("no way back"), refused.out());
         bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
@@ -125,10 +111,7 @@ class RotationStoresTest {
     @Test
     void aCommandOfYourOwnReadsTheKeyAndSeesNoneInItsEnvironment() throws IOException {
         Path kept = bench.folder.resolve("kept");
-        Run.Result result = bench.bare(
-                        "--to",
-                        "exec:cat > " + kept + "; env > " + kept + ".env",
-                        "--restart",
+        Run.Result result = bench.bare("--to", "exec:cat > " + kept + "; env > " + kept + ".env", "--restart",
                         "exec:cp " + kept + " " + bench.folder.resolve("app"))
                 .run();
         assertEquals(0, result.exit(), result::toString);
@@ -150,9 +133,7 @@ class RotationStoresTest {
         assertTrue(back.indexOf("vault:secret") < back.indexOf("file:"), back);
     }
 
-    private static final List<String> DOTENV = List.of(
-            "A=1\nKEY=@\nB=2\n",
-            "# top\n\nexport KEY=@ # the key\nKEYS=x\n",
+    private static final List<String> DOTENV = List.of("A=1\nKEY=@\nB=2\n", "# top\n\nexport KEY=@ # the key\nKEYS=x\n",
             "KEY=\"@\"\r\nX='KEY=y'\r\n",
             "  KEY = '@'  # c\n#KEY=old",
             "Z=caf\u00e9\nKEY=@",
@@ -207,10 +188,7 @@ class RotationStoresTest {
     @Test
     void aDotenvFileThatIsNotClearIsRefused() throws IOException {
         Run cli = bench.bare("--restart", "exec:true");
-        Map<String, String> complaints = Map.of(
-                "OTHER=1",
-                "other.env sets no KEY",
-                "KEY=a\nKEY=b",
+        Map<String, String> complaints = Map.of("OTHER=1", "other.env sets no KEY", "KEY=a\nKEY=b",
                 "key.env sets KEY more than once",
                 "K=1\nKEY=\"unclosed",
                 "unclosed.env sets no KEY");
@@ -223,8 +201,7 @@ class RotationStoresTest {
         assertEquals(21, result.exit(), result::toString);
         for (Map.Entry<String, String> entry : complaints.entrySet()) {
             assertTrue(result.out().replaceAll("\\s+", " ").contains(entry.getValue()), result.out());
-            assertEquals(
-                    entry.getKey(),
+            assertEquals(entry.getKey(),
                     Files.readString(bench.folder.resolve(entry.getValue().replaceFirst(" .*", ""))));
         }
     }

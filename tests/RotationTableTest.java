@@ -24,7 +24,10 @@ import runbook.Settings.Templates;
 import runbook.Tool;
 import runbook.rotation.Stores;
 
-/** The table of stores: a team's own row, what its loader refuses, what its rows explain; and what a team sets once for 03:00. */
+/**
+ * The table of stores: a team's own row, what its loader refuses, what its rows explain; and what a team sets once for
+ * 03:00.
+ */
 class RotationTableTest {
     private static final String ROW = """
         {"1password": {

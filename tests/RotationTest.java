@@ -35,8 +35,7 @@ class RotationTest {
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().replaceAll("\\s+", " ").contains(why), result::toString);
         assertEquals(bench.oldKey(), bench.tools.value(), "nothing may have changed");
-        assertFalse(
-                bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
+        assertFalse(bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
                 () -> String.join("\n", bench.tools.calls()));
         return result;
     }
@@ -71,8 +70,7 @@ class RotationTest {
         assertTrue(result.out().contains("by standard input of vault"), result.out());
         assertEquals(bench.oldKey(), bench.tools.value());
         assertFalse(Files.exists(bench.incident()), "a dry run leaves nothing behind");
-        assertFalse(
-                bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
+        assertFalse(bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
                 () -> String.join("\n", bench.tools.calls()));
     }
 
@@ -88,8 +86,7 @@ class RotationTest {
                 planned.add(step.path("name").asText() + " " + step.path("command").asText());
             }
         });
-        assertTrue(
-                planned.contains("store vault kv patch secret/klaviyo key=-   # the key on standard input"),
+        assertTrue(planned.contains("store vault kv patch secret/klaviyo key=-   # the key on standard input"),
                 planned.toString());
         assertTrue(planned.contains("restart systemctl --no-ask-password restart web && systemctl is-active web"), planned.toString());
     }
@@ -109,8 +106,7 @@ class RotationTest {
         assertEquals(bench.sandbox.accountId(), json.path("account").asText());
         assertEquals(Key.of(bench.oldKey()).fingerprint(), json.path("oldKey").path("fingerprint").asText());
         assertEquals(Key.of(bench.newKey()).fingerprint(), json.path("newKey").path("fingerprint").asText());
-        assertTrue(
-                names.containsAll(
+        assertTrue(names.containsAll(
                         List.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old")),
                 names.toString());
         List<Event> events = Incident.at(bench.incident()).journal().read().events();
@@ -165,10 +161,7 @@ class RotationTest {
         bench.tools.fail("[restart]", "");
         Run.Result result = bench.bare("--to", "vault:secret/klaviyo#key", "--restart", "exec:true").run();
         assertEquals(22, result.exit(), result::toString);
-        assertTrue(
-                result.out()
-                        .replaceAll("\\s+", " ")
-                        .contains("still uses another key, sha256 "
+        assertTrue(result.out().replaceAll("\\s+", " ").contains("still uses another key, sha256 "
                                 + Key.of(bench.oldKey()).fingerprint()),
                 result.out());
         assertEquals(bench.oldKey(), bench.tools.value());
@@ -248,9 +241,7 @@ class RotationTest {
     })
     void drillsShowTheWholeWayAndTheWayBack(String drill, int exit, String words) throws IOException {
         Path folder = Tree.temporary("drill");
-        Run.Result result = Run.process("rotate-key")
-                .cwd(folder)
-                .args("--drill", drill, "--yes", "--verify-for", "2s")
+        Run.Result result = Run.process("rotate-key").cwd(folder).args("--drill", drill, "--yes", "--verify-for", "2s")
                 .run();
         assertEquals(exit, result.exit(), result::toString);
         assertTrue(result.out().contains(words), result.out());
@@ -266,11 +257,8 @@ class RotationTest {
         for (String[] words :
                 new String[][] {{"--to", "file:" + real + "#KEY"}, {"--to", "vault:a#b"}, {"--restart", "systemd:web"}
                 }) {
-            Run.Result result = bench.tools
-                    .onPath(Run.process("rotate-key").cwd(bench.folder))
-                    .args("--drill", "revoked-key", "--yes")
-                    .args(words)
-                    .run();
+            Run.Result result = bench.tools.onPath(Run.process("rotate-key").cwd(bench.folder))
+                    .args("--drill", "revoked-key", "--yes").args(words).run();
             assertEquals(2, result.exit(), result::toString);
         }
         assertEquals("KEY=" + bench.oldKey() + "\n", Files.readString(real));

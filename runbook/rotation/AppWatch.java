@@ -103,8 +103,7 @@ final class AppWatch implements AutoCloseable {
                 : now.words());
         if (!proven && look().fingerprint.isEmpty()) {
             throw new Trouble(Trouble.Kind.UNKNOWN, "nothing shows that it runs with the old key: its health"
-                    + " tells no keyFingerprint, and"
-                    + " a restart left no mark", "");
+                    + " tells no keyFingerprint, and" + " a restart left no mark", "");
         }
         return done;
     }

@@ -47,8 +47,7 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         Matcher form = FORM.matcher(typed);
         return form.matches() ? Optional.of(new DotenvFile(host.path(form.group(1).replaceFirst("^~/",
                 Matcher.quoteReplacement(host.home() + "/"))).toAbsolutePath().normalize(), form.group(2),
-                        UnaryOperator.identity()))
-                        : Optional.empty();
+                        UnaryOperator.identity())) : Optional.empty();
     }
 
     @Override

@@ -217,8 +217,7 @@ final class NewKey {
                 .map(Listed::scopes).orElseGet(() -> shown(alive));
         if (needed.isEmpty()) {
             return Done.warn("not compared: neither key may list keys (credentials:read); --needs"
-                    + " events:write,… tests what the"
-                    + " application needs");
+                    + " events:write,… tests what the" + " application needs");
         }
         Optional<Set<String>> has = listed.flatMap(keys -> matching(keys, fresh)).map(Listed::scopes);
         Set<String> missing = new TreeSet<>();
@@ -248,8 +247,7 @@ final class NewKey {
     // What the old key can be seen to read: the least that the new one has to read as well.
     private Set<String> shown(Optional<Key> alive) {
         return alive.isEmpty() ? Set.of() : Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream())
-                .map(Endpoint::scope)
-                .filter(scope -> probe(alive.get(), scope) == Symptom.NONE)
+                .map(Endpoint::scope).filter(scope -> probe(alive.get(), scope) == Symptom.NONE)
                         .collect(Collectors.toCollection(TreeSet::new));
     }
 

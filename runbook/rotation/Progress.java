@@ -203,8 +203,7 @@ public final class Progress {
     void awaitChild(Duration patience) {
         JsonNode noted = root.path("child");
         ProcessHandle.of(noted.path("pid").asLong(-1)).filter(child -> started(child)
-                .equals(noted.path("started").asText()))
-                .ifPresent(child -> {
+                .equals(noted.path("started").asText())).ifPresent(child -> {
                     try {
                         child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
                     } catch (InterruptedException e) {

@@ -94,8 +94,7 @@ public final class Rotation implements AutoCloseable {
         /** The step as in {@code rotate-key --json}. */
         public JsonNode json() {
             return Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
-                    .put("millis", millis)
-                    .put("command", command).put("detail", line());
+                    .put("millis", millis).put("command", command).put("detail", line());
         }
 
         private String line() {
@@ -335,8 +334,7 @@ public final class Rotation implements AutoCloseable {
             holding.old = Optional.of(held);
         }
         String holds = "holds " + (holding.touched() ? holding.holdsOld() ? "the old key, " : "the new key, " : "")
-                + held.describe()
-                + holding.now.versionWords();
+                + held.describe() + holding.now.versionWords();
         return held.known() ? Done.ok(holds)
                 : Done.warn(holds + ", which is no private key" + held.faults().stream().map(fault -> ": " + fault)
                         .findFirst().orElse(""));
@@ -516,8 +514,7 @@ public final class Rotation implements AutoCloseable {
         String memory = holding.old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory").orElse("");
         String undo = holding.version.isEmpty() ? "" : holding.store.undo(holding.version);
         String back = !undo.isEmpty() ? (memory.isEmpty() ? "" : memory + "; ") + "after a crash from its version "
-                + holding.version
-                : memory.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
+                + holding.version : memory.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
                 : memory + "; after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward";
         return "the key travels " + holding.store.route() + "; way back: " + back
                 + (holding.store.note().isEmpty() ? "" : "; " + holding.store.note());
@@ -688,8 +685,7 @@ public final class Rotation implements AutoCloseable {
         Optional<Key> other = old.filter(key -> !fresh.equals(Optional.of(key)));
         boolean dead = oldStanding.state() == NewKey.State.INVALID;
         String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
-                + " after the application is well; enabled again if"
-                + " anything still uses it";
+                + " after the application is well; enabled again if" + " anything still uses it";
         if (planning || !wishes.disableOld || other.isEmpty() || dead) {
             Done done = dead ? Done.skipped("dead already (" + oldStanding.words()
                     + "): delete it in Klaviyo, Settings > API keys")
@@ -703,8 +699,7 @@ public final class Rotation implements AutoCloseable {
         Optional<NewKey.Listed> listed = keys.listed(fresh.orElseThrow(), other.get());
         if (listed.isEmpty()) {
             run("disable-old", "old key", "", () -> Done.warn("not disabled: the new key may not list keys"
-                    + " (credentials:read), or several"
-                    + " end alike. " + byHand(Instant.now())));
+                    + " (credentials:read), or several" + " end alike. " + byHand(Instant.now())));
             return;
         }
         listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace));
@@ -801,8 +796,7 @@ public final class Rotation implements AutoCloseable {
                 attempt(holding.name(), holding.store.reading(), () -> {
                     throw stranger(holding);
                 }, byHand, new HandStep("find out who set " + holding.name() + " (" + holding.now
-                        + ", ours was sha256 " + newPrint()
-                        + "): nothing was put back anywhere", ""));
+                        + ", ours was sha256 " + newPrint() + "): nothing was put back anywhere", ""));
             }
         }
         if (byHand.isEmpty() && progress.flatMap(Progress::disabled).isPresent()) {
@@ -845,8 +839,7 @@ public final class Rotation implements AutoCloseable {
             String undo = holding.version.isEmpty() ? "" : holding.store.undo(holding.version);
             attempt(holding.name(), holding.store.writing(), () -> restore(holding), byHand, undo.isEmpty()
                     ? new HandStep("put the old key" + (holding.before.isEmpty() ? "" : " (sha256 " + holding.before
-                            + ")") + " back into "
-                            + holding.name(), holding.store.writing())
+                            + ")") + " back into " + holding.name(), holding.store.writing())
                     : new HandStep("put the old value of " + holding.name() + " back from its own history", undo));
         }
         boolean restarted = progress.filter(Progress::restarting).isPresent();

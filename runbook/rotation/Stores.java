@@ -92,9 +92,9 @@ public final class Stores {
     }
 
     /**
-     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that is not
-     * given; a command that is one part alone is a line for the shell. A row with {@code restart} is a restart target,
-     * else a store.
+     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that was
+     * not given; a command that is one part alone is a line for the shell. A row with {@code restart} is a restart
+     * target, else a store.
      *
      * @param address  how it is written; parts without a pattern in {@code parts} are plain names
      * @param read     prints what is there, JSON unless {@code decode} is {@code text}; none where nothing can be read
@@ -210,8 +210,7 @@ public final class Stores {
         @Override
         public String toString() {
             return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + held.fingerprint())
-                    .orElse("something")
-                    + versionWords();
+                    .orElse("something") + versionWords();
         }
 
         String versionWords() {
@@ -326,8 +325,7 @@ public final class Stores {
     private static void refuseKey(String option, String typed) {
         if (!Key.mask(typed).equals(typed)) {
             throw new Problem(option + " has a key in it, where every process list shows it: let the command"
-                    + " read it from"
-                    + " standard input");
+                    + " read it from" + " standard input");
         }
     }
 
@@ -484,8 +482,7 @@ public final class Stores {
         @Override
         public String writing() {
             String what = inside().isEmpty() ? row.stdin.orElseThrow().isTextual() ? "the key"
-                    : "JSON with the key in it"
-                    : "the JSON secret with the key in it";
+                    : "JSON with the key in it" : "the JSON secret with the key in it";
             return shown(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin")) + "   # " + what
                     + " on standard input";
         }
@@ -493,8 +490,7 @@ public final class Stores {
         @Override
         public String route() {
             return "by standard input of " + row.write.filter(write -> !write.startsWith("{"))
-                    .map(write -> write.split(" ")[0])
-                    .orElse("that command");
+                    .map(write -> write.split(" ")[0]).orElse("that command");
         }
 
         private Optional<String> inside() {
@@ -656,8 +652,7 @@ public final class Stores {
         public Optional<String> mark(Tool tool) throws Trouble {
             return row.read.isEmpty() || row.mark.isEmpty() ? Optional.empty()
                     : Optional.of(Text.safe(answer(tool, command(tool, row.read.get(), Map.of()))
-                            .at(at(row.mark.get())).asText(), 60))
-                            .filter(mark -> !mark.isEmpty());
+                            .at(at(row.mark.get())).asText(), 60)).filter(mark -> !mark.isEmpty());
         }
 
         @Override
