@@ -2,34 +2,28 @@
 //JAVA 17+
 //COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION The Klaviyo key is dead: replaces it everywhere, verified at every step, and rolls back if anything fails
-//SOURCES runbook/ApiChecks.java
-//SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
-//SOURCES runbook/DecisionTree.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
-//SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/NetworkPath.java
-//SOURCES runbook/OurSide.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
-//SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/Tool.java
-//SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/rotation/AppWatch.java
 //SOURCES runbook/rotation/DotenvFile.java
 //SOURCES runbook/rotation/Drill.java
-//SOURCES runbook/rotation/NewKey.java
+//SOURCES runbook/rotation/Holding.java
+//SOURCES runbook/rotation/Keys.java
 //SOURCES runbook/rotation/Progress.java
 //SOURCES runbook/rotation/Rotation.java
+//SOURCES runbook/rotation/Steps.java
 //SOURCES runbook/rotation/Stores.java
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
@@ -58,11 +52,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
-import java.util.function.Predicate;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import runbook.ApiChecks.Auth.Account;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.LastGood;
@@ -74,12 +67,14 @@ import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.Drill;
+import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.Locks;
 import runbook.rotation.Rotation;
-import runbook.rotation.Rotation.HandStep;
-import runbook.rotation.Rotation.Outcome;
-import runbook.rotation.Rotation.Step;
-import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Steps.HandStep;
+import runbook.rotation.Steps.Listener;
+import runbook.rotation.Steps.Outcome;
+import runbook.rotation.Steps.Step;
+import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores;
 import runbook.rotation.Stores.Store;
 import runbook.rotation.Stores.Target;
@@ -103,10 +98,8 @@ import runbook.rotation.Stores.Target;
                 + "  failure; 2 wrong usage; 130 interrupted: run it again.%n%nExamples:%n",
         footer = {"  jbang rotate-key --drill revoked-key",
                   "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
-class RotateKey implements Callable<Integer>, Rotation.Listener {
+class RotateKey implements Callable<Integer>, Listener {
     private static final int REFUSED = 21;
-    private static final int ROLLED_BACK = 22;
-    private static final int STUCK = 23;
 
     public static void main(String... args) {
         System.exit(Cli.main(RotateKey::new, args, "--drill", "revoked-key", "--dry-run"));
@@ -118,54 +111,39 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     @Option(names = "--to", paramLabel = "STORE", order = 40,
             description = "where the key is kept; repeatable, written in this order")
     List<String> to = List.of();
-
     @Option(names = "--restart", paramLabel = "TARGET", order = 41,
             description = "what to restart so that it reads the key anew; repeatable")
     List<String> restart = List.of();
-
     @Option(names = "--new-key-file", paramLabel = "FILE", order = 42,
-            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else"
-                    + " asked for)")
+            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
     String newKeyFile;
-
-    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43,
-            description = "the new key from a command's output")
+    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43, description = "the new key from a command's output")
     String newKeyCommand;
-
     @Option(names = "--account", paramLabel = "ID", order = 44,
             description = "the account the new key must belong to (that of the old key)")
     String account;
-
     @Option(names = "--needs", paramLabel = "SCOPE", split = ",", order = 45,
             description = "scopes the application needs: events:write,profiles:read (those of the old key)")
     Set<String> needs = Set.of();
-
     @Option(names = "--disable-old", order = 46, description = "disable the old key at the end, by Klaviyo's beta API")
     boolean disableOld;
-
     @Option(names = "--grace", paramLabel = "DURATION", order = 47,
             description = "how long the old key stays enabled then (5m; 2s in a drill)")
     Duration grace;
-
     @Option(names = "--verify-for", paramLabel = "DURATION", order = 48,
             description = "how long the application may take to be well again (2m; 5s in a drill)")
     Duration verifyFor;
-
     @Option(names = "--restart-within", paramLabel = "DURATION", defaultValue = "5m", order = 49,
             description = "how long one restart may take (${DEFAULT-VALUE})")
     Duration restartWithin;
-
     @Option(names = "--tool-timeout", paramLabel = "DURATION", defaultValue = "30s", order = 50,
             description = "how long any other command may take (${DEFAULT-VALUE})")
     Duration toolTimeout;
-
-    @Option(names = "--dry-run", order = 51, description = "make every read and check, show what would be run,"
-            + " change nothing")
+    @Option(names = "--dry-run", order = 51,
+            description = "make every read and check, show what would be run, change nothing")
     boolean dryRun;
-
     @Option(names = "--roll-back", order = 52, description = "undo an unfinished rotation instead of finishing it")
     boolean rollBack;
-
     @Option(names = {"-y", "--yes"}, order = 53, description = "do not ask; needed where there is no terminal")
     boolean yes;
 
@@ -182,11 +160,9 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         refuseWrongUsage();
         Settings settings = shared.settings();
         if (settings.key().filter(Key::token).isPresent()) {
-            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by"
-                    + " itself. Refresh it with the app's"
-                    + " refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant,"
-                            + " install the app anew."
-                    + " For a private key set KLAVIYO_PRIVATE_KEY");
+            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself. Refresh it"
+                    + " with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant,"
+                    + " install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
         }
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
@@ -195,8 +171,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         Thread interrupted = new Thread(this::interrupted);
         Runtime.getRuntime().addShutdownHook(interrupted);
         drill = beginDrill();
-        try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {
-            return answered(rotation);
+        try {
+            return answered(new Rotation(wishes(settings), tool, this));
         } finally {
             if (drill.isPresent()) {
                 drill.get().close();
@@ -213,13 +189,20 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         }
     }
 
+    // Called as this process ends, however it ends short of kill -9.
+    private void interrupted() {
+        if (changing) {
+            tool.stop();
+            shared.host().err().println("interrupted: run the same command again, and it finishes or rolls back");
+        }
+    }
+
     // Whoever asked for JSON gets some, also where there was nothing to begin with.
     private int answered(Rotation rotation) throws IOException {
-        Optional<Incident> open = shared.incident();
-        Incident incident = open.orElseGet(() -> shared.newIncident(Instant.now()));
+        Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
         try (Locks locks = new Locks()) {
             lock(locks, incident);
-            return dryRun ? rehearse(rotation, incident) : rotate(rotation, incident);
+            return rotate(rotation, incident);
         } catch (Problem e) {
             if (shared.json() && e.exitCode() == REFUSED) {
                 shared.print(rotation.json("refused"));
@@ -233,33 +216,37 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     private int rotate(Rotation rotation, Incident incident) throws IOException {
         try {
             resume(rotation, incident);
-            rotation.recordIn(incident);
+            if (!dryRun) {
+                rotation.recordIn(incident);
+            }
             rotation.preflight(console().isPresent());
-            if (rollBack) {
+            if (rollBack && !dryRun) {
                 return wayBack(rotation, "asked for");
             }
             Optional<Key> fresh = newKey(rotation);
-            if (fresh.isEmpty()) {
+            if (fresh.isPresent()) {
+                rotation.test(fresh.get(), this::theirs);
+            } else if (dryRun) {
+                screen.line("No new key was given: step 2 tests it when there is one.");
+            } else {
                 return wayBack(rotation, "no new key was given, and no store holds the one of the run before");
             }
-            rotation.test(fresh.get(), this::theirs);
-            if (!agreed(rotation.plan())) {
-                return end(rotation, "refused", REFUSED);
+            show(rotation.plan());
+            if (dryRun || !yes && !confirmed("Go ahead?")) {
+                return end(rotation, dryRun ? "planned" : "refused");
             }
         } catch (Trouble e) {
             // A key that went bad between two runs must not leave the stores half changed: then the way is back.
-            return rotation.resumed() && rotation.tested() ? wayBack(rotation, e.getMessage())
-                    : end(rotation, "refused", REFUSED);
+            return !dryRun && rotation.resumed() && rotation.tested() ? wayBack(rotation, e.getMessage())
+                    : end(rotation, "refused");
         }
         changing = true;
         try {
             rotation.change();
         } catch (Trouble | RuntimeException e) {
-            return rotation.untouched() ? end(rotation, "refused", REFUSED)
-                    : wayBack(rotation, Text.safe(e.getMessage(), 300));
+            return rotation.untouched() ? end(rotation, "refused") : wayBack(rotation, Text.safe(e.getMessage(), 300));
         }
-        rotation.finish();
-        return end(rotation, "rotated", 0);
+        return end(rotation, "rotated");
     }
 
     private int wayBack(Rotation rotation, String why) {
@@ -268,7 +255,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         screen.verdict(Mark.FAIL, "Rolling back: " + why);
         List<HandStep> byHand = rotation.rollBack(rollBack ? givenKey(rotation) : Optional.empty());
         if (byHand.isEmpty()) {
-            return end(rotation, "rolled-back", ROLLED_BACK);
+            return end(rotation, "rolled-back");
         }
         screen.line();
         screen.heading("By hand, now");
@@ -278,55 +265,34 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
                 screen.command(6, byHand.get(i).command());
             }
         }
-        return end(rotation, "stuck", STUCK);
-    }
-
-    private int rehearse(Rotation rotation, Incident incident) throws IOException {
-        try {
-            resume(rotation, incident);
-            rotation.preflight(console().isPresent());
-            Optional<Key> fresh = givenKey(rotation);
-            if (fresh.isPresent()) {
-                rotation.test(fresh.get(), this::theirs);
-            } else {
-                screen.line("No new key was given: step 2 tests it when there is one.");
-            }
-            show(rotation.plan());
-        } catch (Trouble e) {
-            return end(rotation, "refused", REFUSED);
-        }
-        return end(rotation, "planned", 0);
+        return end(rotation, "stuck");
     }
 
     // ---- what it is asked to do
 
     private void refuseWrongUsage() {
         String variant = shared.variant().orElse("");
-        if (!Drill.VARIANTS.contains(variant)) {
-            throw new Problem("--drill …:" + Text.safe(variant, 20) + ": the variants are "
-                    + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
-        }
-        if (shared.sandbox().isEmpty() && to.isEmpty()) {
-            throw new Problem("--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
-        }
-        if (shared.sandbox().isPresent() && !restart.isEmpty()) {
-            throw new Problem("--restart: a drill restarts the sandbox's application and nothing of yours;"
-                    + " leave it away");
-        }
-        if (!dryRun && !yes && console().isEmpty()) {
-            throw new Problem("--yes is missing: there is no terminal to ask on. Look first with --dry-run");
-        }
-        if (newKeyFile != null && newKeyCommand != null) {
-            throw new Problem("--new-key-file and --new-key-command exclude each other: give one");
+        boolean drilled = shared.sandbox().isPresent();
+        refuse(!Drill.VARIANTS.contains(variant), "--drill …:" + Text.safe(variant, 20) + ": the variants are "
+                + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
+        refuse(!drilled && to.isEmpty(), "--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
+        refuse(drilled && to.size() > 1, "--to: a drill has one store");
+        refuse(drilled && !restart.isEmpty(), "--restart: a drill restarts the sandbox's application and nothing of yours;"
+                + " leave it away");
+        refuse(!dryRun && !yes && console().isEmpty(), "--yes is missing: there is no terminal to ask on. Look first with"
+                + " --dry-run");
+        refuse(newKeyFile != null && newKeyCommand != null, "--new-key-file and --new-key-command exclude each other: give one");
+    }
+
+    private static void refuse(boolean wrong, String why) {
+        if (wrong) {
+            throw new Problem(why);
         }
     }
 
     private Optional<Drill> beginDrill() throws IOException {
         if (shared.sandbox().isEmpty()) {
             return Optional.empty();
-        }
-        if (to.size() > 1) {
-            throw new Problem("--to: a drill has one store");
         }
         return Optional.of(Drill.begin(shared.sandbox().get(), shared.variant().orElse(""),
                 to.stream().map(typed -> Stores.of(shared.templates()).store(shared.host(), typed)).findFirst()));
@@ -401,7 +367,8 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
 
     private Optional<Key> newKey(Rotation rotation) {
         Optional<Key> given = givenKey(rotation);
-        return given.isPresent() || rotation.resumed() && console().isEmpty() ? given : Optional.of(askedFor(rotation));
+        return given.isPresent() || dryRun || rotation.resumed() && console().isEmpty() ? given
+                : Optional.of(askedFor(rotation));
     }
 
     private Optional<Key> givenKey(Rotation rotation) {
@@ -449,11 +416,6 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
                 + ". Nothing tells whose the old one was: is that your account?");
     }
 
-    private boolean agreed(List<Step> plan) {
-        show(plan);
-        return yes || confirmed("Go ahead?");
-    }
-
     // Only a no is a no: whoever types y meant something else.
     private boolean confirmed(String question) {
         screen.line();
@@ -475,19 +437,14 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         screen.heading("Plan");
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
-            if (!step.command().isEmpty()) {
-                screen.command(6, step.command());
-            }
-            if (!step.detail().isEmpty()) {
-                screen.indented(6, step.detail());
-            }
+            Stream.of(step.command()).filter(command -> !command.isEmpty()).forEach(command -> screen.command(6, command));
+            Stream.of(step.detail()).filter(detail -> !detail.isEmpty()).forEach(detail -> screen.indented(6, detail));
         }
     }
 
     private static final Map<String, String> HEADINGS = Map.of(
             "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
             "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
-
     private static final Map<Outcome, Mark> MARKS = Map.of(Outcome.OK, Mark.OK, Outcome.WARN, Mark.WARN,
             Outcome.FAILED, Mark.FAIL, Outcome.SKIPPED, Mark.SKIP, Outcome.PLANNED, Mark.NONE);
 
@@ -496,7 +453,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         if (!heading.equals(step)) {
             heading = step;
             screen.line();
-            screen.heading(HEADINGS.getOrDefault(step, step));
+            screen.heading(HEADINGS.get(step));
         }
     }
 
@@ -504,9 +461,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
     public void ended(Step step) {
         screen.marked(MARKS.get(step.outcome()), "", 0,
                 step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
-        if (!step.command().isEmpty()) {
-            screen.command(4, step.command());
-        }
+        Stream.of(step.command()).filter(command -> !command.isEmpty()).forEach(command -> screen.command(4, command));
         if (!step.mend().isEmpty()) {
             screen.indented(4, "To mend:");
             step.mend().lines().forEach(line -> screen.command(6, line));
@@ -523,22 +478,24 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         }
     }
 
-    private static final Map<String, String> VERDICTS = Map.of(
-            "rotated", "Rotated: the application runs with the new key",
-            "refused", "Refused: nothing has changed",
-            "planned", "Dry run: nothing has changed, and nothing seen stands in the way",
-            "rolled-back", "Failed, and rolled back: everything is as it was",
-            "stuck", "Failed, and not rolled back: do the steps above by hand, or run this again to finish");
+    private record End(int exit, String verdict) { }
 
-    private int end(Rotation rotation, String outcome, int exit) {
-        if (outcome.equals("refused") && !dryRun) {
-            rotation.refused();
+    private static final Map<String, End> ENDS = Map.of(
+            "rotated", new End(0, "Rotated: the application runs with the new key"),
+            "planned", new End(0, "Dry run: nothing has changed, and nothing seen stands in the way"),
+            "refused", new End(REFUSED, "Refused: nothing has changed"),
+            "rolled-back", new End(22, "Failed, and rolled back: everything is as it was"),
+            "stuck", new End(23, "Failed, and not rolled back: do the steps above by hand, or run this again to finish"));
+
+    private int end(Rotation rotation, String outcome) {
+        if (!dryRun) {
+            rotation.end(outcome);
         }
         changing = false;
+        End end = ENDS.get(outcome);
         screen.line();
-        screen.verdict(exit == 0 ? Mark.OK : Mark.FAIL, outcome.equals("refused") && rotation.resumed()
-                ? "Refused: this run has changed nothing, but the rotation before it is unfinished"
-                        : VERDICTS.get(outcome));
+        screen.verdict(end.exit == 0 ? Mark.OK : Mark.FAIL, end.exit == REFUSED && rotation.resumed()
+                ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : end.verdict);
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (outcome.equals("rotated")) {
             next();
@@ -546,7 +503,7 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         if (shared.json()) {
             shared.print(rotation.json(outcome));
         }
-        return exit;
+        return end.exit;
     }
 
     private void next() {
@@ -556,22 +513,13 @@ class RotateKey implements Callable<Integer>, Rotation.Listener {
         screen.heading("Next");
         if (drill.isEmpty()) {
             screen.line("Load the new key in this shell:");
-            screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"")
-                    .orElse("read -rs KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it"
-                            + " is not shown"));
+            screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"").orElse("read -rs"
+                    + " KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));
         }
         screen.line("See that all is well, and that it stays so:");
         screen.command(2, launcher.line("triage", ""));
         screen.command(2, launcher.line("watch", ""));
         launcher.notes().forEach(screen::line);
         screen.line("The old key: see step 7 above.");
-    }
-
-    // Called as this process ends, however it ends short of kill -9.
-    private void interrupted() {
-        if (changing) {
-            tool.stop();
-            shared.host().err().println("interrupted: run the same command again, and it finishes or rolls back");
-        }
     }
 }

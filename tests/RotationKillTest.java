@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
 import runbook.Key;
-import runbook.rotation.Rotation.Step;
+import runbook.rotation.Steps.Step;
 
 /** The end of a rotation in the middle of every step, of the way forward and of the way back, and the run after it. */
 class RotationKillTest {

@@ -67,7 +67,7 @@ class RotationTest {
         assertEquals(0, result.exit(), result::toString);
         assertTrue(result.out().contains("vault kv patch secret/klaviyo key=-"), result.out());
         assertTrue(result.out().contains("systemctl --no-ask-password restart web"), result.out());
-        assertTrue(result.out().contains("by standard input of vault"), result.out());
+        assertTrue(result.out().contains("# the key on standard input"), result.out());
         assertEquals(bench.oldKey(), bench.tools.value());
         assertFalse(Files.exists(bench.incident()), "a dry run leaves nothing behind");
         assertFalse(bench.tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),

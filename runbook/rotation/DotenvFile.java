@@ -25,7 +25,7 @@ import runbook.Incident;
 import runbook.Key;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores.Held;
 
 /**
@@ -64,11 +64,6 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
     @Override
     public String writing() {
         return "rotate-key: replace " + variable + " in " + Text.word(path.toString());
-    }
-
-    @Override
-    public String route() {
-        return "by this process, into a file in a folder of ours (0700) beside it that is then renamed over it";
     }
 
     @Override

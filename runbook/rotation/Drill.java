@@ -12,7 +12,7 @@ import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Rotation.Trouble;
+import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores.Store;
 import runbook.rotation.Stores.Target;
 import runbook.sandbox.Sandbox;
@@ -109,7 +109,7 @@ public final class Drill implements AutoCloseable, Target {
     @Override
     public void restart(Tool tool, Duration within) throws Trouble {
         if (!sandbox.restartApp()) {
-            throw new Trouble(Trouble.Kind.UNKNOWN, "HTTP 500: the application did not start", "");
+            throw Trouble.unknown("HTTP 500: the application did not start");
         }
     }
 }

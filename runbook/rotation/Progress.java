@@ -2,6 +2,7 @@ package runbook.rotation;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -17,61 +18,24 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.StreamSupport;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Key;
 import runbook.Text.Json;
 import runbook.Tool;
-import runbook.rotation.Rotation.Trouble;
-import runbook.rotation.Stores.Held;
+import runbook.rotation.Holding.State;
+import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores.Store;
 
 /**
- * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill
- * can go on.
- * It is written before and after everything that changes something, and holds nothing secret. Commands are never
- * taken from
- * it: a run that goes on is given its stores anew.
+ * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill can
+ * go on. It is written before and after everything that changes something, and holds nothing secret. Commands are never
+ * taken from it: a run that goes on is given its stores anew.
  */
 public final class Progress {
     static final String FILE = "rotation.json";
     private static final String UNFINISHED = "unfinished";
-
-    /** How far a rotation is with a store. */
-    enum State { UNTOUCHED, WRITING, WRITTEN, RESTORING, RESTORED }
-
-    /** One store in the course of one rotation: what it held before, what we wrote, and how far we are with it. */
-    static final class Holding {
-        final Store store;
-        /** Fingerprint of the value before the rotation; empty where the store cannot be read. */
-        String before = "";
-        /** The store's own name for that value. */
-        String version = "";
-        /** What this rotation left there: a fingerprint, or the version of a store that gives no value back. */
-        String wrote = "";
-        /** The value before, as long as somebody has it. */
-        Optional<Key> old = Optional.empty();
-        /** What it held when last looked at. */
-        Held now = new Held(Optional.empty(), "");
-        State state = State.UNTOUCHED;
-
-        Holding(Store store) {
-            this.store = store;
-        }
-
-        String name() {
-            return store.name();
-        }
-
-        boolean touched() {
-            return state != State.UNTOUCHED;
-        }
-
-        /** Whether it still holds what it held before. */
-        boolean holdsOld() {
-            return store.readable() ? now.holds(before) : !version.isEmpty() && now.version().equals(version);
-        }
-    }
 
     private final Incident incident;
     private final ObjectNode root;
@@ -85,8 +49,7 @@ public final class Progress {
     static Progress begin(Incident incident, AppWatch.State app) {
         return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED)
                 .put("startedAt", Instant.now().toString()).put("app", app.health().name())
-                        .put("appKey", app.fingerprint().orElse(""))
-                .put("restarting", false));
+                .put("appKey", app.fingerprint().orElse("")).put("restarting", false));
     }
 
     /**
@@ -102,27 +65,21 @@ public final class Progress {
         return found.filter(one -> one.restarting() || one.disabled().isPresent() || !one.touched().isEmpty());
     }
 
+    private List<JsonNode> entries() {
+        return StreamSupport.stream(root.path("stores").spliterator(), false)
+                .filter(entry -> !entry.path("state").asText().equals(State.UNTOUCHED.name())).toList();
+    }
+
     /** The names of the stores that were changed. */
     List<String> touched() {
-        List<String> names = new ArrayList<>();
-        for (JsonNode entry : root.path("stores")) {
-            if (!entry.path("state").asText().equals(State.UNTOUCHED.name())) {
-                names.add(entry.path("name").asText());
-            }
-        }
-        return names;
+        return entries().stream().map(entry -> entry.path("name").asText()).toList();
     }
 
     /** Takes over what is known of a store that an earlier run changed; of others, what they hold now counts. */
     void restore(Holding holding) {
-        for (JsonNode entry : root.path("stores")) {
-            if (entry.path("name").asText().equals(holding.name()) && touched().contains(holding.name())) {
-                holding.before = entry.path("before").asText();
-                holding.version = entry.path("version").asText();
-                holding.wrote = entry.path("wrote").asText();
-                holding.state = State.valueOf(entry.path("state").asText());
-            }
-        }
+        entries().stream().filter(entry -> entry.path("name").asText().equals(holding.name())).forEach(entry ->
+                holding.restore(entry.path("before").asText(), entry.path("version").asText(),
+                        entry.path("wrote").asText(), State.valueOf(entry.path("state").asText())));
     }
 
     /** A text that was noted, empty where none was: {@code startedAt}, {@code account}, {@code app}, {@code appKey}. */
@@ -159,19 +116,16 @@ public final class Progress {
         root.put("account", account);
     }
 
-    /** A key as its kind and fingerprint; nulls for none. */
+    /** A key as its kind and fingerprint; null for none. */
     static JsonNode key(Optional<Key> key) {
-        return Json.object().put("kind", key.map(Key::kind).orElse(null)).put("fingerprint", key.map(Key::fingerprint)
-                .orElse(null));
+        return key.<JsonNode>map(one -> Json.object().put("kind", one.kind()).put("fingerprint", one.fingerprint()))
+                .orElse(NullNode.getInstance());
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
     void save(List<Holding> holdings) throws Trouble {
         ArrayNode stores = root.putArray("stores");
-        for (Holding holding : holdings) {
-            stores.addObject().put("name", holding.name()).put("before", holding.before).put("version", holding.version)
-                    .put("wrote", holding.wrote).put("state", holding.state.name());
-        }
+        holdings.forEach(holding -> stores.add(holding.json()));
         try {
             write();
         } catch (IOException e) {
@@ -202,8 +156,8 @@ public final class Progress {
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
     void awaitChild(Duration patience) {
         JsonNode noted = root.path("child");
-        ProcessHandle.of(noted.path("pid").asLong(-1)).filter(child -> started(child)
-                .equals(noted.path("started").asText())).ifPresent(child -> {
+        ProcessHandle.of(noted.path("pid").asLong(-1))
+                .filter(child -> started(child).equals(noted.path("started").asText())).ifPresent(child -> {
                     try {
                         child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
                     } catch (InterruptedException e) {
@@ -221,8 +175,7 @@ public final class Progress {
 
     /**
      * At most one rotation at a time on one incident, and on one store of this machine. The locks are the operating
-     * system's:
-     * they end with the process, however that ends, so a run after {@code kill -9} is never locked out.
+     * system's: they end with the process, however that ends, so a run after {@code kill -9} is never locked out.
      */
     public static final class Locks implements AutoCloseable {
         private final List<FileChannel> held = new ArrayList<>();
