@@ -237,7 +237,7 @@ class RotateKey implements Callable<Integer>, Listener {
             }
         } catch (Trouble e) {
             // A key that went bad between two runs must not leave the stores half changed: then the way is back.
-            return !dryRun && rotation.resumed() && rotation.tested() ? wayBack(rotation, e.getMessage())
+            return !dryRun && rotation.resumed().isPresent() && rotation.tested() ? wayBack(rotation, e.getMessage())
                     : end(rotation, "refused");
         }
         changing = true;
@@ -356,9 +356,8 @@ class RotateKey implements Callable<Integer>, Listener {
         } catch (Trouble e) {
             throw new Problem(REFUSED, e.getMessage());
         }
-        if (rotation.resumed()) {
-            screen.verdict(Mark.WARN, "Going on with the rotation begun at " + rotation.begunAt());
-        } else if (rollBack) {
+        rotation.resumed().ifPresent(at -> screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at));
+        if (rollBack && rotation.resumed().isEmpty()) {
             throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
         }
     }
@@ -367,7 +366,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private Optional<Key> newKey(Rotation rotation) {
         Optional<Key> given = givenKey(rotation);
-        return given.isPresent() || dryRun || rotation.resumed() && console().isEmpty() ? given
+        return given.isPresent() || dryRun || rotation.resumed().isPresent() && console().isEmpty() ? given
                 : Optional.of(askedFor(rotation));
     }
 
@@ -494,7 +493,7 @@ class RotateKey implements Callable<Integer>, Listener {
         changing = false;
         End end = ENDS.get(outcome);
         screen.line();
-        screen.verdict(end.exit == 0 ? Mark.OK : Mark.FAIL, end.exit == REFUSED && rotation.resumed()
+        screen.verdict(end.exit == 0 ? Mark.OK : Mark.FAIL, end.exit == REFUSED && rotation.resumed().isPresent()
                 ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : end.verdict);
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
         if (outcome.equals("rotated")) {

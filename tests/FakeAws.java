@@ -23,10 +23,7 @@ final class FakeAws implements AutoCloseable {
     final LoopbackServer server = new LoopbackServer(this::answer);
 
     void secret(String id, String value) {
-        put(
-                id,
-                "00000000-0000-4000-8000-" + String.format("%012d", id.hashCode() & 0xffff),
-                value,
+        put(id, "00000000-0000-4000-8000-" + String.format("%012d", id.hashCode() & 0xffff), value,
                 List.of("AWSCURRENT"));
     }
 
@@ -40,12 +37,9 @@ final class FakeAws implements AutoCloseable {
     }
 
     Run environment(Run cli) {
-        return cli.env("AWS_ENDPOINT_URL", server.url())
-                .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-                .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
-                .env("AWS_DEFAULT_REGION", "eu-west-1")
-                .env("AWS_EC2_METADATA_DISABLED", "true")
-                .env("AWS_MAX_ATTEMPTS", "1");
+        return cli.env("AWS_ENDPOINT_URL", server.url()).env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+                .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI").env("AWS_DEFAULT_REGION", "eu-west-1")
+                .env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1");
     }
 
     private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) throws IOException {
@@ -57,10 +51,9 @@ final class FakeAws implements AutoCloseable {
             return error("ClusterNotFoundException", "Cluster not found.");
         }
         if (denied.contains(action)) {
-            return error(
-                    "AccessDeniedException",
+            return error("AccessDeniedException",
                     "User: arn:aws:iam::111122223333:user/oncall is not authorized to perform: secretsmanager:"
-                            + action);
+                    + action);
         }
         JsonNode input = Json.read(request.body());
         String id = input.path("SecretId").asText();
@@ -79,23 +72,11 @@ final class FakeAws implements AutoCloseable {
         String version = input.path("VersionId")
                 .asText(labels.get(id).get(input.path("VersionStage").asText("AWSCURRENT")));
         String value = secrets.get(id).get(version);
-        return value == null
-                ? error(
-                        "ResourceNotFoundException",
-                        "Secrets Manager can't find the specified secret value for VersionId: " + version)
-                : new LoopbackServer.Response(
-                        200,
-                        Json.line(Json.of(Map.of(
-                                "ARN",
-                                "arn:aws:secretsmanager:eu-west-1:111122223333:secret:" + id,
-                                "Name",
-                                id,
-                                "VersionId",
-                                version,
-                                "SecretString",
-                                value,
-                                "VersionStages",
-                                stages(id, version)))));
+        return value == null ? error("ResourceNotFoundException",
+                "Secrets Manager can't find the specified secret value for VersionId: " + version)
+                : new LoopbackServer.Response(200,
+                Json.line(Json.of(Map.of("ARN", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:" + id, "Name",
+                id, "VersionId", version, "SecretString", value, "VersionStages", stages(id, version)))));
     }
 
     private LoopbackServer.Response put(String id, JsonNode input) {
@@ -109,9 +90,8 @@ final class FakeAws implements AutoCloseable {
             return error("ResourceExistsException", "A resource with the ID you requested already exists.");
         }
         put(id, version, value, List.of("AWSCURRENT"));
-        return new LoopbackServer.Response(
-                200,
-                Json.line(Json.of(Map.of("Name", id, "VersionId", version, "VersionStages", stages(id, version)))));
+        return new LoopbackServer.Response(200, Json.line(Json.of(Map.of("Name", id, "VersionId", version,
+                "VersionStages", stages(id, version)))));
     }
 
     private synchronized void put(String id, String version, String value, List<String> stages) {
@@ -124,8 +104,7 @@ final class FakeAws implements AutoCloseable {
         String from = input.path("RemoveFromVersionId").asText();
         if (!from.equals(labels.get(id).get(label))
                 || !secrets.get(id).containsKey(input.path("MoveToVersionId").asText())) {
-            return error(
-                    "InvalidParameterException",
+            return error("InvalidParameterException",
                     "The parameter RemoveFromVersionId can't be empty or is not the version with the label.");
         }
         label(id, label, input.path("MoveToVersionId").asText());

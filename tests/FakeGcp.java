@@ -44,9 +44,8 @@ final class FakeGcp implements AutoCloseable {
         try {
             Path token = Files.writeString(scratch.resolve("gcloud-token"), "ya29.test");
             return cli.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")
-                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString())
-                    .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString())
-                    .env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
+                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString()).env("CLOUDSDK_CONFIG",
+                    scratch.resolve("gcloud").toString()).env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
                     .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -62,8 +61,7 @@ final class FakeGcp implements AutoCloseable {
         if (access.matches()) {
             return access(access.group(1), access.group(2), access.group(3));
         }
-        return add.matches()
-                ? add(add.group(1), add.group(2), Json.read(request.body()).path("payload"))
+        return add.matches() ? add(add.group(1), add.group(2), Json.read(request.body()).path("payload"))
                 : error(404, "NOT_FOUND", request.path());
     }
 
@@ -74,44 +72,25 @@ final class FakeGcp implements AutoCloseable {
         }
         int number = version.equals("latest") ? versions.size() : Integer.parseInt(version);
         byte[] value = versions.get(number - 1).getBytes(StandardCharsets.UTF_8);
-        return new LoopbackServer.Response(
-                200,
-                Json.line(Json.of(Map.of(
-                        "name",
-                        path(name, number),
-                        "payload",
-                        Map.of(
-                                "data",
-                                Base64.getEncoder().encodeToString(value),
-                                "dataCrc32c",
-                                Long.toString(crc(value)))))));
+        return new LoopbackServer.Response(200, Json.line(Json.of(Map.of("name", path(name, number), "payload",
+                Map.of("data", Base64.getEncoder().encodeToString(value), "dataCrc32c", Long.toString(crc(value)))))));
     }
 
     private LoopbackServer.Response add(String project, String name, JsonNode payload) {
         List<String> versions = secrets.get(project + "/" + name);
         if (versions == null || readOnly) {
-            return readOnly
-                    ? error(
-                            403,
-                            "PERMISSION_DENIED",
-                            "Permission 'secretmanager.versions.add' denied for resource 'projects/" + project
-                                    + "/secrets/" + name + "' (or it may not exist).")
-                    : error(404, "NOT_FOUND", "Secret [projects/1/secrets/" + name + "] not found.");
+            return readOnly ? error(403, "PERMISSION_DENIED",
+                    "Permission 'secretmanager.versions.add' denied for resource 'projects/" + project + "/secrets/"
+                    + name + "' (or it may not exist).") : error(404, "NOT_FOUND", "Secret [projects/1/secrets/" + name
+                    + "] not found.");
         }
         byte[] value = Base64.getDecoder().decode(payload.path("data").asText().replace('-', '+').replace('_', '/'));
         if (payload.has("dataCrc32c") && payload.path("dataCrc32c").asLong() != crc(value)) {
             return error(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
         }
         versions.add(new String(value, StandardCharsets.UTF_8));
-        Map<String, Object> made = new HashMap<>(Map.of(
-                "name",
-                path(name, versions.size()),
-                "createTime",
-                "2026-11-23T03:00:00Z",
-                "state",
-                "ENABLED",
-                "etag",
-                "\"1\""));
+        Map<String, Object> made = new HashMap<>(Map.of("name", path(name, versions.size()), "createTime",
+                "2026-11-23T03:00:00Z", "state", "ENABLED", "etag", "\"1\""));
         if (!silentAboutChecksums) {
             made.put("clientSpecifiedPayloadChecksum", payload.has("dataCrc32c"));
         }

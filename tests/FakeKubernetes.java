@@ -30,10 +30,7 @@ final class FakeKubernetes implements AutoCloseable {
 
     synchronized void secret(String namespace, String name, Map<String, String> fields) {
         ObjectNode secret = Json.object().put("apiVersion", "v1").put("kind", "Secret").put("type", "Opaque");
-        secret.putObject("metadata")
-                .put("name", name)
-                .put("namespace", namespace)
-                .put("resourceVersion", "1")
+        secret.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1")
                 .put("uid", "u-" + name);
         ObjectNode data = secret.putObject("data");
         fields.forEach((field, value) ->
@@ -43,36 +40,21 @@ final class FakeKubernetes implements AutoCloseable {
 
     synchronized void deployment(String namespace, String name) {
         ObjectNode deployment = Json.object().put("apiVersion", "apps/v1").put("kind", "Deployment");
-        deployment
-                .putObject("metadata")
-                .put("name", name)
-                .put("namespace", namespace)
-                .put("resourceVersion", "1")
-                .put("generation", 1)
-                .put("uid", "u-" + name);
+        deployment.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1")
+                .put("generation", 1).put("uid", "u-" + name);
         ObjectNode spec = deployment.putObject("spec").put("replicas", 1);
         spec.putObject("selector").putObject("matchLabels").put("app", name);
         ObjectNode template = spec.putObject("template");
         template.putObject("metadata").putObject("labels").put("app", name);
         template.putObject("spec").putArray("containers").addObject().put("name", "web").put("image", "web");
-        deployment
-                .putObject("status")
-                .put("observedGeneration", 1)
-                .put("replicas", 1)
-                .put("updatedReplicas", 1)
-                .put("readyReplicas", 1)
-                .put("availableReplicas", 1);
+        deployment.putObject("status").put("observedGeneration", 1).put("replicas", 1).put("updatedReplicas", 1)
+                .put("readyReplicas", 1).put("availableReplicas", 1);
         objects.put(namespace + "/deployments/" + name, deployment);
     }
 
     synchronized String field(String namespace, String secret, String field) {
-        return new String(
-                Base64.getDecoder()
-                        .decode(objects.get(namespace + "/secrets/" + secret)
-                                .path("data")
-                                .path(field)
-                                .asText()),
-                StandardCharsets.UTF_8);
+        return new String(Base64.getDecoder().decode(objects.get(namespace + "/secrets/" + secret).path("data")
+                .path(field).asText()), StandardCharsets.UTF_8);
     }
 
     synchronized long generation(String namespace, String deployment) {
@@ -80,21 +62,9 @@ final class FakeKubernetes implements AutoCloseable {
     }
 
     Run environment(Run cli, Path scratch) {
-        String config =
-                "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + server.url() + "'}}]\n"
-                        + "users:"
-                        + " [{name: u,"
-                        + " user:"
-                        + " {token:"
-                        + " t}}]\n"
-                        + "contexts:"
-                        + " [{name: x,"
-                        + " context:"
-                        + " {cluster:"
-                        + " c, user:"
-                        + " u}}]\n"
-                        + "current-context:"
-                        + " x\n";
+        String config = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + server.url()
+                + "'}}]\n" + "users:" + " [{name: u," + " user:" + " {token:" + " t}}]\n" + "contexts:" + " [{name: x,"
+                + " context:" + " {cluster:" + " c, user:" + " u}}]\n" + "current-context:" + " x\n";
         try {
             return cli.env("KUBECONFIG", Files.writeString(scratch.resolve("kubeconfig"), config).toString());
         } catch (IOException e) {
@@ -115,24 +85,18 @@ final class FakeKubernetes implements AutoCloseable {
         }
         String kind = object.group(2);
         if (forbidden.contains(request.method().toLowerCase() + " " + kind)) {
-            return status(
-                    403,
-                    "Forbidden",
-                    kind + " \"" + object.group(3) + "\" is forbidden: User \"oncall\" cannot "
-                            + request.method().toLowerCase() + " resource \"" + kind + "\"");
+            return status(403, "Forbidden", kind + " \"" + object.group(3) + "\" is forbidden: User \"oncall\" cannot "
+                    + request.method().toLowerCase() + " resource \"" + kind + "\"");
         }
-        return object.group(3) == null
-                ? list(object.group(1), kind, request.query())
-                : one(request, object.group(1) + "/" + kind + "/" + object.group(3), object.group(3));
+        return object.group(3) == null ? list(object.group(1), kind, request.query()) : one(request, object.group(1)
+                + "/" + kind + "/" + object.group(3), object.group(3));
     }
 
     private LoopbackServer.Response one(LoopbackServer.Request request, String path, String name) throws IOException {
         ObjectNode object = objects.get(path);
         if (object == null) {
-            return status(
-                    404,
-                    "NotFound",
-                    path.replaceFirst("[^/]+/", "").replaceFirst("/.*", "") + " \"" + name + "\" not found");
+            return status(404, "NotFound", path.replaceFirst("[^/]+/", "").replaceFirst("/.*", "") + " \"" + name
+                    + "\" not found");
         }
         if (request.method().equals("PATCH")) {
             boolean strategic = request.header("Content-Type").equals("application/strategic-merge-patch+json");
@@ -164,11 +128,8 @@ final class FakeKubernetes implements AutoCloseable {
     private static void merge(ObjectNode into, JsonNode patch) {
         patch.properties().forEach(entry -> {
             if (entry.getValue().isObject()) {
-                merge(
-                        into.path(entry.getKey()).isObject()
-                                ? (ObjectNode) into.path(entry.getKey())
-                                : into.putObject(entry.getKey()),
-                        entry.getValue());
+                merge(into.path(entry.getKey()).isObject() ? (ObjectNode) into.path(entry.getKey())
+                        : into.putObject(entry.getKey()), entry.getValue());
             } else {
                 into.set(entry.getKey(), entry.getValue());
             }
@@ -176,8 +137,7 @@ final class FakeKubernetes implements AutoCloseable {
     }
 
     private LoopbackServer.Response list(String namespace, String kind, String query) {
-        ObjectNode list = Json.object()
-                .put("apiVersion", kind.equals("secrets") ? "v1" : "apps/v1")
+        ObjectNode list = Json.object().put("apiVersion", kind.equals("secrets") ? "v1" : "apps/v1")
                 .put("kind", kind.equals("secrets") ? "SecretList" : "DeploymentList");
         list.putObject("metadata").put("resourceVersion", "9");
         var items = list.putArray("items");
@@ -196,45 +156,22 @@ final class FakeKubernetes implements AutoCloseable {
     private LoopbackServer.Response review(String asked) {
         boolean allowed = forbidden.stream()
                 .noneMatch(what -> asked.contains(what.split(" ")[0]) && asked.contains(what.split(" ")[1]));
-        return new LoopbackServer.Response(
-                201,
-                Json.line(Json.of(Map.of(
-                        "apiVersion",
-                        "authorization.k8s.io/v1",
-                        "kind",
-                        "SelfSubjectAccessReview",
-                        "spec",
-                        Map.of(),
-                        "status",
-                        Map.of("allowed", allowed)))));
+        return new LoopbackServer.Response(201, Json.line(Json.of(Map.of("apiVersion", "authorization.k8s.io/v1",
+                "kind", "SelfSubjectAccessReview", "spec", Map.of(), "status", Map.of("allowed", allowed)))));
     }
 
     private static LoopbackServer.Response discovery(String path) {
-        Object body =
-                switch (path) {
+        Object body = switch (path) {
                     case "/api" ->
-                        Map.of(
-                                "kind",
-                                "APIVersions",
-                                "versions",
-                                List.of("v1"),
-                                "serverAddressByClientCIDRs",
+                        Map.of("kind", "APIVersions", "versions", List.of("v1"), "serverAddressByClientCIDRs",
                                 List.of());
                     case "/apis" ->
-                        Map.of(
-                                "kind",
-                                "APIGroupList",
-                                "apiVersion",
-                                "v1",
-                                "groups",
-                                List.of(group("apps"), group("authorization.k8s.io")));
+                        Map.of("kind", "APIGroupList", "apiVersion", "v1", "groups", List.of(group("apps"),
+                                group("authorization.k8s.io")));
                     case "/api/v1" -> resources("v1", "secrets", "Secret", true);
                     case "/apis/apps/v1" -> resources("apps/v1", "deployments", "Deployment", true);
                     default ->
-                        resources(
-                                "authorization.k8s.io/v1",
-                                "selfsubjectaccessreviews",
-                                "SelfSubjectAccessReview",
+                        resources("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview",
                                 false);
                 };
         return new LoopbackServer.Response(200, Json.line(Json.of(body)));
@@ -246,43 +183,14 @@ final class FakeKubernetes implements AutoCloseable {
     }
 
     private static Map<String, Object> resources(String version, String name, String kind, boolean namespaced) {
-        return Map.of(
-                "kind",
-                "APIResourceList",
-                "apiVersion",
-                "v1",
-                "groupVersion",
-                version,
-                "resources",
-                List.of(Map.of(
-                        "name",
-                        name,
-                        "singularName",
-                        kind.toLowerCase(),
-                        "namespaced",
-                        namespaced,
-                        "kind",
-                        kind,
-                        "verbs",
-                        List.of("create", "get", "list", "patch", "update", "watch"))));
+        return Map.of("kind", "APIResourceList", "apiVersion", "v1", "groupVersion", version, "resources",
+                List.of(Map.of("name", name, "singularName", kind.toLowerCase(), "namespaced", namespaced, "kind", kind,
+                "verbs", List.of("create", "get", "list", "patch", "update", "watch"))));
     }
 
     private static LoopbackServer.Response status(int code, String reason, String message) {
-        return new LoopbackServer.Response(
-                code,
-                Json.line(Json.of(Map.of(
-                        "kind",
-                        "Status",
-                        "apiVersion",
-                        "v1",
-                        "status",
-                        "Failure",
-                        "message",
-                        message,
-                        "reason",
-                        reason,
-                        "code",
-                        code))));
+        return new LoopbackServer.Response(code, Json.line(Json.of(Map.of("kind", "Status", "apiVersion", "v1",
+                "status", "Failure", "message", message, "reason", reason, "code", code))));
     }
 
     @Override

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -50,7 +51,10 @@ class RotationCloudTest {
     }
 
     private Run rotate(String... more) {
-        Run cli = RotationRuns.against(sandbox, scratch).env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey());
+        Run cli = Run.process("rotate-key").env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("HOME", scratch.toString())
+                .env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey()).cwd(scratch).timeout(Duration.ofMinutes(2))
+                .args("--api-url", sandbox.apiUrl().toString(), "--app-url", sandbox.appUrl().toString(), "--incident",
+                        scratch.resolve("incident").toString(), "--yes", "--verify-for", "3s");
         aws.environment(cli);
         gcp.environment(cli, scratch);
         return kubernetes.environment(cli, scratch).args(more);
@@ -80,8 +84,7 @@ class RotationCloudTest {
         kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key()));
         kubernetes.forbidden.add("patch secrets");
         Run.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart",
-                        "k8s:shop/deployment/gone")
-                .run();
+                "k8s:shop/deployment/gone").run();
         assertEquals(21, result.exit(), result::toString);
         assertTrue(result.out().contains("no permission to patch klaviyo"), result.out());
         assertTrue(result.out().contains("has no field nothing"), result.out());
@@ -121,10 +124,8 @@ class RotationCloudTest {
         gcp.secret("shop", "klaviyo", sandbox.key());
         // gcloud then fails although the version is made: it is not believed.
         gcp.silentAboutChecksums = true;
-        Run.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart",
-                        "exec:test -e " + scratch.resolve("ready") + " || { touch " + scratch.resolve("ready")
-                                + "; exit 3; }")
-                .run();
+        Run.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart", "exec:test -e " + scratch.resolve("ready")
+                + " || { touch " + scratch.resolve("ready") + "; exit 3; }").run();
         assertEquals(22, result.exit(), result::toString);
         assertEquals(sandbox.key(), gcp.latest("shop", "klaviyo"));
         assertEquals(3, gcp.versions("shop", "klaviyo"));
@@ -136,14 +137,18 @@ class RotationCloudTest {
         needs("gcloud", "aws", "kubectl");
         gcp.secret("shop", "klaviyo", sandbox.key());
         gcp.readOnly = true;
-        Run.Result result = rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to", "k8s:shop/nothing/key",
-                "--restart", "exec:no-such-program --now", "--restart", "ecs:prod/web@eu-west-1").run();
+        Run.Result result = rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to",
+                "k8s:shop/nothing/key", "--restart", "exec:no-such-program --now", "--restart",
+                "ecs:prod/web@eu-west-1").run();
         assertEquals(21, result.exit(), result::toString);
-        for (String mend : List.of("gcloud secrets create elsewhere --project=shop", "aws secretsmanager list-secrets --region eu-west-1",
-                "kubectl get secrets -n shop", "no-such-program is not there", "aws ecs list-clusters --region eu-west-1")) {
+        for (String mend : List.of("gcloud secrets create elsewhere --project=shop",
+                "aws secretsmanager list-secrets --region eu-west-1", "kubectl get secrets -n shop",
+                "no-such-program is not there", "aws ecs list-clusters --region eu-west-1")) {
             assertTrue(result.out().contains(mend), () -> mend + "\n" + result);
         }
-        Run.Result stranger = rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE").run();
-        assertTrue(stranger.out().contains("AWS does not know you") && stranger.out().contains("aws configure"), stranger::toString);
+        Run.Result stranger = rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID",
+                "AKIAI44QH8DHBEXAMPLE").run();
+        assertTrue(stranger.out().contains("AWS does not know you") && stranger.out().contains("aws configure"),
+                stranger::toString);
     }
 }

@@ -6,7 +6,6 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +14,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -26,8 +26,6 @@ import runbook.rotation.Steps.Step;
 
 /** The end of a rotation in the middle of every step, of the way forward and of the way back, and the run after it. */
 class RotationKillTest {
-    /** Stops at a call, tells that it is there, and goes on (or not) when it is let. */
-    private static final String HOLD = "touch \"$here/there\"; while [ ! -f \"$here/go\" ]; do sleep 0.05; done";
     private static final int AT_ONCE = 4;
 
     // ---- between any two things that it does
@@ -71,7 +69,8 @@ class RotationKillTest {
         List<String> words = new ArrayList<>(List.of("--to", "vault:secret/klaviyo#key", "--restart", "systemd:web"));
         words.addAll(List.of(more));
         PrintStream out = new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8);
-        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
+        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out,
+                out);
         try {
             int exit = Cli.run(new Mortal(point), host, words.toArray(String[]::new));
             throw new AssertionError("it came to its end, " + exit + ", without " + point);
@@ -92,40 +91,25 @@ class RotationKillTest {
                 bench.tools.mend();
                 boolean begun = bench.record().contains("\"WRIT") || bench.record().contains("\"REST");
                 String theirs = bench.sandbox.issueKey();
-                if (next.name().startsWith("BESIDE")) {
-                    Run beside = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", theirs).env("KLAVIYO_PRIVATE_KEY", null)
-                            .env("KLAVIYO_INCIDENT", bench.folder.resolve("other").toString());
-                    ends(0, beside);
+                boolean beside = next.name().startsWith("BESIDE");
+                if (beside) {
+                    bench.ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", theirs).env("KLAVIYO_PRIVATE_KEY", null)
+                            .env("KLAVIYO_INCIDENT", bench.folder.resolve("other").toString()));
                 }
-                after(bench, begun, theirs);
+                boolean forward = next.name().endsWith("FINISH");
+                Run run = forward ? bench.rotate() : bench.rotate("--roll-back");
+                String ours = forward ? bench.newKey() : bench.oldKey();
+                if (!begun) {
+                    bench.ends(forward ? 0 : 21, run);
+                    assertEquals(beside && !forward ? theirs : ours, bench.tools.value());
+                } else {
+                    bench.ends(beside ? 21 : forward ? 0 : 22, run, beside ? Key.of(theirs).fingerprint() : "");
+                    assertEquals(beside ? theirs : ours, bench.tools.value(), "the store");
+                    assertEquals(beside ? theirs : ours, bench.tools.app(), "the application");
+                    assertTrue(bench.sandbox.accepts(bench.tools.app()), "the application's key is dead");
+                }
+                assertFalse(bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()), "a key is kept");
             }
-        }
-
-        private void after(RotationScene bench, boolean begun, String theirs) {
-            boolean forward = next.name().endsWith("FINISH");
-            boolean beside = next.name().startsWith("BESIDE");
-            Run run = forward ? bench.rotate() : bench.rotate("--roll-back");
-            if (!begun) {
-                ends(forward ? 0 : 21, run);
-                assertEquals(forward ? bench.newKey() : beside ? theirs : bench.oldKey(), bench.tools.value());
-            } else if (beside) {
-                Run.Result result = ends(21, run);
-                assertTrue(result.out().contains(Key.of(theirs).fingerprint()), result::toString);
-                assertEquals(theirs, bench.tools.value());
-                assertEquals(theirs, bench.tools.app());
-            } else {
-                Run.Result result = ends(forward ? 0 : 22, run);
-                assertEquals(forward ? bench.newKey() : bench.oldKey(), bench.tools.value(), result::toString);
-                assertEquals(forward ? bench.newKey() : bench.oldKey(), bench.tools.app(), result::toString);
-                assertTrue(bench.sandbox.accepts(bench.tools.app()), "the application's key is dead");
-            }
-            assertFalse(bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()), "a key is kept in a file");
-        }
-
-        private static Run.Result ends(int exit, Run run) {
-            Run.Result result = run.run();
-            assertEquals(exit, result.exit(), result::toString);
-            return result;
         }
     }
 
@@ -133,7 +117,8 @@ class RotationKillTest {
         List<Case> cases = new ArrayList<>();
         // Stores, reads back, restarts; verifies app, key and store; looks at the store, disables, looks at app and
         // store.
-        Map<String, Integer> forward = Map.of("test", 1, "store", 1, "read-back", 1, "restart", 1, "verify", 3, "disable-old", 4);
+        Map<String, Integer> forward = Map.of("test", 1, "store", 1, "read-back", 1, "restart", 1, "verify", 3,
+                "disable-old", 4);
         forward.forEach((step, count) -> {
             for (int nth = 1; nth <= count; nth++) {
                 for (boolean begun : new boolean[] {true, false}) {
@@ -179,96 +164,69 @@ class RotationKillTest {
 
     private final RotationScene bench = new RotationScene();
 
-    private Run.Running untilHeldAt(String call) {
-        bench.tools.fail(call, HOLD);
-        Run.Running running = bench.apart().start();
-        running.awaitUntil("the tool is held at " + call, () -> Files.exists(bench.tools.file("there")));
-        return running;
+    @AfterEach
+    void close() {
+        bench.close();
     }
 
-    private void release() throws java.io.IOException {
-        Files.createFile(bench.tools.file("go"));
-    }
-
-    private void ended(Run.Result result, int exit) {
-        assertEquals(exit, result.exit(), result::toString);
+    private void ends(int exit, Run.Result result, String... says) {
+        bench.ended(exit, result, says);
         String key = exit == 0 ? bench.newKey() : bench.oldKey();
         assertEquals(key, bench.tools.value(), "the store");
         assertEquals(key, bench.tools.app(), "the application");
         assertTrue(bench.record().contains(exit == 0 ? "\"rotated\"" : "\"rolled-back\""), bench.record());
-        bench.close();
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"patch", "is-active"})
     void aRunAfterAKillFinishesAndNeedsNeitherKeyAgain(String call) throws Exception {
-        try (Run.Running running = untilHeldAt(call)) {
-            running.kill();
-        }
-        release();
-        bench.tools.mend();
-        boolean stored = call.equals("is-active");
-        Run.Result second = bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", stored ? null : bench.newKey())
-                .env("KLAVIYO_PRIVATE_KEY", null).run();
-        assertTrue(second.out().contains("Going on with the rotation begun at"), second::toString);
-        ended(second, 0);
+        bench.killedAt(call);
+        ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", call.equals("is-active") ? null : bench.newKey())
+                .env("KLAVIYO_PRIVATE_KEY", null).run(), "Going on with the rotation begun at");
     }
 
     @Test
     void aLateWriteOfTheRunThatWasKilledCannotUndoTheNextOne() throws Exception {
-        try (Run.Running running = untilHeldAt("patch")) {
+        try (Run.Running running = bench.heldAt("patch")) {
             running.kill();
         }
         // The tool is an orphan now. The next run has to outwait or end it before it touches anything.
         bench.tools.mend();
-        Run.Result second = bench.rotate("--roll-back").run();
-        assertEquals(22, second.exit(), second::toString);
-        release();
+        bench.ends(22, bench.rotate("--roll-back"));
+        bench.release();
         assertEquals(bench.oldKey(), bench.tools.value());
-        ended(bench.rotate().run(), 0);
+        ends(0, bench.rotate().run());
     }
 
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven) throws Exception {
-        try (Run.Running running = untilHeldAt("is-active")) {
-            running.kill();
-        }
-        release();
-        bench.tools.mend();
-        ended(bench.rotate("--roll-back").env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null).run(), 22);
+        bench.killedAt("is-active");
+        ends(22, bench.rotate("--roll-back").env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null).run());
     }
 
     @Test
     void theOldKeyGivenAsTheNewOneToTheRunAfterAKillBringsEverythingBack() throws Exception {
-        try (Run.Running running = untilHeldAt("is-active")) {
-            running.kill();
-        }
-        release();
-        bench.tools.mend();
-        ended(bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey()).run(), 22);
+        bench.killedAt("is-active");
+        ends(22, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey()).run());
     }
 
     @Test
     void twoRotationsNeverRunAtOnceOnOneIncident() throws Exception {
-        try (Run.Running first = untilHeldAt("patch")) {
-            Run.Result second = bench.rotate().run();
-            assertEquals(21, second.exit(), second::toString);
-            assertTrue(second.err().contains("another rotation is running"), second::toString);
-            release();
-            ended(first.await(), 0);
+        try (Run.Running first = bench.heldAt("patch")) {
+            bench.ends(21, bench.rotate(), "another rotation is running");
+            bench.release();
+            ends(0, first.await());
         }
     }
 
     @Test
     void interruptedItSaysHowToGoOn() throws Exception {
-        try (Run.Running running = untilHeldAt("patch")) {
+        try (Run.Running running = bench.heldAt("patch")) {
             running.interrupt();
-            Run.Result result = running.await();
-            assertEquals(130, result.exit(), result::toString);
-            assertTrue(result.err().contains("run the same command again"), result::toString);
+            bench.ended(130, running.await(), "run the same command again");
         }
         bench.tools.mend();
-        ended(bench.rotate().run(), 0);
+        ends(0, bench.rotate().run());
     }
 }

@@ -51,10 +51,7 @@ class RotationMatrixTest {
     }
 
     private record Outcome(String name, int expected, Run.Result first, String store, String app, Run.Result second,
-            String storeAfter,
-            String appAfter,
-            String oldKey,
-            String newKey) {
+            String storeAfter, String appAfter, String oldKey, String newKey) {
         void check() {
             assertEquals(expected, first.exit(), first::toString);
             if (expected == 0) {
@@ -69,9 +66,8 @@ class RotationMatrixTest {
             assertEquals(newKey, storeAfter, "the store after the second run");
             assertEquals(newKey, appAfter, "the application after the second run");
             for (Run.Result result : List.of(first, second)) {
-                assertFalse((result.out() + result.err()).contains(oldKey)
-                                || (result.out() + result.err()).contains(newKey),
-                        "no key may be shown");
+                assertFalse((result.out() + result.err()).contains(oldKey) || (result.out() + result.err())
+                        .contains(newKey), "no key may be shown");
             }
         }
     }
@@ -92,10 +88,7 @@ class RotationMatrixTest {
             bench.tools.mend();
             Run.Result second = bench.rotate().run();
             return new Outcome(place + " " + fault, expected(place, fault), first, store, app, second,
-                    bench.tools.value(),
-                    bench.tools.app(),
-                    bench.oldKey(),
-                    bench.newKey());
+                    bench.tools.value(), bench.tools.app(), bench.oldKey(), bench.newKey());
         }
     }
 

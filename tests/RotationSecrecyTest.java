@@ -81,9 +81,7 @@ class RotationSecrecyTest {
         try (RotationScene bench = new RotationScene()) {
             Path env = Files.writeString(bench.folder.resolve(".env"), "KEY=" + bench.oldKey() + "\n");
             Run.Result result = bench.bare("--to", "file:" + env + "#KEY", "--restart",
-                            "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app",
-                            "--json")
-                    .run();
+                    "exec:cp .env app.env; sed 's/KEY=//' .env | tr -d '\\n' > app", "--json").run();
             assertEquals(0, result.exit(), result::toString);
             try (Stream<Path> files = Files.walk(bench.folder)) {
                 for (Path file : files.filter(Files::isRegularFile).toList()) {

@@ -1,15 +1,19 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -29,21 +33,17 @@ import runbook.rotation.Stores;
  * 03:00.
  */
 class RotationTableTest {
-    private static final String ROW = """
-        {"1password": {
-          "address": ["op:{vault}/{item}"],
-          "read": "op item get {item} --vault {vault} --fields credential --format json",
-          "value": "/value",
-          "write": "op item edit {item} --vault {vault} -",
-          "stdin": {"fields": [], "value": "{key}"},
-          "show": "op read op://{vault}/{item}/credential",
-          "explain": [{"when": "not signed in", "means": "1Password does not know you", "action": ["op signin"]}],
-          "install": "brew install 1password-cli"
-        },
-        "systemd": {
-          "address": ["systemd:{unit}"], "read": "systemctl show --property=InvocationID --value {unit}", "decode": "text", "mark": "",
-          "restart": ["systemctl restart {unit}"]
-        }}""";
+    /** The row that CONTRIBUTING.md shows. */
+    private static final String ROW = read(Repository.file("CONTRIBUTING.md"))
+            .replaceFirst("(?s).*## A secret store.*?```json\n(.*?)```.*", "$1");
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
 
     private final RotationScene bench = new RotationScene();
 
@@ -62,35 +62,32 @@ class RotationTableTest {
     @Test
     void aTeamsOwnStoreAndSettingsNeedNoOptionAtAll() throws IOException {
         Path folder = team(ROW, "rotate-key.to=op:Shared/klaviyo\nrotate-key.restart=systemd:web\n");
-        Run.Result result = bench.bare().env("KLAVIYO_TEMPLATES", folder.toString()).run();
-        assertEquals(0, result.exit(), result::toString);
-        assertEquals("{\"fields\":[],\"value\":\"" + bench.newKey() + "\"}", bench.tools.stdin("op"));
+        bench.ends(0, bench.bare().env("KLAVIYO_TEMPLATES", folder.toString()), "triage", "watch",
+                "export KLAVIYO_PRIVATE_KEY=\"$(op read op://Shared/klaviyo/credential)\"");
+        assertEquals("{\"title\":\"klaviyo\",\"category\":\"API_CREDENTIAL\",\"fields\":[{\"id\":\"credential\","
+                + "\"type\":\"CONCEALED\",\"label\":\"credential\",\"value\":\"" + bench.newKey() + "\"}]}",
+                bench.tools.stdin("op"));
         assertEquals(bench.newKey(), bench.tools.app());
-        assertFalse(String.join("\n", bench.tools.calls()).contains("pk_") || bench.tools.environment("op").contains("pk_"));
-        assertTrue(result.out().contains("export KLAVIYO_PRIVATE_KEY=\"$(op read op://Shared/klaviyo/credential)\""), result.out());
-        assertTrue(result.out().contains("triage") && result.out().contains("watch"), result.out());
-        bench.tools.fail("item", "echo '[ERROR] you are not signed in' >&2; exit 1", 1);
-        Run.Result refused = bench.bare().env("KLAVIYO_TEMPLATES", folder.toString()).run();
-        assertEquals(21, refused.exit(), refused::toString);
-        assertTrue(refused.out().contains("1Password does not know you") && refused.out().contains("op signin"), refused.out());
+        assertFalse((bench.tools.calls() + bench.tools.environment("op")).contains("pk_"));
+        bench.tools.fail("read", "echo '[ERROR] account is not signed in' >&2; exit 1", 1);
+        bench.ends(21, bench.bare().env("KLAVIYO_TEMPLATES", folder.toString()), "1Password does not know you",
+                "op signin");
     }
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "op item edit {item} --vault {vault} - | op item edit {item} --vault {vault} credential={key} | write has {key} in it: the key goes by stdin alone",
-        "op item edit {item} --vault {vault} - | op item edit {item} --vault {valt} -                  | write has {valt} in it, which the address does not",
-        "op signin                             | op signin {key}                                       | explain has {key} in it: the key goes by stdin alone",
-        "op read op://{vault}                  | echo {key:base64} op://{vault}                        | show has {key:base64} in it: the key goes by stdin alone",
-        "{key}                                 | nothing                                               | a stdin that has {key} in it",
-        "op:{vault}/{item}                     | op                                                    | address has to be a list of forms",
-        "not signed in                         | not ( signed                                          | explain[0].when is no pattern",
-        "install                               | instal                                                | instal is no field, did you mean install?"})
+        "op item edit {item} | op item edit {item} credential={key} | write has {key} in it: the key goes by stdin alone",
+        "--vault {vault}     | --vault {valt}                       | write has {valt} in it, which the address does not",
+        "op signin           | op signin {key}                      | explain has {key} in it: the key goes by stdin alone",
+        "op read op          | op {key:base64} op                   | read has {key:base64} in it: the key goes by stdin alone",
+        "{key}               | nothing                              | a stdin that has {key} in it",
+        "op:{vault}/{item}   | op                                   | address has to be a list of forms",
+        "signed in           | ( signed                             | explain[0].when is no pattern",
+        "install             | instal                               | instal is no field, did you mean install?"})
     void aRowThatIsNotRightIsNamedWithFileIdAndField(String right, String wrong, String says) throws IOException {
         Path folder = team(ROW.replace(right, wrong), "");
-        Run.Result result = bench.bare("--to", "op:a/b").env("KLAVIYO_TEMPLATES", folder.toString()).run();
-        assertEquals(2, result.exit(), result::toString);
-        assertTrue(result.err().contains(folder.resolve("stores.json") + ", 1password: "), result.err());
-        assertTrue(result.err().contains(says), result.err());
+        bench.ends(2, bench.bare("--to", "op:a/b").env("KLAVIYO_TEMPLATES", folder.toString()),
+                folder.resolve("stores.json") + ", 1password: ", says);
         assertEquals(List.of(), bench.tools.calls());
     }
 
@@ -108,10 +105,10 @@ class RotationTableTest {
 
     private static void inspect(Stores.Store store, Tool tool) throws Exception {
         try {
-            var method = Stores.Store.class.getDeclaredMethod("inspect", Tool.class);
+            Method method = Stores.Store.class.getDeclaredMethod("inspect", Tool.class);
             method.setAccessible(true);
             method.invoke(store, tool);
-        } catch (java.lang.reflect.InvocationTargetException e) {
+        } catch (InvocationTargetException e) {
             throw (Exception) e.getCause();
         }
     }
@@ -119,34 +116,29 @@ class RotationTableTest {
     // ---- at 03:00
 
     private Run dead(String... more) {
-        String key = "pk_" + "0123456789abcdef0123456789abcdef01";
-        bench.tools.set(key);
+        bench.tools.set("pk_0123456789abcdef0123456789abcdef01");
         return bench.rotate(more).env("KLAVIYO_PRIVATE_KEY", null);
     }
 
     @Test
     void aDeadKeyWhoseAccountNobodyKnowsNeedsAnAccountAndSoTheDryRunSays() {
-        Run.Result dry = dead("--dry-run").env("KLAVIYO_NEW_PRIVATE_KEY", null).run();
-        assertEquals(21, dry.exit(), dry::toString);
-        assertTrue(dry.out().contains("--account ID"), dry.out());
-        Run.Result given = dead("--account", bench.sandbox.accountId()).run();
-        assertEquals(0, given.exit(), given::toString);
+        bench.ends(21, dead("--dry-run").env("KLAVIYO_NEW_PRIVATE_KEY", null), "--account ID");
+        bench.ends(0, dead("--account", bench.sandbox.accountId()));
     }
 
     @Test
     void theLastGoodStateKnowsTheAccountOfADeadKey() throws IOException {
         Run run = dead();
         Cli.Host host = new Cli.Host(bench.environment(), bench.folder, System.in, System.out, System.err);
-        LastGood.remember(host, bench.sandbox.accountId(), "Acme", java.util.Set.of(), Key.of(bench.tools.value()), java.time.Instant.now());
-        Run.Result result = run.run();
-        assertEquals(0, result.exit(), result::toString);
+        LastGood.remember(host, bench.sandbox.accountId(), "Acme", Set.of(), Key.of(bench.tools.value()),
+                Instant.now());
+        bench.ends(0, run);
     }
 
     @Test
     void anAccessTokenIsNotRotated() {
-        Run.Result result = bench.rotate().env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_ACCESS_TOKEN", bench.sandbox.openToken()).run();
-        assertEquals(21, result.exit(), result::toString);
-        assertTrue(result.err().contains("OAuth") && result.err().contains("refresh"), result.err());
+        bench.ends(21, bench.rotate().env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_ACCESS_TOKEN",
+                bench.sandbox.openToken()), "OAuth", "refresh");
         assertEquals(List.of(), bench.tools.calls());
     }
 
@@ -175,11 +167,13 @@ class RotationTableTest {
         """;
 
     private Run.Result atTerminal(Map<String, String> more, String... answers) throws IOException {
-        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
+        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")),
+                "python3 makes the terminal for this test");
         Run process = bench.apart();
         Path settings = bench.folder.resolve("home/.klaviyo-runbook.properties");
         Files.writeString(settings, Files.readString(settings).replace("rotate-key.yes=true\n", ""));
-        List<String> words = new ArrayList<>(List.of("/usr/bin/python3", "-c", TERMINAL, Integer.toString(answers.length / 2)));
+        List<String> words = new ArrayList<>(List.of("/usr/bin/python3", "-c", TERMINAL,
+                Integer.toString(answers.length / 2)));
         words.addAll(List.of(answers));
         words.addAll(process.words());
         Run run = Run.command(words.toArray(String[]::new)).cwd(bench.folder);
@@ -191,27 +185,25 @@ class RotationTableTest {
 
     @Test
     void onATerminalItAsksForTheKeyUnseenAndTakesNoYForANo() throws IOException {
-        Run.Result result = atTerminal(Map.of(), "New private key: ", bench.newKey(), "Type yes: ", "y", "Type yes in full", "yes");
-        assertEquals(0, result.exit(), result::toString);
+        bench.ended(0, atTerminal(Map.of(), "New private key: ", bench.newKey(), "Type yes: ", "y", "Type yes in full",
+                "yes"));
         assertEquals(bench.newKey(), bench.tools.app());
-        assertFalse(result.out().contains(bench.newKey()), "what is typed must not be seen");
     }
 
     @Test
     void onATerminalADeadKeysAccountIsAskedForAndWhatWasCleanedIsWhatIsStored() throws IOException {
         dead();
-        Run.Result result = atTerminal(Map.of("KLAVIYO_PRIVATE_KEY", ""), "New private key: ", "KEY=" + bench.newKey(),
-                "Type yes: ", "yes", "Type yes: ", "yes", "Type yes: ", "yes");
-        assertEquals(0, result.exit(), result::toString);
-        assertTrue(result.out().replaceAll("\\s+", " ").contains("The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")"), result::toString);
+        bench.ended(0, atTerminal(Map.of("KLAVIYO_PRIVATE_KEY", ""), "New private key: ", "KEY=" + bench.newKey(),
+                "Type yes: ", "yes", "Type yes: ", "yes", "Type yes: ", "yes"),
+                "The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")");
         assertEquals(bench.newKey(), bench.tools.value());
     }
 
     // ---- what a row explains, in the tools' own words
 
     static boolean clouds() {
-        return List.of("aws", "gcloud", "kubectl").stream().allMatch(tool -> new Tool(System.getenv(), Path.of(""), Duration.ofSeconds(1), "Linux")
-                .find(tool).isPresent());
+        return List.of("aws", "gcloud", "kubectl").stream().allMatch(tool -> new Tool(System.getenv(), Path.of(""),
+                Duration.ofSeconds(1), "Linux").find(tool).isPresent());
     }
 
     @ParameterizedTest
@@ -224,7 +216,8 @@ class RotationTableTest {
             Run run = Run.command("/bin/sh", "-c", command).cwd(bench.folder).timeout(Duration.ofMinutes(2));
             RotationCommands.nowhere(bench.folder).forEach(run::env);
             Run.Result result = run.run();
-            if ((result.out() + result.err()).matches("(?s).*(unrecognized arguments|Unknown options|Invalid choice|invalid choice|unknown flag|"
+            if ((result.out() + result.err())
+                    .matches("(?s).*(unrecognized arguments|Unknown options|Invalid choice|invalid choice|unknown flag|"
                     + "unknown command|arguments are required|must be specified: |error parsing|required flag).*")) {
                 wrong.add(command + "\n" + result);
             }

@@ -78,7 +78,7 @@ final class StandIns {
     /** 1Password's: a team's own store. */
     private static final String OP = """
         case "$*" in
-          'item get'*) printf '{"value":"%s"}' "$(value)";;
+          'read op://'*) printf '%s\\n' "$(value)";;
           'item edit'*) cat > "$here/stdin-$tool"; sed 's/.*"value":"\\([^"]*\\)".*/\\1/' < "$here/stdin-$tool" | tr -d '\\n' | keep;;
         esac
         """;
@@ -119,7 +119,8 @@ final class StandIns {
 
     /** What somebody else puts into every store. */
     void set(String value) {
-        List.of("value", "value-vault", "value-az", "value-gh", "value-heroku", "value-op").forEach(name -> put(name, value));
+        List.of("value", "value-vault", "value-az", "value-gh", "value-heroku", "value-op")
+                .forEach(name -> put(name, value));
     }
 
     /** Puts every tool (back) in its place. */

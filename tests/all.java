@@ -57,9 +57,11 @@
 //SOURCES ../runbook/rotation/AppWatch.java
 //SOURCES ../runbook/rotation/DotenvFile.java
 //SOURCES ../runbook/rotation/Drill.java
-//SOURCES ../runbook/rotation/NewKey.java
+//SOURCES ../runbook/rotation/Holding.java
+//SOURCES ../runbook/rotation/Keys.java
 //SOURCES ../runbook/rotation/Progress.java
 //SOURCES ../runbook/rotation/Rotation.java
+//SOURCES ../runbook/rotation/Steps.java
 //SOURCES ../runbook/rotation/Stores.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java
@@ -115,7 +117,6 @@
 //SOURCES RotationHarmTest.java
 //SOURCES RotationKillTest.java
 //SOURCES RotationMatrixTest.java
-//SOURCES RotationRuns.java
 //SOURCES RotationScene.java
 //SOURCES RotationSecrecyTest.java
 //SOURCES RotationStoresTest.java

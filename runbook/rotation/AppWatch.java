@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Http.Answer;
@@ -138,7 +139,7 @@ final class AppWatch {
      * @param proven whether it has them by other evidence, should it not tell
      */
     Done asBefore(List<String> keys, boolean proven) throws Trouble {
-        Set<String> right = Stream.concat(keys.stream(), before.fingerprint.stream()).collect(java.util.stream.Collectors.toSet());
+        Set<String> right = Stream.concat(keys.stream(), before.fingerprint.stream()).collect(Collectors.toSet());
         Done done = await(now -> now.healthy() || now.health.compareTo(before.health) <= 0 ? now.wrongKey(right) : now.words);
         if (!proven && look().fingerprint.isEmpty()) {
             throw Trouble.unknown("nothing shows that it runs with the old key: its health tells no keyFingerprint, and"

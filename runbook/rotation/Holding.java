@@ -79,7 +79,7 @@ final class Holding {
         } else if (old.isEmpty()) {
             known.forEach(key -> old = key.fingerprint().equals(before) ? Optional.of(key) : old);
         }
-        if (!store.readable() && old.isEmpty() && !rotation.resumed()) {
+        if (!store.readable() && old.isEmpty() && rotation.resumed().isEmpty()) {
             throw Trouble.refused(name() + " cannot be read, so there would be no way back",
                     "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
         }
@@ -88,12 +88,12 @@ final class Holding {
     // ---- what it holds
 
     private Held read() throws Trouble {
-        return saw(store.read(rotation.tool()));
+        return saw(store.read(rotation.tool));
     }
 
     private Held saw(Held held) {
         now = held;
-        now.key().ifPresent(rotation.tool()::conceal);
+        now.key().ifPresent(rotation.tool::conceal);
         return now;
     }
 
@@ -117,7 +117,7 @@ final class Holding {
     // With something around it (a line end, quotes), or nothing: what a tool makes of half a write.
     private boolean mangled() {
         return now.key().filter(held -> held.reveal().isEmpty()
-                || rotation.fresh().filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
+                || rotation.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
     }
 
     private boolean ours() {
@@ -145,7 +145,7 @@ final class Holding {
 
     /** Preflight: all that would keep it from being written, and what it holds. */
     Done look() throws Trouble {
-        saw(store.inspect(rotation.tool()));
+        saw(store.inspect(rotation.tool));
         if (!touched()) {
             before = now.key().map(Key::fingerprint).orElse("");
             version = now.version();
@@ -165,7 +165,7 @@ final class Holding {
 
     /** What the plan says of {@link #write}. */
     String plan() {
-        if (rotation.fresh().isPresent() && holdsNew()) {
+        if (rotation.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
         String memory = old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory").orElse("");
@@ -197,7 +197,7 @@ final class Holding {
         boolean first = !touched();
         enter(State.WRITING, rotation.newPrint());
         try {
-            store.write(rotation.tool(), rotation.fresh().orElseThrow());
+            store.write(rotation.tool, rotation.fresh.orElseThrow());
         } catch (Trouble e) {
             boolean seen = seen();
             if (seen && holdsNew()) {
@@ -272,7 +272,7 @@ final class Holding {
             for (int left = TRIES; left > 1 && !back; left--) {
                 try {
                     last = null;
-                    store.write(rotation.tool(), key);
+                    store.write(rotation.tool, key);
                 } catch (Trouble e) {
                     last = e;
                 }
@@ -289,8 +289,8 @@ final class Holding {
     private Key oldValue() throws Trouble {
         if (old.isEmpty()) {
             // After a kill nobody has it in memory: its own history may.
-            old = store.recall(rotation.tool(), version).filter(key -> key.fingerprint().equals(before));
-            old.ifPresent(rotation.tool()::conceal);
+            old = store.recall(rotation.tool, version).filter(key -> key.fingerprint().equals(before));
+            old.ifPresent(rotation.tool::conceal);
         }
         return old.orElseThrow(() -> Trouble.refused("its old value, sha256 " + before + ", is nowhere to be had",
                 "finish instead: run the same command again with the new key"));

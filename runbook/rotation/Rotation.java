@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -63,18 +65,19 @@ public final class Rotation {
             Duration grace, boolean disableOld) { }
 
     private final Wishes wishes;
-    private final Tool tool;
+    final Tool tool;
     private final Listener listener;
     private final Steps steps;
     private final Keys keys;
     private final AppWatch app;
     private final List<Holding> holdings;
     private Optional<Progress> progress = Optional.empty();
-    private boolean resumed;
+    private Optional<String> begunAt = Optional.empty();
     private boolean tested;
     private Optional<Key> old = Optional.empty();
     private Standing oldStanding = Standing.UNASKED;
-    private Optional<Key> fresh = Optional.empty();
+    /** The new key, once it is given. */
+    Optional<Key> fresh = Optional.empty();
     private Optional<Account> account = Optional.empty();
 
     /** A rotation that has not begun. */
@@ -91,14 +94,6 @@ public final class Rotation {
 
     // ---- what its stores need to know
 
-    Tool tool() {
-        return tool;
-    }
-
-    Optional<Key> fresh() {
-        return fresh;
-    }
-
     String newPrint() {
         return fresh.map(Key::fingerprint).or(() -> progress.map(one -> one.fingerprint("newKey"))).orElse("");
     }
@@ -113,7 +108,7 @@ public final class Rotation {
 
     /** How to begin anew where an unfinished rotation cannot go on. */
     String anew() {
-        return !resumed ? "" : steps.incident().map(where -> "rm "
+        return begunAt.isEmpty() ? "" : steps.incident.map(where -> "rm "
                 + Text.word(where.folder().resolve(Progress.FILE).toString())
                 + "   # once you know which key is right, then begin anew").orElse("");
     }
@@ -129,6 +124,7 @@ public final class Rotation {
      */
     public void resume(Incident where, boolean looking) throws IOException, Trouble {
         progress = Progress.unfinished(where);
+        begunAt = progress.map(one -> one.noted("startedAt"));
         if (progress.isEmpty()) {
             return;
         }
@@ -138,7 +134,6 @@ public final class Rotation {
             throw Trouble.refused("the unfinished rotation in " + where + " is about other stores too: run it again with "
                     + String.join(" ", missing.stream().map(name -> "--to " + Text.word(name)).toList()), "");
         }
-        resumed = true;
         holdings.forEach(progress.get()::restore);
         if (!looking) {
             progress.get().awaitChild(tool.timeout());
@@ -148,24 +143,19 @@ public final class Rotation {
 
     /** Journals and keeps its state in this incident from now on. */
     public void recordIn(Incident where) {
-        steps.recordIn(where);
+        steps.incident = Optional.of(where);
         // At once: another run looks for an open incident, and that is one with a journal.
         steps.journal(Event.NOTE, "key rotation begun", data());
     }
 
-    /** Whether this goes on with an earlier run's rotation. */
-    public boolean resumed() {
-        return resumed;
+    /** When the rotation began that this goes on with; empty when it goes on with none. */
+    public Optional<String> resumed() {
+        return begunAt;
     }
 
     /** Whether step 2 has begun, which a run that goes on after a kill may fail where the run before did not. */
     public boolean tested() {
         return tested;
-    }
-
-    /** When the rotation that this goes on with began. */
-    public String begunAt() {
-        return progress.map(one -> one.noted("startedAt")).orElse("");
     }
 
     // ---- step 1
@@ -246,12 +236,12 @@ public final class Rotation {
         tool.conceal(candidate);
         Optional<Key> own = wishes.settings.key().map(Key::cleaned);
         // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
-        if (!resumed && old.equals(fresh)) {
+        if (begunAt.isEmpty() && old.equals(fresh)) {
             old = own.filter(key -> !key.equals(candidate)).or(() -> old);
             oldStanding = old.map(keys::standing).orElse(Standing.UNASKED);
         }
         // A run that goes on knows by its record which one was old; the responder may have the new one at hand by now.
-        steps.run("test", "form", "", () -> keys.form(candidate, resumed ? old : own));
+        steps.run("test", "form", "", () -> keys.form(candidate, begunAt.isPresent() ? old : own));
         steps.run("test", "authenticates", "", () -> {
             Standing standing = keys.authenticates(candidate);
             account = standing.account();
@@ -293,8 +283,8 @@ public final class Rotation {
 
     /** Steps 3 to 7: stores, reads back, restarts, verifies, sees to the old key, and looks at every store again. */
     public void change() throws Trouble {
-        if (!steps.planning()) {
-            progress = progress.or(() -> Optional.of(Progress.begin(steps.incident().orElseThrow(), app.before())));
+        if (!steps.planning) {
+            progress = progress.or(() -> Optional.of(Progress.begin(steps.incident.orElseThrow(), app.before())));
             progress.get().keys(old, fresh.orElseThrow(), account.map(Account::id).orElse(""));
             save();
             tool.watch(progress.get()::child);
@@ -320,7 +310,7 @@ public final class Rotation {
         if (wishes.targets.isEmpty()) {
             String none = "no --restart: the application has to read the key anew by itself";
             steps.act("restart", "app", "", none, () -> Done.warn(none));
-        } else if (!steps.planning()) {
+        } else if (!steps.planning) {
             progress.orElseThrow().beginRestarting();
             save();
         }
@@ -364,7 +354,7 @@ public final class Rotation {
 
     private void retireOld() throws Trouble {
         Optional<Key> other = old.filter(key -> !fresh.equals(Optional.of(key)));
-        if (steps.planning() || !wishes.disableOld || other.isEmpty() || dead()) {
+        if (steps.planning || !wishes.disableOld || other.isEmpty() || dead()) {
             String plan = !wishes.disableOld ? "stays enabled: delete it by hand afterwards" : "disabled by Klaviyo's API "
                     + Durations.words(wishes.grace) + " after the application is well; enabled again if anything still uses it";
             String left = dead() ? "dead already (" + oldStanding.words() + "): delete it" + BY_HAND
@@ -429,7 +419,7 @@ public final class Rotation {
     public List<HandStep> rollBack(Optional<Key> given) {
         List<HandStep> byHand = new ArrayList<>();
         List<Holding> touched = new ArrayList<>(holdings.stream().filter(Holding::touched).toList());
-        java.util.Collections.reverse(touched);
+        Collections.reverse(touched);
         for (Holding holding : touched) {
             if (holding.strange()) {
                 back(byHand, holding.name(), holding.store().reading(), holding::showStranger, () -> new HandStep(
@@ -474,7 +464,7 @@ public final class Rotation {
 
     // Whatever goes wrong, the rest still has to be brought back.
     private void back(List<HandStep> byHand, String place, String command, Steps.Action action,
-            java.util.function.Supplier<HandStep> otherwise) {
+            Supplier<HandStep> otherwise) {
         Optional<Trouble> trouble = steps.attempt("roll-back", place, command, () -> {
             try {
                 return action.run();
@@ -548,6 +538,6 @@ public final class Rotation {
         root.set("oldKey", Progress.key(old));
         root.set("newKey", Progress.key(fresh));
         root.set("steps", steps.json(outcome.equals("planned")));
-        return root.put("incident", steps.incident().map(one -> one.folder().toString()).orElse(null));
+        return root.put("incident", steps.incident.map(one -> one.folder().toString()).orElse(null));
     }
 }

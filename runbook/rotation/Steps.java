@@ -110,8 +110,10 @@ public final class Steps {
     private final Optional<String> drill;
     private final List<Step> done = new ArrayList<>();
     private final List<Step> planned = new ArrayList<>();
-    private boolean planning;
-    private Optional<Incident> incident = Optional.empty();
+    /** Whether actions are only shown. */
+    boolean planning;
+    /** Where they are journalled. */
+    Optional<Incident> incident = Optional.empty();
 
     Steps(Tool tool, Listener listener, Optional<String> drill) {
         this.tool = tool;
@@ -119,22 +121,9 @@ public final class Steps {
         this.drill = drill;
     }
 
-    void recordIn(Incident where) {
-        incident = Optional.of(where);
-    }
-
-    Optional<Incident> incident() {
-        return incident;
-    }
-
-    boolean planning() {
-        return planning;
-    }
-
     /** What these steps would do, with the doing left out. */
     List<Step> plan(Action steps) {
         planning = true;
-        planned.clear();
         try {
             steps.run();
         } catch (Trouble e) {

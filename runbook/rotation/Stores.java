@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -12,6 +11,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -55,12 +55,14 @@ public final class Stores {
     }
 
     /**
-     * The table, a team's own where there is one.
+     * The table; a team's own rows come first, and take the place of ours of the same id.
      *
      * @throws Problem that names file, row and field
      */
     public static Stores of(Templates templates) {
-        return new Stores(templates.table("stores.json", Row.class));
+        Map<String, Row> rows = new LinkedHashMap<>(templates.table("stores.json", Row.class));
+        Templates.builtIn().table("stores.json", Row.class).forEach(rows::putIfAbsent);
+        return new Stores(rows);
     }
 
     // ---- a row
@@ -306,9 +308,13 @@ public final class Stores {
     /** A store or restart target of the table, with the parts of its address. */
     private record Place(Row row, String name, Map<String, String> parts) implements Store, Target {
         private String text(String template, UnaryOperator<String> form, Map<String, String> more) {
+            return filled(chosen(template), form, more);
+        }
+
+        private String filled(String template, UnaryOperator<String> form, Map<String, String> more) {
             Map<String, String> all = new HashMap<>(parts);
             all.putAll(more);
-            return PART.matcher(chosen(template)).replaceAll(part ->
+            return PART.matcher(template).replaceAll(part ->
                     Matcher.quoteReplacement(form.apply(all.getOrDefault(part.group(1), ""))));
         }
 
@@ -530,19 +536,13 @@ public final class Stores {
                 Span field = field(document);
                 value = document.substring(0, field.begin) + Json.line(Json.of(value)) + document.substring(field.end);
             }
-            JsonNode stdin = filled(row.stdin.orElseThrow(), Map.of("key", value, "key:base64",
-                    Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8))));
+            Map<String, String> forms = Map.of("key", value, "key:base64",
+                    Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8)));
+            JsonNode stdin = row.stdin.orElseThrow();
+            String fed = stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
+                    : filled(Json.line(stdin), part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", ""), forms);
             Command writes = writes(tool);
-            run(tool, writes, () -> tool.run(writes, stdin.isTextual() ? stdin.asText() : Json.line(stdin), tool.timeout()));
-        }
-
-        private JsonNode filled(JsonNode node, Map<String, String> key) {
-            if (node.isObject()) {
-                ObjectNode object = Json.object();
-                node.properties().forEach(field -> object.set(words(field.getKey()), filled(field.getValue(), key)));
-                return object;
-            }
-            return node.isTextual() ? Json.of(text(node.asText(), UnaryOperator.identity(), key)) : node;
+            run(tool, writes, () -> tool.run(writes, fed, tool.timeout()));
         }
 
         /** A text at the top of a JSON document: where its token begins and ends, quotes included. */
