@@ -52,7 +52,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -115,9 +114,11 @@ class RotateKey implements Callable<Integer>, Listener {
             description = "what to restart so that it reads the key anew; repeatable")
     List<String> restart = List.of();
     @Option(names = "--new-key-file", paramLabel = "FILE", order = 42,
-            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
+            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else"
+                + " asked for)")
     String newKeyFile;
-    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43, description = "the new key from a command's output")
+    @Option(names = "--new-key-command", paramLabel = "CMD", order = 43,
+            description = "the new key from a command's output")
     String newKeyCommand;
     @Option(names = "--account", paramLabel = "ID", order = 44,
             description = "the account the new key must belong to (that of the old key)")
@@ -160,9 +161,9 @@ class RotateKey implements Callable<Integer>, Listener {
         refuseWrongUsage();
         Settings settings = shared.settings();
         if (settings.key().filter(Key::token).isPresent()) {
-            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself. Refresh it"
-                    + " with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that says invalid_grant,"
-                    + " install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
+            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
+                    + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
+                    + " says invalid_grant, install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
         }
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
@@ -261,9 +262,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.heading("By hand, now");
         for (int i = 0; i < byHand.size(); i++) {
             screen.item("  " + (i + 1) + ". ", byHand.get(i).text());
-            if (!byHand.get(i).command().isEmpty()) {
-                screen.command(6, byHand.get(i).command());
-            }
+            command(6, byHand.get(i).command());
         }
         return end(rotation, "stuck");
     }
@@ -277,11 +276,12 @@ class RotateKey implements Callable<Integer>, Listener {
                 + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
         refuse(!drilled && to.isEmpty(), "--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
         refuse(drilled && to.size() > 1, "--to: a drill has one store");
-        refuse(drilled && !restart.isEmpty(), "--restart: a drill restarts the sandbox's application and nothing of yours;"
-                + " leave it away");
-        refuse(!dryRun && !yes && console().isEmpty(), "--yes is missing: there is no terminal to ask on. Look first with"
-                + " --dry-run");
-        refuse(newKeyFile != null && newKeyCommand != null, "--new-key-file and --new-key-command exclude each other: give one");
+        refuse(drilled && !restart.isEmpty(),
+                "--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
+        refuse(!dryRun && !yes && console().isEmpty(),
+                "--yes is missing: there is no terminal to ask on. Look first with --dry-run");
+        refuse(newKeyFile != null && newKeyCommand != null,
+                "--new-key-file and --new-key-command exclude each other: give one");
     }
 
     private static void refuse(boolean wrong, String why) {
@@ -436,8 +436,16 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.heading("Plan");
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
-            Stream.of(step.command()).filter(command -> !command.isEmpty()).forEach(command -> screen.command(6, command));
-            Stream.of(step.detail()).filter(detail -> !detail.isEmpty()).forEach(detail -> screen.indented(6, detail));
+            command(6, step.command());
+            if (!step.detail().isEmpty()) {
+                screen.indented(6, step.detail());
+            }
+        }
+    }
+
+    private void command(int columns, String command) {
+        if (!command.isEmpty()) {
+            screen.command(columns, command);
         }
     }
 
@@ -460,7 +468,7 @@ class RotateKey implements Callable<Integer>, Listener {
     public void ended(Step step) {
         screen.marked(MARKS.get(step.outcome()), "", 0,
                 step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
-        Stream.of(step.command()).filter(command -> !command.isEmpty()).forEach(command -> screen.command(4, command));
+        command(4, step.command());
         if (!step.mend().isEmpty()) {
             screen.indented(4, "To mend:");
             step.mend().lines().forEach(line -> screen.command(6, line));
@@ -484,7 +492,7 @@ class RotateKey implements Callable<Integer>, Listener {
             "planned", new End(0, "Dry run: nothing has changed, and nothing seen stands in the way"),
             "refused", new End(REFUSED, "Refused: nothing has changed"),
             "rolled-back", new End(22, "Failed, and rolled back: everything is as it was"),
-            "stuck", new End(23, "Failed, and not rolled back: do the steps above by hand, or run this again to finish"));
+            "stuck", new End(23, "Failed, and not rolled back: do the steps above, or run this again to finish"));
 
     private int end(Rotation rotation, String outcome) {
         if (!dryRun) {

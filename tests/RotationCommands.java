@@ -39,7 +39,8 @@ final class RotationCommands {
     /** Variables under which the tools know nobody, and end as soon as they have understood a command. */
     static Map<String, String> nowhere(Path scratch) throws IOException {
         Path config = Files.writeString(scratch.resolve("kubeconfig"), "apiVersion: v1\nkind: Config\n"
-                + "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]\ncontexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n");
+                + "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]\n"
+                + "contexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n");
         return Map.of("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED", "true", "AWS_PAGER", "",
                 "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "/nonexistent", "CLOUDSDK_CONFIG", scratch.resolve("gcloud")
                 .toString(), "CLOUDSDK_CORE_DISABLE_PROMPTS", "1", "KUBECONFIG", config.toString());

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
 
-/** Ways in which a rotation could do harm, each seen once: beside another, after a refusal, by what it believes or shows. */
+/** How a rotation could do harm, each way seen once: beside another, after a refusal, by what it believes or shows. */
 class RotationHarmTest {
     private final RotationScene bench = new RotationScene();
 
@@ -40,6 +40,9 @@ class RotationHarmTest {
     @Test
     void aDryRunLeavesARunningRotationAlone() throws Exception {
         try (Run.Running first = bench.heldAt("patch", "--tool-timeout", "20s")) {
+            // The tool runs a moment before the record names it.
+            first.awaitUntil("the record names the tool", () ->
+                    bench.record().contains("\"pid\" : " + bench.tools.held()));
             String record = bench.record();
             bench.ends(21, bench.rotate("--dry-run"), "another rotation is running");
             assertEquals(record, bench.record());
@@ -57,7 +60,8 @@ class RotationHarmTest {
         String record = bench.record();
         bench.ends(0, bench.rotate("--dry-run"), "Going on with the rotation begun at");
         assertEquals(record, bench.record());
-        assertEquals(1, bench.tools.calls().stream().filter(call -> call.contains("[patch]")).count(), "written by a dry run");
+        assertEquals(1, bench.tools.calls().stream().filter(call -> call.contains("[patch]")).count(),
+                "written by a dry run");
         bench.release();
         bench.tools.mend();
         bench.ends(0, bench.rotate());
@@ -99,7 +103,8 @@ class RotationHarmTest {
         bench.killedAt("is-active");
         String theirs = bench.sandbox.issueKey();
         bench.tools.set(theirs);
-        Run.Result result = bench.ends(21, way.isEmpty() ? bench.rotate() : bench.rotate(way), sha(theirs), sha(bench.newKey()));
+        Run.Result result = bench.ends(21, way.isEmpty() ? bench.rotate() : bench.rotate(way), sha(theirs),
+                sha(bench.newKey()));
         assertFalse(result.out().contains("\u2713 vault:secret/klaviyo#key: holds neither"), result::toString);
         assertEquals(theirs, bench.tools.value());
     }
@@ -122,8 +127,8 @@ class RotationHarmTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "cloudrun:web@europe-west1@shop | describe | ERROR: (gcloud.run.services.describe) Cannot find service [web] | 1"
-            + " | gcloud run services list --region=europe-west1 --project=shop",
+        "cloudrun:web@europe-west1@shop | describe | ERROR: (gcloud.run.services.describe) Cannot find service [web]"
+            + " | 1 | gcloud run services list --region=europe-west1 --project=shop",
         "ecs:prod/web@eu-west-1 | describe-services | An error occurred (ClusterNotFoundException) when calling the"
             + " DescribeServices operation: Cluster not found. | 254 | aws ecs list-clusters --region eu-west-1"})
     void aMissingServiceIsNotMendedByASecret(String target, String call, String complaint, int code, String mend) {
@@ -136,7 +141,8 @@ class RotationHarmTest {
     // ---- 6: tested is what is stored
 
     @ParameterizedTest
-    @ValueSource(strings = {"KLAVIYO_PRIVATE_KEY=@", "@;", "<@>", "@%0A", " @", "'@'", "@\n\n", "Klaviyo-API-Key @", "{\"key\":\"@\"}"})
+    @ValueSource(strings = {"KLAVIYO_PRIVATE_KEY=@", "@;", "<@>", "@%0A", " @", "'@'", "@\n\n", "Klaviyo-API-Key @",
+        "{\"key\":\"@\"}"})
     void aValueThatIsNotExactlyAKeyIsRefused(String form) throws IOException {
         Path file = Files.writeString(bench.folder.resolve("new.key"), form.replace("@", bench.newKey()));
         bench.ends(21, bench.rotate("--new-key-file", file.toString()).env("KLAVIYO_NEW_PRIVATE_KEY", null));
@@ -218,7 +224,8 @@ class RotationHarmTest {
             os.setxattr(sys.argv[1], 'system.posix_acl_access', acl)
             """, env.toString()).run();
         Assumptions.assumeTrue(set.exit() == 0, "this file system has no access lists");
-        Files.getFileAttributeView(env, UserDefinedFileAttributeView.class).write("note", StandardCharsets.UTF_8.encode("kept"));
+        Files.getFileAttributeView(env, UserDefinedFileAttributeView.class).write("note",
+                StandardCharsets.UTF_8.encode("kept"));
         String before = listed(env);
         bench.ends(0, intoFile(env));
         assertEquals("KEY=" + bench.newKey() + "\n", Files.readString(env));
@@ -227,21 +234,24 @@ class RotationHarmTest {
     }
 
     private static String listed(Path file) {
-        return Run.command("python3", "-c", "import os, sys; f = sys.argv[1]; s = os.stat(f); print(oct(s.st_mode), s.st_uid,"
-                + " s.st_gid, sorted((n, os.getxattr(f, n).hex()) for n in os.listxattr(f)))", file.toString()).run().out();
+        return Run.command("python3", "-c",
+                "import os, sys; f = sys.argv[1]; s = os.stat(f); print(oct(s.st_mode), s.st_uid,"
+                + " s.st_gid, sorted((n, os.getxattr(f, n).hex()) for n in os.listxattr(f)))", file.toString()).run()
+                .out();
     }
 
     // ---- 9: a tool that echoes the key
 
     @ParameterizedTest
-    @ValueSource(strings = {"base64 -w0", "od -An -tx1", "sed 's/_/%5F/g'", "sed 's/\\(.\\{22\\}\\)/\\1 and /'", "cat", "rev"})
+    @ValueSource(strings = {"base64 -w0", "od -An -tx1", "sed 's/_/%5F/g'", "cat", "rev",
+        "sed 's/\\(.\\{22\\}\\)/\\1 and /'"})
     void whateverAToolEchoesOfTheKeyIsMasked(String how) {
         bench.tools.fail("patch", "k=$(cat); printf 'bad value: ' >&2; printf '%s' \"$k\" | " + how + " >&2; exit 3");
         Run.Result result = bench.rotate().run();
         byte[] key = bench.newKey().getBytes(StandardCharsets.UTF_8);
         String shown = (result.out() + result.err() + bench.record()).replaceAll("[^A-Za-z0-9]", "");
-        for (String form : List.of(bench.newKey(), HexFormat.of().formatHex(key), Base64.getEncoder().encodeToString(key),
-                new StringBuilder(bench.newKey()).reverse().toString())) {
+        for (String form : List.of(bench.newKey(), HexFormat.of().formatHex(key), Base64.getEncoder()
+                .encodeToString(key), new StringBuilder(bench.newKey()).reverse().toString())) {
             String bare = form.replaceAll("[^A-Za-z0-9]", "");
             for (int from = 4; from + 12 <= bare.length(); from += 4) {
                 String piece = bare.substring(from, from + 12);

@@ -108,7 +108,8 @@ class RotationKillTest {
                     assertEquals(beside ? theirs : ours, bench.tools.app(), "the application");
                     assertTrue(bench.sandbox.accepts(bench.tools.app()), "the application's key is dead");
                 }
-                assertFalse(bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()), "a key is kept");
+                assertFalse(bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()),
+                        "a key is kept");
             }
         }
     }

@@ -17,8 +17,8 @@ import runbook.sandbox.ControlledSandbox;
  * One rotation's surroundings: a sandbox Klaviyo, a stand-in store, and an application that starts with what is stored.
  */
 final class RotationScene implements AutoCloseable {
-    /** What a tool does that is held: tells that it is there, and goes on when it is let. */
-    static final String HOLD = "touch \"$here/there\"; while [ ! -f \"$here/go\" ]; do sleep 0.02; done";
+    /** What a tool does that is held: tells its process id, and goes on when it is let. */
+    static final String HOLD = "echo $$. > \"$here/there\"; while [ ! -f \"$here/go\" ]; do sleep 0.02; done";
     final ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ZERO, 20);
     final Path folder = Tree.temporary("rotation");
     final StandIns tools = new StandIns(folder, sandbox.key());
@@ -68,8 +68,9 @@ final class RotationScene implements AutoCloseable {
         Map<String, String> environment = new TreeMap<>(Map.of("HOME", home().toString(),
                 "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
                 "KLAVIYO_PRIVATE_KEY", oldKey(), "KLAVIYO_NEW_PRIVATE_KEY", newKey()));
-        environment.putAll(Map.of("KLAVIYO_API_URL", sandbox.apiUrl().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
-                "KLAVIYO_INCIDENT", incident().toString(), "XDG_STATE_HOME", folder.resolve("state").toString()));
+        environment.putAll(Map.of("KLAVIYO_API_URL", sandbox.apiUrl().toString(), "KLAVIYO_APP_URL", app.url()
+                + "/health", "KLAVIYO_INCIDENT", incident().toString(), "XDG_STATE_HOME", folder.resolve("state")
+                .toString()));
         return environment;
     }
 

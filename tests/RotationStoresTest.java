@@ -33,10 +33,11 @@ class RotationStoresTest {
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', value = {
         "cloudrun:web@europe-west1 | describe          | gcloud [run] [services] [update] [web] [--region=europe-west1]"
-            + " [--update-labels=klaviyo-key-rotated=",
-        "ecs:prod/web              | describe-services | aws [ecs] [update-service] [--cluster] [prod] [--service] [web]"
+                + " [--update-labels=klaviyo-key-rotated=",
+                "ecs:prod/web | describe-services | aws [ecs] [update-service] [--cluster] [prod] [--service] [web]"
             + " [--force-new-deployment]"})
-    void aServiceIsRestartedSoThatItReadsTheKeyAndOneThatCannotBeSeenIsRefused(String target, String sees, String call) {
+    void aServiceIsRestartedSoThatItReadsTheKeyAndOneThatCannotBeSeenIsRefused(String target, String sees,
+            String call) {
         bench.tools.installCloud();
         bench.tools.fail(sees, StandIns.Fault.EXITS_NON_ZERO, 9);
         bench.ends(21, bench.into("vault:secret/klaviyo#key", target));
@@ -44,7 +45,8 @@ class RotationStoresTest {
         bench.tools.mend();
         bench.ends(0, bench.into("vault:secret/klaviyo#key", target));
         assertEquals(bench.newKey(), bench.tools.app(), "the key that the service started with");
-        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), () -> String.join("\n", bench.tools.calls()));
+        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), () -> String.join("\n",
+                bench.tools.calls()));
         assertFalse(bench.tools.environment(call.split(" ")[0]).contains("pk_"), "the tool's environment has a key");
     }
 
@@ -53,16 +55,18 @@ class RotationStoresTest {
         bench.ends(0, bench.bare("--to", "vault:secret/klaviyo#key", "--to", "azure:shop-vault/klaviyo", "--to",
                 "github:acme/shop/KLAVIYO_KEY", "--to", "heroku:shop/KLAVIYO_KEY", "--restart", "systemd:web"));
         List<String> calls = bench.tools.calls();
-        assertTrue(calls.containsAll(List.of("vault [kv] [patch] [secret/klaviyo] [key=-]", "az [keyvault] [secret] [set]"
-                        + " [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-] [--output] [none]",
-                "gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop]", "heroku [api] [PATCH] [/apps/shop/config-vars]")),
-                () -> String.join("\n", calls));
+        assertTrue(calls.containsAll(List.of("vault [kv] [patch] [secret/klaviyo] [key=-]",
+                "az [keyvault] [secret] [set]"
+                + " [--vault-name] [shop-vault] [--name] [klaviyo] [--value] [@-] [--output] [none]",
+                "gh [secret] [set] [KLAVIYO_KEY] [--repo] [acme/shop]",
+                "heroku [api] [PATCH] [/apps/shop/config-vars]")), () -> String.join("\n", calls));
         assertFalse(String.join("\n", calls).contains("pk_"), "a tool's words have a key");
         Map.of("vault", "@", "az", "@", "gh", "@", "heroku", "{\"KLAVIYO_KEY\":\"@\"}").forEach((tool, fed) ->
                 assertEquals(fed.replace("@", bench.newKey()), bench.tools.stdin(tool), tool));
         for (String tool : List.of("vault", "az", "gh", "heroku", "systemctl")) {
             String environment = bench.tools.environment(tool);
-            assertFalse(environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"), tool + "'s environment has a key");
+            assertFalse(environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"), tool
+                    + "'s environment has a key");
         }
     }
 
@@ -78,7 +82,8 @@ class RotationStoresTest {
     @Test
     void aCommandOfYourOwnReadsTheKeyAndSeesNoneInItsEnvironment() throws IOException {
         Path kept = bench.folder.resolve("kept");
-        bench.ends(0, bench.into("exec:cat > " + kept + "; env > " + kept + ".env", "exec:cp " + kept + " " + bench.tools.file("app")));
+        bench.ends(0, bench.into("exec:cat > " + kept + "; env > " + kept + ".env", "exec:cp " + kept + " "
+                + bench.tools.file("app")));
         assertEquals(bench.newKey(), Files.readString(kept));
         assertFalse(Files.readString(bench.folder.resolve("kept.env")).contains("pk_"));
     }
@@ -110,7 +115,8 @@ class RotationStoresTest {
     @Test
     void aDotenvFileChangesOnlyInTheKey() throws IOException {
         List<String> forms = List.of("A=1\nKEY=@\nB=2\n", "# top\n\nexport KEY=@ # the key\nKEYS=x\n",
-                "KEY=\"@\"\r\nX='KEY=y'\r\n", "  KEY = '@'  # c\n#KEY=old", "Z=caf\u00e9\nKEY=@", "NOT_KEY=1\nKEY=@\n\n\n");
+                "KEY=\"@\"\r\nX='KEY=y'\r\n", "  KEY = '@'  # c\n#KEY=old", "Z=caf\u00e9\nKEY=@",
+                "NOT_KEY=1\nKEY=@\n\n\n");
         Run run = bench.bare("--restart", "exec:cp " + bench.tools.file("fresh") + " " + bench.tools.file("app"));
         Files.writeString(bench.tools.file("fresh"), bench.newKey());
         List<Path> files = new ArrayList<>();
@@ -118,19 +124,22 @@ class RotationStoresTest {
             Path env = bench.folder.resolve("app config " + files.size() + ".env");
             Files.write(env, form.replace("@", bench.oldKey()).getBytes(StandardCharsets.ISO_8859_1));
             Files.setPosixFilePermissions(env, PosixFilePermissions.fromString("rw-r-----"));
-            run.args("--to", "file:" + Files.createSymbolicLink(bench.folder.resolve("link" + files.size()), env) + "#KEY");
+            run.args("--to", "file:" + Files.createSymbolicLink(bench.folder.resolve("link" + files.size()), env)
+                    + "#KEY");
             files.add(env);
         }
         bench.ends(0, run);
         for (int i = 0; i < forms.size(); i++) {
-            assertEquals(forms.get(i).replace("@", bench.newKey()), Files.readString(files.get(i), StandardCharsets.ISO_8859_1));
+            assertEquals(forms.get(i).replace("@", bench.newKey()), Files.readString(files.get(i),
+                    StandardCharsets.ISO_8859_1));
             assertEquals("rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(files.get(i))));
             assertTrue(Files.isSymbolicLink(bench.folder.resolve("link" + i)));
         }
     }
 
     @ParameterizedTest
-    @CsvSource({"other.env, 'OTHER=1', other.env sets no KEY", "key.env, 'KEY=a\nKEY=b', key.env sets KEY more than once",
+    @CsvSource({"other.env, 'OTHER=1', other.env sets no KEY",
+        "key.env, 'KEY=a\nKEY=b', key.env sets KEY more than once",
         "unclosed.env, 'K=1\nKEY=\"unclosed', unclosed.env sets no KEY"})
     void aDotenvFileThatIsNotClearIsRefused(String name, String text, String says) throws IOException {
         Path env = Files.writeString(bench.folder.resolve(name), text);
@@ -146,8 +155,9 @@ class RotationStoresTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"gcp:", "gcp:--help", "aws:-x", "k8s:a/b", "vault:a", "github:a/b", "heroku:a", "file:/x", "ftp:x",
-        "nothing", "exec:", "exec:echo pk_0123456789abcdef0123456789abcdef01", "file:/pk_0123456789abcdef0123456789abcdef01#K"})
+    @ValueSource(strings = {"gcp:", "gcp:--help", "aws:-x", "k8s:a/b", "vault:a", "github:a/b", "heroku:a", "file:/x",
+        "ftp:x", "nothing", "exec:", "exec:echo pk_0123456789abcdef0123456789abcdef01",
+                "file:/pk_0123456789abcdef0123456789abcdef01#K"})
     void aStoreThatIsNoneIsWrongUsage(String store) {
         Problem problem = assertThrows(Problem.class, () -> store(store));
         assertEquals(Problem.USAGE, problem.exitCode());

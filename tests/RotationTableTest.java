@@ -76,14 +76,14 @@ class RotationTableTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "op item edit {item} | op item edit {item} credential={key} | write has {key} in it: the key goes by stdin alone",
-        "--vault {vault}     | --vault {valt}                       | write has {valt} in it, which the address does not",
-        "op signin           | op signin {key}                      | explain has {key} in it: the key goes by stdin alone",
-        "op read op          | op {key:base64} op                   | read has {key:base64} in it: the key goes by stdin alone",
-        "{key}               | nothing                              | a stdin that has {key} in it",
-        "op:{vault}/{item}   | op                                   | address has to be a list of forms",
-        "signed in           | ( signed                             | explain[0].when is no pattern",
-        "install             | instal                               | instal is no field, did you mean install?"})
+        "edit {item} | edit {item} credential={key} | write has {key} in it: the key goes by stdin alone",
+        "--vault {vault} | --vault {valt} | write has {valt} in it, which the address does not",
+        "op signin | op signin {key} | explain has {key} in it: the key goes by stdin alone",
+        "op read op | op {key:base64} op | read has {key:base64} in it: the key goes by stdin alone",
+        "{key} | nothing | a stdin that has {key} in it",
+        "op:{vault}/{item} | op | address has to be a list of forms",
+        "signed in | ( signed | explain[0].when is no pattern",
+        "install | instal | instal is no field, did you mean install?"})
     void aRowThatIsNotRightIsNamedWithFileIdAndField(String right, String wrong, String says) throws IOException {
         Path folder = team(ROW.replace(right, wrong), "");
         bench.ends(2, bench.bare("--to", "op:a/b").env("KLAVIYO_TEMPLATES", folder.toString()),
@@ -145,8 +145,9 @@ class RotationTableTest {
     /** Answers the prompts that it is given, and shows all that a terminal would show. */
     private static final String TERMINAL = """
         import os, pty, sys
-        answers = [(sys.argv[i].encode(), sys.argv[i + 1].encode() + b'\\n') for i in range(2, 2 + 2 * int(sys.argv[1]), 2)]
-        command = sys.argv[2 + 2 * int(sys.argv[1]):]
+        end = 2 + 2 * int(sys.argv[1])
+        answers = [(sys.argv[i].encode(), sys.argv[i + 1].encode() + b'\\n') for i in range(2, end, 2)]
+        command = sys.argv[end:]
         pid, terminal = pty.fork()
         if pid == 0:
             os.execvp(command[0], command)
@@ -207,7 +208,8 @@ class RotationTableTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"gcp:klaviyo@shop", "aws:klaviyo@eu-west-1#key", "k8s:shop/klaviyo/key", "k8s-restart", "cloudrun", "ecs"})
+    @ValueSource(strings = {"gcp:klaviyo@shop", "aws:klaviyo@eu-west-1#key", "k8s:shop/klaviyo/key", "k8s-restart",
+        "cloudrun", "ecs"})
     @EnabledIf("clouds")
     void everyPrintedCommandIsOneThatTheToolKnows(String which) throws Exception {
         // Nobody answers at these addresses: a command that cannot be parsed ends before it finds out.

@@ -30,8 +30,8 @@ class RotationTest {
 
     @Test
     void aNewKeyThatIsNotFitIsRefusedBeforeAnythingChanges() {
-        List<List<String>> unfit = List.of(List.of(bench.sandbox.foreignKey(), "belongs to account"),
-                List.of("\"" + bench.newKey() + "\"", "quotes around it"), List.of(bench.oldKey(), "the new key is the old one"),
+        List<List<String>> unfit = List.of(List.of(bench.sandbox.foreignKey(), "belongs to account"), List.of("\""
+                + bench.newKey() + "\"", "quotes around it"), List.of(bench.oldKey(), "the new key is the old one"),
                 List.of("pk_" + "0".repeat(34), "Klaviyo refuses the new key"));
         unfit.forEach(row -> bench.ends(21, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", row.get(0)), row.get(1)));
         bench.ends(21, bench.rotate("--account", "Zz9Zz9"), "not to Zz9Zz9");
@@ -58,10 +58,12 @@ class RotationTest {
         JsonNode json = Json.read(result.out());
         assertEquals("planned", json.path("outcome").asText());
         List<String> planned = new ArrayList<>();
-        json.path("steps").forEach(step -> planned.add(step.path("outcome").asText() + " " + step.path("name").asText() + " "
-                + step.path("command").asText()));
-        assertTrue(planned.containsAll(List.of("planned store vault kv patch secret/klaviyo key=-   # the key on standard input",
-                "planned restart systemctl --no-ask-password restart web && systemctl is-active web")), planned.toString());
+        json.path("steps").forEach(step -> planned.add(step.path("outcome").asText() + " " + step.path("name").asText()
+                + " " + step.path("command").asText()));
+        assertTrue(planned.containsAll(List.of(
+                "planned store vault kv patch secret/klaviyo key=-   # the key on standard input",
+                "planned restart systemctl --no-ask-password restart web && systemctl is-active web")),
+                planned.toString());
         assertFalse(Files.exists(bench.incident()), "a dry run leaves nothing behind");
         bench.untouched();
     }
@@ -75,11 +77,14 @@ class RotationTest {
             assertEquals(Set.of("name", "outcome", "millis", "command", "detail"), fields(step));
         });
         assertEquals(Set.of("schema", "outcome", "account", "oldKey", "newKey", "steps", "incident"), fields(json));
-        assertEquals("rotated " + bench.sandbox.accountId(), json.path("outcome").asText() + " " + json.path("account").asText());
+        assertEquals("rotated " + bench.sandbox.accountId(), json.path("outcome").asText() + " " + json.path("account")
+                .asText());
         assertEquals(Key.of(bench.oldKey()).fingerprint(), json.path("oldKey").path("fingerprint").asText());
         assertEquals(Key.of(bench.newKey()).fingerprint(), json.path("newKey").path("fingerprint").asText());
-        assertEquals(Set.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old"), Set.copyOf(names));
-        List<String> events = Incident.at(bench.incident()).journal().read().events().stream().map(Event::event).toList();
+        assertEquals(Set.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old"),
+                Set.copyOf(names));
+        List<String> events = Incident.at(bench.incident()).journal().read().events().stream().map(Event::event)
+                .toList();
         assertEquals(names.size(), events.stream().filter(Event.ROTATION_STEP::equals).count());
         assertTrue(events.containsAll(List.of(Event.ROTATED, Event.MITIGATED)), events.toString());
         String journal = Files.readString(bench.incident().resolve("journal.jsonl"));
@@ -99,7 +104,8 @@ class RotationTest {
         bench.ends(0, bench.rotate());
         assertTrue(bench.sandbox.accepts(bench.oldKey()));
         bench.sandbox.forget();
-        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms"), "holds the new key already", "disabled, and Klaviyo refuses it");
+        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms"), "holds the new key already",
+                "disabled, and Klaviyo refuses it");
         assertFalse(bench.sandbox.accepts(bench.oldKey()));
     }
 
@@ -116,7 +122,8 @@ class RotationTest {
     @Test
     void anOldKeyThatMayNotBeDisabledStaysAndIsLeftToAPerson() {
         bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "credentials:read"));
-        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"), "Delete the old key");
+        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"),
+                "Delete the old key");
         assertTrue(bench.sandbox.accepts(bench.oldKey()));
     }
 
@@ -163,7 +170,8 @@ class RotationTest {
     void withoutATerminalItNeedsYesAStoreAndAKey() throws IOException {
         bench.ends(2, Run.script("rotate-key").args("--to", "vault:a#b"), "--yes");
         bench.ends(2, Run.script("rotate-key").args("--yes"), "--to");
-        bench.ends(2, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null), "Settings > API keys", "profiles:write", "--new-key-file");
+        bench.ends(2, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null), "Settings > API keys", "profiles:write",
+                "--new-key-file");
         bench.untouched();
     }
 
@@ -194,8 +202,8 @@ class RotationTest {
         Path real = Files.writeString(bench.folder.resolve("real.env"), "KEY=" + bench.oldKey() + "\n");
         for (List<String> words : List.of(List.of("--to", "file:" + real + "#KEY"), List.of("--to", "vault:a#b"),
                 List.of("--restart", "systemd:web"))) {
-            bench.ends(2, bench.tools.onPath(Run.script("rotate-key").cwd(bench.folder)).args("--drill", "revoked-key", "--yes")
-                    .args(words.toArray(String[]::new)));
+            bench.ends(2, bench.tools.onPath(Run.script("rotate-key").cwd(bench.folder)).args("--drill", "revoked-key",
+                    "--yes").args(words.toArray(String[]::new)));
         }
         assertEquals("KEY=" + bench.oldKey() + "\n", Files.readString(real));
         assertEquals(List.of(), bench.tools.calls());

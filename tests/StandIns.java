@@ -210,6 +210,11 @@ final class StandIns {
         return folder.resolve(name);
     }
 
+    /** The process id of the tool that is held. */
+    String held() {
+        return get("there").contains(".") ? get("there").replaceFirst("(?s)\\..*", "") : "none";
+    }
+
     private void put(String name, String text) {
         try {
             Files.writeString(folder.resolve(name), text);

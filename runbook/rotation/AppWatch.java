@@ -38,8 +38,9 @@ final class AppWatch {
 
     /** Words in the status field of common health endpoints (Spring, Rails, Kubernetes) that say it is not well. */
     private static final Map<Health, Pattern> WORDS = Map.of(
-            Health.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"), Health.DOWN,
-            Pattern.compile("(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"));
+            Health.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"),
+            Health.DOWN, Pattern.compile("(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|false"
+                    + "|out_of_service"));
 
     /** How it does, the same for one line, and the fingerprint of the key that it says it uses, where it does. */
     record State(Health health, String words, Optional<String> fingerprint) {
@@ -102,8 +103,10 @@ final class AppWatch {
         errorsBefore = errors();
         before = earlier.map(one -> new State(Health.valueOf(one.noted("app")), now.words,
                 Optional.of(one.noted("appKey")).filter(key -> !key.isEmpty()))).orElse(now);
-        return now.health == Health.NOT_ASKED ? Done.warn("nobody looks at it: give --app-url to have its health verified")
-                : now.healthy() ? Done.ok(now.words) : Done.warn("not healthy now: " + now.words);
+        if (now.health == Health.NOT_ASKED) {
+            return Done.warn("nobody looks at it: give --app-url to have its health verified");
+        }
+        return now.healthy() ? Done.ok(now.words) : Done.warn("not healthy now: " + now.words);
     }
 
     private State look() {
@@ -140,7 +143,8 @@ final class AppWatch {
      */
     Done asBefore(List<String> keys, boolean proven) throws Trouble {
         Set<String> right = Stream.concat(keys.stream(), before.fingerprint.stream()).collect(Collectors.toSet());
-        Done done = await(now -> now.healthy() || now.health.compareTo(before.health) <= 0 ? now.wrongKey(right) : now.words);
+        Done done = await(now -> now.healthy() || now.health.compareTo(before.health) <= 0 ? now.wrongKey(right)
+                : now.words);
         if (!proven && look().fingerprint.isEmpty()) {
             throw Trouble.unknown("nothing shows that it runs with the old key: its health tells no keyFingerprint, and"
                     + " a restart left no mark");

@@ -1,7 +1,6 @@
 package runbook.rotation;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
@@ -30,8 +29,7 @@ import runbook.rotation.Stores.Held;
 
 /**
  * A variable in a dotenv file, {@code file:PATH#VAR}. The file is replaced as a whole or not at all; comments, order,
- * quotes
- * and line ends stay, and so do mode, owner, group, access lists and extended attributes, or it is not replaced.
+ * quotes and line ends stay, and so do mode, owner, group, access lists and extended attributes, or it is not replaced.
  *
  * @param hand what is written of a key: in earnest the key itself, in a drill what slipped
  */
@@ -45,9 +43,11 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
      */
     static Optional<DotenvFile> of(Cli.Host host, String typed) {
         Matcher form = FORM.matcher(typed);
-        return form.matches() ? Optional.of(new DotenvFile(host.path(form.group(1).replaceFirst("^~/",
-                Matcher.quoteReplacement(host.home() + "/"))).toAbsolutePath().normalize(), form.group(2),
-                        UnaryOperator.identity())) : Optional.empty();
+        if (!form.matches()) {
+            return Optional.empty();
+        }
+        String path = form.group(1).replaceFirst("^~/", Matcher.quoteReplacement(host.home() + "/"));
+        return Optional.of(new DotenvFile(host.path(path).toAbsolutePath().normalize(), form.group(2), key -> key));
     }
 
     @Override
@@ -55,15 +55,19 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         return "file:" + path + "#" + variable;
     }
 
+    private String quoted() {
+        return Text.word(path.toString());
+    }
+
     // Both are done within this process: the words only show what is done.
     @Override
     public String reading() {
-        return "rotate-key: read " + variable + " in " + Text.word(path.toString());
+        return "rotate-key: read " + variable + " in " + quoted();
     }
 
     @Override
     public String writing() {
-        return "rotate-key: replace " + variable + " in " + Text.word(path.toString());
+        return "rotate-key: replace " + variable + " in " + quoted();
     }
 
     @Override
@@ -71,18 +75,18 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         Held held = read(tool);
         Path file = real();
         if (!Files.isWritable(file.getParent())) {
-            throw refused("no permission to write in " + file.getParent() + ", which replacing the file needs",
+            throw Trouble.refused("no permission to write in " + file.getParent() + ", which replacing the file needs",
                     "sudo chown \"$USER\" " + Text.word(file.getParent().toString()));
         }
         try {
             String me = System.getProperty("user.name");
             String owner = POSIX ? Files.getOwner(file).getName() : me;
             if (!owner.equals(me) && !me.equals("root")) {
-                throw refused(path + " belongs to " + owner + ": replacing it would change that", "sudo -u " + owner
-                        + " …the same command…");
+                throw Trouble.refused(path + " belongs to " + owner + ": replacing it would change that", "sudo -u "
+                        + owner + " …the same command…");
             } else if (POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1) {
-                throw refused(path + " is a hard link: the file's other names would keep the old key",
-                        "find / -xdev -samefile " + Text.word(path.toString()) + "   # then make it a symbolic link");
+                throw Trouble.refused(path + " is a hard link: the file's other names would keep the old key",
+                        "find / -xdev -samefile " + quoted() + "   # then make it a symbolic link");
             }
         } catch (IOException e) {
             throw unreadable(e);
@@ -108,10 +112,14 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
             // Nobody else can look into the folder while the copy has not yet all that protects it.
             Files.createDirectory(ours, mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
-            fill(half, text.substring(0, assignment.begin) + hand.apply(key).reveal() + text.substring(assignment.end));
+            Files.writeString(half, text.substring(0, assignment.begin) + hand.apply(key).reveal()
+                    + text.substring(assignment.end), StandardCharsets.ISO_8859_1);
+            try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
+                written.force(true);
+            }
             if (!attributes(tool, file).equals(attributes(tool, half))) {
-                throw refused(path + " has an owner, access list or attributes that a new file would not have",
-                        "ls -l " + Text.word(path.toString()) + "   # or write it by --to 'exec:…'");
+                throw Trouble.refused(path + " has an owner, access list or attributes that a new file would not have",
+                        "ls -l " + quoted() + "   # or write it by --to 'exec:…'");
             }
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
@@ -134,17 +142,6 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
             Files.deleteIfExists(ours);
         } catch (IOException e) {
             // The folder is gone; a run that can write removes it.
-        }
-    }
-
-    private static void fill(Path half, String text) throws IOException {
-        try (FileChannel channel = FileChannel.open(half, StandardOpenOption.WRITE,
-                StandardOpenOption.TRUNCATE_EXISTING)) {
-            ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.ISO_8859_1));
-            while (bytes.hasRemaining()) {
-                channel.write(bytes);
-            }
-            channel.force(true);
         }
     }
 
@@ -175,13 +172,9 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         }
     }
 
-    private static Trouble refused(String what, String mend) {
-        return new Trouble(Trouble.Kind.REFUSED, what, mend);
-    }
-
     private Trouble unreadable(IOException e) {
-        return refused(path + " cannot be read: " + Incident.why(e), Files.notExists(path)
-                ? "find . -name " + Text.word(path.getFileName().toString()) : "ls -l " + Text.word(path.toString()));
+        return Trouble.refused(path + " cannot be read: " + Incident.why(e), Files.notExists(path)
+                ? "find . -name " + Text.word(path.getFileName().toString()) : "ls -l " + quoted());
     }
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
@@ -189,7 +182,7 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         try {
             Path file = real();
             if (!Files.isRegularFile(file) || Files.size(file) > LARGEST) {
-                throw refused(path + " is no dotenv file", "ls -l " + Text.word(path.toString()));
+                throw Trouble.refused(path + " is no dotenv file", "ls -l " + quoted());
             }
             return Files.readString(file, StandardCharsets.ISO_8859_1);
         } catch (IOException e) {
@@ -205,13 +198,14 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
                 + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
                         .matcher(text);
         if (!line.find()) {
-            throw refused(path + " sets no " + variable, "echo " + variable + "= >> " + Text.word(path.toString()));
+            throw Trouble.refused(path + " sets no " + variable, "echo " + variable + "= >> " + quoted());
         }
         int group = line.group(1) != null ? 1 : line.group(2) != null ? 2 : 3;
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
         if (line.find()) {
-            throw refused(path + " sets " + variable + " more than once: which one counts depends on who reads it",
-                    "grep -n " + variable + " " + Text.word(path.toString()) + "   # remove all but one");
+            throw Trouble.refused(path + " sets " + variable
+                    + " more than once: which one counts depends on who reads it", "grep -n " + variable + " "
+                    + quoted() + "   # remove all but one");
         }
         return found;
     }

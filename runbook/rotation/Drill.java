@@ -19,13 +19,11 @@ import runbook.sandbox.Sandbox;
 
 /**
  * What a drill rotates: a dotenv file made for it, and the sandbox's application, which reads that file at each
- * restart.
- * A variant breaks one step, once, so that the way back can be watched.
+ * restart. A variant breaks one step, once, so that the way back can be watched.
  */
 public final class Drill implements AutoCloseable, Target {
     /** The variants, as written after the scenario and a colon. */
     public static final Set<String> VARIANTS = Set.of("", "read-back", "restart", "verify");
-    private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
 
     private final Sandbox sandbox;
     private final Path folder;
@@ -47,16 +45,16 @@ public final class Drill implements AutoCloseable, Target {
     public static Drill begin(Sandbox sandbox, String variant, Optional<Store> chosen) throws IOException {
         if (chosen.filter(store -> !(store instanceof DotenvFile file) || Files.exists(file.path())).isPresent()) {
             throw new Problem("--to " + Text.safe(chosen.get().name(), 80)
-                    + ": a drill touches nothing of yours; leave --to away, or"
-                    + " give file:PATH#VAR with a file that does not exist yet");
+                    + ": a drill touches nothing of yours; leave --to away, or give file:PATH#VAR with a file that does"
+                    + " not exist yet");
         }
         // A letter too much, once, as with a slip of the hand.
         AtomicBoolean slips = new AtomicBoolean(variant.equals("read-back"));
         UnaryOperator<Key> hand = key -> slips.getAndSet(false) ? Key.of(key.reveal() + "x") : key;
         Path folder = chosen.isPresent() ? null : Files.createTempDirectory("klaviyo-drill");
-        DotenvFile file = new DotenvFile(chosen.map(store -> ((DotenvFile) store).path())
-                .orElseGet(() -> folder.resolve("app.env")),
-                chosen.map(store -> ((DotenvFile) store).variable()).orElse(VARIABLE), hand);
+        Optional<DotenvFile> theirs = chosen.map(DotenvFile.class::cast);
+        DotenvFile file = new DotenvFile(theirs.map(DotenvFile::path).orElseGet(() -> folder.resolve("app.env")),
+                theirs.map(DotenvFile::variable).orElse("KLAVIYO_PRIVATE_KEY"), hand);
         Files.createFile(file.path(), DotenvFile.mode("rw-------"));
         Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
                 + sandbox.appKey() + "\n");

@@ -6,6 +6,7 @@ import java.util.Optional;
 import runbook.Key;
 import runbook.Text.Json;
 import runbook.rotation.Steps.Done;
+import runbook.rotation.Steps.HandStep;
 import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores.Held;
 import runbook.rotation.Stores.Store;
@@ -20,7 +21,7 @@ final class Holding {
     /** How far a rotation is with a store. */
     enum State { UNTOUCHED, WRITING, WRITTEN, RESTORING, RESTORED }
 
-    private final Store store;
+    final Store store;
     private final Rotation rotation;
     /** Fingerprint of the value before the rotation; empty where the store cannot be read. */
     private String before = "";
@@ -30,8 +31,9 @@ final class Holding {
     private String wrote = "";
     private State state = State.UNTOUCHED;
     /** The value before, as long as somebody has it. */
-    private Optional<Key> old = Optional.empty();
-    private Held now = new Held(Optional.empty(), "");
+    Optional<Key> old = Optional.empty();
+    /** What it held when last looked at. */
+    Held now = new Held(Optional.empty(), "");
 
     Holding(Store store, Rotation rotation) {
         this.store = store;
@@ -40,19 +42,6 @@ final class Holding {
 
     String name() {
         return store.name();
-    }
-
-    Store store() {
-        return store;
-    }
-
-    Optional<Key> old() {
-        return old;
-    }
-
-    /** What it held when last looked at. */
-    Held now() {
-        return now;
     }
 
     boolean touched() {
@@ -129,10 +118,12 @@ final class Holding {
         return touched() && (now.holds(wrote) || holdsNew() || mangled());
     }
 
-    private void refuseStranger() throws Trouble {
+    /** Fails with both fingerprints where somebody else has set it. */
+    Done refuseStranger() throws Trouble {
         if (!ours()) {
             throw stranger();
         }
+        return Done.ok("ours");
     }
 
     private Trouble stranger() {
@@ -168,10 +159,13 @@ final class Holding {
         if (rotation.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
-        String memory = old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory").orElse("");
-        String back = !undo().isEmpty() ? (memory.isEmpty() ? "" : memory + "; ") + "after a crash from its version " + version
-                : memory.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
-                : memory + "; after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward";
+        String back = old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory; ").orElse("");
+        if (!undo().isEmpty()) {
+            back += "after a crash from its version " + version;
+        } else {
+            back += back.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
+                    : "after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward";
+        }
         return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
     }
 
@@ -180,10 +174,10 @@ final class Holding {
         return version.isEmpty() ? "" : store.undo(version);
     }
 
-    Steps.HandStep byHand() {
-        return undo().isEmpty() ? new Steps.HandStep("put the old key" + (before.isEmpty() ? "" : " (sha256 " + before + ")")
-                + " back into " + name(), store.writing())
-                : new Steps.HandStep("put the old value of " + name() + " back from its own history", undo());
+    HandStep byHand() {
+        String print = before.isEmpty() ? "" : " (sha256 " + before + ")";
+        return undo().isEmpty() ? new HandStep("put the old key" + print + " back into " + name(), store.writing())
+                : new HandStep("put the old value of " + name() + " back from its own history", undo());
     }
 
     // ---- forward
@@ -203,7 +197,9 @@ final class Holding {
             if (seen && holdsNew()) {
                 enter(State.WRITTEN, rotation.newPrint());
                 return Done.warn("holds the new key, although the tool complained: " + e.getMessage());
-            } else if (first && (e.kind == Trouble.Kind.MISSING || e.kind == Trouble.Kind.REFUSED && seen && holdsOld())) {
+            }
+            boolean refused = e.kind == Trouble.Kind.REFUSED && seen && holdsOld();
+            if (first && (e.kind == Trouble.Kind.MISSING || refused)) {
                 enter(State.UNTOUCHED, "");
             }
             throw e;
@@ -255,11 +251,6 @@ final class Holding {
     /** Whether it holds what somebody else set; a store that cannot be read now is not called so. */
     boolean strange() {
         return seen() && !ours();
-    }
-
-    /** Fails with both fingerprints. */
-    Done showStranger() throws Trouble {
-        throw stranger();
     }
 
     /** Makes it hold its old value again. */

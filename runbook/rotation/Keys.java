@@ -105,8 +105,8 @@ public final class Keys {
             return fault.kind() == Http.Kind.BAD_REQUEST ? Says.NO_KEY : Says.NOTHING;
         }
         Reply reply = (Reply) answer;
-        boolean revision = ApiError.of(reply).filter(error -> error.detail().toLowerCase(Locale.ROOT).contains("revision"))
-                .isPresent();
+        boolean revision = ApiError.of(reply).filter(error ->
+                error.detail().toLowerCase(Locale.ROOT).contains("revision")).isPresent();
         return ApiError.fromCdn(reply) ? Says.NOTHING : switch (reply.status()) {
             case 400 -> revision ? Says.NOTHING : Says.UNDERSTOOD;
             case 401 -> Says.NO_KEY;
@@ -192,7 +192,7 @@ public final class Keys {
     }
 
     private Answer ask(Key key, String method, String target, String revision, String body) {
-        Http http = clients.computeIfAbsent(key, one -> Http.of(settings.withKey(one)));
+        Http http = clients.computeIfAbsent(key, one -> Http.of(settings.withKey(Optional.of(one))));
         byte[] bytes = body == null ? null : body.getBytes(StandardCharsets.UTF_8);
         long end = System.nanoTime() + PATIENCE.toNanos();
         while (true) {
@@ -224,7 +224,8 @@ public final class Keys {
         } else if (replaced.filter(fresh::equals).isPresent()) {
             throw Trouble.refused("the new key is the old one", "make a new one in Klaviyo, Settings > API keys");
         }
-        return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe() + ": no form known to this toolkit");
+        return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe()
+                + ": no form known to this toolkit");
     }
 
     /** Whether it authenticates. */
@@ -269,8 +270,8 @@ public final class Keys {
         Set<String> needed = !asked.isEmpty() ? asked : listed.flatMap(keys -> old.flatMap(key -> matching(keys, key)))
                 .map(Listed::scopes).orElseGet(() -> shown(alive));
         if (needed.isEmpty()) {
-            return Done.warn("not compared: neither key may list keys (credentials:read); --needs events:write,… tests"
-                    + " what the application needs");
+            return Done.warn("not compared: neither key may list keys (credentials:read); --needs events:write,…"
+                    + " tests what the application needs");
         }
         Optional<Set<String>> has = listed.flatMap(keys -> matching(keys, fresh)).map(Listed::scopes);
         Map<Says, List<String>> answers = needed.stream().collect(Collectors.groupingBy(scope ->
@@ -284,15 +285,18 @@ public final class Keys {
         String fine = needed.stream().filter(scope -> !untold.contains(scope)).collect(Collectors.joining(", "));
         String more = has.stream().flatMap(Set::stream).filter(scope -> !needed.contains(scope)).sorted()
                 .collect(Collectors.joining(", "));
-        return untold.isEmpty()
-                ? Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine + (more.isEmpty() ? "" : "; and more than that: " + more))
-                : Done.warn("could not be probed: " + String.join(", ", untold) + (fine.isEmpty() ? "" : "; fine: " + fine));
+        if (!untold.isEmpty()) {
+            return Done.warn("could not be probed: " + String.join(", ", untold)
+                    + (fine.isEmpty() ? "" : "; fine: " + fine));
+        }
+        return Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine
+                + (more.isEmpty() ? "" : "; and more than that: " + more));
     }
 
     // What the old key can be seen to read: the least that the new one has to read as well.
     private Set<String> shown(Optional<Key> alive) {
-        return alive.stream().flatMap(key -> probed().map(Endpoint::scope).filter(scope -> probe(key, scope) == Says.YES))
-                .collect(Collectors.toCollection(TreeSet::new));
+        return alive.stream().flatMap(key -> probed().map(Endpoint::scope)
+                .filter(scope -> probe(key, scope) == Says.YES)).collect(Collectors.toCollection(TreeSet::new));
     }
 
     private static Stream<Endpoint> probed() {
@@ -303,7 +307,8 @@ public final class Keys {
     private static final Map<String, String> PATHS = Map.of("catalogs", "/api/catalog-items", "credentials", KEYS,
             "subscriptions", "/api/profile-subscription-bulk-create-jobs");
     private static final Set<String> READS = Set.of("accounts", "profiles", "lists", "metrics", "events", "webhooks",
-            "credentials", "flows", "segments", "templates", "tags", "images", "forms", "coupons", "campaigns", "catalogs");
+            "credentials", "flows", "segments", "templates", "tags", "images", "forms", "coupons", "campaigns",
+            "catalogs");
     private static final Set<String> WRITES = Set.of("events", "profiles", "lists", "segments", "templates", "tags",
             "coupons", "campaigns", "catalogs", "subscriptions");
 

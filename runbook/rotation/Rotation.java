@@ -131,8 +131,9 @@ public final class Rotation {
         List<String> missing = new ArrayList<>(progress.get().touched());
         missing.removeAll(holdings.stream().map(Holding::name).toList());
         if (!missing.isEmpty()) {
-            throw Trouble.refused("the unfinished rotation in " + where + " is about other stores too: run it again with "
-                    + String.join(" ", missing.stream().map(name -> "--to " + Text.word(name)).toList()), "");
+            throw Trouble.refused("the unfinished rotation in " + where
+                    + " is about other stores too: run it again with " + String.join(" ", missing.stream()
+                    .map(name -> "--to " + Text.word(name)).toList()), "");
         }
         holdings.forEach(progress.get()::restore);
         if (!looking) {
@@ -168,7 +169,7 @@ public final class Rotation {
      */
     public void preflight(boolean person) throws Trouble {
         List<Trouble> troubles = new ArrayList<>();
-        holdings.forEach(holding -> steps.attempt("preflight", holding.name(), holding.store().reading(), holding::look)
+        holdings.forEach(holding -> steps.attempt("preflight", holding.name(), holding.store.reading(), holding::look)
                 .ifPresent(troubles::add));
         wishes.targets.forEach(target -> steps.attempt("preflight", target.name(), "", () -> {
             target.reach(tool);
@@ -183,7 +184,7 @@ public final class Rotation {
 
     // The value that most likely is the old key, and the ways back that it opens for stores that do not tell.
     private Done settleOld(boolean person) throws Trouble {
-        List<Key> known = Stream.concat(holdings.stream().flatMap(holding -> holding.old().stream()).filter(Key::known),
+        List<Key> known = Stream.concat(holdings.stream().flatMap(holding -> holding.old.stream()).filter(Key::known),
                 wishes.settings.key().map(Key::cleaned).stream()).toList();
         String recorded = progress.map(one -> one.fingerprint("oldKey")).orElse("");
         old = known.stream().filter(key -> recorded.isEmpty() || key.fingerprint().equals(recorded)).findFirst();
@@ -210,14 +211,15 @@ public final class Rotation {
     // What Klaviyo says of the old key counts, then what was noted when it was still alive.
     private Optional<String> wanted() {
         return wishes.account.or(() -> progress.map(one -> one.noted("account")).filter(id -> !id.isEmpty()))
-                .or(() -> oldStanding.valid() ? oldStanding.id() : Optional.empty()).or(() -> old.flatMap(wishes.lastGood));
+                .or(() -> oldStanding.valid() ? oldStanding.id() : Optional.empty())
+                .or(() -> old.flatMap(wishes.lastGood));
     }
 
     // ---- step 2
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return progress.flatMap(one -> holdings.stream().map(Holding::now)
+        return progress.flatMap(one -> holdings.stream().map(holding -> holding.now)
                 .filter(now -> now.holds(one.fingerprint("newKey"))).flatMap(now -> now.key().stream()).findFirst());
     }
 
@@ -252,7 +254,8 @@ public final class Rotation {
             refuseForeignStores(candidate);
             return done;
         });
-        steps.run("test", "scopes", "", () -> keys.scopes(candidate, old, old.filter(key -> oldStanding.valid()), wishes.needs));
+        steps.run("test", "scopes", "", () -> keys.scopes(candidate, old, old.filter(key -> oldStanding.valid()),
+                wishes.needs));
     }
 
     // The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
@@ -262,7 +265,7 @@ public final class Rotation {
 
     private void refuseForeignStores(Key candidate) throws Trouble {
         for (Holding holding : holdings) {
-            Optional<Key> other = holding.old().filter(key -> !key.equals(candidate) && !old.equals(Optional.of(key)));
+            Optional<Key> other = holding.old.filter(key -> !key.equals(candidate) && !old.equals(Optional.of(key)));
             Optional<String> theirs = other.flatMap(key -> keys.standing(key).id().or(() -> inside(candidate, other)));
             if (theirs.isPresent() && !theirs.equals(account.map(Account::id))) {
                 throw Trouble.refused(holding.name() + " holds a key of another account, " + theirs.get(),
@@ -290,11 +293,11 @@ public final class Rotation {
             tool.watch(progress.get()::child);
         }
         for (Holding holding : holdings) {
-            steps.act("store", holding.name(), holding.store().writing(), holding.plan(), holding::write);
+            steps.act("store", holding.name(), holding.store.writing(), holding.plan(), holding::write);
         }
         for (Holding holding : holdings) {
-            steps.act("read-back", holding.name(), holding.store().reading(), holding.store().readable()
-                    ? "has to be the new key" : "not compared: " + holding.store().note(), holding::readBack);
+            steps.act("read-back", holding.name(), holding.store.reading(), holding.store.readable()
+                    ? "has to be the new key" : "not compared: " + holding.store.note(), holding::readBack);
         }
         restart();
         steps.act("verify", "app", "", app.plan(), () -> app.well(newPrint()));
@@ -335,7 +338,8 @@ public final class Rotation {
         Standing standing;
         do {
             standing = keys.standing(fresh.orElseThrow());
-        } while (standing.state() == Keys.State.UNKNOWN && AppWatch.pause(AppWatch.INTERVAL) && end > System.nanoTime());
+        } while (standing.state() == Keys.State.UNKNOWN && AppWatch.pause(AppWatch.INTERVAL)
+                && end > System.nanoTime());
         if (!standing.valid()) {
             throw Trouble.unknown("it does not authenticate any more: " + standing.words());
         }
@@ -344,8 +348,8 @@ public final class Rotation {
 
     private void lookAgain(String step) throws Trouble {
         for (Holding holding : holdings) {
-            if (holding.store().readable()) {
-                steps.run(step, holding.name(), holding.store().reading(), holding::lookAgain);
+            if (holding.store.readable()) {
+                steps.run(step, holding.name(), holding.store.reading(), holding::lookAgain);
             }
         }
     }
@@ -354,20 +358,15 @@ public final class Rotation {
 
     private void retireOld() throws Trouble {
         Optional<Key> other = old.filter(key -> !fresh.equals(Optional.of(key)));
-        if (steps.planning || !wishes.disableOld || other.isEmpty() || dead()) {
-            String plan = !wishes.disableOld ? "stays enabled: delete it by hand afterwards" : "disabled by Klaviyo's API "
-                    + Durations.words(wishes.grace) + " after the application is well; enabled again if anything still uses it";
-            String left = dead() ? "dead already (" + oldStanding.words() + "): delete it" + BY_HAND
-                    : other.isEmpty() ? "which key was the old one is not known: delete it" + BY_HAND
-                    : byHand(Instant.now().plus(wishes.grace));
-            steps.act("disable-old", other.map(key -> "sha256 " + key.fingerprint()).orElse("old key"), "", plan,
-                    () -> Done.skipped(left));
-            return;
-        }
-        Optional<Keys.Listed> listed = keys.listed(fresh.orElseThrow(), other.get());
+        boolean wanted = wishes.disableOld && other.isPresent() && !dead();
+        Optional<Keys.Listed> listed = other.filter(key -> wanted && !steps.planning)
+                .flatMap(key -> keys.listed(fresh.orElseThrow(), key));
         if (listed.isEmpty()) {
-            steps.run("disable-old", "old key", "", () -> Done.warn("not disabled: the new key may not list keys"
-                    + " (credentials:read), or several end alike. " + byHand(Instant.now())));
+            String plan = !wishes.disableOld ? "stays enabled: delete it by hand afterwards"
+                    : "disabled by Klaviyo's API " + Durations.words(wishes.grace)
+                    + " after the application is well; enabled again if anything still uses it";
+            steps.act("disable-old", other.map(key -> "sha256 " + key.fingerprint()).orElse("old key"), "", plan,
+                    () -> left(other.isPresent(), wanted));
             return;
         }
         listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace));
@@ -380,6 +379,17 @@ public final class Rotation {
             steps.run("disable-old", "app", "", () -> app.well(newPrint()));
             lookAgain("disable-old");
         }
+    }
+
+    private Done left(boolean known, boolean wanted) {
+        if (wanted) {
+            return Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. "
+                    + byHand(Instant.now()));
+        } else if (known && !dead()) {
+            return Done.skipped(byHand(Instant.now().plus(wishes.grace)));
+        }
+        return Done.skipped((dead() ? "dead already (" + oldStanding.words() + ")"
+                : "which key was the old one is not known") + ": delete it" + BY_HAND);
     }
 
     private String byHand(Instant when) {
@@ -422,8 +432,8 @@ public final class Rotation {
         Collections.reverse(touched);
         for (Holding holding : touched) {
             if (holding.strange()) {
-                back(byHand, holding.name(), holding.store().reading(), holding::showStranger, () -> new HandStep(
-                        "find out who set " + holding.name() + " (" + holding.now() + ", ours was sha256 " + newPrint()
+                back(byHand, holding.name(), holding.store.reading(), holding::refuseStranger, () -> new HandStep(
+                        "find out who set " + holding.name() + " (" + holding.now + ", ours was sha256 " + newPrint()
                         + "): nothing was put back anywhere", ""));
             }
         }
@@ -442,7 +452,8 @@ public final class Rotation {
     }
 
     private void putBack(List<Holding> touched, List<HandStep> byHand) {
-        touched.forEach(holding -> back(byHand, holding.name(), holding.store().writing(), holding::putBack, holding::byHand));
+        touched.forEach(holding -> back(byHand, holding.name(), holding.store.writing(), holding::putBack,
+                holding::byHand));
         boolean restarted = progress.filter(Progress::restarting).isPresent();
         List<Target> proven = new ArrayList<>();
         for (Target target : restarted ? wishes.targets : List.<Target>of()) {
@@ -514,8 +525,8 @@ public final class Rotation {
         }
         boolean rotated = outcome.equals("rotated");
         if (rotated) {
-            steps.journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ").orElse("")
-                    + "sha256 " + newPrint(), data());
+            steps.journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ")
+                    .orElse("") + "sha256 " + newPrint(), data());
         }
         if (ENDS.containsKey(outcome)) {
             steps.journal(rotated ? Event.MITIGATED : Event.NOTE, ENDS.get(outcome), data());

@@ -22,8 +22,8 @@ public final class Steps {
     /**
      * One action, for people and machines alike; nothing secret in it.
      *
-     * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart},
-     *                {@code verify}, {@code disable-old} or {@code roll-back}
+     * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart}, {@code
+     *                verify}, {@code disable-old} or {@code roll-back}
      * @param place   what it was about: a store, a restart target, {@code app}, {@code new key}, …
      * @param millis  how long it took
      * @param command as it was run; empty where no command was

@@ -67,7 +67,7 @@ public final class Stores {
 
     // ---- a row
 
-    /** How a tool's answer is read: JSON with the value as it is, or in base64; or the value itself, less its line end. */
+    /** How a tool's answer is read: JSON with the value as it is, or in base64; or the value itself. */
     public enum Decode { PLAIN, BASE64, TEXT }
 
     /**
@@ -80,8 +80,8 @@ public final class Stores {
     public record Explanation(Pattern when, String means, List<String> action) { }
 
     /**
-     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that was
-     * not given; a command that is one part alone is a line for the shell. A row with {@code restart} is a restart
+     * A row. Commands are words, {@code {part}} a part of the address, {@code [… {part} …]} left away where that
+     * is not given; a command that is one part alone is a line for the shell. A row with {@code restart} is a restart
      * target, else a store.
      *
      * @param address how it is written; parts without a pattern in {@code parts} are plain names
@@ -92,8 +92,8 @@ public final class Stores {
      * @param readAt  reads an earlier value by its {@code {version}}
      * @param write   stores what it reads from standard input; {@code {stdin}} where it wants a file's name
      * @param stdin   what it reads: the only place that has {@code {key}}, or {@code {key:base64}}
-     * @param restart restarts and waits until it runs again; {@code {within}} is the time in seconds, {@code {now}} that
-     *                of day
+     * @param restart restarts and waits until it runs again; {@code {within}} is the time in seconds, {@code {now}}
+     *                that of day
      * @param mark    where something stands that changes with each restart
      * @param need    what has to be so before anything changes
      * @param refuse  what must not be so
@@ -118,9 +118,10 @@ public final class Stores {
             }
             List<String> parted = address.stream().flatMap(form -> names(form).stream()).toList();
             Map<String, Stream<String>> fields = new TreeMap<>(Map.of("read", read.stream(), "value", value.stream(),
-                    "inside", inside.stream(), "version", version.stream(), "mark", mark.stream(), "show", show.stream(),
-                    "need", need.stream().flatMap(Stores::texts), "refuse", refuse.stream().flatMap(Stores::texts),
-                    "explain", explain.stream().flatMap(one -> Stream.concat(Stream.of(one.means), one.action.stream()))));
+                    "inside", inside.stream(), "version", version.stream(), "mark", mark.stream(),
+                    "show", show.stream(), "need", need.stream().flatMap(Stores::texts),
+                    "refuse", refuse.stream().flatMap(Stores::texts), "explain", explain.stream().flatMap(one ->
+                            Stream.concat(Stream.of(one.means), one.action.stream()))));
             fields.forEach((field, texts) -> known(field, texts, parted));
             known("readAt or undo", Stream.of(readAt, undo).flatMap(Optional::stream), parted, "version");
             known("write", write.stream(), parted, "stdin");
@@ -129,8 +130,9 @@ public final class Stores {
         }
 
         private static void known(String field, Stream<String> texts, List<String> parts, String... more) {
-            texts.flatMap(text -> names(text).stream()).filter(name -> !parts.contains(name) && !List.of(more).contains(name))
-                    .findFirst().ifPresent(name -> {
+            texts.flatMap(text -> names(text).stream())
+                    .filter(name -> !parts.contains(name) && !List.of(more).contains(name)).findFirst()
+                    .ifPresent(name -> {
                         throw new IllegalArgumentException(field + " has {" + name + "} in it" + (name.startsWith("key")
                                 ? ": the key goes by stdin alone" : ", which the address does not"));
                     });
@@ -204,7 +206,7 @@ public final class Stores {
         /** The command that writes it, as people see it. */
         String writing();
 
-        /** What it holds, and all that would keep {@link #write} from working, as far as that is known without writing. */
+        /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
         Held inspect(Tool tool) throws Trouble;
 
         /** What it holds now. */
@@ -286,7 +288,8 @@ public final class Stores {
 
     private static void refuseKey(String option, String typed) {
         if (!Key.mask(typed).equals(typed)) {
-            throw new Problem(option + " has a key in it, where every process list shows it: let the command read it from"
+            throw new Problem(option
+                    + " has a key in it, where every process list shows it: let the command read it from"
                     + " standard input");
         }
     }
@@ -299,10 +302,12 @@ public final class Stores {
                 return new Place(row, typed, parts.get());
             }
         }
-        List<String> usages = Stream.concat(some.stream().map(Row::usage), target ? Stream.of() : Stream.of(DOTENV)).toList();
+        List<String> usages = Stream.concat(some.stream().map(Row::usage), target ? Stream.of() : Stream.of(DOTENV))
+                .toList();
         String prefix = typed.substring(0, typed.indexOf(':') + 1);
         throw new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
-                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst().orElse(String.join(", ", usages)));
+                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst()
+                .orElse(String.join(", ", usages)));
     }
 
     /** A store or restart target of the table, with the parts of its address. */
@@ -348,12 +353,8 @@ public final class Stores {
 
         // ---- running a tool
 
-        private interface Call {
-            Tool.Output output() throws Tool.Failure;
-        }
-
-        private Tool.Output run(Tool tool, Command command, Call call) throws Trouble {
-            Tool.Output output = called(command, call);
+        private Tool.Output run(Tool tool, Command command, String input, Optional<Duration> lasting) throws Trouble {
+            Tool.Output output = ended(tool, command, input, lasting);
             if (output.ok()) {
                 return output;
             }
@@ -361,7 +362,8 @@ public final class Stores {
             String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
             // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
-            Trouble.Kind kind = output.exit() > 128 && output.exit() < 193 ? Trouble.Kind.UNKNOWN : Trouble.Kind.REFUSED;
+            Trouble.Kind kind = output.exit() > 128 && output.exit() < 193 ? Trouble.Kind.UNKNOWN
+                    : Trouble.Kind.REFUSED;
             for (Explanation one : row.explain) {
                 if (Pattern.compile(one.when.pattern(), Pattern.CASE_INSENSITIVE).matcher(said).find()) {
                     throw new Trouble(kind, words(one.means) + " (" + program + ": " + quoted + ")", mends(one.action));
@@ -371,9 +373,10 @@ public final class Stores {
                     + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), "");
         }
 
-        private Tool.Output called(Command command, Call call) throws Trouble {
+        private Tool.Output ended(Tool tool, Command command, String input, Optional<Duration> lasting) throws Trouble {
             try {
-                return call.output();
+                return lasting.isPresent() ? tool.lasting(command, lasting.get()) : tool.run(command, input,
+                        tool.timeout());
             } catch (Tool.Failure e) {
                 boolean missing = e.kind() == Tool.Failure.Kind.MISSING;
                 throw new Trouble(missing ? Trouble.Kind.MISSING : Trouble.Kind.UNKNOWN, e.getMessage(), missing
@@ -388,7 +391,7 @@ public final class Stores {
 
         // Nothing at all is an answer too: a list without the name that was asked for.
         private JsonNode answer(Tool tool, Command command) throws Trouble {
-            Tool.Output output = run(tool, command, () -> tool.run(command));
+            Tool.Output output = run(tool, command, "", Optional.empty());
             JsonNode json = row.decode.equals(Optional.of(Decode.TEXT)) ? Json.of(output.out().strip()) : output.json();
             return is(!json.isMissingNode() || output.out().isBlank(), json, command);
         }
@@ -408,8 +411,7 @@ public final class Stores {
                 String found = null;
                 if (check.run.isPresent() && first) {
                     // A question that cannot be answered does no harm: the benefit of the doubt.
-                    Command question = command(tool, check.run.get(), Map.of());
-                    found = called(question, () -> tool.run(question)).out();
+                    found = ended(tool, command(tool, check.run.get(), Map.of()), "", Optional.empty()).out();
                 } else if (check.run.isPresent()) {
                     continue;
                 } else if (at(answer, check.at.orElse("")).isValueNode()) {
@@ -506,7 +508,8 @@ public final class Stores {
 
         private Held held(Tool tool, String template, String at, boolean first) throws Trouble {
             JsonNode answer = checked(tool, template, Map.of("version", at), first);
-            String version = row.version.map(pointer -> at(answer, pointer).asText().replaceFirst(".*/", "")).orElse("");
+            String version = row.version.map(pointer -> at(answer, pointer).asText().replaceFirst(".*/", ""))
+                    .orElse("");
             if (!readable()) {
                 return new Held(Optional.empty(), version);
             }
@@ -541,8 +544,7 @@ public final class Stores {
             JsonNode stdin = row.stdin.orElseThrow();
             String fed = stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
                     : filled(Json.line(stdin), part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", ""), forms);
-            Command writes = writes(tool);
-            run(tool, writes, () -> tool.run(writes, fed, tool.timeout()));
+            run(tool, writes(tool), fed, Optional.empty());
         }
 
         /** A text at the top of a JSON document: where its token begins and ends, quotes included. */
@@ -592,15 +594,14 @@ public final class Stores {
         @Override
         public Optional<String> mark(Tool tool) throws Trouble {
             return row.read.isEmpty() || row.mark.isEmpty() ? Optional.empty()
-                    : Optional.of(Text.safe(at(answer(tool, command(tool, row.read.get(), Map.of())), row.mark.get()).asText(), 60))
-                            .filter(mark -> !mark.isEmpty());
+                    : Optional.of(Text.safe(at(answer(tool, command(tool, row.read.get(), Map.of())), row.mark.get())
+                    .asText(), 60)).filter(mark -> !mark.isEmpty());
         }
 
         @Override
         public void restart(Tool tool, Duration within) throws Trouble {
             for (String template : row.restart) {
-                Command command = command(tool, template, times(within));
-                run(tool, command, () -> tool.lasting(command, within));
+                run(tool, command(tool, template, times(within)), "", Optional.of(within));
             }
         }
     }
