@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
@@ -126,7 +127,9 @@ class WatchPartsTest {
             readings.add(new Reading(check, result, true, 12_345, words));
         }
         for (int round = 0; round < 200; round++) {
-            history.add(round * 1_000L, readings);
+            Reading fifth = new Reading("app-errors", round % 5 == 0 ? Result.GOOD : Result.BAD, true, 9, "");
+            history.add(round * 1_000L, readings.stream().map(one ->
+                    one.check().equals("app-errors") ? fifth : one).toList());
         }
         readings.replaceAll(one -> one.check().equals("auth") ? new Reading("auth", one.result(), false, 12_345, words)
                 : one);
@@ -175,13 +178,15 @@ class WatchPartsTest {
         "9 | DRILL flapping; ! FLAPPING for 1 d 6 h; ✗ auth; 3 of 3 good rounds; HTTP 503; next round in 12 s; "
                 + "▶ MESSAGE TO PEOPLE OVERDUE by 3 min",
         "40 | incident began 3 d ago, now 03:00:00 UTC; ✗ auth                 0 %; ××××; (again in 41 s); – webhook; "
-                + "✓ network            100 %; Klaviyo at 03:00:00, identified; 123456 requests spent; "
-                + "2 messages not accepted yet; Ctrl-C leaves"})
+                + "✓ network            100 %; ✓ app-errors          20 %; Klaviyo at 03:00:00, identified; "
+                + "123456 requests spent; 2 messages not accepted yet; Ctrl-C leaves"})
     void onALowTerminalWhatMattersStaysAndOnAHighOneAllIsThere(int rows, String needed) {
         String screen = shown(flapping("HTTP 503"), notes(), 100, rows, true).replace("ago; now", "ago, now");
         for (String one : needed.split("; ")) {
             assertTrue(screen.contains(one), one + " in\n" + screen);
         }
+        String narrow = shown(flapping("HTTP 503"), notes(), 62, rows, true);
+        assertFalse(Pattern.compile("(?m)^✗ auth.*…$").matcher(narrow).find(), "no room, so no words: " + narrow);
     }
 
     @ParameterizedTest(name = "{4}")

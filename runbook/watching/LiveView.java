@@ -263,7 +263,7 @@ public final class LiveView implements Watching.Face {
             for (Reading reading : shot.readings()) {
                 Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
                 History.Series series = shot.history().series().get(reading.check());
-                String good = series == null ? "" : (int) (100 * series.success()) + " %";
+                String good = series == null ? "" : series.percent() + " %";
                 String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
                 String curve = series == null ? "" : sparkline(series.buckets(), spark, unicode);
                 String said = waits(reading) + reading.words();
@@ -327,7 +327,7 @@ public final class LiveView implements Watching.Face {
 
         // One column stays free, and the terminal does not wrap: what is wider there than here is cut at its edge.
         private void add(int dispensable, String style, String words) {
-            String plain = unicode ? words : words.replaceAll("[^\\x20-\\x7e]", "?");
+            String plain = (unicode ? words : words.replaceAll("[^\\x20-\\x7e]", "?")).stripTrailing();
             if (plain.codePointCount(0, plain.length()) >= columns) {
                 plain = plain.substring(0, plain.offsetByCodePoints(0, columns - 2)) + (unicode ? "…" : "~");
             }

@@ -433,9 +433,13 @@ public final class Memory implements AutoCloseable {
                 return List.copyOf(buckets);
             }
 
-            /** The share of looks that were good, 0 to 1. */
-            double success() {
-                return 1 - buckets.stream().mapToDouble(Bucket::failures).sum() / Math.max(1, looks());
+            /** How many of a hundred looks were good, rounded down. */
+            long percent() {
+                return 100 * good() / Math.max(1, looks());
+            }
+
+            private long good() {
+                return looks() - buckets.stream().mapToLong(Bucket::failures).sum();
             }
 
             private long looks() {
@@ -444,7 +448,7 @@ public final class Memory implements AutoCloseable {
 
             private String words() {
                 long slowest = buckets.stream().mapToLong(Bucket::maxMillis).max().orElse(0);
-                return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100 * success(),
+                return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100.0 * good() / looks(),
                         Text.count(looks(), "look"), Durations.words(Duration.ofMillis(slowest)));
             }
 
