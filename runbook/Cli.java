@@ -263,8 +263,8 @@ public final class Cli {
     }
 
     /**
-     * As {@link #run(Object, String...)}, for a script's {@code main}. JBang archives the classes that the very first run of
-     * a script loads, and never again: where that was a look at the help, the rehearsal is run too, unseen.
+     * As {@link #run(Object, String...)}, for a script's {@code main}. JBang archives the classes that a script's very
+     * first run loads, and never again: where that was a look at the help, the rehearsal is run too, unseen.
      *
      * @param script    makes the command, anew for each run
      * @param rehearsal arguments of a run that loads what most runs load, and needs nothing

@@ -350,7 +350,7 @@ class RedactTest {
     void noTextTakesLong(String hostile) {
         byte[] text = hostile.repeat((1 << 20) / hostile.length()).getBytes(StandardCharsets.UTF_8);
         // A pattern that goes wrong takes hours for this; a machine under load may take seconds.
-        assertTimeout(Duration.ofSeconds(20), () -> STRICT.bytes(text));
+        assertTimeout(Duration.ofMinutes(2), () -> STRICT.bytes(text));
     }
 
     // ---- helpers

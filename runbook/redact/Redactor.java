@@ -203,6 +203,7 @@ public final class Redactor {
         private final Redactor redactor;
         private final Rules rules;
         private final Matcher[] matchers;
+        private final Map<String, boolean[]> leads = new HashMap<>();
         private final List<Span> spans = new ArrayList<>();
         private final ByteArrayOutputStream replaced = new ByteArrayOutputStream();
         private final MessageDigest digest = sha256();
@@ -436,13 +437,20 @@ public final class Redactor {
         }
 
         private int back(String characters, int trigger, int floor) {
+            boolean[] lead = leads.computeIfAbsent(characters, Finder::lead);
             int start = trigger;
-            while (start > floor && trigger - start < LONGEST_LEAD && (data[start - 1] < 0 && characters
-                    .endsWith("\u0080")
-                    || data[start - 1] > 0 && characters.indexOf(data[start - 1]) >= 0)) {
+            while (start > floor && trigger - start < LONGEST_LEAD && lead[data[start - 1] & 0xff]) {
                 start--;
             }
             return Math.min(trigger, afterEscape(start));
+        }
+
+        // Which bytes may stand there; one beyond ASCII stands for all of them.
+        private static boolean[] lead(String characters) {
+            boolean[] lead = new boolean[256];
+            characters.chars().filter(c -> c < 128 && c > 0).forEach(c -> lead[c] = true);
+            Arrays.fill(lead, 128, 256, characters.endsWith("\u0080"));
+            return lead;
         }
 
         // In \njo@x.org the n is the escape's, not the address's; so with the digits of %22 and \u0022.
