@@ -20,6 +20,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -58,7 +59,7 @@ public final class LogReader {
     private final UnaryOperator<String> clean;
     private final Counts ofKlaviyo = new Counts();
     private final Counts ofNobody = new Counts();
-    private final Map<String, Facts.Queue> queues = new TreeMap<>();
+    private final Map<String, Queue> queues = new TreeMap<>();
     private final Map<Long, LogLine.Shape> shapes = new HashMap<>();
     private final TreeSet<String> zones = new TreeSet<>();
     private final TreeSet<String> notRead = new TreeSet<>();
@@ -205,8 +206,8 @@ public final class LogReader {
             }
             Matcher depth = klaviyo && shape.queue() ? QUEUE.matcher(line) : null;
             if (depth != null && depth.find()) {
-                Facts.Queue seen = Facts.Queue.one(name, instant(time), Double.parseDouble(depth.group(1)));
-                queues.merge(name, seen, Facts.Queue::then);
+                Queue seen = Queue.one(name, instant(time), Double.parseDouble(depth.group(1)));
+                queues.merge(name, seen, Queue::then);
             }
         }
 
@@ -238,7 +239,7 @@ public final class LogReader {
             left.add(Text.count(counts.dropped, "call") + " beyond " + MOST_CELLS
                     + " minutes and endpoints not counted by minute");
         }
-        List<Facts.Queue> depths = queues.values().stream().map(queue -> queue.called(clean.apply(queue.instance())))
+        List<Queue> depths = queues.values().stream().map(queue -> queue.called(clean.apply(queue.instance())))
                 .toList();
         return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(), !zones.isEmpty()
                 && !zoneMissing, lines, bytes, counts.minutes(), counts.callers(), counts.first, counts.last,
@@ -255,13 +256,13 @@ public final class LogReader {
         private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
         private final TreeSet<String> endpoints = new TreeSet<>();
         private final Map<String, Long> callers = new HashMap<>();
-        private final TreeMap<Long, Facts.Wait> waits = new TreeMap<>();
+        private final TreeMap<Long, Wait> waits = new TreeMap<>();
         private final Map<String, Long> customers = new HashMap<>();
-        private final Map<Long, Facts.Frequent> kinds = new HashMap<>();
+        private final Map<Long, Frequent> kinds = new HashMap<>();
         private long calls;
         private long dropped;
-        private Facts.Failure first;
-        private Facts.Failure last;
+        private Failure first;
+        private Failure last;
 
         void add(Call call) {
             calls++;
@@ -280,14 +281,14 @@ public final class LogReader {
             if (call.status == 429) {
                 Matcher wait = WAIT.matcher(call.line);
                 int seconds = wait.find() ? Integer.parseInt(wait.group(1)) : 0;
-                waits.merge(minute, new Facts.Wait(instant(minute), 1, seconds), Facts.Wait::and);
+                waits.merge(minute, new Wait(instant(minute), 1, seconds), Wait::and);
             }
             if (Facts.failed(call.status)) {
-                failure(new Facts.Failure(instant(call.time), call.status, endpoint), call);
+                failure(new Failure(instant(call.time), call.status, endpoint), call);
             }
         }
 
-        private void failure(Facts.Failure failure, Call call) {
+        private void failure(Failure failure, Call call) {
             boolean timed = failure.at() != null;
             first = first == null || timed && (first.at() == null || first.at().isAfter(failure.at())) ? failure
                     : first;
@@ -298,37 +299,38 @@ public final class LogReader {
                     customers.merge(name, 1L, Long::sum);
                 }
             }
-            Facts.Frequent known = kinds.get(call.kind);
+            Frequent known = kinds.get(call.kind);
             if (known != null || kinds.size() < MOST_KINDS) {
                 String example = call.line.substring(0, Math.min(call.line.length(), LONGEST_EXAMPLE));
-                kinds.put(call.kind, known == null ? new Facts.Frequent(1, example) : new Facts.Frequent(known.count()
+                kinds.put(call.kind, known == null ? new Frequent(1, example) : new Frequent(known.count()
                         + 1, known.example()));
             }
         }
 
-        List<Facts.Minute> minutes() {
-            return cells.entrySet().stream().map(cell -> new Facts.Minute(instant(cell.getKey().minute),
-                    clean.apply(cell.getKey().endpoint), cell.getValue())).sorted(Comparator.comparing(Facts.Minute::at,
-                    Comparator.nullsFirst(Comparator.naturalOrder())).thenComparing(Facts.Minute::endpoint)).toList();
+        List<Minute> minutes() {
+            return cells.entrySet().stream().map(cell -> new Minute(instant(cell.getKey().minute),
+                    clean.apply(cell.getKey().endpoint), cell.getValue())).sorted(Comparator.comparing(Minute::at,
+                    Comparator.nullsFirst(Comparator.naturalOrder())).thenComparing(Minute::endpoint)).toList();
         }
 
-        List<Facts.Caller> callers() {
+        List<Caller> callers() {
             return callers.entrySet().stream().filter(caller -> !caller.getKey().isEmpty())
-                    .map(caller -> new Facts.Caller(clean.apply(caller.getKey()), caller.getValue(),
-                    caller.getValue() / (double) calls)).sorted(Comparator.comparing((Facts.Caller caller) ->
-                    -caller.calls()).thenComparing(Facts.Caller::name)).limit(20).toList();
+                    .map(caller -> new Caller(clean.apply(caller.getKey()), caller.getValue(),
+                    caller.getValue() / (double) calls)).sorted(Comparator.comparing((Caller caller) ->
+                    -caller.calls()).thenComparing(Caller::name)).limit(20).toList();
         }
 
-        Facts.Customers customers() {
-            List<Facts.Customer> most = customers.entrySet().stream().map(customer -> new Facts.Customer(
-                    customer.getKey(), customer.getValue())).sorted(Comparator.comparing((Facts.Customer customer) ->
-                    -customer.failed()).thenComparing(Facts.Customer::pseudonym)).limit(MOST_NAMES).toList();
-            return new Facts.Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, most);
+        Customers customers() {
+            Map<String, Long> most = new LinkedHashMap<>();
+            customers.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
+                    .thenComparing(Map.Entry.comparingByKey())).limit(MOST_NAMES)
+                    .forEach(customer -> most.put(customer.getKey(), customer.getValue()));
+            return new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, most);
         }
 
-        List<Facts.Frequent> frequent() {
-            return kinds.values().stream().sorted(Comparator.comparing((Facts.Frequent kind) -> -kind.count())
-                    .thenComparing(Facts.Frequent::example)).limit(20).map(kind -> new Facts.Frequent(kind.count(),
+        List<Frequent> frequent() {
+            return kinds.values().stream().sorted(Comparator.comparing((Frequent kind) -> -kind.count())
+                    .thenComparing(Frequent::example)).limit(20).map(kind -> new Frequent(kind.count(),
                     Text.safe(clean.apply(new String(kind.example().getBytes(StandardCharsets.ISO_8859_1),
                     StandardCharsets.UTF_8)), LONGEST_EXAMPLE))).toList();
         }
@@ -360,7 +362,7 @@ public final class LogReader {
      */
     public record Facts(int schema, Instant from, Instant to, String zone, boolean zoneNamed, long lines, long bytes,
             List<Minute> minutes, List<Caller> callers, Failure first, Failure last, List<Wait> waits,
-            Customers customers, List<Queue> queue, List<Curve> metrics, List<VendorIncident> vendor,
+            Customers customers, List<Queue> queue, List<Curve> metrics, List<StatusPage.Incident> vendor,
             List<Frequent> frequent, List<String> notRead) {
         /** What this build reads and writes. */
         public static final int SCHEMA = 1;
@@ -376,10 +378,10 @@ public final class LogReader {
             minutes = full(minutes);
             callers = full(callers);
             waits = full(waits);
-            customers = customers == null ? new Customers(0, false, List.of()) : customers;
+            customers = customers == null ? new Customers(0, false, Map.of()) : customers;
             queue = full(queue);
             metrics = full(metrics);
-            vendor = full(vendor);
+            vendor = full(vendor).stream().filter(incident -> incident.updates() != null).toList();
             frequent = full(frequent);
             notRead = full(notRead);
         }
@@ -387,79 +389,6 @@ public final class LogReader {
         private static <T> List<T> full(List<T> list) {
             return list == null ? List.of() : list.stream().filter(java.util.Objects::nonNull).toList();
         }
-
-        /**
-         * Calls to one endpoint in one minute: {@code at} is its begin, {@code endpoint} may be empty, statuses to
-         * calls.
-         */
-        public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
-            /** Calls of any status. */
-            public long calls() {
-                return statuses.values().stream().mapToLong(Long::longValue).sum();
-            }
-        }
-
-        /** Who called: its calls, and its share of all (0 to 1). */
-        public record Caller(String name, long calls, double share) { }
-
-        /** One failed call. */
-        public record Failure(Instant at, int status, String endpoint) { }
-
-        /** A minute's 429s, and the longest wait in seconds that was asked for; 0 where none named one. */
-        public record Wait(Instant at, long count, int longestSeconds) {
-            Wait and(Wait other) {
-                return new Wait(at, count + other.count, Math.max(longestSeconds, other.longestSeconds));
-            }
-        }
-
-        /** How many customers, whether there may be more, and the 200 with most failed calls. */
-        public record Customers(long count, boolean more, List<Customer> most) { }
-
-        /** A customer by pseudonym, and how many failed calls were about them. */
-        public record Customer(String pseudonym, long failed) { }
-
-        /** A retry queue: calls that wait to be repeated, on one instance, at the first, highest and last look. */
-        public record Queue(String instance, Instant firstAt, double first, Instant peakAt, double peak, Instant lastAt,
-                double last) {
-            /** A single look. */
-            public static Queue one(String instance, Instant at, double depth) {
-                return new Queue(instance, at, depth, at, depth, at, depth);
-            }
-
-            /** This one, and later looks at the same queue. */
-            public Queue then(Queue later) {
-                boolean higher = later.peak > peak;
-                return new Queue(instance, firstAt, first, higher ? later.peakAt : peakAt, Math.max(peak, later.peak),
-                        later.lastAt, later.last);
-            }
-
-            Queue called(String name) {
-                return new Queue(name, firstAt, first, peakAt, peak, lastAt, last);
-            }
-        }
-
-        /**
-         * One series of a query; {@code grown} is by how much a counter grew in the time looked at, restarts told
-         * apart; else 0.
-         */
-        public record Curve(String query, String name, String unit, double grown, List<Point> points) { }
-
-        /** A value at a moment. */
-        public record Point(Instant at, double value) { }
-
-        /** An incident of the vendor's; {@code posted} is when the vendor first wrote of it. Updates oldest first. */
-        public record VendorIncident(String name, String impact, String status, String url, Instant started,
-                Instant posted, Instant resolved, List<Update> updates) { }
-
-        /** What the vendor wrote. */
-        public record Update(Instant at, String status, String body) { }
-
-        /** Lines that differ in nothing but numbers and ids: how many, and one of them. */
-        public record Frequent(long count, String example) { }
-
-        /** Calls to one endpoint, its busiest minute in calls, and since when it has been at half of that or more. */
-        public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant peakAt,
-                Instant since) { }
 
         /** Whether a status is a failure: 4xx, 5xx or no answer. */
         public static boolean failed(int status) {
@@ -501,7 +430,7 @@ public final class LogReader {
          * The same with what was found elsewhere: queues (none: those of the logs), curves, the vendor's incidents,
          * what is missing.
          */
-        public Facts with(List<Queue> queues, List<Curve> curves, List<VendorIncident> incidents,
+        public Facts with(List<Queue> queues, List<Curve> curves, List<StatusPage.Incident> incidents,
                 List<String> missing) {
             List<String> all = new ArrayList<>(notRead);
             all.addAll(missing);
@@ -551,6 +480,66 @@ public final class LogReader {
             }
         }
     }
+
+    /**
+     * Calls to one endpoint in one minute: {@code at} is its begin, {@code endpoint} may be empty, statuses to
+     * calls.
+     */
+    public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
+        /** Calls of any status. */
+        public long calls() {
+            return statuses.values().stream().mapToLong(Long::longValue).sum();
+        }
+    }
+
+    /** Who called: its calls, and its share of all (0 to 1). */
+    public record Caller(String name, long calls, double share) { }
+
+    /** One failed call. */
+    public record Failure(Instant at, int status, String endpoint) { }
+
+    /** A minute's 429s, and the longest wait in seconds that was asked for; 0 where none named one. */
+    public record Wait(Instant at, long count, int longestSeconds) {
+        Wait and(Wait other) {
+            return new Wait(at, count + other.count, Math.max(longestSeconds, other.longestSeconds));
+        }
+    }
+
+    /** How many customers, whether there may be more, and the 200 with most failed calls: pseudonym to how many. */
+    public record Customers(long count, boolean more, Map<String, Long> most) { }
+
+    /** A retry queue: calls that wait to be repeated, on one instance, at the first, highest and last look. */
+    public record Queue(String instance, Instant firstAt, double first, Instant peakAt, double peak, Instant lastAt,
+            double last) {
+        /** A single look. */
+        public static Queue one(String instance, Instant at, double depth) {
+            return new Queue(instance, at, depth, at, depth, at, depth);
+        }
+
+        /** This one, and later looks at the same queue. */
+        public Queue then(Queue later) {
+            boolean higher = later.peak > peak;
+            return new Queue(instance, firstAt, first, higher ? later.peakAt : peakAt, Math.max(peak, later.peak),
+                    later.lastAt, later.last);
+        }
+
+        Queue called(String name) {
+            return new Queue(name, firstAt, first, peakAt, peak, lastAt, last);
+        }
+    }
+
+    /**
+     * One series of a query; {@code grown} is by how much a counter grew in the time looked at, restarts told
+     * apart; else 0.
+     */
+    public record Curve(String query, String name, String unit, double grown, List<Prometheus.Point> points) { }
+
+    /** Lines that differ in nothing but numbers and ids: how many, and one of them. */
+    public record Frequent(long count, String example) { }
+
+    /** Calls to one endpoint, its busiest minute in calls, and since when it has been at half of that or more. */
+    public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant peakAt,
+            Instant since) { }
 
     /**
      * What one line of a log says: when it was written, the HTTP status it tells of, of which endpoint, who called, and

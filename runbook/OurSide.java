@@ -262,7 +262,7 @@ public final class OurSide {
         }
 
         private static AppLog of(LogReader.Facts facts, long millis) {
-            Instant end = facts.minutes().stream().map(LogReader.Facts.Minute::at).filter(Objects::nonNull)
+            Instant end = facts.minutes().stream().map(LogReader.Minute::at).filter(Objects::nonNull)
                     .max(Comparator.naturalOrder()).orElse(Instant.MAX);
             Map<String, Long> lately = new TreeMap<>();
             facts.minutes().stream().filter(minute -> minute.at() == null || !minute.at().isBefore(end.minus(LATELY)))
@@ -271,7 +271,7 @@ public final class OurSide {
                             lately.merge(status.toString(), calls, Long::sum);
                         }
                     }));
-            List<LogReader.Facts.Rate> rates = facts.endpoints();
+            List<LogReader.Rate> rates = facts.endpoints();
             Optional<String> loop = rates.stream().findFirst()
                     .filter(rate -> rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
                     && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> rate(rate) + caller(facts));
@@ -300,7 +300,7 @@ public final class OurSide {
                     Json.of(detail)), lately, loop);
         }
 
-        private static String rate(LogReader.Facts.Rate rate) {
+        private static String rate(LogReader.Rate rate) {
             long limit = limit(rate);
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(),
                     rate.perMinute(), limit == Long.MAX_VALUE || rate.perMinute() <= limit ? ""
@@ -314,7 +314,7 @@ public final class OurSide {
         }
 
         // Reading and writing of one resource have the same limit where we know one.
-        private static long limit(LogReader.Facts.Rate rate) {
+        private static long limit(LogReader.Rate rate) {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }

@@ -543,7 +543,7 @@ class DebugBundleTest {
         LogReader.Facts facts = LogReader.Facts.read(files.get("facts.json").getBytes(UTF_8));
         assertEquals("{400=1, 401=2, 403=3, 404=4, 409=5, 410=6, 413=7, 422=8, 429=9, 500=10, 503=12}",
                 facts.statuses().toString(), "both files are logs, whatever their names say");
-        assertEquals(List.of(40.0, 2.0), facts.queue().stream().map(LogReader.Facts.Queue::last).toList(),
+        assertEquals(List.of(40.0, 2.0), facts.queue().stream().map(LogReader.Queue::last).toList(),
                 result.toString());
         // The incident's verdict leads; rare statuses stand together in the picture.
         saysAll(files.get("summary.md"), "HTTP 503: 12 calls", "together at last: 42", "No rule finds",

@@ -39,6 +39,7 @@ import runbook.Http;
 import runbook.Text.Json;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
+import runbook.StatusPage;
 import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Incident.Event;
@@ -312,9 +313,9 @@ class PostmortemEvidenceTest {
     @Test
     void eachQueueIsToldByItself() throws IOException {
         Instant at = Instant.parse("2026-11-20T01:00:00Z");
-        List<Facts.Queue> queues = List.of(
-                new Facts.Queue("pod-a", at, 0, at.plusSeconds(600), 900, at.plusSeconds(1200), 700),
-                new Facts.Queue("pod-b", at, 0, at.plusSeconds(600), 5, at.plusSeconds(1200), 0));
+        List<LogReader.Queue> queues = List.of(
+                new LogReader.Queue("pod-a", at, 0, at.plusSeconds(600), 900, at.plusSeconds(1200), 700),
+                new LogReader.Queue("pod-b", at, 0, at.plusSeconds(600), 5, at.plusSeconds(1200), 0));
         String text = told(Optional.of(triaged("01:41")),
                 facts(ZoneOffset.UTC, Map.of()).with(queues, List.of(), List.of(), List.of()));
 
@@ -326,7 +327,8 @@ class PostmortemEvidenceTest {
     void noCustomersOfFailedCallsWhereNoneFailed() throws IOException {
         Facts none = facts(ZoneOffset.UTC, Map.of("app", "2026-11-20T01:00:00Z klaviyo POST /api/events status=202\n"));
         Facts odd = new Facts(1, none.from(), none.to(), none.zone(), true, 1, 1, none.minutes(), none.callers(), null,
-                null, List.of(), new Facts.Customers(1, false, List.of()), List.of(), List.of(), List.of(), List.of(),
+                null, List.of(), new LogReader.Customers(1, false, Map.of()), List.of(), List.of(), List.of(),
+                List.of(),
                 List.of());
         String text = told(Optional.of(triaged("01:41")), odd);
 
@@ -352,7 +354,7 @@ class PostmortemEvidenceTest {
     void onlyABundle() throws IOException {
         Instant posted = Instant.parse("2026-11-20T03:00:01Z");
         Facts facts = facts(ZoneOffset.UTC, Map.of("app", LOG)).with(List.of(), List.of(), List.of(
-                new Facts.VendorIncident("API down", "", "", "", posted, posted, null, List.of())),
+                new StatusPage.Incident("", "API down", "", "", "", posted, posted, null, List.of(), true)),
                         List.of("a log torn"));
         String text = told(Optional.empty(), facts);
 
@@ -365,8 +367,8 @@ class PostmortemEvidenceTest {
     @Test
     void countersCountWhereNoLogDoes() throws IOException {
         Facts facts = facts(ZoneOffset.UTC, Map.of()).with(List.of(), List.of(
-                new Facts.Curve("klaviyo_api_errors_total", "status=401 pod=a", "", 450, List.of()),
-                new Facts.Curve("klaviyo_api_errors_total", "status=401 pod=b", "", 9, List.of())), List.of(),
+                new LogReader.Curve("klaviyo_api_errors_total", "status=401 pod=a", "", 450, List.of()),
+                new LogReader.Curve("klaviyo_api_errors_total", "status=401 pod=b", "", 9, List.of())), List.of(),
                         List.of());
 
         assertSays(told(Optional.of(triaged("01:41")), facts),

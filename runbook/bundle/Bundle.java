@@ -35,10 +35,12 @@ import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key;
+import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.Page;
 import runbook.Settings;
 import runbook.Settings.Problem;
+import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Moment;
 import runbook.Tool;
@@ -454,7 +456,7 @@ public final class Bundle {
                     section("What is missing", "Nothing: every collector ended well.",
                             Archive.missing(outcomes).stream()),
                     section("Klaviyo's status page", "No incident in the window.",
-                            facts.vendor().stream().map(Story::words)),
+                            facts.vendor().stream().map(Story::told)),
                     section("Calls to Klaviyo in the logs, by status", NONE, facts.statuses().entrySet().stream()
                             .map(one -> status(one.getKey()) + ": " + Text.count(one.getValue(), "call"))),
                     section("First failed call, and customers", NONE, failures()),
@@ -501,18 +503,18 @@ public final class Bundle {
             Stream<String> each = facts.queue().stream().map(one -> one.instance() + ": " + Math.round(one.first())
                     + ", at most " + Math.round(one.peak()) + " at " + one.peakAt() + ", at last "
                     + Math.round(one.last()));
-            double last = facts.queue().stream().mapToDouble(Facts.Queue::last).sum();
+            double last = facts.queue().stream().mapToDouble(LogReader.Queue::last).sum();
             return facts.queue().size() < 2 ? each
                     : Stream.concat(each, Stream.of("together at last: " + Math.round(last)));
         }
 
-        private static String words(Facts.VendorIncident one) {
+        private static String told(StatusPage.Incident one) {
             String resolved = one.resolved() == null ? "" : " " + one.resolved();
             return Text.safe((one.started() == null ? one.posted() : one.started()) + " " + one.name() + " ("
                     + one.impact() + ", " + one.status() + resolved + ")", 300);
         }
 
-        private static String words(Facts.Rate rate) {
+        private static String words(LogReader.Rate rate) {
             return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
                     + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed, " + percent(rate.share())
                     + ", at most " + rate.perMinute() + " a minute";

@@ -39,6 +39,7 @@ import runbook.Http.Reply;
 import runbook.Incident;
 import runbook.Key;
 import runbook.Klaviyo.Endpoint;
+import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.Prometheus;
 import runbook.Settings;
@@ -69,9 +70,9 @@ final class Systems {
     private final Bundle.Window window;
     private final Http http;
     /** Incidents of the vendor's that touch the window, as far as they are read. */
-    final List<Facts.VendorIncident> incidents = new CopyOnWriteArrayList<>();
+    final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
     /** What Prometheus told. */
-    final List<Facts.Curve> curves = new CopyOnWriteArrayList<>();
+    final List<LogReader.Curve> curves = new CopyOnWriteArrayList<>();
     /** What triage said; null until it did. */
     volatile Verdict verdict;
 
@@ -203,9 +204,7 @@ final class Systems {
             // The page is often late and backdates: a day before the window counts as touching it.
             for (StatusPage.Incident incident : StatusPage.history(page, http, timeout())) {
                 if (incident.overlaps(window.from().minus(Duration.ofDays(1)), window.to())) {
-                    incidents.add(0, new Facts.VendorIncident(incident.name(), incident.impact(), incident.status(),
-                            incident.url(), incident.started(), incident.posted(), incident.resolved(),
-                            updates(incident)));
+                    incidents.add(0, incident);
                 }
             }
         } catch (IOException e) {
@@ -222,13 +221,6 @@ final class Systems {
     private static String trouble(Answer answer) {
         return answer instanceof Fault fault ? fault.words() : answer instanceof Reply reply && reply.status() == 200
                 ? reply.notJson() : "HTTP " + ((Reply) answer).status();
-    }
-
-    private static List<Facts.Update> updates(StatusPage.Incident incident) {
-        List<Facts.Update> oldestFirst = new ArrayList<>();
-        incident.updates().forEach(update ->
-                oldestFirst.add(0, new Facts.Update(update.at(), update.status(), update.body())));
-        return oldestFirst;
     }
 
     // ---- our application
@@ -281,34 +273,34 @@ final class Systems {
     }
 
     // A counter only says something by how fast it grows; when it falls, the application was restarted.
-    private Facts.Curve curve(String query, Prometheus.Series series, boolean counter) {
-        List<Facts.Point> points = new ArrayList<>();
+    private LogReader.Curve curve(String query, Prometheus.Series series, boolean counter) {
+        List<Prometheus.Point> points = new ArrayList<>();
         double grown = 0;
         Prometheus.Point before = null;
         for (Prometheus.Point point : series.points()) {
             if (!Double.isFinite(point.value())) {
                 continue;
             } else if (!counter) {
-                points.add(new Facts.Point(point.at(), point.value()));
+                points.add(new Prometheus.Point(point.at(), point.value()));
             } else if (before != null) {
                 double more = point.value() >= before.value() ? point.value() - before.value() : point.value();
                 double seconds = Duration.between(before.at(), point.at()).toMillis() / 1000.0;
-                points.add(new Facts.Point(point.at(), seconds > 0 ? more * 60 / seconds : 0));
+                points.add(new Prometheus.Point(point.at(), seconds > 0 ? more * 60 / seconds : 0));
                 grown += point.at().isAfter(window.from()) ? more : 0;
             }
             before = point;
         }
-        return new Facts.Curve(query, series.words(), counter ? "per minute" : "", grown, points);
+        return new LogReader.Curve(query, series.words(), counter ? "per minute" : "", grown, points);
     }
 
     /** Retry queues by instance, as Prometheus has them: the curves whose query names a queue. */
-    List<Facts.Queue> queues() {
-        List<Facts.Queue> queues = new ArrayList<>();
-        for (Facts.Curve curve : curves) {
+    List<LogReader.Queue> queues() {
+        List<LogReader.Queue> queues = new ArrayList<>();
+        for (LogReader.Curve curve : curves) {
             if (curve.query().contains("queue")) {
                 curve.points().stream().filter(point -> !point.at().isBefore(window.from()))
-                        .map(point -> Facts.Queue.one(curve.name(), point.at(), point.value()))
-                        .reduce(Facts.Queue::then).ifPresent(queues::add);
+                        .map(point -> LogReader.Queue.one(curve.name(), point.at(), point.value()))
+                        .reduce(LogReader.Queue::then).ifPresent(queues::add);
             }
         }
         return queues;

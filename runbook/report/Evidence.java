@@ -28,6 +28,7 @@ import runbook.Chart.Point;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.Prometheus;
 import runbook.Settings.Problem;
@@ -49,7 +50,7 @@ import runbook.Text.Json;
  * @param asked   what was read, in words
  * @param missing what was not to be had and why, a sentence each
  */
-record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<Facts.VendorIncident> vendor,
+record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<StatusPage.Incident> vendor,
         Numbers numbers, Numbers measured, List<String> asked, List<String> missing) {
     private static final Duration LATE = Duration.ofHours(48);
     private static final Duration BEFORE = Duration.ofHours(1);
@@ -113,7 +114,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
      * @param queues  calls that wait to be repeated, each instance's own
      */
     record Numbers(String source, SortedMap<String, Long> failed, OptionalLong calls, List<Point> errors, String unit,
-            List<Point> latency, List<Facts.Queue> queues) {
+            List<Point> latency, List<LogReader.Queue> queues) {
         static final Numbers NONE =
                 new Numbers("", new TreeMap<>(), OptionalLong.empty(), List.of(), "", List.of(), List.of());
 
@@ -176,11 +177,11 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         List<Entry> entries = journal.entries(missing);
         Optional<Facts> facts = facts(from, asked, missing);
         Optional<Instant> noticed = Timeline.noticed(entries)
-                .or(() -> facts.map(Facts::first).map(Facts.Failure::at));
+                .or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
         Numbers measured = noticed.map(at -> prometheus(from, at, end(entries, at), asked, missing))
                 .orElse(Numbers.NONE);
         Numbers numbers = facts.map(Evidence::counted).orElse(Numbers.NONE).after(measured);
-        List<Facts.VendorIncident> vendor = vendor(from, journal.drill, entries, facts, asked, missing);
+        List<StatusPage.Incident> vendor = vendor(from, journal.drill, entries, facts, asked, missing);
         return new Evidence(entries, journal.drill, facts, vendor, numbers, measured, asked, missing);
     }
 
@@ -373,7 +374,7 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
                 (double) minute.statuses().entrySet().stream().filter(status -> Facts.failed(status.getKey()))
                         .mapToLong(Map.Entry::getValue).sum(), Double::sum));
         List<Point> latency = facts.metrics().stream().filter(curve -> curve.query().matches(".*(duration|latency).*"))
-                .findFirst().map(Facts.Curve::points).orElse(List.of()).stream()
+                .findFirst().map(LogReader.Curve::points).orElse(List.of()).stream()
                 .map(point -> new Point(point.at(), point.value())).toList();
         String source = logs ? LOGS : failed.isEmpty() ? "" : "the bundle's metrics";
         return new Numbers(source, failed, calls > failures ? OptionalLong.of(calls) : OptionalLong.empty(),
@@ -423,10 +424,10 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
         if (byStatus.ok()) {
             asked.add("Prometheus");
         }
-        List<Facts.Queue> queues = new ArrayList<>();
+        List<LogReader.Queue> queues = new ArrayList<>();
         queue.series().forEach(series -> series.points().stream().filter(point -> Double.isFinite(point.value()))
-                .map(point -> Facts.Queue.one(label(series, series.words(), "pod", "instance"), point.at(),
-                        point.value())).reduce(Facts.Queue::then).ifPresent(queues::add));
+                .map(point -> LogReader.Queue.one(label(series, series.words(), "pod", "instance"), point.at(),
+                        point.value())).reduce(LogReader.Queue::then).ifPresent(queues::add));
         return new Numbers(byStatus.ok() && !byStatus.series().isEmpty() ? "Prometheus" : "", failed,
                 all.sum().isPresent() ? OptionalLong.of(Math.round(all.sum().getAsDouble())) : OptionalLong.empty(),
                 points(rate), curve.unit, points(latency), queues);
@@ -452,15 +453,14 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
 
     // ---- the vendor
 
-    private static List<Facts.VendorIncident> vendor(Postmortem.Sources from, String drill, List<Entry> entries,
+    private static List<StatusPage.Incident> vendor(Postmortem.Sources from, String drill, List<Entry> entries,
             Optional<Facts> facts, List<String> asked, List<String> missing) {
-        Map<String, Facts.VendorIncident> known = new TreeMap<>();
+        Map<String, StatusPage.Incident> known = new TreeMap<>();
         for (Path file : from.incident().map(open -> filesOf(open, "triage-.*\\.json")).orElse(List.of()).stream()
                 .limit(50).toList()) {
             try {
                 Json.read(Files.readAllBytes(file)).path("checks").forEach(check ->
-                        StatusPage.incidents(check.path("detail").path("incidents")).forEach(one -> keep(known,
-                                of(one))));
+                        StatusPage.incidents(check.path("detail").path("incidents")).forEach(one -> keep(known, one)));
             } catch (IOException e) {
                 // The status page itself is asked next; a torn triage file is no news for the reader.
             }
@@ -471,50 +471,41 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
             missing.add("a drill: the real status page was not asked");
         } else if (from.status() != null && !entries.isEmpty()) {
             try {
-                StatusPage.history(from.status(), from.http(), from.timeout()).forEach(one -> keep(known, of(one)));
+                StatusPage.history(from.status(), from.http(), from.timeout()).forEach(one -> keep(known, one));
                 asked.add("status page");
             } catch (IOException e) {
                 missing.add("the status page's record: " + Incident.why(e));
             }
         }
-        Optional<Instant> noticed = Timeline.noticed(entries).or(() -> facts.map(Facts::first).map(Facts.Failure::at));
-        Optional<Instant> last = facts.map(Facts::last).map(Facts.Failure::at);
+        Optional<Instant> noticed = Timeline.noticed(entries)
+                .or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
+        Optional<Instant> last = facts.map(Facts::last).map(LogReader.Failure::at);
         return known.values().stream().filter(incident -> noticed.isPresent()
                 && overlaps(incident, noticed.get().minus(BEFORE), end(entries, last.orElse(noticed.get()))))
-                .sorted(Comparator.comparing(Facts.VendorIncident::posted)).toList();
+                .sorted(Comparator.comparing(StatusPage.Incident::posted)).toList();
     }
 
     // The same incident is known from several records: the one with the most updates tells the most.
-    private static void keep(Map<String, Facts.VendorIncident> known, Facts.VendorIncident incident) {
+    private static void keep(Map<String, StatusPage.Incident> known, StatusPage.Incident incident) {
         if (incident.posted() != null && incident.started() != null) {
             known.merge(incident.name(), incident,
                     (one, other) -> other.updates().size() >= one.updates().size() ? other : one);
         }
     }
 
-    private static boolean overlaps(Facts.VendorIncident incident, Instant from, Instant to) {
+    private static boolean overlaps(StatusPage.Incident incident, Instant from, Instant to) {
         return !incident.started().isAfter(to) && incident.posted().isBefore(to.plus(LATE))
                 && (incident.resolved() == null || !incident.resolved().isBefore(from));
     }
 
-    private static Facts.VendorIncident of(StatusPage.Incident incident) {
-        List<Facts.Update> updates = incident.updates().stream().filter(update -> update.at() != null)
-                .map(update -> new Facts.Update(update.at(), update.status(), update.body()))
-                .sorted(Comparator.comparing(Facts.Update::at)).toList();
-        Instant first = updates.isEmpty() ? null : updates.get(0).at();
-        Instant posted = incident.posted() != null ? incident.posted() : first != null ? first : incident.started();
-        return new Facts.VendorIncident(incident.name(), incident.impact(), incident.status(), incident.url(),
-                incident.started() == null ? posted : incident.started(), posted, incident.resolved(), updates);
-    }
-
     /** The incidents whose updates watch put into the journal, each with the vendor's own time. */
-    private static List<Facts.VendorIncident> seenByWatch(List<Entry> entries) {
-        Map<String, List<Facts.Update>> updates = new LinkedHashMap<>();
+    private static List<StatusPage.Incident> seenByWatch(List<Entry> entries) {
+        Map<String, List<StatusPage.Update>> updates = new LinkedHashMap<>();
         for (Entry entry : entries) {
             try {
                 if (entry.data().has("vendorAt")) {
                     updates.computeIfAbsent(Text.safe(entry.data().path("incident").asText(), 120),
-                            name -> new ArrayList<>()).add(new Facts.Update(
+                            name -> new ArrayList<>()).add(new StatusPage.Update("",
                             Instant.parse(entry.data().path("vendorAt").asText()),
                             Text.safe(entry.data().path("status").asText(), 30),
                             Text.safe(entry.data().path("body").asText(), 600)));
@@ -523,13 +514,13 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<F
                 // Without the vendor's time it stays a note of watch's.
             }
         }
-        List<Facts.VendorIncident> incidents = new ArrayList<>();
+        List<StatusPage.Incident> incidents = new ArrayList<>();
         updates.forEach((name, all) -> {
-            all.sort(Comparator.comparing(Facts.Update::at));
-            Instant end = all.stream().filter(update -> update.status().equals("resolved")).map(Facts.Update::at)
+            all.sort(Comparator.comparing(StatusPage.Update::at));
+            Instant end = all.stream().filter(update -> update.status().equals("resolved")).map(StatusPage.Update::at)
                     .findFirst().orElse(null);
             Instant first = all.get(0).at();
-            incidents.add(new Facts.VendorIncident(name, "", "", "", first, first, end, List.copyOf(all)));
+            incidents.add(new StatusPage.Incident("", name, "", "", "", first, first, end, List.copyOf(all), true));
         });
         return incidents;
     }

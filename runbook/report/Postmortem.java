@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.Message.Template;
 import runbook.Message.Wording;
@@ -392,15 +393,15 @@ public final class Postmortem {
         boolean shared = calls.isPresent() && calls.getAsLong() >= Math.max(1, failures);
         values.put("calls", shared ? number(calls.getAsLong()) : "");
         values.put("share", shared ? String.format(Locale.ROOT, "%.1f %%", 100.0 * failures / calls.getAsLong()) : "");
-        Facts.Customers customers = evidence.facts().map(Facts::customers).orElse(new Facts.Customers(0, false,
-                List.of()));
+        LogReader.Customers customers = evidence.facts().map(Facts::customers).orElse(new LogReader.Customers(0, false,
+                Map.of()));
         // Whom failed calls were about is told with the failed calls that it was counted from.
         boolean told = customers.count() > 0 && failures > 0;
         values.put("customers", told ? number(customers.count()) : "");
         values.put("oneCustomer", told && customers.count() == 1);
         values.put("moreCustomers", told && customers.more());
         queues(values, numbers.queues());
-        List<Facts.Rate> failed = evidence.facts().map(Facts::endpoints).orElse(List.of()).stream()
+        List<LogReader.Rate> failed = evidence.facts().map(Facts::endpoints).orElse(List.of()).stream()
                 .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(rate -> -rate.failed())).limit(50)
                         .toList();
         values.put("endpointsKnown", !failed.isEmpty());
@@ -423,21 +424,22 @@ public final class Postmortem {
     }
 
     // Each instance has a queue of its own: what one drained is no comfort for what another still holds.
-    private static void queues(Map<String, Object> values, List<Facts.Queue> queues) {
+    private static void queues(Map<String, Object> values, List<LogReader.Queue> queues) {
         double left = queues.stream().mapToDouble(queue -> left(queue)).sum();
-        double peak = queues.stream().mapToDouble(Facts.Queue::peak).sum();
+        double peak = queues.stream().mapToDouble(LogReader.Queue::peak).sum();
         values.put("queued", queues.isEmpty() ? "" : number(Math.round(peak)));
         values.put("queuesMany", queues.size() > 1 ? Integer.toString(queues.size()) : "");
         values.put("queueHeld", peak > 0);
         values.put("queueLeft", left > 0 ? number(Math.round(left)) : "");
-        values.put("queueEach", lines(queues.size() > 1 ? queues.stream().limit(20).toList() : List.<Facts.Queue>of(),
+        List<LogReader.Queue> each = queues.size() > 1 ? queues.stream().limit(20).toList() : List.of();
+        values.put("queueEach", lines(each,
                 queue -> Map.of("instance", Markdown.text(queue.instance(), 60), "peak",
                         number(Math.round(queue.peak())), "left", left(queue) > 0 ? number(Math.round(left(queue)))
                                 : "")));
     }
 
     // Back at what it held before is drained; a queue that was first looked at in the middle has to be nearly empty.
-    private static double left(Facts.Queue queue) {
+    private static double left(LogReader.Queue queue) {
         double usual = queue.first() < queue.peak() / 2 ? Math.max(queue.first() * 1.1, queue.first() + 1) : 1;
         return queue.last() <= usual ? 0 : queue.last();
     }

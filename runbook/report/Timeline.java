@@ -21,6 +21,7 @@ import runbook.Chart.Band;
 import runbook.Chart.Tone;
 import runbook.Incident.Event;
 import runbook.LogReader.Facts;
+import runbook.StatusPage;
 import runbook.Text;
 import runbook.report.Document.Markdown;
 import runbook.report.Evidence.Entry;
@@ -71,11 +72,12 @@ final class Timeline {
         onset.ifPresent(sign -> all.add(new Entry(sign.at(), Entry.SYMPTOM, sign.source(),
                 "failed calls begin" + evidence.facts().map(Facts::first).filter(first -> first.at() != null
                 && sign.source().contains("logs")).map(first -> " (HTTP " + first.status() + ")").orElse(""))));
-        evidence.vendor().forEach(incident -> incident.updates().forEach(update ->
+        evidence.vendor().forEach(incident -> incident.updates().stream()
+                .filter(update -> update.at() != null).forEach(update ->
                 all.add(new Entry(update.at(), Entry.VENDOR, "status page", "Klaviyo (" + update.status() + "): "
                         + incident.name() + (update.body().isEmpty() ? "" : " — " + update.body())))));
         entries = Evidence.inOrder(all);
-        vendorPosted = evidence.vendor().stream().map(Facts.VendorIncident::posted).min(Comparator.naturalOrder());
+        vendorPosted = evidence.vendor().stream().map(StatusPage.Incident::posted).min(Comparator.naturalOrder());
         recovered = lasting();
         label();
     }
