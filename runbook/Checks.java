@@ -1,7 +1,5 @@
 package runbook;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.InputStream;
 import java.net.URI;
 import java.time.Duration;
@@ -12,7 +10,6 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -27,6 +24,7 @@ import runbook.ApiChecks.RateLimits;
 import runbook.ApiChecks.RevisionCheck;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
+import runbook.Http.Deadline;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
@@ -35,6 +33,7 @@ import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppHealth;
 import runbook.OurSide.AppLog;
 import runbook.OurSide.Webhook;
+import runbook.Screen.Check;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -187,38 +186,6 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * What one check found, ready to show: its name ({@code auth}, {@code endpoint:profiles}, …), a summary in one
-     * line that is safe to print, how long it took (0 when nothing was asked), the HTTP status that decided it or
-     * null, and more as an object of plain JSON values.
-     */
-    public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
-        /** How a check ends. */
-        public enum Outcome { OK, WARN, FAIL, SKIPPED }
-
-        /** A check that was not made, and why not. */
-        public static Check skipped(String name, String why) {
-            return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object());
-        }
-
-        /** A reply's status; null for a fault. */
-        static Integer status(Answer answer) {
-            return answer instanceof Reply reply ? reply.status() : null;
-        }
-
-        /** The check as the JSON of {@code triage --json}. */
-        public JsonNode json() {
-            return inShort().set("detail", detail);
-        }
-
-        /** The same without its detail, as the journal has it. */
-        public ObjectNode inShort() {
-            ObjectNode object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
-                    .put("summary", summary).put("millis", millis);
-            return object.set("http", Json.of(http));
-        }
-    }
-
-    /**
      * What was known before these checks, from the incident's journal and the last triage that found nothing wrong:
      * when the key used here was replaced by another, when all was well with it, whose it was then (may be empty),
      * and the scopes that were seen to work.
@@ -368,24 +335,6 @@ public final class Checks implements AutoCloseable {
         /** Whether the application gets this status from Klaviyo. */
         boolean appSees(String status) {
             return appStatuses().anyMatch(status::equals);
-        }
-    }
-
-    /** A moment by which something must have ended, on the monotonic clock ({@link System#nanoTime()}). */
-    public record Deadline(long nanos) {
-        /** That long from now. */
-        public static Deadline in(Duration duration) {
-            return new Deadline(System.nanoTime() + duration.toNanos());
-        }
-
-        /** Whether it is past. */
-        public boolean over() {
-            return System.nanoTime() - nanos >= 0;
-        }
-
-        /** What is left of it, at least one millisecond. */
-        public Duration left() {
-            return Duration.ofNanos(Math.max(1_000_000, nanos - System.nanoTime()));
         }
     }
 }

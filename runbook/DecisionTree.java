@@ -21,7 +21,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.ApiChecks.EndpointProbe;
 import runbook.ApiChecks.Symptom;
-import runbook.Checks.Check.Outcome;
+import runbook.Screen.Check.Outcome;
 import runbook.Checks.Findings;
 import runbook.Http.Answer;
 import runbook.Http.Fault;

@@ -1,5 +1,7 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -14,9 +16,13 @@ import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Help.Ansi;
+import runbook.Http.Answer;
+import runbook.Http.Reply;
+import runbook.Text.Json;
 
 /**
  * What people see: aligned, wrapped to the terminal's width, coloured only on a terminal, in ASCII where the
@@ -244,5 +250,37 @@ public final class Screen {
         }
         lines.add(rest.replace(UNBREAKABLE, " "));
         return lines;
+    }
+
+    /**
+     * What one check found, ready to show: its name ({@code auth}, {@code endpoint:profiles}, …), a summary in one
+     * line that is safe to print, how long it took (0 when nothing was asked), the HTTP status that decided it or
+     * null, and more as an object of plain JSON values.
+     */
+    public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
+        /** How a check ends. */
+        public enum Outcome { OK, WARN, FAIL, SKIPPED }
+
+        /** A check that was not made, and why not. */
+        public static Check skipped(String name, String why) {
+            return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object());
+        }
+
+        /** A reply's status; null for a fault. */
+        static Integer status(Answer answer) {
+            return answer instanceof Reply reply ? reply.status() : null;
+        }
+
+        /** The check as the JSON of {@code triage --json}. */
+        public JsonNode json() {
+            return inShort().set("detail", detail);
+        }
+
+        /** The same without its detail, as the journal has it. */
+        public ObjectNode inShort() {
+            ObjectNode object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
+                    .put("summary", summary).put("millis", millis);
+            return object.set("http", Json.of(http));
+        }
     }
 }

@@ -19,7 +19,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.ApiChecks.Symptom;
-import runbook.Checks.Check;
+import runbook.Screen.Check;
 import runbook.Checks.Findings;
 import runbook.Cli.Launcher;
 import runbook.DecisionTree.Diagnosis;

@@ -32,6 +32,7 @@ import java.util.stream.Stream;
 import runbook.ApiChecks.EndpointProbe;
 import runbook.Checks;
 import runbook.Checks.Findings;
+import runbook.Screen.Check;
 import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
@@ -129,7 +130,7 @@ final class Systems {
     private void triage(Sink sink) throws IOException {
         Findings findings = Checks.run(settings);
         verdict = Verdict.of(findings);
-        long millis = findings.checks().stream().mapToLong(Checks.Check::millis).max().orElse(0);
+        long millis = findings.checks().stream().mapToLong(Check::millis).max().orElse(0);
         sink.json("triage.json", verdict.json(options.shared.launcher(), null), millis);
         sink.json("network.json", network(findings), findings.network().check().millis());
         Map<String, List<Answer>> answers = new TreeMap<>();
