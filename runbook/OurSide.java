@@ -255,7 +255,7 @@ public final class OurSide {
 
         static AppLog look(InputStream log) {
             long start = System.nanoTime();
-            LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(), text -> text,
+            LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(),
                     Redactor.strict()::text);
             reader.read("log", log);
             return of(reader.facts(), Duration.ofNanos(System.nanoTime() - start).toMillis());

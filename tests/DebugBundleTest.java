@@ -427,7 +427,7 @@ class DebugBundleTest {
         assertFalse(files.get("report.html").matches("(?s).*(<script|src=\"http|href=\"http|url\\().*"),
                 "the report loads something");
         assertEquals("outage", Json.read(files.get("klaviyo/triage.json")).path("drill").asText());
-        saysAll(files.get("summary.md"), "DRILL", "Most frequent lines of failed calls");
+        saysAll(files.get("summary.md"), "DRILL", "Calls to Klaviyo in the logs");
         ends(0, script("open", out, "--to", work.resolve("unpacked"), "--no-browser"));
         assertEquals(files.get("report.html"), Files.readString(work.resolve("unpacked/report.html")));
     }

@@ -221,7 +221,7 @@ class PostmortemEvidenceTest {
     private static final Instant END = Instant.parse("2026-11-20T09:00:00Z");
 
     private static Facts facts(ZoneId zone, Map<String, String> logs) {
-        LogReader reader = new LogReader(zone, null, END, text -> "email-000000", text -> text);
+        LogReader reader = new LogReader(zone, null, END, text -> text);
         logs.forEach((name, log) ->
                 reader.read(name, new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8))));
         return reader.facts();
@@ -328,7 +328,6 @@ class PostmortemEvidenceTest {
         Facts none = facts(ZoneOffset.UTC, Map.of("app", "2026-11-20T01:00:00Z klaviyo POST /api/events status=202\n"));
         Facts odd = new Facts(1, none.from(), none.to(), none.zone(), true, 1, 1, none.minutes(), none.callers(), null,
                 null, List.of(), new LogReader.Customers(1, false, Map.of()), List.of(), List.of(), List.of(),
-                List.of(),
                 List.of());
         String text = told(Optional.of(triaged("01:41")), odd);
 

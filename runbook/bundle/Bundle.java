@@ -465,8 +465,6 @@ public final class Bundle {
                             facts.callers().stream().limit(5).map(caller -> "from " + code(caller.name()) + ": "
                                     + Text.count(caller.calls(), "call") + ", " + percent(caller.share())))),
                     section("Retry queue", "Not measured.", queue()),
-                    section("Most frequent lines of failed calls", NONE, facts.frequent().stream().limit(10)
-                            .map(line -> line.count() + " × " + code(line.example()))),
                     section("Waits asked for (429)", NONE, facts.waits().stream().limit(40).map(wait -> wait.at() + ": "
                             + wait.count() + " × 429" + (wait.longestSeconds() == 0 ? "" : ", longest Retry-After "
                             + wait.longestSeconds() + " s"))),

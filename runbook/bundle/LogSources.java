@@ -41,7 +41,6 @@ import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Incident;
 import runbook.LogReader;
-import runbook.LogReader.LogLine;
 import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -463,14 +462,14 @@ final class LogSources {
 
         Told(Wanted wanted) {
             Bundle.Window window = wanted.window();
-            reader = new LogReader(wanted.zone(), window.from(), window.to(), name -> name, text -> text);
+            reader = new LogReader(wanted.zone(), window.from(), window.to(), text -> text);
         }
 
         /** What comes by, and of which log; null where it is of none. */
         void take(LogReader.Source source, byte[] text) {
             bytes.addAndGet(text.length);
             if (source != null) {
-                source.take(text, 0, text.length);
+                source.take(text, text.length);
                 look(text);
             }
         }
@@ -484,7 +483,7 @@ final class LogSources {
                 }
                 if (number % step == 0 && end - start > 20) {
                     String line = new String(text, start, Math.min(end - start, LONGEST), StandardCharsets.ISO_8859_1);
-                    long kind = LogLine.kind(line, line.length());
+                    long kind = LogReader.kind(line);
                     if (counts.size() < MOST_KINDS || counts.containsKey(kind)) {
                         counts.merge(kind, 1, Integer::sum);
                         lines.putIfAbsent(kind, line);

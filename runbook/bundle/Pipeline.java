@@ -21,7 +21,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadFactory;
 import java.util.function.Consumer;
 import java.util.zip.Deflater;
-import runbook.LogReader.LogLine;
+import runbook.LogReader;
 import runbook.Settings.Problem;
 import runbook.bundle.Archive.Item;
 import runbook.bundle.Archive.Origin;
@@ -290,7 +290,7 @@ final class Pipeline implements Closeable {
 
         private final Wanted wanted;
         private final Words words;
-        private final LogLine.Stamps stamps;
+        private final LogReader.Stamps stamps;
         private byte[] data = new byte[1 << 16];
         private int length;
         private int ownFrom;
@@ -302,7 +302,7 @@ final class Pipeline implements Closeable {
         Choice(Wanted wanted) {
             this.wanted = wanted;
             this.words = wanted.words.isEmpty() ? null : new Words(wanted.words);
-            this.stamps = wanted.window == null ? null : new LogLine.Stamps(wanted.zone, wanted.window.to());
+            this.stamps = wanted.window == null ? null : new LogReader.Stamps(wanted.zone, wanted.window.to());
         }
 
         void choose(Piece piece) {
@@ -350,26 +350,26 @@ final class Pipeline implements Closeable {
 
         // Logs are written in the order of time: when a piece's first and last line are in the window, so is the rest.
         private boolean all(Piece piece) {
-            long first = LogLine.NO_TIME;
-            for (int i = 0, at = piece.from(); i < LINES_BACK && at < piece.to() && first == LogLine.NO_TIME; i++) {
+            long first = LogReader.NO_TIME;
+            for (int i = 0, at = piece.from(); i < LINES_BACK && at < piece.to() && first == LogReader.NO_TIME; i++) {
                 int end = lineEnd(piece.data(), at, piece.to());
                 first = stamps.find(piece.data(), at, end);
                 at = end;
             }
             long last = timeOf(piece.data(), lineStart(piece.data(), piece.to() - 1), piece.to());
-            return first != LogLine.NO_TIME && last != LogLine.NO_TIME && wanted.window.holds(first)
+            return first != LogReader.NO_TIME && last != LogReader.NO_TIME && wanted.window.holds(first)
                     && wanted.window.holds(last);
         }
 
         private boolean inWindow(byte[] all, int start, int end) {
-            long time = stamps == null ? LogLine.NO_TIME : timeOf(all, start, end);
-            return time == LogLine.NO_TIME || wanted.window.holds(time);
+            long time = stamps == null ? LogReader.NO_TIME : timeOf(all, start, end);
+            return time == LogReader.NO_TIME || wanted.window.holds(time);
         }
 
         private long timeOf(byte[] all, int start, int end) {
             long time = stamps.find(all, start, end);
             int line = start;
-            for (int i = 0; i < LINES_BACK && time == LogLine.NO_TIME && line > 0; i++) {
+            for (int i = 0; i < LINES_BACK && time == LogReader.NO_TIME && line > 0; i++) {
                 int before = lineStart(all, line - 1);
                 time = before == knownLine ? knownTime : stamps.find(all, before, line);
                 line = before;
