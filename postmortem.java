@@ -223,7 +223,7 @@ class Postmortem implements Callable<Integer> {
         Tool tool = Tool.of(shared.host(), Duration.ofSeconds(2));
         try {
             return tool.find("git").isEmpty() ? ""
-                    : Notebook.name(tool.run(Tool.Command.of("git", "config", "user.name")).out().strip());
+                    : Notebook.name(tool.run(List.of("git", "config", "user.name")).out().strip());
         } catch (Tool.Failure e) {
             return "";
         }

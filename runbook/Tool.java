@@ -14,7 +14,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
-import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -27,6 +26,7 @@ import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
@@ -43,16 +43,16 @@ public final class Tool {
     public static final int LONGEST_OUTPUT = 1 << 20;
     private static final int LONGEST_COMPLAINT = 4_000;
     private static final Duration DRAINING = Duration.ofSeconds(2);
-    /**
-     * Variables that no child is given. Whoever needs them has them from elsewhere; a tool that logs its environment
-     * tells them.
-     */
+    /** Variables that no child is given: a tool that logs its environment would tell them. */
     private static final Pattern SECRET_VARIABLES =
             Pattern.compile("KLAVIYO_.*(KEY|TOKEN|SECRET|PASSWORD)|SLACK_WEBHOOK_URL", Pattern.CASE_INSENSITIVE);
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
     private static final Map<String, String> QUIET = Map.of("AWS_PAGER", "", "CLOUDSDK_CORE_DISABLE_PROMPTS", "1",
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
     private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
+    /** White space, or a piece of a word: in single quotes, in double quotes, escaped, or bare. */
+    private static final Pattern PIECE = Pattern.compile(
+            "(\\s+)|'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|\\\\(.)|([^\\s'\"\\\\]+|\\\\$)", Pattern.DOTALL);
 
     private final Map<String, String> environment;
     private final Path folder;
@@ -96,56 +96,21 @@ public final class Tool {
         return windows;
     }
 
-    // ---- a command
+    // ---- a command: the program and its arguments, and nothing secret among them
 
-    /**
-     * A command as it is run. Nothing secret is ever among its words: a value goes in by standard input.
-     *
-     * @param words     the program and its arguments
-     * @param fed       what standard input carries, in words; empty for nothing
-     * @param variables added to the child's environment; none of them is secret
-     */
-    public record Command(List<String> words, String fed, Map<String, String> variables) {
-        /** A command that reads nothing. */
-        public static Command of(String... words) {
-            return of(List.of(words));
-        }
+    /** Its words as they can be pasted into a shell. */
+    public static String shown(List<String> command) {
+        return Key.mask(command.stream().map(Text::word).collect(Collectors.joining(" ")));
+    }
 
-        /** A command that reads nothing. */
-        public static Command of(List<String> words) {
-            return new Command(List.copyOf(words), "", Map.of());
-        }
-
-        /** The same with more arguments. */
-        public Command and(String... more) {
-            return new Command(Stream.concat(words.stream(), Stream.of(more)).toList(), fed, variables);
-        }
-
-        /** The same, fed by standard input with what these words call. */
-        public Command feeding(String what) {
-            return new Command(words, what, variables);
-        }
-
-        /** The same with these in its environment. */
-        public Command with(Map<String, String> more) {
-            return new Command(words, fed, Map.copyOf(more));
-        }
-
-        /** The program, as it is called. */
-        public String program() {
-            return words.get(0);
-        }
-
-        /** As it can be pasted into a shell; what standard input carries follows as a comment. */
-        public String shown() {
-            return Key.mask(words.stream().map(Text::word).collect(Collectors.joining(" ")))
-                    + (fed.isEmpty() ? "" : "   # " + fed + " on standard input");
-        }
+    /** The program without its folder: arguments may hold what nobody should read. */
+    public static String name(List<String> command) {
+        return Text.safe(command.get(0).replaceFirst(".*[/\\\\]", ""), 60);
     }
 
     /** A line that a person wrote for the shell, as a command. */
-    public Command shell(String line) {
-        return windows ? Command.of("cmd.exe", "/c", line) : Command.of("/bin/sh", "-c", line);
+    public List<String> shell(String line) {
+        return windows ? List.of("cmd.exe", "/c", line) : List.of("/bin/sh", "-c", line);
     }
 
     /**
@@ -155,34 +120,28 @@ public final class Tool {
      * @param option what to name in the error
      * @throws Problem when a quote stays open, or nothing is there
      */
-    public static Command split(String option, String line) {
+    public static List<String> split(String option, String line) {
         List<String> words = new ArrayList<>();
-        StringBuilder word = null;
-        char quote = 0;
-        for (int i = 0; i < line.length(); i++) {
-            char c = line.charAt(i);
-            if (quote == 0 && Character.isWhitespace(c)) {
-                Optional.ofNullable(word).map(StringBuilder::toString).ifPresent(words::add);
-                word = null;
-                continue;
+        boolean open = false;
+        int at = 0;
+        for (Matcher piece = PIECE.matcher(line).useTransparentBounds(true); at < line.length(); at = piece.end()) {
+            if (!piece.region(at, line.length()).lookingAt()) {
+                throw new Problem(option + ": a " + line.charAt(at) + " is never closed");
             }
-            word = word == null ? new StringBuilder() : word;
-            if (c == quote) {
-                quote = 0;
-            } else if (quote == 0 && (c == '\'' || c == '"')) {
-                quote = c;
-            } else if (c == '\\' && quote != '\'' && i + 1 < line.length()) {
-                word.append(line.charAt(++i));
-            } else {
-                word.append(c);
+            boolean space = piece.group(1) != null;
+            if (!space) {
+                String escaped = Optional.ofNullable(piece.group(3)).map(text -> text.replaceAll("(?s)\\\\(.)", "$1"))
+                        .orElse(null);
+                String text = Stream.of(piece.group(2), escaped, piece.group(4), piece.group(5))
+                        .filter(one -> one != null).findFirst().orElseThrow();
+                words.add((open ? words.remove(words.size() - 1) : "") + text);
             }
+            open = !space;
         }
-        Optional.ofNullable(word).map(StringBuilder::toString).ifPresent(words::add);
-        if (quote != 0 || words.isEmpty()) {
-            String wrong = quote != 0 ? "a " + quote + " is never closed" : "there is no command in it";
-            throw new Problem(option + ": " + wrong);
+        if (words.isEmpty()) {
+            throw new Problem(option + ": there is no command in it");
         }
-        return Command.of(words);
+        return List.copyOf(words);
     }
 
     /** What a tool gave. It may hold a secret, so it has no text of its own. */
@@ -228,17 +187,23 @@ public final class Tool {
     // ---- running it
 
     /** Runs a command to its end. Its exit code is for the caller to judge. */
-    public Output run(Command command) throws Failure {
-        return run(command, "", timeout);
+    public Output run(List<String> command) throws Failure {
+        return run(command, "", timeout, Map.of());
     }
 
-    /** The same, fed by standard input, within a time of its own. */
-    public Output run(Command command, String input, Duration within) throws Failure {
-        try (Running child = start(command, input, builder -> { })) {
-            Thread listener = daemon(() -> drain(child.process.getInputStream(), child.out, LONGEST_OUTPUT));
-            child.await(within);
-            join(listener);
-            return new Output(child.process.exitValue(), text(child.out), text(child.err));
+    /**
+     * The same, fed by standard input, within a time of its own.
+     *
+     * @param variables added to the child's environment; one that is secret is left out
+     */
+    public Output run(List<String> command, String input, Duration within, Map<String, String> variables)
+            throws Failure {
+        try (Running child = start(command, input, builder -> builder.environment().putAll(clean(variables)))) {
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            Thread reader = daemon(() -> drain(child.output(), out));
+            int exit = child.await(within);
+            join(reader);
+            return new Output(exit, text(out), text(child.err));
         }
     }
 
@@ -246,14 +211,14 @@ public final class Tool {
      * The same for a command that may leave something running. Its output, both streams in one, goes to a file: what it
      * leaves running would otherwise die of a broken pipe once we are gone.
      */
-    public Output lasting(Command command, Duration within) throws Failure {
+    public Output lasting(List<String> command, Duration within) throws Failure {
         try {
             File file = Files.createTempFile("klaviyo-runbook", ".out").toFile();
             try (Running child = start(command, "", builder -> builder.redirectErrorStream(true).redirectOutput(file));
                     InputStream said = Files.newInputStream(file.toPath())) {
-                child.leave = true;
-                child.await(within);
-                return new Output(child.process.exitValue(), new String(said.readNBytes(LONGEST_OUTPUT), UTF_8), "");
+                int exit = child.await(within);
+                child.left = true;
+                return new Output(exit, new String(said.readNBytes(LONGEST_OUTPUT), UTF_8), "");
             } finally {
                 if (!file.delete()) {
                     file.deleteOnExit();
@@ -269,28 +234,26 @@ public final class Tool {
      *
      * @param merged whether its standard error goes into that stream too
      */
-    public Running start(Command command, boolean merged) throws Failure {
+    public Running start(List<String> command, boolean merged) throws Failure {
         return start(command, "", builder -> builder.redirectErrorStream(merged));
     }
 
-    private Running start(Command command, String input, Consumer<ProcessBuilder> more) throws Failure {
+    private Running start(List<String> command, String input, Consumer<ProcessBuilder> more) throws Failure {
         standStill();
-        List<String> words = new ArrayList<>(command.words);
-        words.set(0, find(command.program()).orElseThrow(() ->
+        List<String> words = new ArrayList<>(command);
+        words.set(0, find(words.get(0)).orElseThrow(() ->
                 new Failure(Failure.Kind.MISSING, name(command) + " is not installed (not on the PATH)")));
         ProcessBuilder builder = new ProcessBuilder(words);
         if (!folder.toString().isEmpty()) {
             builder.directory(folder.toFile());
         }
         builder.environment().clear();
-        builder.environment().putAll(clean(command.variables));
+        builder.environment().putAll(clean(Map.of()));
         more.accept(builder);
         try {
             Running child = new Running(command, builder.start());
-            running.add(child.process);
             watcher.accept(child.process.toHandle());
             daemon(() -> feed(child.process.getOutputStream(), input));
-            child.listener = daemon(() -> drain(child.process.getErrorStream(), child.err, LONGEST_OUTPUT));
             return child;
         } catch (IOException e) {
             String why = Text.safe(concealed(String.valueOf(e.getMessage())), 120);
@@ -300,17 +263,18 @@ public final class Tool {
 
     /** A tool that runs. Closing it ends it, and all that it started. */
     public final class Running implements AutoCloseable {
-        private final Command command;
+        private final List<String> command;
         private final Process process;
         private final long start = System.nanoTime();
-        private final ByteArrayOutputStream out = new ByteArrayOutputStream();
         private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-        private Thread listener;
-        private boolean leave;
+        private final Thread listener;
+        private boolean left;
 
-        private Running(Command command, Process process) {
+        private Running(List<String> command, Process process) {
             this.command = command;
             this.process = process;
+            this.listener = daemon(() -> drain(process.getErrorStream(), err));
+            running.add(process);
         }
 
         /** Its standard output. */
@@ -341,26 +305,25 @@ public final class Tool {
             return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
         }
 
-        private void await(Duration within) throws Failure {
+        private int await(Duration within) throws Failure {
             try {
                 if (!process.waitFor(within.toMillis(), TimeUnit.MILLISECONDS)) {
-                    leave = false;
-                    throw new Failure(Failure.Kind.TIMED_OUT,
-                            name(command) + " did not end within " + Durations.words(within) + " and was stopped");
+                    throw new Failure(Failure.Kind.TIMED_OUT, name(command) + " did not end within "
+                            + Durations.words(within) + " and was stopped");
                 }
-                join(listener);
             } catch (InterruptedException e) {
-                leave = false;
                 Thread.currentThread().interrupt();
                 throw new Failure(Failure.Kind.FAILED, name(command) + " was interrupted");
             }
+            join(listener);
             running.remove(process);
             standStill();
+            return process.exitValue();
         }
 
         @Override
         public void close() {
-            if (!leave) {
+            if (!left) {
                 kill(process.toHandle());
             }
             running.remove(process);
@@ -391,12 +354,12 @@ public final class Tool {
         }
     }
 
-    private static void drain(InputStream stream, ByteArrayOutputStream into, int most) {
+    private static void drain(InputStream stream, ByteArrayOutputStream into) {
         byte[] chunk = new byte[8_192];
         try (stream) {
             for (int read = stream.read(chunk); read >= 0; read = stream.read(chunk)) {
                 synchronized (into) {
-                    into.write(chunk, 0, Math.min(read, most - into.size()));
+                    into.write(chunk, 0, Math.min(read, LONGEST_OUTPUT - into.size()));
                 }
             }
         } catch (IOException e) {
@@ -426,13 +389,12 @@ public final class Tool {
 
     // This process is ending: what would come next must not begin, and what was ended from outside is no failure.
     private void standStill() {
-        while (stopped) {
-            try {
+        try {
+            while (stopped) {
                 Thread.sleep(Duration.ofDays(1).toMillis());
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return;
             }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -448,17 +410,12 @@ public final class Tool {
         if (program.contains("/") || windows && program.contains("\\")) {
             return Optional.of(program);
         }
-        String known = variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD");
-        List<String> endings = windows ? List.of((";" + known).split(";")) : List.of("");
-        for (String place : variable("PATH").orElse("").split(windows ? ";" : ":")) {
-            for (String ending : endings) {
-                Path candidate = folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending);
-                if (Files.isRegularFile(candidate) && (windows || Files.isExecutable(candidate))) {
-                    return Optional.of(candidate.toString());
-                }
-            }
-        }
-        return Optional.empty();
+        String endings = windows ? ";" + variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD") : "";
+        return Stream.of(variable("PATH").orElse("").split(windows ? ";" : ":"))
+                .flatMap(place -> Stream.of(endings.split(";"))
+                        .map(ending -> folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending)))
+                .filter(file -> Files.isRegularFile(file) && (windows || Files.isExecutable(file)))
+                .map(Path::toString).findFirst();
     }
 
     // Windows calls it Path, and takes any case.
@@ -477,14 +434,9 @@ public final class Tool {
         if (!first.matches()) {
             return Optional.empty();
         }
-        Command lookup = windows ? Command.of("where", "/q", first.group(1))
-                : Command.of("/bin/sh", "-c", "command -v \"$1\"", "sh", first.group(1));
+        List<String> lookup = windows ? List.of("where", "/q", first.group(1))
+                : List.of("/bin/sh", "-c", "command -v \"$1\"", "sh", first.group(1));
         return run(lookup).ok() ? Optional.empty() : Optional.of(first.group(1));
-    }
-
-    // The program without its folder: arguments may hold what nobody should read.
-    private static String name(Command command) {
-        return Text.safe(command.program().replaceFirst(".*[/\\\\]", ""), 60);
     }
 
     // ---- what nobody may see
@@ -494,7 +446,7 @@ public final class Tool {
         clean.putAll(QUIET);
         clean.putAll(more);
         clean.keySet().removeIf(name -> SECRET_VARIABLES.matcher(name).matches());
-        clean.values().removeIf(secrets::in);
+        clean.values().removeIf(value -> !secrets.masked(value).equals(value));
         return clean;
     }
 
@@ -531,8 +483,7 @@ public final class Tool {
             String secret = PUBLIC.matcher(value.strip()).replaceFirst("");
             if (secret.length() < SHORTEST) {
                 return;
-            }
-            if (secret.chars().filter(Character::isDigit).count() < 4) {
+            } else if (secret.chars().filter(Character::isDigit).count() < 4) {
                 // Words: in pieces they would be found in any text.
                 words.add(secret);
                 return;
@@ -545,59 +496,32 @@ public final class Tool {
                 forms.add(encoded.substring(before == 0 ? 0 : before + 1, encoded.length() - 1));
             }
             for (String form : forms) {
-                String bare = Squeezed.of(form).text;
+                String bare = form.replaceAll("[^A-Za-z0-9]", "").toLowerCase();
                 for (int i = 0; i + PIECE <= bare.length(); i++) {
                     String piece = bare.substring(i, i + PIECE);
-                    pieces.add(piece);
-                    pieces.add(new StringBuilder(piece).reverse().toString());
+                    pieces.addAll(List.of(piece, new StringBuilder(piece).reverse().toString()));
                 }
             }
-        }
-
-        boolean in(String text) {
-            return words.stream().anyMatch(text::contains) || !found(Squeezed.of(text)).isEmpty();
         }
 
         String masked(String text) {
-            Squeezed bare = Squeezed.of(text);
-            BitSet found = found(bare);
-            StringBuilder masked = new StringBuilder();
-            int shown = 0;
-            for (int from = found.nextSetBit(0); from >= 0; from = found.nextSetBit(found.nextClearBit(from))) {
-                masked.append(text, shown, bare.at[from]).append("[key]");
-                shown = bare.at[found.nextClearBit(from) - 1] + 1;
-            }
-            String rest = masked.append(text.substring(shown)).toString();
+            String rest = text;
             for (String word : words) {
                 rest = rest.replace(word, "[key]");
             }
-            return rest;
+            return pieces.isEmpty() ? rest : withoutPieces(rest);
         }
 
-        /** Which letters and digits belong to a secret. */
-        private BitSet found(Squeezed bare) {
-            BitSet found = new BitSet();
-            for (int i = 0; !pieces.isEmpty() && i + PIECE <= bare.text.length(); i++) {
-                if (pieces.contains(bare.text.substring(i, i + PIECE))) {
-                    found.set(i, i + PIECE);
-                }
-            }
-            return found;
-        }
-    }
-
-    /** A text's letters and digits in lower case, and where each stood. */
-    private record Squeezed(String text, int[] at) {
-        static Squeezed of(String text) {
+        // From the first piece to the last: whatever stands between them is as likely a part of it.
+        private String withoutPieces(String text) {
+            int[] at = IntStream.range(0, text.length()).filter(i -> Character.isLetterOrDigit(text.charAt(i)))
+                    .toArray();
             StringBuilder bare = new StringBuilder();
-            int[] at = new int[text.length()];
-            for (int i = 0; i < text.length(); i++) {
-                if (Character.isLetterOrDigit(text.charAt(i))) {
-                    at[bare.length()] = i;
-                    bare.append(Character.toLowerCase(text.charAt(i)));
-                }
-            }
-            return new Squeezed(bare.toString(), at);
+            IntStream.of(at).forEach(i -> bare.append(Character.toLowerCase(text.charAt(i))));
+            int[] found = IntStream.rangeClosed(0, at.length - PIECE)
+                    .filter(i -> pieces.contains(bare.substring(i, i + PIECE))).toArray();
+            return found.length == 0 ? text : text.substring(0, at[found[0]]) + "[key]"
+                    + text.substring(at[found[found.length - 1] + PIECE - 1] + 1);
         }
     }
 }

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,7 +23,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Tool;
-import runbook.Tool.Command;
 import runbook.Tool.Failure;
 import runbook.Tool.Output;
 
@@ -42,18 +42,17 @@ class ToolTest {
         return new Tool(environment, folder, PATIENCE, "Linux");
     }
 
-    private static Command sh(String script, String... more) {
-        return Command.of("sh", "-c", script, "sh").and(more);
+    private static List<String> sh(String script, String... more) {
+        return Stream.concat(Stream.of("sh", "-c", script, "sh"), Stream.of(more)).toList();
     }
 
     @Test
     void wordsStayWordsAndInputGoesInByStandardInput() throws Exception {
         String nasty = "$(touch owned); `touch owned` | > x * \"'";
-        Output said = tool().run(Command.of("printf", "%s", nasty));
+        Output said = tool().run(List.of("printf", "%s", nasty));
         assertEquals(nasty, said.out());
-        assertEquals(KEY, tool().run(Command.of("cat").feeding("the key"), KEY, PATIENCE).out());
-        assertEquals("cat   # the key on standard input", Command.of("cat").feeding("the key").shown());
-        assertEquals(folder.toRealPath().toString(), tool().run(Command.of("pwd", "-P")).out().strip());
+        assertEquals(KEY, tool().run(List.of("cat"), KEY, PATIENCE, Map.of()).out());
+        assertEquals(folder.toRealPath().toString(), tool().run(List.of("pwd", "-P")).out().strip());
         assertEquals(7, tool().run(sh("exit 7")).exit());
         try (var files = Files.list(folder)) {
             assertEquals(0, files.count(), "nothing was run by a shell");
@@ -66,7 +65,7 @@ class ToolTest {
                 "klaviyo_other_key", "k", "SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/5ecret27aa", "COPY", "my " + KEY,
                 "BASE64", base64("Klaviyo-API-Key " + KEY), "URL", "redis://x:" + KEY + "@db", "KLAVIYO_APP_URL", "http://app");
         tool.conceal(Key.of("pk_" + "27af".repeat(8) + "00"));
-        String env = tool.run(Command.of("env").with(Map.of("STATE", "down", "LEAK", "pk_" + "27af".repeat(8) + "00"))).out();
+        String env = tool.run(List.of("env"), "", PATIENCE, Map.of("STATE", "down", "LEAK", "pk_" + "27af".repeat(8) + "00")).out();
         assertEquals(List.of("HOME", "KLAVIYO_APP_URL", "PATH", "STATE"), env.lines().map(line -> line.replaceFirst("=.*", ""))
                 .filter(name -> name.matches("HOME|PATH|STATE|LEAK|COPY|BASE64|URL|SLACK.*|(?i)KLAVIYO.*")).sorted().toList());
     }
@@ -102,8 +101,8 @@ class ToolTest {
 
     @Test
     void aToolThatDoesNotEndIsStoppedWithAllThatItStarted() throws Exception {
-        Command slow = sh("sh -c 'echo $$ > pid; exec sleep 600' & wait");
-        Failure late = assertThrows(Failure.class, () -> tool().run(slow, "", Duration.ofSeconds(1)));
+        List<String> slow = sh("sh -c 'echo $$ > pid; exec sleep 600' & wait");
+        Failure late = assertThrows(Failure.class, () -> tool().run(slow, "", Duration.ofSeconds(1), Map.of()));
         assertEquals(Failure.Kind.TIMED_OUT, late.kind());
         assertEquals("sh did not end within 1 s and was stopped", late.getMessage());
         assertGone(Long.parseLong(Files.readString(folder.resolve("pid")).strip()));
@@ -153,12 +152,12 @@ class ToolTest {
 
     @Test
     void aToolThatIsNotThereIsSaidToBeMissingBeforeAnythingStarts() throws Exception {
-        Failure missing = assertThrows(Failure.class, () -> tool().run(Command.of("no-such-tool", KEY)));
+        Failure missing = assertThrows(Failure.class, () -> tool().run(List.of("no-such-tool", KEY)));
         assertEquals(Failure.Kind.MISSING, missing.kind());
         assertEquals("no-such-tool is not installed (not on the PATH)", missing.getMessage());
         Files.writeString(folder.resolve("broken"), "no program");
         folder.resolve("broken").toFile().setExecutable(true);
-        Failure broken = assertThrows(Failure.class, () -> tool().run(Command.of("./broken-not-there", KEY)));
+        Failure broken = assertThrows(Failure.class, () -> tool().run(List.of("./broken-not-there", KEY)));
         assertFalse(broken.getMessage().contains(HEX), broken.getMessage());
         assertEquals(Optional.of("no-such-tool"), tool().missingIn("no-such-tool --x | cat"));
         assertEquals(Optional.empty(), tool().missingIn("cat > x"));
@@ -172,7 +171,7 @@ class ToolTest {
         assertAll(() -> assertEquals(Optional.of(tools.resolve("aws.CMD").toString()), windows.find("aws")),
                 () -> assertEquals(Optional.empty(), windows.find("gcloud")),
                 () -> assertEquals(Optional.of("C:\\x\\az.exe"), windows.find("C:\\x\\az.exe")),
-                () -> assertEquals(List.of("cmd.exe", "/c", "vault read"), windows.shell("vault read").words()),
+                () -> assertEquals(List.of("cmd.exe", "/c", "vault read"), windows.shell("vault read")),
                 () -> assertTrue(windows.windows() && !tool().windows()));
     }
 
@@ -181,7 +180,7 @@ class ToolTest {
         "notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''|notify,--to,on call,a \"b\",c d,",
         "  /opt/x   $HOME `id` |/opt/x,$HOME,`id`"})
     void aLineIsSplitIntoWordsAndNothingIsExpanded(String line, String words) {
-        assertEquals(List.of(words.split(",", -1)), Tool.split("--exec", line).words());
+        assertEquals(List.of(words.split(",", -1)), Tool.split("--exec", line));
     }
 
     @ParameterizedTest(name = "[{0}] {1}")

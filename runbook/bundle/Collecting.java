@@ -327,7 +327,7 @@ final class Collecting {
         }
 
         /** A program that is ended when the time is up. */
-        Tool.Running start(Tool.Command command, boolean merged) throws Tool.Failure {
+        Tool.Running start(List<String> command, boolean merged) throws Tool.Failure {
             Tool.Running child = shop.tool.start(command, merged);
             synchronized (this) {
                 children.add(child);

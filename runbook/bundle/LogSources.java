@@ -35,6 +35,7 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
@@ -109,10 +110,9 @@ final class LogSources {
                 words.add(filled(word, values));
             }
         }
-        Tool.Command command = Tool.Command.of(words);
         String file = kind + "/" + (kind.equals("gcp") ? "logs" : given) + ".log";
-        return Collector.of("application/" + row.kind + " " + given, command.shown(), -1, sink ->
-                print(sink, file, command, row.merged, wanted));
+        return Collector.of("application/" + row.kind + " " + given, Tool.shown(words), -1, sink ->
+                print(sink, file, words, row.merged, wanted));
     }
 
     private static Map<String, String> values(Wanted wanted, String given) {
@@ -136,17 +136,17 @@ final class LogSources {
     }
 
     /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
-    private static void print(Sink sink, String file, Tool.Command command, boolean merged,
+    private static void print(Sink sink, String file, List<String> command, boolean merged,
             Wanted wanted) throws IOException, Tool.Failure {
         try (Tool.Running child = sink.start(command, merged)) {
             Integer[] exit = new Integer[1];
             sink.log(file, child.output(), Long.MAX_VALUE, wanted, notes -> {
                 exit[0] = child.exit().orElse(null);
-                return new Origin(command.words().stream().map(sink::clean).toList(), exit[0],
+                return new Origin(command.stream().map(sink::clean).toList(), exit[0],
                         sink.clean(child.complaint()), child.millis());
             });
             if (exit[0] == null || exit[0] != 0) {
-                sink.trouble(command.program() + " ended with " + (exit[0] == null ? "no exit code yet" : "exit code "
+                sink.trouble(Tool.name(command) + " ended with " + (exit[0] == null ? "no exit code yet" : "exit code "
                         + exit[0]) + ": " + sink.clean(child.complaint()));
             }
         }
@@ -157,13 +157,12 @@ final class LogSources {
     private record Pods(String namespace, String selector, Wanted wanted) {
         Collector collector() {
             return new Collector("application/k8s " + namespace + "/" + selector, () -> List.of(
-                    new Planned(listing().shown(), -1), new Planned("kubectl logs of each of their containers, and of "
+                    new Planned(Tool.shown(listing()), -1), new Planned("kubectl logs of each of their containers, and of "
                     + "the previous ones of those restarted", -1)), this::collect);
         }
 
-        private Tool.Command listing() {
-            return Tool.Command.of(PODS.stream().map(word -> filled(word, Map.of("{ns}", namespace, "{}", selector)))
-                    .toList());
+        private List<String> listing() {
+            return PODS.stream().map(word -> filled(word, Map.of("{ns}", namespace, "{}", selector))).toList();
         }
 
         private void collect(Sink sink) throws IOException, Tool.Failure {
@@ -192,11 +191,12 @@ final class LogSources {
         private void logs(Sink sink, String pod, JsonNode container) throws IOException, Tool.Failure {
             Map<String, String> values = values(wanted, pod);
             values.putAll(Map.of("{ns}", namespace, "{c}", container.path("name").asText()));
-            Tool.Command command = Tool.Command.of(POD_LOG.stream().map(word -> filled(word, values)).toList());
+            List<String> command = POD_LOG.stream().map(word -> filled(word, values)).toList();
             String file = "k8s/" + pod + "/" + container.path("name").asText();
             print(sink, file + ".log", command, false, wanted);
             if (container.path("restartCount").asInt() > 0) {
-                print(sink, file + "-previous.log", command.and("--previous"), false, wanted);
+                List<String> previous = Stream.concat(command.stream(), Stream.of("--previous")).toList();
+                print(sink, file + "-previous.log", previous, false, wanted);
             }
         }
 

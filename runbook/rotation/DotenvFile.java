@@ -12,6 +12,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserDefinedFileAttributeView;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -152,7 +153,7 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         if (POSIX) {
             all.putAll(Files.readAttributes(file, "unix:mode,uid,gid", LinkOption.NOFOLLOW_LINKS));
             try {
-                all.put("listed", tool.run(Tool.Command.of("ls", "-ld", file.toString())).out().split(" ")[0]);
+                all.put("listed", tool.run(List.of("ls", "-ld", file.toString())).out().split(" ")[0]);
             } catch (Tool.Failure e) {
                 all.put("listed", "");
             }

@@ -28,7 +28,6 @@ import runbook.Settings.Templates;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.Tool;
-import runbook.Tool.Command;
 import runbook.redact.Redactor;
 import runbook.rotation.Steps.Trouble;
 
@@ -341,10 +340,10 @@ public final class Stores {
         }
 
         // Split before the parts are put in: whatever is in them, they stay one word, and no option.
-        private Command command(Tool tool, String template, Map<String, String> more) {
+        private List<String> command(Tool tool, String template, Map<String, String> more) {
             return forShell(template) ? tool.shell(words(template))
-                    : Command.of(Tool.split("stores.json, " + row.id, chosen(template)).words().stream()
-                            .map(word -> text(word, UnaryOperator.identity(), more)).toList());
+                    : Tool.split("stores.json, " + row.id, chosen(template)).stream()
+                            .map(word -> text(word, UnaryOperator.identity(), more)).toList();
         }
 
         private static boolean forShell(String template) {
@@ -353,12 +352,12 @@ public final class Stores {
 
         // ---- running a tool
 
-        private Tool.Output run(Tool tool, Command command, String input, Optional<Duration> lasting) throws Trouble {
+        private Tool.Output run(Tool tool, List<String> command, String input, Optional<Duration> lasting) throws Trouble {
             Tool.Output output = ended(tool, command, input, lasting);
             if (output.ok()) {
                 return output;
             }
-            String program = command.program().replaceFirst(".*/", "");
+            String program = Tool.name(command);
             String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
             // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
@@ -373,15 +372,15 @@ public final class Stores {
                     + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), "");
         }
 
-        private Tool.Output ended(Tool tool, Command command, String input, Optional<Duration> lasting) throws Trouble {
+        private Tool.Output ended(Tool tool, List<String> command, String input, Optional<Duration> lasting) throws Trouble {
             try {
                 return lasting.isPresent() ? tool.lasting(command, lasting.get()) : tool.run(command, input,
-                        tool.timeout());
+                        tool.timeout(), Map.of());
             } catch (Tool.Failure e) {
                 boolean missing = e.kind() == Tool.Failure.Kind.MISSING;
                 throw new Trouble(missing ? Trouble.Kind.MISSING : Trouble.Kind.UNKNOWN, e.getMessage(), missing
-                        ? row.install.orElse("install " + command.program() + ", or put it on the PATH")
-                        : "run it by hand to see why: " + command.shown());
+                        ? row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH")
+                        : "run it by hand to see why: " + Tool.shown(command));
             }
         }
 
@@ -390,16 +389,16 @@ public final class Stores {
         }
 
         // Nothing at all is an answer too: a list without the name that was asked for.
-        private JsonNode answer(Tool tool, Command command) throws Trouble {
+        private JsonNode answer(Tool tool, List<String> command) throws Trouble {
             Tool.Output output = run(tool, command, "", Optional.empty());
             JsonNode json = row.decode.equals(Optional.of(Decode.TEXT)) ? Json.of(output.out().strip()) : output.json();
             return is(!json.isMissingNode() || output.out().isBlank(), json, command);
         }
 
-        private static <T> T is(boolean right, T answer, Command command) throws Trouble {
+        private static <T> T is(boolean right, T answer, List<String> command) throws Trouble {
             if (!right) {
-                throw new Trouble(Trouble.Kind.UNKNOWN, command.program()
-                        + " succeeded, but its answer is not what it should be", "look at it: " + command.shown());
+                throw new Trouble(Trouble.Kind.UNKNOWN, Tool.name(command)
+                        + " succeeded, but its answer is not what it should be", "look at it: " + Tool.shown(command));
             }
             return answer;
         }
@@ -447,17 +446,17 @@ public final class Stores {
 
         @Override
         public String reading() {
-            return row.read.map(read -> command(NO_TOOL, read, Map.of()).shown()).orElse("");
+            return row.read.map(read -> Tool.shown(command(NO_TOOL, read, Map.of()))).orElse("");
         }
 
         @Override
         public String writing() {
             String what = !inside().isEmpty() ? "the JSON secret with the key in it"
                     : row.stdin.orElseThrow().isTextual() ? "the key" : "JSON with the key in it";
-            return writes(NO_TOOL).feeding(what).shown();
+            return Tool.shown(writes(NO_TOOL)) + "   # " + what + " on standard input";
         }
 
-        private Command writes(Tool tool) {
+        private List<String> writes(Tool tool) {
             return command(tool, row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
         }
 
@@ -489,7 +488,7 @@ public final class Stores {
         public Held inspect(Tool tool) throws Trouble {
             if (tool.windows() && row.write.filter(write -> write.contains("{stdin}")).isPresent()) {
                 throw Trouble.refused("Windows has no /dev/stdin, and the key goes no other way into "
-                        + writes(tool).program(), "run this in WSL, or on another machine");
+                        + Tool.name(writes(tool)), "run this in WSL, or on another machine");
             }
             present(tool, row.write.orElseThrow());
             return held(tool, row.read.orElse(""), "", true);
@@ -518,7 +517,7 @@ public final class Stores {
         }
 
         // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
-        private String decoded(JsonNode answer, Command command) throws Trouble {
+        private String decoded(JsonNode answer, List<String> command) throws Trouble {
             JsonNode node = at(answer, row.value.orElseThrow());
             String text = is(node.isTextual(), node, command).asText();
             try {
@@ -534,7 +533,7 @@ public final class Stores {
             String value = key.reveal();
             if (!inside().isEmpty()) {
                 // Read again just before: somebody may have changed another field meanwhile.
-                Command reading = command(tool, row.read.orElseThrow(), Map.of());
+                List<String> reading = command(tool, row.read.orElseThrow(), Map.of());
                 String document = decoded(answer(tool, reading), reading);
                 Span field = field(document);
                 value = document.substring(0, field.begin) + Json.line(Json.of(value)) + document.substring(field.end);
@@ -573,7 +572,7 @@ public final class Stores {
 
         @Override
         public String restarting(Duration within) {
-            return row.restart.stream().map(one -> command(NO_TOOL, one, times(within)).shown())
+            return row.restart.stream().map(one -> Tool.shown(command(NO_TOOL, one, times(within))))
                     .collect(Collectors.joining(" && "));
         }
 

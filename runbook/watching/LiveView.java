@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -83,7 +84,7 @@ public final class LiveView implements Watching.Face {
     private static int[] size(Tool tool, Cli.Host host) {
         String said = "";
         try {
-            said = tool.run(tool.shell("stty size </dev/tty"), "", SIZING).out().strip();
+            said = tool.run(tool.shell("stty size </dev/tty"), "", SIZING, Map.of()).out().strip();
         } catch (Tool.Failure e) {
             // The shell has an idea of it too.
         }

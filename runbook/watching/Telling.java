@@ -1,7 +1,6 @@
 package runbook.watching;
 
 import java.net.URI;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
@@ -54,7 +53,7 @@ public final class Telling implements AutoCloseable {
      * @param internal whether drafts of the internal message are left; {@code external} likewise
      * @param lead     the incident lead's name
      */
-    public record Choice(Optional<URI> webhook, Optional<Tool.Command> command, Tool tool, Duration remind,
+    public record Choice(Optional<URI> webhook, Optional<List<String>> command, Tool tool, Duration remind,
                          boolean internal, boolean external, Optional<String> lead, Templates templates) { }
 
     private final Choice choice;
@@ -197,12 +196,12 @@ public final class Telling implements AutoCloseable {
         });
     }
 
-    private void execute(String of, Tool.Command command, Map<String, String> variables) {
+    private void execute(String of, List<String> command, Map<String, String> variables) {
         // Without its folder and arguments, which may hold what nobody should read.
-        String name = "--exec " + Path.of(command.words().get(0)).getFileName();
+        String name = "--exec " + Tool.name(command);
         String why = "";
         try {
-            Tool.Output output = choice.tool().run(command.with(variables), "", RUNNING);
+            Tool.Output output = choice.tool().run(command, "", RUNNING, variables);
             why = output.ok() ? "" : "ended with " + output.exit();
         } catch (Tool.Failure e) {
             why = e.getMessage();
