@@ -558,7 +558,7 @@ public final class Cli {
      */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            sandbox = Sandbox.start(Scenario.of(templates, scenario(drill)).orElseThrow(() -> new Problem("--drill "
+            sandbox = new Sandbox(Scenario.of(templates, scenario(drill)).orElseThrow(() -> new Problem("--drill "
                     + Text.safe(drill, 40) + ": no such scenario"
                     + Nearest.hint(scenario(drill), Scenario.ids(templates)))));
         }
@@ -576,8 +576,7 @@ public final class Cli {
                     + " is no revision: write YYYY-MM-DD, such as " + Revision.NEWEST);
         }
         Optional<Sandbox> drilled = sandbox();
-        Settings.Target target = drilled.map(box -> new Settings.Target(box.apiUrl(), box.statusUrl(), box.appUrl(),
-                box.webhookUrl(), box.prometheusUrl())).orElseGet(this::target);
+        Settings.Target target = drilled.map(Sandbox::target).orElseGet(this::target);
         Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment;
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");

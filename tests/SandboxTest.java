@@ -1,7 +1,6 @@
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.stream.Collectors.joining;
-import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -25,7 +24,6 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.InstantSource;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
@@ -34,13 +32,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtensionContext;
@@ -90,23 +86,13 @@ class SandboxTest {
     private static final HttpClient CLIENT = HttpClient.newHttpClient();
     private static final String REVISION = "2026-07-15";
     private static final String BETA = "2026-07-15.pre";
-    private static ControlledSandbox healthy;
+    private static final ControlledSandbox HEALTHY = ControlledSandbox.start("healthy", Duration.ZERO, 0);
 
     private final List<AutoCloseable> opened = new ArrayList<>();
 
-    @BeforeAll
-    static void startHealthy() {
-        healthy = ControlledSandbox.start("healthy", Duration.ZERO, 0);
-    }
-
-    @AfterAll
-    static void stopHealthy() {
-        healthy.close();
-    }
-
     @BeforeEach
     void openEveryWindow() {
-        healthy.forget();
+        HEALTHY.forget();
     }
 
     @AfterEach
@@ -114,6 +100,11 @@ class SandboxTest {
         for (AutoCloseable sandbox : opened) {
             sandbox.close();
         }
+    }
+
+    @AfterAll
+    static void stopHealthy() {
+        HEALTHY.close();
     }
 
     /** One whose time stands still, so that no rate window opens and no schedule turns by itself on a slow machine. */
@@ -138,23 +129,23 @@ class SandboxTest {
     }
 
     private static HttpResponse<String> post(URI uri, String body) {
-        return send(HttpRequest.newBuilder(uri).header("Content-Type", "application/json")
-                .POST(BodyPublishers.ofString(body)));
+        return send(HttpRequest.newBuilder(uri).POST(BodyPublishers.ofString(body)));
     }
 
-    private static HttpRequest.Builder api(Sandbox sandbox, String target, String key, String revision) {
-        String scheme = key.startsWith("Bearer ") ? "" : "Klaviyo-API-Key ";
-        return HttpRequest.newBuilder(URI.create(sandbox.apiUrl() + target))
-                .header("Authorization", scheme + key).header("revision", revision);
+    private static HttpRequest.Builder api(Sandbox sandbox, String target, String key) {
+        String revision = sandbox.revision() == null ? REVISION : sandbox.revision();
+        return HttpRequest.newBuilder(URI.create(sandbox.target().api() + target))
+                .header("Authorization", (key.startsWith("Bearer ") ? "" : "Klaviyo-API-Key ") + key)
+                .header("revision", target.contains("api-keys") ? BETA : revision);
     }
 
     private static HttpResponse<String> call(Sandbox sandbox, String target) {
-        return send(api(sandbox, target, sandbox.key(), target.contains("api-keys") ? BETA : REVISION));
+        return send(api(sandbox, target, sandbox.key()));
     }
 
     private static HttpResponse<String> write(Sandbox sandbox, String method, String target, String body) {
-        return send(api(sandbox, target, sandbox.key(), target.contains("api-keys") ? BETA : REVISION)
-                .header("Content-Type", "application/vnd.api+json").method(method, BodyPublishers.ofString(body)));
+        return send(api(sandbox, target, sandbox.key()).header("Content-Type", "application/vnd.api+json")
+                .method(method, BodyPublishers.ofString(body)));
     }
 
     private static JsonNode json(HttpResponse<String> response) {
@@ -165,8 +156,12 @@ class SandboxTest {
         }
     }
 
-    private static JsonNode error(HttpResponse<String> response) {
-        return json(response).path("errors").path(0);
+    /** Status, code and what is at fault: {@code 400 invalid page[size]}. */
+    private static String error(HttpResponse<String> response) {
+        JsonNode error = response.body().isEmpty() ? Json.object() : json(response).path("errors").path(0);
+        JsonNode source = error.path("source");
+        return (response.statusCode() + " " + error.path("code").asText() + " "
+                + source.path("parameter").asText(source.path("pointer").asText())).strip();
     }
 
     private static JsonNode data(HttpResponse<String> response) {
@@ -184,41 +179,36 @@ class SandboxTest {
     @Cases("refusals")
     void refusesWithKlaviyosOwnError(
             String method, String path, String authorization, String revision, int status, String code, String detail) {
-        HttpRequest.Builder request =
-                HttpRequest.newBuilder(URI.create(healthy.apiUrl() + path)).method(method, BodyPublishers.noBody());
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(HEALTHY.apiUrl() + path))
+                .method(method, BodyPublishers.noBody());
         if (authorization != null) {
-            request.header("Authorization",
-                    authorization.replace("KEY", healthy.key()).replace("TOKEN", healthy.openToken()));
+            String word = authorization.replace("KEY", HEALTHY.key()).replace("TOKEN", HEALTHY.openToken());
+            request.header("Authorization", word);
         }
         if (revision != null) {
             request.header("revision", revision);
         }
         HttpResponse<String> response = send(request);
-        JsonNode error = code == null ? Json.object() : error(response);
-        assertAll(
-                () -> assertEquals(status, response.statusCode(), response.body()),
-                () -> assertEquals("application/vnd.api+json", header(response, "content-type")),
-                () -> assertEquals("cloudflare", header(response, "server")),
-                () -> assertTrue(header(response, "cf-ray").endsWith("-AMS")),
-                () -> assertEquals(code == null ? 0 : status, error.path("status").asInt()),
-                () -> assertEquals(code == null ? "" : code, error.path("code").asText()),
-                () -> assertTrue(detail == null || error.path("detail").asText().contains(detail), response.body()),
-                () -> assertEquals(code == null, error.path("id").asText().isEmpty()),
-                () -> assertEquals(code == null, error.path("title").asText().isEmpty()));
+        JsonNode error = code == null ? Json.object() : json(response).path("errors").path(0);
+        assertEquals(status + " " + code + " application/vnd.api+json cloudflare", response.statusCode() + " "
+                + error.path("code").asText("null") + " " + header(response, "content-type") + " "
+                + header(response, "server"));
+        assertTrue(header(response, "cf-ray").endsWith("-AMS"));
+        assertTrue(error.path("detail").asText().contains(detail == null ? "" : detail), response.body());
+        assertTrue(code == null || error.path("status").asInt() == status && error.hasNonNull("id")
+                && error.hasNonNull("title"), response.body());
     }
 
     @ParameterizedTest(name = "{0}: {1} is refused")
     @Cases("parameters")
     void refusesParametersThatTheSpecificationDoesNotOffer(String target, String parameter) {
-        HttpResponse<String> response = call(healthy, target);
-        assertEquals("400 invalid " + parameter, response.statusCode() + " " + error(response).path("code").asText()
-                + " " + error(response).path("source").path("parameter").asText());
+        assertEquals("400 invalid " + parameter, error(call(HEALTHY, target)));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"Klaviyo-API-Key KEY\tx", "Klaviyo-API-Key KEY\r\n x", "Klaviyo-API-Key KEY\u00e9"})
     void theEdgeRefusesAnAuthorizationHeaderThatNoHeaderCanCarry(String authorization) throws IOException {
-        try (Socket socket = new Socket(healthy.apiUrl().getHost(), healthy.apiUrl().getPort())) {
+        try (Socket socket = new Socket(HEALTHY.apiUrl().getHost(), HEALTHY.apiUrl().getPort())) {
             socket.getOutputStream().write(("GET /api/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nrevision: "
                     + REVISION + "\r\nAuthorization: " + authorization + "\r\n\r\n").getBytes(ISO_8859_1));
             String answer = new String(socket.getInputStream().readAllBytes(), ISO_8859_1).toLowerCase();
@@ -237,94 +227,62 @@ class SandboxTest {
         assertTrue(fewer.remove(scope));
         sandbox.scopes(sandbox.key(), fewer);
         HttpResponse<String> response = call(sandbox, path);
-        assertEquals("403 permission_denied Your API key is missing required scopes: " + scope, response.statusCode()
-                + " " + error(response).path("code").asText() + " " + error(response).path("detail").asText());
+        assertEquals("403 permission_denied /data/", error(response));
+        assertTrue(response.body().contains("Your API key is missing required scopes: " + scope), response.body());
     }
 
     @ParameterizedTest(name = "{0} {1} {2}: {3}")
     @Cases("writes")
-    void aWriteIsCheckedAndTaken(String method, String path, String body, int status, String pointer) {
-        String event = "{\"data\":{\"type\":\"event\",\"attributes\":"
-                + "{\"metric\":{\"data\":{}},\"profile\":{\"data\":{}}}}}";
-        HttpResponse<String> response = write(healthy, method, path, body == null ? "" : body.replace("EVENT", event));
-        assertEquals(status, response.statusCode(), response.body());
-        assertEquals(pointer == null ? "" : pointer, response.body().isEmpty() ? ""
-                : error(response).path("source").path("pointer").asText());
-    }
-
-    @Test
-    void legacyCallsAreGoneInWordsThatAreNotJsonApi() {
-        HttpResponse<String> gone = call(healthy, "/api/v2/lists");
-        assertEquals("410 This API has been retired and is no longer in service.",
-                gone.statusCode() + " " + json(gone).path("message").asText());
+    void aWriteIsCheckedAndTaken(String method, String path, String body, String answer) {
+        assertEquals(answer, error(write(HEALTHY, method, path, body == null ? "" : body)));
     }
 
     // ---- what it answers
 
-    @ParameterizedTest
+    @ParameterizedTest(name = "{0}: {2} × {1} with {3}")
     @Cases("resources")
-    void answersWithResources(String path, String type, int count) {
-        JsonNode data = data(call(healthy, path));
+    void answersWithWhatWasAskedFor(String path, String type, int count, String fields) {
+        JsonNode data = data(call(HEALTHY, path));
         assertEquals(count, data.size());
         Set<String> ids = new HashSet<>();
         data.forEach(resource -> {
             assertEquals(type, resource.path("type").asText());
             assertTrue(ids.add(resource.path("id").asText()), "an id of its own");
-            assertTrue(resource.path("links").path("self").asText().startsWith(healthy.apiUrl().toString()));
+            assertTrue(resource.path("links").path("self").asText().startsWith(HEALTHY.apiUrl().toString()));
         });
+        assertTrue(fields == null || fields.equals(data.path(0).path("attributes").properties().stream()
+                .map(Map.Entry::getKey).sorted().collect(joining(" "))), data.toString());
     }
 
     @Test
     void everyProbeOfTheToolkitIsGood() {
         Stream.concat(Stream.of(Endpoint.ACCOUNTS), Endpoint.KNOWN.stream()).forEach(endpoint -> {
-            HttpResponse<String> response = call(healthy, endpoint.target());
+            HttpResponse<String> response = call(HEALTHY, endpoint.target());
             assertEquals(200, response.statusCode(), endpoint.name() + ": " + response.body());
             assertEquals(Integer.toString(endpoint.steady()), header(response, "RateLimit-Limit"), endpoint.name());
         });
     }
 
-    @ParameterizedTest(name = "{0} has only {1}")
-    @Cases("fieldsets")
-    void honoursSparseFieldsets(String target, String leaves) {
-        JsonNode attributes = data(call(healthy, target)).path(0).path("attributes");
-        assertEquals(leaves, attributes.properties().stream().map(Map.Entry::getKey).sorted().collect(joining(" ")));
-    }
-
-    @Test
-    void additionalFieldsComeWhenAskedForOnly() {
-        String target = "/api/profiles?page[size]=1";
-        assertFalse(data(call(healthy, target)).path(0).path("attributes").has("subscriptions"));
-        String fields = "&additional-fields[profile]=subscriptions,predictive_analytics";
-        HttpResponse<String> more = call(healthy, target + fields);
-        assertTrue(data(more).path(0).path("attributes").has("subscriptions"));
-        assertEquals("150", header(more, "RateLimit-Limit"), "predictions lower the limit");
-    }
-
     // ---- rate windows
 
     @Test
-    void theBurstWindowIsReal() {
+    void theBurstWindowIsRealAndOfOneEndpointAndAccount() {
         ControlledSandbox sandbox = start("healthy");
-        assertEquals(200, call(sandbox, "/api/accounts").statusCode());
+        assertEquals(200, accounts(sandbox, sandbox.key()));
         HttpResponse<String> second = call(sandbox, "/api/accounts");
-        assertAll(
-                () -> assertEquals(429, second.statusCode()),
-                () -> assertEquals("throttled", error(second).path("code").asText()),
-                () -> assertEquals("Request was throttled. Expected available in 1 second.",
-                        error(second).path("detail").asText()),
-                () -> assertEquals("1", header(second, "Retry-After")),
-                () -> assertEquals("", header(second, "RateLimit-Limit") + header(second, "RateLimit-Remaining")
-                        + header(second, "RateLimit-Reset")),
-                () -> assertEquals(200, call(sandbox, "/api/webhooks").statusCode(), "another endpoint has its own"),
-                () -> assertEquals(200, accounts(sandbox, sandbox.foreignKey()), "another account too"),
-                () -> assertEquals(200, accounts(sandbox, "Bearer " + sandbox.openToken()), "an OAuth app too"),
-                () -> assertEquals(429, accounts(sandbox, sandbox.newKey()), "another key shares it"));
+        assertEquals("429 throttled /data/", error(second));
+        assertTrue(second.body().contains("Request was throttled. Expected available in 1 second."), second.body());
+        assertEquals("1", header(second, "Retry-After") + header(second, "RateLimit-Limit"));
+        assertEquals(200, call(sandbox, "/api/webhooks").statusCode(), "another endpoint has its own");
+        assertEquals(200, accounts(sandbox, sandbox.foreignKey()), "another account too");
+        assertEquals(200, accounts(sandbox, "Bearer " + sandbox.openToken()), "an OAuth app too");
+        assertEquals(429, accounts(sandbox, sandbox.newKey()), "another key shares it");
         sandbox.advance(Duration.ofSeconds(1));
-        assertEquals(200, call(sandbox, "/api/accounts").statusCode());
+        assertEquals(200, accounts(sandbox, sandbox.key()));
     }
 
     private static int accounts(Sandbox sandbox, String key) {
-        return send(api(sandbox, "/api/accounts", key, REVISION)).statusCode();
+        return send(api(sandbox, "/api/accounts", key)).statusCode();
     }
 
     @Test
@@ -340,16 +298,15 @@ class SandboxTest {
         HttpResponse<String> over = call(sandbox, "/api/accounts");
         assertEquals("429 45", over.statusCode() + " " + header(over, "Retry-After"));
         sandbox.advance(Duration.ofSeconds(45));
-        assertEquals(200, call(sandbox, "/api/accounts").statusCode());
+        assertEquals(200, accounts(sandbox, sandbox.key()));
     }
 
     @Test
     void manyThreadsAreCountedRight() {
-        long good = IntStream.range(0, 200).parallel()
-                .filter(i -> call(healthy, "/api/events?page[size]=1").statusCode() == 200).count();
-        assertEquals(200, good);
-        assertEquals(200, healthy.requests().get("GET /api/events"));
-        assertEquals("3299", header(call(healthy, "/api/events?page[size]=1"), "RateLimit-Remaining"));
+        assertEquals(200, IntStream.range(0, 200).parallel()
+                .filter(i -> call(HEALTHY, "/api/events?page[size]=1").statusCode() == 200).count());
+        assertEquals(200, HEALTHY.requests().get("GET /api/events"));
+        assertEquals("3299", header(call(HEALTHY, "/api/events?page[size]=1"), "RateLimit-Remaining"));
     }
 
     // ---- keys
@@ -357,47 +314,45 @@ class SandboxTest {
     @Test
     void keysHaveTheNewerFormAndAreMadeAnew() {
         ControlledSandbox other = start("healthy");
-        for (String key : List.of(healthy.key(), healthy.newKey(), healthy.foreignKey(), other.key())) {
+        for (String key : List.of(HEALTHY.key(), HEALTHY.newKey(), HEALTHY.foreignKey(), other.key())) {
             assertEquals("newer form", Key.of(key).kind());
         }
-        assertNotEquals(healthy.key(), other.key());
-        assertEquals(healthy.newKey(), healthy.newKey());
-        assertTrue(healthy.newKey().contains(healthy.accountId()));
-        assertFalse(healthy.foreignKey().contains(healthy.accountId()));
+        assertNotEquals(HEALTHY.key(), other.key());
+        assertTrue(HEALTHY.newKey().contains(HEALTHY.accountId()));
+        assertFalse(HEALTHY.foreignKey().contains(HEALTHY.accountId()));
     }
 
     @Test
-    void theBetaApiDisablesAKey() {
+    void theBetaApiDisablesAKeyAndNeverShowsOne() {
         ControlledSandbox sandbox = start("healthy");
-        String id = sandbox.keyId(sandbox.key());
-        String document = "{\"data\":{\"type\":\"api-key\",\"id\":\"" + id
+        String path = "/api/api-keys/" + sandbox.keyId(sandbox.key());
+        String document = "{\"data\":{\"type\":\"api-key\",\"id\":\"" + sandbox.keyId(sandbox.key())
                 + "\",\"attributes\":{\"status\":\"disabled\",\"name\":\"old\"}}}";
-        JsonNode patched = data(write(sandbox, "PATCH", "/api/api-keys/" + id, document)).path("attributes");
+        JsonNode patched = data(write(sandbox, "PATCH", path, document)).path("attributes");
         assertEquals("disabled old", patched.path("status").asText() + " " + patched.path("name").asText());
-        assertEquals("authentication_failed", error(call(sandbox, "/api/profiles")).path("code").asText());
+        assertEquals("401 authentication_failed /data/", error(call(sandbox, "/api/profiles")));
         String list = "/api/api-keys?additional-fields[api-key]=redacted_key";
-        JsonNode listed = data(send(api(sandbox, list, sandbox.newKey(), BETA)));
-        assertEquals("disabled", listed.path(1).path("attributes").path("status").asText());
-        assertEquals("pk_****" + sandbox.key().substring(sandbox.key().length() - 4),
-                listed.path(1).path("attributes").path("redacted_key").asText());
+        JsonNode listed = data(send(api(sandbox, list, sandbox.newKey())));
+        JsonNode disabled = listed.path(1).path("attributes");
+        assertEquals("disabled pk_****" + sandbox.key().substring(sandbox.key().length() - 4),
+                disabled.path("status").asText() + " " + disabled.path("redacted_key").asText());
         assertFalse(listed.toString().contains(sandbox.key()), "a listing never shows a key");
     }
 
     @ParameterizedTest
     @Cases("key documents")
     void theBetaApiChecksWhatItIsSent(String body, String pointer) {
-        String id = healthy.keyId(healthy.newKey());
-        HttpResponse<String> response = write(healthy, "PATCH", "/api/api-keys/" + id, body.replace("ID", id));
-        assertEquals("400 " + pointer,
-                response.statusCode() + " " + error(response).path("source").path("pointer").asText());
+        String id = HEALTHY.keyId(HEALTHY.newKey());
+        assertEquals("400 invalid " + pointer,
+                error(write(HEALTHY, "PATCH", "/api/api-keys/" + id, body.replace("ID", id))));
     }
 
     @Test
     void changingAKeyNeedsItsScope() {
         ControlledSandbox sandbox = start("healthy");
         sandbox.scopes(sandbox.key(), Set.of("credentials:read"));
-        assertEquals("Your API key is missing required scopes: credentials:write", error(write(sandbox, "PATCH",
-                "/api/api-keys/" + sandbox.keyId(sandbox.newKey()), "{}")).path("detail").asText());
+        String path = "/api/api-keys/" + sandbox.keyId(sandbox.newKey());
+        assertTrue(write(sandbox, "PATCH", path, "{}").body().contains("missing required scopes: credentials:write"));
     }
 
     // ---- scenarios
@@ -433,17 +388,21 @@ class SandboxTest {
     @Cases("scenarios")
     void isWhatItsNameSays(String id, int accounts, String events, String indicator, String app, String failing) {
         ControlledSandbox sandbox = start(id);
-        String revision = sandbox.revision() == null ? REVISION : sandbox.revision();
-        assertEquals(accounts, send(api(sandbox, "/api/accounts", sandbox.key(), revision)).statusCode());
-        assertEquals(events, IntStream.range(0, 3)
-                .map(i -> send(api(sandbox, "/api/events?page[size]=1", sandbox.key(), revision)).statusCode())
+        assertEquals(accounts, accounts(sandbox, sandbox.key()));
+        assertEquals(events, IntStream.range(0, 3).map(i -> call(sandbox, "/api/events?page[size]=1").statusCode())
                 .mapToObj(Integer::toString).collect(joining(" ")));
         assertEquals(indicator, page(sandbox, "summary").path("status").path("indicator").asText());
         HttpResponse<String> health = get(sandbox.appUrl());
         assertEquals((app.equals("down") ? 503 : 200) + " " + app,
                 health.statusCode() + " " + json(health).path("status").asText());
         Set<String> expected = failing == null ? Set.of() : Set.of(failing.split(" "));
-        assertEquals(expected, failingStatuses(sandbox));
+        Set<String> counted = new TreeSet<>();
+        rows(sandbox, "sum by (status) (increase(klaviyo_api_errors_total[15m]))").forEach(row -> {
+            if (row.path("value").path(1).asDouble() >= 1) {
+                counted.add(row.path("metric").path("status").asText());
+            }
+        });
+        assertEquals(expected, counted);
         Set<String> logged = new TreeSet<>();
         sandbox.applicationLog().lines().map(line -> line.replaceFirst("(?s).* status=(\\d+).*", "$1"))
                 .filter(status -> !status.startsWith("2")).forEach(logged::add);
@@ -451,17 +410,7 @@ class SandboxTest {
     }
 
     private static JsonNode page(Sandbox sandbox, String document) {
-        return json(get(sandbox.statusUrl().resolve("/api/v2/" + document + ".json")));
-    }
-
-    private static Set<String> failingStatuses(Sandbox sandbox) {
-        Set<String> statuses = new TreeSet<>();
-        rows(sandbox, "sum by (status) (increase(klaviyo_api_errors_total[15m]))").forEach(row -> {
-            if (row.path("value").path(1).asDouble() >= 1) {
-                statuses.add(row.path("metric").path("status").asText());
-            }
-        });
-        return statuses;
+        return json(get(sandbox.target().status().resolve("/api/v2/" + document + ".json")));
     }
 
     private static JsonNode rows(Sandbox sandbox, String query) {
@@ -469,7 +418,8 @@ class SandboxTest {
     }
 
     private static HttpResponse<String> query(Sandbox sandbox, String query) {
-        return get(URI.create(sandbox.prometheusUrl() + "/api/v1/query?query=" + URLEncoder.encode(query, UTF_8)));
+        String parameters = "/api/v1/query?query=" + URLEncoder.encode(query, UTF_8);
+        return get(URI.create(sandbox.target().prometheus() + parameters));
     }
 
     private static double value(Sandbox sandbox, String query) {
@@ -478,37 +428,38 @@ class SandboxTest {
 
     @Test
     void theRunawayLoopIsInTheLogWithItsCaller() {
-        List<String> minute = start("runaway-loop").applicationLog().lines().toList();
-        long looped = minute.stream()
+        List<String> log = start("runaway-loop").applicationLog().lines().toList();
+        long looped = log.stream()
                 .filter(line -> line.matches(".* shop.sync.OrderBackfill - POST .* status=429.*")).count();
         assertTrue(looped > 0.85 * 12 * 4_100 && looped < 12 * 4_100, "twelve minutes of it: " + looped);
-        assertEquals(minute.stream().sorted().toList(), minute, "in order");
+        assertEquals(log.stream().sorted().toList(), log, "in order");
     }
 
     @Test
-    void theRevisionsToPinAreInTheirPhase() {
+    void aResponderHoldsWhatTheScenarioSays() {
+        ControlledSandbox malformed = start("malformed-key");
+        assertEquals(malformed.accountId(), malformed.key());
+        assertFalse(start("missing-key").variables().containsKey("KLAVIYO_PRIVATE_KEY"));
+        ControlledSandbox oauth = start("expired-token");
+        assertEquals(oauth.key(), "Bearer " + oauth.variables().get("KLAVIYO_ACCESS_TOKEN"));
+        Map<String, String> variables = HEALTHY.variables();
+        assertEquals(List.of("healthy", HEALTHY.apiUrl().toString(), HEALTHY.key()),
+                List.of(variables.get("KLAVIYO_GAME_DAY"), variables.get("KLAVIYO_API_URL"),
+                        variables.get("KLAVIYO_PRIVATE_KEY")));
+        assertNull(variables.get("KLAVIYO_REVISION"));
         LocalDate today = LocalDate.now(ZoneOffset.UTC);
         LocalDate serverToday = today.isBefore(Revision.NEWEST.date()) ? Revision.NEWEST.date() : today;
-        assertNull(healthy.revision());
         for (Revision.Phase phase : List.of(Revision.Phase.RETIRED, Revision.Phase.DEPRECATED)) {
-            String pinned = start(phase.name().toLowerCase() + "-revision").revision();
+            String pinned = start(phase.name().toLowerCase() + "-revision").variables().get("KLAVIYO_REVISION");
             assertEquals(phase, Revision.of(pinned).orElseThrow().phase(serverToday));
         }
     }
 
     @Test
-    void aResponderHoldsWhatTheScenarioSays() {
-        assertNull(start("missing-key").key());
-        ControlledSandbox malformed = start("malformed-key");
-        assertEquals(malformed.accountId(), malformed.key());
-        assertTrue(start("expired-token").key().startsWith("Bearer "));
-    }
-
-    @Test
     void theCdnAnswersWithPagesOfItsOwn() {
         HttpResponse<String> challenge = call(start("cdn-block"), "/api/profiles");
-        assertEquals("403 challenge", challenge.statusCode() + " " + header(challenge, "cf-mitigated"));
-        assertTrue(header(challenge, "content-type").startsWith("text/html"));
+        assertEquals("403 challenge text/html; charset=UTF-8", challenge.statusCode() + " "
+                + header(challenge, "cf-mitigated") + " " + header(challenge, "content-type"));
     }
 
     @Test
@@ -528,18 +479,18 @@ class SandboxTest {
             + "|24 503 identified|30 200 identified|31 200 monitoring|42 200 resolved"})
     void goesItsCourseByItself(String scenario, int seconds, String course) {
         ControlledSandbox sandbox = start(scenario);
-        Map<Integer, String> turns = new TreeMap<>();
+        List<String> turns = new ArrayList<>();
         String last = "";
         for (int second = 0; second <= seconds; second++) {
             String now = call(sandbox, "/api/lists").statusCode() + " "
                     + page(sandbox, "incidents").path("incidents").path(0).path("status").asText();
             if (!now.equals(last)) {
-                turns.put(second, second + " " + now);
+                turns.add(second + " " + now);
             }
             last = now;
             sandbox.advance(Duration.ofSeconds(1));
         }
-        assertEquals(course, String.join("|", turns.values()));
+        assertEquals(course, String.join("|", turns));
     }
 
     @Test
@@ -564,31 +515,15 @@ class SandboxTest {
         assertThrows(UncheckedIOException.class, () -> call(sandbox, "/api/lists"));
     }
 
-    // ---- starting one by hand
-
-    @Test
-    void aStepFindsEverythingInTheVariables() {
-        ControlledSandbox sandbox = start("retired-revision");
-        Map<String, String> variables = sandbox.variables();
-        assertEquals("retired-revision", variables.get("KLAVIYO_GAME_DAY"));
-        assertEquals(sandbox.apiUrl().toString(), variables.get("KLAVIYO_API_URL"));
-        assertEquals(sandbox.key(), variables.get("KLAVIYO_PRIVATE_KEY"));
-        assertEquals(sandbox.revision(), variables.get("KLAVIYO_REVISION"));
-        ControlledSandbox oauth = start("expired-token");
-        assertEquals(oauth.key(), "Bearer " + oauth.variables().get("KLAVIYO_ACCESS_TOKEN"));
-        assertFalse(start("missing-key").variables().containsKey("KLAVIYO_PRIVATE_KEY"));
-    }
-
     @Test
     void aPortThatIsTakenIsNamed() {
-        int port = healthy.apiUrl().getPort();
-        Sandbox.Setup taken = new Sandbox.Setup(port, Duration.ZERO, InstantSource.system(), request -> { });
         Scenario scenario = Scenario.of(Templates.builtIn(), "healthy").orElseThrow();
-        String says = assertThrows(UncheckedIOException.class, () -> Sandbox.start(scenario, taken)).getMessage();
+        int port = HEALTHY.apiUrl().getPort();
+        String says = assertThrows(UncheckedIOException.class, () -> new Sandbox(scenario, port)).getMessage();
         assertTrue(says.contains(Integer.toString(port)), says);
     }
 
-    // ---- status page
+    // ---- what stands around it
 
     @Test
     void anOutageIsToldEverywhereOnThePage() {
@@ -597,25 +532,21 @@ class SandboxTest {
         JsonNode updates = summary.path("incidents").path(0).path("incident_updates");
         assertEquals(List.of("identified", "investigating"), updates.findValuesAsText("status"), "newest first");
         assertTrue(summary.path("components").findValuesAsText("status").contains("major_outage"));
-        assertEquals("Klaviyo", page(sandbox, "incidents").path("page").path("name").asText());
-        for (String text : List.of("/history.rss", "/api/v2/incidents.json")) {
-            assertTrue(get(sandbox.statusUrl().resolve(text)).body().contains("Klaviyo API unavailable"), text);
-        }
+        JsonNode incident = page(sandbox, "incidents").path("incidents").path(0);
+        assertEquals("Klaviyo API unavailable", incident.path("name").asText());
         assertEquals(404, get(sandbox.statusUrl().resolve("/api/v2/nothing.json")).statusCode());
-        JsonNode green = page(healthy, "summary");
+        JsonNode green = page(HEALTHY, "summary");
         assertEquals("All Systems Operational", green.path("status").path("description").asText());
         assertEquals(Set.of("operational"), new HashSet<>(green.path("components").findValuesAsText("status")));
         assertEquals(1, page(start("maintenance"), "summary").path("scheduled_maintenances").size());
     }
 
-    // ---- our application
-
-    @ParameterizedTest
-    @ValueSource(strings = {"export KEY=\"NEW\"", "KEY=NEW # the new one", "KEY=old\nKEY='NEW'", "  KEY = NEW  "})
-    void aRotationHealsTheApplicationOnlyAfterItsRestart(String line, @TempDir Path folder) throws IOException {
+    @Test
+    void aRotationHealsTheApplicationOnlyAfterItsRestart(@TempDir Path folder) throws IOException {
         ControlledSandbox sandbox = start("revoked-key");
-        sandbox.appKeyFile(Files.writeString(folder.resolve(".env"),
-                "# shop\nOTHER=1\n" + line.replace("NEW", sandbox.newKey()) + "\n"), "KEY");
+        Path file = folder.resolve(".env");
+        sandbox.appKeyFile(file, "KEY");
+        Files.writeString(file, "# shop\nOTHER=1\nKEY=" + sandbox.newKey() + "\n");
         assertEquals("degraded", json(get(sandbox.appUrl())).path("status").asText());
         assertEquals(200, post(sandbox.restartUrl(), "").statusCode());
         JsonNode health = json(get(sandbox.appUrl()));
@@ -624,33 +555,20 @@ class SandboxTest {
         double errors = value(sandbox, "sum(klaviyo_api_errors_total)");
         sandbox.advance(Duration.ofMinutes(1));
         assertEquals(errors, value(sandbox, "sum(klaviyo_api_errors_total)"), "errors no longer rise");
-    }
-
-    @Test
-    void restartsFailAndBreakWhenTold(@TempDir Path folder) {
-        ControlledSandbox sandbox = start("healthy");
-        sandbox.failRestarts(1);
-        assertFalse(sandbox.restartApp());
-        sandbox.breakAfterRestarts(1);
-        assertTrue(sandbox.restartApp());
-        assertEquals(503, get(sandbox.appUrl()).statusCode());
-        assertTrue(sandbox.restartApp());
-        assertEquals(200, get(sandbox.appUrl()).statusCode());
-        sandbox.appKeyFile(folder.resolve("absent"), "KLAVIYO_PRIVATE_KEY");
-        assertTrue(sandbox.restartApp());
-        assertNull(sandbox.appKey());
+        sandbox.restartApp(false);
+        assertEquals(503, get(sandbox.appUrl()).statusCode(), "it did not start well");
+        Files.delete(file);
+        sandbox.restartApp(true);
         assertEquals("degraded", json(get(sandbox.appUrl())).path("status").asText(), "without a key");
     }
-
-    // ---- Prometheus, webhook and Slack
 
     @ParameterizedTest(name = "{0}: {1} series")
     @Cases("queries")
     void prometheusAnswersWhatARunbookAsksAndRefusesTheRest(String query, Integer series) {
-        HttpResponse<String> response = query(healthy, query);
+        HttpResponse<String> response = query(HEALTHY, query);
         JsonNode answer = json(response);
-        assertEquals(series == null ? 400 : 200, response.statusCode());
-        assertEquals(series == null ? "bad_data" : "", answer.path("errorType").asText());
+        assertEquals(series == null ? "400 bad_data" : "200 ",
+                response.statusCode() + " " + answer.path("errorType").asText());
         assertEquals(series == null ? 0 : series, answer.path("data").path("result").size());
     }
 
@@ -669,11 +587,9 @@ class SandboxTest {
 
     @Test
     void theLiveRouteTakesSignedPostsOnly() {
-        assertEquals(401, post(healthy.webhookUrl(), "{}").statusCode());
-        HttpResponse<String> got = get(healthy.webhookUrl());
+        assertEquals(401, post(HEALTHY.webhookUrl(), "{}").statusCode());
+        HttpResponse<String> got = get(HEALTHY.webhookUrl());
         assertEquals("405 POST", got.statusCode() + " " + header(got, "Allow"));
-        String listed = data(call(healthy, "/api/webhooks")).path(0).path("attributes").path("endpoint_url").asText();
-        assertTrue(!listed.isEmpty() && healthy.webhookUrl().toString().startsWith(listed), listed);
         assertEquals(404, get(start("webhook-down").webhookUrl()).statusCode());
         assertEquals("https", start("webhook-cert-expired").webhookUrl().getScheme());
     }
@@ -681,8 +597,8 @@ class SandboxTest {
     @ParameterizedTest
     @Cases("slack")
     void slackAnswersInItsOwnWords(String payload, String answer) {
-        HttpResponse<String> response = post(healthy.slackUrl(), payload);
+        HttpResponse<String> response = post(HEALTHY.slackUrl(), payload);
         assertEquals(answer, response.statusCode() + " " + response.body());
-        assertEquals(404, post(healthy.slackUrl().resolve("/services/guess"), payload).statusCode());
+        assertEquals(404, post(HEALTHY.slackUrl().resolve("/services/guess"), payload).statusCode());
     }
 }

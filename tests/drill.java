@@ -94,7 +94,7 @@ class GameDay implements Callable<Integer> {
         screen = shared.screen();
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         folder = Files.createDirectories(shared.host().path("klaviyo-game-day").resolve(now)).toAbsolutePath();
-        try (Sandbox sandbox = Sandbox.start(chosen)) {
+        try (Sandbox sandbox = new Sandbox(chosen)) {
             prepare(sandbox);
             for (Step step : steps(sandbox)) {
                 if (!run(step, sandbox)) {

@@ -32,8 +32,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
-import java.time.InstantSource;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -80,11 +78,10 @@ class ServeSandbox implements Callable<Integer> {
         if (port < 0 || port > 65_535) {
             throw new Problem("--port " + port + ": give 0 (a free one) to 65535");
         }
-        Sandbox.Setup setup = new Sandbox.Setup(port, Duration.ZERO, InstantSource.system(), request -> { });
-        try (Sandbox sandbox = Sandbox.start(chosen, setup)) {
+        try (Sandbox sandbox = new Sandbox(chosen, port)) {
             Path variables = write(sandbox);
             Screen screen = shared.screen();
-            screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.apiUrl() + ", until Ctrl-C");
+            screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.target().api() + ", until Ctrl-C");
             screen.line("In a second terminal:");
             screen.command(2, ". " + Text.word(variables.toString()) + " && " + shared.launcher().command("triage"));
             new CountDownLatch(1).await();

@@ -28,11 +28,13 @@ public final class Drill implements AutoCloseable, Target {
     private final Sandbox sandbox;
     private final Path folder;
     private final DotenvFile file;
+    private String variant;
 
-    private Drill(Sandbox sandbox, Path folder, DotenvFile file) {
+    private Drill(Sandbox sandbox, Path folder, DotenvFile file, String variant) {
         this.sandbox = sandbox;
         this.folder = folder;
         this.file = file;
+        this.variant = variant;
     }
 
     /**
@@ -59,9 +61,7 @@ public final class Drill implements AutoCloseable, Target {
         Files.writeString(file.path(), "# Made by a drill: this key opens nothing.\n" + file.variable() + "="
                 + sandbox.appKey() + "\n");
         sandbox.appKeyFile(file.path(), file.variable());
-        sandbox.failRestarts(variant.equals("restart") ? 1 : 0);
-        sandbox.breakAfterRestarts(variant.equals("verify") ? 1 : 0);
-        return new Drill(sandbox, folder, file);
+        return new Drill(sandbox, folder, file, variant);
     }
 
     /** The drill's store. */
@@ -106,8 +106,11 @@ public final class Drill implements AutoCloseable, Target {
 
     @Override
     public void restart(Tool tool, Duration within) throws Trouble {
-        if (!sandbox.restartApp()) {
+        String breaks = variant;
+        variant = "";
+        if (breaks.equals("restart")) {
             throw Trouble.unknown("HTTP 500: the application did not start");
         }
+        sandbox.restartApp(!breaks.equals("verify"));
     }
 }

@@ -1,5 +1,8 @@
 package runbook.sandbox;
 
+import static runbook.sandbox.Sites.map;
+
+import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.Socket;
@@ -19,20 +22,14 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import runbook.Klaviyo.Revision;
+import runbook.Settings;
 import runbook.Settings.Templates;
 import runbook.sandbox.FakeKlaviyo.Account;
 import runbook.sandbox.FakeKlaviyo.Credential;
-import runbook.sandbox.Sandbox.Scenario.Failing;
-import runbook.sandbox.Sandbox.Scenario.Holds;
-import runbook.sandbox.Sandbox.Scenario.Part;
-import runbook.sandbox.Sites.WebServer;
-import runbook.sandbox.Sites.WebServer.Reply;
-import runbook.sandbox.Sites.WebServer.Request;
+import runbook.sandbox.Sites.Reply;
+import runbook.sandbox.Sites.Site;
 
 /**
  * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and Prometheus, a
@@ -40,8 +37,54 @@ import runbook.sandbox.Sites.WebServer.Request;
  * forgets to close it ends all the same. Not final, so that tests can give it hands.
  */
 public class Sandbox implements AutoCloseable {
-    /** How long before the drill began things were already failing. */
-    static final long ONSET = -12 * 60_000L;
+    // ---- scenarios
+
+    /** What a responder holds. */
+    public enum Holds { VALID, REVOKED, UNSCOPED, MALFORMED, MISSING, EXPIRED_TOKEN }
+
+    /** What of ours can break; {@code APP_KEY}: the application alone has a revoked key. */
+    public enum Part { NETWORK, PROMETHEUS, APP, APP_KEY, WEBHOOK, CERTIFICATE }
+
+    /** How the API answers a request; {@code THROTTLED} holds for the rest of the minute. */
+    public enum Answers { OK, UNAVAILABLE, THROTTLED, SHED, UNREACHABLE, CHALLENGE }
+
+    /** What a share (0 to 1) of the application's calls ends with. */
+    public record Failing(int status, double share) {
+        public Failing {
+            refuseUnless(status >= 400 && status < 600 && share > 0 && share <= 1,
+                    "needs a status of 400 to 599 and a share of 0 to 1");
+        }
+    }
+
+    /** A loop: the logger that writes its lines, its call as in {@code POST /api/events}, and how often. */
+    public record Loop(String caller, String call, int perMinute) {
+        public Loop {
+            refuseUnless(call.matches("[A-Z]+ /\\S+"), "needs a call with method and path, as in POST /api/events");
+            refuseUnless(perMinute > 0 && perMinute <= 20_000, "needs 1 to 20000 calls perMinute");
+        }
+    }
+
+    /**
+     * How the API behaves from a moment on, in seconds after the scenario began.
+     *
+     * @param answers each path's requests are answered by these in turn
+     * @param paths   the paths that this holds for; nothing means all
+     * @param late    how much later each answer comes
+     * @param fails   what the application sees of it
+     */
+    public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late,
+                          List<Failing> fails) { }
+
+    /** An incident or maintenance ({@code impact}) on the status page, and what it touches; oldest update first. */
+    public record Page(String name, String impact, List<String> components, List<Update> updates) {
+        public Page {
+            refuseUnless(Sites.ROLL_UP.containsKey(impact), "needs an impact: minor, major, critical, maintenance");
+            refuseUnless(!updates.isEmpty(), "needs updates");
+        }
+    }
+
+    /** An update, in seconds after the scenario began, and what the components show from then on. */
+    public record Update(int at, String status, String components, String body) { }
 
     /**
      * One way in which a Klaviyo integration breaks: a row of {@code templates/scenarios.json}. The rest is well.
@@ -61,62 +104,9 @@ public class Sandbox implements AutoCloseable {
                            Optional<Page> page) {
         private static final Stretch WELL = new Stretch(0, List.of(), List.of(), Optional.empty(), List.of());
 
-        /** What a responder holds. */
-        public enum Holds { VALID, REVOKED, UNSCOPED, MALFORMED, MISSING, EXPIRED_TOKEN }
-
-        /** What of ours can break; {@code APP_KEY}: the application alone has a revoked key. */
-        public enum Part { NETWORK, PROMETHEUS, APP, APP_KEY, WEBHOOK, CERTIFICATE }
-
-        /** How the API answers a request; {@code THROTTLED} holds for the rest of the minute. */
-        public enum Answers { OK, UNAVAILABLE, THROTTLED, SHED, UNREACHABLE, CHALLENGE }
-
-        /** What a share (0 to 1) of the application's calls ends with. */
-        public record Failing(int status, double share) {
-            public Failing {
-                refuseUnless(status >= 400 && status < 600 && share > 0 && share <= 1,
-                        "needs a status of 400 to 599 and a share of 0 to 1");
-            }
-        }
-
-        /** A loop: the logger that writes its lines, its call as in {@code POST /api/events}, and how often. */
-        public record Loop(String caller, String call, int perMinute) {
-            public Loop {
-                refuseUnless(call.matches("[A-Z]+ /\\S+"), "needs a call with method and path, as in POST /api/events");
-                refuseUnless(perMinute > 0 && perMinute <= 20_000, "needs 1 to 20000 calls perMinute");
-            }
-        }
-
-        /**
-         * How the API behaves from a moment on, in seconds after the scenario began.
-         *
-         * @param answers each path's requests are answered by these in turn
-         * @param paths   the paths that this holds for; nothing means all
-         * @param late    how much later each answer comes
-         * @param fails   what the application sees of it
-         */
-        public record Stretch(int from, List<Answers> answers, List<String> paths, Optional<Duration> late,
-                              List<Failing> fails) { }
-
-        /** An incident or maintenance ({@code impact}) on the status page, and what it touches; oldest update first. */
-        public record Page(String name, String impact, List<String> components, List<Update> updates) {
-            public Page {
-                refuseUnless(Sites.ROLL_UP.containsKey(impact), "needs an impact: minor, major, critical, maintenance");
-                refuseUnless(!updates.isEmpty(), "needs updates");
-            }
-        }
-
-        /** An update, in seconds after the scenario began, and what the components show from then on. */
-        public record Update(int at, String status, String components, String body) { }
-
         public Scenario {
             refuseUnless(id.matches("[a-z0-9]+(-[a-z0-9]+)*"), "has to be named in small letters, digits and dashes");
             refuseUnless(api.isEmpty() || api.get(0).from == 0, "needs an api that begins with from 0");
-        }
-
-        private static void refuseUnless(boolean right, String message) {
-            if (!right) {
-                throw new IllegalArgumentException(message);
-            }
         }
 
         /** The ids of all scenarios: those that come with the scripts, or a team's own, in the order of their file. */
@@ -151,20 +141,17 @@ public class Sandbox implements AutoCloseable {
         }
     }
 
-    /**
-     * How to start one.
-     *
-     * @param port    of Klaviyo's API, the other sites on those after it; 0 for any free ones
-     * @param latency how much later every answer of every site comes
-     * @param clock   whose time its schedules and rate windows follow
-     * @param seen    is told of each request: {@code METHOD /path} for the API, the site in front of it for the others
-     */
-    public record Setup(int port, Duration latency, InstantSource clock, Consumer<String> seen) {
-        /** Free ports, no latency, real time. */
-        public static final Setup USUAL = new Setup(0, Duration.ZERO, InstantSource.system(), request -> { });
+    private static void refuseUnless(boolean right, String message) {
+        if (!right) {
+            throw new IllegalArgumentException(message);
+        }
     }
 
-    final Setup setup;
+    // ---- the sandbox
+
+    /** How long before the drill began things were already failing, in milliseconds. */
+    static final long ONSET = -12 * 60_000L;
+
     final FakeKlaviyo klaviyo = new FakeKlaviyo(this);
     final Account account = klaviyo.account("Drill Outfitters");
     private final Credential stale = klaviyo.issue(account, "previous production key");
@@ -172,29 +159,44 @@ public class Sandbox implements AutoCloseable {
     private final Credential spare = klaviyo.issue(account, "production (new)");
     private final Credential token = klaviyo.authorize(account);
     private final Sites sites = new Sites(this);
+    private final int port;
+    private final InstantSource clock;
+    private final Consumer<String> seen;
     private final Instant began;
     private final List<AutoCloseable> open = new ArrayList<>();
     private final ExecutorService threads;
-    private final URI api;
-    private final URI status;
-    private final URI prometheus;
+    private final Settings.Target target;
     private final URI ours;
-    private final URI webhook;
     volatile Scenario scenario;
-    /** What the status page shows; null when it is green. */
-    volatile Scenario.Page page;
     /** The moment at which the scenario began. */
     volatile long since;
     volatile int restarts;
     volatile Supplier<Optional<String>> appKeySource = () -> Optional.ofNullable(appKey());
     private volatile boolean appBroken;
     private volatile String appKey;
-    private int restartsToFail;
-    private int startsToBreak;
 
-    Sandbox(Scenario scenario, Setup setup) {
-        this.setup = setup;
-        began = setup.clock().instant();
+    /** Starts one; every port is open when this returns. Without a loopback it is an {@link UncheckedIOException}. */
+    public Sandbox(Scenario scenario) {
+        this(scenario, 0);
+    }
+
+    /** Starts one with Klaviyo's API at this port, the other sites at those after it; 0 is for any free ones. */
+    public Sandbox(Scenario scenario, int port) {
+        this(scenario, port, InstantSource.system(), request -> { });
+    }
+
+    /**
+     * Starts one.
+     *
+     * @param clock whose time its schedules and rate windows follow
+     * @param seen  is told of each request before it is answered: {@code METHOD /path} for the API, the site in front
+     *              of the path for the others
+     */
+    Sandbox(Scenario scenario, int port, InstantSource clock, Consumer<String> seen) {
+        this.port = port;
+        this.clock = clock;
+        this.seen = seen;
+        began = clock.instant();
         stale.enabled = false;
         token.enabled = false;
         enter(scenario, ONSET);
@@ -204,57 +206,28 @@ public class Sandbox implements AutoCloseable {
             return thread;
         });
         try {
-            api = site(0, klaviyo::answer);
-            status = site(1, sites::statusPage);
-            prometheus = scenario.broken(Part.PROMETHEUS) ? refusing(2) : site(2, sites::prometheus);
-            ours = site(3, sites::ours);
-            webhook = (!scenario.broken(Part.CERTIFICATE) ? ours
-                    : opened(WebServer.startExpired(port(4), threads, late(sites::ours)))).resolve(Sites.WEBHOOK);
+            URI api = site(0, "", klaviyo::answer);
+            URI status = site(1, "status ", sites::statusPage);
+            URI prometheus = scenario.broken(Part.PROMETHEUS) ? refusing(2) : site(2, "prometheus ", sites::prometheus);
+            ours = site(3, "app ", sites::ours);
+            URI webhook = scenario.broken(Part.CERTIFICATE) ? opened(4, true, "app ", sites::ours) : ours;
+            target = new Settings.Target(api, status, ours.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
+                    prometheus);
         } catch (IOException e) {
             close();
             throw new UncheckedIOException("the drill cannot open its ports on loopback"
-                    + (setup.port() == 0 ? "" : ", " + setup.port() + " and on") + ": " + e.getMessage(), e);
+                    + (port == 0 ? "" : ", " + port + " and on") + ": " + e.getMessage(), e);
         }
     }
 
-    /** Starts one; every port is open when this returns. Without a loopback it is an {@link UncheckedIOException}. */
-    public static Sandbox start(Scenario scenario) {
-        return start(scenario, Setup.USUAL);
-    }
-
-    /** Starts one as told; a port that is taken is an {@link UncheckedIOException} too. */
-    public static Sandbox start(Scenario scenario, Setup setup) {
-        return new Sandbox(scenario, setup);
-    }
-
-    /** Klaviyo's API, without a path. */
-    public URI apiUrl() {
-        return api;
-    }
-
-    /** Klaviyo's status page, without a path. */
-    public URI statusUrl() {
-        return status;
-    }
-
-    /** Our application's health endpoint, whole. A GET of {@code /log} beside it brings {@link #applicationLog}. */
-    public URI appUrl() {
-        return ours.resolve("/health");
+    /** Where its Klaviyo, status page, application, webhook route and Prometheus are. */
+    public Settings.Target target() {
+        return target;
     }
 
     /** Where a POST restarts our application: for whoever is in another process. */
     public URI restartUrl() {
         return ours.resolve("/restart");
-    }
-
-    /** Our webhook route, whole. */
-    public URI webhookUrl() {
-        return webhook;
-    }
-
-    /** The Prometheus API, without a path. */
-    public URI prometheusUrl() {
-        return prometheus;
     }
 
     /** A Slack incoming webhook, whole. */
@@ -284,18 +257,14 @@ public class Sandbox implements AutoCloseable {
 
     /** The environment in which a step meets this sandbox, and says that it is a drill. */
     public Map<String, String> variables() {
-        Map<String, String> variables = new LinkedHashMap<>();
-        variables.put("KLAVIYO_GAME_DAY", scenario.id());
-        variables.put("KLAVIYO_API_URL", api.toString());
-        variables.put("KLAVIYO_STATUS_URL", status.toString());
-        variables.put("KLAVIYO_APP_URL", appUrl().toString());
-        variables.put("KLAVIYO_WEBHOOK_URL", webhook.toString());
-        variables.put("KLAVIYO_PROMETHEUS_URL", prometheus.toString());
-        variables.put("SLACK_WEBHOOK_URL", slackUrl().toString());
         boolean oauth = scenario.holds() == Holds.EXPIRED_TOKEN;
-        variables.put(oauth ? "KLAVIYO_ACCESS_TOKEN" : "KLAVIYO_PRIVATE_KEY", oauth ? token.secret : key());
-        variables.put("KLAVIYO_REVISION", revision());
-        variables.values().removeIf(value -> value == null);
+        Map<String, Object> all = map("KLAVIYO_GAME_DAY", scenario.id(), "KLAVIYO_API_URL", target.api(),
+                "KLAVIYO_STATUS_URL", target.status(), "KLAVIYO_APP_URL", target.app(),
+                "KLAVIYO_WEBHOOK_URL", target.webhook(), "KLAVIYO_PROMETHEUS_URL", target.prometheus(),
+                "SLACK_WEBHOOK_URL", slackUrl(), "KLAVIYO_REVISION", revision(),
+                oauth ? "KLAVIYO_ACCESS_TOKEN" : "KLAVIYO_PRIVATE_KEY", oauth ? token.secret : key());
+        Map<String, String> variables = new LinkedHashMap<>();
+        all.forEach((name, value) -> Optional.ofNullable(value).ifPresent(it -> variables.put(name, it.toString())));
         return variables;
     }
 
@@ -303,6 +272,8 @@ public class Sandbox implements AutoCloseable {
     public String applicationLog() {
         return sites.log();
     }
+
+    // ---- its time
 
     /**
      * Goes over to another scenario, whose schedule starts now. The sites' addresses stay: without a network they drop
@@ -314,7 +285,6 @@ public class Sandbox implements AutoCloseable {
 
     private synchronized void enter(Scenario next, long onset) {
         scenario = next;
-        page = next.page().orElse(null);
         since = Math.max(0, onset);
         key.enabled = next.holds() != Holds.REVOKED;
         key.scopes = new HashSet<>(FakeKlaviyo.USUAL_SCOPES);
@@ -324,36 +294,32 @@ public class Sandbox implements AutoCloseable {
         if (appKey == null || List.of(stale.secret, token.secret, key.secret).contains(appKey)) {
             appKey = (next.broken(Part.APP_KEY) ? stale : next.holds() == Holds.EXPIRED_TOKEN ? token : key).secret;
         }
-        changed(onset);
+        sites.changed(onset);
     }
 
-    /** To be called after any change that the application's calls notice from a moment on. */
-    synchronized void changed(long from) {
-        List<Long> turns = scenario.api().stream().map(stretch -> since + stretch.from() * 1000L).toList();
-        sites.replan(from, turns, this::failing);
-    }
-
-    private List<Failing> failing(long at) {
-        List<Failing> faulty = scenario.stretch(at - since).fails();
-        Optional<Credential> used = klaviyo.accepted(appKey);
-        if (Sites.share(faulty) >= 1) {
-            return faulty;
-        } else if (used.isEmpty()) {
-            return List.of(new Failing(401, 1));
-        } else if (!used.get().scopes.contains("events:write")) {
-            return List.of(new Failing(403, 0.5));
-        }
-        return faulty.isEmpty() ? scenario.fails() : faulty;
+    /** To be called after any change that the application's calls notice. */
+    void changed() {
+        sites.changed(millis());
     }
 
     /** Milliseconds since the sandbox started: what all moments are counted in. */
     long millis() {
-        return Duration.between(began, setup.clock().instant()).toMillis();
+        return Duration.between(began, clock.instant()).toMillis();
     }
 
     Instant at(long millis) {
         return began.plusMillis(millis);
     }
+
+    static void pause(Duration delay) {
+        try {
+            Thread.sleep(delay.toMillis());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    // ---- the application
 
     /** The key that the application uses; null for none. */
     public String appKey() {
@@ -363,7 +329,7 @@ public class Sandbox implements AutoCloseable {
     /** Puts a key into the running application. */
     void appKey(String now) {
         appKey = now;
-        changed(millis());
+        changed();
     }
 
     /**
@@ -371,43 +337,54 @@ public class Sandbox implements AutoCloseable {
      * its present one: a running application never notices a changed secret, which is what the drill is about.
      */
     public void appKeyFile(Path file, String variable) {
-        appKeySource = () -> variable(file, variable);
+        appKeySource = () -> {
+            try {
+                return Files.readAllLines(file).stream().filter(line -> line.startsWith(variable + "="))
+                        .map(line -> line.substring(variable.length() + 1).replaceAll("[\"']", "")).findFirst();
+            } catch (IOException e) {
+                return Optional.empty();
+            }
+        };
     }
 
-    // The last one of that name, unquoted.
-    private static Optional<String> variable(Path file, String variable) {
-        Pattern form = Pattern.compile("\\s*(?:export\\s+)?" + variable + "\\s*=\\s*([\"']?)(.*?)\\1(?:\\s+#.*)?\\s*");
-        try {
-            return Files.readAllLines(file).stream().map(form::matcher).filter(Matcher::matches)
-                    .map(line -> line.group(2)).reduce((earlier, later) -> later);
-        } catch (IOException e) {
-            return Optional.empty();
-        }
-    }
-
-    /** Restarts the application; false when {@link #failRestarts} told it to fail. */
-    public synchronized boolean restartApp() {
-        if (restartsToFail-- > 0) {
-            return false;
-        }
-        appBroken = startsToBreak-- > 0;
-        appKey(appKeySource.get().orElse(null));
+    /** Restarts the application; unless it starts well, it is unhealthy (503) until the next time. */
+    public synchronized void restartApp(boolean well) {
+        appBroken = !well;
+        appKey = appKeySource.get().orElse(null);
         restarts++;
-        return true;
-    }
-
-    /** Makes the next restarts fail, the application going on with the key it has. */
-    public synchronized void failRestarts(int times) {
-        restartsToFail = times;
-    }
-
-    /** Makes the application unhealthy (503) after each of the next restarts. */
-    public synchronized void breakAfterRestarts(int times) {
-        startsToBreak = times;
+        changed();
     }
 
     boolean appDown() {
         return appBroken || scenario.broken(Part.APP);
+    }
+
+    // ---- its ports
+
+    private URI site(int offset, String name, Site site) throws IOException {
+        return scenario.broken(Part.NETWORK) ? refusing(offset) : opened(offset, false, name, site);
+    }
+
+    private URI opened(int offset, boolean expired, String name, Site site) throws IOException {
+        HttpServer server = Sites.serve(port(offset), expired, threads, request -> {
+            String method = name.isEmpty() ? request.getRequestMethod() + " " : name;
+            seen.accept(method + request.getRequestURI().getPath().replaceAll("/+$", ""));
+            return scenario.broken(Part.NETWORK) ? Reply.DROPPED : site.answer(request);
+        });
+        open.add(() -> server.stop(0));
+        return URI.create((expired ? "https" : "http") + "://127.0.0.1:" + server.getAddress().getPort());
+    }
+
+    /** A port that refuses connections: bound, so that nobody else gets it, and never listening. */
+    private URI refusing(int offset) throws IOException {
+        Socket bound = new Socket();
+        open.add(bound);
+        bound.bind(Sites.loopback(port(offset)));
+        return URI.create("http://127.0.0.1:" + bound.getLocalPort());
+    }
+
+    private int port(int offset) {
+        return port == 0 ? 0 : port + offset;
     }
 
     @Override
@@ -420,42 +397,5 @@ public class Sandbox implements AutoCloseable {
             }
         }
         threads.shutdownNow();
-    }
-
-    private int port(int offset) {
-        return setup.port() == 0 ? 0 : setup.port() + offset;
-    }
-
-    private URI site(int offset, Function<Request, Reply> site) throws IOException {
-        return scenario.broken(Part.NETWORK) ? refusing(offset)
-                : opened(WebServer.start(port(offset), threads, late(site)));
-    }
-
-    private URI opened(WebServer server) {
-        open.add(server);
-        return server.uri();
-    }
-
-    private Function<Request, Reply> late(Function<Request, Reply> site) {
-        return request -> {
-            pause(setup.latency());
-            return scenario.broken(Part.NETWORK) ? Reply.DROPPED : site.apply(request);
-        };
-    }
-
-    static void pause(Duration delay) {
-        try {
-            Thread.sleep(delay.toMillis());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    /** A port that refuses connections: bound, so that nobody else gets it, and never listening. */
-    private URI refusing(int offset) throws IOException {
-        Socket bound = new Socket();
-        open.add(bound);
-        bound.bind(WebServer.loopback(port(offset)));
-        return URI.create("http://127.0.0.1:" + bound.getLocalPort());
     }
 }

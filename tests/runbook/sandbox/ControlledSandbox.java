@@ -1,5 +1,6 @@
 package runbook.sandbox;
 
+import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -36,7 +37,10 @@ public final class ControlledSandbox extends Sandbox {
     private final Map<String, Integer> requests;
 
     private ControlledSandbox(String scenario, Duration latency, Time time, Map<String, Integer> requests) {
-        super(scenario(scenario), new Setup(0, latency, time, request -> requests.merge(request, 1, Integer::sum)));
+        super(scenario(scenario), 0, time, request -> {
+            pause(latency);
+            requests.merge(request, 1, Integer::sum);
+        });
         this.time = time;
         this.requests = requests;
     }
@@ -79,7 +83,7 @@ public final class ControlledSandbox extends Sandbox {
     /** Disables or enables a private key, as a person does in Klaviyo's settings. */
     public void enabled(String key, boolean enabled) {
         klaviyo.bySecret.get(key).enabled = enabled;
-        changed(millis());
+        changed();
     }
 
     /** Whether Klaviyo accepts this key. */
@@ -100,7 +104,7 @@ public final class ControlledSandbox extends Sandbox {
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
         klaviyo.bySecret.get(key).scopes = Set.copyOf(scopes);
-        changed(millis());
+        changed();
     }
 
     /** Opens another account, with rate limits of its own, and returns a valid key of it. */
@@ -144,12 +148,31 @@ public final class ControlledSandbox extends Sandbox {
      */
     public void statusPage(String name, String impact, String status, String componentStatus, String body) {
         int second = (int) Math.floorDiv(millis() - since, 1000L);
-        page = new Scenario.Page(name, impact, List.of("Klaviyo API"),
-                List.of(new Scenario.Update(second, status, componentStatus, body)));
+        Page page = new Page(name, impact, List.of("Klaviyo API"),
+                List.of(new Update(second, status, componentStatus, body)));
+        scenario = new Scenario(scenario.id(), scenario.description(), scenario.credential(), scenario.revision(),
+                scenario.broken(), scenario.fails(), scenario.loop(), scenario.api(), Optional.of(page));
     }
 
-    /** Makes the status page all green. */
-    public void statusPageGreen() {
-        page = null;
+    // ---- where its sites are
+
+    public URI apiUrl() {
+        return target().api();
+    }
+
+    public URI statusUrl() {
+        return target().status();
+    }
+
+    public URI appUrl() {
+        return target().app();
+    }
+
+    public URI webhookUrl() {
+        return target().webhook();
+    }
+
+    public URI prometheusUrl() {
+        return target().prometheus();
     }
 }
