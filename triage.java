@@ -56,12 +56,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -81,6 +78,7 @@ import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import runbook.ApiChecks.Account;
 import runbook.Checks;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
@@ -96,8 +94,8 @@ import runbook.Key;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message;
 import runbook.Message.Slack;
-import runbook.Message.State;
 import runbook.Message.Wording;
+import runbook.OurSide.AppLog;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Settings;
@@ -189,7 +187,6 @@ class Triage implements Callable<Integer> {
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
     private boolean opened;
-    private boolean broken;
 
     @Override
     public Integer call() throws IOException {
@@ -216,13 +213,14 @@ class Triage implements Callable<Integer> {
             screen.line("Klaviyo triage at " + screen.time(Instant.now()) + drillWords() + ", at most "
                     + Durations.words(shared.timeout()) + " ...");
         }
-        incident = openIncident();
+        boolean writable = openIncident();
         Findings findings = look(settings);
         Verdict found = Verdict.of(findings, joined(table));
         if (preflight) {
             return preflight(findings, found.exitCode());
         }
-        Verdict verdict = record(paged.map(found::since).orElse(found));
+        found = paged.map(found::since).orElse(found);
+        Verdict verdict = writable ? record(found) : found;
         remember(verdict);
         show(verdict);
         if (announce != null || post) {
@@ -254,10 +252,10 @@ class Triage implements Callable<Integer> {
             }
         }
         Settings settings = shared.settings();
-        Settings.Probing probing = settings.probing();
-        List<Endpoint> chosen = endpoints.isEmpty() ? probing.endpoints() : endpoints.stream().map(Triage::endpoint)
-                .toList();
-        return settings.withProbing(new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), chosen))
+        Settings.Probing all = settings.probing();
+        List<Endpoint> chosen = endpoints.stream().map(Triage::endpoint).toList();
+        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), all.slow(),
+                        chosen.isEmpty() ? all.endpoints() : chosen))
                 .withApp(new Settings.AppErrors(observed, errorsQuery == null ? settings.app().query() : errorsQuery));
     }
 
@@ -279,15 +277,17 @@ class Triage implements Callable<Integer> {
             }
             // A drill brings a log of its own, to be looked at where something is wrong.
             byte[] drills = shared.sandbox().get().applicationLog().getBytes(StandardCharsets.UTF_8);
-            return found.with(new ByteArrayInputStream(drills));
+            return found.with(AppLog.look(new ByteArrayInputStream(drills)));
         } catch (IOException e) {
             throw new Problem("--log " + Text.safe(log, 80) + " cannot be read: " + Text.safe(Incident.why(e), 120));
         }
     }
 
     private InputStream openLog() throws IOException {
-        return log == null ? null : log.equals("-") ? shared.host().in()
-                : Files.newInputStream(shared.host().path(log));
+        if (log == null) {
+            return null;
+        }
+        return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
     }
 
     /** What the incident's journal and the last triage that found nothing wrong know of this key. */
@@ -305,21 +305,23 @@ class Triage implements Callable<Integer> {
 
     // ---- what is left behind
 
-    private Optional<Incident> openIncident() {
+    /** Finds the open incident. No other folder is opened where it cannot be read: nobody would look for that one. */
+    private boolean openIncident() {
         try {
-            Optional<Incident> open = shared.incident();
-            journal = open.isEmpty() ? List.of() : open.get().journal().read().events();
-            return open;
+            incident = shared.incident();
+            journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
+            return true;
         } catch (IOException e) {
             notWritten(e);
-            return Optional.empty();
+            incident = Optional.empty();
+            return false;
         }
     }
 
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
     private Verdict record(Verdict found) {
         boolean wrong = found.severity().isPresent();
-        if (broken || !wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
+        if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
             incident = Optional.empty();
             return found;
         }
@@ -343,7 +345,7 @@ class Triage implements Callable<Integer> {
             }
             folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), data));
             incident = Optional.of(folder);
-            String stamp = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(at);
+            String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[:-]", "");
             folder.write("triage-" + stamp + ".json", Json.pretty(json(verdict)).getBytes(StandardCharsets.UTF_8));
             journal = folder.journal().read().events();
         } catch (IOException e) {
@@ -352,9 +354,7 @@ class Triage implements Callable<Integer> {
         return verdict;
     }
 
-    // No other folder is opened instead: it would be one that nobody looks for.
     private void notWritten(IOException why) {
-        broken = true;
         warn("the incident folder was not written (" + Text.safe(Incident.why(why), 200)
                 + "): name another with --incident. The diagnosis below holds.");
     }
@@ -362,11 +362,11 @@ class Triage implements Callable<Integer> {
     /** A healthy triage leaves no file behind but the last good state. */
     private void remember(Verdict verdict) {
         Findings found = verdict.findings();
-        if (verdict.healthy() && shared.drill().isEmpty() && found.auth().account().isPresent()) {
-            var account = found.auth().account().get();
+        Optional<Account> account = found.account().filter(any -> verdict.healthy() && shared.drill().isEmpty());
+        if (account.isPresent()) {
             try {
-                LastGood.remember(shared.host(), account.id(), account.name(),
-                        scopes(found), found.auth().key().orElseThrow(), found.at());
+                LastGood.remember(shared.host(), account.get().id(), account.get().name(), scopes(found),
+                        found.settings().key().orElseThrow(), found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
             }
@@ -395,34 +395,31 @@ class Triage implements Callable<Integer> {
     // ---- what people see
 
     private void show(Verdict verdict) {
+        Findings found = verdict.findings();
         if (screen.verbose()) {
             showAll(verdict);
         } else if (verdict.healthy() && !explain && !screen.quiet()) {
-            showHealthy(verdict);
+            String skipped = skipped(found);
+            screen.verdict(Mark.OK, headline(verdict) + drillWords());
+            screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
+                    + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
+            screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
+                    + " spent");
         } else {
             showShort(verdict);
         }
     }
 
-    private void showHealthy(Verdict verdict) {
-        Findings found = verdict.findings();
-        String skipped = named(found, Outcome.SKIPPED);
-        screen.verdict(Mark.OK, headline(verdict) + drillWords());
-        screen.indented(2, found.auth().account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
-                + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
-        screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request") + " spent");
-    }
-
     private void showShort(Verdict verdict) {
         showVerdict(verdict);
         screen.line();
-        List<Findings.Group> groups = verdict.findings().groups();
+        List<Checks.Group> groups = verdict.findings().groups();
         groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
                 Text.safe(group.text(), 2 * (screen.width() - group.name().length()) - 24)));
         if (groups.size() > MOST_FINDINGS) {
             screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
         }
-        if (!verdict.others().isEmpty()) {
+        if (!verdict.also().isEmpty()) {
             screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(Diagnosis::id)
                     .collect(Collectors.joining(", ")));
         }
@@ -431,10 +428,9 @@ class Triage implements Callable<Integer> {
         List<Action> actions = verdict.actions(launcher);
         int shown = 0;
         for (int commands = 0; shown < actions.size() && commands < MOST_COMMANDS && shown <= MOST_COMMANDS; shown++) {
-            showAction(shown + 1, actions.get(shown));
             commands += actions.get(shown).command() == null ? 0 : 1;
         }
-        showEnd();
+        showNext(actions.subList(0, shown));
         String more = actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "";
         screen.line("-v shows " + more + "every check and the path");
     }
@@ -455,12 +451,8 @@ class Triage implements Callable<Integer> {
             verdict.consequences().forEach(consequence -> screen.marked(Mark.WARN, "consequence", 0, consequence));
         }
         heading("Next");
-        List<Action> actions = verdict.actions(launcher);
-        for (int i = 0; i < actions.size(); i++) {
-            showAction(i + 1, actions.get(i));
-        }
-        showEnd();
-        screen.line("Not checked: " + named(found, Outcome.SKIPPED));
+        showNext(verdict.actions(launcher));
+        screen.line("Not checked: " + skipped(found));
         String spent = found.requests().entrySet().stream().map(one -> one.getKey() + " " + one.getValue())
                 .collect(Collectors.joining(", "));
         screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota"
@@ -481,9 +473,13 @@ class Triage implements Callable<Integer> {
     }
 
     private void showVerdict(Verdict verdict) {
-        Mark sick = verdict.exitCode() == 14 ? Mark.WARN : Mark.FAIL;
-        Mark known = verdict.exitCode() == Verdict.UNDECIDED ? Mark.SKIP : sick;
-        screen.verdict(verdict.healthy() ? Mark.OK : known, headline(verdict) + drillWords());
+        Mark mark = switch (verdict.exitCode()) {
+            case 0 -> Mark.OK;
+            case 14 -> Mark.WARN;
+            case Verdict.UNDECIDED -> Mark.SKIP;
+            default -> Mark.FAIL;
+        };
+        screen.verdict(mark, headline(verdict) + drillWords());
         screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
         verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
                 + severity.responseTime() + "; " + severity + " is " + severity.meaning() + ")"));
@@ -500,8 +496,8 @@ class Triage implements Callable<Integer> {
     }
 
     private String drillWords() {
-        return shared.drill().map(scenario -> " (DRILL" + (screen.quiet() ? " " : "\u00a0") + scenario + ")")
-                .orElse("");
+        String space = screen.quiet() ? " " : "\u00a0";
+        return shared.drill().map(scenario -> " (DRILL" + space + scenario + ")").orElse("");
     }
 
     private void explainTree(Verdict verdict) {
@@ -511,12 +507,11 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private void showAction(int number, Action action) {
-        screen.item("  " + number + ". ", action.text());
-        Optional.ofNullable(action.command()).ifPresent(command -> screen.command(5, command));
-    }
-
-    private void showEnd() {
+    private void showNext(List<Action> actions) {
+        for (int i = 0; i < actions.size(); i++) {
+            screen.item("  " + (i + 1) + ". ", actions.get(i).text());
+            Optional.ofNullable(actions.get(i).command()).ifPresent(command -> screen.command(5, command));
+        }
         launcher.notes().forEach(note -> screen.indented(2, note));
         screen.line();
         incident.ifPresent(folder -> screen.line("Incident folder: " + folder
@@ -527,8 +522,8 @@ class Triage implements Callable<Integer> {
         return outcome == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(outcome.name());
     }
 
-    private static String named(Findings found, Outcome outcome) {
-        return found.checks().stream().filter(check -> check.outcome() == outcome).map(Check::name)
+    private static String skipped(Findings found) {
+        return found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
                 .collect(Collectors.joining(", "));
     }
 
@@ -537,7 +532,7 @@ class Triage implements Callable<Integer> {
     private void announce(Verdict verdict) {
         Templates texts = shared.templates();
         Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
-                State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
+                Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
                 .withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
             heading("Internal message");
@@ -548,7 +543,7 @@ class Triage implements Callable<Integer> {
             screen.verbatim(message.external(texts));
         }
         if (post) {
-            post(verdict, message);
+            post(Http.of(verdict.findings().settings()), message);
         } else {
             screen.line();
             screen.line("These are drafts. Once one is sent, put it on record:");
@@ -556,24 +551,23 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private void post(Verdict verdict, Message message) {
+    private void post(Http http, Message message) {
         var webhook = shared.sandbox().map(sandbox -> sandbox.slackUrl())
                 .or(() -> Slack.webhook(shared.host().environment()));
         if (webhook.isEmpty()) {
             screen.marked(Mark.WARN, "slack", 0, "not posted: set " + Slack.VARIABLE);
             return;
         }
-        Slack.Posted posted = Slack.post(Http.of(verdict.findings().settings()), webhook.get(),
-                message.forSlack(shared.templates()), shared.timeout());
+        Slack.Posted posted =
+                Slack.post(http, webhook.get(), message.forSlack(shared.templates()), shared.timeout());
         screen.marked(posted.accepted() ? Mark.OK : Mark.FAIL, "slack", 0,
                 posted.accepted() ? "posted" : "not posted: " + posted.why());
         if (posted.accepted() && incident.isPresent()) {
             String state = message.state().word();
-            Map<String, Object> told = Map.of("audience", "internal", "state", state, "text",
-                    message.internal(shared.templates()));
             try {
                 incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        withDrill(told)));
+                        withDrill(Map.of("audience", "internal", "state", state, "text",
+                                message.internal(shared.templates())))));
             } catch (IOException e) {
                 warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
@@ -583,14 +577,14 @@ class Triage implements Callable<Integer> {
     // ---- many accounts
 
     private int fleet(Settings settings, Map<String, Wording> wording) {
-        shared.sandbox().ifPresent(sandbox -> {
+        if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
-        });
+        }
         List<Fleet.Result> results = new Fleet(settings, launcher, shared.host(), wording).run(Fleet.read(accounts));
-        int width = results.stream().mapToInt(result -> result.headline().length()).max().orElse(0);
-        results.forEach(result -> screen.marked(result.exitCode() == 0 ? Mark.OK : Mark.FAIL, result.headline(), width,
-                result.account().name() + (result.exitCode() == 0 ? "" : ": " + result.reason())));
-        long wrong = results.stream().filter(result -> result.exitCode() != 0).count();
+        int width = results.stream().mapToInt(result -> result.verdict().name().length()).max().orElse(0);
+        results.forEach(result -> screen.marked(result.healthy() ? Mark.OK : Mark.FAIL, result.verdict().name(), width,
+                result.account().name() + (result.healthy() ? "" : ": " + result.reason())));
+        long wrong = results.stream().filter(result -> !result.healthy()).count();
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + results.size()
                 + " not healthy, the worst first. The first alone, with what to do:");
@@ -599,37 +593,41 @@ class Triage implements Callable<Integer> {
         }
         if (shared.json()) {
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
-                    "accounts", results.stream().map(Fleet.Result::json).toList())));
+                    "accounts", results.stream().map(result -> result.json(launcher)).toList())));
         }
-        return results.get(0).exitCode();
+        return results.get(0).verdict().exitCode();
     }
 
     // ---- in peacetime
 
+    /** Another step that has to work, once the team has set what it needs: a dry run looks, and changes nothing. */
+    private record Need(String name, String step, String option, String setting, String good) { }
+
+    private static final List<Need> NEEDS = List.of(
+            new Need("rotate-key", "rotate-key", "--version", null, "fetched and built"),
+            new Need("watch", "watch", "--version", null, "fetched and built"),
+            new Need("debug-bundle", "debug-bundle", "--version", null, "fetched and built"),
+            new Need("postmortem", "postmortem", "--version", null, "fetched and built"),
+            new Need("stores", "rotate-key", "--dry-run", "rotate-key.to", "found, and the restart target too"),
+            new Need("logs", "debug-bundle", "--dry-run", "debug-bundle.log", "found as the team has set them"));
+
     /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
-    private int preflight(Findings findings, int wrong) {
-        List<Check> all = new ArrayList<>(findings.checks());
-        String scopes = String.join(", ", scopes(findings));
-        all.add(item("scopes", !scopes.isEmpty(), "seen to work: " + scopes
-                + "; what writes is not tried, rotate-key --needs is",
-                "none was seen to work: see the key above"));
-        all.add(item("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE
-                + " is set; nothing was posted",
-                "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
-        if (findings.settings().target().prometheus() != null) {
-            all.add(item("metrics", findings.errors().counted(), "the errors' query has data",
-                    "the errors' query has no data: nobody would see an error; give one that has with --errors-query"));
+    private int preflight(Findings found, int wrong) {
+        List<Check> all = new ArrayList<>(found.checks());
+        String scopes = String.join(", ", scopes(found));
+        all.add(need("scopes", !scopes.isEmpty(), "seen to work: " + scopes + "; what writes is not tried, rotate-key"
+                + " --needs is", "none was seen to work: see the key above"));
+        all.add(need("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set;"
+                + " nothing was posted", "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
+        if (found.settings().target().prometheus() != null) {
+            all.add(need("metrics", found.errors().counted(), "the errors' query has data", "the errors' query has no"
+                    + " data: nobody would see an error; give one that has with --errors-query"));
         }
         Path folder = shared.incidents();
         Path existing = Files.exists(folder) ? folder : folder.toAbsolutePath().getParent();
-        all.add(item("incidents", Files.isWritable(existing), folder + " can be written",
-                folder + " cannot be written: set incidents in a team.properties"));
-        for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
-            all.add(step(step, step + " --version", "fetched and built"));
-        }
-        // Their dry runs look at stores, restart targets and logs as the team has set them, and change nothing.
-        all.add(planned("stores", "rotate-key", "rotate-key.to", "set rotate-key.to and rotate-key.restart"));
-        all.add(planned("logs", "debug-bundle", "debug-bundle.log", "set debug-bundle.log (or k8s, journal, …)"));
+        all.add(need("incidents", Files.isWritable(existing), folder + " can be written", folder
+                + " cannot be written: set incidents in a team.properties"));
+        NEEDS.forEach(need -> all.add(step(need)));
         showChecks(all);
         long open = all.stream().filter(check -> check.outcome() != Outcome.OK).count();
         screen.line();
@@ -639,31 +637,27 @@ class Triage implements Callable<Integer> {
             shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
                     .toList())));
         }
-        return wrong != 0 ? wrong : open == 0 ? 0 : 14;
+        return wrong == 0 && open > 0 ? 14 : wrong;
     }
 
-    private static Check item(String name, boolean fine, String good, String bad) {
+    private static Check need(String name, boolean fine, String good, String bad) {
         return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
     }
 
-    private Check planned(String name, String step, String setting, String otherwise) {
-        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: " + otherwise
-                + " in a team.properties") : step(name, step + " --dry-run", "found as the team has set them");
-    }
-
-    private Check step(String name, String line, String good) {
-        String[] words = line.split(" ");
-        String command = launcher.command(words[0]) + " " + words[1];
-        if (command.contains("CATALOG")) {
-            return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
+    private Check step(Need need) {
+        String command = launcher.command(need.step) + " " + need.option;
+        if (need.setting != null && shared.setting(need.setting).isEmpty()) {
+            return Check.skipped(need.name, "not known: set " + need.setting + " in a team.properties");
+        } else if (command.contains("CATALOG")) {
+            return Check.skipped(need.name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
         }
         try {
             Tool tool = Tool.of(shared.host(), Duration.ofMinutes(2));
             Tool.Output output = tool.run(tool.shell(command));
-            return item(name, output.ok(), good, command + " ended with " + output.exit() + ": "
+            return need(need.name, output.ok(), need.good, command + " ended with " + output.exit() + ": "
                     + Text.safe(output.err().strip(), 160));
         } catch (Tool.Failure e) {
-            return item(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
+            return need(need.name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
         }
     }
 
@@ -729,25 +723,31 @@ record Fleet(Settings settings, Launcher launcher, Cli.Host host, Map<String, Wo
         }
     }
 
-    /** One account's verdict: triage's exit code, severity and diagnosis in one line, why, and the JSON of triage. */
-    record Result(Account account, int exitCode, String headline, String reason, JsonNode json) {
+    /** One account's verdict, and why. */
+    record Result(Account account, Verdict verdict, String reason) {
+        boolean healthy() {
+            return verdict.exitCode() == 0;
+        }
+
+        JsonNode json(Launcher launcher) {
+            ObjectNode json = Json.object().put("name", account.name);
+            json.setAll((ObjectNode) verdict.json(launcher, null));
+            return json.put("reason", reason);
+        }
+
         // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
         private int rank() {
-            return exitCode == 0 ? 99 : exitCode == Verdict.UNDECIDED ? 14 : exitCode == 14 ? 15 : exitCode;
+            return List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0).indexOf(verdict.exitCode());
         }
     }
 
     /** Each account's result, worst first; equally bad ones in the order given. */
     List<Result> run(List<Account> accounts) {
-        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE, task -> {
-            Thread thread = new Thread(task, "account");
-            thread.setDaemon(true);
-            return thread;
-        });
+        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE);
         try (Checks checks = new Checks(settings)) {
-            Future<Findings> shared = pool.submit(() -> checks.run(Set.of("status-page", "network")));
+            Findings shared = checks.run(Set.of("status-page", "network"));
             List<Future<Result>> running = accounts.stream()
-                    .map(account -> pool.submit(() -> look(checks, shared.get(), account))).toList();
+                    .map(account -> pool.submit(() -> look(checks, shared, account))).toList();
             return running.stream().map(Triage::joined).sorted(Comparator.comparingInt(Result::rank)).toList();
         } finally {
             pool.shutdownNow();
@@ -764,11 +764,8 @@ record Fleet(Settings settings, Launcher launcher, Cli.Host host, Map<String, Wo
             trouble = problem.getMessage();
         }
         Verdict verdict = Verdict.of(checks.again(shared, key), wording);
-        String both = verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
-        String reason = key.isPresent() ? verdict.reason() : both;
-        ObjectNode json = Json.object().put("name", account.name);
-        json.setAll((ObjectNode) verdict.json(launcher, null));
-        return new Result(account, verdict.exitCode(), verdict.name(), reason, json.put("reason", reason));
+        String keyless = verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
+        return new Result(account, verdict, key.isPresent() ? verdict.reason() : keyless);
     }
 
     /**
@@ -806,16 +803,17 @@ record Fleet(Settings settings, Launcher launcher, Cli.Host host, Map<String, Wo
     }
 
     private static Account account(JsonNode entry, int number) {
-        Map<String, String> given = new HashMap<>();
-        for (String name : List.of("name", "env", "file", "command")) {
-            String value = entry.path(name).asText("").strip();
-            given.put(name, value.isEmpty() ? null : value);
-        }
-        Account account = new Account(given.get("name"), given.get("env"), given.get("file"), given.get("command"));
+        Account account = new Account(text(entry, "name"), text(entry, "env"), text(entry, "file"),
+                text(entry, "command"));
         long sources = Stream.of(account.env, account.file, account.command).filter(Objects::nonNull).count();
         if (account.name == null || sources != 1) {
             throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");
         }
         return account;
+    }
+
+    private static String text(JsonNode entry, String field) {
+        String text = entry.path(field).asText("").strip();
+        return text.isEmpty() ? null : text;
     }
 }

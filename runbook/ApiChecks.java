@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
@@ -17,12 +18,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import runbook.Screen.Check.Outcome;
 import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Http.Deadline;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
-import runbook.Http.Kind;
 import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
@@ -35,104 +35,85 @@ import runbook.redact.Redactor;
 public final class ApiChecks {
     private ApiChecks() { }
 
-    /**
-     * Whether the key authenticates, and whose it is. Without a key, or with one that cannot be sent, there is no
-     * answer (null); the account is empty when it was not told; faults say what is wrong with the key's form.
-     */
-    public record Auth(Check check, Optional<Key> key, List<String> faults, Answer answer, Symptom symptom,
-                       Optional<Account> account) {
-        /** The account of a key: its id, which is its public site id as well, and its organisation's name. */
-        public record Account(String id, String name, boolean test) {
-            @Override
-            public String toString() {
-                return (name.isEmpty() ? "account " + id : name + " (" + id + ")") + (test ? ", a test account" : "");
+    /** The account of a key: its id, which is its public site id as well, and its organisation's name. */
+    public record Account(String id, String name, boolean test) {
+        // The organisation's name is there for keys that may read it.
+        static Optional<Account> in(Answer answer) {
+            if (!Symptom.NONE.is(answer)) {
+                return Optional.empty();
             }
-        }
-
-        static Auth look(Settings settings, Http http, Deadline deadline) {
-            if (settings.key().isEmpty()) {
-                Check check = Check.skipped("auth",
-                        "no private key here: set KLAVIYO_PRIVATE_KEY, or give --key-file or --key-command");
-                return new Auth(check, Optional.empty(), List.of(), null, Symptom.NONE, Optional.empty());
-            }
-            Key key = settings.key().get();
-            List<String> faults = key.faults();
-            if (key.cleaned().reveal().isEmpty()) {
-                Check check = new Check("auth", Outcome.FAIL, "the key is unfit: " + faults.get(0), 0, null,
-                        detail(key, faults, Optional.empty()));
-                return new Auth(check, settings.key(), faults, null, Symptom.NONE, Optional.empty());
-            }
-            return of(key, faults, http.api(Endpoint.ACCOUNTS.target(), deadline.left()));
-        }
-
-        private static Auth of(Key key, List<String> faults, Answer answer) {
-            Symptom symptom = Symptom.of(answer);
-            Optional<Account> account = symptom == Symptom.NONE ? account((Reply) answer) : Optional.empty();
-            String form = faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults)
-                    + ". Tried without that: ";
-            String said = switch (symptom) {
-                case NONE -> account.map(Account::toString).orElse("authenticated") + ", key "
-                        + key.cleaned().describe();
-                case FORBIDDEN -> "the key is valid but may not read accounts (" + Symptom.describe(answer) + ")";
-                case THROTTLED -> "throttled before the key was judged: " + Symptom.describe(answer);
-                case UNAUTHORIZED -> Symptom.describe(answer) + "; key " + key.cleaned().describe();
-                default -> Symptom.describe(answer);
-            };
-            Outcome outcome = switch (symptom) {
-                case NONE -> key.known() ? Outcome.OK : Outcome.WARN;
-                case FORBIDDEN, THROTTLED -> Outcome.WARN;
-                default -> Outcome.FAIL;
-            };
-            Check check = new Check("auth", faults.isEmpty() ? outcome : Outcome.FAIL, form + said, answer.millis(),
-                    Check.status(answer), detail(key, faults, account));
-            return new Auth(check, Optional.of(key), faults, answer, symptom, account);
-        }
-
-        /** The account in an answer of {@code GET /api/accounts}; empty when there is none in it. */
-        public static Optional<Account> account(Reply reply) {
-            JsonNode account = reply.json().path("data").path(0);
+            JsonNode account = ((Reply) answer).json().path("data").path(0);
             JsonNode attributes = account.path("attributes");
-            return account.path("id").isTextual() ? Optional.of(new Account(Text.safe(account.path("id").asText(), 20),
-                            Text.safe(attributes.path("contact_information").path("organization_name").asText(), 60),
-                            attributes.path("test_account").asBoolean()))
-                    : Optional.empty();
+            String name = attributes.path("contact_information").path("organization_name").asText();
+            return Optional.of(account.path("id")).filter(JsonNode::isTextual).map(id -> new Account(
+                    Text.safe(id.asText(), 20), Text.safe(name, 60), attributes.path("test_account").asBoolean()));
         }
 
-        private static JsonNode detail(Key key, List<String> faults, Optional<Account> account) {
-            Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint",
-                    key.fingerprint()));
-            detail.put("keyFaults", faults);
-            detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test))
-                    .orElse(null));
-            return Json.of(detail);
+        @Override
+        public String toString() {
+            return (name.isEmpty() ? "account " + id : name + " (" + id + ")") + (test ? ", a test account" : "");
         }
+    }
 
-        /** Whether an OAuth access token was tried, not a private key. */
-        boolean token() {
-            return key.map(Key::token).orElse(false);
+    /** Whether the key authenticates, and whose it is; no sample without a key, or with one that cannot be sent. */
+    static Probe auth(Optional<Key> given, Http http, Deadline deadline) {
+        if (given.isEmpty()) {
+            return new Probe(Check.skipped("auth", "no private key here: set KLAVIYO_PRIVATE_KEY, or give --key-file or"
+                    + " --key-command"), Endpoint.ACCOUNTS, List.of());
         }
+        Key key = given.get();
+        boolean sent = !key.cleaned().reveal().isEmpty();
+        List<Answer> answers = sent ? List.of(http.api(Endpoint.ACCOUNTS.target(), deadline.left())) : List.of();
+        Optional<Account> account = answers.stream().findFirst().flatMap(Account::in);
+        String said = answers.stream().map(answer -> said(key, answer, account)).collect(Collectors.joining());
+        List<String> faults = key.faults();
+        String unfit = faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults)
+                + (sent ? ". Tried without that: " : "");
+        Outcome outcome = answers.stream().map(answer -> outcome(key, Symptom.of(answer))).findFirst()
+                .filter(any -> faults.isEmpty()).orElse(Outcome.FAIL);
+        Map<String, Object> detail = new LinkedHashMap<>();
+        detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint",
+                key.fingerprint()));
+        detail.put("keyFaults", faults);
+        detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test))
+                .orElse(null));
+        long millis = answers.stream().mapToLong(Answer::millis).sum();
+        Integer status = answers.isEmpty() ? null : answers.get(0).http();
+        return new Probe(new Check("auth", outcome, unfit + said, millis, status, Json.of(detail)), Endpoint.ACCOUNTS,
+                answers);
+    }
 
-        /** The error's code and detail where Klaviyo sent one. */
-        public Optional<ApiError> error() {
-            return answer instanceof Reply reply ? ApiError.of(reply) : Optional.empty();
-        }
+    private static Outcome outcome(Key key, Symptom symptom) {
+        return switch (symptom) {
+            case NONE -> key.known() ? Outcome.OK : Outcome.WARN;
+            case FORBIDDEN, THROTTLED -> Outcome.WARN;
+            default -> Outcome.FAIL;
+        };
+    }
+
+    private static String said(Key key, Answer answer, Optional<Account> account) {
+        String said = Symptom.describe(answer);
+        String shown = "key " + key.cleaned().describe();
+        return switch (Symptom.of(answer)) {
+            case NONE -> account.map(Account::toString).orElse("authenticated") + ", " + shown;
+            case FORBIDDEN -> "the key is valid but may not read accounts (" + said + ")";
+            case THROTTLED -> "throttled before the key was judged: " + said;
+            case UNAUTHORIZED -> said + "; " + shown;
+            default -> said;
+        };
     }
 
     /**
      * One endpoint, asked a few times at once, so that an intermittent failure shows as a rate; without samples when
      * it was not asked.
      */
-    public record EndpointProbe(Check check, Endpoint endpoint, List<Answer> samples) {
+    public record Probe(Check check, Endpoint endpoint, List<Answer> samples) {
         /** The share of an endpoint's steady window that one probe may spend. */
         private static final double QUOTA = 0.03;
         private static final long APART_MILLIS = 4;
 
-        /**
-         * How many samples an endpoint's limits allow: a few percent of its minute, half of its second, and at least
-         * one.
-         */
-        public static int affordable(Endpoint endpoint, int wanted) {
+        // A few percent of its minute, half of its second, and at least one.
+        private static int affordable(Endpoint endpoint, int wanted) {
             int allowed = (int) Math.min(endpoint.steady() * QUOTA, endpoint.burst() / 2.0);
             return Math.max(1, Math.min(wanted, allowed));
         }
@@ -141,11 +122,10 @@ public final class ApiChecks {
          * Starts the requests; the supplier waits for the answers and says what they come to. That is done by whoever
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
-        static Supplier<EndpointProbe> ask(Endpoint endpoint, Settings settings, Http http, Executor pool,
-                Deadline end) {
+        static Supplier<Probe> ask(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline end) {
             if (settings.key().isEmpty()) {
-                Check check = Check.skipped("endpoint:" + endpoint.name(), "needs a key");
-                return () -> new EndpointProbe(check, endpoint, List.of());
+                return () -> new Probe(Check.skipped("endpoint:" + endpoint.name(), "needs a key"), endpoint,
+                        List.of());
             }
             Supplier<Answer> request = () -> http.api(endpoint.target(), end.left());
             List<CompletableFuture<Answer>> running = new ArrayList<>();
@@ -157,45 +137,42 @@ public final class ApiChecks {
             return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), settings.probing());
         }
 
-        static EndpointProbe of(Endpoint endpoint, List<Answer> samples, Settings.Probing probing) {
-            List<Answer> failed = samples.stream().filter(answer -> Symptom.of(answer) != Symptom.NONE).toList();
+        static Probe of(Endpoint endpoint, List<Answer> samples, Settings.Probing probing) {
+            List<Answer> failed = samples.stream().filter(answer -> !Symptom.NONE.is(answer)).toList();
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
             boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
             String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
             String summary = failed.isEmpty() ? samples.size() + " of " + samples.size()
                     + " ok, median " + median + " ms" + (slow ? ", which is slow" : "")
                     : failed.size() + " of " + samples.size() + " failed: " + why;
+            // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
+            boolean planMayLack = endpoint.is(Endpoint.WEBHOOKS)
+                    && failed.stream().allMatch(Symptom.FORBIDDEN::is);
             Outcome well = slow ? Outcome.WARN : Outcome.OK;
-            Outcome ill = planMayLack(endpoint, failed) ? Outcome.WARN : Outcome.FAIL;
-            Integer http = (failed.isEmpty() ? samples : failed).stream().filter(Reply.class::isInstance)
-                    .map(answer -> ((Reply) answer).status()).max(Comparator.naturalOrder()).orElse(null);
+            Outcome ill = planMayLack ? Outcome.WARN : Outcome.FAIL;
+            Integer http = (failed.isEmpty() ? samples : failed).stream().map(Answer::http).filter(Objects::nonNull)
+                    .max(Comparator.naturalOrder()).orElse(null);
+            Map<String, Long> symptoms = failed.stream()
+                    .collect(Collectors.groupingBy(answer -> Symptom.of(answer).words, Collectors.counting()));
             Check check = new Check("endpoint:" + endpoint.name(), failed.isEmpty() ? well : ill, summary,
-                    samples.stream().mapToLong(Answer::millis).max().orElse(0), http, Json.of(detail(samples, median)));
-            return new EndpointProbe(check, endpoint, samples);
+                    samples.stream().mapToLong(Answer::millis).max().orElse(0), http, Json.of(Map.of("samples",
+                            samples.size(), "failed", failed.size(), "medianMillis", median, "symptoms", symptoms)));
+            return new Probe(check, endpoint, samples);
         }
 
-        // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
-        private static boolean planMayLack(Endpoint endpoint, List<Answer> failed) {
-            return endpoint.is(Endpoint.WEBHOOKS)
-                    && failed.stream().allMatch(answer -> Symptom.of(answer) == Symptom.FORBIDDEN);
+        /** Whether any sample says this. */
+        public boolean shows(Symptom symptom) {
+            return samples.stream().anyMatch(symptom::is);
         }
 
-        private static Map<String, Object> detail(List<Answer> samples, long median) {
-            Map<String, Long> symptoms = samples.stream().map(Symptom::of).filter(symptom -> symptom != Symptom.NONE)
-                    .collect(Collectors.groupingBy(Symptom::words, Collectors.counting()));
-            long failed = symptoms.values().stream().mapToLong(Long::longValue).sum();
-            return Map.of("samples", samples.size(), "failed", failed, "medianMillis", median, "symptoms", symptoms);
-        }
-
-        /** What each sample says. */
-        public List<Symptom> symptoms() {
-            return samples.stream().map(Symptom::of).toList();
+        /** Whether any sample was not answered as it should be. */
+        boolean fails() {
+            return !samples.stream().allMatch(Symptom.NONE::is);
         }
 
         /** The first whole reply that succeeded. */
         public Optional<Reply> success() {
-            return samples.stream().filter(answer -> Symptom.of(answer) == Symptom.NONE).map(Reply.class::cast)
-                    .findFirst();
+            return samples.stream().filter(Symptom.NONE::is).map(Reply.class::cast).findFirst();
         }
 
         /** Whether every sample came, and half of them slower than the threshold. */
@@ -206,9 +183,10 @@ public final class ApiChecks {
 
     /**
      * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
-     * window by its name, and the longest wait in seconds that a 429 asked for.
+     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for (null without
+     * one).
      */
-    public record RateLimits(Check check, Map<String, Window> windows, OptionalLong retryAfterSeconds) {
+    public record RateLimits(Map<String, Window> windows, List<String> throttled, Long seconds) {
         /**
          * What a few of our own probes can use up in a minute: little left of such a window says nothing of the
          * application.
@@ -217,36 +195,31 @@ public final class ApiChecks {
 
         /** The steady window: requests allowed and left in it, and seconds until it is full again. */
         public record Window(long limit, long remaining, long resetSeconds) {
-            boolean low() {
+            private boolean low() {
                 return remaining * 10 < limit;
             }
 
-            private Window least(Window other) {
-                return remaining < other.remaining ? this : other;
+            private String words(String name) {
+                return name + " " + remaining + " of " + limit + " left"
+                        + (low() ? " (full again in " + resetSeconds + " s)" : "");
             }
         }
 
-        static RateLimits of(Auth auth, List<EndpointProbe> probes) {
+        static RateLimits of(Map<String, List<Answer>> answers) {
             Map<String, Window> windows = new LinkedHashMap<>();
             List<String> throttled = new ArrayList<>();
-            OptionalLong wait = OptionalLong.empty();
-            Map<String, List<Answer>> answers = new LinkedHashMap<>();
-            if (auth.answer() != null) {
-                answers.put("accounts", List.of(auth.answer()));
-            }
-            probes.forEach(probe -> answers.computeIfAbsent(probe.endpoint().name(), name -> new ArrayList<>())
-                    .addAll(probe.samples()));
-            for (var entry : answers.entrySet()) {
-                for (Answer answer : entry.getValue()) {
-                    if (answer instanceof Reply reply && reply.status() == 429) {
-                        throttled.add(entry.getKey());
-                        wait = OptionalLong.of(Math.max(ApiError.retryAfter(reply).orElse(0L), wait.orElse(0)));
-                    } else if (answer instanceof Reply reply && reply.number("ratelimit-limit").isPresent()) {
-                        windows.merge(entry.getKey(), window(reply), Window::least);
-                    }
+            OptionalLong wait = answers.values().stream().flatMap(List::stream).filter(Symptom.THROTTLED::is)
+                    .mapToLong(answer -> ApiError.retryAfter((Reply) answer).orElse(0L)).max();
+            answers.forEach((name, samples) -> {
+                if (samples.stream().anyMatch(Symptom.THROTTLED::is)) {
+                    throttled.add(name);
                 }
-            }
-            return new RateLimits(check(windows, throttled.stream().distinct().toList(), wait), windows, wait);
+                samples.stream().filter(Reply.class::isInstance).map(Reply.class::cast)
+                        .filter(reply -> reply.status() != 429 && reply.number("ratelimit-limit").isPresent())
+                        .map(RateLimits::window).min(Comparator.comparing(Window::remaining))
+                        .ifPresent(least -> windows.put(name, least));
+            });
+            return new RateLimits(windows, throttled, wait.isPresent() ? wait.getAsLong() : null);
         }
 
         private static Window window(Reply reply) {
@@ -254,104 +227,99 @@ public final class ApiChecks {
                     .orElse(0), reply.number("ratelimit-reset").orElse(0));
         }
 
-        private static Check check(Map<String, Window> windows, List<String> throttled, OptionalLong wait) {
+        Check check() {
             if (windows.isEmpty() && throttled.isEmpty()) {
                 return Check.skipped("rate-limit", "no answer carried rate limit headers");
             }
             List<String> said = new ArrayList<>();
             if (!throttled.isEmpty()) {
-                said.add("429 on " + String.join(", ", throttled) + (wait.orElse(0) > 0
-                        ? ": full again in " + words(wait.getAsLong()) : ": may be asked again at once"));
+                said.add("429 on " + String.join(", ", throttled) + (waitWords().isEmpty()
+                        ? ": may be asked again at once" : ": full again in " + waitWords()));
             }
-            windows.forEach((name, window) -> said.add(words(name, window)));
-            boolean low = windows.values().stream().anyMatch(Window::low);
-            Outcome outcome = low ? Outcome.WARN : Outcome.OK;
-            Map<String, Object> plain = new LinkedHashMap<>();
-            windows.forEach((name, window) -> plain.put(name, Map.of(
-                    "limit", window.limit, "remaining", window.remaining, "resetSeconds", window.resetSeconds)));
+            windows.forEach((name, window) -> said.add(window.words(name)));
+            Outcome well = windows.values().stream().anyMatch(Window::low) ? Outcome.WARN : Outcome.OK;
             Map<String, Object> detail = new LinkedHashMap<>();
+            Map<String, Object> plain = new LinkedHashMap<>();
+            windows.forEach((name, window) -> plain.put(name, Map.of("limit", window.limit, "remaining",
+                    window.remaining, "resetSeconds", window.resetSeconds)));
             detail.put("windows", plain);
             detail.put("throttled", throttled);
-            detail.put("retryAfterSeconds", wait.isPresent() ? wait.getAsLong() : null);
-            return new Check("rate-limit", throttled.isEmpty() ? outcome : Outcome.FAIL, String.join("; ", said), 0,
+            detail.put("retryAfterSeconds", seconds);
+            return new Check("rate-limit", throttled.isEmpty() ? well : Outcome.FAIL, String.join("; ", said), 0,
                     throttled.isEmpty() ? null : 429, Json.of(detail));
         }
 
-        private static String words(String name, Window window) {
-            return name + " " + window.remaining + " of " + window.limit + " left"
-                    + (window.low() ? " (full again in " + window.resetSeconds + " s)" : "");
-        }
-
-        private static String words(long seconds) {
-            return Durations.words(Duration.ofSeconds(seconds));
-        }
-
-        /**
-         * The windows of which less than a tenth is left, in words: {@code profiles 3 of 750 left (full again in 12
-         * s)}.
-         */
+        /** Windows of which less than a tenth is left: {@code profiles 3 of 750 left (full again in 12 s)}. */
         List<String> low() {
             return windows.entrySet().stream().filter(one -> one.getValue().low() && one.getValue().limit > SMALL)
-                    .map(one -> words(one.getKey(), one.getValue())).toList();
+                    .map(one -> one.getValue().words(one.getKey())).toList();
         }
 
         /** How long a 429 asked to wait, in words; empty when it did not. */
         String waitWords() {
-            return retryAfterSeconds.orElse(0) > 0 ? words(retryAfterSeconds.getAsLong()) : "";
+            return seconds == null || seconds <= 0 ? "" : Durations.words(Duration.ofSeconds(seconds));
         }
     }
 
-    /** Where the API revision is in its life, by date; without a phase when the revision is no date. */
-    public record RevisionCheck(Check check, Optional<Revision.Phase> phase) {
-        static RevisionCheck of(String text, LocalDate today) {
-            Optional<Revision> known = Revision.of(text);
-            if (known.isEmpty()) {
-                return new RevisionCheck(new Check("revision", Outcome.FAIL, Text.safe(text, 30)
-                        + " is no revision: write YYYY-MM-DD", 0, null, Json.object()), Optional.empty());
-            }
-            Revision revision = known.get();
-            Revision.Phase phase = revision.phase(today);
-            String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
-            String life = switch (phase) {
-                case FUTURE -> " is in the future: Klaviyo refuses it";
-                case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on "
-                        + revision.retires();
-                case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; retired on "
-                        + revision.retires() + move;
-                case RETIRED -> " was retired on " + revision.retires() + move;
-            };
-            Outcome outcome = switch (phase) {
-                case STABLE -> Outcome.OK;
-                case DEPRECATED -> Outcome.WARN;
-                case FUTURE, RETIRED -> Outcome.FAIL;
-            };
-            JsonNode detail = Json.of(Map.of("revision", revision, "phase", phase.name().toLowerCase(Locale.ROOT),
-                    "deprecated", revision.deprecated(), "retires", revision.retires()));
-            return new RevisionCheck(new Check("revision", outcome, revision + life, 0, null, detail),
-                    Optional.of(phase));
+    /** Where the API revision is in its life, by date; the state is whether it is supported. */
+    static Check revision(String text, LocalDate today) {
+        Optional<Revision> known = Revision.of(text);
+        if (known.isEmpty()) {
+            return new Check("revision", Outcome.FAIL, Text.safe(text, 30) + " is no revision: write YYYY-MM-DD", 0,
+                    null, Json.object());
         }
+        Revision revision = known.get();
+        Revision.Phase phase = revision.phase(today);
+        String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
+        String life = switch (phase) {
+            case FUTURE -> " is in the future: Klaviyo refuses it";
+            case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on "
+                    + revision.retires();
+            case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; retired on " + revision.retires()
+                    + move;
+            case RETIRED -> " was retired on " + revision.retires() + move;
+        };
+        Outcome outcome = switch (phase) {
+            case STABLE -> Outcome.OK;
+            case DEPRECATED -> Outcome.WARN;
+            case FUTURE, RETIRED -> Outcome.FAIL;
+        };
+        String named = phase.name().toLowerCase(Locale.ROOT);
+        boolean supported = phase == Revision.Phase.STABLE || phase == Revision.Phase.FUTURE;
+        return new Check("revision", outcome, revision + life, 0, null, Json.of(Map.of("revision", text, "phase", named,
+                "deprecated", revision.deprecated(), "retires", revision.retires())), supported ? "yes" : "no: " + named);
     }
 
-    /** What one answer from Klaviyo's API says about what is wrong. */
+    /** What one answer from Klaviyo's API says about what is wrong, with the decision tree's answer for it. */
     public enum Symptom {
-        NONE("ok"), UNAUTHORIZED("401 unauthorized"),
+        NONE("ok"), UNAUTHORIZED("401"),
         /** Not the content network's: a scope that the key lacks, a plan without the feature, or load that is shed. */
-        FORBIDDEN("403 forbidden"), INVALID("400 invalid request"),
+        FORBIDDEN("403"), INVALID("400"),
         /** 410, or a 400 or 404 that says so. */
-        REVISION("revision refused"), THROTTLED("429 throttled"), OTHER_CLIENT_ERROR("other 4xx"),
+        REVISION("revision refused"), THROTTLED("429"), OTHER_CLIENT_ERROR("other 4xx"),
         /** The content network's 520 to 530 among them. */
-        SERVER_ERROR("5xx"), CDN_BLOCK("CDN block"), UNREACHED("not reached"),
+        SERVER_ERROR("5xx or no answer"), CDN_BLOCK("403 from the CDN"), UNREACHED("5xx or no answer"),
         /** There was not even an address or a proxy to connect through. */
-        NO_ROUTE("DNS or proxy failure"), TLS("TLS failure"),
+        NO_ROUTE("not Klaviyo's answer"), TLS("not Klaviyo's answer"),
         /** Connected, and then no whole answer. */
-        NO_ANSWER("no answer"),
+        NO_ANSWER("5xx or no answer"),
         /** An answer, but not what an API says: HTML, a redirect, broken JSON. */
-        GARBLED("garbled answer");
+        GARBLED("not Klaviyo's answer");
 
-        private final String words;
+        final String words;
 
         Symptom(String words) {
             this.words = words;
+        }
+
+        /** Whether Klaviyo itself fails. */
+        boolean failure() {
+            return words.equals(SERVER_ERROR.words);
+        }
+
+        /** Whether it is not Klaviyo that answered, if anybody. */
+        boolean foreign() {
+            return words.equals(GARBLED.words);
         }
 
         private record Rule(Predicate<Reply> when, Symptom then) { }
@@ -369,24 +337,21 @@ public final class ApiChecks {
         /** What an answer says. */
         public static Symptom of(Answer answer) {
             if (answer instanceof Reply reply) {
-                for (Rule rule : RULES) {
-                    if (rule.when.test(reply)) {
-                        return rule.then;
-                    }
-                }
-                return NONE;
+                return RULES.stream().filter(rule -> rule.when.test(reply)).findFirst().map(Rule::then).orElse(NONE);
             }
-            Kind kind = ((Fault) answer).kind();
-            if (kind.tls()) {
-                return TLS;
-            }
-            return switch (kind) {
+            return switch (((Fault) answer).kind()) {
                 case DNS, PROXY -> NO_ROUTE;
                 case REFUSED, UNREACHABLE, CONNECT_TIMEOUT -> UNREACHED;
+                case TLS, TLS_EXPIRED, TLS_UNTRUSTED, TLS_WRONG_NAME -> TLS;
                 case TIMEOUT, SLOW_BODY, RESET -> NO_ANSWER;
                 case BAD_REQUEST -> UNAUTHORIZED;
-                default -> GARBLED;
+                case TOO_LARGE, BAD_ENCODING, REDIRECT_LOOP, MALFORMED -> GARBLED;
             };
+        }
+
+        /** Whether an answer says this. */
+        boolean is(Answer answer) {
+            return of(answer) == this;
         }
 
         // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells: 404 does not mean
@@ -401,11 +366,6 @@ public final class ApiChecks {
             return of(answer) == FORBIDDEN && !says((Reply) answer, "scope");
         }
 
-        /** Short words for tables: {@code 5xx}, {@code 403 forbidden}. */
-        public String words() {
-            return words;
-        }
-
         /**
          * An answer in words for one line: {@code HTTP 503 unavailable: …}, or the fault. What it quotes is redacted.
          */
@@ -417,11 +377,9 @@ public final class ApiChecks {
             String http = "HTTP " + reply.status();
             if (of(reply) == NONE) {
                 return http;
-            }
-            if (reply.status() / 100 == 3) {
+            } else if (reply.redirects()) {
                 return http + ", a redirect, which the API never sends";
-            }
-            if (ApiError.fromCdn(reply)) {
+            } else if (ApiError.fromCdn(reply)) {
                 return http + " from the CDN in front of Klaviyo, not from Klaviyo"
                         + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("") + (reply.status() == 400
                         ? "; it refuses the request itself: look for a line break in the Authorization header" : "");

@@ -1,8 +1,6 @@
 package runbook;
 
 import java.io.InputStream;
-import java.net.URI;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
@@ -16,23 +14,20 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import runbook.ApiChecks.Auth;
-import runbook.ApiChecks.EndpointProbe;
+import runbook.ApiChecks.Account;
+import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.RateLimits;
-import runbook.ApiChecks.RevisionCheck;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
 import runbook.Http.Deadline;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
-import runbook.NetworkPath.Network;
 import runbook.OurSide.AppErrors;
-import runbook.OurSide.AppHealth;
 import runbook.OurSide.AppLog;
-import runbook.OurSide.Webhook;
 import runbook.Screen.Check;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -110,74 +105,55 @@ public final class Checks implements AutoCloseable {
     public Findings run(Set<String> names) {
         Instant at = Instant.now();
         Deadline deadline = Deadline.in(settings.probing().timeout());
-        Settings chosen = chosen(names);
         // The API's answers are awaited longest: they are asked first.
-        Supplier<Probes> asked = ask(names.contains("auth") ? chosen : chosen.withKey(Optional.empty()), chosen, http,
-                deadline);
-        CompletableFuture<StatusPage> status = later(() ->
-                names.contains("status-page") ? StatusPage.read(chosen, http, pool, deadline) : StatusPage.skipped());
-        CompletableFuture<Network> network =
-                later(() -> names.contains("network") ? Network.look(chosen, deadline) : Network.skipped());
-        CompletableFuture<AppHealth> app = later(() -> AppHealth.look(chosen, http, deadline));
-        CompletableFuture<AppErrors> errors = later(() -> AppErrors.look(chosen, http, deadline));
-        CompletableFuture<AppLog> read =
-                later(() -> names.contains("app-log") && log != null ? AppLog.look(log) : AppLog.skipped());
-        CompletableFuture<Webhook> webhook = later(() -> Webhook.look(chosen, http, deadline));
+        Supplier<Probes> asked = ask(names, settings, http, deadline);
+        CompletableFuture<StatusPage> status = later(names.contains("status-page"),
+                () -> StatusPage.read(settings, http, deadline), StatusPage.unseen("not asked for"));
+        CompletableFuture<NetworkPath> network = later(names.contains("network"), () ->
+                NetworkPath.to(settings.target().api(), settings.proxies(), deadline), NetworkPath.UNTRODDEN);
+        CompletableFuture<Check> app = later(names.contains("app"),
+                () -> OurSide.health(settings, http, deadline), Check.skipped("app", "not asked for"));
+        CompletableFuture<AppErrors> errors = later(names.contains("app-errors"),
+                () -> AppErrors.look(settings, http, deadline), AppErrors.told(settings));
+        CompletableFuture<AppLog> read = later(names.contains("app-log") && log != null,
+                () -> AppLog.look(log), AppLog.UNREAD);
+        CompletableFuture<Check> webhook = later(names.contains("webhook"),
+                () -> OurSide.webhook(settings, http, deadline), Check.skipped("webhook", "not asked for"));
         Probes probes = asked.get();
-        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints,
-                RateLimits.of(probes.auth, probes.endpoints),
-                RevisionCheck.of(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC)),
-                app.join(), errors.join(), read.join(),
-                webhook.join().with(probes.webhooks(), chosen.target().webhook()), Before.NOTHING);
+        return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
+                errors.join(), read.join(), OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook()),
+                Before.NOTHING);
+    }
+
+    private <T> CompletableFuture<T> later(boolean chosen, Supplier<T> check, T otherwise) {
+        return chosen ? CompletableFuture.supplyAsync(check, pool) : CompletableFuture.completedFuture(otherwise);
     }
 
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
     public Findings again(Findings shared, Optional<Key> key) {
         Settings other = settings.withKey(key);
-        Probes probes = ask(other, other, http.withKey(key), Deadline.in(settings.probing().timeout())).get();
-        return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints,
-                RateLimits.of(probes.auth, probes.endpoints), shared.revision, shared.app, shared.errors, shared.log,
-                shared.webhook, shared.before);
+        Probes probes = ask(CHOICES, other, http.withKey(key), Deadline.in(settings.probing().timeout())).get();
+        return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints, shared.app,
+                shared.errors, shared.log, shared.webhook, shared.before);
     }
 
     /** What a key makes it possible to ask. */
-    private record Probes(Auth auth, List<EndpointProbe> endpoints) {
-        Optional<Reply> webhooks() {
-            return endpoints.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
-                    .flatMap(EndpointProbe::success);
-        }
-    }
+    private record Probes(Probe auth, List<Probe> endpoints) { }
 
     /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
-    private Supplier<Probes> ask(Settings forAuth, Settings forEndpoints, Http client, Deadline deadline) {
-        CompletableFuture<Auth> auth = later(() -> Auth.look(forAuth, client, deadline));
-        List<Supplier<EndpointProbe>> running = new ArrayList<>();
-        for (Endpoint endpoint : forEndpoints.probing().endpoints()) {
-            running.add(endpoint.is(Endpoint.ACCOUNTS) ? () ->
-                    EndpointProbe.of(endpoint, Stream.ofNullable(auth.join().answer()).toList(), settings.probing())
-                    : EndpointProbe.ask(endpoint, forEndpoints, client, pool, deadline));
-        }
+    private Supplier<Probes> ask(Set<String> names, Settings with, Http client, Deadline deadline) {
+        Optional<Key> judged = names.contains("auth") ? with.key() : Optional.empty();
+        CompletableFuture<Probe> auth =
+                CompletableFuture.supplyAsync(() -> ApiChecks.auth(judged, client, deadline), pool);
+        List<Supplier<Probe>> running = with.probing().endpoints().stream()
+                .filter(one -> names.contains("endpoints") || names.contains("endpoint:" + one.name()))
+                .map(one -> one.is(Endpoint.ACCOUNTS) ? again(auth, one, with.probing())
+                        : Probe.ask(one, with, client, pool, deadline)).toList();
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
-    private <T> CompletableFuture<T> later(Supplier<T> check) {
-        return CompletableFuture.supplyAsync(check, pool);
-    }
-
-    private Settings chosen(Set<String> names) {
-        Settings.Target all = settings.target();
-        Settings.Target some = new Settings.Target(all.api(), all.status(), kept(names, "app", all.app()),
-                kept(names, "webhook", all.webhook()), kept(names, "app-errors", all.prometheus()));
-        Settings.Probing probing = settings.probing();
-        List<Endpoint> endpoints = probing.endpoints().stream().filter(endpoint ->
-                names.contains("endpoints") || names.contains("endpoint:" + endpoint.name())).toList();
-        return new Settings(some, settings.key(), settings.revision(),
-                new Settings.Probing(probing.timeout(), probing.samples(), probing.slow(), endpoints),
-                settings.app(), settings.drill(), settings.proxies(), settings.templates());
-    }
-
-    private static URI kept(Set<String> names, String name, URI address) {
-        return names.contains(name) ? address : null;
+    private static Supplier<Probe> again(CompletableFuture<Probe> auth, Endpoint accounts, Settings.Probing probing) {
+        return () -> Probe.of(accounts, auth.join().samples(), probing);
     }
 
     @Override
@@ -195,30 +171,39 @@ public final class Checks implements AutoCloseable {
         public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), "", Set.of());
     }
 
+    /** What is told together: checks that came to the same, or one alone. */
+    public record Group(List<String> names, Check.Outcome outcome, String text) {
+        /** {@code profiles, lists and 3 more}. */
+        public String name() {
+            return names.size() <= 3 ? String.join(", ", names)
+                    : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
+        }
+    }
+
     /**
      * Everything that the checks found: the vendor's page, the path to the API, the key, the endpoints in the order
-     * asked, rate limits, the revision, our application (its health, its errors as counted or told, its log, the
-     * route that Klaviyo delivers to), and what was known before.
+     * asked, our application (its health, its errors as counted or told, its log, the route that Klaviyo delivers to),
+     * and what was known before.
      */
-    public record Findings(Instant at, Settings settings, StatusPage status, Network network, Auth auth,
-                           List<EndpointProbe> endpoints, RateLimits limits, RevisionCheck revision, AppHealth app,
-                           AppErrors errors, AppLog log, Webhook webhook, Before before) {
+    public record Findings(Instant at, Settings settings, StatusPage status, NetworkPath network, Probe auth,
+                           List<Probe> endpoints, Check app, AppErrors errors, AppLog log, Check webhook,
+                           Before before) {
         /** All checks in the order in which people read them. */
         public List<Check> checks() {
             List<Check> checks = new ArrayList<>(List.of(status.check(), network.check(), auth.check()));
             endpoints.forEach(probe -> checks.add(probe.check()));
-            checks.addAll(List.of(limits.check(), revision.check(), app.check(), errors.check(), log.check(),
-                    webhook.check()));
+            checks.addAll(List.of(limits().check(), revision(), app, errors.check(), log.check(), webhook));
             return checks;
         }
 
-        /** What is told together: checks that came to the same, or one alone. */
-        public record Group(List<String> names, Check.Outcome outcome, String text) {
-            /** {@code profiles, lists and 3 more}. */
-            public String name() {
-                return names.size() <= 3 ? String.join(", ", names)
-                        : names.get(0) + ", " + names.get(1) + " and " + (names.size() - 2) + " more";
-            }
+        /** What the answers say about the account's rate limits. */
+        public RateLimits limits() {
+            return RateLimits.of(answers());
+        }
+
+        /** Where the revision that was asked for is in its life. */
+        Check revision() {
+            return ApiChecks.revision(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC));
         }
 
         /** What is not well, equal findings together: those that failed first. */
@@ -227,8 +212,8 @@ public final class Checks implements AutoCloseable {
             for (Check.Outcome outcome : List.of(Check.Outcome.FAIL, Check.Outcome.WARN)) {
                 checks().stream().filter(check -> check.outcome() == outcome).forEach(check -> {
                     String name = check.name().replace("endpoint:", "");
-                    boolean accounts = check == auth.check() && auth.answer() != null && auth.faults().isEmpty();
-                    String text = accounts && auth.symptom() != Symptom.NONE ? Symptom.describe(auth.answer())
+                    boolean refused = check == auth.check() && keyFaults().isEmpty() && auth.fails();
+                    String text = refused ? Symptom.describe(auth.samples().get(0))
                             : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", "");
                     groups.computeIfAbsent(outcome + text, key ->
                             new Group(new ArrayList<>(), outcome, text)).names.add(name);
@@ -239,20 +224,40 @@ public final class Checks implements AutoCloseable {
 
         /** The same with the status page as it was read at another time. */
         public Findings with(StatusPage page) {
-            return new Findings(at, settings, page, network, auth, endpoints, limits, revision, app, errors, log,
-                    webhook, before);
+            return new Findings(at, settings, page, network, auth, endpoints, app, errors, log, webhook, before);
         }
 
         /** The same with what was known before. */
         public Findings with(Before known) {
-            return new Findings(at, settings, status, network, auth, endpoints, limits, revision, app, errors, log,
-                    webhook, known);
+            return new Findings(at, settings, status, network, auth, endpoints, app, errors, log, webhook, known);
         }
 
         /** The same with what an application's log says. */
-        public Findings with(InputStream applicationLog) {
-            return new Findings(at, settings, status, network, auth, endpoints, limits, revision, app, errors,
-                    AppLog.look(applicationLog), webhook, before);
+        public Findings with(AppLog read) {
+            return new Findings(at, settings, status, network, auth, endpoints, app, errors, read, webhook, before);
+        }
+
+        /** Everything that the API answered, by endpoint. The accounts endpoint is asked by the key's check alone. */
+        public Map<String, List<Answer>> answers() {
+            Map<String, List<Answer>> answers = new LinkedHashMap<>();
+            Stream.concat(Stream.of(auth), endpoints.stream()).filter(probe -> !probe.samples().isEmpty())
+                    .forEach(probe -> answers.putIfAbsent(probe.endpoint().name(), probe.samples()));
+            return answers;
+        }
+
+        /** The same in one row. */
+        Stream<Answer> all() {
+            return answers().values().stream().flatMap(List::stream);
+        }
+
+        /** Whose key it is, where that was told. */
+        public Optional<Account> account() {
+            return auth.success().flatMap(Account::in);
+        }
+
+        /** What is wrong with the key's form. */
+        List<String> keyFaults() {
+            return settings.key().map(Key::faults).orElse(List.of());
         }
 
         /** Whether any request to the API was not answered as it should be. */
@@ -260,39 +265,26 @@ public final class Checks implements AutoCloseable {
             return symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.NONE);
         }
 
-        /** Everything that the API answered. */
-        Stream<Answer> apiAnswers() {
-            return Stream.concat(Stream.ofNullable(auth.answer()),
-                    endpoints.stream().filter(Findings::ownRequests).flatMap(probe -> probe.samples().stream()));
-        }
-
-        // The accounts endpoint is asked by the key's check alone.
-        private static boolean ownRequests(EndpointProbe probe) {
-            return !probe.endpoint().is(Endpoint.ACCOUNTS);
-        }
-
         /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */
-        public Map<String, Integer> requests() {
-            Map<String, Integer> requests = new LinkedHashMap<>();
-            Stream.ofNullable(auth.answer()).filter(Findings::counted).forEach(answer -> requests.put("accounts", 1));
-            endpoints.stream().filter(Findings::ownRequests).forEach(probe -> probe.samples().stream()
-                    .filter(Findings::counted)
-                    .forEach(answer -> requests.merge(probe.endpoint().name(), 1, Integer::sum)));
+        public Map<String, Long> requests() {
+            Map<String, Long> requests = new LinkedHashMap<>();
+            answers().forEach((name, samples) -> requests.put(name, samples.stream().filter(Findings::counted).count()));
+            requests.values().removeIf(count -> count == 0);
             return requests;
         }
 
         // What TLS or a proxy stopped, and what a login page answered, never came to Klaviyo.
         private static boolean counted(Answer answer) {
-            boolean foreign = answer instanceof Reply reply && (reply.html() || reply.status() / 100 == 3)
-                    && Symptom.of(answer) == Symptom.GARBLED;
-            boolean stopped = answer instanceof Fault fault
-                    && (fault.kind().unreached() || fault.kind().tls() || fault.kind() == Http.Kind.BAD_REQUEST);
-            return !foreign && !stopped;
+            if (answer instanceof Fault fault) {
+                return !fault.kind().unreached() && !fault.kind().tls() && fault.kind() != Http.Kind.BAD_REQUEST;
+            }
+            Reply reply = (Reply) answer;
+            return !reply.html() && !reply.redirects() || !Symptom.GARBLED.is(answer);
         }
 
         /** The sum of {@link #requests()}. */
         public int requestsSpent() {
-            return requests().values().stream().mapToInt(Integer::intValue).sum();
+            return requests().values().stream().mapToInt(Long::intValue).sum();
         }
 
         /**
@@ -303,28 +295,26 @@ public final class Checks implements AutoCloseable {
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
             Set<Symptom> unsaid = Set.of(Symptom.FORBIDDEN, Symptom.THROTTLED);
-            Stream<Symptom> own = Stream.ofNullable(auth.answer()).map(Symptom::of)
-                    .filter(symptom -> !unsaid.contains(symptom));
-            Stream<Symptom> probed = endpoints.stream().filter(Findings::ownRequests).flatMap(probe -> probe.symptoms()
-                    .stream().filter(symptom -> probe.endpoint().burst() > 1 || !unsaid.contains(symptom)));
-            Stream.concat(own, probed).forEach(symptom -> counts.merge(symptom, 1, Integer::sum));
+            answers().forEach((name, samples) -> samples.stream().map(Symptom::of)
+                    .filter(symptom -> !scarce(name) || !unsaid.contains(symptom))
+                    .forEach(symptom -> counts.merge(symptom, 1, Integer::sum)));
             return counts;
         }
 
-        /** Endpoints of which at least one sample shows the symptom, accounts among them. */
-        public List<String> showing(Symptom symptom) {
-            List<String> names = new ArrayList<>();
-            if (auth.answer() != null && auth.symptom() == symptom) {
-                names.add("accounts");
-            }
-            endpoints.stream().filter(Findings::ownRequests).filter(probe -> probe.symptoms().contains(symptom))
-                    .forEach(probe -> names.add(probe.endpoint().name()));
-            return names;
+        private boolean scarce(String name) {
+            return name.equals(Endpoint.ACCOUNTS.name()) || endpoints.stream().map(Probe::endpoint)
+                    .anyMatch(endpoint -> endpoint.name().equals(name) && endpoint.burst() <= 1);
+        }
+
+        /** Endpoints of which at least one sample shows such a symptom, accounts among them. */
+        List<String> showing(Predicate<Symptom> some) {
+            return answers().entrySet().stream().filter(entry -> entry.getValue().stream().map(Symptom::of)
+                    .anyMatch(some)).map(Map.Entry::getKey).toList();
         }
 
         /** Whether Klaviyo took the key: some request with it succeeded, or was refused for a scope alone. */
         boolean keyIsAccepted() {
-            return apiAnswers().map(Symptom::of).anyMatch(Symptom.NONE::equals) || auth.symptom() == Symptom.FORBIDDEN;
+            return all().anyMatch(Symptom.NONE::is) || auth.shows(Symptom.FORBIDDEN);
         }
 
         /** The statuses that the application gets from Klaviyo, as counted, told, or read in its log. */

@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -19,13 +18,12 @@ import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.ApiChecks.EndpointProbe;
+import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Screen.Check.Outcome;
 import runbook.Checks.Findings;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
-import runbook.OurSide.AppErrors;
 import runbook.Verdict.Severity;
 
 /**
@@ -36,12 +34,11 @@ import runbook.Verdict.Severity;
 public final class DecisionTree {
     /** What can be wrong, in the order in which the worse leads where two have the same severity. */
     public enum Diagnosis {
-        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED,
-        TOKEN_EXPIRED, KEY_REPLACED,
-        KEY_INVALID, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED, SERVER_ERROR,
-        KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY, WEBHOOK_DOWN,
-        WEBHOOK_CERTIFICATE,
-        REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP, KEY_MISSING, INDETERMINATE, HEALTHY;
+        KLAVIYO_OUTAGE, SILENT_OUTAGE, UNCONFIRMED_OUTAGE, LOAD_SHED, NETWORK, KEY_MALFORMED, TOKEN_EXPIRED,
+        KEY_REPLACED, KEY_INVALID, STALE_APP_KEY, REVISION_RETIRED, CDN_BLOCKED, RUNAWAY_LOOP, RATE_LIMITED,
+        SERVER_ERROR, KLAVIYO_DEGRADED, KLAVIYO_SLOW, SCOPE_MISSING, PAYLOAD_INVALID, PARTIAL, APP_UNHEALTHY,
+        WEBHOOK_DOWN, WEBHOOK_CERTIFICATE, REVISION_FALLING_FORWARD, QUOTA_LOW, REVISION_DEPRECATED, MONITORING_GAP,
+        KEY_MISSING, INDETERMINATE, HEALTHY;
 
         /** The name that JSON, journal and templates use: {@code klaviyo-outage}. */
         public String id() {
@@ -57,9 +54,10 @@ public final class DecisionTree {
     /** From this share of failing requests on, it is an outage and not a degradation. */
     private static final double NEARLY_ALL = 0.8;
     private static final String PAGE = "Does status.klaviyo.com show an incident?";
+    private static final String NEARLY = "Do nearly all requests fail?";
     private static final Tree NOTHING = all("");
-    private static final Tree NOTHING_ELSE = leaf(HEALTHY, "resolved or intermittent: monitor");
-    private static final Tree ONLY_HERE = leaf(NETWORK,
+    private static final Tree NOTHING_ELSE = leaf(null, HEALTHY, "resolved or intermittent: monitor");
+    private static final Tree ONLY_HERE = leaf(null, NETWORK,
             "this machine cannot tell: ask another before anybody is paged");
 
     // 401 -> key revoked or rotated -> verify and rotate
@@ -67,23 +65,21 @@ public final class DecisionTree {
             branch("an OAuth token", leaf(P1, TOKEN_EXPIRED,
                     "expired, or its refresh failed: nothing is to be rotated")),
             branch("unfit to be sent", leaf(P1, KEY_MALFORMED, "mend how it is stored")),
-            branch("replaced since", leaf(KEY_REPLACED, "load the new one into this shell")),
+            branch("replaced since", leaf(null, KEY_REPLACED, "load the new one into this shell")),
             branch("fit, and refused", leaf(P1, KEY_INVALID, "key revoked or rotated: verify and rotate")));
 
     private static final Tree MISSING_SCOPE = yesNo("Does every call fail?",
-            found -> Facts.share(found, Symptom.FORBIDDEN) >= 1,
+            found -> Facts.share(found, Symptom.FORBIDDEN::equals) >= 1,
             leaf(P1, SCOPE_MISSING, "missing scope: check the key's scopes"),
             yesNo("Is it one endpoint only?", found -> Facts.forbidden(found).size() <= 1,
                     leaf(P3, SCOPE_MISSING, "missing scope: check the key's scopes"),
                     leaf(P2, SCOPE_MISSING, "missing scope: check the key's scopes")));
 
-    private static final Tree SHED = yesNo("Do nearly all requests fail?",
-            found -> Facts.failingShare(found) >= NEARLY_ALL,
+    private static final Tree SHED = yesNo(NEARLY, Facts::nearlyAllFail,
             leaf(P1, LOAD_SHED, "not a scope: enable fallback mode, queue, tell stakeholders"),
             leaf(P2, LOAD_SHED, "not a scope: queue and retry, also what was refused with 403"));
 
-    private static final Tree ADMITTED = yesNo("Do nearly all requests fail?",
-            found -> Facts.failingShare(found) >= NEARLY_ALL,
+    private static final Tree ADMITTED = yesNo(NEARLY, Facts::nearlyAllFail,
             leaf(P1, KLAVIYO_OUTAGE, "enable fallback mode, monitor the status page, tell stakeholders"),
             leaf(P2, KLAVIYO_DEGRADED, "retry with backoff, monitor the status page, tell stakeholders"));
 
@@ -91,26 +87,30 @@ public final class DecisionTree {
             leaf(P3, PARTIAL, "check that endpoint"),
             leaf(P2, SERVER_ERROR, "likely intermittent: retry with backoff"));
 
-    private static final Tree FAILING = ask(PAGE, Facts::page, branch("yes", ADMITTED),
-            branch("no", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
+    private static final Tree FAILING = ask(PAGE, Facts::page,
+            branch("yes", ADMITTED),
+            branch("no", yesNo(NEARLY, Facts::nearlyAllFail,
                     leaf(P1, SILENT_OUTAGE, "treat as an outage, open a ticket at Klaviyo"), SOME_FAIL)),
-            branch("not seen", yesNo("Do nearly all requests fail?", found -> Facts.failingShare(found) >= NEARLY_ALL,
+            branch("not seen", yesNo(NEARLY, Facts::nearlyAllFail,
                     leaf(P1, UNCONFIRMED_OUTAGE, "treat as an outage, look at the status page from elsewhere"),
-                            SOME_FAIL)));
+                    SOME_FAIL)));
 
     private static final Tree THROTTLED = yesNo("Is it one caller's doing, by the application's log?",
-            found -> found.log().loop().isPresent(), leaf(P2, RUNAWAY_LOOP, "stop that caller"),
+            found -> found.log().loop().isPresent(),
+            leaf(P2, RUNAWAY_LOOP, "stop that caller"),
             leaf(P2, RATE_LIMITED, "rate limit hit: reduce concurrency"));
 
-    private static final Tree WHAT_STATUS_CODE = ask("What status code?", Facts::statusCodes,
+    private static final Tree CDN = yesNo("Is every request stopped?",
+            found -> Facts.share(found, Symptom.CDN_BLOCK::equals) >= 1,
+            leaf(P1, CDN_BLOCKED, "not a scope: our address or client is blocked"),
+            leaf(P2, CDN_BLOCKED, "not a scope: our address or client is blocked"));
+
+    private static final Tree WHAT_STATUS_CODE = askAll("What status code?", Facts::statusCodes,
             branch("401", REFUSED_KEY),
             branch("403", MISSING_SCOPE),
             branch("403 that names no scope, on most endpoints or beside 5xx",
                     ask(PAGE, Facts::page, branch("yes", ADMITTED), branch("no", SHED), branch("not seen", SHED))),
-            branch("403 from the CDN", yesNo("Is every request stopped?",
-            found -> Facts.share(found, Symptom.CDN_BLOCK) >= 1,
-                    leaf(P1, CDN_BLOCKED, "not a scope: our address or client is blocked"),
-                    leaf(P2, CDN_BLOCKED, "not a scope: our address or client is blocked"))),
+            branch("403 from the CDN", CDN),
             branch("429", THROTTLED),
             branch("400", leaf(P3, PAYLOAD_INVALID, "payload validation error")),
             branch("revision refused", yesNo("Is it one endpoint only?", Facts::oneEndpointLacksTheRevision,
@@ -121,14 +121,16 @@ public final class DecisionTree {
             branch("not Klaviyo's answer", yesNo("Does any answer come from Klaviyo?", Facts::klaviyoAnswers,
                     leaf(P3, PARTIAL, "check that endpoint"), ONLY_HERE)));
 
-    private static final Tree APPLICATION = all("our application", ask("Is our app healthy?", Facts::applicationHealth,
+    private static final Tree APPLICATION = all("our application",
+            ask("Is our app healthy?", Facts::applicationHealth,
                     branch("yes", NOTHING_ELSE),
-                    branch(Facts.CONSEQUENCE, leaf(null, "a consequence: mend the rest first, then look again")),
+                    branch(Facts.CONSEQUENCE, leaf(null, null,
+                            "a consequence: mend the rest first, then look again")),
                     branch("no", leaf(P1, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
                     branch("degraded", leaf(P2, APP_UNHEALTHY, "our infrastructure: check pods, memory, network")),
                     branch("not asked", NOTHING_ELSE),
-                    branch("not seen from here", leaf(null, "where nothing is reached, this says nothing"))),
-            ask("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
+                    branch("not seen from here", leaf(null, null, "where nothing is reached, this says nothing"))),
+            askAll("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
                     branch("401, and the key is refused here too", REFUSED_KEY),
                     branch("401, and the key here was replaced",
                             leaf(P1, STALE_APP_KEY, "the app may hold the old one too: update its secret, restart it")),
@@ -150,9 +152,10 @@ public final class DecisionTree {
                             leaf(P4, WEBHOOK_CERTIFICATE, "renew the certificate"))));
 
     private static final Tree UPKEEP = all("upkeep",
-            yesNo("Is the key as it is stored fit to be sent?", found -> found.auth().faults().isEmpty(), NOTHING,
+            yesNo("Is the key as it is stored fit to be sent?", found -> found.keyFaults().isEmpty(), NOTHING,
                     leaf(P1, KEY_MALFORMED, "the app sends what is stored: mend that")),
-            ask("Is the API revision supported?", Facts::revision, branch("no: retired, and still answered",
+            ask("Is the API revision supported?", Facts::revision,
+                    branch("no: retired, and still answered",
                             leaf(P3, REVISION_FALLING_FORWARD, "move to a supported revision")),
                     branch("no: retired", leaf(P3, REVISION_RETIRED, "move to a supported revision")),
                     branch("no: deprecated", leaf(P4, REVISION_DEPRECATED, "plan the move"))),
@@ -179,8 +182,11 @@ public final class DecisionTree {
             branch("no", all("", DEGRADED, OURS)),
             branch("not asked: no key", all("",
                     yesNo("Can we reach anything?", Facts::somethingIsReached, PAGE_ALONE, ONLY_HERE),
-                    OURS, leaf(KEY_MISSING, "give a key to know more"))),
-            branch("could not tell", all("", OURS, leaf(INDETERMINATE, "run again in a minute"))));
+                    OURS, leaf(null, KEY_MISSING, "give a key to know more"))),
+            branch("could not tell", all("", OURS, leaf(null, INDETERMINATE, "run again in a minute"))));
+
+    /** Where a walk ended, and how it came there. */
+    record End(Diagnosis diagnosis, Severity severity, List<Step> path) { }
 
     /**
      * A part of the tree: a question with a branch for each answer, several of which may hold at once; or, without
@@ -189,9 +195,6 @@ public final class DecisionTree {
      */
     record Tree(String words, Function<Findings, Set<String>> answers, Map<String, Tree> branches, Diagnosis leaf,
                 Severity severity) {
-        /** Where a walk ended, and how it came there. */
-        record End(Diagnosis diagnosis, Severity severity, List<Step> path) { }
-
         /** Every leaf that the findings lead to, in the order of the tree. */
         List<End> walk(Findings findings, List<Step> path) {
             List<End> ends = new ArrayList<>(leaf == null ? List.of() : List.of(new End(leaf, severity, path)));
@@ -212,12 +215,17 @@ public final class DecisionTree {
     }
 
     private static Tree yesNo(String question, Predicate<Findings> holds, Tree yes, Tree no) {
-        return ask(question, found -> Set.of(holds.test(found) ? "yes" : "no"), branch("yes", yes), branch("no", no));
+        return ask(question, found -> holds.test(found) ? "yes" : "no", branch("yes", yes), branch("no", no));
     }
 
     @SafeVarargs
-    private static Tree ask(
-            String question, Function<Findings, Set<String>> answers, Map.Entry<String, Tree>... branches) {
+    private static Tree ask(String question, Function<Findings, String> answer, Map.Entry<String, Tree>... branches) {
+        return askAll(question, answer.andThen(Set::of), branches);
+    }
+
+    @SafeVarargs
+    private static Tree askAll(String question, Function<Findings, Set<String>> answers,
+            Map.Entry<String, Tree>... branches) {
         Map<String, Tree> ordered = new LinkedHashMap<>();
         List.of(branches).forEach(branch -> ordered.put(branch.getKey(), branch.getValue()));
         return new Tree(question, answers, ordered, null, null);
@@ -237,48 +245,23 @@ public final class DecisionTree {
         return new Tree(advice, null, Map.of(), diagnosis, severity);
     }
 
-    private static Tree leaf(Diagnosis diagnosis, String advice) {
-        return leaf(null, diagnosis, advice);
-    }
-
     /** The answers to the tree's questions. */
     static final class Facts {
         static final String CONSEQUENCE = "no, as Klaviyo fails it";
-        private static final Set<Symptom> FAILURES = Set.of(Symptom.SERVER_ERROR, Symptom.NO_ANSWER, Symptom.UNREACHED);
-        private static final Set<Symptom> FOREIGN = Set.of(Symptom.TLS, Symptom.GARBLED, Symptom.NO_ROUTE);
-
-        private static final Map<String, Set<Symptom>> CODES = new LinkedHashMap<>();
-
-        static {
-            CODES.put("401", Set.of(Symptom.UNAUTHORIZED));
-            CODES.put("403", Set.of(Symptom.FORBIDDEN));
-            CODES.put("403 from the CDN", Set.of(Symptom.CDN_BLOCK));
-            CODES.put("429", Set.of(Symptom.THROTTLED));
-            CODES.put("400", Set.of(Symptom.INVALID));
-            CODES.put("revision refused", Set.of(Symptom.REVISION));
-            CODES.put("other 4xx", Set.of(Symptom.OTHER_CLIENT_ERROR));
-            CODES.put("5xx or no answer", FAILURES);
-            CODES.put("not Klaviyo's answer", FOREIGN);
-        }
 
         private Facts() { }
 
-        static Set<String> apiReturnsErrors(Findings found) {
+        static String apiReturnsErrors(Findings found) {
             Set<Symptom> symptoms = found.symptoms().keySet();
             if (symptoms.isEmpty()) {
-                return Set.of(found.settings().key().isEmpty() ? "not asked: no key" : "could not tell");
+                return found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
             }
-            return Set.of(symptoms.equals(Set.of(Symptom.NONE)) ? "no" : "yes");
+            return found.apiFails() ? "yes" : "no";
         }
 
         static Set<String> statusCodes(Findings found) {
-            Set<Symptom> symptoms = found.symptoms().keySet();
-            Set<String> answers = new LinkedHashSet<>();
-            CODES.forEach((answer, means) -> {
-                if (!Collections.disjoint(means, symptoms)) {
-                    answers.add(answer);
-                }
-            });
+            Set<String> answers = found.symptoms().keySet().stream().map(symptom -> symptom.words)
+                    .collect(Collectors.toSet());
             if (shedsLoad(found)) {
                 // What comes beside it is the same trouble; the 403 is what it is known by.
                 answers.removeAll(Set.of("403", "5xx or no answer"));
@@ -287,55 +270,49 @@ public final class DecisionTree {
             return answers;
         }
 
-        /**
-         * Whether 403s that name no scope are Klaviyo's own trouble: on most endpoints, or beside 5xx and the CDN's
-         * 52x.
-         */
+        /** Whether 403s that name no scope are Klaviyo's own trouble: on most endpoints, or beside 5xx. */
         static boolean shedsLoad(Findings found) {
             boolean unnamed = found.endpoints().stream().flatMap(probe -> probe.samples().stream())
                     .anyMatch(Symptom::namesNoScope);
             return unnamed && (found.symptoms().containsKey(Symptom.SERVER_ERROR)
-                    || found.showing(Symptom.FORBIDDEN).size() * 2 > found.endpoints().size());
+                    || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
         }
 
-        static Set<String> keyKind(Findings found) {
-            if (found.auth().token()) {
-                return Set.of("an OAuth token");
+        static String keyKind(Findings found) {
+            if (found.settings().key().map(Key::token).orElse(false)) {
+                return "an OAuth token";
+            } else if (!found.keyFaults().isEmpty()) {
+                return "unfit to be sent";
             }
-            if (!found.auth().faults().isEmpty()) {
-                return Set.of("unfit to be sent");
-            }
-            return Set.of(found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused");
+            return found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
         }
 
         /** Whether any server outside our own network answered, or at least let us connect. */
         static boolean somethingIsReached(Findings found) {
-            NetworkPath path = found.network().path();
-            if (path.proxyFails() && found.apiAnswers().noneMatch(Http.Reply.class::isInstance)) {
+            NetworkPath path = found.network();
+            if (path.proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance)) {
                 return false;
             }
-            return path.connectMillis() >= 0 && path.proxy().isEmpty() || found.apiAnswers().anyMatch(Facts::reached)
-                    || found.status().source() != StatusPage.Source.NONE || found.status().check().http() != null;
+            return path.connected() && path.proxy().isEmpty() || found.all().anyMatch(Facts::reached)
+                    || pageIsSeen(found) || found.status().check().http() != null;
         }
 
         private static boolean reached(Answer answer) {
             return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
         }
 
-        /**
-         * Whether what this machine sees of the world is its own network's doing: what else it cannot reach says
-         * nothing.
-         */
+        /** Whether what this machine sees is its own network's doing: what else it cannot reach says nothing. */
         private static boolean cutOff(Findings found) {
             return !somethingIsReached(found) || !found.symptoms().isEmpty() && !klaviyoAnswers(found);
         }
 
         static boolean klaviyoAnswers(Findings found) {
-            return found.symptoms().keySet().stream().anyMatch(symptom -> !FOREIGN.contains(symptom));
+            return found.symptoms().keySet().stream().anyMatch(symptom -> !symptom.foreign());
         }
 
-        static Set<String> page(Findings found) {
-            return Set.of(found.status().admitsTrouble() ? "yes" : pageIsSeen(found) ? "no" : "not seen");
+        static String page(Findings found) {
+            String unseen = pageIsSeen(found) ? "no" : "not seen";
+            return found.status().admitsTrouble() ? "yes" : unseen;
         }
 
         static boolean pageIsSeen(Findings found) {
@@ -343,75 +320,64 @@ public final class DecisionTree {
         }
 
         static boolean slow(Findings found) {
-            return found.endpoints().stream().filter(EndpointProbe::slow).count() * 2 > found.endpoints().size();
+            return found.endpoints().stream().filter(Probe::slow).count() * 2 > found.endpoints().size();
+        }
+
+        static boolean nearlyAllFail(Findings found) {
+            return failingShare(found) >= NEARLY_ALL;
         }
 
         /** The share of API requests that failed on Klaviyo's side, 0 to 1. */
         static double failingShare(Findings found) {
-            return share(found, FAILURES) + (shedsLoad(found) ? share(found, Symptom.FORBIDDEN) : 0);
+            return share(found, Symptom::failure) + (shedsLoad(found) ? share(found, Symptom.FORBIDDEN::equals) : 0);
         }
 
-        static double share(Findings found, Symptom symptom) {
-            return share(found, Set.of(symptom));
-        }
-
-        private static double share(Findings found, Set<Symptom> some) {
+        /** The share of API requests with some symptoms, 0 to 1. */
+        static double share(Findings found, Predicate<Symptom> some) {
             Map<Symptom, Integer> symptoms = found.symptoms();
             int all = symptoms.values().stream().mapToInt(Integer::intValue).sum();
-            return all == 0 ? 0 : symptoms.entrySet().stream().filter(one -> some.contains(one.getKey()))
+            return all == 0 ? 0 : symptoms.entrySet().stream().filter(one -> some.test(one.getKey()))
                     .mapToInt(Map.Entry::getValue).sum() / (double) all;
         }
 
         /** One endpoint fails each time it is asked, and no other ever does. */
         static boolean oneEndpointFails(Findings found) {
-            Set<String> names = FAILURES.stream().flatMap(symptom -> found.showing(symptom).stream())
-                    .collect(Collectors.toSet());
-            return names.size() == 1 && found.endpoints().stream().filter(probe ->
-                    names.contains(probe.endpoint().name())).allMatch(probe -> FAILURES.containsAll(probe.symptoms()));
+            List<String> names = found.showing(Symptom::failure);
+            return names.size() == 1 && found.answers().get(names.get(0)).stream().map(Symptom::of)
+                    .allMatch(Symptom::failure);
         }
 
         /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
         static List<String> forbidden(Findings found) {
-            return found.showing(Symptom.FORBIDDEN).stream()
+            return found.showing(Symptom.FORBIDDEN::equals).stream()
                     .filter(name -> !name.equals("accounts") && !name.equals("webhooks")).toList();
         }
 
         static boolean oneEndpointLacksTheRevision(Findings found) {
-            return found.showing(Symptom.REVISION).size() == 1 && !found.appSees("410");
-        }
-
-        static Set<String> applicationHealth(Findings found) {
-            return Set.of(switch (found.app().state()) {
-                case NOT_ASKED -> "not asked";
-                case HEALTHY -> "yes";
-                case UNREACHABLE, DOWN -> unhealthy(found, "no");
-                case DEGRADED -> unhealthy(found, "degraded");
-            });
+            return found.showing(Symptom.REVISION::equals).size() == 1 && !found.appSees("410");
         }
 
         // An application that Klaviyo refuses or fails is unwell because of it: no second cause, and no worse a
         // verdict.
-        private static String unhealthy(Findings found, String otherwise) {
-            if (cutOff(found)) {
+        static String applicationHealth(Findings found) {
+            String state = found.app().state();
+            if (!state.equals("no") && !state.equals("degraded")) {
+                return state;
+            } else if (cutOff(found)) {
                 return "not seen from here";
             }
             boolean refused = found.appStatuses().anyMatch(status -> status.matches("401|403|429|5\\d\\d|5xx"));
-            boolean failing = klaviyoAnswers(found) && share(found, Symptom.NONE) <= 0.5 && !found.symptoms().isEmpty();
+            boolean failing = klaviyoAnswers(found) && share(found, Symptom.NONE::equals) <= 0.5;
             boolean explained = refused || failing || found.status().admitsMajorOutage()
-                    || otherwise.equals("degraded") && found.symptoms().keySet().stream().anyMatch(FAILURES::contains);
-            return explained ? CONSEQUENCE : otherwise;
+                    || state.equals("degraded") && share(found, Symptom::failure) > 0;
+            return explained ? CONSEQUENCE : state;
         }
 
         static Set<String> applicationErrors(Findings found) {
-            Set<String> answers = new LinkedHashSet<>();
+            Set<String> answers = Stream.of("429", "400", "410").filter(found::appSees).collect(Collectors.toSet());
             if (found.appSees("401")) {
-                boolean refused = found.symptoms().containsKey(Symptom.UNAUTHORIZED);
-                boolean replaced = refused && found.before().replacedAt().isPresent();
-                String ours = replaced ? "401, and the key here was replaced" : "401, and the key is refused here too";
-                answers.add(refused ? ours : found.keyIsAccepted() ? "401, and the key is fine here"
-                        : "401, and no key was judged here");
+                answers.add("401, and " + keyHere(found));
             }
-            Stream.of("429", "400", "410").filter(found::appSees).forEach(answers::add);
             // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
             if (found.appSees("403") && !found.symptoms().containsKey(Symptom.CDN_BLOCK) && !shedsLoad(found)) {
                 answers.add("403");
@@ -419,37 +385,37 @@ public final class DecisionTree {
             if (found.log().loop().isPresent() && !found.appSees("429")) {
                 answers.add("no 429 yet, and one caller runs away");
             }
-            if (found.appStatuses().anyMatch(AppErrors::otherRefusal)) {
+            if (found.appStatuses().anyMatch(OurSide::otherRefusal)) {
                 answers.add("other 4xx");
             }
             // Where the probes fail as well, the application's 5xx are no news; where nothing was reached, they are.
             boolean known = failingShare(found) > 0 && somethingIsReached(found) || found.status().admitsTrouble();
-            if (found.appStatuses().anyMatch(AppErrors::serverError) && !known) {
+            if (found.appStatuses().anyMatch(OurSide::serverError) && !known) {
                 answers.add("5xx");
             }
             return answers;
         }
 
-        static Set<String> webhooks(Findings found) {
-            return Set.of(switch (found.webhook().state()) {
-                case NOT_ASKED -> "not asked";
-                case LIVE -> "yes";
-                case CERTIFICATE_EXPIRES_SOON -> "yes, but the certificate ends soon";
-                case CERTIFICATE -> cutOff(found) ? "not seen from here" : "no: certificate";
-                case DOWN, DISABLED -> cutOff(found) ? "not seen from here" : "no: route";
-            });
+        private static String keyHere(Findings found) {
+            if (found.symptoms().containsKey(Symptom.UNAUTHORIZED)) {
+                return found.before().replacedAt().isPresent() ? "the key here was replaced"
+                        : "the key is refused here too";
+            }
+            return found.keyIsAccepted() ? "the key is fine here" : "no key was judged here";
         }
 
-        static Set<String> revision(Findings found) {
-            return found.revision().phase().map(phase -> switch (phase) {
-                case RETIRED -> found.keyIsAccepted() ? "no: retired, and still answered" : "no: retired";
-                case DEPRECATED -> "no: deprecated";
-                case FUTURE, STABLE -> "yes";
-            }).map(Set::of).orElse(Set.of());
+        static String webhooks(Findings found) {
+            String state = found.webhook().state();
+            return state.startsWith("no:") && cutOff(found) ? "not seen from here" : state;
+        }
+
+        static String revision(Findings found) {
+            String state = found.revision().state();
+            return state.equals("no: retired") && found.keyIsAccepted() ? "no: retired, and still answered" : state;
         }
 
         static boolean allWatchersAnswer(Findings found) {
-            return found.errors().state() != AppErrors.State.UNAVAILABLE
+            return !found.errors().check().state().equals("unavailable")
                     && (pageIsSeen(found) || found.status().check().outcome() == Outcome.SKIPPED);
         }
     }
@@ -458,48 +424,50 @@ public final class DecisionTree {
      * The whole tree as lines, with {@code >} before what a path walked. A part that hangs in two places is drawn once.
      */
     static List<String> draw(List<Step> path, boolean ascii) {
-        List<String> lines = new ArrayList<>();
-        draw(ROOT, path, "", true, lines, Collections.newSetFromMap(new IdentityHashMap<>()));
-        return lines.stream().map(line -> ascii ? ascii(line) : line).toList();
+        Drawing drawing = new Drawing(new ArrayList<>(), Collections.newSetFromMap(new IdentityHashMap<>()));
+        drawing.draw(ROOT, path, "", true);
+        return drawing.lines.stream().map(line -> !ascii ? line : line.replace("├── ", "|-- ")
+                .replace("└── ", "`-- ").replace("│   ", "|   ").replace("→ ", "-> ")).toList();
     }
 
-    private static String ascii(String line) {
-        return line.replace("├── ", "|-- ").replace("└── ", "`-- ").replace("│   ", "|   ").replace("→ ", "-> ");
-    }
-
-    private static void draw(Tree tree, List<Step> path, String indent, boolean walked, List<String> lines,
-            Set<Tree> drawn) {
-        boolean again = !drawn.add(tree);
-        if (tree.isLeaf()) {
-            lines.add(mark(walked && path.isEmpty()) + indent + leafWords(tree));
-        } else if (again && !walked && tree.answers == null) {
-            lines.add(mark(false) + indent + "(" + tree.words + ", as above)");
-        } else if (tree.answers == null) {
-            tree.branches.values().forEach(each -> draw(each, path, indent, walked, lines, drawn));
-        } else {
-            boolean asked = walked && !path.isEmpty() && path.get(0).question().equals(tree.words);
-            lines.add(mark(asked) + indent + tree.words);
-            List<Map.Entry<String, Tree>> branches = tree.branches.entrySet().stream()
-                    .filter(branch -> branch.getValue() != NOTHING).toList();
-            branches.forEach(branch -> {
-                boolean last = branch == branches.get(branches.size() - 1);
-                boolean taken = asked && path.get(0).answer().equals(branch.getKey());
-                String line = mark(taken) + indent + (last ? "└── " : "├── ") + branch.getKey();
-                lines.add(branch.getValue().isLeaf() ? line + " " + leafWords(branch.getValue()) : line);
-                if (!branch.getValue().isLeaf()) {
-                    draw(branch.getValue(), taken ? path.subList(1, path.size()) : path, indent
-                            + (last ? "    " : "│   "), taken, lines, drawn);
-                }
-            });
+    /** The lines so far, and which parts they show. */
+    private record Drawing(List<String> lines, Set<Tree> drawn) {
+        void draw(Tree tree, List<Step> path, String indent, boolean walked) {
+            boolean again = !drawn.add(tree);
+            if (tree.isLeaf()) {
+                line(walked && path.isEmpty(), indent + leafWords(tree));
+            } else if (again && !walked && tree.answers == null) {
+                line(false, indent + "(" + tree.words + ", as above)");
+            } else if (tree.answers == null) {
+                tree.branches.values().forEach(each -> draw(each, path, indent, walked));
+            } else {
+                boolean asked = walked && !path.isEmpty() && path.get(0).question().equals(tree.words);
+                line(asked, indent + tree.words);
+                List<Map.Entry<String, Tree>> branches = tree.branches.entrySet().stream()
+                        .filter(branch -> branch.getValue() != NOTHING).toList();
+                branches.forEach(one -> branch(one, asked ? path : List.of(), indent, one == branches.get(
+                        branches.size() - 1)));
+            }
         }
-    }
 
-    private static String mark(boolean walked) {
-        return walked ? "> " : "  ";
-    }
+        // An empty path is one that did not come here.
+        private void branch(Map.Entry<String, Tree> branch, List<Step> path, String indent, boolean last) {
+            boolean taken = !path.isEmpty() && path.get(0).answer().equals(branch.getKey());
+            Tree tree = branch.getValue();
+            String leaf = tree.isLeaf() ? " " + leafWords(tree) : "";
+            line(taken, indent + (last ? "└── " : "├── ") + branch.getKey() + leaf);
+            if (!tree.isLeaf()) {
+                draw(tree, taken ? path.subList(1, path.size()) : path, indent + (last ? "    " : "│   "), taken);
+            }
+        }
 
-    private static String leafWords(Tree leaf) {
-        return "→ " + (leaf.severity == null ? "" : leaf.severity + " ")
-                + (leaf.leaf == null ? "" : leaf.leaf.id() + ": ") + leaf.words;
+        private void line(boolean walked, String text) {
+            lines.add((walked ? "> " : "  ") + text);
+        }
+
+        private static String leafWords(Tree leaf) {
+            return "→ " + (leaf.severity == null ? "" : leaf.severity + " ")
+                    + (leaf.leaf == null ? "" : leaf.leaf.id() + ": ") + leaf.words;
+        }
     }
 }

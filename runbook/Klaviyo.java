@@ -42,8 +42,8 @@ public final class Klaviyo {
     public record Endpoint(String name, String path, String query, String scope, int burst, int steady) {
         /** {@code GET /api/accounts}: tells whose key it is. */
         public static final Endpoint ACCOUNTS = new Endpoint("accounts", "/api/accounts",
-                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", "accounts:read",
-                1, 15);
+                "fields%5Baccount%5D=contact_information.organization_name,test_account,timezone", "accounts:read", 1,
+                15);
 
         /** {@code GET /api/webhooks}. */
         public static final Endpoint WEBHOOKS = new Endpoint("webhooks", "/api/webhooks", "", "webhooks:read", 1, 15);
@@ -79,25 +79,23 @@ public final class Klaviyo {
     }
 
     /**
-     * An API revision and its life. Klaviyo's policy: stable for a year, deprecated for another, retired two years
-     * after release (developers.klaviyo.com, API versioning and deprecation policy).
+     * An API revision, {@code 2026-07-15} or with the {@code .pre} of beta endpoints, and its life. Klaviyo's policy:
+     * stable for a year, deprecated for another, retired two years after release (developers.klaviyo.com, API
+     * versioning and deprecation policy).
      *
      * @param date when it was released
-     * @param beta whether it carries the {@code .pre} suffix of beta endpoints
      */
-    public record Revision(LocalDate date, boolean beta) {
+    public record Revision(String text, LocalDate date) {
         /** The newest stable revision known to this toolkit. */
-        public static final Revision NEWEST = new Revision(LocalDate.of(2026, 10, 15), false);
+        public static final Revision NEWEST = new Revision("2026-10-15", LocalDate.of(2026, 10, 15));
 
         /** Where a revision is in its life. */
         public enum Phase { FUTURE, STABLE, DEPRECATED, RETIRED }
 
-        /** Reads {@code 2026-07-15} or {@code 2026-07-15.pre}; empty when it is neither. */
+        /** Reads one; empty when it is none. */
         public static Optional<Revision> of(String text) {
-            boolean beta = text.endsWith(".pre");
             try {
-                String date = beta ? text.substring(0, text.length() - 4) : text;
-                return Optional.of(new Revision(LocalDate.parse(date), beta));
+                return Optional.of(new Revision(text, LocalDate.parse(text.replaceFirst("\\.pre$", ""))));
             } catch (DateTimeException e) {
                 return Optional.empty();
             }
@@ -108,10 +106,8 @@ public final class Klaviyo {
             if (date.isAfter(today)) {
                 return Phase.FUTURE;
             }
-            if (!today.isBefore(retires())) {
-                return Phase.RETIRED;
-            }
-            return today.isBefore(deprecated()) ? Phase.STABLE : Phase.DEPRECATED;
+            Phase supported = today.isBefore(deprecated()) ? Phase.STABLE : Phase.DEPRECATED;
+            return today.isBefore(retires()) ? supported : Phase.RETIRED;
         }
 
         /** The first day on which it is deprecated. */
@@ -126,7 +122,7 @@ public final class Klaviyo {
 
         @Override
         public String toString() {
-            return date + (beta ? ".pre" : "");
+            return text;
         }
     }
 
@@ -151,9 +147,8 @@ public final class Klaviyo {
                         Text.safe(first.path("detail").asText(first.path("title").asText()), 300),
                         Text.safe(source.path("pointer").asText(source.path("parameter").asText("")), 100)));
             }
-            return body.path("message").isTextual() && reply.status() >= 400 ? Optional.of(
-                            new ApiError("retired", Text.safe(body.path("message").asText(), 300), ""))
-                    : Optional.empty();
+            return Optional.of(body.path("message")).filter(message -> message.isTextual() && reply.status() >= 400)
+                    .map(message -> new ApiError("retired", Text.safe(message.asText(), 300), ""));
         }
 
         /**
@@ -161,14 +156,10 @@ public final class Klaviyo {
          * (a 429 without the header has been seen: klaviyo-api-python issue 15).
          */
         public static Optional<Long> retryAfter(Http.Reply reply) {
-            if (reply.status() != 429) {
-                return Optional.empty();
-            }
-            if (reply.number("retry-after").isPresent()) {
-                return Optional.of(reply.number("retry-after").getAsLong());
-            }
-            return of(reply).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
-                    .map(found -> Long.parseLong(found.group(1)));
+            Optional<Long> told = reply.number("retry-after").stream().boxed().findFirst();
+            return Optional.of(reply).filter(one -> one.status() == 429).flatMap(one -> told.or(() ->
+                    of(one).map(error -> EXPECTED_IN.matcher(error.detail)).filter(Matcher::find)
+                            .map(found -> Long.parseLong(found.group(1)))));
         }
 
         /**
@@ -177,9 +168,9 @@ public final class Klaviyo {
          * nothing, for genuine answers carry it too (klaviyo-api-python issue 15).
          */
         public static boolean fromCdn(Http.Reply reply) {
-            return reply.status() >= 400 && of(reply).isEmpty() && (reply.html()
-                            || reply.header("cf-mitigated").isPresent()
-                            || reply.status() >= 520 && reply.status() <= 530);
+            boolean networks = reply.status() >= 520 && reply.status() <= 530;
+            return reply.status() >= 400 && of(reply).isEmpty()
+                    && (networks || reply.html() || reply.header("cf-mitigated").isPresent());
         }
 
         @Override

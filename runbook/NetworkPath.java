@@ -14,62 +14,114 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
-import runbook.Http.Fault;
-import runbook.Http.Kind;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
 import runbook.Http.Deadline;
+import runbook.Http.Fault;
+import runbook.Http.Kind;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 
 /**
- * The way to a server, phase by phase: DNS, connection (to the proxy, where there is one), TLS. A phase that was not
- * come to, and TLS over plain http, is -1 ms. The chain is what the server showed, its own certificate first, also
- * when it was not accepted; the fault is what broke it.
+ * The way to a server, phase by phase.
+ *
+ * @param proxy     the proxy on the way, as host and port
+ * @param addresses of the server, or of its proxy
+ * @param phases    milliseconds by phase, as far as it came: DNS, connect (to the proxy, where there is one), TLS
+ * @param chain     what the server showed, its own certificate first, also when it was not accepted
+ * @param fault     what broke it
  */
-public record NetworkPath(Optional<String> proxy, List<String> addresses, long dnsMillis,
-        long connectMillis, long tlsMillis, List<X509Certificate> chain, Optional<Fault> fault) {
-    /** When the server's certificate expires; empty without TLS. */
-    public Optional<Instant> expires() {
-        return chain.stream().findFirst().map(certificate -> certificate.getNotAfter().toInstant());
+public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<String, Long> phases,
+        List<X509Certificate> chain, Optional<Fault> fault) {
+    /** A path that nobody went. */
+    static final NetworkPath UNTRODDEN =
+            new NetworkPath(Optional.empty(), List.of(), Map.of(), List.of(), Optional.empty());
+    /** A certificate that ends sooner than this is worth a warning. */
+    private static final Duration EXPIRES_SOON = Duration.ofDays(14);
+
+    /** Goes the way once. Never throws, and ends by the deadline. */
+    static NetworkPath to(URI uri, Map<String, String> proxies, Deadline deadline) {
+        Optional<URI> proxy = Http.proxyFor(proxies, uri);
+        Walk walk = new Walk(uri, proxy, deadline);
+        Optional<Fault> fault = walk.go();
+        return new NetworkPath(proxy.map(Http::hostPort), walk.addresses, walk.phases, walk.chain, fault);
     }
 
-    /** The phases in words: {@code DNS 3 ms, connect 12 ms, TLS 25 ms}. */
-    public String timing() {
-        List<String> phases = Stream.of(phase("DNS", dnsMillis), phase("connect", connectMillis),
-                phase("TLS", tlsMillis)).flatMap(Optional::stream).toList();
-        return String.join(", ", phases) + proxy.map(name -> " through proxy " + name).orElse("");
+    /** The check named {@code network}: the path from here to the API. */
+    public Check check() {
+        if (phases.isEmpty()) {
+            return Check.skipped("network", "not asked for");
+        }
+        String timing = phases.entrySet().stream().map(phase -> phase.getKey() + " " + phase.getValue() + " ms")
+                .collect(Collectors.joining(", ")) + proxy.map(name -> " through proxy " + name).orElse("");
+        String summary = fault.map(what -> what.words() + " (" + timing + ")").orElse(timing + expiry());
+        Outcome whole = expiresSoon() ? Outcome.WARN : Outcome.OK;
+        long millis = phases.values().stream().mapToLong(Long::longValue).sum();
+        return new Check("network", fault.isPresent() ? Outcome.FAIL : whole, summary, millis, null,
+                Json.of(detail()));
+    }
+
+    /** The phases and the certificates as plain values. */
+    Map<String, Object> detail() {
+        Map<String, Object> detail = new LinkedHashMap<>();
+        detail.put("proxy", proxy.orElse(null));
+        detail.put("addresses", addresses);
+        Stream.of("DNS", "connect", "TLS").forEach(phase ->
+                detail.put(phase.toLowerCase(Locale.ROOT) + "Millis", phases.get(phase)));
+        detail.put("certificates", chain.stream().map(certificate -> Map.of(
+                "subject", Text.safe(certificate.getSubjectX500Principal().getName(), 200),
+                "issuer", Http.issuer(certificate),
+                "notAfter", certificate.getNotAfter().toInstant())).toList());
+        detail.put("fault", fault.map(what -> what.kind().name().toLowerCase(Locale.ROOT)).orElse(null));
+        return detail;
     }
 
     /** Who signed a certificate that this JDK does not trust: whoever opens TLS on the way; empty where nobody does. */
     Optional<String> interceptedBy() {
         return fault.filter(what -> what.kind() == Kind.TLS_UNTRUSTED).flatMap(what -> chain.stream().findFirst())
-                .map(certificate -> Text.safe(certificate.getIssuerX500Principal().getName(), 100));
+                .map(Http::issuer);
+    }
+
+    /** Whether a connection came about, to the server or its proxy. */
+    boolean connected() {
+        return phases.containsKey("connect");
     }
 
     /** Whether the proxy on the way cannot be used. */
     boolean proxyFails() {
-        return proxy.isPresent() && (connectMillis < 0 || fault.filter(what -> what.kind() == Kind.PROXY).isPresent());
+        return proxy.isPresent() && (!connected() || fault.filter(what -> what.kind() == Kind.PROXY).isPresent());
     }
 
-    private static Optional<String> phase(String name, long millis) {
-        return millis < 0 ? Optional.empty() : Optional.of(name + " " + millis + " ms");
+    private Optional<Instant> expires() {
+        return chain.stream().findFirst().map(certificate -> certificate.getNotAfter().toInstant());
     }
 
-    /** Goes the way once. Never throws, and ends by the deadline. */
-    static NetworkPath to(URI uri, Map<String, String> proxies, Deadline deadline) {
-        return new Walk(uri, Http.proxyFor(proxies, uri), deadline).go();
+    /** Whether the certificate ends within two weeks. */
+    boolean expiresSoon() {
+        return expires().filter(end -> end.isBefore(Instant.now().plus(EXPIRES_SOON))).isPresent();
+    }
+
+    /** {@code , certificate until 2027-01-31 (68 days)}; empty without TLS. */
+    String expiry() {
+        return expires().map(end -> {
+            Duration left = Duration.between(Instant.now(), end);
+            String day = end.toString().substring(0, 10);
+            return left.isNegative() ? ", certificate expired " + day + " (" + Durations.words(left.negated()) + " ago)"
+                    : ", certificate until " + day + " (" + Text.count(left.toDays(), "day") + ")";
+        }).orElse("");
     }
 
     /** One walk: what it has seen so far, so that a fault tells how far it came. */
@@ -77,11 +129,9 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
         private final URI uri;
         private final Optional<URI> proxy;
         private final Deadline deadline;
+        private final Map<String, Long> phases = new LinkedHashMap<>();
         private List<String> addresses = List.of();
-        private long dnsMillis = -1;
-        private long connectMillis = -1;
-        private long tlsMillis = -1;
-        private final Map<String, List<X509Certificate>> shown = new ConcurrentHashMap<>();
+        private volatile List<X509Certificate> chain = List.of();
 
         Walk(URI uri, Optional<URI> proxy, Deadline deadline) {
             this.uri = uri;
@@ -89,37 +139,35 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             this.deadline = deadline;
         }
 
-        NetworkPath go() {
-            String host = proxy.map(URI::getHost).orElse(uri.getHost());
-            String name = proxy.map(address -> "the proxy " + named(address)).orElse(host);
-            Optional<Fault> fault;
-            try {
-                InetAddress address = resolve(host);
-                fault = connect(new InetSocketAddress(address, proxy.map(Http::port).orElseGet(this::port)), name);
+        Optional<Fault> go() {
+            URI first = proxy.orElse(uri);
+            String name = proxy.map(address -> "the proxy " + Http.hostPort(address)).orElse(first.getHost());
+            try (Socket socket = new Socket()) {
+                InetAddress address = resolve(first.getHost());
+                closeWhenLate(socket);
+                long start = System.nanoTime();
+                socket.connect(new InetSocketAddress(address, Http.port(first)), (int) deadline.left().toMillis());
+                took("connect", start);
+                return "https".equalsIgnoreCase(uri.getScheme()) ? secure(socket) : Optional.empty();
             } catch (UnknownHostException e) {
-                fault = fault(Kind.DNS, "DNS: no address for " + name);
+                return fault(Kind.DNS, "DNS: no address for " + name);
             } catch (TimeoutException e) {
-                fault = fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
+                return fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
+            } catch (IOException e) {
+                String said = String.valueOf(e.getMessage());
+                if (e instanceof SocketTimeoutException || deadline.over()) {
+                    return fault(Kind.CONNECT_TIMEOUT, "no connection to " + name + " within the timeout");
+                }
+                return said.contains("refused") ? fault(Kind.REFUSED, name + " refuses connections")
+                        : fault(Kind.UNREACHABLE, name + " cannot be reached: " + Text.safe(said, 60));
             }
-            return new NetworkPath(proxy.map(Walk::named), addresses, dnsMillis, connectMillis, tlsMillis, chain(),
-                    fault);
-        }
-
-        private static String named(URI proxy) {
-            return Http.hostPort(proxy);
         }
 
         // The platform's lookup cannot be interrupted: it is left behind on a daemon thread when time is up.
         private InetAddress resolve(String host) throws UnknownHostException, TimeoutException {
             long start = System.nanoTime();
-            CompletableFuture<InetAddress[]> lookup = new CompletableFuture<>();
-            Thread thread = new Thread(() -> {
-                try {
-                    lookup.complete(InetAddress.getAllByName(host));
-                } catch (UnknownHostException e) {
-                    lookup.completeExceptionally(e);
-                }
-            }, "dns");
+            FutureTask<InetAddress[]> lookup = new FutureTask<>(() -> InetAddress.getAllByName(host));
+            Thread thread = new Thread(lookup, "dns");
             thread.setDaemon(true);
             thread.start();
             try {
@@ -132,56 +180,49 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
                 Thread.currentThread().interrupt();
                 throw new TimeoutException();
             } finally {
-                dnsMillis = since(start);
+                took("DNS", start);
             }
         }
 
-        private Optional<Fault> connect(InetSocketAddress address, String host) {
-            long start = System.nanoTime();
-            try (Socket socket = new Socket()) {
-                socket.connect(address, (int) deadline.left().toMillis());
-                connectMillis = since(start);
-                return "https".equalsIgnoreCase(uri.getScheme()) ? handshake(socket) : Optional.empty();
-            } catch (SocketTimeoutException e) {
-                return fault(Kind.CONNECT_TIMEOUT, "no connection to " + host + " within the timeout");
-            } catch (IOException e) {
-                String message = String.valueOf(e.getMessage());
-                return message.contains("refused") ? fault(Kind.REFUSED, host + " refuses connections")
-                        : fault(Kind.UNREACHABLE, host + " cannot be reached: " + Text.safe(message, 60));
-            }
-        }
-
-        private Optional<Fault> handshake(Socket socket) {
+        private Optional<Fault> secure(Socket socket) {
             long start = System.nanoTime();
             try {
-                socket.setSoTimeout((int) deadline.left().toMillis());
-                closeWhenLate(socket);
                 Optional<Fault> refused = proxy.isPresent() ? tunnel(socket, proxy.get()) : Optional.empty();
                 if (refused.isPresent()) {
                     return refused;
                 }
                 start = System.nanoTime();
-                SSLSocket tls = (SSLSocket) Http.trusting(shown).getSocketFactory().createSocket(socket, uri.getHost(),
-                        port(), true);
+                SSLSocket tls = (SSLSocket) Http.trusting(shown -> chain = shown).getSocketFactory()
+                        .createSocket(socket, uri.getHost(), Http.port(uri), true);
                 SSLParameters parameters = tls.getSSLParameters();
                 parameters.setEndpointIdentificationAlgorithm("HTTPS");
                 tls.setSSLParameters(parameters);
                 tls.startHandshake();
                 return Optional.empty();
-            } catch (SocketTimeoutException e) {
-                return fault(Kind.TLS, "TLS: the handshake did not end within the timeout");
             } catch (IOException e) {
                 return deadline.over() ? fault(Kind.TLS, "TLS: the handshake did not end within the timeout")
-                        : Optional.of(Http.tlsFault(e, chain(), 0));
+                        : Optional.of(Http.tlsFault(e, chain, 0));
             } catch (Problem e) {
                 return fault(Kind.TLS, e.getMessage());
             } finally {
-                tlsMillis = since(start);
+                took("TLS", start);
             }
         }
 
-        private List<X509Certificate> chain() {
-            return shown.values().stream().findFirst().orElse(List.of());
+        private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
+            String login = Http.login(through).map(header -> "Proxy-Authorization: " + header + "\r\n").orElse("");
+            String target = Http.hostPort(uri);
+            String request = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n";
+            socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
+            StringBuilder answer = new StringBuilder();
+            InputStream in = socket.getInputStream();
+            for (int read = 0; read >= 0 && answer.length() < 8_192 && answer.indexOf("\r\n\r\n") < 0;) {
+                read = in.read();
+                answer.append((char) read);
+            }
+            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*") ? Optional.empty()
+                    : fault(Kind.PROXY, "the proxy " + Http.hostPort(through) + " refused the tunnel: "
+                            + Text.safe(answer.toString().lines().findFirst().orElse("no answer"), 80));
         }
 
         // A socket's timeout is for each read: a server that sends a byte a second would never meet it.
@@ -195,96 +236,12 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, long d
             });
         }
 
-        private Optional<Fault> tunnel(Socket socket, URI through) throws IOException {
-            String login = Http.login(through).map(header -> "Proxy-Authorization: " + header + "\r\n").orElse("");
-            String target = uri.getHost() + ":" + port();
-            socket.getOutputStream()
-                    .write(("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + login + "\r\n")
-                            .getBytes(StandardCharsets.ISO_8859_1));
-            StringBuilder answer = new StringBuilder();
-            InputStream in = socket.getInputStream();
-            int read = 0;
-            while (read >= 0 && answer.length() < 8_192 && answer.indexOf("\r\n\r\n") < 0) {
-                read = in.read();
-                answer.append((char) read);
-            }
-            return answer.toString().matches("(?s)HTTP/1\\.\\d 2\\d\\d.*") ? Optional.empty()
-                    : fault(Kind.PROXY, "the proxy " + named(through) + " refused the tunnel: "
-                            + Text.safe(answer.toString().lines().findFirst().orElse("no answer"), 80));
+        private void took(String phase, long start) {
+            phases.put(phase, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
         }
 
-        private int port() {
-            return uri.getPort() != -1 ? uri.getPort() : "https".equalsIgnoreCase(uri.getScheme()) ? 443 : 80;
-        }
-    }
-
-    private static Optional<Fault> fault(Kind kind, String words) {
-        return Optional.of(new Fault(kind, words, 0));
-    }
-
-    private static long since(long start) {
-        return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
-    }
-
-    /** The network path from here to the API. */
-    public record Network(Check check, NetworkPath path) {
-        /** A certificate that ends sooner than this is worth a warning. */
-        static final Duration EXPIRES_SOON = Duration.ofDays(14);
-
-        static Network look(Settings settings, Deadline deadline) {
-            long start = System.nanoTime();
-            NetworkPath path = NetworkPath.to(settings.target().api(), settings.proxies(), deadline);
-            long millis = Duration.ofNanos(System.nanoTime() - start).toMillis();
-            return new Network(new Check("network", outcome(path), summary(path), millis, null, Json.of(detail(path))),
-                    path);
-        }
-
-        static Network skipped() {
-            return new Network(Check.skipped("network", "not asked for"),
-                    new NetworkPath(Optional.empty(), List.of(), -1, -1, -1, List.of(), Optional.empty()));
-        }
-
-        private static Outcome outcome(NetworkPath path) {
-            Outcome whole = expiresSoon(path) ? Outcome.WARN : Outcome.OK;
-            return path.fault().isPresent() ? Outcome.FAIL : whole;
-        }
-
-        private static String summary(NetworkPath path) {
-            String timing = path.timing();
-            String issuer = path.interceptedBy().map(name -> ": it is signed by \"" + name + "\"").orElse("");
-            return path.fault().map(fault -> fault.words() + issuer + (timing.isEmpty() ? "" : " (" + timing + ")"))
-                    .orElse(timing + expiry(path));
-        }
-
-        /** Whether the certificate ends within {@link #EXPIRES_SOON}. */
-        static boolean expiresSoon(NetworkPath path) {
-            return path.expires().filter(end -> end.isBefore(Instant.now().plus(EXPIRES_SOON))).isPresent();
-        }
-
-        /** {@code , certificate until 2027-01-31 (68 days)}; empty without TLS. */
-        static String expiry(NetworkPath path) {
-            return path.expires().map(end -> {
-                Duration left = Duration.between(Instant.now(), end);
-                String day = end.toString().substring(0, 10);
-                return left.isNegative() ? ", certificate expired " + day + " (" + Durations.words(left.negated())
-                        + " ago)" : ", certificate until " + day + " (" + Text.count(left.toDays(), "day") + ")";
-            }).orElse("");
-        }
-
-        /** The phases and the certificates as plain values. */
-        static Map<String, Object> detail(NetworkPath path) {
-            Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("proxy", path.proxy().orElse(null));
-            detail.put("addresses", path.addresses());
-            detail.put("dnsMillis", path.dnsMillis() < 0 ? null : path.dnsMillis());
-            detail.put("connectMillis", path.connectMillis() < 0 ? null : path.connectMillis());
-            detail.put("tlsMillis", path.tlsMillis() < 0 ? null : path.tlsMillis());
-            detail.put("certificates", path.chain().stream().map(certificate -> Map.of(
-                    "subject", Text.safe(certificate.getSubjectX500Principal().getName(), 200),
-                    "issuer", Text.safe(certificate.getIssuerX500Principal().getName(), 200),
-                    "notAfter", certificate.getNotAfter().toInstant().toString())).toList());
-            detail.put("fault", path.fault().map(fault -> fault.kind().name().toLowerCase()).orElse(null));
-            return detail;
+        private static Optional<Fault> fault(Kind kind, String words) {
+            return Optional.of(new Fault(kind, words, 0));
         }
     }
 }

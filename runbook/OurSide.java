@@ -1,8 +1,8 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.net.URI;
 import java.io.InputStream;
+import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
@@ -14,20 +14,21 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
-import runbook.Screen.Check.Outcome;
+import runbook.ApiChecks.Probe;
 import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Http.Deadline;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
+import runbook.Http.Kind;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
-import runbook.NetworkPath.Network;
 import runbook.Prometheus.Result;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -43,72 +44,74 @@ public final class OurSide {
             "413", "413: one request is too large: split the batch, and look for a profile over the size limit in it",
             "202", "202 says accepted, not processed: of events of a profile with the same unique_id one is kept, "
                     + "and it defaults to the second: send a unique_id of your own");
+    /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
+    private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
+
+    /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
+    private static final Pattern DEGRADED = Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable");
+    private static final Pattern DOWN = Pattern.compile(
+            "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false");
 
     private OurSide() { }
 
-    /** Our application, by its own health endpoint, and what that says of itself. */
-    public record AppHealth(Check check, State state) {
-        /** What a health endpoint can say. */
-        public enum State { NOT_ASKED, HEALTHY, DEGRADED, DOWN, UNREACHABLE }
+    // ---- our application's health, by its own endpoint: the state is whether it is healthy
 
-        /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
-        private static final Map<State, Pattern> WORDS = Map.of(State.HEALTHY,
-                Pattern.compile("(?i)ok|up|healthy|pass(ing)?|green|operational|alive|ready|available|true"),
-                State.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"),
-                State.DOWN, Pattern.compile(
-                        "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false"));
-
-        static AppHealth look(Settings settings, Http http, Deadline deadline) {
-            if (settings.target().app() == null) {
-                return new AppHealth(Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL"),
-                                State.NOT_ASKED);
-            }
-            Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
-            return answer instanceof Fault fault
-                    ? new AppHealth(new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object()),
-                            State.UNREACHABLE)
-                    : of((Reply) answer);
+    static Check health(Settings settings, Http http, Deadline deadline) {
+        if (settings.target().app() == null) {
+            return Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL");
         }
-
-        private static AppHealth of(Reply reply) {
-            String status = status(reply.json());
-            State said = WORDS.entrySet().stream().filter(word -> word.getValue().matcher(status).matches())
-                    .map(Map.Entry::getKey).findFirst().orElse(State.HEALTHY);
-            State well = garbled(reply) ? State.DEGRADED : said;
-            State state = reply.status() / 100 == 2 ? well : State.DOWN;
-            Outcome outcome = switch (state) {
-                case HEALTHY, NOT_ASKED -> Outcome.OK;
-                case DEGRADED -> Outcome.WARN;
-                case DOWN, UNREACHABLE -> Outcome.FAIL;
-            };
-            String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-            String quoted = body.isEmpty() ? "" : ": " + body;
-            String summary = "HTTP " + reply.status() + " in " + reply.millis() + " ms"
-                    + (garbled(reply) ? ", " + reply.wrongForm() + ": " + body : quoted);
-            JsonNode detail = Json.of(Map.of("state", state.name().toLowerCase(Locale.ROOT),
-                    "status", Redactor.strict().text(Text.safe(status, 40)), "body", body));
-            return new AppHealth(new Check("app", outcome, summary, reply.millis(), reply.status(), detail), state);
+        Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
+        if (answer instanceof Fault fault) {
+            return new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object(), "no");
         }
+        Reply reply = (Reply) answer;
+        String status = Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)
+                .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
+        String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
+        String quoted = (garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
+        JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(status, 40)), "body", body));
+        Outcome well = garbled(reply) || DEGRADED.matcher(status).matches() ? Outcome.WARN : Outcome.OK;
+        boolean down = reply.status() / 100 != 2 || DOWN.matcher(status).matches();
+        String state = well == Outcome.OK ? "yes" : "degraded";
+        return new Check("app", down ? Outcome.FAIL : well, "HTTP " + reply.status() + " in " + reply.millis() + " ms"
+                + quoted, reply.millis(), reply.status(), detail, down ? "no" : state);
+    }
 
-        // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be
-        // JSON.
-        private static boolean garbled(Reply reply) {
-            boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
-            return reply.json().isMissingNode()
-                    && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
-        }
+    // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be JSON.
+    private static boolean garbled(Reply reply) {
+        boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
+        return reply.json().isMissingNode()
+                && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
+    }
 
-        private static String status(JsonNode body) {
-            return Stream.of("status", "state", "health", "healthy", "ok").map(body::path).filter(JsonNode::isValueNode)
-                    .map(JsonNode::asText).findFirst().orElse("");
-        }
+    // ---- the errors that it gets
+
+    private static boolean harmless(Map<String, Long> byStatus) {
+        return byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
+    }
+
+    /** {@code 401 × 12, no answer × 3}, or the statuses alone where nobody counted. */
+    static String words(Map<String, Long> byStatus) {
+        return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
+                + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
+    }
+
+    /** Whether a status is a 5xx, or what clients count when no answer came. */
+    static boolean serverError(String status) {
+        return status.matches("(?i)5\\d\\d|5xx|0+|.*time.?out.*");
+    }
+
+    /** Whether a status is a refusal without a branch of its own in the decision tree. */
+    static boolean otherRefusal(String status) {
+        return status.matches("(?!400|401|403|409|410|429)4\\d\\d|4xx");
     }
 
     /**
      * The errors that our application gets from Klaviyo, counted by Prometheus or told by somebody ({@code
-     * --observed}): those that still come, by status; the count is 0 where only the status was told.
+     * --observed}): those that still come, by status; the count is 0 where only the status was told. The check's state
+     * is {@code known}, or {@code unavailable} where Prometheus could not be asked.
      */
-    public record AppErrors(Check check, State state, Map<String, Long> byStatus) {
+    public record AppErrors(Check check, Map<String, Long> byStatus) {
         /** The window of the default query, and a short one that tells whether the errors still come. */
         private static final String WINDOW = "[15m]";
         private static final String LATELY = "[1m]";
@@ -116,56 +119,44 @@ public final class OurSide {
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
         private static final List<String> LABELS = List.of("status", "status_code", "code", "http_status");
 
-        /**
-         * No trouble: a 409 duplicate_profile says that the profile is there already, and 2xx or 3xx are no errors
-         * at all.
-         */
-        private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
-        /** 5xx, and what clients count when no answer came. */
-        private static final Pattern SERVER = Pattern.compile("(?i)5\\d\\d|5xx|0+|.*time.?out.*");
-        /** Refusals, but for those with a branch of their own in the decision tree. */
-        private static final Pattern OTHER_REFUSAL = Pattern.compile("(?!400|401|403|409|410|429)4\\d\\d|4xx");
-
-        /** Whether anything is known about the application's errors. */
-        public enum State { NOT_ASKED, KNOWN, UNAVAILABLE }
-
-        static AppErrors look(Settings settings, Http http, Deadline deadline) {
+        /** What somebody told, without asking Prometheus. */
+        static AppErrors told(Settings settings) {
             Map<String, Long> told = new TreeMap<>();
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
+            return told.isEmpty() ? new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, "
+                    + "or --observed with the statuses in the application's log"), told)
+                    : known(told, Map.of(), false, null);
+        }
+
+        static AppErrors look(Settings settings, Http http, Deadline deadline) {
+            Map<String, Long> told = told(settings).byStatus;
             if (settings.target().prometheus() == null) {
-                return told.isEmpty() ? new AppErrors(Check.skipped("app-errors",
-                                "unknown: give --prometheus, --log FILE, or --observed with "
-                                + "the statuses in the application's log"), State.NOT_ASKED, told)
-                        : known(told, Map.of(), false, 0, null);
+                return told(settings);
             }
             String query = settings.app().query();
             Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), deadline.left());
             Result result = prometheus.instant(query);
-            if (!result.ok()) {
-                return unavailable(result, told);
-            }
             Map<String, Long> counted = count(result, query);
-            if (counted.containsKey(UNLABELLED) && counted.size() == 1) {
-                return unlabelled(result, told);
+            if (!result.ok()) {
+                return unavailable(result, told, "metrics unavailable: " + Redactor.strict().text(result.trouble())
+                        + "; the direct probes above still hold");
+            } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
+                String there = result.series().stream().flatMap(series -> series.labels().keySet().stream())
+                        .distinct().limit(6).collect(Collectors.joining(", "));
+                return unavailable(result, told, "the query's series have no label that holds a status, but "
+                        + (there.isEmpty() ? "none at all" : there) + ": write sum by (LABEL) (…) in --errors-query");
             }
+            // A status missing in the last minute proves nothing, for a scrape a minute gives no increase; one that
+            // stands at 0 is over.
+            Map<String, Long> lately = counted.isEmpty() || !query.contains(WINDOW) ? Map.of()
+                    : count(prometheus.instant(query.replace(WINDOW, LATELY)), query);
             Map<String, Long> over = new TreeMap<>();
-            if (!counted.isEmpty() && query.contains(WINDOW)) {
-                Result lately = prometheus.instant(query.replace(WINDOW, LATELY));
-                // A status missing here proves nothing, for a scrape a minute gives no increase; one that stands at 0
-                // is over.
-                Map<String, Long> still = lately.ok() ? count(lately, query) : counted;
-                counted.forEach((status, errors) -> {
-                    if (errors > 0 && still.getOrDefault(status, 1L) == 0) {
-                        over.put(status, errors);
-                    }
-                });
-            }
             counted.forEach((status, errors) -> {
-                if (errors > 0 && !over.containsKey(status)) {
-                    told.put(status, errors);
+                if (errors > 0) {
+                    (lately.getOrDefault(status, 1L) == 0 ? over : told).put(status, errors);
                 }
             });
-            return known(told, over, !counted.isEmpty(), result.answer().millis(), Check.status(result.answer()));
+            return known(told, over, !counted.isEmpty(), result.answer());
         }
 
         // By what the query groups by, else by what exporters commonly call a status.
@@ -183,59 +174,26 @@ public final class OurSide {
             return counts;
         }
 
-        private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, boolean counted, long millis,
-                Integer http) {
+        private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, boolean counted,
+                Answer answer) {
             String lately = over.isEmpty() ? "" : " in the last minute";
             String summary = (byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + lately
                     : "the application gets " + words(byStatus))
                     + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over));
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
-            return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary, millis,
-                    http, Json.of(Map.of("byStatus", byStatus, "over", over, "counted", counted))), State.KNOWN,
-                    byStatus);
+            return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary,
+                    answer == null ? 0 : answer.millis(), answer == null ? null : answer.http(),
+                    Json.of(Map.of("byStatus", byStatus, "over", over, "counted", counted)), "known"), byStatus);
+        }
+
+        private static AppErrors unavailable(Result result, Map<String, Long> told, String summary) {
+            return new AppErrors(new Check("app-errors", Outcome.WARN, summary, result.answer().millis(),
+                    result.answer().http(), Json.of(Map.of("byStatus", told)), "unavailable"), told);
         }
 
         /** Whether the query has data at all, if only zeros: without, no error would show. */
         public boolean counted() {
             return check.detail().path("counted").asBoolean();
-        }
-
-        static boolean harmless(Map<String, Long> byStatus) {
-            return byStatus.keySet().stream().allMatch(status -> HARMLESS.matcher(status).matches());
-        }
-
-        static String words(Map<String, Long> byStatus) {
-            return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
-                    + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
-        }
-
-        private static AppErrors unlabelled(Result result, Map<String, Long> told) {
-            List<String> there = result.series().stream().flatMap(series -> series.labels().keySet().stream())
-                    .distinct().limit(6).toList();
-            return unavailable(result, told, "the query's series have no label that holds a status, but "
-                    + (there.isEmpty() ? "none at all" : String.join(", ", there))
-                    + ": write sum by (LABEL) (…) in --errors-query");
-        }
-
-        private static AppErrors unavailable(Result result, Map<String, Long> told) {
-            return unavailable(result, told, "metrics unavailable: " + Redactor.strict().text(result.trouble())
-                    + "; the direct probes above still hold");
-        }
-
-        private static AppErrors unavailable(Result result, Map<String, Long> told, String summary) {
-            Check check = new Check("app-errors", Outcome.WARN, summary, result.answer().millis(),
-                    Check.status(result.answer()), Json.of(Map.of("byStatus", told)));
-            return new AppErrors(check, State.UNAVAILABLE, told);
-        }
-
-        /** Whether a status is a 5xx, or no answer at all. */
-        static boolean serverError(String status) {
-            return SERVER.matcher(status).matches();
-        }
-
-        /** Whether a status is a 4xx that says no more than that it is refused. */
-        static boolean otherRefusal(String status) {
-            return OTHER_REFUSAL.matcher(status).matches();
         }
     }
 
@@ -244,16 +202,14 @@ public final class OurSide {
      * caller that makes nearly all calls and more than the endpoint allows.
      */
     public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop) {
+        static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
+                + " log"), Map.of(), Optional.empty());
         /** What came before this much of the log's end is told, and is no trouble any more. */
         private static final Duration LATELY = Duration.ofMinutes(15);
         private static final double NEARLY_ALL = 0.75;
 
-        static AppLog skipped() {
-            return new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's log"), Map.of(),
-                    Optional.empty());
-        }
-
-        static AppLog look(InputStream log) {
+        /** Reads it to its end. */
+        public static AppLog look(InputStream log) {
             long start = System.nanoTime();
             LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(),
                     Redactor.strict()::text);
@@ -262,49 +218,48 @@ public final class OurSide {
         }
 
         private static AppLog of(LogReader.Facts facts, long millis) {
-            Instant end = facts.minutes().stream().map(LogReader.Minute::at).filter(Objects::nonNull)
-                    .max(Comparator.naturalOrder()).orElse(Instant.MAX);
+            Instant recent = facts.minutes().stream().map(LogReader.Minute::at).filter(Objects::nonNull)
+                    .max(Comparator.naturalOrder()).orElse(Instant.MAX).minus(LATELY);
             Map<String, Long> lately = new TreeMap<>();
-            facts.minutes().stream().filter(minute -> minute.at() == null || !minute.at().isBefore(end.minus(LATELY)))
-                    .forEach(minute -> minute.statuses().forEach((status, calls) -> {
-                        if (LogReader.Facts.failed(status)) {
-                            lately.merge(status.toString(), calls, Long::sum);
-                        }
-                    }));
+            facts.minutes().stream().filter(minute -> minute.at() == null || !minute.at().isBefore(recent))
+                    .flatMap(minute -> minute.statuses().entrySet().stream())
+                    .filter(calls -> LogReader.Facts.failed(calls.getKey()))
+                    .forEach(calls -> lately.merge(calls.getKey().toString(), calls.getValue(), Long::sum));
             List<LogReader.Rate> rates = facts.endpoints();
-            Optional<String> loop = rates.stream().findFirst()
-                    .filter(rate -> rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
-                    && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> rate(rate) + caller(facts));
-            List<String> said = new ArrayList<>();
-            said.add(String.format(Locale.ROOT, "%,d lines", facts.lines()));
-            said.add(lately.isEmpty() ? "the application gets no errors from Klaviyo" : "the application gets "
-                    + AppErrors.words(lately));
-            if (facts.first() != null && facts.first().at() != null) {
-                said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
-            }
-            loop.or(() -> rates.stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
-                    .map(AppLog::rate)).ifPresent(said::add);
-            facts.notRead().stream().limit(2).forEach(said::add);
-            boolean fine = AppErrors.harmless(lately) && loop.isEmpty();
+            Optional<String> loop = rates.stream().findFirst().filter(rate -> rate.share() >= NEARLY_ALL
+                    && rate.perMinute() > limit(rate) && !rate.peakAt().isBefore(recent))
+                    .map(rate -> words(rate) + caller(facts));
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", lately);
             detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
-            detail.put("endpoints", rates.stream().limit(10).map(rate ->
-                    Map.of("endpoint", rate.endpoint(), "calls", rate.calls(),
-                    "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
+            detail.put("endpoints", rates.stream().limit(10).map(rate -> Map.of("endpoint", rate.endpoint(),
+                    "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
             detail.put("loop", loop.orElse(null));
-            boolean calls = !facts.minutes().isEmpty();
-            String summary = calls ? String.join("; ", said) : "no call to Klaviyo in its " + said.get(0);
-            Outcome outcome = fine ? Outcome.OK : Outcome.FAIL;
-            return new AppLog(new Check("app-log", calls ? outcome : Outcome.WARN, summary, millis, null,
-                    Json.of(detail)), lately, loop);
+            Outcome outcome = harmless(lately) && loop.isEmpty() ? Outcome.OK : Outcome.FAIL;
+            return new AppLog(new Check("app-log", facts.minutes().isEmpty() ? Outcome.WARN : outcome,
+                    summary(facts, lately, loop), millis, null, Json.of(detail)), lately, loop);
         }
 
-        private static String rate(LogReader.Rate rate) {
-            long limit = limit(rate);
-            return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(),
-                    rate.perMinute(), limit == Long.MAX_VALUE || rate.perMinute() <= limit ? ""
-                    : String.format(Locale.ROOT, " (limit %,d)", limit), Math.round(rate.share() * 100),
+        private static String summary(LogReader.Facts facts, Map<String, Long> lately, Optional<String> loop) {
+            String lines = String.format(Locale.ROOT, "%,d lines", facts.lines());
+            if (facts.minutes().isEmpty()) {
+                return "no call to Klaviyo in its " + lines;
+            }
+            List<String> said = new ArrayList<>(List.of(lines, "the application gets "
+                    + (lately.isEmpty() ? "no errors from Klaviyo" : OurSide.words(lately))));
+            if (facts.first() != null && facts.first().at() != null) {
+                said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
+            }
+            loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
+                    .map(AppLog::words)).ifPresent(said::add);
+            facts.notRead().stream().limit(2).forEach(said::add);
+            return String.join("; ", said);
+        }
+
+        private static String words(LogReader.Rate rate) {
+            String limit = rate.perMinute() > limit(rate) ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "";
+            return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
+                    limit, Math.round(rate.share() * 100),
                     rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11));
         }
 
@@ -320,108 +275,85 @@ public final class OurSide {
         }
     }
 
-    /** The route that Klaviyo delivers to: its certificate, whether it answers, and whether Klaviyo has it enabled. */
-    public record Webhook(Check check, State state) {
-        /** What can be wrong with a webhook route. */
-        public enum State { NOT_ASKED, LIVE, CERTIFICATE_EXPIRES_SOON, CERTIFICATE, DOWN, DISABLED }
+    // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
 
-        static Webhook look(Settings settings, Http http, Deadline deadline) {
-            URI route = settings.target().webhook();
-            if (route == null) {
-                return new Webhook(Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL"),
-                                State.NOT_ASKED);
-            }
-            long start = System.nanoTime();
-            NetworkPath path = NetworkPath.to(route, settings.proxies(), deadline);
-            Optional<Fault> broken = path.fault();
-            if (broken.isPresent()) {
-                return of(broken.get().kind().certificate() ? State.CERTIFICATE : State.DOWN,
-                        broken.get().words() + Network.expiry(path), start, null, path);
-            }
-            Answer answer = ask(route, http, deadline);
-            if (answer instanceof Fault fault) {
-                return of(State.DOWN, fault.words(), start, null, path);
-            }
+    static Check webhook(Settings settings, Http http, Deadline deadline) {
+        URI route = settings.target().webhook();
+        if (route == null) {
+            return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
+        }
+        long start = System.nanoTime();
+        NetworkPath path = NetworkPath.to(route, settings.proxies(), deadline);
+        Answer answer = path.fault().isPresent() ? path.fault().get() : ask(route, http, deadline);
+        String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
+        String summary;
+        String state;
+        if (answer instanceof Fault fault) {
+            boolean certificate = fault.kind().tls() && fault.kind() != Kind.TLS;
+            summary = fault.words();
+            state = certificate ? "no: certificate" : "no: route";
+        } else {
             Reply reply = (Reply) answer;
-            State live = Network.expiresSoon(path) ? State.CERTIFICATE_EXPIRES_SOON : State.LIVE;
-            State state = isLive(reply) ? live : State.DOWN;
-            Webhook webhook = of(state, "HTTP " + reply.status() + says(reply)
-                    + Network.expiry(path), start, reply.status(), path);
-            return state == State.LIVE && aWebPage(reply) ? webhook.with(Outcome.WARN, "", webhook.check.detail())
-                    : webhook;
+            summary = "HTTP " + reply.status() + says(reply);
+            state = isLive(reply) ? soon : "no: route";
         }
+        boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
+        Outcome live = doubtful ? Outcome.WARN : Outcome.OK;
+        return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, summary + path.expiry(),
+                Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.of(path.detail()), state);
+    }
 
-        // A redirect is no delivery: nothing says that Klaviyo would follow one.
-        private static boolean isLive(Reply reply) {
-            return reply.status() < 500 && reply.status() / 100 != 3 && reply.status() != 404 && reply.status() != 410;
+    // A redirect is no delivery: nothing says that Klaviyo would follow one.
+    private static boolean isLive(Reply reply) {
+        return reply.status() < 500 && !reply.redirects() && reply.status() != 404 && reply.status() != 410;
+    }
+
+    private static boolean isPage(Reply reply) {
+        return reply.status() == 200 && reply.html();
+    }
+
+    private static String says(Reply reply) {
+        if (reply.redirects()) {
+            return ", a redirect, which no delivery is known to follow";
+        } else if (!isLive(reply)) {
+            return ": the route is not there or fails";
         }
+        return isPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
+                : " to an unsigned request: the route is live";
+    }
 
-        private static String says(Reply reply) {
-            if (reply.status() / 100 == 3) {
-                return ", a redirect, which no delivery is known to follow";
-            }
-            if (!isLive(reply)) {
-                return ": the route is not there or fails";
-            }
-            return aWebPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
-                    : " to an unsigned request: the route is live";
+    // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST
+    // worth it.
+    private static Answer ask(URI route, Http http, Deadline deadline) {
+        Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
+        return answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())
+                ? http.once("POST", route, Map.of("Content-Type", "application/json"), new byte[0], deadline.left())
+                : answer;
+    }
+
+    /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
+    static Check listed(Check route, List<Probe> probes, URI ours) {
+        Optional<Reply> listing = probes.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
+                .flatMap(Probe::success);
+        if (route.outcome() == Outcome.SKIPPED || listing.isEmpty()) {
+            return route;
         }
-
-        private static boolean aWebPage(Reply reply) {
-            return reply.status() == 200 && reply.html();
-        }
-
-        // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an
-        // empty POST worth it.
-        private static Answer ask(URI route, Http http, Deadline deadline) {
-            Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
-            return answer instanceof Reply reply && (reply.status() == 404 || reply.status() / 100 == 3)
-                    ? http.once("POST", route, Map.of("Content-Type", "application/json"), new byte[0], deadline.left())
-                    : answer;
-        }
-
-        private static Webhook of(State state, String summary, long start, Integer status, NetworkPath path) {
-            Outcome outcome = switch (state) {
-                case NOT_ASKED, LIVE -> Outcome.OK;
-                case CERTIFICATE_EXPIRES_SOON -> Outcome.WARN;
-                case CERTIFICATE, DOWN, DISABLED -> Outcome.FAIL;
-            };
-            return new Webhook(new Check("webhook", outcome, summary,
-                    Duration.ofNanos(System.nanoTime() - start).toMillis(),
-                    status, Json.of(Network.detail(path))), state);
-        }
-
-        private Webhook with(Outcome outcome, String more, JsonNode detail) {
-            return new Webhook(new Check(check.name(), outcome, check.summary() + more, check.millis(), check.http(),
-                    detail), state);
-        }
-
-        /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
-        Webhook with(Optional<Reply> listing, URI route) {
-            if (state == State.NOT_ASKED || listing.isEmpty()) {
-                return this;
-            }
-            List<JsonNode> ours = StreamSupport.stream(listing.get().json().path("data").spliterator(), false)
-                    .map(webhook -> webhook.path("attributes"))
-                    .filter(webhook -> sameHost(webhook.path("endpoint_url").asText(), route)).toList();
-            boolean enabled = ours.stream().anyMatch(webhook -> webhook.path("enabled").asBoolean());
-            boolean disabled = !ours.isEmpty() && !enabled && state == State.LIVE;
-            boolean unlisted = ours.isEmpty() && check.outcome() == Outcome.OK;
-            String listed = enabled ? "enabled at Klaviyo" : "disabled at Klaviyo";
-            Map<String, Object> detail = new LinkedHashMap<>(Map.of("listed", !ours.isEmpty(), "enabled", enabled));
-            check.detail().properties().forEach(field -> detail.put(field.getKey(), field.getValue()));
-            Outcome outcome = unlisted ? Outcome.WARN : check.outcome();
-            Webhook told = with(disabled ? Outcome.FAIL : outcome,
-                    "; " + (ours.isEmpty() ? "Klaviyo lists no webhook of this host" : listed), Json.of(detail));
-            return disabled ? new Webhook(told.check, State.DISABLED) : told;
-        }
-
-        private static boolean sameHost(String address, URI route) {
-            try {
-                return route.getHost().equalsIgnoreCase(URI.create(address).getHost());
-            } catch (IllegalArgumentException e) {
-                return false;
+        List<Boolean> enabled = new ArrayList<>();
+        for (JsonNode webhook : listing.get().json().path("data")) {
+            JsonNode attributes = webhook.path("attributes");
+            if (attributes.path("endpoint_url").asText().matches("(?i)\\w+://" + Pattern.quote(ours.getHost())
+                    + "([:/?#].*)?")) {
+                enabled.add(attributes.path("enabled").asBoolean());
             }
         }
+        boolean disabled = !enabled.isEmpty() && !enabled.contains(true);
+        String listed = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
+        Map<String, Object> detail = new LinkedHashMap<>(Map.of("listed", !enabled.isEmpty(), "enabled",
+                enabled.contains(true)));
+        route.detail().properties().forEach(field -> detail.put(field.getKey(), field.getValue()));
+        Outcome unsure = enabled.isEmpty() && route.outcome() == Outcome.OK ? Outcome.WARN : route.outcome();
+        return new Check(route.name(), disabled ? Outcome.FAIL : unsure, route.summary() + (enabled.isEmpty()
+                ? "; Klaviyo lists no webhook of this host" : listed), route.millis(), route.http(), Json.of(detail),
+                disabled && route.state().startsWith("yes") ? "no: route" : route.state());
     }
 }

@@ -136,20 +136,24 @@ public final class Prometheus {
                 .collect(Collectors.joining("&"));
         URI address = URI.create(base + "/api/v1/" + route + "?" + query);
         Answer answer = http.get(address, Map.of("Accept", "application/json"), timeout);
-        if (answer instanceof Fault fault) {
-            return new Result(List.of(), fault.words(), List.of(), answer);
-        }
-        Reply reply = (Reply) answer;
-        JsonNode json = reply.json();
-        if (!json.path("status").asText().equals("success")) {
-            String said = json.path("error").isTextual()
-                    ? " " + Text.safe(json.path("errorType").asText() + ": " + json.path("error").asText(), 160)
-                    : json.isMissingNode() ? ", " + reply.notJson() : ", which is not how Prometheus answers";
-            return new Result(List.of(), "HTTP " + reply.status() + said, List.of(), answer);
-        }
+        String trouble = answer instanceof Reply reply ? trouble(reply) : ((Fault) answer).words();
         List<String> notes = new ArrayList<>();
+        if (!trouble.isEmpty()) {
+            return new Result(List.of(), trouble, notes, answer);
+        }
+        JsonNode json = ((Reply) answer).json();
         json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));
         return new Result(series(json.path("data"), notes), "", notes, answer);
+    }
+
+    private static String trouble(Reply reply) {
+        JsonNode json = reply.json();
+        if (json.path("status").asText().equals("success")) {
+            return "";
+        }
+        String form = json.isMissingNode() ? reply.notJson() : "which is not how Prometheus answers";
+        String error = Text.safe(json.path("errorType").asText() + ": " + json.path("error").asText(), 160);
+        return "HTTP " + reply.status() + (json.path("error").isTextual() ? " " + error : ", " + form);
     }
 
     private static List<Series> series(JsonNode data, List<String> notes) {

@@ -20,8 +20,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Help.Ansi;
-import runbook.Http.Answer;
-import runbook.Http.Reply;
 import runbook.Text.Json;
 
 /**
@@ -255,20 +253,22 @@ public final class Screen {
     /**
      * What one check found, ready to show: its name ({@code auth}, {@code endpoint:profiles}, …), a summary in one
      * line that is safe to print, how long it took (0 when nothing was asked), the HTTP status that decided it or
-     * null, and more as an object of plain JSON values.
+     * null, and more as an object of plain JSON values. The state is the answer to the decision tree's question, where
+     * the tree asks one of this check alone.
      */
-    public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
+    public record Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail,
+            String state) {
         /** How a check ends. */
         public enum Outcome { OK, WARN, FAIL, SKIPPED }
 
-        /** A check that was not made, and why not. */
-        public static Check skipped(String name, String why) {
-            return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object());
+        /** A check of which the tree asks nothing by itself. */
+        public Check(String name, Outcome outcome, String summary, long millis, Integer http, JsonNode detail) {
+            this(name, outcome, summary, millis, http, detail, "");
         }
 
-        /** A reply's status; null for a fault. */
-        static Integer status(Answer answer) {
-            return answer instanceof Reply reply ? reply.status() : null;
+        /** A check that was not made, and why not. */
+        public static Check skipped(String name, String why) {
+            return new Check(name, Outcome.SKIPPED, why, 0, null, Json.object(), "not asked");
         }
 
         /** The check as the JSON of {@code triage --json}. */

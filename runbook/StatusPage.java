@@ -6,9 +6,7 @@ import java.net.URI;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.LocalDate;
 import java.time.OffsetDateTime;
-import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
@@ -19,11 +17,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -45,13 +38,11 @@ import runbook.redact.Redactor;
  *
  * @param check      as one line
  * @param source     how it was read; {@link Source#NONE} when it could not be
- * @param overall    the page's own summary, {@code All Systems Operational}
  * @param components those that matter and are not operational, name to status
  * @param incidents  unresolved, newest first
- * @param maintenance names of maintenance under way
  */
 public record StatusPage(Check check, Source source, String overall, Map<String, String> components,
-                         List<Incident> incidents, List<String> maintenance) {
+                         List<Incident> incidents) {
     /** How the page was read, best first. */
     public enum Source { JSON, FEED, NONE }
 
@@ -62,7 +53,6 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
      * An incident of the vendor's.
      *
      * @param id       Statuspage's id, or the feed's link
-     * @param name     its title
      * @param status   investigating, identified, monitoring, resolved, … as the page says it
      * @param impact   none, minor, major or critical; may be empty
      * @param url      its own page; may be empty
@@ -96,12 +86,20 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
             return (began == null || !began.isAfter(to)) && (resolved == null || !resolved.isBefore(from));
         }
 
-        /** As triage keeps it. */
-        JsonNode json() {
+        private boolean open() {
+            return !OVER.matcher(status).matches();
+        }
+
+        private JsonNode json() {
             return Json.object().put("id", id).put("name", name).put("status", status).put("impact", impact)
                     .put("startedAt", Objects.toString(started, null)).put("postedAt", Objects.toString(posted, null))
                     .put("updatedAt", Objects.toString(updated(), null)).put("update", Text.safe(update(), 240))
                     .put("matters", matters);
+        }
+
+        private String words() {
+            return "incident \"" + name + "\" (" + status + (impact.isEmpty() ? "" : ", " + impact) + ")"
+                    + (update().isEmpty() ? "" : ": " + Text.safe(update(), 240));
         }
     }
 
@@ -109,58 +107,39 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     private static final Pattern MATTERS =
             Pattern.compile("(?i)\\b(api|apis|webhooks?|analytics|events?|tracking|segmentation|subscription|flow)\\b");
     private static final Pattern OVER = Pattern.compile("(?i)resolved|postmortem|completed");
+    private static final String MAINTENANCE = "under_maintenance";
     private static final int LONGEST_BODY = 600;
-    private static final String ADVICE = "try another network (mobile) or @klaviyo";
     /** A feed keeps incidents for weeks, and an old one may never have been marked resolved. */
     private static final Duration RECENT = Duration.ofDays(3);
 
     // ---- the page as it is now
 
-    static StatusPage read(Settings settings, Http http, Executor pool, Deadline deadline) {
+    static StatusPage read(Settings settings, Http http, Deadline deadline) {
         URI page = settings.target().status();
-        CompletableFuture<Answer> json = CompletableFuture.supplyAsync(
-                () -> http.get(URI.create(page + "/api/v2/summary.json"), Map.of(), deadline.left()), pool);
-        if (comesBy(json, deadline.left().dividedBy(2)) && (fromJson(json.join()).isPresent()
-                || json.join() instanceof Http.Fault fault && fault.kind().unreached())) {
-            return fromJson(json.join()).orElseGet(() -> unreachable(json.join()));
+        // JSON that hangs must not cost the feed its chance.
+        Duration most = deadline.left().multipliedBy(4).dividedBy(5);
+        Answer json = http.get(URI.create(page + "/api/v2/summary.json"), Map.of(), most);
+        if (json instanceof Reply reply && reply.status() == 200 && reply.json().path("status").isObject()) {
+            return summary(reply);
         }
-        // JSON that hangs must not cost the feed its chance; should it come after all, it tells more.
-        Answer rss = http.get(URI.create(page + "/history.rss"), Map.of(), deadline.left());
-        Optional<StatusPage> feed = rss instanceof Reply reply && reply.status() == 200 ? fromFeed(reply)
-                : Optional.empty();
-        Optional<StatusPage> late = feed.isPresent() && !json.isDone() ? Optional.empty() : fromJson(json.join());
-        return late.or(() -> feed).orElseGet(() -> unreachable(json.join()));
+        boolean unreached = json instanceof Http.Fault fault && fault.kind().unreached();
+        Answer rss = unreached ? json : http.get(URI.create(page + "/history.rss"), Map.of(), deadline.left());
+        return rss instanceof Reply reply && reply.status() == 200 ? feed(reply).orElseGet(() -> unreachable(json))
+                : unreachable(json);
     }
 
-    private static boolean comesBy(CompletableFuture<Answer> answer, Duration time) {
-        try {
-            answer.get(time.toNanos(), TimeUnit.NANOSECONDS);
-            return true;
-        } catch (TimeoutException | ExecutionException e) {
-            return false;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
-    }
-
-    static StatusPage skipped() {
-        return unseen(Check.skipped("status-page", "not asked for"));
+    /** A page that nobody looked at, and why. */
+    static StatusPage unseen(String why) {
+        return new StatusPage(Check.skipped("status-page", why), Source.NONE, "", Map.of(), List.of());
     }
 
     private static StatusPage unreachable(Answer json) {
-        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why(json) + "; " + ADVICE,
-                json.millis(), Check.status(json), Json.object()));
+        Check check = new Check("status-page", Outcome.WARN, "status page unreachable: " + why(json)
+                + "; try another network (mobile) or @klaviyo", json.millis(), json.http(), Json.object());
+        return new StatusPage(check, Source.NONE, "", Map.of(), List.of());
     }
 
-    private static StatusPage unseen(Check check) {
-        return new StatusPage(check, Source.NONE, "", Map.of(), List.of(), List.of());
-    }
-
-    private static Optional<StatusPage> fromJson(Answer answer) {
-        if (!(answer instanceof Reply reply) || reply.status() != 200 || !reply.json().path("status").isObject()) {
-            return Optional.empty();
-        }
+    private static StatusPage summary(Reply reply) {
         JsonNode page = reply.json();
         Map<String, String> components = new LinkedHashMap<>();
         for (JsonNode component : page.path("components")) {
@@ -169,8 +148,6 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 components.put(text(component, "name", "", 60), status);
             }
         }
-        List<Incident> open = incidents(page).stream().filter(incident -> !OVER.matcher(incident.status).matches())
-                .toList();
         List<String> maintenance = new ArrayList<>();
         for (JsonNode planned : page.path("scheduled_maintenances")) {
             if (Pattern.matches("in_progress|verifying", planned.path("status").asText())) {
@@ -178,48 +155,46 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
             }
         }
         String overall = text(page.path("status"), "description", "no summary", 80);
-        return Optional.of(of(Source.JSON, overall, components, open, maintenance, reply));
+        List<Incident> open = incidents(page).stream().filter(Incident::open).toList();
+        return of(Source.JSON, overall, components, open, maintenance, reply);
     }
 
-    private static Optional<StatusPage> fromFeed(Reply reply) {
+    private static Optional<StatusPage> feed(Reply reply) {
+        Document feed = Jsoup.parse(reply.text(), "", Parser.xmlParser());
+        if (feed.selectFirst("rss > channel, feed > entry, feed > title") == null) {
+            return Optional.empty();
+        }
         Instant since = Instant.now().minus(RECENT);
-        return feed(reply.text()).map(all -> {
-            List<Incident> open = all.stream().filter(incident -> !OVER.matcher(incident.status).matches())
-                    .filter(incident -> incident.updated() == null || incident.updated().isAfter(since)).toList();
-            String overall = open.isEmpty() ? "no open incident in the feed" : Text.count(open.size(), "open incident");
-            return of(Source.FEED, overall, Map.of(), open, List.of(), reply);
-        });
+        List<Incident> open = feed.select("channel > item, feed > entry").stream().map(StatusPage::item)
+                .flatMap(Optional::stream).filter(Incident::open)
+                .filter(incident -> incident.updated() == null || incident.updated().isAfter(since)).toList();
+        String overall = (open.isEmpty() ? "no open incident in the feed" : Text.count(open.size(), "open incident"))
+                + " (read from its feed: the JSON did not come)";
+        return Optional.of(of(Source.FEED, overall, Map.of(), open, List.of(), reply));
     }
 
     /** Puts what was read into one line. */
     private static StatusPage of(Source source, String overall, Map<String, String> components,
-            List<Incident> incidents, List<String> maintenance, Reply reply) {
-        List<String> said = new ArrayList<>();
-        said.add(overall + (source == Source.FEED ? " (read from its feed: the JSON did not come)" : ""));
+            List<Incident> open, List<String> maintenance, Reply reply) {
+        List<String> said = new ArrayList<>(List.of(overall));
         components.forEach((name, status) -> said.add(name + ": " + status.replace('_', ' ')));
-        incidents.forEach(incident -> said.add("incident \"" + incident.name + "\" (" + incident.status
-                + (incident.impact.isEmpty() ? "" : ", " + incident.impact) + ")"
-                + (incident.update().isEmpty() ? "" : ": " + Text.safe(incident.update(), 240))));
+        open.forEach(incident -> said.add(incident.words()));
         maintenance.forEach(name -> said.add("maintenance under way: " + name));
-        var detail = Json.of(Map.of("source", source.name().toLowerCase(Locale.ROOT), "overall", overall, "components",
-                components,
-                "maintenance", maintenance, "incidents", incidents.stream().map(Incident::json).toList()));
-        StatusPage page = new StatusPage(null, source, overall, components, incidents, maintenance);
-        Outcome well = source == Source.JSON && !page.underMaintenance() ? Outcome.OK : Outcome.WARN;
+        JsonNode detail = Json.of(Map.of("source", source.name().toLowerCase(Locale.ROOT), "overall", overall,
+                "components", components, "maintenance", maintenance,
+                "incidents", open.stream().map(Incident::json).toList()));
+        StatusPage page = new StatusPage(null, source, overall, components, open);
+        boolean maintained = !maintenance.isEmpty() || components.containsValue(MAINTENANCE);
+        Outcome well = source == Source.JSON && !maintained ? Outcome.OK : Outcome.WARN;
         Check check = new Check("status-page", page.admitsTrouble() ? Outcome.FAIL : well, String.join("; ", said),
                 reply.millis(), reply.status(), detail);
-        return new StatusPage(check, source, overall, components, incidents, maintenance);
+        return new StatusPage(check, source, overall, components, open);
     }
 
     /** Whether the page admits trouble with what matters to us. Maintenance may last for weeks: the probes tell. */
     public boolean admitsTrouble() {
-        return components.values().stream().anyMatch(status -> !status.equals("under_maintenance"))
+        return components.values().stream().anyMatch(status -> !status.equals(MAINTENANCE))
                 || incidents.stream().anyMatch(Incident::matters);
-    }
-
-    /** Whether maintenance is under way that may explain errors. */
-    public boolean underMaintenance() {
-        return !maintenance.isEmpty() || components.containsValue("under_maintenance");
     }
 
     /** Whether a major outage is admitted, by a component or an incident's impact. */
@@ -248,11 +223,10 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 : "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "");
     }
 
-    /** Reads {@code {"incidents": […]}}, or the list alone, as Statuspage or {@link Incident#json} writes them. */
+    /** Reads {@code {"incidents": […]}}, or the list alone, as Statuspage or triage's JSON writes them. */
     public static List<Incident> incidents(JsonNode document) {
-        List<Incident> incidents = new ArrayList<>();
-        (document.isArray() ? document : document.path("incidents")).forEach(node -> incidents.add(incident(node)));
-        return incidents;
+        JsonNode list = document.isArray() ? document : document.path("incidents");
+        return StreamSupport.stream(list.spliterator(), false).map(StatusPage::incident).toList();
     }
 
     private static Incident incident(JsonNode node) {
@@ -266,9 +240,8 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
             updates.add(new Update("", time(node, "updatedAt"), text(node, "status", "", 30),
                     text(node, "update", "", LONGEST_BODY)));
         }
-        Instant first = updates.isEmpty() ? null : updates.get(updates.size() - 1).at;
         Instant created = time(node, "created_at", "createdAt", "postedAt");
-        Instant posted = created == null ? first : created;
+        Instant posted = created == null && !updates.isEmpty() ? updates.get(updates.size() - 1).at : created;
         Instant started = time(node, "started_at", "startedAt");
         JsonNode touched = node.path("components");
         boolean matters = touched.isEmpty() || StreamSupport.stream(touched.spliterator(), false)
@@ -279,36 +252,21 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 node.path("matters").asBoolean(matters));
     }
 
-    private static Optional<List<Incident>> feed(String text) {
-        Document feed = Jsoup.parse(text, "", Parser.xmlParser());
-        return feed.selectFirst("rss > channel, feed > entry, feed > title") == null ? Optional.empty()
-                : Optional.of(feed.select("channel > item, feed > entry").stream().map(StatusPage::item)
-                        .filter(Objects::nonNull).toList());
-    }
-
     // Statuspage writes updates newest first: <p><small>Nov 23, 03:24 EST</small><br><strong>Investigating</strong> -
-    // words</p>.
-    private static Incident item(Element item) {
-        Instant published = published(child(item, "pubDate", "updated", "published"));
-        LocalDate day = LocalDate.ofInstant(published == null ? Instant.now() : published, ZoneOffset.UTC);
-        List<Update> updates = new ArrayList<>();
-        for (Element status : Jsoup.parse(child(item, "description", "content")).body().select("strong")) {
-            Element whole = status.closest("p") == null ? status.parent() : status.closest("p");
-            String words = whole.text().replaceFirst("^.*?" + Pattern.quote(status.text()) + "\\s*-\\s*", "");
-            Element small = whole.selectFirst("small");
-            Instant at = small == null ? null : written(small.text(), day);
-            updates.add(new Update("", updates.isEmpty() && published != null ? published : at,
-                    safe(status.text(), 30).toLowerCase(Locale.ROOT), safe(words, LONGEST_BODY)));
+    // words</p>. Of a feed's incident the newest is read, which is what it is now.
+    private static Optional<Incident> item(Element item) {
+        Element status = Jsoup.parse(child(item, "description", "content")).selectFirst("strong");
+        if (status == null) {
+            return Optional.empty();
         }
-        if (updates.isEmpty()) {
-            return null;
-        }
+        Element whole = status.closest("p") == null ? status.parent() : status.closest("p");
+        String words = whole.text().replaceFirst("^.*?" + Pattern.quote(status.text()) + "\\s*-\\s*", "");
+        Update newest = new Update("", instant(child(item, "pubDate", "updated", "published")),
+                safe(status.text(), 30).toLowerCase(Locale.ROOT), safe(words, LONGEST_BODY));
         Element link = item.selectFirst("link");
-        String url = link == null ? "" : safe(link.hasAttr("href") ? link.attr("href") : link.wholeText().strip(), 200);
-        Instant first = updates.get(updates.size() - 1).at;
-        Instant end = OVER.matcher(updates.get(0).status).matches() ? updates.get(0).at : null;
-        return new Incident(Text.safe(url, 100), safe(child(item, "title"), 100), updates.get(0).status, "", url,
-                first, first, end, updates, true);
+        String url = link == null ? "" : link.attr("href") + link.wholeText().strip();
+        return Optional.of(new Incident(safe(url, 100), safe(child(item, "title"), 100), newest.status, "",
+                safe(url, 200), newest.at, newest.at, null, List.of(newest), true));
     }
 
     // ---- what others write
@@ -333,27 +291,14 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
 
     /** The first of these fields that is an instant, with any offset; null where none is, for the page is not ours. */
     private static Instant time(JsonNode node, String... names) {
-        return Stream.of(names).map(name -> node.path(name).asText()).map(StatusPage::published)
-                .filter(Objects::nonNull).findFirst().orElse(null);
+        return Stream.of(names).map(name -> instant(node.path(name).asText())).filter(Objects::nonNull).findFirst()
+                .orElse(null);
     }
 
-    private static Instant published(String text) {
+    private static Instant instant(String text) {
         try {
-            return Character.isDigit(text.isEmpty() ? ' ' : text.charAt(0)) ? OffsetDateTime.parse(text).toInstant()
+            return text.matches("\\d.*") ? OffsetDateTime.parse(text).toInstant()
                     : ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();
-        } catch (DateTimeException e) {
-            return null;
-        }
-    }
-
-    // "Nov 23, 03:24 EST": the year is that of the feed's entry, or the one before.
-    private static Instant written(String text, LocalDate near) {
-        try {
-            DateTimeFormatter form = DateTimeFormatter.ofPattern("uuuu MMM d, HH:mm zzz", Locale.US);
-            String spaced = text.replaceAll("\\s+", " ").replace(" ,", ",").strip();
-            Instant at = ZonedDateTime.parse(near.getYear() + " " + spaced, form).toInstant();
-            return at.isAfter(near.plusDays(2).atStartOfDay(ZoneOffset.UTC).toInstant())
-                    ? ZonedDateTime.parse((near.getYear() - 1) + " " + spaced, form).toInstant() : at;
         } catch (DateTimeException e) {
             return null;
         }

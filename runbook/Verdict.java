@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Screen.Check;
 import runbook.Checks.Findings;
@@ -26,6 +27,7 @@ import runbook.DecisionTree.Diagnosis;
 import runbook.DecisionTree.Facts;
 import runbook.DecisionTree.Step;
 import runbook.Incident.Event;
+import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Message.Wording;
 import runbook.Text.Json;
@@ -92,12 +94,9 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
      * null where none can be given: without a key, undecided, or healthy.
      */
     public record Case(Diagnosis diagnosis, Severity severity, String reason, List<Step> path) {
-        /** P1 to P3, then what could not be told, then P4, then healthy. */
+        /** P1 to P3, then what could not be told, then P4. */
         private int rank() {
-            if (diagnosis == Diagnosis.HEALTHY) {
-                return 9;
-            }
-            return severity == null ? 5 : severity == Severity.P4 ? 6 : severity.ordinal();
+            return severity == null ? 5 : severity.ordinal() * 2;
         }
     }
 
@@ -108,9 +107,9 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** Walks the decision tree over what was found. Of a diagnosis that holds twice the worse counts. */
     public static Verdict of(Findings findings, Map<String, Wording> wording) {
-        Map<String, Object> values = new Values(findings).all();
+        Map<String, Object> values = values(findings);
         Map<Diagnosis, Case> holding = new EnumMap<>(Diagnosis.class);
-        for (DecisionTree.Tree.End end : DecisionTree.ROOT.walk(findings, List.of())) {
+        for (DecisionTree.End end : DecisionTree.ROOT.walk(findings, List.of())) {
             String reason = wording.get(end.diagnosis().id()).reason().fill(values);
             Case one = new Case(end.diagnosis(), end.severity(), reason, end.path());
             holding.merge(end.diagnosis(), one, (first, second) -> second.rank() < first.rank() ? second : first);
@@ -169,8 +168,8 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** What is unwell only because of the rest, each in one sentence. */
     public List<String> consequences() {
-        return Facts.applicationHealth(findings).contains(Facts.CONSEQUENCE)
-                ? List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().check().summary())
+        return Facts.applicationHealth(findings).equals(Facts.CONSEQUENCE)
+                ? List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().summary())
                 : List.of();
     }
 
@@ -208,7 +207,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
      * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
      */
     public List<Action> actions(Launcher launcher) {
-        Map<String, Object> values = new Values(findings).all();
+        Map<String, Object> values = values(findings);
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
             if (next.when().map(name -> !values.getOrDefault(name, "").equals("")).orElse(true)) {
@@ -285,119 +284,86 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
     }
 
     /** What the templates of reasons and next steps can name; empty where it does not apply. */
-    private record Values(Findings found) {
-        Map<String, Object> all() {
-            Map<String, Object> values = new TreeMap<>();
-            facts(values);
-            places(values);
-            return values;
-        }
+    private static Map<String, Object> values(Findings found) {
+        String sent = found.settings().revision();
+        boolean newest = sent.equals(Revision.NEWEST.text());
+        List<String> forbidden = Facts.forbidden(found);
+        String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
+                .filter(found.before().scopes()::contains).collect(Collectors.joining(", "));
+        boolean never = !forbidden.isEmpty() && lost.isEmpty() && found.before().lastGood().isPresent();
+        Map<String, Long> errors = new TreeMap<>(found.log().byStatus());
+        errors.putAll(found.errors().byStatus());
+        Map<String, Object> values = new TreeMap<>(places(found.settings()));
+        values.put("probed", found.symptoms().isEmpty() ? "" : "yes");
+        values.put("failed", Facts.failingShare(found) > 0 ? "yes" : "");
+        values.put("rate", rate(found));
+        values.put("page", page(found.status()));
+        values.put("pageTrouble", found.status().check().summary());
+        values.put("slow", found.endpoints().stream().filter(Probe::slow).map(probe -> probe.endpoint().name() + " "
+                + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
+        values.put("network", found.network().fault().map(Http.Fault::words).or(() ->
+                found.all().map(Symptom::describe).findFirst()).orElse(found.network().check().summary()));
+        values.put("issuer", found.network().interceptedBy().orElse(""));
+        values.put("keyFaults", String.join("; ", found.keyFaults()));
+        values.put("authError", found.auth().samples().stream().map(Symptom::describe).findFirst().orElse("HTTP 401"));
+        values.put("owner", found.before().account());
+        values.put("lastGood", found.before().lastGood().map(Verdict::minute).orElse(""));
+        values.put("replacedAt", found.before().replacedAt().map(Verdict::minute).orElse(""));
+        values.put("lost", lost);
+        values.put("never", never ? "yes" : "");
+        values.put("forbidden", String.join(", ", forbidden));
+        values.put("invalid", String.join(", ", found.showing(Symptom.INVALID::equals)));
+        values.put("blocked", percent(Facts.share(found, Symptom.CDN_BLOCK::equals)));
+        values.put("limits", found.limits().check().summary());
+        values.put("wait", found.limits().waitWords());
+        values.put("low", String.join(", ", found.limits().low()));
+        values.put("loop", found.log().loop().orElse(""));
+        values.put("errors", "the application gets " + OurSide.words(errors));
+        values.put("failing", found.endpoints().stream().filter(Probe::fails).map(probe -> probe.endpoint().name())
+                .collect(Collectors.joining(", ")));
+        values.put("app", found.app().summary());
+        values.put("webhook", found.webhook().summary());
+        values.put("certificateBroken", found.webhook().state().equals("no: certificate") ? "yes" : "");
+        values.put("revision", found.revision().summary());
+        values.put("revisionOn", String.join(", ", found.showing(Symptom.REVISION::equals)));
+        values.put("newest", Revision.NEWEST.text());
+        values.put("sentNewest", newest ? sent : "");
+        values.put("older", newest ? "" : sent);
+        values.put("gap", (Facts.pageIsSeen(found) ? found.errors().check() : found.status().check()).summary());
+        return values;
+    }
 
-        private void facts(Map<String, Object> values) {
-            boolean failed = Facts.failingShare(found) > 0;
-            String sent = found.settings().revision();
-            boolean newest = sent.equals(Revision.NEWEST.toString());
-            List<String> forbidden = Facts.forbidden(found);
-            String lost = forbidden.stream().map(Klaviyo.Endpoint::named).flatMap(Optional::stream)
-                    .map(Klaviyo.Endpoint::scope)
-                    .filter(found.before().scopes()::contains).collect(Collectors.joining(", "));
-            values.put("probed", found.symptoms().isEmpty() ? "" : "yes");
-            values.put("failed", failed ? "yes" : "");
-            values.put("rate", rate());
-            values.put("page", page());
-            values.put("pageTrouble", found.status().check().summary());
-            values.put("slow", slow());
-            values.put("network", found.network().path().fault().map(Http.Fault::words).orElseGet(this::foreign));
-            values.put("issuer", found.network().path().interceptedBy().orElse(""));
-            values.put("keyFaults", String.join("; ", found.auth().faults()));
-            values.put("authError", found.auth().answer() == null ? "HTTP 401"
-                    : Symptom.describe(found.auth().answer()));
-            values.put("owner", found.before().account());
-            values.put("lastGood", found.before().lastGood().map(Verdict::minute).orElse(""));
-            values.put("replacedAt", found.before().replacedAt().map(Verdict::minute).orElse(""));
-            values.put("lost", lost);
-            values.put("never", !forbidden.isEmpty() && lost.isEmpty() && found.before().lastGood().isPresent() ? "yes"
-                    : "");
-            values.put("forbidden", String.join(", ", forbidden));
-            values.put("invalid", String.join(", ", found.showing(Symptom.INVALID)));
-            values.put("blocked", percent(Facts.share(found, Symptom.CDN_BLOCK)));
-            values.put("limits", found.limits().check().summary());
-            values.put("wait", found.limits().waitWords());
-            values.put("low", String.join(", ", found.limits().low()));
-            values.put("loop", found.log().loop().orElse(""));
-            values.put("errors", errors());
-            values.put("failing", failing());
-            values.put("app", found.app().check().summary());
-            values.put("webhook", found.webhook().check().summary());
-            values.put("certificateBroken", found.webhook().state() == OurSide.Webhook.State.CERTIFICATE ? "yes" : "");
-            values.put("revision", found.revision().check().summary());
-            values.put("revisionOn", String.join(", ", found.showing(Symptom.REVISION)));
-            values.put("newest", Revision.NEWEST.toString());
-            values.put("sentNewest", newest ? sent : "");
-            values.put("older", newest ? "" : sent);
-            values.put("gap", Facts.pageIsSeen(found) ? found.errors().check().summary()
-                    : found.status().check().summary());
-        }
+    // A drill's sandbox is gone by the time that somebody pastes a command; it brings a store and an application.
+    private static Map<String, String> places(Settings settings) {
+        boolean drill = settings.drill().isPresent();
+        Settings.Target target = drill ? Settings.Target.KLAVIYO : settings.target();
+        URI route = target.webhook();
+        return Map.of("apiUrl", word(target.api(), ""), "apiHost", Text.word(target.api().getHost()),
+                "statusUrl", word(target.status(), ""), "appUrl", word(target.app(), "HEALTH-URL"),
+                "prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"), "webhookUrl", word(route, ""),
+                "webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)),
+                "store", drill ? "" : "--to STORE --restart TARGET ");
+    }
 
-        // A drill's sandbox is gone by the time that somebody pastes a command.
-        private void places(Map<String, Object> values) {
-            boolean drill = found.settings().drill().isPresent();
-            Settings.Target target = drill ? Settings.Target.KLAVIYO : found.settings().target();
-            values.put("apiUrl", word(target.api(), ""));
-            values.put("apiHost", Text.word(target.api().getHost()));
-            values.put("statusUrl", word(target.status(), ""));
-            values.put("appUrl", word(target.app(), "HEALTH-URL"));
-            values.put("prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"));
-            values.put("webhookUrl", word(target.webhook(), ""));
-            URI route = target.webhook();
-            values.put("webhookAuthority", route == null ? "HOST:443"
-                    : Text.word(route.getHost() + ":" + (route.getPort() == -1 ? 443 : route.getPort())));
-            // A drill brings a store and an application of its own.
-            values.put("store", drill ? "" : "--to STORE --restart TARGET ");
-        }
+    private static String word(URI address, String placeholder) {
+        return address == null ? placeholder : Text.word(Settings.open(address.toString()));
+    }
 
-        private static String word(URI address, String placeholder) {
-            return address == null ? placeholder : Text.word(Settings.open(address.toString()));
-        }
+    private static String rate(Findings found) {
+        int all = found.symptoms().values().stream().mapToInt(Integer::intValue).sum();
+        double share = Facts.failingShare(found);
+        return Math.round(share * all) + " of " + all + " requests (" + percent(share) + ")";
+    }
 
-        private String rate() {
-            int all = found.symptoms().values().stream().mapToInt(Integer::intValue).sum();
-            double share = Facts.failingShare(found);
-            return Math.round(share * all) + " of " + all + " requests (" + percent(share) + ")";
-        }
+    private static String percent(double share) {
+        return Math.round(share * 100) + " %";
+    }
 
-        private static String percent(double share) {
-            return Math.round(share * 100) + " %";
-        }
-
-        private String foreign() {
-            return found.apiAnswers().map(Symptom::describe).findFirst().orElse(found.network().check().summary());
-        }
-
-        private String errors() {
-            Map<String, Long> all = new TreeMap<>(found.log().byStatus());
-            all.putAll(found.errors().byStatus());
-            return "the application gets " + OurSide.AppErrors.words(all);
-        }
-
-        private String slow() {
-            return found.endpoints().stream().filter(probe -> probe.slow()).map(probe -> probe.endpoint()
-                    .name() + " " + probe.check().millis() + " ms").collect(Collectors.joining(", "));
-        }
-
-        private String failing() {
-            return found.endpoints().stream()
-                    .filter(probe -> probe.symptoms().stream().anyMatch(symptom -> symptom != Symptom.NONE))
-                    .map(probe -> probe.endpoint().name()).collect(Collectors.joining(", "));
-        }
-
-        private String page() {
-            return found.status().incidents().stream().findFirst()
-                    .map(incident -> "\"" + incident.name() + "\" (" + incident.status() + ")")
-                    .orElseGet(() -> found.status().components().isEmpty() ? found.status().overall()
-                            : found.status().components().entrySet().stream()
-                                    .map(one -> one.getKey() + ": " + one.getValue().replace('_', ' '))
-                                    .collect(Collectors.joining(", ")));
-        }
+    private static String page(StatusPage page) {
+        String components = page.components().entrySet().stream()
+                .map(one -> one.getKey() + ": " + one.getValue().replace('_', ' ')).collect(Collectors.joining(", "));
+        return page.incidents().stream().findFirst()
+                .map(incident -> "\"" + incident.name() + "\" (" + incident.status() + ")")
+                .orElse(components.isEmpty() ? page.overall() : components);
     }
 }

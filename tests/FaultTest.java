@@ -124,10 +124,8 @@ class FaultTest {
             answer("malformed JSON", null, "HTTP 200.* no valid JSON where JSON should be",
                 FaultServer.reply(200, "application/json", "{\"data\":[{" + controls))
                 .but("webhook", "HTTP 200 to an unsigned request"),
-            answer("gzip bomb", Kind.TOO_LARGE, "HTTP 200 with a gzip body that expands beyond 1 MiB",
+            answer("gzip bomb", Kind.BAD_ENCODING, "HTTP 200 with a gzip body, which was not asked for",
                 FaultServer.gzipBomb()),
-            bytes("gzip that is none", Kind.BAD_ENCODING, "HTTP 200 with a body that says gzip and is not",
-                "HTTP/1.1 200 OK", "Content-Encoding: gzip", "Content-Length: 5", "", "hello"),
             bytes("control characters in a header", Kind.MALFORMED, "control characters in a header",
                 "HTTP/1.1 403 No", "Cf-Ray: " + controls, "Content-Length: 0", "", ""),
             bytes("control characters that HTTP lets through", null, "HTTP 503", "HTTP/1.1 503 \u001b[31mNo",
@@ -145,7 +143,7 @@ class FaultTest {
             answer("endless slow body", Kind.SLOW_BODY, "HTTP 200, but its body did not end within .* bytes came",
                 FaultServer.endlessSlowBody()).timed(),
             row("TLS handshake without end", Kind.CONNECT_TIMEOUT,
-                "no connection to 127.0.0.1, or no TLS handshake, within the timeout",
+                "no connection to 127.0.0.1 within the timeout",
                 () -> FaultServer.answering(silent).overTls())
                 .but("network", "TLS: the handshake did not end").but("webhook", "TLS: the handshake did not end")
                 .timed());
@@ -199,7 +197,7 @@ class FaultTest {
     }
 
     private static void inBounds(Row row, Seen seen) {
-        Answer api = seen.findings.auth().answer();
+        Answer api = seen.findings.auth().samples().get(0);
         List<String> said = new ArrayList<>(seen.lines.values());
         seen.findings.checks().forEach(check -> said.add(Json.line(check.json())));
         assertAll(() -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
@@ -219,8 +217,8 @@ class FaultTest {
         for (FaultServer.Answer answer : List.of(FaultServer.gigabyte(true), FaultServer.gzipBomb())) {
             try (FaultServer server = FaultServer.answering(answer)) {
                 TriageRun run = triage(Run.process("triage").env("JDK_JAVA_OPTIONS", "-Xmx64m"), server.uri());
-                assertMatches("^fail: .*(larger than|beyond) 1 MiB", run.check("auth"));
-                assertMatches("^warn: status page unreachable: .*(larger than|beyond) 1 MiB", run.check("status-page"));
+                assertMatches("^fail: .*(larger than 1 MiB|not asked for)", run.check("auth"));
+                assertMatches("^warn: status page unreachable: .*(larger than|not asked)", run.check("status-page"));
                 assertFalse(run.result().err().contains("OutOfMemory"), run.result().err());
             }
         }

@@ -29,7 +29,6 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
-import runbook.ApiChecks.EndpointProbe;
 import runbook.Checks;
 import runbook.Checks.Findings;
 import runbook.Screen.Check;
@@ -39,7 +38,6 @@ import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Incident;
 import runbook.Key;
-import runbook.Klaviyo.Endpoint;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.Prometheus;
@@ -133,14 +131,11 @@ final class Systems {
         long millis = findings.checks().stream().mapToLong(Check::millis).max().orElse(0);
         sink.json("triage.json", verdict.json(options.shared.launcher(), null), millis);
         sink.json("network.json", network(findings), findings.network().check().millis());
-        Map<String, List<Answer>> answers = new TreeMap<>();
-        findings.endpoints().forEach(probe -> answers.put(probe.endpoint().name(), probe.samples()));
-        if (findings.auth().answer() != null) {
-            answers.putIfAbsent(Endpoint.ACCOUNTS.name(), List.of(findings.auth().answer()));
-        }
+        Map<String, List<Answer>> answers = new TreeMap<>(findings.answers());
         sink.json("answers.json", headers(answers), millis);
-        if (findings.auth().answer() instanceof Reply reply && reply.status() == 200) {
-            sink.json("account.json", reply.json(), reply.millis());
+        Optional<Reply> account = findings.auth().success();
+        if (account.isPresent()) {
+            sink.json("account.json", account.get().json(), account.get().millis());
         }
         // The same error from three samples is one error.
         Map<String, Reply> errors = new TreeMap<>();
@@ -182,7 +177,7 @@ final class Systems {
         ObjectNode network = Json.object().put("summary", findings.network().check().summary());
         network.setAll((ObjectNode) findings.network().check().detail());
         ArrayNode chain = network.putArray("chain");
-        for (X509Certificate certificate : findings.network().path().chain()) {
+        for (X509Certificate certificate : findings.network().chain()) {
             try {
                 String pem = Base64.getMimeEncoder().encodeToString(certificate.getEncoded());
                 chain.addObject().put("serial", certificate.getSerialNumber().toString(16))

@@ -271,7 +271,7 @@ final class FakeKlaviyo {
         }
         Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
                 .orElseThrow(() -> invalid("/data/", "The revision has the form YYYY-MM-DD[.suffix]."));
-        boolean released = RELEASED.contains(revision.date().toString()) && revision.beta() == beta;
+        boolean released = RELEASED.contains(revision.date().toString()) && revision.text().endsWith(".pre") == beta;
         if (revision.phase(today()) == Phase.FUTURE) {
             throw notFound("Unable to specify a future revision date");
         } else if (revision.phase(today()) == Phase.RETIRED) {

@@ -26,7 +26,6 @@ import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
-import runbook.OurSide.AppErrors;
 import runbook.Prometheus;
 import runbook.Settings;
 import runbook.StatusPage;
@@ -194,17 +193,15 @@ public final class Rounds implements AutoCloseable {
         }
         return switch (check.name()) {
             case "app" -> Result.BAD;
-            case "app-errors" -> findings.errors().state() == AppErrors.State.KNOWN ? Result.GOOD : Result.UNKNOWN;
-            case "auth" -> findings.auth().symptom() == Symptom.THROTTLED ? Result.UNKNOWN : Result.GOOD;
+            case "app-errors" -> check.state().equals("known") ? Result.GOOD : Result.UNKNOWN;
+            case "auth" -> findings.auth().shows(Symptom.THROTTLED) ? Result.UNKNOWN : Result.GOOD;
             default -> Result.GOOD;
         };
     }
 
     private void heed(Findings findings, long now) {
         findings.limits().windows().forEach((endpoint, window) -> pace.limit(endpoint, window.limit()));
-        heed("accounts", findings.auth().answer(), now);
-        findings.endpoints().forEach(probe ->
-                probe.samples().forEach(answer -> heed(probe.endpoint().name(), answer, now)));
+        findings.answers().forEach((name, samples) -> samples.forEach(answer -> heed(name, answer, now)));
     }
 
     private void heed(String endpoint, Answer answer, long now) {
