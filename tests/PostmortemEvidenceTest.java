@@ -155,7 +155,7 @@ class PostmortemEvidenceTest {
         Document page = Jsoup.parse(report.html(text));
         for (String word : List.of("unnoticed", "investigating", "mitigating", "watching", "resolved", "latency",
                 "failed calls per second")) {
-            assertTrue(page.select("figure > svg.wide").text().contains(word), word);
+            assertTrue(page.select("figure > svg").text().contains(word), word);
         }
     }
 

@@ -110,7 +110,7 @@ class PostmortemHostileTest {
                 assertEquals(table.selectFirst("tr").childrenSize(), row.childrenSize(), "columns of " + row.text())));
         assertEquals(2, page.select("li.task").stream().filter(item -> !item.text().contains("Owner: [name]")).count()
                         + 2, "no task from outside");
-        assertEquals(2, page.select("figure > svg[viewBox]").size(), "both pictures are whole");
+        assertEquals(1, page.select("figure > svg[viewBox]").size(), "the picture is whole");
     }
 
     @Test

@@ -265,8 +265,8 @@ class WatchPartsTest {
                 List.of(event(0, "watch", "degraded", Map.of("kind", "degraded")),
                 event(900, "watch", "note", Map.of("kind", "recovering")),
                 event(1_500, "watch", "note", Map.of("kind", "status-page", "vendorAt", "2026-11-23T03:20:00Z"))));
-        for (String part : List.of("fill=\"url(#watch-failed)\"", "fill=\"url(#watch-hole)\"",
-                "failed (height: share)", "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch",
+        for (String part : List.of("fill=\"url(#watch-bad)\"", "fill=\"url(#watch-unseen)\"",
+                "failed in part", "not observed", "Klaviyo&#39;s status page", "degraded: degraded · watch",
                 "03:20:00", "DRILL: flapping", "% good of 3000 looks", "prefers-color-scheme:dark", "@media print")) {
             assertTrue(svg.contains(part), part);
         }

@@ -570,7 +570,7 @@ public final class Bundle {
         }
 
         private static Chart.Line line(String name, Stream<Chart.Point> points) {
-            return new Chart.Line(name, points.toList(), Chart.Look.LINE);
+            return new Chart.Line(name, points.toList());
         }
 
         private static List<String> cells(String line) {
@@ -581,10 +581,10 @@ public final class Bundle {
 
         private String figure(String id, String title, List<Chart.Line> lines) {
             Chart.Mark begins = new Chart.Mark(window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
-            Chart.Lane lane = new Chart.Lane(title, "", "", 160, lines, List.of());
+            Chart.Lane lane = new Chart.Lane("", "", "", 160, lines, List.of());
             return (id.equals("calls") ? new Chart(id, title, window.from(), window.to())
                     : new Chart(id, title, window.hourBefore().from(), window.to()).marks(List.of(begins)))
-                    .lane(lane).figure(title);
+                    .lane(lane).figure();
         }
 
         /** A line for each status, the rarest together. */

@@ -337,9 +337,9 @@ public record Document(Path markdown) {
         Element heading = main.selectFirst("h1:matchesOwn(^Timeline), h2:matchesOwn(^Timeline), "
                 + "h3:matchesOwn(^Timeline), h4:matchesOwn(^Timeline)");
         if (chart.isPresent() && heading != null) {
-            heading.after(chart.get().figure(""));
+            heading.after(chart.get().figure());
         } else {
-            chart.ifPresent(drawn -> main.prepend(drawn.figure("")));
+            chart.ifPresent(drawn -> main.prepend(drawn.figure()));
         }
         return Page.framed(frame, title, main.html() + "\n");
     }

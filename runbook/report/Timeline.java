@@ -354,23 +354,15 @@ final class Timeline {
         List<Entry> seen = entries.stream().filter(entry -> !entry.at().isAfter(end)).toList();
         Chart chart = new Chart("event", "Timeline", seen.get(0).at(), end).bands(bands(seen, end));
         chart.marks(seen.stream().filter(entry -> MILESTONES.contains(entry.kind())).map(this::mark).toList());
-        chart.rug(seen.stream().filter(entry -> !MILESTONES.contains(entry.kind())).map(Entry::at).distinct()
-                .limit(500).toList());
-        List<Chart.Line> lines = new ArrayList<>();
-        add(lines, numbers.unit(), numbers.errors(), Chart.Look.AREA, seen.get(0).at(), end);
-        add(lines, "latency", numbers.latency(), Chart.Look.RIGHT, seen.get(0).at(), end);
-        if (!lines.isEmpty()) {
-            chart.lane(new Chart.Lane("Calls to Klaviyo", "", "", 120, lines, List.of()));
-        }
+        add(chart, "Calls to Klaviyo", numbers.unit(), "", numbers.errors());
+        add(chart, "Calls to Klaviyo", "latency", " s", numbers.latency());
         return Optional.of(chart);
     }
 
-    private static void add(List<Chart.Line> lines, String name, List<Chart.Point> points, Chart.Look look,
-            Instant from, Instant to) {
-        List<Chart.Point> inside = points.stream()
-                .filter(point -> !point.at().isBefore(from) && !point.at().isAfter(to)).toList();
-        if (inside.size() > 1) {
-            lines.add(new Chart.Line(name, inside, look));
+    private static void add(Chart chart, String name, String note, String unit, List<Chart.Point> points) {
+        if (points.size() > 1) {
+            Chart.Line line = new Chart.Line("", points);
+            chart.lane(new Chart.Lane(name, note, unit, 90, List.of(line), List.of()));
         }
     }
 

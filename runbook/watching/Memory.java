@@ -359,21 +359,21 @@ public final class Memory implements AutoCloseable {
             });
             Page html = new Page(title);
             drill.ifPresent(html::drill);
-            return page ? html.html(chart.figure("")).table("Checks", rows, "None was made.").html() : chart.svg();
+            List<List<String>> told = events.stream().map(event -> List.of(Page.escape(event.at().toString()),
+                    Page.escape(event.event()), Page.escape(event.summary()))).toList();
+            return page ? html.html(chart.figure()).table("Events", told, "None.").table("Checks", rows, "None.").html()
+                    : chart.svg();
         }
 
         /** From each look to the next, but not across a time in which nobody looked. */
-        private List<Chart.Stretch> strip(Series one, LongFunction<Instant> clock) {
-            List<Chart.Stretch> strip = new ArrayList<>();
+        private List<Chart.Band> strip(Series one, LongFunction<Instant> clock) {
+            List<Chart.Band> strip = new ArrayList<>();
             for (int i = 0; i < one.buckets.size(); i++) {
                 Bucket bucket = one.buckets.get(i);
                 long next = i + 1 < one.buckets.size() ? one.buckets.get(i + 1).from : bucket.to;
                 boolean unseen = holes.stream().anyMatch(hole -> hole[0] < next && hole[1] > bucket.to);
-                Chart.Stretch last = strip.isEmpty() ? null : strip.get(strip.size() - 1);
-                Instant from = clock.apply(bucket.from);
-                boolean joins = last != null && last.failed() == bucket.failed() && last.to().equals(from);
-                Instant since = joins ? strip.remove(strip.size() - 1).from() : from;
-                strip.add(new Chart.Stretch(since, clock.apply(unseen ? bucket.to : next), bucket.failed()));
+                Instant to = clock.apply(unseen ? bucket.to : next);
+                strip.add(new Chart.Band(clock.apply(bucket.from), to, bucket.word(), bucket.tone()));
             }
             return strip;
         }
@@ -393,8 +393,12 @@ public final class Memory implements AutoCloseable {
 
         /** Some neighbouring looks. */
         record Bucket(long from, long to, int looks, int failures, long sumMillis, long maxMillis) {
-            private double failed() {
-                return (double) failures / looks;
+            private String word() {
+                return failures == 0 ? "good" : failures < looks ? "failed in part" : "failed";
+            }
+
+            private Chart.Tone tone() {
+                return failures == 0 ? Chart.Tone.GOOD : failures < looks ? Chart.Tone.ACTING : Chart.Tone.BAD;
             }
 
             private Bucket and(Bucket later) {
@@ -454,8 +458,7 @@ public final class Memory implements AutoCloseable {
 
             private Chart.Line line(LongFunction<Instant> clock) {
                 return new Chart.Line("", buckets.stream().map(one -> new Chart.Point(
-                        clock.apply((one.from + one.to) / 2), one.sumMillis / 1_000.0 / one.looks)).toList(),
-                        Chart.Look.AREA);
+                        clock.apply((one.from + one.to) / 2), one.sumMillis / 1_000.0 / one.looks)).toList());
             }
         }
     }
