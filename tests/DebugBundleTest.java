@@ -278,7 +278,7 @@ class DebugBundleTest {
             Map<String, String> files = unpack(out);
             JsonNode now = Json.read(files.get("metrics/up-now.json"));
             assertEquals("1", now.at("/data/result/0/value/1").asText());
-            saysAll(files.get("report.html"), "<figcaption>up<");
+            saysAll(files.get("report.html"), ">up</text>");
             saysNone(files.toString(), "label.user");
         }
     }
