@@ -1,9 +1,8 @@
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.stream.Collectors.joining;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
+
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -13,8 +12,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
-import java.net.ConnectException;
-import java.net.Socket;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpClient;
@@ -46,7 +43,6 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.ArgumentsProvider;
 import org.junit.jupiter.params.provider.ArgumentsSource;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.jupiter.params.support.AnnotationConsumer;
 import runbook.Key;
 import runbook.Klaviyo.Endpoint;
@@ -205,18 +201,6 @@ class SandboxTest {
         assertEquals("400 invalid " + parameter, error(call(HEALTHY, target)));
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"Klaviyo-API-Key KEY\tx", "Klaviyo-API-Key KEY\r\n x", "Klaviyo-API-Key KEY\u00e9"})
-    void theEdgeRefusesAnAuthorizationHeaderThatNoHeaderCanCarry(String authorization) throws IOException {
-        try (Socket socket = new Socket(HEALTHY.apiUrl().getHost(), HEALTHY.apiUrl().getPort())) {
-            socket.getOutputStream().write(("GET /api/accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nrevision: "
-                    + REVISION + "\r\nAuthorization: " + authorization + "\r\n\r\n").getBytes(ISO_8859_1));
-            String answer = new String(socket.getInputStream().readAllBytes(), ISO_8859_1).toLowerCase();
-            assertTrue(answer.startsWith("http/1.1 400 ") && answer.contains("content-type: text/html")
-                    && answer.contains("cf-ray: -\r\n"), answer);
-        }
-    }
-
     @ParameterizedTest(name = "without {0}: {1} is a 403")
     @CsvSource({"accounts:read,/api/accounts", "profiles:read,/api/profiles", "lists:read,/api/lists",
         "metrics:read,/api/metrics", "events:read,/api/events", "webhooks:read,/api/webhooks",
@@ -241,17 +225,12 @@ class SandboxTest {
 
     @ParameterizedTest(name = "{0}: {2} × {1} with {3}")
     @Cases("resources")
-    void answersWithWhatWasAskedFor(String path, String type, int count, String fields) {
+    void answersWithWhatWasAskedFor(String path, String type, int count, String attributes) {
         JsonNode data = data(call(HEALTHY, path));
         assertEquals(count, data.size());
-        Set<String> ids = new HashSet<>();
-        data.forEach(resource -> {
-            assertEquals(type, resource.path("type").asText());
-            assertTrue(ids.add(resource.path("id").asText()), "an id of its own");
-            assertTrue(resource.path("links").path("self").asText().startsWith(HEALTHY.apiUrl().toString()));
-        });
-        assertTrue(fields == null || fields.equals(data.path(0).path("attributes").properties().stream()
-                .map(Map.Entry::getKey).sorted().collect(joining(" "))), data.toString());
+        data.forEach(resource -> assertEquals(type + " " + attributes + " true", resource.path("type").asText() + " "
+                + resource.path("attributes").properties().stream().map(Map.Entry::getKey).sorted().collect(joining(" "))
+                + " " + resource.path("links").path("self").asText().startsWith(HEALTHY.apiUrl().toString())));
     }
 
     @Test
@@ -312,24 +291,13 @@ class SandboxTest {
     // ---- keys
 
     @Test
-    void keysHaveTheNewerFormAndAreMadeAnew() {
-        ControlledSandbox other = start("healthy");
-        for (String key : List.of(HEALTHY.key(), HEALTHY.newKey(), HEALTHY.foreignKey(), other.key())) {
-            assertEquals("newer form", Key.of(key).kind());
-        }
-        assertNotEquals(HEALTHY.key(), other.key());
-        assertTrue(HEALTHY.newKey().contains(HEALTHY.accountId()));
-        assertFalse(HEALTHY.foreignKey().contains(HEALTHY.accountId()));
-    }
-
-    @Test
     void theBetaApiDisablesAKeyAndNeverShowsOne() {
         ControlledSandbox sandbox = start("healthy");
         String path = "/api/api-keys/" + sandbox.keyId(sandbox.key());
         String document = "{\"data\":{\"type\":\"api-key\",\"id\":\"" + sandbox.keyId(sandbox.key())
-                + "\",\"attributes\":{\"status\":\"disabled\",\"name\":\"old\"}}}";
+                + "\",\"attributes\":{\"status\":\"disabled\"}}}";
         JsonNode patched = data(write(sandbox, "PATCH", path, document)).path("attributes");
-        assertEquals("disabled old", patched.path("status").asText() + " " + patched.path("name").asText());
+        assertEquals("disabled", patched.path("status").asText());
         assertEquals("401 authentication_failed /data/", error(call(sandbox, "/api/profiles")));
         String list = "/api/api-keys?additional-fields[api-key]=redacted_key";
         JsonNode listed = data(send(api(sandbox, list, sandbox.newKey())));
@@ -427,15 +395,6 @@ class SandboxTest {
     }
 
     @Test
-    void theRunawayLoopIsInTheLogWithItsCaller() {
-        List<String> log = start("runaway-loop").applicationLog().lines().toList();
-        long looped = log.stream()
-                .filter(line -> line.matches(".* shop.sync.OrderBackfill - POST .* status=429.*")).count();
-        assertTrue(looped > 0.85 * 12 * 4_100 && looped < 12 * 4_100, "twelve minutes of it: " + looped);
-        assertEquals(log.stream().sorted().toList(), log, "in order");
-    }
-
-    @Test
     void aResponderHoldsWhatTheScenarioSays() {
         ControlledSandbox malformed = start("malformed-key");
         assertEquals(malformed.accountId(), malformed.key());
@@ -452,23 +411,6 @@ class SandboxTest {
         for (Revision.Phase phase : List.of(Revision.Phase.RETIRED, Revision.Phase.DEPRECATED)) {
             String pinned = start(phase.name().toLowerCase() + "-revision").variables().get("KLAVIYO_REVISION");
             assertEquals(phase, Revision.of(pinned).orElseThrow().phase(serverToday));
-        }
-    }
-
-    @Test
-    void theCdnAnswersWithPagesOfItsOwn() {
-        HttpResponse<String> challenge = call(start("cdn-block"), "/api/profiles");
-        assertEquals("403 challenge text/html; charset=UTF-8", challenge.statusCode() + " "
-                + header(challenge, "cf-mitigated") + " " + header(challenge, "content-type"));
-    }
-
-    @Test
-    void whatCannotBeReachedRefusesConnections() {
-        ControlledSandbox sandbox = start("no-network");
-        for (URI uri : List.of(sandbox.apiUrl(), sandbox.statusUrl(), sandbox.appUrl(), sandbox.webhookUrl(),
-                sandbox.prometheusUrl(), sandbox.slackUrl(), start("monitoring-gap").prometheusUrl())) {
-            UncheckedIOException refused = assertThrows(UncheckedIOException.class, () -> get(uri), uri.toString());
-            assertTrue(refused.getCause() instanceof ConnectException, refused.toString());
         }
     }
 
@@ -503,16 +445,6 @@ class SandboxTest {
         double after = value(sandbox, "klaviyo_retry_queue_depth");
         assertTrue(failing > 1000 && later > failing && after < 10, failing + ", " + later + ", " + after);
         assertEquals(0, value(sandbox, "sum(increase(klaviyo_api_errors_total[10s]))"));
-    }
-
-    @Test
-    void anotherScenarioTakesEffectAtOnce() {
-        ControlledSandbox sandbox = start("outage");
-        assertEquals(503, call(sandbox, "/api/lists").statusCode());
-        sandbox.enter("healthy");
-        assertEquals(200, call(sandbox, "/api/lists").statusCode());
-        sandbox.enter("no-network");
-        assertThrows(UncheckedIOException.class, () -> call(sandbox, "/api/lists"));
     }
 
     @Test
@@ -590,8 +522,6 @@ class SandboxTest {
         assertEquals(401, post(HEALTHY.webhookUrl(), "{}").statusCode());
         HttpResponse<String> got = get(HEALTHY.webhookUrl());
         assertEquals("405 POST", got.statusCode() + " " + header(got, "Allow"));
-        assertEquals(404, get(start("webhook-down").webhookUrl()).statusCode());
-        assertEquals("https", start("webhook-cert-expired").webhookUrl().getScheme());
     }
 
     @ParameterizedTest

@@ -6,11 +6,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpExchange;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
-import java.time.temporal.ChronoUnit;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -21,7 +18,7 @@ import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Klaviyo.Revision;
 import runbook.Klaviyo.Revision.Phase;
@@ -42,9 +39,6 @@ final class FakeKlaviyo {
             "credentials:read", "credentials:write");
 
     private static final String JSON_API = "application/vnd.api+json";
-    // A control character in a header never gets past the edge (klaviyo-api-ruby issue 39). The JDK's server has turned
-    // a folded line break or a tab into a space by now, and no credential has one inside.
-    private static final Pattern UNSENDABLE = Pattern.compile("(?s).*[^\\x20-\\x7e].*|\\S+ \\S+\\s.*");
     private static final Pattern REVISION = Pattern.compile("\\d{4}-\\d{2}-\\d{2}(\\.pre)?");
     private static final List<String> RELEASED = List.of("2024-07-15", "2024-10-15", "2025-01-15", "2025-04-15",
             "2025-07-15", "2025-10-15", "2026-01-15", "2026-04-15", "2026-07-15", "2026-10-15");
@@ -82,7 +76,6 @@ final class FakeKlaviyo {
             new Collection("webhook", 1, 15, 0, "created_at description enabled endpoint_url id name updated_at", ""));
     /** What is not served has limits in the middle, and is empty. */
     private static final Collection OTHER = new Collection("other", 10, 150, 0, "id", "");
-    private static final int SHOWN = 3;
     /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
     private static final List<String> FAMILIES = List.of("account", "metric", "subscription", "coupon-code",
             "data-privacy", "push-token", "web-feed", "webhook", "event", "profile", "list", "segment", "template",
@@ -94,30 +87,19 @@ final class FakeKlaviyo {
     /** A Klaviyo account; its id is its public key. */
     record Account(String id, String organisation) { }
 
-    /** A private key, or an OAuth app's access token. Its state may change while requests use it. */
-    static final class Credential {
-        final String id;
-        final Account account;
-        final String secret;
-        final boolean oauth;
-        volatile String name;
-        volatile Set<String> scopes = USUAL_SCOPES;
-        volatile boolean enabled = true;
-
-        private Credential(String id, Account account, String secret, String name) {
-            this.id = id;
-            this.account = account;
-            this.secret = secret;
-            this.name = name;
-            oauth = !secret.startsWith("pk_");
+    /** A private key, or an OAuth app's access token. */
+    record Credential(String id, Account account, String secret) {
+        boolean oauth() {
+            return !secret.startsWith("pk_");
         }
     }
 
     /** All that there are, by their value. */
     final Map<String, Credential> bySecret = new ConcurrentHashMap<>();
+    /** What a credential may do, by its value, where that is not the usual. */
+    final Map<String, Set<String>> scopes = new ConcurrentHashMap<>();
+    final Set<String> disabled = ConcurrentHashMap.newKeySet();
     private final Sandbox sandbox;
-    // Not SecureRandom: it costs 20 ms of start-up, and these keys open nothing but this sandbox.
-    private final SplittableRandom random = new SplittableRandom();
     private final Map<String, AtomicInteger> turns = new ConcurrentHashMap<>();
     private final Map<String, Integer> counted = new HashMap<>();
     private long minute;
@@ -131,109 +113,124 @@ final class FakeKlaviyo {
     }
 
     /** Makes a key of the newer form: {@code pk_}, site id, underscore, 34 hexadecimal digits. */
-    Credential issue(Account account, String name) {
-        return add(account, "pk_" + account.id() + "_" + hex(34), name);
+    Credential issue(Account account) {
+        return add(account, "pk_" + account.id() + "_" + hex(34));
     }
 
     /** Makes an access token. */
     Credential authorize(Account account) {
-        return add(account, hex(64), "Drill app");
+        return add(account, hex(64));
     }
 
     // The id is shaped like a ULID; the number in it keeps the listing in the order of issue.
-    private Credential add(Account account, String secret, String name) {
+    private Credential add(Account account, String secret) {
         String id = "01K" + (10_000 + bySecret.size()) + hex(18).toUpperCase(Locale.ROOT);
-        Credential made = new Credential(id, account, secret, name);
+        Credential made = new Credential(id, account, secret);
         bySecret.put(secret, made);
         return made;
     }
 
     /** The credential of that value if it opens its account. */
     Optional<Credential> accepted(String secret) {
-        return Optional.ofNullable(secret).map(bySecret::get).filter(credential -> credential.enabled);
+        return Optional.ofNullable(secret).filter(one -> !disabled.contains(one)).map(bySecret::get);
     }
 
-    synchronized String hex(int length) {
-        StringBuilder digits = new StringBuilder(length);
-        while (digits.length() < length) {
-            digits.append(Character.forDigit(random.nextInt(16), 16));
-        }
-        return digits.toString();
+    Set<String> scopes(Credential credential) {
+        return scopes.getOrDefault(credential.secret, USUAL_SCOPES);
+    }
+
+    // Not SecureRandom: it costs 20 ms of start-up, and these keys open nothing but this sandbox.
+    static String hex(int length) {
+        return new SplittableRandom().ints(length, 0, 16).mapToObj(Integer::toHexString).collect(Collectors.joining());
     }
 
     // ---- answering
 
     Reply answer(HttpExchange request) {
-        Map<String, Object> headers = map("server", "cloudflare", "cf-ray", hex(16) + "-AMS");
+        request.getResponseHeaders().set("server", "cloudflare");
+        request.getResponseHeaders().set("cf-ray", hex(16) + "-AMS");
         try {
-            return handle(request, headers).with(headers);
+            return handle(Call.of(request));
         } catch (Refusal refusal) {
-            headers.putAll(refusal.reply.headers());
-            return refusal.reply.with(headers);
+            return refusal.reply;
         }
     }
 
-    private Reply handle(HttpExchange request, Map<String, Object> limits) {
-        String method = request.getRequestMethod();
-        String path = request.getRequestURI().getPath().replaceAll("/+$", "");
-        String authorization = request.getRequestHeaders().getFirst("Authorization");
-        if (authorization != null && UNSENDABLE.matcher(authorization).matches()) {
-            throw new Refusal(html(400, "400 Bad Request").with(Map.of("cf-ray", "-")));
+    /** A request to a path without its last slash, and the collection that it is about. */
+    private record Call(HttpExchange exchange, String method, String path, Collection collection) {
+        private static Call of(HttpExchange exchange) {
+            String path = exchange.getRequestURI().getPath().replaceAll("/+$", "");
+            Collection found = path.startsWith(KEYS.path() + "/") ? KEYS : OTHER;
+            for (Collection one : COLLECTIONS) {
+                found = path.equals(one.path()) ? one : found;
+            }
+            return new Call(exchange, exchange.getRequestMethod(), path, found);
         }
-        Answers fault = fault(path);
-        boolean oneKey = path.startsWith(KEYS.path() + "/");
-        Collection collection = oneKey ? KEYS
-                : COLLECTIONS.stream().filter(one -> path.equals(one.path())).findFirst().orElse(OTHER);
-        Optional<String> scope = collection == KEYS ? keyScope(method, oneKey) : scope(method, path);
-        if (scope.isEmpty() && collection == OTHER) {
-            throw notFound("The path " + path + " could not be found");
+
+        private String header(String name) {
+            return exchange.getRequestHeaders().getFirst(name);
         }
-        revision(request.getRequestHeaders().getFirst("revision"), scope.isPresent(), collection == KEYS);
-        Credential caller = authenticate(authorization);
-        if (!caller.scopes.contains(scope.get())) {
+
+        private void answers(String name, Object value) {
+            exchange.getResponseHeaders().set(name, value.toString());
+        }
+
+        private boolean ofOneKey() {
+            return collection == KEYS && !path.equals(KEYS.path());
+        }
+
+        /** The scope that it needs; empty when there is no such method, or no such path. */
+        private Optional<String> scope() {
+            boolean read = method.equals("GET");
+            String may = read ? ":read" : ":write";
+            if (collection == KEYS) {
+                return Optional.of("credentials" + may).filter(scope -> read || ofOneKey() && method.equals("PATCH"));
+            }
+            boolean there = read || List.of("POST", "PATCH", "DELETE").contains(method);
+            return FAMILIES.stream().filter(family -> there && (read || !READ_ONLY.contains(family)))
+                    .filter(family -> path.matches("/api/(profile-)?" + family + "(s|-[a-z-]+)?(/.*)?")).findFirst()
+                    .map(family -> family.replaceFirst("([^y])$", "$1s") + may);
+        }
+    }
+
+    private Reply handle(Call call) {
+        Answers fault = fault(call);
+        Optional<String> scope = call.scope();
+        if (scope.isEmpty() && call.collection == OTHER) {
+            throw notFound("The path " + call.path + " could not be found");
+        }
+        revision(call.header("revision"), scope.isPresent(), call.collection == KEYS);
+        Credential caller = authenticate(call.header("Authorization"));
+        if (!scopes(caller).contains(scope.get())) {
             throw forbidden("Your API key is missing required scopes: " + scope.get());
         }
-        throttle(caller, method + " " + path, collection, fault == Answers.THROTTLED, limits);
-        if (!method.equals("GET") && !oneKey) {
-            return write(request);
+        throttle(call, caller, fault == Answers.THROTTLED);
+        if (!call.method.equals("GET")) {
+            return call.ofOneKey() ? changed(call, caller) : taken(call);
         }
-        Map<String, String> parameters = Sites.parameters(request);
-        check(collection, parameters);
-        Object data = oneKey ? key(request, path, caller, parameters)
-                : page(collection, caller.account, parameters);
-        return jsonApi(200, map("data", data, "links", map("self", sandbox.target().api() + path + "/")));
+        check(call);
+        Object data = call.ofOneKey() ? shown(call, key(call, caller)) : page(call, caller);
+        return jsonApi(200, map("data", data, "links", map("self", sandbox.target().api() + call.path + "/")));
     }
 
     /** Refuses as the scenario says, or tells what it has in mind. */
-    private Answers fault(String path) {
+    private Answers fault(Call call) {
         Stretch now = sandbox.scenario.stretch(sandbox.millis() - sandbox.since);
-        boolean meant = now.paths().isEmpty() || now.paths().contains(path);
-        int turn = meant ? turns.computeIfAbsent(path, one -> new AtomicInteger()).getAndIncrement() : 0;
+        boolean meant = now.paths().isEmpty() || now.paths().contains(call.path);
+        int turn = meant ? turns.computeIfAbsent(call.path, one -> new AtomicInteger()).getAndIncrement() : 0;
         Answers fault = meant && !now.answers().isEmpty() ? now.answers().get(turn % now.answers().size()) : Answers.OK;
         switch (fault) {
-            case CHALLENGE -> throw new Refusal(html(403, "Just a moment...")
-                    .with(Map.of("cf-mitigated", "challenge")));
-            case UNREACHABLE -> throw new Refusal(html(522, "Connection timed out"));
+            case CHALLENGE -> {
+                call.answers("cf-mitigated", "challenge");
+                throw html(403, "Just a moment...");
+            }
+            case UNREACHABLE -> throw html(522, "Connection timed out");
             case UNAVAILABLE -> throw error(503, "error", "A server error occurred.", "Temporarily unavailable.");
             // What Klaviyo says when it sheds load is not known (klaviyo-swift-sdk PR 619): it names no scope.
             case SHED -> throw forbidden("Forbidden.");
             default -> now.late().ifPresent(Sandbox::pause);
         }
         return fault;
-    }
-
-    private static Optional<String> keyScope(String method, boolean one) {
-        return method.equals("GET") ? Optional.of("credentials:read")
-                : Optional.of("credentials:write").filter(write -> one && method.equals("PATCH"));
-    }
-
-    /** The scope that a method of a path needs; empty when there is no such method, or no such path. */
-    private static Optional<String> scope(String method, String path) {
-        boolean read = method.equals("GET");
-        boolean spoken = List.of("GET", "POST", "PATCH", "DELETE").contains(method);
-        return FAMILIES.stream().filter(family -> spoken && (read || !READ_ONLY.contains(family)))
-                .filter(family -> path.matches("/api/(profile-)?" + family + "(s|-[a-z-]+)?(/.*)?")).findFirst()
-                .map(family -> family.replaceFirst("([^y])$", "$1s") + (read ? ":read" : ":write"));
     }
 
     private Credential authenticate(String authorization) {
@@ -245,7 +242,7 @@ final class FakeKlaviyo {
         }
         // Klaviyo's words about a token are not documented: these are ours.
         String detail = oauth ? "The access token is invalid or has expired." : "Incorrect authentication credentials.";
-        return accepted(parts[1]).filter(credential -> credential.oauth == oauth).orElseThrow(() ->
+        return accepted(parts[1]).filter(credential -> credential.oauth() == oauth).orElseThrow(() ->
                 error(401, "authentication_failed", "Incorrect authentication credentials.", detail));
     }
 
@@ -286,139 +283,122 @@ final class FakeKlaviyo {
     // ---- rate windows
 
     /** Counts a request in its second (burst) and its minute (steady), which all keys of an account share. */
-    private synchronized void throttle(Credential caller, String endpoint, Collection collection, boolean drained,
-                                       Map<String, Object> limits) {
+    private synchronized void throttle(Call call, Credential caller, boolean drained) {
         long now = sandbox.millis();
         if (now / 60_000 != minute) {
             counted.clear();
             minute = now / 60_000;
         }
-        String inMinute = caller.account.id() + (caller.oauth ? " app " : " ") + endpoint;
+        int steady = call.collection.steady;
+        String inMinute = caller.account.id() + (caller.oauth() ? " app " : " ") + call.method + call.path;
         String inSecond = inMinute + " " + now / 1_000;
-        int used = counted.merge(inMinute, drained ? collection.steady : 0, Integer::sum);
+        int used = counted.merge(inMinute, drained ? steady : 0, Integer::sum);
         long left = (60_999 - now % 60_000) / 1_000;
-        if (used >= collection.steady || counted.getOrDefault(inSecond, 0) >= collection.burst) {
-            long wait = used >= collection.steady ? left : 1;
+        if (used >= steady || counted.getOrDefault(inSecond, 0) >= call.collection.burst) {
+            long wait = used >= steady ? left : 1;
             String title = "Request was throttled.";
-            String detail = title + " Expected available in " + wait + (wait == 1 ? " second." : " seconds.");
             // It tells no limits (klaviyo-api-python issue 15).
-            throw new Refusal(error(429, "throttled", title, detail).reply.with(Map.of("Retry-After", wait)));
+            call.answers("Retry-After", wait);
+            throw error(429, "throttled", title,
+                    title + " Expected available in " + wait + (wait == 1 ? " second." : " seconds."));
         }
         counted.merge(inMinute, 1, Integer::sum);
         counted.merge(inSecond, 1, Integer::sum);
-        limits.putAll(Map.of("RateLimit-Limit", collection.steady, "RateLimit-Remaining", collection.steady - used - 1,
-                "RateLimit-Reset", left));
+        call.answers("RateLimit-Limit", steady);
+        call.answers("RateLimit-Remaining", steady - used - 1);
+        call.answers("RateLimit-Reset", left);
     }
 
     // ---- reading
 
+    /** One of each, for nobody looks at more, and with nothing in it; of the account what tells whose it is. */
+    private List<Map<String, Object>> page(Call call, Credential caller) {
+        Account account = caller.account;
+        if (call.collection == OTHER) {
+            return List.of();
+        } else if (call.collection == KEYS) {
+            return keys(caller).map(key -> shown(call, key)).toList();
+        } else if (!call.path.equals("/api/accounts")) {
+            return List.of(resource(call, hex(6), map()));
+        }
+        Map<String, Object> organisation = map("organization_name", account.organisation());
+        return List.of(resource(call, account.id(), map("contact_information", organisation, "test_account", false,
+                "timezone", "Europe/Amsterdam", "public_api_key", account.id())));
+    }
+
     /** Takes what is offered, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
-    private void check(Collection collection, Map<String, String> parameters) {
-        parameters.forEach((name, value) -> {
-            String allowed = name.equals("fields[" + collection.type + "]") ? collection.fields
-                    : name.equals("additional-fields[" + collection.type + "]") ? collection.extra : "";
-            if (name.equals("page[size]") && collection.most > 0) {
-                boolean fits = value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= collection.most;
-                refuseUnless(fits, name, "Page size must be between 1 and " + collection.most + ".");
-            } else {
-                refuseUnless(!allowed.isEmpty(), name, "'" + name + "' is no parameter of this endpoint.");
-                refuseUnless(Set.of(allowed.split(" ")).containsAll(list(parameters, name)), name,
-                        "Not an allowed value. Valid choices are: " + allowed + ".");
-            }
+    private void check(Call call) {
+        Collection asked = call.collection;
+        Map<String, String> offered = Map.of("fields[" + asked.type + "]", asked.fields,
+                "additional-fields[" + asked.type + "]", asked.extra);
+        Sites.parameters(call.exchange).forEach((name, value) -> {
+            List<String> fields = List.of(offered.getOrDefault(name, "").split(" "));
+            boolean fits = name.equals("page[size]")
+                    ? value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= asked.most
+                    : Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(fields::contains);
+            refuseUnless(fits, name, "'" + name + "' is no parameter of this endpoint, or cannot be this.");
         });
     }
 
-    /** The names in a parameter, without what lies below them. */
-    private static List<String> list(Map<String, String> parameters, String name) {
-        return Stream.of(parameters.getOrDefault(name, "").split(",")).map(value -> value.split("\\.")[0])
-                .filter(value -> !value.isEmpty()).toList();
+    private Map<String, Object> resource(Call call, String id, Map<String, Object> attributes) {
+        return map("type", call.collection.type, "id", id, "attributes", attributes,
+                "links", map("self", sandbox.target().api() + call.collection.path() + "/" + id + "/"));
     }
 
-    private List<Map<String, Object>> page(Collection collection, Account account, Map<String, String> parameters) {
-        if (collection == KEYS) {
-            return bySecret.values().stream().filter(one -> one.account.equals(account) && !one.oauth)
-                    .sorted(Comparator.comparing(one -> one.id)).map(one -> shown(one, parameters)).toList();
-        }
-        boolean one = collection.type.equals("account");
-        int size = Integer.parseInt(parameters.getOrDefault("page[size]", "" + SHOWN));
-        return IntStream.range(0, collection == OTHER ? 0 : one ? 1 : Math.min(size, SHOWN)).mapToObj(number ->
-                resource(collection, account.id() + (one ? "" : number), attributes(account), parameters)).toList();
+    // ---- keys: listed, enabled and disabled; none is made, as with the real ones
+
+    private Stream<Credential> keys(Credential caller) {
+        return bySecret.values().stream().filter(one -> one.account.equals(caller.account) && !one.oauth())
+                .sorted(Comparator.comparing(Credential::id));
     }
 
-    /** Invented things, as far as somebody looks at them; what no specification has is left out later. */
-    private Map<String, Object> attributes(Account account) {
-        String now = stamp(sandbox.millis());
-        return map("name", "Drill", "email", "drill.person@example.com", "contact_information",
-                map("organization_name", account.organisation()), "public_api_key", account.id(), "test_account", false,
-                "timezone", "Europe/Amsterdam", "created", now, "updated", now, "datetime", now,
-                "subscriptions", map());
-    }
-
-    private String stamp(long millis) {
-        return sandbox.at(millis).truncatedTo(ChronoUnit.SECONDS).toString().replace("Z", "+00:00");
-    }
-
-    private Map<String, Object> resource(Collection collection, String id, Map<String, Object> attributes,
-                                         Map<String, String> parameters) {
-        List<String> fields = List.of(collection.fields.split(" "));
-        Set<String> asked = new HashSet<>(list(parameters, "fields[" + collection.type + "]"));
-        if (asked.isEmpty()) {
-            asked.addAll(fields);
-            asked.removeAll(List.of(collection.extra.split(" ")));
-        }
-        asked.addAll(list(parameters, "additional-fields[" + collection.type + "]"));
-        attributes.keySet().removeIf(name -> !asked.contains(name) || !fields.contains(name));
-        return map("type", collection.type, "id", id, "attributes", attributes,
-                "links", map("self", sandbox.target().api() + collection.path() + "/" + id + "/"));
-    }
-
-    // ---- keys: listed, renamed, enabled and disabled; none is made, as with the real ones
-
-    private Map<String, Object> shown(Credential key, Map<String, String> parameters) {
-        return resource(KEYS, key.id, map("name", key.name, "status", key.enabled ? "active" : "disabled",
-                "scopes", new TreeSet<>(key.scopes), "created", stamp(0),
-                "redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4)), parameters);
-    }
-
-    private Map<String, Object> key(HttpExchange request, String path, Credential caller,
-                                    Map<String, String> parameters) {
-        String id = path.substring(path.lastIndexOf('/') + 1);
-        Credential key = bySecret.values().stream()
-                .filter(one -> one.id.equals(id) && one.account.equals(caller.account) && !one.oauth).findFirst()
+    private Credential key(Call call, Credential caller) {
+        String id = call.path.substring(call.path.lastIndexOf('/') + 1);
+        return keys(caller).filter(one -> one.id.equals(id)).findFirst()
                 .orElseThrow(() -> notFound("An API key with id " + id + " does not exist."));
-        if (request.getRequestMethod().equals("PATCH")) {
-            JsonNode data = document(request);
-            JsonNode attributes = data.path("attributes");
-            refuseUnless(data.path("type").asText().equals("api-key"), "/data/type", "'type' must be 'api-key'.");
-            refuseUnless(data.path("id").asText().equals(id), "/data/id", "'id' must match the id in the path.");
-            refuseUnless(attributes.isObject(), "/data/attributes", "'attributes' is required.");
-            attributes.fieldNames().forEachRemaining(name -> refuseUnless(name.matches("name|status"),
-                    "/data/attributes/" + name, "'" + name + "' is not a valid field for the resource 'api-key'."));
-            String status = attributes.path("status").asText(key.enabled ? "active" : "disabled");
-            refuseUnless(status.matches("active|disabled"), "/data/attributes/status", "It is active or disabled.");
-            key.name = attributes.path("name").asText(key.name);
-            key.enabled = status.equals("active");
-            sandbox.changed();
+    }
+
+    private Map<String, Object> shown(Call call, Credential key) {
+        Map<String, Object> attributes = map("name", "Drill", "scopes", new TreeSet<>(scopes(key)),
+                "status", disabled.contains(key.secret) ? "disabled" : "active");
+        if (Sites.parameters(call.exchange).containsKey("additional-fields[api-key]")) {
+            attributes.put("redacted_key", "pk_****" + key.secret.substring(key.secret.length() - 4));
         }
-        return shown(key, parameters);
+        return resource(call, key.id, attributes);
+    }
+
+    private Reply changed(Call call, Credential caller) {
+        Credential key = key(call, caller);
+        JsonNode data = document(call);
+        String status = data.path("attributes").path("status").asText();
+        refuseUnless(data.path("type").asText().equals("api-key") && data.path("id").asText().equals(key.id)
+                && data.path("attributes").size() == 1 && status.matches("active|disabled"), "/data",
+                "Give type api-key, the id of the path, and a status of active or disabled.");
+        if (status.equals("disabled")) {
+            disabled.add(key.secret);
+        } else {
+            disabled.remove(key.secret);
+        }
+        sandbox.changed();
+        return jsonApi(200, map("data", shown(call, key)));
     }
 
     // ---- writing
 
-    private Reply write(HttpExchange request) {
-        if (!request.getRequestMethod().equals("DELETE")) {
-            JsonNode data = document(request);
+    private Reply taken(Call call) {
+        if (!call.method.equals("DELETE")) {
+            JsonNode data = document(call);
             refuseUnless(data.path("type").isTextual(), "/data/type", "'type' is required.");
             refuseUnless(data.path("attributes").isObject() || data.path("relationships").isObject(),
                     "/data/attributes", "'attributes' is required.");
         }
-        return new Reply(202, "", Map.of());
+        return new Reply(202, JSON_API, "");
     }
 
-    private JsonNode document(HttpExchange request) {
-        String type = String.valueOf(request.getRequestHeaders().getFirst("Content-Type"));
-        refuseUnless(type.matches("application/(vnd\\.api\\+)?json.*"), "/data", "Content-Type must be " + JSON_API);
-        JsonNode body = Sites.body(request);
+    private JsonNode document(Call call) {
+        boolean json = String.valueOf(call.header("Content-Type")).matches("application/(vnd\\.api\\+)?json.*");
+        refuseUnless(json, "/data", "Content-Type must be " + JSON_API);
+        JsonNode body = Sites.body(call.exchange);
         refuseUnless(body.isObject(), "/data", "The request body is not valid JSON.");
         return body.path("data");
     }
@@ -466,12 +446,12 @@ final class FakeKlaviyo {
     }
 
     private static Reply jsonApi(int status, Map<String, Object> document) {
-        return Reply.text(status, JSON_API, Json.line(Json.of(document)));
+        return new Reply(status, JSON_API, Json.line(Json.of(document)));
     }
 
     /** What the CDN in front of Klaviyo says by itself. */
-    private static Reply html(int status, String title) {
-        return Reply.text(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html><head><title>" + title
-                + "</title></head><body><h1>" + title + "</h1><hr><center>cloudflare</center></body></html>\n");
+    private static Refusal html(int status, String title) {
+        return new Refusal(new Reply(status, "text/html; charset=UTF-8", "<!DOCTYPE html><html><head><title>" + title
+                + "</title></head><body><h1>" + title + "</h1><hr><center>cloudflare</center></body></html>\n"));
     }
 }

@@ -2,34 +2,46 @@ package runbook.sandbox;
 
 import static runbook.sandbox.Sites.map;
 
+import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.Socket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
 import runbook.Klaviyo.Revision;
 import runbook.Settings;
 import runbook.Settings.Templates;
 import runbook.sandbox.FakeKlaviyo.Account;
 import runbook.sandbox.FakeKlaviyo.Credential;
 import runbook.sandbox.Sites.Reply;
-import runbook.sandbox.Sites.Site;
 
 /**
  * An embedded Klaviyo with all that stands around it (status page, our application, its webhook route and Prometheus, a
@@ -151,26 +163,27 @@ public class Sandbox implements AutoCloseable {
 
     /** How long before the drill began things were already failing, in milliseconds. */
     static final long ONSET = -12 * 60_000L;
+    /** Port 1 is nobody's: whoever connects is refused. */
+    private static final URI REFUSING = URI.create("http://127.0.0.1:1");
 
     final FakeKlaviyo klaviyo = new FakeKlaviyo(this);
     final Account account = klaviyo.account("Drill Outfitters");
-    private final Credential stale = klaviyo.issue(account, "previous production key");
-    private final Credential key = klaviyo.issue(account, "production");
-    private final Credential spare = klaviyo.issue(account, "production (new)");
+    private final Credential stale = klaviyo.issue(account);
+    private final Credential key = klaviyo.issue(account);
+    private final Credential spare = klaviyo.issue(account);
     private final Credential token = klaviyo.authorize(account);
     private final Sites sites = new Sites(this);
     private final int port;
     private final InstantSource clock;
     private final Consumer<String> seen;
     private final Instant began;
-    private final List<AutoCloseable> open = new ArrayList<>();
+    private final List<HttpServer> servers = new ArrayList<>();
     private final ExecutorService threads;
     private final Settings.Target target;
     private final URI ours;
     volatile Scenario scenario;
     /** The moment at which the scenario began. */
     volatile long since;
-    volatile int restarts;
     volatile Supplier<Optional<String>> appKeySource = () -> Optional.ofNullable(appKey());
     private volatile boolean appBroken;
     private volatile String appKey;
@@ -197,8 +210,7 @@ public class Sandbox implements AutoCloseable {
         this.clock = clock;
         this.seen = seen;
         began = clock.instant();
-        stale.enabled = false;
-        token.enabled = false;
+        klaviyo.disabled.addAll(List.of(stale.secret(), token.secret()));
         enter(scenario, ONSET);
         threads = Executors.newCachedThreadPool(work -> {
             Thread thread = new Thread(work, "sandbox");
@@ -208,9 +220,9 @@ public class Sandbox implements AutoCloseable {
         try {
             URI api = site(0, "", klaviyo::answer);
             URI status = site(1, "status ", sites::statusPage);
-            URI prometheus = scenario.broken(Part.PROMETHEUS) ? refusing(2) : site(2, "prometheus ", sites::prometheus);
+            URI prometheus = scenario.broken(Part.PROMETHEUS) ? REFUSING : site(2, "prometheus ", sites::prometheus);
             ours = site(3, "app ", sites::ours);
-            URI webhook = scenario.broken(Part.CERTIFICATE) ? opened(4, true, "app ", sites::ours) : ours;
+            URI webhook = scenario.broken(Part.CERTIFICATE) ? opened(expired(4), "app ", sites::ours) : ours;
             target = new Settings.Target(api, status, ours.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
                     prometheus);
         } catch (IOException e) {
@@ -240,14 +252,14 @@ public class Sandbox implements AutoCloseable {
         return switch (scenario.holds()) {
             case MISSING -> null;
             case MALFORMED -> account.id();
-            case EXPIRED_TOKEN -> "Bearer " + token.secret;
-            default -> key.secret;
+            case EXPIRED_TOKEN -> "Bearer " + token.secret();
+            default -> key.secret();
         };
     }
 
     /** A good, new key of the same account: always the same one. */
     public String newKey() {
-        return spare.secret;
+        return spare.secret();
     }
 
     /** The revision to pin in this scenario; null for the toolkit's own. */
@@ -262,7 +274,7 @@ public class Sandbox implements AutoCloseable {
                 "KLAVIYO_STATUS_URL", target.status(), "KLAVIYO_APP_URL", target.app(),
                 "KLAVIYO_WEBHOOK_URL", target.webhook(), "KLAVIYO_PROMETHEUS_URL", target.prometheus(),
                 "SLACK_WEBHOOK_URL", slackUrl(), "KLAVIYO_REVISION", revision(),
-                oauth ? "KLAVIYO_ACCESS_TOKEN" : "KLAVIYO_PRIVATE_KEY", oauth ? token.secret : key());
+                oauth ? "KLAVIYO_ACCESS_TOKEN" : "KLAVIYO_PRIVATE_KEY", oauth ? token.secret() : key());
         Map<String, String> variables = new LinkedHashMap<>();
         all.forEach((name, value) -> Optional.ofNullable(value).ifPresent(it -> variables.put(name, it.toString())));
         return variables;
@@ -286,13 +298,17 @@ public class Sandbox implements AutoCloseable {
     private synchronized void enter(Scenario next, long onset) {
         scenario = next;
         since = Math.max(0, onset);
-        key.enabled = next.holds() != Holds.REVOKED;
-        key.scopes = new HashSet<>(FakeKlaviyo.USUAL_SCOPES);
-        if (next.holds() == Holds.UNSCOPED) {
-            key.scopes.removeAll(Set.of("events:read", "events:write"));
+        klaviyo.disabled.remove(key.secret());
+        klaviyo.scopes.remove(key.secret());
+        if (next.holds() == Holds.REVOKED) {
+            klaviyo.disabled.add(key.secret());
+        } else if (next.holds() == Holds.UNSCOPED) {
+            Set<String> fewer = new HashSet<>(FakeKlaviyo.USUAL_SCOPES);
+            fewer.removeAll(Set.of("events:read", "events:write"));
+            klaviyo.scopes.put(key.secret(), fewer);
         }
-        if (appKey == null || List.of(stale.secret, token.secret, key.secret).contains(appKey)) {
-            appKey = (next.broken(Part.APP_KEY) ? stale : next.holds() == Holds.EXPIRED_TOKEN ? token : key).secret;
+        if (appKey == null || List.of(stale.secret(), token.secret(), key.secret()).contains(appKey)) {
+            appKey = (next.broken(Part.APP_KEY) ? stale : next.holds() == Holds.EXPIRED_TOKEN ? token : key).secret();
         }
         sites.changed(onset);
     }
@@ -351,7 +367,6 @@ public class Sandbox implements AutoCloseable {
     public synchronized void restartApp(boolean well) {
         appBroken = !well;
         appKey = appKeySource.get().orElse(null);
-        restarts++;
         changed();
     }
 
@@ -361,41 +376,79 @@ public class Sandbox implements AutoCloseable {
 
     // ---- its ports
 
-    private URI site(int offset, String name, Site site) throws IOException {
-        return scenario.broken(Part.NETWORK) ? refusing(offset) : opened(offset, false, name, site);
+    private static final int CONNECTIONS = 1024;
+    // Self-signed for localhost until 2025-10-01, and the key to it, in PKCS#12 without a password: they guard nothing.
+    private static final String EXPIRED = """
+            MIICxAIBAzCCAr0GCSqGSIb3DQEHAaCCAq4EggKqMIICpjCCAekGCSqGSIb3DQEHAaCCAdoEggHWMIIB0jCCAc4GCyqGSIb3DQEMCgEDoIIB
+            ljCCAZIGCiqGSIb3DQEJFgGgggGCBIIBfjCCAXowggEhoAMCAQICCHjgcPrXEDoEMAoGCCqGSM49BAMCMCQxDjAMBgNVBAoTBURyaWxsMRIw
+            EAYDVQQDEwlsb2NhbGhvc3QwHhcNMjQxMDAxMDAwMDAwWhcNMjUxMDAxMDAwMDAwWjAkMQ4wDAYDVQQKEwVEcmlsbDESMBAGA1UEAxMJbG9j
+            YWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEmWBbmiNbYbaqqrT4Aeh7kGlogOpLMrcLcRUKPTyEuXZ6hTGPw9c1WxQkNuMGMpnK
+            CXlQzi1vfieh7aFwIA4EHKM9MDswHQYDVR0OBBYEFFBBzbw/F1dZdlWaIDinHFX8rgWaMBoGA1UdEQQTMBGHBH8AAAGCCWxvY2FsaG9zdDAK
+            BggqhkjOPQQDAgNHADBEAiBJsKsaohYPp8dFe8AwRKxBo4PECb3W3RxgQXvmemi6SAIgM02r+05qLeAoHeenfUvG18Qe/tnFS57bxNXuNq+R
+            yLMxJTAjBgkqhkiG9w0BCRUxFgQU8V2F8FNm8kegQTlx3iPzoFREPhgwgbYGCSqGSIb3DQEHAaCBqASBpTCBojCBnwYLKoZIhvcNAQwKAQKg
+            aTBnMBsGCiqGSIb3DQEMAQMwDQQICGJLeYyqZ2ECAQEESM7JLrmon/jYXHlzBFha4yeqFYw5n0AC+7OzDaM7VH23+0J0/29enPTDTsxstsY9
+            rnSMEwcNSUPUYKHIEkIpLz71vrTQ02cvsTElMCMGCSqGSIb3DQEJFTEWBBTxXYXwU2byR6BBOXHeI/OgVEQ+GA==
+            """;
+
+    static {
+        // The JDK's server writes headers and body apart: by Nagle's algorithm each answer waits for a late ACK.
+        System.setProperty("sun.net.httpserver.nodelay", "true");
     }
 
-    private URI opened(int offset, boolean expired, String name, Site site) throws IOException {
-        HttpServer server = Sites.serve(port(offset), expired, threads, request -> {
-            String method = name.isEmpty() ? request.getRequestMethod() + " " : name;
-            seen.accept(method + request.getRequestURI().getPath().replaceAll("/+$", ""));
-            return scenario.broken(Part.NETWORK) ? Reply.DROPPED : site.answer(request);
-        });
-        open.add(() -> server.stop(0));
-        return URI.create((expired ? "https" : "http") + "://127.0.0.1:" + server.getAddress().getPort());
+    private InetSocketAddress address(int offset) {
+        return new InetSocketAddress(InetAddress.getLoopbackAddress(), port == 0 ? 0 : port + offset);
     }
 
-    /** A port that refuses connections: bound, so that nobody else gets it, and never listening. */
-    private URI refusing(int offset) throws IOException {
-        Socket bound = new Socket();
-        open.add(bound);
-        bound.bind(Sites.loopback(port(offset)));
-        return URI.create("http://127.0.0.1:" + bound.getLocalPort());
+    private URI site(int offset, String name, Function<HttpExchange, Reply> site) throws IOException {
+        return scenario.broken(Part.NETWORK) ? REFUSING
+                : opened(HttpServer.create(address(offset), CONNECTIONS), name, site);
     }
 
-    private int port(int offset) {
-        return port == 0 ? 0 : port + offset;
+    private URI opened(HttpServer server, String name, Function<HttpExchange, Reply> site) {
+        servers.add(server);
+        server.setExecutor(threads);
+        server.createContext("/", exchange -> answer(exchange, name, site));
+        // The dispatcher is a daemon as the thread that starts it: else it would keep the process alive.
+        CompletableFuture.runAsync(server::start, threads).join();
+        String scheme = server instanceof HttpsServer ? "https" : "http";
+        return URI.create(scheme + "://127.0.0.1:" + server.getAddress().getPort());
+    }
+
+    private void answer(HttpExchange exchange, String name, Function<HttpExchange, Reply> site) throws IOException {
+        try (exchange) {
+            String front = name.isEmpty() ? exchange.getRequestMethod() + " " : name;
+            seen.accept(front + exchange.getRequestURI().getPath().replaceAll("/+$", ""));
+            if (scenario.broken(Part.NETWORK)) {
+                return;
+            }
+            Reply reply = site.apply(exchange);
+            byte[] body = reply.body().getBytes(StandardCharsets.UTF_8);
+            boolean bodiless = exchange.getRequestMethod().equals("HEAD") || body.length == 0;
+            exchange.getResponseHeaders().set("Content-Type", reply.type());
+            exchange.sendResponseHeaders(reply.status(), bodiless ? -1 : body.length);
+            exchange.getResponseBody().write(bodiless ? new byte[0] : body);
+        }
+    }
+
+    private HttpsServer expired(int offset) throws IOException {
+        try {
+            KeyStore keys = KeyStore.getInstance("PKCS12");
+            keys.load(new ByteArrayInputStream(Base64.getMimeDecoder().decode(EXPIRED)), new char[0]);
+            KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+            managers.init(keys, new char[0]);
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(managers.getKeyManagers(), null, null);
+            HttpsServer server = HttpsServer.create(address(offset), CONNECTIONS);
+            server.setHttpsConfigurator(new HttpsConfigurator(context));
+            return server;
+        } catch (GeneralSecurityException e) {
+            throw new IOException("the expired certificate cannot be used: " + e.getMessage(), e);
+        }
     }
 
     @Override
     public void close() {
-        for (AutoCloseable site : open) {
-            try {
-                site.close();
-            } catch (Exception e) {
-                throw new IllegalStateException("a sandbox port does not close", e);
-            }
-        }
+        servers.forEach(server -> server.stop(0));
         threads.shutdownNow();
     }
 }

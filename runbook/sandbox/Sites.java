@@ -1,43 +1,28 @@
 package runbook.sandbox;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
-import com.sun.net.httpserver.HttpsConfigurator;
-import com.sun.net.httpserver.HttpsServer;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.math.BigDecimal;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executor;
 import java.util.function.LongToDoubleFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
-import javax.net.ssl.KeyManagerFactory;
-import javax.net.ssl.SSLContext;
 import runbook.Key;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -74,7 +59,7 @@ final class Sites {
     Sites(Sandbox sandbox) {
         this.sandbox = sandbox;
         // Drawn at random, as Slack's secret is the path.
-        slackPath = "/services/T0DRILL/" + sandbox.klaviyo.hex(24);
+        slackPath = "/services/T0DRILL/" + FakeKlaviyo.hex(24);
     }
 
     // ---- what became of the application's calls: four a second, and a queue for what failed for a passing reason
@@ -94,7 +79,7 @@ final class Sites {
             return api.fails();
         } else if (used.isEmpty()) {
             return List.of(new Failing(401, 1));
-        } else if (!used.get().scopes.contains("events:write")) {
+        } else if (!sandbox.klaviyo.scopes(used.get()).contains("events:write")) {
             return List.of(new Failing(403, 0.5));
         }
         return api.fails().isEmpty() ? sandbox.scenario.fails() : api.fails();
@@ -148,20 +133,21 @@ final class Sites {
         if (path.equals("/health")) {
             return health();
         } else if (path.equals("/log")) {
-            return Reply.text(200, "text/plain; charset=utf-8", log());
+            return new Reply(200, "text/plain; charset=utf-8", log());
         } else if (path.equals("/restart") && post) {
             sandbox.restartApp(true);
             return Reply.json(200, "restarted", true);
         } else if (path.equals(slackPath)) {
             // As an incoming webhook (api.slack.com/messaging/webhooks).
-            return body(request).isObject() ? Reply.text(200, "text/html", "ok")
-                    : Reply.text(400, "text/html", "invalid_payload");
+            return body(request).isObject() ? new Reply(200, "text/html", "ok")
+                    : new Reply(400, "text/html", "invalid_payload");
         } else if (!path.equals(WEBHOOK) || sandbox.scenario.broken(Part.WEBHOOK)) {
             return NOT_FOUND;
         }
         // A live route takes signed POSTs only, and nobody in a drill holds the secret to sign with.
+        request.getResponseHeaders().set("Allow", "POST");
         return post ? Reply.json(401, "error", "Klaviyo-Signature is missing or wrong")
-                : Reply.json(405, "error", "method not allowed").with(Map.of("Allow", "POST"));
+                : Reply.json(405, "error", "method not allowed");
     }
 
     private Reply health() {
@@ -175,7 +161,7 @@ final class Sites {
         String klaviyo = status == 401 ? "authentication failed (401)" : "calls fail with " + status;
         return Reply.json(200, "status", well ? "ok" : "degraded", "klaviyo", well ? "ok" : klaviyo,
                 "keyFingerprint", sandbox.appKey() == null ? null : Key.of(sandbox.appKey()).fingerprint(),
-                "queued", Math.round(backlog(sandbox.millis())), "restarts", sandbox.restarts);
+                "queued", Math.round(backlog(sandbox.millis())));
     }
 
     /**
@@ -325,7 +311,7 @@ final class Sites {
     /** Seconds, and a string, as Prometheus writes them. */
     private Object sample(Series series, long at) {
         double value = series.value.applyAsDouble(at);
-        return List.of(JsonNodeFactory.instance.numberNode(BigDecimal.valueOf(sandbox.at(at).toEpochMilli(), 3)),
+        return List.of(sandbox.at(at).toEpochMilli() / 1000.0,
                 value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value));
     }
 
@@ -369,53 +355,14 @@ final class Sites {
         return text.matches("[\\d.]+") ? Math.round(Double.parseDouble(text) * 1000) : Durations.parse(text).toMillis();
     }
 
-    // ---- serving
+    // ---- what requests and answers are made of
 
-    private static final int BACKLOG = 1024;
     private static final int MAX_BODY = 1 << 20;
-    // Self-signed for localhost until 2025-10-01, and the key to it, in PKCS#12 without a password: they guard nothing.
-    private static final String EXPIRED = """
-            MIICxAIBAzCCAr0GCSqGSIb3DQEHAaCCAq4EggKqMIICpjCCAekGCSqGSIb3DQEHAaCCAdoEggHWMIIB0jCCAc4GCyqGSIb3DQEMCgEDoIIB
-            ljCCAZIGCiqGSIb3DQEJFgGgggGCBIIBfjCCAXowggEhoAMCAQICCHjgcPrXEDoEMAoGCCqGSM49BAMCMCQxDjAMBgNVBAoTBURyaWxsMRIw
-            EAYDVQQDEwlsb2NhbGhvc3QwHhcNMjQxMDAxMDAwMDAwWhcNMjUxMDAxMDAwMDAwWjAkMQ4wDAYDVQQKEwVEcmlsbDESMBAGA1UEAxMJbG9j
-            YWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEmWBbmiNbYbaqqrT4Aeh7kGlogOpLMrcLcRUKPTyEuXZ6hTGPw9c1WxQkNuMGMpnK
-            CXlQzi1vfieh7aFwIA4EHKM9MDswHQYDVR0OBBYEFFBBzbw/F1dZdlWaIDinHFX8rgWaMBoGA1UdEQQTMBGHBH8AAAGCCWxvY2FsaG9zdDAK
-            BggqhkjOPQQDAgNHADBEAiBJsKsaohYPp8dFe8AwRKxBo4PECb3W3RxgQXvmemi6SAIgM02r+05qLeAoHeenfUvG18Qe/tnFS57bxNXuNq+R
-            yLMxJTAjBgkqhkiG9w0BCRUxFgQU8V2F8FNm8kegQTlx3iPzoFREPhgwgbYGCSqGSIb3DQEHAaCBqASBpTCBojCBnwYLKoZIhvcNAQwKAQKg
-            aTBnMBsGCiqGSIb3DQEMAQMwDQQICGJLeYyqZ2ECAQEESM7JLrmon/jYXHlzBFha4yeqFYw5n0AC+7OzDaM7VH23+0J0/29enPTDTsxstsY9
-            rnSMEwcNSUPUYKHIEkIpLz71vrTQ02cvsTElMCMGCSqGSIb3DQEJFTEWBBTxXYXwU2byR6BBOXHeI/OgVEQ+GA==
-            """;
 
-    static {
-        // The JDK's server writes headers and body apart: by Nagle's algorithm each answer waits for a late ACK.
-        if (System.getProperty("sun.net.httpserver.nodelay") == null) {
-            System.setProperty("sun.net.httpserver.nodelay", "true");
-        }
-    }
-
-    /** What answers the requests at one port. */
-    interface Site {
-        Reply answer(HttpExchange request);
-    }
-
-    /** What a site answers. */
-    record Reply(int status, String body, Map<String, String> headers) {
-        /** No answer at all: the connection is closed. */
-        static final Reply DROPPED = new Reply(0, "", Map.of());
-
-        static Reply text(int status, String type, String body) {
-            return new Reply(status, body, Map.of("Content-Type", type));
-        }
-
+    /** What a site answers; other headers are set at the exchange. */
+    record Reply(int status, String type, String body) {
         static Reply json(int status, Object... namesAndValues) {
-            return text(status, "application/json", Json.line(Json.of(map(namesAndValues))));
-        }
-
-        /** With more headers. */
-        Reply with(Map<String, Object> more) {
-            Map<String, String> all = new LinkedHashMap<>(headers);
-            more.forEach((name, value) -> all.put(name, value.toString()));
-            return new Reply(status, body, all);
+            return new Reply(status, "application/json", Json.line(Json.of(map(namesAndValues))));
         }
     }
 
@@ -426,10 +373,6 @@ final class Sites {
             map.put(namesAndValues[i].toString(), namesAndValues[i + 1]);
         }
         return map;
-    }
-
-    static InetSocketAddress loopback(int port) {
-        return new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     }
 
     /** Its query's parameters, decoded; a repeated one has all its values, joined by commas. */
@@ -450,47 +393,6 @@ final class Sites {
             return Json.read(request.getRequestBody().readNBytes(MAX_BODY));
         } catch (IOException e) {
             return MissingNode.getInstance();
-        }
-    }
-
-    /** Serves a site on a port of loopback, 0 for a free one; with TLS where the certificate is to be expired. */
-    static HttpServer serve(int port, boolean expired, Executor threads, Site site) throws IOException {
-        HttpServer server = expired ? HttpsServer.create(loopback(port), BACKLOG)
-                : HttpServer.create(loopback(port), BACKLOG);
-        if (server instanceof HttpsServer secure) {
-            secure.setHttpsConfigurator(new HttpsConfigurator(expired()));
-        }
-        server.setExecutor(threads);
-        server.createContext("/", exchange -> answer(exchange, site));
-        // The dispatcher is a daemon as the thread that starts it: else it would keep the process alive.
-        CompletableFuture.runAsync(server::start, threads).join();
-        return server;
-    }
-
-    private static void answer(HttpExchange exchange, Site site) throws IOException {
-        try (exchange) {
-            Reply reply = site.answer(exchange);
-            if (reply != Reply.DROPPED) {
-                byte[] body = reply.body.getBytes(StandardCharsets.UTF_8);
-                boolean bodiless = exchange.getRequestMethod().equals("HEAD") || body.length == 0;
-                reply.headers.forEach(exchange.getResponseHeaders()::set);
-                exchange.sendResponseHeaders(reply.status, bodiless ? -1 : body.length);
-                exchange.getResponseBody().write(bodiless ? new byte[0] : body);
-            }
-        }
-    }
-
-    private static SSLContext expired() throws IOException {
-        try {
-            KeyStore keys = KeyStore.getInstance("PKCS12");
-            keys.load(new ByteArrayInputStream(Base64.getMimeDecoder().decode(EXPIRED)), new char[0]);
-            KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-            managers.init(keys, new char[0]);
-            SSLContext context = SSLContext.getInstance("TLS");
-            context.init(managers.getKeyManagers(), null, null);
-            return context;
-        } catch (GeneralSecurityException e) {
-            throw new IOException("the drill's expired certificate cannot be used: " + e.getMessage(), e);
         }
     }
 }

@@ -82,7 +82,11 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Disables or enables a private key, as a person does in Klaviyo's settings. */
     public void enabled(String key, boolean enabled) {
-        klaviyo.bySecret.get(key).enabled = enabled;
+        if (enabled) {
+            klaviyo.disabled.remove(key);
+        } else {
+            klaviyo.disabled.add(key);
+        }
         changed();
     }
 
@@ -93,23 +97,23 @@ public final class ControlledSandbox extends Sandbox {
 
     /** The id under which the beta API lists this key. */
     public String keyId(String key) {
-        return klaviyo.bySecret.get(key).id;
+        return klaviyo.bySecret.get(key).id();
     }
 
     /** What a key may do. */
     public Set<String> scopes(String key) {
-        return klaviyo.bySecret.get(key).scopes;
+        return klaviyo.scopes(klaviyo.bySecret.get(key));
     }
 
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
-        klaviyo.bySecret.get(key).scopes = Set.copyOf(scopes);
+        klaviyo.scopes.put(key, Set.copyOf(scopes));
         changed();
     }
 
     /** Opens another account, with rate limits of its own, and returns a valid key of it. */
     public String openAccount(String organisation) {
-        return klaviyo.issue(klaviyo.account(organisation), "production").secret;
+        return klaviyo.issue(klaviyo.account(organisation)).secret();
     }
 
     /** A good key of another account. */
@@ -124,12 +128,12 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Another valid key of the responder's account. */
     public String issueKey() {
-        return klaviyo.issue(account, "one more").secret;
+        return klaviyo.issue(account).secret();
     }
 
     /** A valid access token of the responder's account. */
     public String openToken() {
-        return klaviyo.authorize(account).secret;
+        return klaviyo.authorize(account).secret();
     }
 
     /** Puts a key into the running application and into where it looks at a restart. */
