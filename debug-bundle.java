@@ -235,7 +235,11 @@ class DebugBundle implements Callable<Integer> {
         }
         screen.verdict(made.complete() ? Mark.OK : Mark.WARN, made.file() + " (" + made.size() + ")" + (made.complete()
                 ? "" : ", incomplete"));
-        screen.command(2, shared.launcher().line("debug-bundle", "open " + Text.word(made.file().toString())));
+        screen.command(2, open(made));
+    }
+
+    private String open(Bundle.Made made) {
+        return shared.launcher().line("debug-bundle", "open " + Text.word(made.file().toString()));
     }
 
     private ObjectNode json(Bundle.Made made) {
@@ -244,6 +248,7 @@ class DebugBundle implements Callable<Integer> {
                 made.complete());
         json.set("missing", Json.of(made.missing()));
         json.set("redacted", Json.of(made.redacted()));
+        json.set("advice", Cli.advice("now", "Look through it before it goes out", open(made)));
         return json;
     }
 

@@ -191,11 +191,14 @@ class Postmortem implements Callable<Integer> {
         }
         int unfinished = Document.unfinished(written.text(), LocalDate.now(ZoneOffset.UTC)).size();
         show(report, written, files, incident);
-        screen.line(unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
+        boolean over = unfinished == 0 && report.closed().isPresent();
+        String next = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
                 : report.closed().map(at -> "Nothing is left to fill in, and the incident was closed at " + at)
-                        .orElse("Nothing is left to fill in. The incident is ended by"));
-        if (unfinished > 0 || report.closed().isEmpty()) {
-            screen.command(2, launcher.line("postmortem", unfinished > 0 ? "--check" : "close"));
+                        .orElse("Nothing is left to fill in. The incident is ended by");
+        String command = over ? null : launcher.line("postmortem", unfinished > 0 ? "--check" : "close");
+        screen.line(next);
+        if (!over) {
+            screen.command(2, command);
         }
         if (shared.json()) {
             ObjectNode json = Json.object().put("schema", 1).put("at", now.toString());
@@ -204,7 +207,7 @@ class Postmortem implements Callable<Integer> {
             json.set("files", Json.of(files));
             json.set("kept", Json.of(written.kept()));
             json.set("notes", Json.of(report.missing()));
-            shared.print(json);
+            shared.print(json.set("advice", Cli.advice(over ? "never" : "now", next, command)));
         }
         return 0;
     }

@@ -40,6 +40,7 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 //CDS
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -485,14 +486,19 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private record End(int exit, String verdict) { }
+    private record End(int exit, String verdict, String next) { }
 
     private static final Map<String, End> ENDS = Map.of(
-            "rotated", new End(0, "Rotated: the application runs with the new key"),
-            "planned", new End(0, "Dry run: nothing has changed, and nothing seen stands in the way"),
-            "refused", new End(REFUSED, "Refused: nothing has changed"),
-            "rolled-back", new End(22, "Failed, and rolled back: everything is as it was"),
-            "stuck", new End(23, "Failed, and not rolled back: do the steps above, or run this again to finish"));
+            "rotated", new End(0, "Rotated: the application runs with the new key",
+                    "See that all is well, and that it stays so"),
+            "planned", new End(0, "Dry run: nothing has changed, and nothing seen stands in the way",
+                    "Run it in earnest: the same without --dry-run"),
+            "refused", new End(REFUSED, "Refused: nothing has changed",
+                    "Mend what the failed step says, and run it again"),
+            "rolled-back", new End(22, "Failed, and rolled back: everything is as it was",
+                    "Mend what the failed step says, and run it again"),
+            "stuck", new End(23, "Failed, and not rolled back: do the steps above, or run this again to finish",
+                    "Do by hand what the failed steps say, or run it again to finish"));
 
     private int end(Rotation rotation, String outcome) {
         if (!dryRun) {
@@ -508,7 +514,9 @@ class RotateKey implements Callable<Integer>, Listener {
             next();
         }
         if (shared.json()) {
-            shared.print(rotation.json(outcome));
+            ObjectNode json = (ObjectNode) rotation.json(outcome);
+            String command = outcome.equals("rotated") ? shared.launcher().line("triage", "") : null;
+            shared.print(json.set("advice", Cli.advice("now", end.next, command)));
         }
         return end.exit;
     }

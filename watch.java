@@ -331,7 +331,11 @@ class Watch implements Callable<Integer> {
         @Override
         public synchronized void round(Supplier<JsonNode> round) {
             if (shared.json()) {
-                shared.printLine(round.get());
+                ObjectNode line = (ObjectNode) round.get();
+                boolean over = line.path("state").asText().equals("recovered");
+                line.set("advice", over ? Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""))
+                        : Cli.advice("later", "Not recovered yet: the next round tells more", null));
+                shared.printLine(line);
             }
         }
     }

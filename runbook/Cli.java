@@ -654,6 +654,11 @@ public final class Cli {
         return Launcher.of(host, values, spec.commandLine().getParseResult());
     }
 
+    /** What {@code --json} says comes next; {@code when} is now, later (ask again) or never (nothing to do). */
+    public static JsonNode advice(String when, String text, String command) {
+        return Json.object().put("when", when).put("text", text).put("command", command);
+    }
+
     /**
      * How the person started this script, so that the next one can be pasted the same way. What must not be shown is
      * left out: a command that gives a key, logins and tokens in addresses.

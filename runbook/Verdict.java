@@ -261,7 +261,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         Action first = actions.isEmpty() ? new Action("nothing to do", null) : actions.get(0);
         boolean unclear = diagnosis() == Diagnosis.INDETERMINATE || diagnosis() == Diagnosis.NETWORK;
         String when = healthy() ? "never" : unclear ? "later" : "now";
-        return Json.object().put("when", when).put("text", first.text).put("command", first.command);
+        return Cli.advice(when, first.text, first.command);
     }
 
     /** What the journal's {@code diagnosed} event carries. */

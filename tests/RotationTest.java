@@ -76,7 +76,7 @@ class RotationTest {
             names.add(step.path("name").asText());
             assertEquals(Set.of("name", "outcome", "millis", "command", "detail"), fields(step));
         });
-        assertEquals(Set.of("schema", "outcome", "account", "oldKey", "newKey", "steps", "incident"), fields(json));
+        assertEquals(Set.of("schema", "advice", "outcome", "account", "oldKey", "newKey", "steps", "incident"), fields(json));
         assertEquals("rotated " + bench.sandbox.accountId(), json.path("outcome").asText() + " " + json.path("account")
                 .asText());
         assertEquals(Key.of(bench.oldKey()).fingerprint(), json.path("oldKey").path("fingerprint").asText());

@@ -91,6 +91,7 @@
 //SOURCES FormTest.java
 //SOURCES GameDayTest.java
 //SOURCES JournalTest.java
+//SOURCES JsonTest.java
 //SOURCES KeyTest.java
 //SOURCES LogMaker.java
 //SOURCES LogReaderTest.java

@@ -1,0 +1,49 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import runbook.Text.Json;
+
+/**
+ * What each step prints with {@code --json} is as its schema says, and says what comes next. Triage is asked so for every
+ * scenario by {@link TriageRun}.
+ */
+class JsonTest {
+    private final Path folder = Tree.temporary("json");
+
+    @ParameterizedTest(name = "{0} {1}: {2}, {3}")
+    @CsvSource(nullValues = "-", value = {
+        "rotate-key, --drill revoked-key --yes,              0,  now,   triage",
+        "rotate-key, --drill stale-app-key --dry-run,        0,  now,   -",
+        "rotate-key, --drill no-network --yes,               21, now,   -",
+        "rotate-key, --drill revoked-key:restart --yes,      22, now,   -",
+        "watch,      --drill outage --max 2s,                31, later, -",
+        "watch,      --drill healthy --until 2 --for 1s,     0,  now,   postmortem",
+        "debug-bundle, --drill outage --yes,                 0,  now,   open",
+        "debug-bundle, --drill no-network --yes,             41, now,   open",
+        "debug-bundle, --drill malformed-key --yes,          0,  now,   open",
+        "postmortem, --drill outage,                         0,  now,   --check"})
+    void everyStepTellsAScriptWhatCameOutAndWhatIsNext(
+            String step, String arguments, int exit, String when, String command) throws IOException {
+        if (step.equals("postmortem")) {
+            Run.script("triage").args("--drill", "outage").cwd(folder).run();
+        }
+        Run.Result result = Run.script(step).args((arguments + " --json").split(" ")).cwd(folder).run();
+        assertEquals(exit, result.exit(), result.toString());
+        JsonNode last = null;
+        for (String document : step.equals("watch") ? result.out().lines().toList() : List.of(result.out())) {
+            JsonNode read = Json.read(document);
+            Schemas.check(step, read);
+            last = read.path("type").asText().equals("event") ? last : read;
+        }
+        JsonNode advice = last.path("advice");
+        assertEquals(when, advice.path("when").asText());
+        assertEquals(command == null, advice.path("command").isNull(), advice.toString());
+        assertTrue(command == null || advice.path("command").asText().contains(command), advice.toString());
+    }
+}
