@@ -18,7 +18,6 @@
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/rotation/AppWatch.java
 //SOURCES runbook/rotation/DotenvFile.java
-//SOURCES runbook/rotation/Drill.java
 //SOURCES runbook/rotation/Holding.java
 //SOURCES runbook/rotation/Keys.java
 //SOURCES runbook/rotation/Progress.java
@@ -40,10 +39,13 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 //CDS
 
+import static runbook.rotation.Rotation.REFUSED;
+
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
@@ -51,6 +53,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -66,7 +69,7 @@ import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Drill;
+import runbook.rotation.DotenvFile;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.Locks;
 import runbook.rotation.Rotation;
@@ -76,8 +79,9 @@ import runbook.rotation.Steps.Outcome;
 import runbook.rotation.Steps.Step;
 import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores;
-import runbook.rotation.Stores.Store;
-import runbook.rotation.Stores.Target;
+import runbook.rotation.Stores.Hands;
+import runbook.rotation.Stores.Place;
+import runbook.sandbox.Sandbox;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -99,7 +103,7 @@ import runbook.rotation.Stores.Target;
         footer = {"  jbang rotate-key --drill revoked-key",
                   "  jbang rotate-key --to gcp:klaviyo-key@shop --restart k8s:shop/deployment/web"})
 class RotateKey implements Callable<Integer>, Listener {
-    private static final int REFUSED = 21;
+    private static final List<String> VARIANTS = List.of("", "read-back", "restart", "verify");
 
     public static void main(String... args) {
         System.exit(Cli.main(RotateKey::new, args, "--drill", "revoked-key", "--dry-run"));
@@ -151,8 +155,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private Screen screen;
     private Tool tool;
-    private Optional<Drill> drill = Optional.empty();
-    private List<Store> stores = List.of();
+    private List<Place> stores = List.of();
     private boolean changing;
     private String heading = "";
     private String waitedFor = "";
@@ -170,25 +173,8 @@ class RotateKey implements Callable<Integer>, Listener {
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
         tool = Tool.of(shared.host(), toolTimeout);
-        Thread interrupted = new Thread(this::interrupted);
-        Runtime.getRuntime().addShutdownHook(interrupted);
-        drill = beginDrill();
-        try {
-            return answered(new Rotation(wishes(settings), tool, this));
-        } finally {
-            if (drill.isPresent()) {
-                drill.get().close();
-            }
-            forget(interrupted);
-        }
-    }
-
-    private static void forget(Thread hook) {
-        try {
-            Runtime.getRuntime().removeShutdownHook(hook);
-        } catch (IllegalStateException e) {
-            // This process is ending already.
-        }
+        Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
+        return answered(new Rotation(wishes(settings), tool, this));
     }
 
     // Called as this process ends, however it ends short of kill -9.
@@ -204,7 +190,13 @@ class RotateKey implements Callable<Integer>, Listener {
         Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
         try (Locks locks = new Locks()) {
             lock(locks, incident);
-            return rotate(rotation, incident);
+            rotation.begin(incident, dryRun);
+            rotation.resumed().ifPresent(at ->
+                    screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at));
+            if (rollBack && rotation.resumed().isEmpty()) {
+                throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
+            }
+            return rotate(rotation);
         } catch (Problem e) {
             if (shared.json() && e.exitCode() == REFUSED) {
                 shared.print(rotation.json("refused"));
@@ -215,12 +207,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- the step of the runbook
 
-    private int rotate(Rotation rotation, Incident incident) throws IOException {
+    private int rotate(Rotation rotation) {
         try {
-            resume(rotation, incident);
-            if (!dryRun) {
-                rotation.recordIn(incident);
-            }
             rotation.preflight(console().isPresent());
             if (rollBack && !dryRun) {
                 return wayBack(rotation, "asked for");
@@ -270,19 +258,20 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- what it is asked to do
 
+    private boolean drilled() {
+        return shared.sandbox().isPresent();
+    }
+
     private void refuseWrongUsage() {
         String variant = shared.variant().orElse("");
-        boolean drilled = shared.sandbox().isPresent();
-        refuse(!Drill.VARIANTS.contains(variant), "--drill …:" + Text.safe(variant, 20) + ": the variants are "
-                + String.join(", ", new TreeSet<>(Drill.VARIANTS)).replaceFirst("^, ", ""));
-        refuse(!drilled && to.isEmpty(), "--to STORE is missing: where is the key kept? For one: --to gcp:klaviyo-key");
-        refuse(drilled && to.size() > 1, "--to: a drill has one store");
-        refuse(drilled && !restart.isEmpty(),
-                "--restart: a drill restarts the sandbox's application and nothing of yours; leave it away");
+        refuse(!VARIANTS.contains(variant), "--drill …:" + Text.safe(variant, 20) + ": the variants are "
+                + String.join(", ", VARIANTS.subList(1, VARIANTS.size())));
+        refuse(!drilled() && to.isEmpty(), "--to STORE is missing: where is the key kept? For one: --to"
+                + " gcp:klaviyo-key");
+        refuse(drilled() && !(to.isEmpty() && restart.isEmpty()), "--to and --restart: a drill has a store and an"
+                + " application of its own, and touches nothing of yours; leave them away");
         refuse(!dryRun && !yes && console().isEmpty(),
                 "--yes is missing: there is no terminal to ask on. Look first with --dry-run");
-        refuse(newKeyFile != null && newKeyCommand != null,
-                "--new-key-file and --new-key-command exclude each other: give one");
     }
 
     private static void refuse(boolean wrong, String why) {
@@ -291,76 +280,58 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private Optional<Drill> beginDrill() throws IOException {
-        if (shared.sandbox().isEmpty()) {
-            return Optional.empty();
-        }
-        return Optional.of(Drill.begin(shared.sandbox().get(), shared.variant().orElse(""),
-                to.stream().map(typed -> Stores.of(shared.templates()).store(shared.host(), typed)).findFirst()));
-    }
-
-    private Rotation.Wishes wishes(Settings settings) {
-        boolean drilled = drill.isPresent();
-        Stores table = Stores.of(shared.templates());
-        stores = drilled ? List.of(drill.get().store())
-                : distinct("--to", to).stream().map(typed -> table.store(shared.host(), typed)).toList();
-        List<Target> targets = drilled ? List.of(drill.get()) : distinct("--restart", restart).stream()
-                .map(table::target).toList();
-        return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account), this::lastGood,
-                new TreeSet<>(needs), restartWithin,
-                verifyFor != null ? verifyFor : Duration.ofSeconds(drilled ? 5 : 120),
-                grace != null ? grace : Duration.ofSeconds(drilled ? 2 : 300), disableOld);
-    }
-
-    private Optional<String> lastGood(Key key) {
-        return LastGood.of(shared.host(), key).map(LastGood::account);
-    }
-
-    private static List<String> distinct(String option, List<String> given) {
-        List<String> all = Stores.split(given);
-        if (new HashSet<>(all).size() != all.size()) {
-            throw new Problem(option + ": the same one is given twice");
-        }
-        return all;
+    private Rotation.Wishes wishes(Settings settings) throws IOException {
+        Optional<Sandbox> sandbox = shared.sandbox();
+        Stores table = new Stores(shared.templates(), tool, sandbox.map(this::drillHands).orElse(Hands.of(tool)));
+        stores = table.stores(shared.host(), sandbox.isPresent() ? List.of(drillStore(sandbox.get())) : to);
+        List<Place> targets = table.targets(sandbox.map(one -> List.of("exec:curl -fsS -X POST " + one.restartUrl()))
+                .orElse(restart));
+        Duration verify = verifyFor != null ? verifyFor : Duration.ofSeconds(drilled() ? 5 : 120);
+        Duration wait = grace != null ? grace : Duration.ofSeconds(drilled() ? 2 : 300);
+        return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account),
+                key -> LastGood.of(shared.host(), key).map(LastGood::account), new TreeSet<>(needs), restartWithin,
+                verify, wait, disableOld);
     }
 
     // A dry run takes the same locks, and leaves no folder behind.
     private void lock(Locks locks, Incident incident) {
-        String changed = ": wait for it, or end it; this one has changed nothing";
-        try {
-            if ((!dryRun || Files.exists(incident.folder())) && !locks.take(incident.folder()
-                    .resolve("rotation.lock"))) {
-                throw new Problem(REFUSED, "another rotation is running on " + incident + changed);
-            }
-        } catch (IOException e) {
-            throw new Problem(REFUSED, "--incident " + incident
-                    + " cannot be written, and without it a killed rotation could not go on: " + Incident.why(e));
+        if (!dryRun || Files.exists(incident.folder())) {
+            locks.take(incident.folder().resolve("rotation.lock"), incident.toString());
         }
-        for (Store store : stores) {
-            try {
-                if (drill.isEmpty() && !locks.take(Locks.of(shared.host(), store))) {
-                    throw new Problem(REFUSED, "another rotation is running on " + store.name() + changed);
-                }
-            } catch (IOException e) {
-                throw new Problem(REFUSED, "XDG_STATE_HOME (else ~/.local/state) cannot be written, and without"
-                        + " a lock there two rotations" + " of one store could run at once: " + Incident.why(e));
-            }
-        }
+        Map<String, String> places = new TreeMap<>();
+        stores.stream().filter(store -> !drilled())
+                .forEach(store -> places.put(Key.of(store.identity()).fingerprint(), store.name()));
+        places.forEach((print, name) ->
+                locks.take(LastGood.folder(shared.host()).resolve("rotate-key-" + print + ".lock"), name));
     }
 
-    // In a drill the sandbox of the run before is gone, and its keys with it: there is nothing to go on with.
-    private void resume(Rotation rotation, Incident incident) throws IOException {
-        try {
-            if (drill.isEmpty()) {
-                rotation.resume(incident, dryRun);
+    // ---- a drill: a dotenv file made for it, and the sandbox's application, which reads that at each restart
+
+    private static String drillStore(Sandbox sandbox) throws IOException {
+        Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
+        String variable = "KLAVIYO_PRIVATE_KEY";
+        Files.writeString(file, "# Made by a drill: this key opens nothing.\n" + variable + "=" + sandbox.appKey() + "\n");
+        sandbox.appKeyFile(file, variable);
+        file.getParent().toFile().deleteOnExit();
+        file.toFile().deleteOnExit();
+        return "file:" + file + "#" + variable;
+    }
+
+    // A variant breaks one step, once, so that the way back can be watched.
+    private Hands drillHands(Sandbox sandbox) {
+        Set<String> breaks = new HashSet<>(Set.of(shared.variant().orElse("")));
+        return (command, input, lasting) -> {
+            if (command.get(0).equals(DotenvFile.PROGRAM)) {
+                // A letter too much, as with a slip of the hand.
+                boolean slips = !input.isEmpty() && breaks.remove("read-back");
+                return DotenvFile.run(tool, command, slips ? input + "x" : input);
             }
-        } catch (Trouble e) {
-            throw new Problem(REFUSED, e.getMessage());
-        }
-        rotation.resumed().ifPresent(at -> screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at));
-        if (rollBack && rotation.resumed().isEmpty()) {
-            throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
-        }
+            boolean fails = lasting.isPresent() && breaks.remove("restart");
+            if (lasting.isPresent() && !fails) {
+                sandbox.restartApp(!breaks.remove("verify"));
+            }
+            return new Tool.Output(fails ? 22 : 0, "", "HTTP 500: the application did not start");
+        };
     }
 
     // ---- the new key
@@ -372,8 +343,8 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private Optional<Key> givenKey(Rotation rotation) {
-        if (newKeyFile == null && newKeyCommand == null && drill.isPresent()) {
-            return drill.map(Drill::newKey);
+        if (newKeyFile == null && newKeyCommand == null && drilled()) {
+            return shared.sandbox().map(sandbox -> Key.of(sandbox.newKey()));
         }
         try {
             return Key.read(shared.host(), "--new-key", newKeyFile, newKeyCommand, "KLAVIYO_NEW_PRIVATE_KEY")
@@ -523,10 +494,10 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private void next() {
         Cli.Launcher launcher = shared.launcher();
-        Optional<String> show = stores.stream().map(Store::show).filter(one -> !one.isEmpty()).findFirst();
+        Optional<String> show = stores.stream().map(Place::show).filter(one -> !one.isEmpty()).findFirst();
         screen.line();
         screen.heading("Next");
-        if (drill.isEmpty()) {
+        if (!drilled()) {
             screen.line("Load the new key in this shell:");
             screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"").orElse("read -rs"
                     + " KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));

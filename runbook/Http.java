@@ -189,6 +189,38 @@ public final class Http {
      */
     public record Fault(Kind kind, String words, long millis) implements Answer { }
 
+    /** What an application's health endpoint says of it, from well to worse. */
+    public enum Health {
+        HEALTHY, DEGRADED, DOWN;
+
+        // Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts).
+        private static final Pattern SO_SO = Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable");
+        private static final Pattern BAD = Pattern.compile(
+                "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false");
+
+        /** By the status of the reply, or else by the word in {@link #field}; a fault is as bad as a 500. */
+        public static Health of(Answer answer) {
+            if (!(answer instanceof Reply reply) || reply.status / 100 != 2
+                    || BAD.matcher(field(reply)).matches()) {
+                return DOWN;
+            }
+            return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;
+        }
+
+        /** What stands in the reply's field for that; empty when there is none. */
+        public static String field(Reply reply) {
+            return Stream.of("status", "state", "health", "healthy", "ok").map(reply.json::path)
+                    .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
+        }
+
+        /** A bare "ok" is as good as JSON. A web page is not (a login page, say), nor what claims or begins to be JSON. */
+        public static boolean garbled(Reply reply) {
+            boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body.length > 0;
+            return reply.json.isMissingNode()
+                    && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
+        }
+    }
+
     /** The faults told apart. */
     public enum Kind {
         DNS, REFUSED, UNREACHABLE, CONNECT_TIMEOUT, PROXY, TLS_EXPIRED, TLS_WRONG_NAME, TLS_UNTRUSTED, TLS, BAD_REQUEST,

@@ -204,7 +204,8 @@ public final class Incident {
         }
     }
 
-    private static FileAttribute<?>[] mode(String permissions) {
+    /** These permissions for a new file or folder, where there are such. */
+    public static FileAttribute<?>[] mode(String permissions) {
         FileAttribute<?> mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions));
         return POSIX ? new FileAttribute<?>[] {mode} : new FileAttribute<?>[0];
     }
@@ -692,9 +693,14 @@ public final class Incident {
         }
 
         private static Path file(Cli.Host host) {
+            return folder(host).resolve("last-good.json");
+        }
+
+        /** This toolkit's folder in the user's state folder. */
+        public static Path folder(Cli.Host host) {
             Path state = host.env("XDG_STATE_HOME").map(Path::of).filter(Path::isAbsolute)
                     .orElse(host.home().resolve(".local/state"));
-            return state.resolve("klaviyo-runbook/last-good.json");
+            return state.resolve("klaviyo-runbook");
         }
     }
 }

@@ -26,6 +26,7 @@ import runbook.Screen.Check.Outcome;
 import runbook.Http.Deadline;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
+import runbook.Http.Health;
 import runbook.Http.Kind;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
@@ -47,11 +48,6 @@ public final class OurSide {
     /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
     private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
 
-    /** Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts). */
-    private static final Pattern DEGRADED = Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable");
-    private static final Pattern DOWN = Pattern.compile(
-            "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false");
-
     private OurSide() { }
 
     // ---- our application's health, by its own endpoint: the state is whether it is healthy
@@ -65,23 +61,13 @@ public final class OurSide {
             return new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object(), "no");
         }
         Reply reply = (Reply) answer;
-        String status = Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)
-                .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
+        Health health = Health.of(reply);
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-        String quoted = (garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
-        JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(status, 40)), "body", body));
-        Outcome well = garbled(reply) || DEGRADED.matcher(status).matches() ? Outcome.WARN : Outcome.OK;
-        boolean down = reply.status() / 100 != 2 || DOWN.matcher(status).matches();
-        String state = well == Outcome.OK ? "yes" : "degraded";
-        return new Check("app", down ? Outcome.FAIL : well, "HTTP " + reply.status() + " in " + reply.millis() + " ms"
-                + quoted, reply.millis(), reply.status(), detail, down ? "no" : state);
-    }
-
-    // A bare "ok" is as good as JSON. A web page is not (a login page, say), nor is what claims or begins to be JSON.
-    private static boolean garbled(Reply reply) {
-        boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body().length > 0;
-        return reply.json().isMissingNode()
-                && (reply.html() || meantAsJson || reply.text().stripLeading().startsWith("{"));
+        String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
+        JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(Health.field(reply), 40)), "body", body));
+        Outcome outcome = List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health.ordinal());
+        return new Check("app", outcome, "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted,
+                reply.millis(), reply.status(), detail, List.of("yes", "degraded", "no").get(health.ordinal()));
     }
 
     // ---- the errors that it gets

@@ -49,7 +49,6 @@ public final class Tool {
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
     private static final Map<String, String> QUIET = Map.of("AWS_PAGER", "", "CLOUDSDK_CORE_DISABLE_PROMPTS", "1",
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
-    private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
     /** White space, or a piece of a word: in single quotes, in double quotes, escaped, or bare. */
     private static final Pattern PIECE = Pattern.compile(
             "(\\s+)|'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|\\\\(.)|([^\\s'\"\\\\]+|\\\\$)", Pattern.DOTALL);
@@ -323,7 +322,7 @@ public final class Tool {
 
         @Override
         public void close() {
-            if (!left) {
+            if (!left && process.isAlive()) {
                 kill(process.toHandle());
             }
             running.remove(process);
@@ -398,9 +397,9 @@ public final class Tool {
         }
     }
 
-    /** Ends a process and all that it started. */
+    /** Ends a process and then all that it started: a shell whose command is ended first would go on with the next. */
     public static void kill(ProcessHandle child) {
-        Stream.concat(child.descendants(), Stream.of(child)).toList().forEach(ProcessHandle::destroyForcibly);
+        Stream.concat(Stream.of(child), child.descendants()).toList().forEach(ProcessHandle::destroyForcibly);
     }
 
     // ---- what there is to run
@@ -423,20 +422,6 @@ public final class Tool {
         return environment.entrySet().stream()
                 .filter(entry -> windows ? entry.getKey().equalsIgnoreCase(name) : entry.getKey().equals(name))
                 .map(Map.Entry::getValue).findFirst();
-    }
-
-    /**
-     * The program that a shell line calls first, when the shell does not know it; empty when it is there, or cannot be
-     * told.
-     */
-    public Optional<String> missingIn(String line) throws Failure {
-        Matcher first = FIRST_WORD.matcher(line);
-        if (!first.matches()) {
-            return Optional.empty();
-        }
-        List<String> lookup = windows ? List.of("where", "/q", first.group(1))
-                : List.of("/bin/sh", "-c", "command -v \"$1\"", "sh", first.group(1));
-        return run(lookup).ok() ? Optional.empty() : Optional.of(first.group(1));
     }
 
     // ---- what nobody may see

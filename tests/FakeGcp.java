@@ -1,3 +1,4 @@
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -11,41 +12,34 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32C;
-import com.fasterxml.jackson.databind.JsonNode;
 import runbook.Text.Json;
 
 /** Google Secret Manager (v1) on loopback: numbered versions, checksums, and the errors of the real one. */
 final class FakeGcp implements AutoCloseable {
-    private static final Pattern ACCESS =
-            Pattern.compile("/v1/projects/([^/]+)/secrets/([^/]+)/versions/([^/:]+):access");
-    private static final Pattern ADD = Pattern.compile("/v1/projects/([^/]+)/secrets/([^/]+):addVersion");
+    private static final Pattern PATH = Pattern.compile("/v1/projects/([^/]+/secrets/([^/:]+))(?:/versions/([^/:]+):access"
+            + "|:addVersion)");
 
+    /** Values by {@code PROJECT/secrets/NAME}, the newest last. */
     private final Map<String, List<String>> secrets = new HashMap<>();
-    /** Whether adding a version is refused for lack of permission. */
-    volatile boolean readOnly;
     /** Whether answers leave out that the checksum was looked at: gcloud fails then, although the version was made. */
     volatile boolean silentAboutChecksums;
-    final LoopbackServer server = new LoopbackServer(this::answer);
+    private final LoopbackServer server = new LoopbackServer(this::answer);
 
     synchronized void secret(String project, String name, String value) {
-        secrets.put(project + "/" + name, new ArrayList<>(List.of(value)));
+        secrets.put(project + "/secrets/" + name, new ArrayList<>(List.of(value)));
     }
 
-    synchronized String latest(String project, String name) {
-        List<String> versions = secrets.get(project + "/" + name);
-        return versions.get(versions.size() - 1);
-    }
-
-    synchronized int versions(String project, String name) {
-        return secrets.get(project + "/" + name).size();
+    synchronized List<String> versions(String project, String name) {
+        return List.copyOf(secrets.get(project + "/secrets/" + name));
     }
 
     Run environment(Run cli, Path scratch) {
         try {
             Path token = Files.writeString(scratch.resolve("gcloud-token"), "ya29.test");
             return cli.env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")
-                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString()).env("CLOUDSDK_CONFIG",
-                    scratch.resolve("gcloud").toString()).env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
+                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString())
+                    .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString())
+                    .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1").env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
                     .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -53,52 +47,37 @@ final class FakeGcp implements AutoCloseable {
     }
 
     private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) throws IOException {
+        Matcher path = PATH.matcher(request.path());
         if (!request.header("Authorization").equals("Bearer ya29.test")) {
             return error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.");
+        } else if (!path.matches() || !secrets.containsKey(path.group(1))) {
+            return error(404, "NOT_FOUND", "Secret [" + request.path() + "] not found or has no versions.");
         }
-        Matcher access = ACCESS.matcher(request.path());
-        Matcher add = ADD.matcher(request.path());
-        if (access.matches()) {
-            return access(access.group(1), access.group(2), access.group(3));
-        }
-        return add.matches() ? add(add.group(1), add.group(2), Json.read(request.body()).path("payload"))
-                : error(404, "NOT_FOUND", request.path());
+        List<String> versions = secrets.get(path.group(1));
+        String name = "projects/1/secrets/" + path.group(2) + "/versions/";
+        return path.group(3) == null ? add(name, versions, Json.read(request.body()).path("payload"))
+                : access(name, versions, path.group(3));
     }
 
-    private LoopbackServer.Response access(String project, String name, String version) {
-        List<String> versions = secrets.get(project + "/" + name);
-        if (versions == null) {
-            return error(404, "NOT_FOUND", "Secret [projects/1/secrets/" + name + "] not found or has no versions.");
-        }
+    private LoopbackServer.Response access(String name, List<String> versions, String version) {
         int number = version.equals("latest") ? versions.size() : Integer.parseInt(version);
         byte[] value = versions.get(number - 1).getBytes(StandardCharsets.UTF_8);
-        return new LoopbackServer.Response(200, Json.line(Json.of(Map.of("name", path(name, number), "payload",
-                Map.of("data", Base64.getEncoder().encodeToString(value), "dataCrc32c", Long.toString(crc(value)))))));
+        return ok(Map.of("name", name + number, "payload", Map.of("data", Base64.getEncoder().encodeToString(value),
+                "dataCrc32c", Long.toString(crc(value)))));
     }
 
-    private LoopbackServer.Response add(String project, String name, JsonNode payload) {
-        List<String> versions = secrets.get(project + "/" + name);
-        if (versions == null || readOnly) {
-            return readOnly ? error(403, "PERMISSION_DENIED",
-                    "Permission 'secretmanager.versions.add' denied for resource 'projects/" + project + "/secrets/"
-                    + name + "' (or it may not exist).") : error(404, "NOT_FOUND", "Secret [projects/1/secrets/" + name
-                    + "] not found.");
-        }
+    private LoopbackServer.Response add(String name, List<String> versions, JsonNode payload) {
         byte[] value = Base64.getDecoder().decode(payload.path("data").asText().replace('-', '+').replace('_', '/'));
         if (payload.has("dataCrc32c") && payload.path("dataCrc32c").asLong() != crc(value)) {
             return error(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
         }
         versions.add(new String(value, StandardCharsets.UTF_8));
-        Map<String, Object> made = new HashMap<>(Map.of("name", path(name, versions.size()), "createTime",
+        Map<String, Object> made = new HashMap<>(Map.of("name", name + versions.size(), "createTime",
                 "2026-11-23T03:00:00Z", "state", "ENABLED", "etag", "\"1\""));
         if (!silentAboutChecksums) {
             made.put("clientSpecifiedPayloadChecksum", payload.has("dataCrc32c"));
         }
-        return new LoopbackServer.Response(200, Json.line(Json.of(made)));
-    }
-
-    private static String path(String name, int version) {
-        return "projects/1/secrets/" + name + "/versions/" + version;
+        return ok(made);
     }
 
     private static long crc(byte[] value) {
@@ -107,9 +86,13 @@ final class FakeGcp implements AutoCloseable {
         return crc.getValue();
     }
 
+    private static LoopbackServer.Response ok(Map<String, ?> body) {
+        return new LoopbackServer.Response(200, Json.line(Json.of(body)));
+    }
+
     private static LoopbackServer.Response error(int code, String status, String message) {
-        return new LoopbackServer.Response(
-                code, Json.line(Json.of(Map.of("error", Map.of("code", code, "status", status, "message", message)))));
+        return new LoopbackServer.Response(code,
+                Json.line(Json.of(Map.of("error", Map.of("code", code, "status", status, "message", message)))));
     }
 
     @Override

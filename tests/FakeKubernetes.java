@@ -29,27 +29,30 @@ final class FakeKubernetes implements AutoCloseable {
     final LoopbackServer server = new LoopbackServer(this::answer);
 
     synchronized void secret(String namespace, String name, Map<String, String> fields) {
-        ObjectNode secret = Json.object().put("apiVersion", "v1").put("kind", "Secret").put("type", "Opaque");
-        secret.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1")
-                .put("uid", "u-" + name);
-        ObjectNode data = secret.putObject("data");
+        ObjectNode data = object(namespace, "secrets", name, """
+            {"apiVersion": "v1", "kind": "Secret", "type": "Opaque"}""").putObject("data");
         fields.forEach((field, value) ->
                 data.put(field, Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8))));
-        objects.put(namespace + "/secrets/" + name, secret);
     }
 
     synchronized void deployment(String namespace, String name) {
-        ObjectNode deployment = Json.object().put("apiVersion", "apps/v1").put("kind", "Deployment");
-        deployment.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1")
-                .put("generation", 1).put("uid", "u-" + name);
-        ObjectNode spec = deployment.putObject("spec").put("replicas", 1);
-        spec.putObject("selector").putObject("matchLabels").put("app", name);
-        ObjectNode template = spec.putObject("template");
-        template.putObject("metadata").putObject("labels").put("app", name);
-        template.putObject("spec").putArray("containers").addObject().put("name", "web").put("image", "web");
-        deployment.putObject("status").put("observedGeneration", 1).put("replicas", 1).put("updatedReplicas", 1)
-                .put("readyReplicas", 1).put("availableReplicas", 1);
-        objects.put(namespace + "/deployments/" + name, deployment);
+        object(namespace, "deployments", name, """
+            {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "a"}},
+             "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "web", "image": "web"}]}}},
+             "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+                        "availableReplicas": 1}}""");
+    }
+
+    private ObjectNode object(String namespace, String kind, String name, String json) {
+        try {
+            ObjectNode object = (ObjectNode) Json.read(json);
+            object.putObject("metadata").put("name", name).put("namespace", namespace).put("resourceVersion", "1")
+                    .put("generation", 1).put("uid", "u-" + name);
+            objects.put(namespace + "/" + kind + "/" + name, object);
+            return object;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     synchronized String field(String namespace, String secret, String field) {
@@ -62,11 +65,12 @@ final class FakeKubernetes implements AutoCloseable {
     }
 
     Run environment(Run cli, Path scratch) {
-        String config = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + server.url()
-                + "'}}]\n" + "users:" + " [{name: u," + " user:" + " {token:" + " t}}]\n" + "contexts:" + " [{name: x,"
-                + " context:" + " {cluster:" + " c, user:" + " u}}]\n" + "current-context:" + " x\n";
         try {
-            return cli.env("KUBECONFIG", Files.writeString(scratch.resolve("kubeconfig"), config).toString());
+            Path config = Files.writeString(scratch.resolve("kubeconfig"), """
+                {"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": {"server": "URL"}}],
+                 "users": [{"name": "u", "user": {"token": "t"}}], "current-context": "x",
+                 "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}]}""".replace("URL", server.url()));
+            return cli.env("KUBECONFIG", config.toString());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -161,31 +165,26 @@ final class FakeKubernetes implements AutoCloseable {
     }
 
     private static LoopbackServer.Response discovery(String path) {
-        Object body = switch (path) {
-                    case "/api" ->
-                        Map.of("kind", "APIVersions", "versions", List.of("v1"), "serverAddressByClientCIDRs",
-                                List.of());
-                    case "/apis" ->
-                        Map.of("kind", "APIGroupList", "apiVersion", "v1", "groups", List.of(group("apps"),
-                                group("authorization.k8s.io")));
-                    case "/api/v1" -> resources("v1", "secrets", "Secret", true);
-                    case "/apis/apps/v1" -> resources("apps/v1", "deployments", "Deployment", true);
-                    default ->
-                        resources("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview",
-                                false);
-                };
-        return new LoopbackServer.Response(200, Json.line(Json.of(body)));
+        String body = switch (path) {
+            case "/api" -> "{'kind': 'APIVersions', 'versions': ['v1'], 'serverAddressByClientCIDRs': []}";
+            case "/apis" -> "{'kind': 'APIGroupList', 'apiVersion': 'v1', 'groups': [" + group("apps") + ", "
+                    + group("authorization.k8s.io") + "]}";
+            case "/api/v1" -> resources("v1", "secrets", "Secret", true);
+            case "/apis/apps/v1" -> resources("apps/v1", "deployments", "Deployment", true);
+            default -> resources("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false);
+        };
+        return new LoopbackServer.Response(200, body.replace('\'', '"'));
     }
 
-    private static Map<String, Object> group(String name) {
-        Map<String, Object> version = Map.of("groupVersion", name + "/v1", "version", "v1");
-        return Map.of("name", name, "versions", List.of(version), "preferredVersion", version);
+    private static String group(String name) {
+        String version = "{'groupVersion': '" + name + "/v1', 'version': 'v1'}";
+        return "{'name': '" + name + "', 'versions': [" + version + "], 'preferredVersion': " + version + "}";
     }
 
-    private static Map<String, Object> resources(String version, String name, String kind, boolean namespaced) {
-        return Map.of("kind", "APIResourceList", "apiVersion", "v1", "groupVersion", version, "resources",
-                List.of(Map.of("name", name, "singularName", kind.toLowerCase(), "namespaced", namespaced, "kind", kind,
-                "verbs", List.of("create", "get", "list", "patch", "update", "watch"))));
+    private static String resources(String version, String name, String kind, boolean namespaced) {
+        return "{'kind': 'APIResourceList', 'apiVersion': 'v1', 'groupVersion': '" + version + "', 'resources': [{'name': '"
+                + name + "', 'singularName': '" + kind.toLowerCase() + "', 'namespaced': " + namespaced + ", 'kind': '" + kind
+                + "', 'verbs': ['create', 'get', 'list', 'patch', 'update', 'watch']}]}";
     }
 
     private static LoopbackServer.Response status(int code, String reason, String message) {

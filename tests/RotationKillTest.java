@@ -1,164 +1,174 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
 import runbook.Key;
 import runbook.rotation.Steps.Step;
 
-/** The end of a rotation in the middle of every step, of the way forward and of the way back, and the run after it. */
+/**
+ * What goes wrong in the middle of a rotation, of its way forward and of its way back: it is killed between any two things
+ * that it does, with and without another rotation before the next run; and every tool fails in every way at every step.
+ */
 class RotationKillTest {
-    private static final int AT_ONCE = 4;
-
-    // ---- between any two things that it does
-
-    /** The point at which a rotation ends without another word: as a step's n-th action begins, or has ended. */
-    private record Point(String step, int nth, boolean begun) { }
+    // ---- killed between any two things that it does
 
     /** Not caught by anything on its way out: what is not on disk is lost, as with kill -9. */
     private static final class Killed extends Error {
         private static final long serialVersionUID = 1;
     }
 
-    /** A rotation that dies at a point. */
+    /** A rotation that dies when a step's n-th task has ended. */
     private static final class Mortal extends RotateKey {
-        private final Point at;
-        private int begun;
-        private int ended;
+        private final String step;
+        private int left;
 
-        Mortal(Point at) {
-            this.at = at;
+        Mortal(String step, int nth) {
+            this.step = step;
+            this.left = nth;
         }
 
         @Override
-        public void began(String step) {
-            super.began(step);
-            if (step.equals(at.step) && ++begun == at.nth && at.begun) {
-                throw new Killed();
-            }
-        }
-
-        @Override
-        public void ended(Step step) {
-            super.ended(step);
-            if (step.name().equals(at.step) && ++ended == at.nth && !at.begun) {
+        public void ended(Step done) {
+            super.ended(done);
+            if (done.name().equals(step) && --left == 0) {
                 throw new Killed();
             }
         }
     }
 
-    private static void killedAt(Point point, RotationScene bench, String... more) {
-        List<String> words = new ArrayList<>(List.of("--to", "vault:secret/klaviyo#key", "--restart", "systemd:web"));
-        words.addAll(List.of(more));
+    private static void killedAt(String step, int nth, RotationScene bench) {
         PrintStream out = new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8);
-        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out,
-                out);
+        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
         try {
-            int exit = Cli.run(new Mortal(point), host, words.toArray(String[]::new));
-            throw new AssertionError("it came to its end, " + exit + ", without " + point);
+            int exit = Cli.run(new Mortal(step, nth), host, "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web",
+                    "--disable-old", "--grace", "1ms");
+            throw new AssertionError("it came to its end, " + exit + ", without " + step + " " + nth);
         } catch (Killed e) {
             // As it should.
         }
     }
 
-    /** What comes after the kill. */
-    private enum Next { FINISH, ROLL_BACK, BESIDE_THEN_FINISH, BESIDE_THEN_ROLL_BACK }
-
-    private record Case(Point point, Next next) {
-        void run() {
-            try (RotationScene bench = new RotationScene()) {
-                boolean back = point.step.equals("roll-back");
-                bench.tools.fail("is-active", back ? "exit 3" : ":");
-                killedAt(point, bench, "--disable-old", "--grace", "1ms");
-                bench.tools.mend();
-                boolean begun = bench.record().contains("\"WRIT") || bench.record().contains("\"REST");
-                String theirs = bench.sandbox.issueKey();
-                boolean beside = next.name().startsWith("BESIDE");
-                if (beside) {
-                    bench.ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", theirs).env("KLAVIYO_PRIVATE_KEY", null)
-                            .env("KLAVIYO_INCIDENT", bench.folder.resolve("other").toString()));
-                }
-                boolean forward = next.name().endsWith("FINISH");
-                Run run = forward ? bench.rotate() : bench.rotate("--roll-back");
-                String ours = forward ? bench.newKey() : bench.oldKey();
-                if (!begun) {
-                    bench.ends(forward ? 0 : 21, run);
-                    assertEquals(beside && !forward ? theirs : ours, bench.tools.value());
-                } else {
-                    bench.ends(beside ? 21 : forward ? 0 : 22, run, beside ? Key.of(theirs).fingerprint() : "");
-                    assertEquals(beside ? theirs : ours, bench.tools.value(), "the store");
-                    assertEquals(beside ? theirs : ours, bench.tools.app(), "the application");
-                    assertTrue(bench.sandbox.accepts(bench.tools.app()), "the application's key is dead");
-                }
-                assertFalse(bench.record().contains(bench.newKey()) || bench.record().contains(bench.oldKey()),
-                        "a key is kept");
+    /** Killed there; the run after it finishes or rolls back, or leaves alone what another rotation did meanwhile. */
+    private static void killed(String step, int nth, boolean forward, boolean beside) {
+        try (RotationScene bench = new RotationScene()) {
+            bench.tools.fail("is-active", step.equals("roll-back") ? "exit 3" : ":");
+            killedAt(step, nth, bench);
+            bench.tools.mend();
+            boolean begun = bench.record().contains("\"touched\" : true");
+            String theirs = bench.sandbox.issueKey();
+            if (beside) {
+                bench.ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", theirs).env("KLAVIYO_PRIVATE_KEY", null)
+                        .env("KLAVIYO_INCIDENT", bench.folder.resolve("other").toString()));
+            }
+            Run run = forward ? bench.rotate() : bench.rotate("--roll-back");
+            String ours = forward ? bench.newKey : bench.oldKey;
+            if (!begun) {
+                bench.ends(forward ? 0 : 21, run);
+                assertEquals(beside && !forward ? theirs : ours, bench.tools.value());
+            } else {
+                bench.ends(beside ? 21 : forward ? 0 : 22, run, beside ? Key.of(theirs).fingerprint() : "");
+                bench.has(beside ? theirs : ours);
             }
         }
-    }
-
-    private static List<Case> cases() {
-        List<Case> cases = new ArrayList<>();
-        // Stores, reads back, restarts; verifies app, key and store; looks at the store, disables, looks at app and
-        // store.
-        Map<String, Integer> forward = Map.of("test", 1, "store", 1, "read-back", 1, "restart", 1, "verify", 3,
-                "disable-old", 4);
-        forward.forEach((step, count) -> {
-            for (int nth = 1; nth <= count; nth++) {
-                for (boolean begun : new boolean[] {true, false}) {
-                    Point point = new Point(step, nth, begun);
-                    cases.add(new Case(point, Next.FINISH));
-                    cases.add(new Case(point, Next.ROLL_BACK));
-                }
-            }
-            cases.add(new Case(new Point(step, 1, false), Next.BESIDE_THEN_FINISH));
-            cases.add(new Case(new Point(step, 1, false), Next.BESIDE_THEN_ROLL_BACK));
-        });
-        // Puts back, restarts, looks at the app.
-        for (int nth = 1; nth <= 3; nth++) {
-            for (boolean begun : new boolean[] {true, false}) {
-                Point point = new Point("roll-back", nth, begun);
-                cases.add(new Case(point, Next.FINISH));
-                cases.add(new Case(point, Next.ROLL_BACK));
-            }
-            cases.add(new Case(new Point("roll-back", nth, false), Next.BESIDE_THEN_ROLL_BACK));
-        }
-        return cases;
     }
 
     @TestFactory
     Stream<DynamicTest> theRunAfterAKillEndsWellWhereverItCame() {
-        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE);
-        List<DynamicTest> tests = new ArrayList<>();
-        for (Case one : cases()) {
-            Future<?> running = pool.submit(one::run);
-            tests.add(DynamicTest.dynamicTest(one.toString(), () -> {
-                try {
-                    running.get();
-                } catch (ExecutionException e) {
-                    throw e.getCause();
-                }
-            }));
+        // Each step with how many things it does: verify looks at app, key and store; disable-old disables, and looks at
+        // app and store; roll-back puts back, restarts, and looks at the app.
+        Map<String, Integer> steps = Map.of("preflight", 4, "test", 4, "store", 1, "read-back", 1, "restart", 1, "verify", 3,
+                "disable-old", 3, "roll-back", 3);
+        Map<String, Runnable> cases = new TreeMap<>();
+        steps.forEach((step, count) -> {
+            boolean before = List.of("preflight", "test").contains(step);
+            for (int at = before ? count : 1; at <= count; at++) {
+                int nth = at;
+                cases.put(step + " " + nth + ", finish", () -> killed(step, nth, true, false));
+                cases.put(step + " " + nth + ", roll back", () -> killed(step, nth, false, false));
+            }
+            cases.put(step + ", another, finish", () -> killed(step, count, true, true));
+            cases.put(step + ", another, roll back", () -> killed(step, count, false, true));
+        });
+        return RotationScene.atOnce(cases);
+    }
+
+    // ---- every tool fails in every way
+
+    /** A step: a word in the call that goes wrong, and one in the call before it, after which a tool is gone. */
+    private enum Place {
+        PREFLIGHT_STORE("get", ""), PREFLIGHT_TARGET("LoadState", ""), STORE("patch", "get"),
+        RESTART("restart", "InvocationID"), WAIT("is-active", "restart");
+
+        final String call;
+        final String before;
+
+        Place(String call, String before) {
+            this.call = call;
+            this.before = before;
         }
-        pool.shutdown();
-        return tests.stream();
+    }
+
+    private static int expected(Place place, StandIns.Fault fault) {
+        return switch (place) {
+            case PREFLIGHT_STORE, PREFLIGHT_TARGET -> 21;
+            // Refused in so many words, and the store says the same: nothing has changed.
+            case STORE -> fault == StandIns.Fault.MISSING || fault == StandIns.Fault.EXITS_NON_ZERO ? 21 : 22;
+            // Once systemctl is gone the way back cannot restart either.
+            case RESTART -> fault == StandIns.Fault.MISSING ? 23 : 22;
+            // What is-active prints is not looked at: its exit code tells, and the application's health.
+            case WAIT -> switch (fault) {
+                case LIES, GARBAGE -> 0;
+                case MISSING -> 23;
+                default -> 22;
+            };
+        };
+    }
+
+    private static void faulty(Place place, StandIns.Fault fault) {
+        try (RotationScene bench = new RotationScene()) {
+            if (fault != StandIns.Fault.MISSING) {
+                bench.tools.fail(place.call, fault.script);
+            } else if (place.before.isEmpty()) {
+                bench.tools.remove(place == Place.PREFLIGHT_STORE ? "vault" : "systemctl");
+            } else {
+                // Preflight reads the restart's mark as well.
+                bench.tools.fail(place.before, fault.script, place == Place.RESTART ? 2 : 1);
+            }
+            int exit = expected(place, fault);
+            bench.ends(exit, bench.rotate());
+            assertEquals(exit == 0 ? bench.newKey : bench.oldKey, bench.tools.value(), "the store");
+            // Not restarted with the old key: only where the tool that restarts is gone.
+            assertTrue(exit == 23 || bench.tools.app().equals(bench.tools.value()), "the application");
+            bench.tools.mend();
+            bench.ends(0, bench.rotate());
+            bench.has(bench.newKey);
+        }
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyFaultAtEveryStep() {
+        Map<String, Runnable> cases = new TreeMap<>();
+        for (Place place : Place.values()) {
+            for (StandIns.Fault fault : StandIns.Fault.values()) {
+                cases.put(place + " " + fault, () -> faulty(place, fault));
+            }
+        }
+        return RotationScene.atOnce(cases);
     }
 
     // ---- in the middle of what a tool does, by kill -9
@@ -170,11 +180,9 @@ class RotationKillTest {
         bench.close();
     }
 
-    private void ends(int exit, Run.Result result, String... says) {
-        bench.ended(exit, result, says);
-        String key = exit == 0 ? bench.newKey() : bench.oldKey();
-        assertEquals(key, bench.tools.value(), "the store");
-        assertEquals(key, bench.tools.app(), "the application");
+    private void ends(int exit, Run run, String... says) {
+        bench.ends(exit, run, says);
+        bench.has(exit == 0 ? bench.newKey : bench.oldKey);
         assertTrue(bench.record().contains(exit == 0 ? "\"rotated\"" : "\"rolled-back\""), bench.record());
     }
 
@@ -182,8 +190,8 @@ class RotationKillTest {
     @ValueSource(strings = {"patch", "is-active"})
     void aRunAfterAKillFinishesAndNeedsNeitherKeyAgain(String call) throws Exception {
         bench.killedAt(call);
-        ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", call.equals("is-active") ? null : bench.newKey())
-                .env("KLAVIYO_PRIVATE_KEY", null).run(), "Going on with the rotation begun at");
+        ends(0, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", call.equals("is-active") ? null : bench.newKey)
+                .env("KLAVIYO_PRIVATE_KEY", null), "Going on with the rotation begun at");
     }
 
     @Test
@@ -191,34 +199,24 @@ class RotationKillTest {
         try (Run.Running running = bench.heldAt("patch")) {
             running.kill();
         }
-        // The tool is an orphan now. The next run has to outwait or end it before it touches anything.
+        // The tool is an orphan now. A dry run lets it be; the next run has to outwait or end it.
+        String record = bench.record();
+        bench.ends(0, bench.rotate("--dry-run"), "Going on with the rotation begun at");
+        assertEquals(record, bench.record());
+        assertEquals(1, bench.tools.calls().stream().filter(call -> call.contains("[patch]")).count(), "by a dry run");
         bench.tools.mend();
         bench.ends(22, bench.rotate("--roll-back"));
         bench.release();
-        assertEquals(bench.oldKey(), bench.tools.value());
-        ends(0, bench.rotate().run());
+        assertEquals(bench.oldKey, bench.tools.value());
+        ends(0, bench.rotate());
     }
 
     @ParameterizedTest
-    @ValueSource(booleans = {true, false})
-    void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven) throws Exception {
+    @CsvSource({"true, --roll-back", "false, --roll-back", "true, the old key as the new one"})
+    void rollingBackAfterAKillTakesTheOldValueFromTheStoresHistory(boolean oldKeyGiven, String how) throws Exception {
         bench.killedAt("is-active");
-        ends(22, bench.rotate("--roll-back").env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey() : null).run());
-    }
-
-    @Test
-    void theOldKeyGivenAsTheNewOneToTheRunAfterAKillBringsEverythingBack() throws Exception {
-        bench.killedAt("is-active");
-        ends(22, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey()).run());
-    }
-
-    @Test
-    void twoRotationsNeverRunAtOnceOnOneIncident() throws Exception {
-        try (Run.Running first = bench.heldAt("patch")) {
-            bench.ends(21, bench.rotate(), "another rotation is running");
-            bench.release();
-            ends(0, first.await());
-        }
+        Run run = how.startsWith("--") ? bench.rotate(how) : bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", bench.oldKey);
+        ends(22, run.env("KLAVIYO_PRIVATE_KEY", oldKeyGiven ? bench.oldKey : null));
     }
 
     @Test
@@ -228,6 +226,6 @@ class RotationKillTest {
             bench.ended(130, running.await(), "run the same command again");
         }
         bench.tools.mend();
-        ends(0, bench.rotate().run());
+        ends(0, bench.rotate());
     }
 }

@@ -9,6 +9,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
 import runbook.Key;
 import runbook.Text.Json;
 import runbook.sandbox.ControlledSandbox;
@@ -19,17 +25,31 @@ import runbook.sandbox.ControlledSandbox;
 final class RotationScene implements AutoCloseable {
     /** What a tool does that is held: tells its process id, and goes on when it is let. */
     static final String HOLD = "echo $$. > \"$here/there\"; while [ ! -f \"$here/go\" ]; do sleep 0.02; done";
+    private static final int AT_ONCE = 4;
+
     final ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ZERO, 20);
     final Path folder = Tree.temporary("rotation");
-    final StandIns tools = new StandIns(folder, sandbox.key());
+    final Path incident = folder.resolve("incident");
+    final String oldKey = sandbox.key();
+    final String newKey = sandbox.newKey();
+    final StandIns tools = new StandIns(folder, oldKey);
     /** Whether the application tells which key it uses. */
     volatile boolean telling;
-    /** Whether the application is unhealthy whatever its key. */
-    volatile boolean broken;
     private final LoopbackServer app = new LoopbackServer(request -> health());
+    private final Path home = folder.resolve("home");
+
+    RotationScene() {
+        try {
+            Files.createDirectories(home);
+            Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.yes=true\nrotate-key.verify-for=2s\n"
+                    + "rotate-key.tool-timeout=2500ms\nrotate-key.restart-within=2500ms\n");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
 
     private LoopbackServer.Response health() {
-        boolean well = !broken && sandbox.accepts(tools.app());
+        boolean well = sandbox.accepts(tools.app());
         Map<String, Object> body = new TreeMap<>(Map.of("status", well ? "ok" : "down"));
         if (telling) {
             body.put("keyFingerprint", Key.of(tools.app()).fingerprint());
@@ -60,51 +80,24 @@ final class RotationScene implements AutoCloseable {
 
     private Run surrounded(Run run) {
         environment().forEach(run::env);
-        return run.cwd(folder).home(home());
+        return run.cwd(folder).home(home);
     }
 
     /** The variables of whoever rotates. */
     Map<String, String> environment() {
-        Map<String, String> environment = new TreeMap<>(Map.of("HOME", home().toString(),
-                "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
-                "KLAVIYO_PRIVATE_KEY", oldKey(), "KLAVIYO_NEW_PRIVATE_KEY", newKey()));
-        environment.putAll(Map.of("KLAVIYO_API_URL", sandbox.apiUrl().toString(), "KLAVIYO_APP_URL", app.url()
-                + "/health", "KLAVIYO_INCIDENT", incident().toString(), "XDG_STATE_HOME", folder.resolve("state")
-                .toString()));
-        return environment;
-    }
-
-    private Path home() {
-        try {
-            Path home = Files.createDirectories(folder.resolve("home"));
-            Files.writeString(home.resolve(".klaviyo-runbook.properties"),
-                    "rotate-key.yes=true\nrotate-key.verify-for=2s\n"
-                    + "rotate-key.tool-timeout=2500ms\nrotate-key.restart-within=2500ms\n");
-            return home;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    Path incident() {
-        return folder.resolve("incident");
+        return Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
+                "KLAVIYO_PRIVATE_KEY", oldKey, "KLAVIYO_NEW_PRIVATE_KEY", newKey,
+                "KLAVIYO_API_URL", sandbox.apiUrl().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
+                "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString());
     }
 
     String record() {
         try {
-            Path file = incident().resolve("rotation.json");
+            Path file = incident.resolve("rotation.json");
             return Files.exists(file) ? Files.readString(file) : "";
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    String oldKey() {
-        return sandbox.key();
-    }
-
-    String newKey() {
-        return sandbox.newKey();
     }
 
     // ---- what becomes of a run
@@ -120,13 +113,21 @@ final class RotationScene implements AutoCloseable {
         for (String words : says) {
             assertTrue(all.contains(words), () -> words + "\n" + result);
         }
-        assertFalse(all.contains(oldKey()) || all.contains(newKey()), "a key is shown");
+        String shown = all + record();
+        assertFalse(shown.contains(oldKey) || shown.contains(newKey), "a key is shown or kept");
         return result;
+    }
+
+    /** The store and the application have this key, and it is alive. */
+    void has(String key) {
+        assertEquals(key, tools.value(), "the store");
+        assertEquals(key, tools.app(), "the application");
+        assertTrue(sandbox.accepts(key), "the application's key is dead");
     }
 
     /** Nothing was written, and nothing restarted. */
     void untouched() {
-        assertEquals(oldKey(), tools.value(), "the store");
+        assertEquals(oldKey, tools.value(), "the store");
         assertFalse(tools.calls().stream().anyMatch(call -> call.contains("patch") || call.contains("[restart]")),
                 () -> String.join("\n", tools.calls()));
     }
@@ -154,5 +155,20 @@ final class RotationScene implements AutoCloseable {
     public void close() {
         app.close();
         sandbox.close();
+    }
+
+    /** A test of each case, by name, a few of them running at once. */
+    static Stream<DynamicTest> atOnce(Map<String, Runnable> cases) {
+        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE);
+        Map<String, Future<?>> running = new TreeMap<>();
+        cases.forEach((name, one) -> running.put(name, pool.submit(one)));
+        pool.shutdown();
+        return running.entrySet().stream().map(one -> DynamicTest.dynamicTest(one.getKey(), () -> {
+            try {
+                one.getValue().get();
+            } catch (ExecutionException e) {
+                throw e.getCause();
+            }
+        }));
     }
 }

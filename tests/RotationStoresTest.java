@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -17,11 +18,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
-import runbook.Settings.Problem;
 import runbook.Settings.Templates;
+import runbook.Tool;
 import runbook.rotation.Stores;
+import runbook.rotation.Stores.Hands;
 
-/** What each store is sent: words, environment, standard input; a dotenv file stays as it was but for the key. */
+/**
+ * What each store is sent: words, environment, standard input; a dotenv file stays as it was but for the key; a team's own
+ * row, and what the table's loader refuses.
+ */
 class RotationStoresTest {
     private final RotationScene bench = new RotationScene();
 
@@ -39,12 +44,12 @@ class RotationStoresTest {
     void aServiceIsRestartedSoThatItReadsTheKeyAndOneThatCannotBeSeenIsRefused(String target, String sees,
             String call) {
         bench.tools.installCloud();
-        bench.tools.fail(sees, StandIns.Fault.EXITS_NON_ZERO, 9);
+        bench.tools.fail(sees, "exit 3", 9);
         bench.ends(21, bench.into("vault:secret/klaviyo#key", target));
         bench.untouched();
         bench.tools.mend();
         bench.ends(0, bench.into("vault:secret/klaviyo#key", target));
-        assertEquals(bench.newKey(), bench.tools.app(), "the key that the service started with");
+        assertEquals(bench.newKey, bench.tools.app(), "the key that the service started with");
         assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), () -> String.join("\n",
                 bench.tools.calls()));
         assertFalse(bench.tools.environment(call.split(" ")[0]).contains("pk_"), "the tool's environment has a key");
@@ -62,7 +67,7 @@ class RotationStoresTest {
                 "heroku [api] [PATCH] [/apps/shop/config-vars]")), () -> String.join("\n", calls));
         assertFalse(String.join("\n", calls).contains("pk_"), "a tool's words have a key");
         Map.of("vault", "@", "az", "@", "gh", "@", "heroku", "{\"KLAVIYO_KEY\":\"@\"}").forEach((tool, fed) ->
-                assertEquals(fed.replace("@", bench.newKey()), bench.tools.stdin(tool), tool));
+                assertEquals(fed.replace("@", bench.newKey), bench.tools.stdin(tool), tool));
         for (String tool : List.of("vault", "az", "gh", "heroku", "systemctl")) {
             String environment = bench.tools.environment(tool);
             assertFalse(environment.contains("pk_") || environment.contains("KLAVIYO_PRIVATE_KEY"), tool
@@ -74,9 +79,9 @@ class RotationStoresTest {
     void aStoreThatCannotBeReadIsOnlyWrittenWithAWayBack() {
         bench.ends(21, bench.into("github:acme/shop/KLAVIYO_KEY", "systemd:web").env("KLAVIYO_PRIVATE_KEY", null)
                 .args("--account", bench.sandbox.accountId()), "no way back");
-        bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
+        bench.tools.fail("restart", "exit 3");
         bench.ends(22, bench.into("github:acme/shop/KLAVIYO_KEY", "systemd:web"), "write-only");
-        assertEquals(bench.oldKey(), bench.tools.value());
+        assertEquals(bench.oldKey, bench.tools.value());
     }
 
     @Test
@@ -84,7 +89,7 @@ class RotationStoresTest {
         Path kept = bench.folder.resolve("kept");
         bench.ends(0, bench.into("exec:cat > " + kept + "; env > " + kept + ".env", "exec:cp " + kept + " "
                 + bench.tools.file("app")));
-        assertEquals(bench.newKey(), Files.readString(kept));
+        assertEquals(bench.newKey, Files.readString(kept));
         assertFalse(Files.readString(bench.folder.resolve("kept.env")).contains("pk_"));
     }
 
@@ -92,24 +97,24 @@ class RotationStoresTest {
 
     @Test
     void aFailureInTheMiddleRestoresEveryStoreInReversePlaceholdersToo() throws IOException {
-        Map<String, String> before = Map.of(".env", "KEY='" + bench.oldKey() + "'\n", "other.env", "KEY=a\nOTHER=1\n",
+        Map<String, String> before = Map.of(".env", "KEY='" + bench.oldKey + "'\n", "other.env", "KEY=a\nOTHER=1\n",
                 "empty.env", "KEY=\n");
         Run[] runs = {bench.rotate(), bench.rotate()};
         for (Map.Entry<String, String> file : before.entrySet()) {
             Path env = Files.writeString(bench.folder.resolve(file.getKey()), file.getValue());
             List.of(runs).forEach(run -> run.args("--to", "file:" + env + "#KEY"));
         }
-        bench.tools.fail("restart", StandIns.Fault.EXITS_NON_ZERO, 1);
+        bench.tools.fail("restart", "exit 3");
         Run.Result result = bench.ends(22, runs[0]);
         for (Map.Entry<String, String> file : before.entrySet()) {
             assertEquals(file.getValue(), Files.readString(bench.folder.resolve(file.getKey())));
         }
-        assertEquals(bench.oldKey(), bench.tools.value());
+        assertEquals(bench.oldKey, bench.tools.value());
         String back = result.out().substring(result.out().indexOf("Rolling back"));
         assertTrue(back.indexOf("file:") < back.indexOf("vault:secret"), back);
         bench.ends(0, runs[1]);
-        assertEquals("KEY=" + bench.newKey() + "\nOTHER=1\n", Files.readString(bench.folder.resolve("other.env")));
-        assertEquals("KEY=" + bench.newKey() + "\n", Files.readString(bench.folder.resolve("empty.env")));
+        assertEquals("KEY=" + bench.newKey + "\nOTHER=1\n", Files.readString(bench.folder.resolve("other.env")));
+        assertEquals("KEY=" + bench.newKey + "\n", Files.readString(bench.folder.resolve("empty.env")));
     }
 
     @Test
@@ -118,11 +123,11 @@ class RotationStoresTest {
                 "KEY=\"@\"\r\nX='KEY=y'\r\n", "  KEY = '@'  # c\n#KEY=old", "Z=caf\u00e9\nKEY=@",
                 "NOT_KEY=1\nKEY=@\n\n\n");
         Run run = bench.bare("--restart", "exec:cp " + bench.tools.file("fresh") + " " + bench.tools.file("app"));
-        Files.writeString(bench.tools.file("fresh"), bench.newKey());
+        Files.writeString(bench.tools.file("fresh"), bench.newKey);
         List<Path> files = new ArrayList<>();
         for (String form : forms) {
             Path env = bench.folder.resolve("app config " + files.size() + ".env");
-            Files.write(env, form.replace("@", bench.oldKey()).getBytes(StandardCharsets.ISO_8859_1));
+            Files.write(env, form.replace("@", bench.oldKey).getBytes(StandardCharsets.ISO_8859_1));
             Files.setPosixFilePermissions(env, PosixFilePermissions.fromString("rw-r-----"));
             run.args("--to", "file:" + Files.createSymbolicLink(bench.folder.resolve("link" + files.size()), env)
                     + "#KEY");
@@ -130,7 +135,7 @@ class RotationStoresTest {
         }
         bench.ends(0, run);
         for (int i = 0; i < forms.size(); i++) {
-            assertEquals(forms.get(i).replace("@", bench.newKey()), Files.readString(files.get(i),
+            assertEquals(forms.get(i).replace("@", bench.newKey), Files.readString(files.get(i),
                     StandardCharsets.ISO_8859_1));
             assertEquals("rw-r-----", PosixFilePermissions.toString(Files.getPosixFilePermissions(files.get(i))));
             assertTrue(Files.isSymbolicLink(bench.folder.resolve("link" + i)));
@@ -149,20 +154,11 @@ class RotationStoresTest {
 
     // ---- an address
 
-    private static Stores.Store store(String typed) {
-        Cli.Host host = new Cli.Host(Map.of("HOME", "/home/me"), Path.of("/work"), System.in, System.out, System.err);
-        return Stores.of(Templates.builtIn()).store(host, typed);
-    }
-
     @ParameterizedTest
     @ValueSource(strings = {"gcp:", "gcp:--help", "aws:-x", "k8s:a/b", "vault:a", "github:a/b", "heroku:a", "file:/x",
-        "ftp:x", "nothing", "exec:", "exec:echo pk_0123456789abcdef0123456789abcdef01",
-                "file:/pk_0123456789abcdef0123456789abcdef01#K"})
+        "ftp:x", "nothing", "exec:"})
     void aStoreThatIsNoneIsWrongUsage(String store) {
-        Problem problem = assertThrows(Problem.class, () -> store(store));
-        assertEquals(Problem.USAGE, problem.exitCode());
-        assertTrue(problem.getMessage().startsWith("--to"), problem.getMessage());
-        assertFalse(problem.getMessage().contains("0123456789abcdef0123"), problem.getMessage());
+        bench.ends(2, bench.bare("--to", store), "--to");
     }
 
     @ParameterizedTest
@@ -171,6 +167,65 @@ class RotationStoresTest {
         "aws:arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf", "azure:v/s", "k8s:shop/klaviyo/api.key",
         "vault:secret/a/b#key", "github:acme/shop/KEY", "heroku:shop/KEY", "file:/a b#.env#KEY", "exec:cat > x"})
     void aStoreIsNamedAsItWasTyped(String store) {
-        assertEquals(store, store(store).name());
+        assertEquals(store, table("Linux").stores(host(), List.of(store)).get(0).name());
+    }
+
+    private Cli.Host host() {
+        return new Cli.Host(Map.of("PATH", ""), bench.folder, System.in, System.out, System.err);
+    }
+
+    private Stores table(String platform) {
+        Tool tool = new Tool(Map.of("PATH", ""), bench.folder, Duration.ofSeconds(5), platform);
+        return new Stores(Templates.builtIn(), tool, Hands.of(tool));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"aws:klaviyo, true", "k8s:shop/klaviyo/key, true", "vault:a#b, false", "gcp:klaviyo, false"})
+    void whereTheToolWantsAFileWindowsIsRefusedInOneLine(String typed, boolean refused) {
+        Stores.Place store = table("Windows 11").stores(host(), List.of(typed)).get(0);
+        Exception trouble = assertThrows(Exception.class, store::inspect);
+        assertEquals(refused, trouble.getMessage().contains("Windows has no /dev/stdin"), trouble.getMessage());
+    }
+
+    // ---- a team's own row: the one that CONTRIBUTING.md shows
+
+    private Path team(String right, String wrong, String settings) throws IOException {
+        String row = Files.readString(Repository.file("CONTRIBUTING.md"))
+                .replaceFirst("(?s).*## A secret store.*?```json\n(.*?)```.*", "$1");
+        Path folder = Files.createDirectories(bench.folder.resolve("ours"));
+        Files.writeString(folder.resolve("stores.json"), row.replace(right, wrong));
+        Files.writeString(folder.resolve("team.properties"), settings);
+        return folder;
+    }
+
+    @Test
+    void aTeamsOwnStoreAndSettingsNeedNoOptionAtAll() throws IOException {
+        Path folder = team("", "", "rotate-key.to=op:Shared/klaviyo\nrotate-key.restart=systemd:web\n");
+        bench.ends(0, bench.bare().env("KLAVIYO_TEMPLATES", folder.toString()), "triage", "watch",
+                "export KLAVIYO_PRIVATE_KEY=\"$(op read op://Shared/klaviyo/credential)\"");
+        assertEquals("{\"title\":\"klaviyo\",\"category\":\"API_CREDENTIAL\",\"fields\":[{\"id\":\"credential\","
+                + "\"type\":\"CONCEALED\",\"label\":\"credential\",\"value\":\"" + bench.newKey + "\"}]}",
+                bench.tools.stdin("op"));
+        bench.has(bench.newKey);
+        assertFalse((bench.tools.calls() + bench.tools.environment("op")).contains("pk_"));
+        bench.tools.fail("read", "echo '[ERROR] account is not signed in' >&2; exit 1");
+        bench.ends(21, bench.bare().env("KLAVIYO_TEMPLATES", folder.toString()), "1Password does not know you",
+                "op signin");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
+        "edit {item} | edit {item} credential={key} | write has {key} in it: the key goes by stdin alone",
+        "--vault {vault} | --vault {valt} | write has {valt} in it, which the address does not",
+        "op signin | op signin {key} | explain has {key} in it: the key goes by stdin alone",
+        "op read op | op {key:base64} op | read has {key:base64} in it: the key goes by stdin alone",
+        "{key} | nothing | a stdin that has {key} in it", "op:{vault}/{item} | op | address has to be a list of forms",
+        "signed in | ( signed | explain[0].when is no pattern",
+        "install | instal | instal is no field, did you mean install?"})
+    void aRowThatIsNotRightIsNamedWithFileIdAndField(String right, String wrong, String says) throws IOException {
+        Path folder = team(right, wrong, "");
+        bench.ends(2, bench.bare("--to", "op:a/b").env("KLAVIYO_TEMPLATES", folder.toString()),
+                folder.resolve("stores.json") + ", 1password: ", says);
+        assertEquals(List.of(), bench.tools.calls());
     }
 }

@@ -6,20 +6,25 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident.LastGood;
 import runbook.Key;
 import runbook.Text.Json;
 
-/** A rotation's steps as people and machines see them: refusals, the plan, the old key's end, drills. */
+/** A rotation's steps as people and machines see them: refusals, the plan, the old key's end, drills, at a terminal. */
 class RotationTest {
     private final RotationScene bench = new RotationScene();
 
@@ -30,21 +35,22 @@ class RotationTest {
 
     @Test
     void aNewKeyThatIsNotFitIsRefusedBeforeAnythingChanges() {
-        List<List<String>> unfit = List.of(List.of(bench.sandbox.foreignKey(), "belongs to account"), List.of("\""
-                + bench.newKey() + "\"", "quotes around it"), List.of(bench.oldKey(), "the new key is the old one"),
-                List.of("pk_" + "0".repeat(34), "Klaviyo refuses the new key"));
-        unfit.forEach(row -> bench.ends(21, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", row.get(0)), row.get(1)));
+        Map.of(bench.sandbox.foreignKey(), "belongs to account", "\"" + bench.newKey + "\"", "quotes around it",
+                bench.oldKey, "the new key is the old one", "pk_" + "0".repeat(34), "Klaviyo refuses the new key").forEach(
+                (key, says) -> bench.ends(21, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", key), says));
         bench.ends(21, bench.rotate("--account", "Zz9Zz9"), "not to Zz9Zz9");
+        bench.ends(21, bench.rotate().env("KLAVIYO_PRIVATE_KEY", null).env("KLAVIYO_ACCESS_TOKEN",
+                bench.sandbox.openToken()), "OAuth", "refresh");
         bench.untouched();
     }
 
     @Test
     void scopesAreComparedByTheListOrProbed() {
-        bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "credentials:read", "profiles:read"));
+        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "credentials:read", "profiles:read"));
         bench.ends(21, bench.rotate(), "the new key lacks credentials:write, events:read, events:write");
         bench.sandbox.forget();
-        bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "profiles:read"));
-        bench.sandbox.scopes(bench.oldKey(), Set.of("accounts:read", "profiles:read", "events:read"));
+        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "profiles:read"));
+        bench.sandbox.scopes(bench.oldKey, Set.of("accounts:read", "profiles:read", "events:read"));
         bench.ends(21, bench.rotate("--needs", "profiles:read,events:read"), "the new key lacks events:read");
         bench.sandbox.forget();
         bench.ends(21, bench.rotate(), "the new key lacks events:read");
@@ -62,9 +68,8 @@ class RotationTest {
                 + " " + step.path("command").asText()));
         assertTrue(planned.containsAll(List.of(
                 "planned store vault kv patch secret/klaviyo key=-   # the key on standard input",
-                "planned restart systemctl --no-ask-password restart web && systemctl is-active web")),
-                planned.toString());
-        assertFalse(Files.exists(bench.incident()), "a dry run leaves nothing behind");
+                "planned restart systemctl --no-ask-password restart web && systemctl is-active web")), planned.toString());
+        assertFalse(Files.exists(bench.incident), "a dry run leaves nothing behind");
         bench.untouched();
     }
 
@@ -79,16 +84,15 @@ class RotationTest {
         assertEquals(Set.of("schema", "advice", "outcome", "account", "oldKey", "newKey", "steps", "incident"), fields(json));
         assertEquals("rotated " + bench.sandbox.accountId(), json.path("outcome").asText() + " " + json.path("account")
                 .asText());
-        assertEquals(Key.of(bench.oldKey()).fingerprint(), json.path("oldKey").path("fingerprint").asText());
-        assertEquals(Key.of(bench.newKey()).fingerprint(), json.path("newKey").path("fingerprint").asText());
+        assertEquals(Key.of(bench.oldKey).fingerprint(), json.path("oldKey").path("fingerprint").asText());
+        assertEquals(Key.of(bench.newKey).fingerprint(), json.path("newKey").path("fingerprint").asText());
         assertEquals(Set.of("preflight", "test", "store", "read-back", "restart", "verify", "disable-old"),
                 Set.copyOf(names));
-        List<String> events = Incident.at(bench.incident()).journal().read().events().stream().map(Event::event)
-                .toList();
+        List<String> events = Incident.at(bench.incident).journal().read().events().stream().map(Event::event).toList();
         assertEquals(names.size(), events.stream().filter(Event.ROTATION_STEP::equals).count());
         assertTrue(events.containsAll(List.of(Event.ROTATED, Event.MITIGATED)), events.toString());
-        String journal = Files.readString(bench.incident().resolve("journal.jsonl"));
-        assertFalse(journal.contains(bench.oldKey()) || journal.contains(bench.newKey()), "no key may be written");
+        String journal = Files.readString(bench.incident.resolve("journal.jsonl"));
+        assertFalse(journal.contains(bench.oldKey) || journal.contains(bench.newKey), "no key may be written");
     }
 
     private static Set<String> fields(JsonNode node) {
@@ -100,13 +104,17 @@ class RotationTest {
     // ---- the old key's end
 
     @Test
-    void theOldKeyIsDisabledAtTheEndByASecondRunWithTheSameWordsToo() {
+    void theOldKeyIsDisabledAtTheEndByASecondRunWithTheSameWordsTooWhereThatIsPermitted() {
         bench.ends(0, bench.rotate());
-        assertTrue(bench.sandbox.accepts(bench.oldKey()));
         bench.sandbox.forget();
-        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms"), "holds the new key already",
-                "disabled, and Klaviyo refuses it");
-        assertFalse(bench.sandbox.accepts(bench.oldKey()));
+        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "credentials:read"));
+        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"), "Delete the old key");
+        assertTrue(bench.sandbox.accepts(bench.oldKey));
+        bench.sandbox.forget();
+        bench.sandbox.scopes(bench.newKey, Set.of("accounts:read", "credentials:read", "credentials:write"));
+        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"),
+                "holds the new key already", "disabled, and Klaviyo refuses it");
+        assertFalse(bench.sandbox.accepts(bench.oldKey));
     }
 
     @Test
@@ -115,16 +123,7 @@ class RotationTest {
         // and nothing shows which key it runs with then, so this is not called rolled back.
         bench.ends(23, bench.into("vault:secret/klaviyo#key", "exec:true").args("--disable-old", "--grace", "1ms"),
                 "nothing shows that it runs with the old key", "enabled again: it was disabled by this rotation");
-        assertTrue(bench.sandbox.accepts(bench.oldKey()));
-        assertEquals(bench.oldKey(), bench.tools.value());
-    }
-
-    @Test
-    void anOldKeyThatMayNotBeDisabledStaysAndIsLeftToAPerson() {
-        bench.sandbox.scopes(bench.newKey(), Set.of("accounts:read", "credentials:read"));
-        bench.ends(0, bench.rotate("--disable-old", "--grace", "1ms", "--needs", "accounts:read"),
-                "Delete the old key");
-        assertTrue(bench.sandbox.accepts(bench.oldKey()));
+        bench.has(bench.oldKey);
     }
 
     // ---- the way back
@@ -134,8 +133,8 @@ class RotationTest {
         bench.telling = true;
         // The application starts with what it had before: its restart does not reach the store.
         bench.ends(22, bench.into("vault:secret/klaviyo#key", "exec:true"),
-                "still uses another key, sha256 " + Key.of(bench.oldKey()).fingerprint());
-        assertEquals(bench.oldKey(), bench.tools.value());
+                "still uses another key, sha256 " + Key.of(bench.oldKey).fingerprint());
+        bench.has(bench.oldKey);
     }
 
     @Test
@@ -144,24 +143,7 @@ class RotationTest {
                 "vault kv rollback -version=1 secret/klaviyo", "rm bin/vault; exit 3");
         bench.tools.mend();
         bench.ends(0, bench.rotate());
-        assertEquals(bench.newKey(), bench.tools.app());
-    }
-
-    @Test
-    void whatARestartLeavesRunningOutlivesUs() throws Exception {
-        Path beat = bench.tools.file("beat");
-        String daemon = "cp value app; (while [ ! -f stop ]; do echo alive || break; date +%N > " + beat
-                + "; sleep 0.05; done) & true";
-        try {
-            bench.ends(0, bench.into("vault:secret/klaviyo#key", "exec:" + daemon));
-            String then = Files.readString(beat);
-            for (int i = 0; i < 100 && Files.readString(beat).equals(then); i++) {
-                Thread.sleep(20);
-            }
-            assertFalse(Files.readString(beat).equals(then), "what the restart left running has died with us");
-        } finally {
-            Files.createFile(bench.tools.file("stop"));
-        }
+        bench.has(bench.newKey);
     }
 
     // ---- wrong usage
@@ -172,13 +154,8 @@ class RotationTest {
         bench.ends(2, Run.script("rotate-key").args("--yes"), "--to");
         bench.ends(2, bench.rotate().env("KLAVIYO_NEW_PRIVATE_KEY", null), "Settings > API keys", "profiles:write",
                 "--new-key-file");
-        bench.untouched();
-    }
-
-    @Test
-    void anIncidentFolderThatCannotBeWrittenIsRefused() throws IOException {
-        Files.writeString(bench.incident(), "a file");
-        bench.ends(21, bench.rotate(), "--incident");
+        Files.writeString(bench.folder.resolve("file"), "no folder");
+        bench.ends(21, bench.rotate("--incident", bench.folder.resolve("file").toString()), "--incident");
         bench.untouched();
     }
 
@@ -189,7 +166,7 @@ class RotationTest {
         "revoked-key:restart, 22, did not start", "revoked-key:verify, 22, not well within"})
     void drillsShowTheWholeWayAndTheWayBack(String drill, int exit, String words) throws IOException {
         Path folder = Tree.temporary("drill");
-        Run.Result result = bench.ends(exit, Run.process("rotate-key").cwd(folder)
+        Run.Result result = bench.ends(exit, Run.script("rotate-key").cwd(folder)
                 .args("--drill", drill, "--yes", "--verify-for", "2s"), words);
         assertTrue(result.out().startsWith("DRILL"), result.out());
         Incident incident = Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty()).orElseThrow();
@@ -198,14 +175,69 @@ class RotationTest {
     }
 
     @Test
-    void aDrillTouchesNothingThatIsThere() throws IOException {
-        Path real = Files.writeString(bench.folder.resolve("real.env"), "KEY=" + bench.oldKey() + "\n");
-        for (List<String> words : List.of(List.of("--to", "file:" + real + "#KEY"), List.of("--to", "vault:a#b"),
-                List.of("--restart", "systemd:web"))) {
-            bench.ends(2, bench.tools.onPath(Run.script("rotate-key").cwd(bench.folder)).args("--drill", "revoked-key",
-                    "--yes").args(words.toArray(String[]::new)));
+    void aDrillTakesNoStoreAndNoTargetOfOnesOwn() throws IOException {
+        for (String[] words : new String[][] {{"--to", "vault:a#b"}, {"--restart", "systemd:web"}}) {
+            bench.ends(2, bench.bare("--drill", "revoked-key").args(words), "touches nothing of yours");
         }
-        assertEquals("KEY=" + bench.oldKey() + "\n", Files.readString(real));
         assertEquals(List.of(), bench.tools.calls());
+    }
+
+    // ---- at 03:00: a dead key, and at a terminal
+
+    private Run dead(String... more) {
+        bench.tools.set("pk_0123456789abcdef0123456789abcdef01");
+        return bench.rotate(more).env("KLAVIYO_PRIVATE_KEY", null);
+    }
+
+    @Test
+    void aDeadKeyWhoseAccountNobodyKnowsNeedsAnAccountAndSoTheDryRunSaysUnlessTheLastGoodStateKnows() throws IOException {
+        bench.ends(21, dead("--dry-run").env("KLAVIYO_NEW_PRIVATE_KEY", null), "--account ID");
+        bench.ends(0, dead("--account", bench.sandbox.accountId()));
+        Run run = dead();
+        Cli.Host host = new Cli.Host(bench.environment(), bench.folder, System.in, System.out, System.err);
+        LastGood.remember(host, bench.sandbox.accountId(), "Acme", Set.of(), Key.of(bench.tools.value()), Instant.now());
+        bench.sandbox.forget();
+        bench.ends(0, run);
+    }
+
+    /** Answers the prompts that it is given, and shows all that a terminal would show. */
+    private static final String TERMINAL = """
+        import os, pty, sys
+        end = 2 + 2 * int(sys.argv[1])
+        answers = [(sys.argv[i].encode(), sys.argv[i + 1].encode() + b'\\n') for i in range(2, end, 2)]
+        command = sys.argv[end:]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execvp(command[0], command)
+        seen, at = b'', 0
+        while True:
+            try:
+                part = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+            if answers and answers[0][0] in seen[at:]:
+                at = len(seen)
+                os.write(terminal, answers.pop(0)[1])
+        sys.stdout.buffer.write(seen)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """;
+
+    @Test
+    void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() throws IOException {
+        Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
+        Run process = bench.apart();
+        dead();
+        List<String> answers = List.of("New private key: ", "KEY=" + bench.newKey, "Type yes: ", "y", "Type yes in full",
+                "yes", "Type yes: ", "yes", "Type yes: ", "yes");
+        Run run = Run.command("/usr/bin/python3", "-c", TERMINAL, Integer.toString(answers.size() / 2))
+                .args(answers.toArray(String[]::new)).args(process.words().toArray(String[]::new)).cwd(bench.folder);
+        bench.environment().forEach(run::env);
+        Files.writeString(bench.folder.resolve("home/.klaviyo-runbook.properties"), "rotate-key.verify-for=2s\n");
+        bench.ends(0, run.env("KLAVIYO_NEW_PRIVATE_KEY", null).env("KLAVIYO_PRIVATE_KEY", ""),
+                "The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")");
+        bench.has(bench.newKey);
     }
 }

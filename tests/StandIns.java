@@ -4,11 +4,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 
 /**
- * Tools that record how they are called: {@code vault}, {@code az}, {@code gh}, {@code heroku} keep a value each in a file,
- * {@code systemctl} starts "the application" by copying what was stored last. A file named {@code fault} makes the next matching
- * calls go wrong. They stand first on the PATH, in a folder of their own.
+ * Tools that record how they are called, in a folder of their own that stands first on the PATH: {@code vault}, {@code az},
+ * {@code gh}, {@code heroku}, {@code op} keep a value each in a file, {@code systemctl} starts "the application" by copying
+ * what was stored last. A file named {@code fault} makes the next matching calls go wrong.
  */
 final class StandIns {
     /** Ways in which a call can go wrong; the value in the file says how the script does it. */
@@ -28,15 +29,21 @@ final class StandIns {
         }
     }
 
+    // Builtins of the shell alone: a rotation calls a dozen tools.
     private static final String HEAD = """
         #!/bin/sh
-        here=$(dirname "$0")/..
-        tool=$(basename "$0")
-        { printf '%s' "$tool"; for word in "$@"; do printf ' [%s]' "$word"; done; echo; } >> "$here/calls"
-        env > "$here/environment-$tool"
-        value() { cat "$here/value-$tool"; }
-        version() { cat "$here/version-$tool"; }
-        keep() { cat > "$here/value-$tool"; cp "$here/value-$tool" "$here/value"; echo $(( $(version) + 1 )) > "$here/version-$tool"; }
+        here=${0%/*}/..; tool=${0##*/}
+        { printf '%s' "$tool"; printf ' [%s]' "$@"; echo; } >> "$here/calls"
+        export -p > "$here/environment-$tool"
+        get() { IFS= read -r got < "$here/$1"; }
+        store() {
+          for file in "value-$tool" value; do printf %s "$1" > "$here/$file"; done
+          get "version-$tool"; echo $((got + 1)) > "$here/version-$tool"
+        }
+        keep() { IFS= read -r fed; printf %s "$fed" > "$here/stdin-$tool"; store "$fed"; }
+        inside() { IFS= read -r fed; printf %s "$fed" > "$here/stdin-$tool"; value=${fed#*"$1"}; store "${value%%'"'*}"; }
+        show() { get "value-$tool"; value=$got; get "version-$tool"; printf "$1" "$value" "$got"; }
+        start() { get value; printf %s "$got" > "$here/app"; get starts; echo $((got + 1)) > "$here/starts"; }
         if [ -f "$here/fault" ]; then
           read -r on times < "$here/fault"
           case "$tool $*" in *"$on"*)
@@ -46,63 +53,41 @@ final class StandIns {
             fi;;
           esac
         fi
+        case "$*" in
         """;
-    private static final String KEEP = """
-        cat > "$here/stdin-$tool"; keep < "$here/stdin-$tool";;""";
 
-    private static final String VAULT = """
-        case "$*" in
-          *-version=1*) printf '{"data":{"data":{"key":"%s"},"metadata":{"version":1}}}' "$(cat "$here/first")";;
-          *'kv get'*) printf '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}' "$(value)" "$(version)";;
-          *'kv patch'*) KEEP
-        esac
-        """;
-    private static final String AZ = """
-        case "$*" in
-          *'secret show'*) printf '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}' "$(value)" "$(version)";;
-          *'secret set'*) KEEP
-        esac
-        """;
-    private static final String GH = """
-        case "$*" in
-          *'secret list'*) printf '{"name":"KLAVIYO_KEY","updatedAt":"2026-01-01T00:00:%02dZ"}' "$(version)";;
-          *'secret set'*) KEEP
-        esac
-        """;
-    private static final String HEROKU = """
-        case "$*" in
-          'api GET'*) printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$(value)";;
-          'api PATCH'*) cat > "$here/stdin-$tool"; sed 's/.*:"\\([^"]*\\)"}/\\1/' < "$here/stdin-$tool" | tr -d '\\n' | keep;;
-        esac
-        """;
-    /** 1Password's: a team's own store. */
-    private static final String OP = """
-        case "$*" in
-          'read op://'*) printf '%s\\n' "$(value)";;
-          'item edit'*) cat > "$here/stdin-$tool"; sed 's/.*"value":"\\([^"]*\\)".*/\\1/' < "$here/stdin-$tool" | tr -d '\\n' | keep;;
-        esac
-        """;
-    private static final String SYSTEMCTL = """
-        case "$*" in
+    /** What each does; 1Password's {@code op} is a team's own store. */
+    private static final Map<String, String> TOOLS = Map.of("vault", """
+          *-version=1*) get first; printf '{"data":{"data":{"key":"%s"},"metadata":{"version":1}}}' "$got";;
+          *'kv get'*) show '{"data":{"data":{"key":"%s","other":"1"},"metadata":{"version":%s}}}';;
+          *'kv patch'*) keep;;
+        """, "az", """
+          *'secret show'*) show '{"value":"%s","id":"https://v.vault.azure.net/secrets/s/%s"}';;
+          *'secret set'*) keep;;
+        """, "gh", """
+          *'secret list'*) get version-gh; printf '{"name":"KLAVIYO_KEY","updatedAt":"2026-01-01T00:00:%02dZ"}' "$got";;
+          *'secret set'*) keep;;
+        """, "heroku", """
+          'api GET'*) get value-heroku; printf '{"KLAVIYO_KEY":"%s","OTHER":"1"}' "$got";;
+          'api PATCH'*) inside ':"';;
+        """, "op", """
+          'read op://'*) get value-op; printf '%s\\n' "$got";;
+          'item edit'*) inside '"value":"';;
+        """, "systemctl", """
           *LoadState*) echo loaded;;
-          *InvocationID*) printf '%032x\\n' "$(cat "$here/starts")";;
-          *restart*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
+          *InvocationID*) get starts; printf '%032x\\n' "$got";;
+          *restart*) start;;
           *is-active*) echo active;;
-        esac
-        """;
-
-    private static final String GCLOUD = """
-        case "$*" in
-          'run services describe'*) printf '{"status":{"latestReadyRevisionName":"web-%05d-abc"}}' "$(cat "$here/starts")";;
-          'run services update'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts";;
-        esac
-        """;
-    private static final String AWS = """
-        case "$*" in
-          'ecs describe-services'*) printf '{"services":[{"deployments":[{"id":"ecs-svc/%s"}]}],"failures":[]}' "$(cat "$here/starts")";;
-          'ecs update-service'*) cp "$here/value" "$here/app"; echo $(( $(cat "$here/starts") + 1 )) > "$here/starts"; echo '{}';;
-        esac
-        """;
+        """);
+    /** {@code gcloud} and {@code aws} as they restart services. */
+    private static final Map<String, String> CLOUD = Map.of("gcloud", """
+          'run services describe'*) get starts; printf '{"status":{"latestReadyRevisionName":"web-%05d-abc"}}' "$got";;
+          'run services update'*) start;;
+        """, "aws", """
+          'ecs describe-services'*) get starts
+            printf '{"services":[{"deployments":[{"id":"ecs-svc/%s"}]}],"failures":[]}' "$got";;
+          'ecs update-service'*) start; echo '{}';;
+        """);
 
     private final Path folder;
 
@@ -111,59 +96,44 @@ final class StandIns {
         set(value);
         put("app", value);
         put("first", value);
-        List.of("vault", "az", "gh", "heroku", "op").forEach(tool -> put("version-" + tool, "1"));
+        TOOLS.keySet().forEach(tool -> put("version-" + tool, "1"));
         put("starts", "1");
         put("calls", "");
-        install();
+        install(TOOLS);
     }
 
     /** What somebody else puts into every store. */
     void set(String value) {
-        List.of("value", "value-vault", "value-az", "value-gh", "value-heroku", "value-op")
-                .forEach(name -> put(name, value));
+        put("value", value);
+        TOOLS.keySet().forEach(tool -> put("value-" + tool, value));
     }
 
-    /** Puts every tool (back) in its place. */
-    void install() {
-        tool("vault", VAULT);
-        tool("az", AZ);
-        tool("gh", GH);
-        tool("heroku", HEROKU);
-        tool("op", OP);
-        tool("systemctl", SYSTEMCTL);
-    }
-
-    /** {@code gcloud} and {@code aws} as they restart services; elsewhere the real ones are wanted, where there are any. */
+    /** Adds these two; elsewhere the real ones are wanted, where there are any. */
     void installCloud() {
-        tool("gcloud", GCLOUD);
-        tool("aws", AWS);
+        install(CLOUD);
     }
 
-    private void tool(String name, String script) {
-        try {
-            Path file = Files.createDirectories(folder.resolve("bin")).resolve(name);
-            Files.writeString(file, HEAD + script.replace("KEEP", KEEP));
-            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+    private void install(Map<String, String> tools) {
+        tools.forEach((name, script) -> {
+            try {
+                Path file = Files.createDirectories(folder.resolve("bin")).resolve(name);
+                Files.writeString(file, HEAD + script + "esac\n");
+                Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
     }
 
-    /** Lets the next so many calls whose words contain {@code on} (one word) go wrong. */
-    void fail(String on, Fault how, int times) {
-        put("how", how.script + "\n");
-        put("fault", on + " " + times + "\n");
-    }
-
-    /** The same with a shell script of one's own. */
-    void fail(String on, String how) {
-        fail(on, how, 1);
-    }
-
-    /** The same so many times. */
+    /** Lets the next so many calls whose words contain {@code on} (one word) go wrong by a shell script. */
     void fail(String on, String how, int times) {
         put("how", how + "\n");
         put("fault", on + " " + times + "\n");
+    }
+
+    /** The same for the next call. */
+    void fail(String on, String how) {
+        fail(on, how, 1);
     }
 
     void remove(String tool) {
@@ -174,13 +144,10 @@ final class StandIns {
         }
     }
 
+    /** Every tool is there (again), and well. */
     void mend() {
         put("fault", "nothing 0\n");
-        install();
-    }
-
-    Run onPath(Run cli) {
-        return cli.env("PATH", folder.resolve("bin") + ":" + System.getenv("PATH"));
+        install(TOOLS);
     }
 
     /** What was stored last, in whichever store. */
@@ -208,11 +175,6 @@ final class StandIns {
 
     Path file(String name) {
         return folder.resolve(name);
-    }
-
-    /** The process id of the tool that is held. */
-    String held() {
-        return get("there").contains(".") ? get("there").replaceFirst("(?s)\\..*", "") : "none";
     }
 
     private void put(String name, String text) {

@@ -56,7 +56,6 @@
 //SOURCES ../runbook/report/Timeline.java
 //SOURCES ../runbook/rotation/AppWatch.java
 //SOURCES ../runbook/rotation/DotenvFile.java
-//SOURCES ../runbook/rotation/Drill.java
 //SOURCES ../runbook/rotation/Holding.java
 //SOURCES ../runbook/rotation/Keys.java
 //SOURCES ../runbook/rotation/Progress.java
@@ -114,14 +113,11 @@
 //SOURCES RedactTest.java
 //SOURCES Repository.java
 //SOURCES RotationCloudTest.java
-//SOURCES RotationCommands.java
 //SOURCES RotationHarmTest.java
 //SOURCES RotationKillTest.java
-//SOURCES RotationMatrixTest.java
 //SOURCES RotationScene.java
 //SOURCES RotationSecrecyTest.java
 //SOURCES RotationStoresTest.java
-//SOURCES RotationTableTest.java
 //SOURCES RotationTest.java
 //SOURCES Run.java
 //SOURCES RunTest.java

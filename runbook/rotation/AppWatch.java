@@ -1,20 +1,15 @@
 package runbook.rotation;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Consumer;
-import java.util.function.Function;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
+import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Prometheus;
 import runbook.Settings;
@@ -33,42 +28,16 @@ final class AppWatch {
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
     private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
 
-    /** From well to worse. */
-    enum Health { NOT_ASKED, HEALTHY, DEGRADED, DOWN, UNREACHABLE }
-
-    /** Words in the status field of common health endpoints (Spring, Rails, Kubernetes) that say it is not well. */
-    private static final Map<Health, Pattern> WORDS = Map.of(
-            Health.DEGRADED, Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable"),
-            Health.DOWN, Pattern.compile("(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|false"
-                    + "|out_of_service"));
-
-    /** How it does, the same for one line, and the fingerprint of the key that it says it uses, where it does. */
-    record State(Health health, String words, Optional<String> fingerprint) {
+    /** How it does, the same for one line, and the fingerprint of the key that it says it uses; empty where none. */
+    private record State(Health health, String words, String key) {
         static State of(Answer answer) {
             if (answer instanceof Fault fault) {
-                return new State(Health.UNREACHABLE, fault.words(), Optional.empty());
+                return new State(Health.DOWN, fault.words(), "");
             }
             Reply reply = (Reply) answer;
-            String status = Stream.of("status", "state", "health", "healthy", "ok").map(reply.json()::path)
-                    .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
-            Health said = WORDS.entrySet().stream().filter(word -> word.getValue().matcher(status).matches())
-                    .map(Map.Entry::getKey).findFirst().orElse(Health.HEALTHY);
-            // A bare "ok" is as good as JSON; a login page is not.
-            boolean garbled = reply.json().isMissingNode()
-                    && (reply.html() || reply.text().stripLeading().startsWith("{"));
             String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
-            return new State(reply.status() / 100 != 2 ? Health.DOWN : garbled ? Health.DEGRADED : said,
-                    "HTTP " + reply.status() + " in " + reply.millis() + " ms" + (body.isEmpty() ? "" : ": " + body),
-                    Optional.ofNullable(reply.json().path("keyFingerprint").textValue()));
-        }
-
-        private boolean healthy() {
-            return health.compareTo(Health.HEALTHY) <= 0;
-        }
-
-        private String wrongKey(Set<String> right) {
-            return fingerprint.filter(one -> !right.contains(one))
-                    .map(one -> "it says that it still uses another key, sha256 " + one).orElse("");
+            return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
+                    + (body.isEmpty() ? "" : ": " + body), reply.json().path("keyFingerprint").asText());
         }
     }
 
@@ -76,7 +45,7 @@ final class AppWatch {
     private final Http http;
     private final Duration within;
     private final Consumer<String> waiting;
-    private State before;
+    private Progress progress;
     private long errorsBefore;
 
     /** Gives the application so long to be well; {@code waiting} is told what it waits for. */
@@ -92,27 +61,27 @@ final class AppWatch {
         return settings.target().prometheus() != null;
     }
 
-    /** How it was before anything changed. */
-    State before() {
-        return before;
-    }
-
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
-    Done begin(Optional<Progress> earlier) {
-        State now = look();
+    Done begin(Progress earlier) {
+        progress = earlier;
         errorsBefore = errors();
-        before = earlier.map(one -> new State(Health.valueOf(one.noted("app")), now.words,
-                Optional.of(one.noted("appKey")).filter(key -> !key.isEmpty()))).orElse(now);
-        if (now.health == Health.NOT_ASKED) {
+        if (!looking()) {
             return Done.warn("nobody looks at it: give --app-url to have its health verified");
         }
-        return now.healthy() ? Done.ok(now.words) : Done.warn("not healthy now: " + now.words);
+        State now = look();
+        if (progress.kept.app == null) {
+            progress.kept.app = now.health;
+            progress.kept.appKey = now.key;
+        }
+        return now.health == Health.HEALTHY ? Done.ok(now.words) : Done.warn("not healthy now: " + now.words);
+    }
+
+    private boolean looking() {
+        return settings.target().app() != null;
     }
 
     private State look() {
-        URI app = settings.target().app();
-        return app == null ? new State(Health.NOT_ASKED, "", Optional.empty())
-                : State.of(http.get(app, Map.of(), settings.probing().timeout()));
+        return State.of(http.get(settings.target().app(), Map.of(), settings.probing().timeout()));
     }
 
     private long errors() {
@@ -126,13 +95,13 @@ final class AppWatch {
 
     /** What the plan says of {@link #well}. */
     String plan() {
-        return settings.target().app() == null ? "no --app-url: nobody looks at the application's health"
-                : "healthy within " + Durations.words(within) + " by " + settings.target().app();
+        return looking() ? "healthy within " + Durations.words(within) + " by " + settings.target().app()
+                : "no --app-url: nobody looks at the application's health";
     }
 
     /** The application is healthy, and uses this key where it tells. */
     Done well(String key) throws Trouble {
-        return await(now -> now.healthy() ? now.wrongKey(Set.of(key)) : now.words);
+        return await(Health.HEALTHY, List.of(key));
     }
 
     /**
@@ -142,26 +111,27 @@ final class AppWatch {
      * @param proven whether it has them by other evidence, should it not tell
      */
     Done asBefore(List<String> keys, boolean proven) throws Trouble {
-        Set<String> right = Stream.concat(keys.stream(), before.fingerprint.stream()).collect(Collectors.toSet());
-        Done done = await(now -> now.healthy() || now.health.compareTo(before.health) <= 0 ? now.wrongKey(right)
-                : now.words);
-        if (!proven && look().fingerprint.isEmpty()) {
+        Health before = progress.kept.app == null ? Health.HEALTHY : progress.kept.app;
+        Done done = await(before, Stream.concat(keys.stream(), Stream.ofNullable(progress.kept.appKey)).toList());
+        if (!proven && (!looking() || look().key.isEmpty())) {
             throw Trouble.unknown("nothing shows that it runs with the old key: its health tells no keyFingerprint, and"
                     + " a restart left no mark");
         }
         return done;
     }
 
-    private Done await(Function<State, String> faults) throws Trouble {
+    private Done await(Health worst, List<String> right) throws Trouble {
+        if (!looking()) {
+            return Done.warn("not looked at: no --app-url");
+        }
         long end = System.nanoTime() + within.toNanos();
         int good = 0;
         String fault;
         do {
             State now = look();
-            if (now.health == Health.NOT_ASKED) {
-                return Done.warn("not looked at: no --app-url");
-            }
-            fault = faults.apply(now);
+            boolean stale = !now.key.isEmpty() && !right.contains(now.key);
+            fault = now.health.compareTo(worst) > 0 ? now.words
+                    : stale ? "it says that it still uses another key, sha256 " + now.key : "";
             good = fault.isEmpty() ? good + 1 : 0;
             if (good >= IN_A_ROW) {
                 return Done.ok(now.words);
@@ -171,26 +141,25 @@ final class AppWatch {
         throw Trouble.unknown("not well within " + Durations.words(within) + ": " + fault);
     }
 
-    /** What is counted for a while does not grow beyond what it was before. */
+    /** What is counted in a while does not grow beyond what it was before. */
     Done steady() throws Trouble {
         Duration watch = within.dividedBy(4).compareTo(LONGEST_WATCH) < 0 ? within.dividedBy(4) : LONGEST_WATCH;
         long end = System.nanoTime() + within.toNanos();
         waiting.accept("watching its errors for " + Durations.words(watch));
-        String seen;
+        long most = Math.max(errors(), errorsBefore);
+        long now;
         do {
-            long first = errors();
             pause(watch);
-            long last = errors();
-            if (first == UNCOUNTED || last == UNCOUNTED) {
+            now = errors();
+            if (most == UNCOUNTED || now == UNCOUNTED) {
                 return Done.warn("nobody counted them: Prometheus gave no answer");
             }
-            seen = last + " in the last minute, " + Math.max(0, errorsBefore) + " in the minute before the rotation";
-            if (last <= Math.max(first, errorsBefore)) {
-                return Done.ok(seen);
-            }
-            waiting.accept("errors still rise: " + last + " in the last minute");
-        } while (end > System.nanoTime());
-        throw Trouble.unknown("its errors rise: " + seen);
+        } while (now > most && end > System.nanoTime());
+        String seen = now + " in the last minute, " + Math.max(0, errorsBefore) + " in the minute before the rotation";
+        if (now > most) {
+            throw Trouble.unknown("its errors rise: " + seen);
+        }
+        return Done.ok(seen);
     }
 
     /** Waits; false when it was interrupted. */

@@ -9,112 +9,81 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserDefinedFileAttributeView;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import runbook.Cli;
 import runbook.Incident;
-import runbook.Key;
 import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.Steps.Trouble;
-import runbook.rotation.Stores.Held;
 
 /**
- * A variable in a dotenv file, {@code file:PATH#VAR}. The file is replaced as a whole or not at all; comments, order,
- * quotes and line ends stay, and so do mode, owner, group, access lists and extended attributes, or it is not replaced.
- *
- * @param hand what is written of a key: in earnest the key itself, in a drill what slipped
+ * A variable in a dotenv file, read and replaced as by a tool: {@code rotate-key: read VAR in FILE}. The file is
+ * replaced as a whole or not at all; comments, order, quotes and line ends stay, and so do mode, owner, group, access
+ * lists and extended attributes, or it is not replaced.
  */
-record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implements Stores.Store {
+public record DotenvFile(Path path, String variable) {
+    /** The first word of what is done here and not by a tool. */
+    public static final String PROGRAM = "rotate-key:";
     private static final int LARGEST = 1 << 20;
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("unix");
-    private static final Pattern FORM = Pattern.compile("file:([^\\x00-\\x1f]+)#([A-Za-z_][A-Za-z0-9_]*)");
 
     /**
-     * Where it is from whatever folder: no shell expands {@code ~} after {@code file:}. Empty when this was not typed.
+     * Does {@code rotate-key: read VAR in FILE} or {@code rotate-key: replace VAR in FILE}.
+     *
+     * @param input the new value
+     * @throws Trouble when it cannot be done; then the file is as it was
      */
-    static Optional<DotenvFile> of(Cli.Host host, String typed) {
-        Matcher form = FORM.matcher(typed);
-        if (!form.matches()) {
-            return Optional.empty();
-        }
-        String path = form.group(1).replaceFirst("^~/", Matcher.quoteReplacement(host.home() + "/"));
-        return Optional.of(new DotenvFile(host.path(path).toAbsolutePath().normalize(), form.group(2), key -> key));
-    }
-
-    @Override
-    public String name() {
-        return "file:" + path + "#" + variable;
-    }
-
-    private String quoted() {
-        return Text.word(path.toString());
-    }
-
-    // Both are done within this process: the words only show what is done.
-    @Override
-    public String reading() {
-        return "rotate-key: read " + variable + " in " + quoted();
-    }
-
-    @Override
-    public String writing() {
-        return "rotate-key: replace " + variable + " in " + quoted();
-    }
-
-    @Override
-    public Held inspect(Tool tool) throws Trouble {
-        Held held = read(tool);
-        Path file = real();
-        if (!Files.isWritable(file.getParent())) {
-            throw Trouble.refused("no permission to write in " + file.getParent() + ", which replacing the file needs",
-                    "sudo chown \"$USER\" " + Text.word(file.getParent().toString()));
-        }
+    public static Tool.Output run(Tool tool, List<String> command, String input) throws Trouble {
+        DotenvFile dotenv = new DotenvFile(Path.of(command.get(4)), command.get(2));
         try {
-            String me = System.getProperty("user.name");
-            String owner = POSIX ? Files.getOwner(file).getName() : me;
-            if (!owner.equals(me) && !me.equals("root")) {
-                throw Trouble.refused(path + " belongs to " + owner + ": replacing it would change that", "sudo -u "
-                        + owner + " …the same command…");
-            } else if (POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1) {
-                throw Trouble.refused(path + " is a hard link: the file's other names would keep the old key",
-                        "find / -xdev -samefile " + quoted() + "   # then make it a symbolic link");
+            Path file = dotenv.path.toRealPath();
+            if (command.get(1).equals("read")) {
+                return new Tool.Output(0, dotenv.read(file), "");
             }
+            dotenv.replace(tool, file, input);
+            return new Tool.Output(0, "", "");
         } catch (IOException e) {
-            throw unreadable(e);
+            String name = Text.word(dotenv.path.getFileName().toString());
+            throw Trouble.refused(dotenv.path + " cannot be read: " + Incident.why(e),
+                    Files.notExists(dotenv.path) ? "find . -name " + name : "ls -l " + dotenv.quoted());
         }
-        return held;
     }
 
-    @Override
-    public Held read(Tool tool) throws Trouble {
-        return Held.of(assignment(text()).value(), "");
+    private String read(Path file) throws IOException, Trouble {
+        Path folder = file.getParent();
+        String me = System.getProperty("user.name");
+        String owner = POSIX ? Files.getOwner(file).getName() : me;
+        if (!Files.isWritable(folder)) {
+            throw Trouble.refused("no permission to write in " + folder + ", which replacing the file needs",
+                    "sudo chown \"$USER\" " + Text.word(folder.toString()));
+        } else if (!owner.equals(me) && !me.equals("root")) {
+            throw Trouble.refused(path + " belongs to " + owner + ": replacing it would change that",
+                    "sudo -u " + owner + " …the same command…");
+        } else if (POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1) {
+            throw Trouble.refused(path + " is a hard link: the file's other names would keep the old key",
+                    "find / -xdev -samefile " + quoted() + "   # then make it a symbolic link");
+        }
+        return assignment(text(file)).value();
     }
 
-    @Override
-    public void write(Tool tool, Key key) throws Trouble {
-        Path file = real();
+    private void replace(Tool tool, Path file, String value) throws IOException, Trouble {
+        String text = text(file);
+        Assignment old = assignment(text);
         // One fixed name: should we be killed in between, the next run finds and removes it.
         Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
         Path half = ours.resolve(file.getFileName());
         try {
-            String text = text();
-            Assignment assignment = assignment(text);
             discard(ours, half);
             // Nobody else can look into the folder while the copy has not yet all that protects it.
-            Files.createDirectory(ours, mode("rwx------"));
+            Files.createDirectory(ours, Incident.mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
-            Files.writeString(half, text.substring(0, assignment.begin) + hand.apply(key).reveal()
-                    + text.substring(assignment.end), StandardCharsets.ISO_8859_1);
+            Files.writeString(half, text.substring(0, old.begin) + value + text.substring(old.end),
+                    StandardCharsets.ISO_8859_1);
             try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
                 written.force(true);
             }
@@ -129,12 +98,6 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         } finally {
             discard(ours, half);
         }
-    }
-
-    /** These permissions for a new file or folder, where there are such. */
-    static FileAttribute<?>[] mode(String permissions) {
-        var set = PosixFilePermissions.fromString(permissions);
-        return POSIX ? new FileAttribute<?>[] {PosixFilePermissions.asFileAttribute(set)} : new FileAttribute<?>[0];
     }
 
     private static void discard(Path ours, Path half) {
@@ -165,30 +128,16 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         return all;
     }
 
-    private Path real() throws Trouble {
-        try {
-            return path.toRealPath();
-        } catch (IOException e) {
-            throw unreadable(e);
-        }
-    }
-
-    private Trouble unreadable(IOException e) {
-        return Trouble.refused(path + " cannot be read: " + Incident.why(e), Files.notExists(path)
-                ? "find . -name " + Text.word(path.getFileName().toString()) : "ls -l " + quoted());
+    private String quoted() {
+        return Text.word(path.toString());
     }
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
-    private String text() throws Trouble {
-        try {
-            Path file = real();
-            if (!Files.isRegularFile(file) || Files.size(file) > LARGEST) {
-                throw Trouble.refused(path + " is no dotenv file", "ls -l " + quoted());
-            }
-            return Files.readString(file, StandardCharsets.ISO_8859_1);
-        } catch (IOException e) {
-            throw unreadable(e);
+    private String text(Path file) throws IOException, Trouble {
+        if (!Files.isRegularFile(file) || Files.size(file) > LARGEST) {
+            throw Trouble.refused(path + " is no dotenv file", "ls -l " + quoted());
         }
+        return Files.readString(file, StandardCharsets.ISO_8859_1);
     }
 
     /** Where the value stands in the file, quotes left outside. */
@@ -205,8 +154,8 @@ record DotenvFile(Path path, String variable, UnaryOperator<Key> hand) implement
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
         if (line.find()) {
             throw Trouble.refused(path + " sets " + variable
-                    + " more than once: which one counts depends on who reads it", "grep -n " + variable + " "
-                    + quoted() + "   # remove all but one");
+                    + " more than once: which one counts depends on who reads it",
+                    "grep -n " + variable + " " + quoted() + "   # remove all but one");
         }
         return found;
     }

@@ -1,43 +1,33 @@
 package runbook.rotation;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.util.Locale;
 import java.util.Optional;
 import runbook.Key;
-import runbook.Text.Json;
+import runbook.rotation.Progress.Entry;
 import runbook.rotation.Steps.Done;
 import runbook.rotation.Steps.HandStep;
 import runbook.rotation.Steps.Trouble;
 import runbook.rotation.Stores.Held;
-import runbook.rotation.Stores.Store;
+import runbook.rotation.Stores.Place;
 
 /**
- * One store in the course of one rotation: what it held before, what we wrote, and how far we are with it. It is
- * written, forward and back, only while it holds what this rotation last left or saw there.
+ * One store in the course of one rotation. It is written, forward and back, only while it holds what this rotation last
+ * left or saw there.
  */
 final class Holding {
     private static final int TRIES = 3;
 
-    /** How far a rotation is with a store. */
-    enum State { UNTOUCHED, WRITING, WRITTEN, RESTORING, RESTORED }
-
-    final Store store;
+    final Place store;
     private final Rotation rotation;
-    /** Fingerprint of the value before the rotation; empty where the store cannot be read. */
-    private String before = "";
-    /** The store's own name for that value. */
-    private String version = "";
-    /** What this rotation left there: a fingerprint, or the version of a store that gives no value back. */
-    private String wrote = "";
-    private State state = State.UNTOUCHED;
+    private Entry kept;
     /** The value before, as long as somebody has it. */
     Optional<Key> old = Optional.empty();
     /** What it held when last looked at. */
     Held now = new Held(Optional.empty(), "");
 
-    Holding(Store store, Rotation rotation) {
+    Holding(Place store, Rotation rotation) {
         this.store = store;
         this.rotation = rotation;
+        kept = new Entry(store.name(), "", "", false, "");
     }
 
     String name() {
@@ -45,28 +35,20 @@ final class Holding {
     }
 
     boolean touched() {
-        return state != State.UNTOUCHED;
+        return kept.touched();
     }
 
-    JsonNode json() {
-        return Json.object().put("name", name()).put("before", before).put("version", version).put("wrote", wrote)
-                .put("state", state.name());
-    }
-
-    /** What an earlier run noted. */
-    void restore(String earlier, String itsVersion, String written, State left) {
-        before = earlier;
-        version = itsVersion;
-        wrote = written;
-        state = left;
+    /** Takes over what an earlier run noted of it, if it is this one. */
+    void restore(Entry earlier) {
+        kept = earlier.name().equals(name()) ? earlier : kept;
     }
 
     /** The way back where the store does not tell: the responder's key, or another store's, if it can only be this. */
     void settle(Iterable<Key> known, Optional<Key> likely) throws Trouble {
-        if (old.isEmpty() && before.isEmpty()) {
+        if (old.isEmpty() && kept.before().isEmpty()) {
             old = likely;
         } else if (old.isEmpty()) {
-            known.forEach(key -> old = key.fingerprint().equals(before) ? Optional.of(key) : old);
+            known.forEach(key -> old = key.fingerprint().equals(kept.before()) ? Optional.of(key) : old);
         }
         if (!store.readable() && old.isEmpty() && rotation.resumed().isEmpty()) {
             throw Trouble.refused(name() + " cannot be read, so there would be no way back",
@@ -76,10 +58,6 @@ final class Holding {
 
     // ---- what it holds
 
-    private Held read() throws Trouble {
-        return saw(store.read(rotation.tool));
-    }
-
     private Held saw(Held held) {
         now = held;
         now.key().ifPresent(rotation.tool::conceal);
@@ -88,7 +66,7 @@ final class Holding {
 
     private boolean seen() {
         try {
-            read();
+            saw(store.read());
             return true;
         } catch (Trouble e) {
             return false;
@@ -100,7 +78,8 @@ final class Holding {
     }
 
     private boolean holdsOld() {
-        return store.readable() ? now.holds(before) : !version.isEmpty() && now.version().equals(version);
+        return store.readable() ? now.holds(kept.before())
+                : !kept.version().isEmpty() && now.version().equals(kept.version());
     }
 
     // With something around it (a line end, quotes), or nothing: what a tool makes of half a write.
@@ -113,9 +92,9 @@ final class Holding {
         if (holdsOld()) {
             return true;
         } else if (!store.readable()) {
-            return touched() ? wrote.isEmpty() || now.version().equals(wrote) : version.isEmpty();
+            return touched() ? kept.wrote().isEmpty() || now.version().equals(kept.wrote()) : kept.version().isEmpty();
         }
-        return touched() && (now.holds(wrote) || holdsNew() || mangled());
+        return touched() && (now.holds(kept.wrote()) || holdsNew() || mangled());
     }
 
     /** Fails with both fingerprints where somebody else has set it. */
@@ -127,31 +106,29 @@ final class Holding {
     }
 
     private Trouble stranger() {
-        String first = store.readable() ? "sha256 " + before : "version " + version;
-        String last = touched() ? "left " + (store.readable() ? "sha256 " + rotation.newPrint() : "version " + wrote)
-                + " there (before: " + first + ")" : "saw " + first + " there";
+        String first = store.readable() ? "sha256 " + kept.before() : "version " + kept.version();
+        String left = store.readable() ? "sha256 " + rotation.newPrint() : "version " + kept.wrote();
+        String last = touched() ? "left " + left + " there (before: " + first + ")" : "saw " + first + " there";
         return Trouble.refused("holds " + now + ", and this rotation " + last
-                + ": somebody else has set it meanwhile, and it stays", rotation.anew());
+                + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
 
     /** Preflight: all that would keep it from being written, and what it holds. */
     Done look() throws Trouble {
-        saw(store.inspect(rotation.tool));
+        saw(store.inspect());
         if (!touched()) {
-            before = now.key().map(Key::fingerprint).orElse("");
-            version = now.version();
+            kept = new Entry(name(), now.key().map(Key::fingerprint).orElse(""), now.version(), false, "");
         }
         if (!store.readable()) {
-            return Done.warn("there; " + store.note()
-                    + (touched() ? "; the run before left it " + state.name().toLowerCase(Locale.ROOT) : ""));
+            return Done.warn("there; " + store.note() + (touched() ? "; the run before has written it" : ""));
         }
         refuseStranger();
         Key held = now.key().orElseThrow();
         old = holdsOld() ? Optional.of(held) : old;
-        String holds = "holds " + (!touched() ? "" : holdsOld() ? "the old key, " : "the new key, ") + held.describe()
-                + now.versionWords();
+        String which = !touched() ? "" : holdsOld() ? "the old key, " : "the new key, ";
+        String holds = "holds " + which + held.describe() + now.versionWords();
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key"
-                + held.faults().stream().map(fault -> ": " + fault).findFirst().orElse(""));
+                + held.faults().stream().findFirst().map(fault -> ": " + fault).orElse(""));
     }
 
     /** What the plan says of {@link #write}. */
@@ -161,7 +138,7 @@ final class Holding {
         }
         String back = old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory; ").orElse("");
         if (!undo().isEmpty()) {
-            back += "after a crash from its version " + version;
+            back += "after a crash from its version " + kept.version();
         } else {
             back += back.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
                     : "after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward";
@@ -171,11 +148,11 @@ final class Holding {
 
     /** What a person pastes to bring the old value back from the store's history; empty where it has none. */
     private String undo() {
-        return version.isEmpty() ? "" : store.undo(version);
+        return kept.version().isEmpty() ? "" : store.undo(kept.version());
     }
 
     HandStep byHand() {
-        String print = before.isEmpty() ? "" : " (sha256 " + before + ")";
+        String print = kept.before().isEmpty() ? "" : " (sha256 " + kept.before() + ")";
         return undo().isEmpty() ? new HandStep("put the old key" + print + " back into " + name(), store.writing())
                 : new HandStep("put the old value of " + name() + " back from its own history", undo());
     }
@@ -184,27 +161,28 @@ final class Holding {
 
     /** Makes it hold the new key. */
     Done write() throws Trouble {
-        if (read().holds(rotation.newPrint())) {
+        if (saw(store.read()).holds(rotation.newPrint())) {
             return Done.skipped("holds the new key already");
         }
         refuseStranger();
         boolean first = !touched();
-        enter(State.WRITING, rotation.newPrint());
+        note(true, store.readable() ? rotation.newPrint() : "");
         try {
-            store.write(rotation.tool, rotation.fresh.orElseThrow());
+            store.write(rotation.fresh.orElseThrow());
         } catch (Trouble e) {
             boolean seen = seen();
             if (seen && holdsNew()) {
-                enter(State.WRITTEN, rotation.newPrint());
                 return Done.warn("holds the new key, although the tool complained: " + e.getMessage());
             }
             boolean refused = e.kind == Trouble.Kind.REFUSED && seen && holdsOld();
             if (first && (e.kind == Trouble.Kind.MISSING || refused)) {
-                enter(State.UNTOUCHED, "");
+                note(false, "");
             }
             throw e;
         }
-        enter(State.WRITTEN, store.readable() ? rotation.newPrint() : seen() ? now.version() : "");
+        if (!store.readable() && seen()) {
+            note(true, now.version());
+        }
         return Done.ok("stored");
     }
 
@@ -213,7 +191,7 @@ final class Holding {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
         }
-        for (int left = TRIES; !read().holds(rotation.newPrint()) && left > 1; left--) {
+        for (int left = TRIES; !saw(store.read()).holds(rotation.newPrint()) && left > 1; left--) {
             AppWatch.pause(AppWatch.INTERVAL);
         }
         if (holdsNew()) {
@@ -221,27 +199,27 @@ final class Holding {
         }
         refuseStranger();
         if (mangled()) {
-            enter(State.WRITTEN, now.key().orElseThrow().fingerprint());
+            note(true, now.key().orElseThrow().fingerprint());
         }
         throw Trouble.unknown("gives back " + now + " instead of sha256 " + rotation.newPrint());
     }
 
     /** Nobody has set it since. */
     Done lookAgain() throws Trouble {
-        if (!read().holds(rotation.newPrint())) {
+        if (!saw(store.read()).holds(rotation.newPrint())) {
             throw stranger();
         }
         return Done.ok("still holds the new key");
     }
 
-    private void enter(State next, String written) throws Trouble {
-        State last = state;
-        state = next;
-        wrote = store.readable() || next != State.WRITING ? written : "";
+    // Before it is written: what cannot be noted is not done.
+    private void note(boolean touched, String wrote) throws Trouble {
+        Entry last = kept;
+        kept = new Entry(name(), last.before(), last.version(), touched, wrote);
         try {
-            rotation.save();
+            rotation.progress.save(kept);
         } catch (Trouble e) {
-            state = next == State.WRITING ? last : next;
+            kept = last;
             throw e;
         }
     }
@@ -255,44 +233,38 @@ final class Holding {
 
     /** Makes it hold its old value again. */
     Done putBack() throws Trouble {
-        Trouble last = null;
-        if (!seen() || !holdsOld()) {
-            Key key = oldValue();
-            note(State.RESTORING);
-            boolean back = false;
-            for (int left = TRIES; left > 1 && !back; left--) {
-                try {
-                    last = null;
-                    store.write(rotation.tool, key);
-                } catch (Trouble e) {
-                    last = e;
-                }
-                back = store.readable() ? seen() && holdsOld() : last == null;
-            }
-            if (!back) {
-                throw last != null ? last : Trouble.unknown("does not give back the old value, but " + now);
-            }
+        Optional<Trouble> trouble = Optional.empty();
+        boolean back = seen() && holdsOld();
+        for (int left = TRIES; left > 1 && !back; left--) {
+            trouble = written(oldValue());
+            back = store.readable() ? seen() && holdsOld() : trouble.isEmpty();
         }
-        note(State.RESTORED);
-        return Done.ok("holds the old value again" + (before.isEmpty() ? "" : ", sha256 " + before));
+        if (!back) {
+            throw trouble.orElseGet(() -> Trouble.unknown("does not give back the old value, but " + now));
+        }
+        return Done.ok("holds the old value again" + (kept.before().isEmpty() ? "" : ", sha256 " + kept.before()));
+    }
+
+    private Optional<Trouble> written(Key key) {
+        try {
+            if (!store.readable()) {
+                // Until it is written nobody knows what such a store has.
+                note(true, "");
+            }
+            store.write(key);
+            return Optional.empty();
+        } catch (Trouble e) {
+            return Optional.of(e);
+        }
     }
 
     private Key oldValue() throws Trouble {
         if (old.isEmpty()) {
             // After a kill nobody has it in memory: its own history may.
-            old = store.recall(rotation.tool, version).filter(key -> key.fingerprint().equals(before));
+            old = store.recall(kept.version()).filter(key -> key.fingerprint().equals(kept.before()));
             old.ifPresent(rotation.tool::conceal);
         }
-        return old.orElseThrow(() -> Trouble.refused("its old value, sha256 " + before + ", is nowhere to be had",
-                "finish instead: run the same command again with the new key"));
-    }
-
-    private void note(State next) {
-        try {
-            enter(next, wrote);
-        } catch (Trouble e) {
-            // Going back matters more than the note of it.
-            rotation.waiting(e.getMessage());
-        }
+        return old.orElseThrow(() -> Trouble.refused("its old value, sha256 " + kept.before()
+                + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
     }
 }

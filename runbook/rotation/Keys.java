@@ -61,15 +61,21 @@ public final class Keys {
         }
     }
 
-    /** What a key is worth to Klaviyo. */
-    enum State { VALID, INVALID, UNKNOWN }
+    /** What an answer says of the key: a complaint about the request itself says that the key may do it. */
+    enum Says { YES, UNDERSTOOD, NO_SCOPE, NO_KEY, NOTHING }
 
-    /** The same with its account, where that is told, and what was answered, for one line. */
-    record Standing(State state, Optional<Account> account, String words) {
-        static final Standing UNASKED = new Standing(State.UNKNOWN, Optional.empty(), "");
+    /** What a key is worth to Klaviyo, its account, where that is told, and what was answered, for one line. */
+    record Standing(Says says, Optional<Account> account, String words) {
+        static final Standing UNASKED = new Standing(Says.NOTHING, Optional.empty(), "");
 
+        /** It authenticates: a 403 with Klaviyo's own error proves that as well as a 200 does. */
         boolean valid() {
-            return state == State.VALID;
+            return says == Says.YES || says == Says.NO_SCOPE;
+        }
+
+        /** Klaviyo refuses it. Where it is neither valid nor dead, nobody knows. */
+        boolean dead() {
+            return says == Says.NO_KEY;
         }
 
         Optional<String> id() {
@@ -97,9 +103,6 @@ public final class Keys {
 
     // ---- what Klaviyo tells
 
-    /** What an answer says of the key: a complaint about the request itself says that the key may do it. */
-    private enum Says { YES, UNDERSTOOD, NO_SCOPE, NO_KEY, NOTHING }
-
     private static Says says(Answer answer) {
         if (answer instanceof Fault fault) {
             return fault.kind() == Http.Kind.BAD_REQUEST ? Says.NO_KEY : Says.NOTHING;
@@ -125,18 +128,16 @@ public final class Keys {
                 .orElse(reply.json().isMissingNode() ? otherwise : ""));
     }
 
-    /**
-     * Whether a key authenticates, and whose it is. A 403 with Klaviyo's own error proves a key as well as a 200 does.
-     */
+    /** Whether a key authenticates, and whose it is. */
     Standing standing(Key key) {
         Answer answer = ask(key, "GET", Endpoint.ACCOUNTS.target(), settings.revision(), null);
         Optional<Account> inside = key.site().map(id -> new Account(id, "", false));
-        return switch (says(answer)) {
-            case YES -> new Standing(State.VALID, Account.of(answer).or(() -> inside),
+        Says says = says(answer);
+        return switch (says) {
+            case YES -> new Standing(says, Account.of(answer).or(() -> inside),
                     Account.of(answer).map(Account::toString).orElse("authenticated"));
-            case NO_SCOPE -> new Standing(State.VALID, inside, "valid, though without accounts:read");
-            case NO_KEY -> new Standing(State.INVALID, Optional.empty(), words(answer));
-            default -> new Standing(State.UNKNOWN, Optional.empty(), words(answer));
+            case NO_SCOPE -> new Standing(says, inside, "valid, though without accounts:read");
+            default -> new Standing(says, Optional.empty(), words(answer));
         };
     }
 
@@ -183,7 +184,7 @@ public final class Keys {
     /** Waits until Klaviyo refuses a key that was disabled; false when it still accepts it after a minute. */
     boolean dies(Key key) {
         long end = System.nanoTime() + DYING.toNanos();
-        while (standing(key).state != State.INVALID) {
+        while (!standing(key).dead()) {
             if (end < System.nanoTime() || !AppWatch.pause(BETWEEN)) {
                 return false;
             }
@@ -231,7 +232,7 @@ public final class Keys {
     /** Whether it authenticates. */
     Standing authenticates(Key fresh) throws Trouble {
         Standing standing = standing(fresh);
-        if (standing.state == State.INVALID) {
+        if (standing.dead()) {
             throw Trouble.refused("Klaviyo refuses the new key: " + standing.words, ANOTHER);
         } else if (!standing.valid()) {
             throw Trouble.refused("the new key could not be tested: " + standing.words,
@@ -283,14 +284,11 @@ public final class Keys {
         List<String> untold = Stream.of(Says.NO_KEY, Says.NOTHING)
                 .flatMap(one -> answers.getOrDefault(one, List.of()).stream()).toList();
         String fine = needed.stream().filter(scope -> !untold.contains(scope)).collect(Collectors.joining(", "));
-        String more = has.stream().flatMap(Set::stream).filter(scope -> !needed.contains(scope)).sorted()
-                .collect(Collectors.joining(", "));
         if (!untold.isEmpty()) {
             return Done.warn("could not be probed: " + String.join(", ", untold)
                     + (fine.isEmpty() ? "" : "; fine: " + fine));
         }
-        return Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine
-                + (more.isEmpty() ? "" : "; and more than that: " + more));
+        return Done.ok((has.isEmpty() ? "probed: " : "all of ") + fine);
     }
 
     // What the old key can be seen to read: the least that the new one has to read as well.

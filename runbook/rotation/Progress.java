@@ -1,13 +1,13 @@
 package runbook.rotation;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.NullNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -18,114 +18,133 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.StreamSupport;
-import runbook.Cli;
+import runbook.Http;
 import runbook.Incident;
 import runbook.Key;
-import runbook.Text.Json;
+import runbook.Settings.Problem;
+import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Holding.State;
 import runbook.rotation.Steps.Trouble;
-import runbook.rotation.Stores.Store;
 
 /**
- * {@code rotation.json} in the incident folder: how far a rotation is, by fingerprints, so that a run after a kill can
- * go on. It is written before and after everything that changes something, and holds nothing secret. Commands are never
+ * How far a rotation is, kept in {@code rotation.json} of the incident folder so that a run after a kill can go on: by
+ * fingerprints, nothing secret. It is written before and after everything that changes something. Commands are never
  * taken from it: a run that goes on is given its stores anew.
  */
 public final class Progress {
-    static final String FILE = "rotation.json";
+    private static final String FILE = "rotation.json";
     private static final String UNFINISHED = "unfinished";
+    private static final ObjectMapper MAPPER = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT)
+            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
 
-    private final Incident incident;
-    private final ObjectNode root;
+    /**
+     * A store as a rotation found and left it.
+     *
+     * @param before  fingerprint of the value before; empty where the store cannot be read
+     * @param version the store's own name for that value
+     * @param touched whether this rotation began to write it
+     * @param wrote   what it left there: a fingerprint, or the version of a store that gives no value back
+     */
+    record Entry(String name, String before, String version, boolean touched, String wrote) { }
 
-    private Progress(Incident incident, ObjectNode root) {
-        this.incident = incident;
-        this.root = root;
+    /** A key as people see it. */
+    record Seen(String kind, String fingerprint) {
+        static Seen of(Optional<Key> key) {
+            return key.map(one -> new Seen(one.kind(), one.fingerprint())).orElse(null);
+        }
     }
 
-    /** A new rotation's. */
-    static Progress begin(Incident incident, AppWatch.State app) {
-        return new Progress(incident, Json.object().put("schema", 1).put("outcome", UNFINISHED)
-                .put("startedAt", Instant.now().toString()).put("app", app.health().name())
-                .put("appKey", app.fingerprint().orElse("")).put("restarting", false));
+    /** A process: ids come round again, and only together with the time of its start does one name a process. */
+    record Child(long pid, String started) {
+        static Child of(ProcessHandle process) {
+            return new Child(process.pid(), process.info().startInstant().map(Instant::toString).orElse(""));
+        }
+    }
+
+    /** The file's fields. */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    static final class Kept {
+        public int schema = 1;
+        public String outcome = UNFINISHED;
+        public String startedAt = Instant.now().toString();
+        public String endedAt;
+        public String account = "";
+        public Seen oldKey;
+        public Seen newKey;
+        /** How the application was before, and the fingerprint of the key that it told. */
+        public Http.Health app;
+        public String appKey;
+        public List<Entry> stores = List.of();
+        /** Whether a restart has begun. */
+        public boolean restarting;
+        /** The id of the old key, from just before it is disabled until it is enabled again. */
+        public String disabled;
+        /** The tool that is about to change something, in case we are killed and it is not. */
+        public Child child;
+    }
+
+    final Incident incident;
+    final Kept kept;
+    private final boolean resumed;
+
+    private Progress(Incident incident, Kept kept, boolean resumed) {
+        this.incident = incident;
+        this.kept = kept;
+        this.resumed = resumed;
+    }
+
+    /** Of a new rotation. */
+    static Progress begin(Incident incident) {
+        return new Progress(incident, new Kept(), false);
     }
 
     /**
-     * The record of a rotation that changed something and came to no good end; empty when there is none.
+     * Of the rotation in this incident that changed something and came to no good end; of a new one where there is none.
      *
-     * @throws IOException when there is one that cannot be read
+     * @throws IOException when the file cannot be read
      */
-    static Optional<Progress> unfinished(Incident incident) throws IOException {
+    static Progress of(Incident incident) throws IOException {
         Path file = incident.folder().resolve(FILE);
-        JsonNode root = Files.exists(file) ? Json.read(Files.readAllBytes(file)) : Json.object();
-        boolean open = List.of(UNFINISHED, "stuck").contains(root.path("outcome").asText());
-        Optional<Progress> found = open ? Optional.of(new Progress(incident, (ObjectNode) root)) : Optional.empty();
-        return found.filter(one -> one.restarting() || one.disabled().isPresent() || !one.touched().isEmpty());
+        Kept kept = Files.exists(file) ? MAPPER.readValue(Files.readAllBytes(file), Kept.class) : new Kept();
+        boolean changed = kept.restarting || kept.disabled != null || kept.stores.stream().anyMatch(Entry::touched);
+        boolean open = List.of(UNFINISHED, "stuck").contains(kept.outcome);
+        return changed && open ? new Progress(incident, kept, true) : begin(incident);
     }
 
-    private List<JsonNode> entries() {
-        return StreamSupport.stream(root.path("stores").spliterator(), false)
-                .filter(entry -> !entry.path("state").asText().equals(State.UNTOUCHED.name())).toList();
+    /** When the rotation began that this goes on with; empty when it goes on with none. */
+    Optional<String> resumed() {
+        return resumed ? Optional.of(kept.startedAt) : Optional.empty();
     }
 
-    /** The names of the stores that were changed. */
-    List<String> touched() {
-        return entries().stream().map(entry -> entry.path("name").asText()).toList();
+    /** The stores that an earlier run changed. */
+    List<Entry> touched() {
+        return kept.stores.stream().filter(Entry::touched).toList();
     }
 
-    /** Takes over what is known of a store that an earlier run changed; of others, what they hold now counts. */
-    void restore(Holding holding) {
-        entries().stream().filter(entry -> entry.path("name").asText().equals(holding.name())).forEach(entry ->
-                holding.restore(entry.path("before").asText(), entry.path("version").asText(),
-                        entry.path("wrote").asText(), State.valueOf(entry.path("state").asText())));
+    String newPrint() {
+        return kept.newKey == null ? "" : kept.newKey.fingerprint;
     }
 
-    /** A text that was noted, empty where none was: {@code startedAt}, {@code account}, {@code app}, {@code appKey}. */
-    String noted(String field) {
-        return root.path(field).asText();
+    String oldPrint() {
+        return kept.oldKey == null ? "" : kept.oldKey.fingerprint;
     }
 
-    String fingerprint(String which) {
-        return root.path(which).path("fingerprint").asText();
+    /** How to begin anew where this cannot go on. */
+    String anew() {
+        return resumed ? "rm " + Text.word(incident.folder().resolve(FILE).toString())
+                + "   # once you know which key is right, then begin anew" : "";
     }
 
-    boolean restarting() {
-        return root.path("restarting").asBoolean();
+    /** Writes where a store stands, and the rest; a rotation that cannot keep that must not go on. */
+    void save(Entry store) throws Trouble {
+        List<Entry> stores = new ArrayList<>(kept.stores);
+        stores.removeIf(other -> other.name.equals(store.name));
+        stores.add(store);
+        kept.stores = stores;
+        save();
     }
 
-    void beginRestarting() {
-        root.put("restarting", true);
-    }
-
-    /** The id of the old key, from just before it is disabled until it is enabled again. */
-    Optional<String> disabled() {
-        return Optional.ofNullable(root.path("disabled").textValue());
-    }
-
-    void disabled(String id) {
-        root.put("disabled", id);
-    }
-
-    void keys(Optional<Key> old, Key fresh, String account) {
-        if (old.isPresent() || !root.has("oldKey")) {
-            root.set("oldKey", key(old));
-        }
-        root.set("newKey", key(Optional.of(fresh)));
-        root.put("account", account);
-    }
-
-    /** A key as its kind and fingerprint; null for none. */
-    static JsonNode key(Optional<Key> key) {
-        return key.<JsonNode>map(one -> Json.object().put("kind", one.kind()).put("fingerprint", one.fingerprint()))
-                .orElse(NullNode.getInstance());
-    }
-
-    /** Writes where things stand; a rotation that cannot keep that must not go on. */
-    void save(List<Holding> holdings) throws Trouble {
-        ArrayNode stores = root.putArray("stores");
-        holdings.forEach(holding -> stores.add(holding.json()));
+    void save() throws Trouble {
         try {
             write();
         } catch (IOException e) {
@@ -134,9 +153,9 @@ public final class Progress {
         }
     }
 
-    /** Notes the child that is about to change something, in case we are killed and it is not. */
-    void child(ProcessHandle child) {
-        root.putObject("child").put("pid", child.pid()).put("started", started(child));
+    /** Notes the child that runs now. */
+    void child(ProcessHandle process) {
+        kept.child = Child.of(process);
         try {
             write();
         } catch (IOException e) {
@@ -145,32 +164,28 @@ public final class Progress {
     }
 
     void end(String outcome) throws IOException {
-        root.put("outcome", outcome).put("endedAt", Instant.now().toString()).remove("child");
+        kept.outcome = outcome;
+        kept.endedAt = Instant.now().toString();
+        kept.child = null;
         write();
     }
 
     private void write() throws IOException {
-        incident.write(FILE, (Json.pretty(root) + "\n").getBytes(StandardCharsets.UTF_8));
+        incident.write(FILE, MAPPER.writeValueAsBytes(kept));
     }
 
     /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
     void awaitChild(Duration patience) {
-        JsonNode noted = root.path("child");
-        ProcessHandle.of(noted.path("pid").asLong(-1))
-                .filter(child -> started(child).equals(noted.path("started").asText())).ifPresent(child -> {
+        ProcessHandle.of(kept.child == null ? -1 : kept.child.pid)
+                .filter(process -> Child.of(process).equals(kept.child)).ifPresent(process -> {
                     try {
-                        child.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
+                        process.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
                     } catch (InterruptedException e) {
                         Thread.currentThread().interrupt();
                     } catch (Exception e) {
-                        Tool.kill(child);
+                        Tool.kill(process);
                     }
                 });
-    }
-
-    // Process ids come round again: only together with the time of its start does one name a process.
-    private static String started(ProcessHandle child) {
-        return child.info().startInstant().map(Instant::toString).orElse("");
     }
 
     /**
@@ -183,30 +198,27 @@ public final class Progress {
         /**
          * Takes one more.
          *
-         * @return whether nobody else has it
-         * @throws IOException when the file cannot be made
+         * @param what is locked by it, for people
+         * @throws Problem when somebody else has it, or the file cannot be made
          */
-        public boolean take(Path file) throws IOException {
-            Incident.at(file.toAbsolutePath().getParent()).create();
-            FileChannel channel = FileChannel.open(file,
-                    Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), DotenvFile.mode("rw-------"));
+        public void take(Path file, String what) {
+            boolean free;
             try {
-                if (channel.tryLock() != null) {
-                    held.add(channel);
-                    return true;
-                }
+                Incident.at(file.toAbsolutePath().getParent()).create();
+                FileChannel channel = FileChannel.open(file,
+                        Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), Incident.mode("rw-------"));
+                held.add(channel);
+                free = channel.tryLock() != null;
             } catch (OverlappingFileLockException e) {
-                // Held by this very process: taken all the same.
+                free = false;
+            } catch (IOException e) {
+                throw new Problem(Rotation.REFUSED, file + " (--incident, or XDG_STATE_HOME) cannot be written: without"
+                        + " it two rotations could run at once, and a killed one not go on: " + Incident.why(e));
             }
-            channel.close();
-            return false;
-        }
-
-        /** Where the lock of a store is: in the user's state folder, by what the store is. */
-        public static Path of(Cli.Host host, Store store) {
-            Path state = host.env("XDG_STATE_HOME").map(host::path).orElse(host.home().resolve(".local/state"));
-            return state.resolve("klaviyo-runbook").resolve("rotate-key-" + Key.of(store.identity()).fingerprint()
-                    + ".lock");
+            if (!free) {
+                throw new Problem(Rotation.REFUSED, "another rotation is running on " + what
+                        + ": wait for it, or end it; this one has changed nothing");
+            }
         }
 
         @Override

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,28 +22,32 @@ import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Key;
 import runbook.Settings;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Keys.Standing;
+import runbook.rotation.Progress.Entry;
+import runbook.rotation.Progress.Seen;
 import runbook.rotation.Steps.Done;
 import runbook.rotation.Steps.HandStep;
 import runbook.rotation.Steps.Listener;
-import runbook.rotation.Steps.Outcome;
 import runbook.rotation.Steps.Step;
+import runbook.rotation.Steps.Task;
 import runbook.rotation.Steps.Trouble;
-import runbook.rotation.Stores.Store;
-import runbook.rotation.Stores.Target;
+import runbook.rotation.Stores.Place;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
- * {@link #preflight}, {@link #test} and {@link #change}, {@link #rollBack} when the last one throws (before it nothing
- * has changed), and {@link #end}. Old values stay in memory only: after a kill they come from the store's own history,
- * from another store or from the responder's key, and where none has it, the way is forward.
+ * {@link #begin}, {@link #preflight}, {@link #test} and {@link #change}, {@link #rollBack} when the last one throws
+ * (before it nothing has changed), and {@link #end}. Old values stay in memory only: after a kill they come from the
+ * store's own history, from another store or from the responder's key, and where none has it, the way is forward.
  */
 public final class Rotation {
+    /** The exit code of a rotation that was refused before anything changed. */
+    public static final int REFUSED = 21;
     private static final String BY_HAND = " in Klaviyo, Settings > API keys";
 
     /**
@@ -60,20 +65,20 @@ public final class Rotation {
      * @param grace      how long the old key stays enabled after the application is well
      * @param disableOld whether to disable the old key at the end
      */
-    public record Wishes(Settings settings, List<Store> stores, List<Target> targets, Optional<String> account,
+    public record Wishes(Settings settings, List<Place> stores, List<Place> targets, Optional<String> account,
             Function<Key, Optional<String>> lastGood, Set<String> needs, Duration restart, Duration verify,
             Duration grace, boolean disableOld) { }
 
     private final Wishes wishes;
     final Tool tool;
-    private final Listener listener;
+    final Listener listener;
     private final Steps steps;
     private final Keys keys;
     private final AppWatch app;
     private final List<Holding> holdings;
-    private Optional<Progress> progress = Optional.empty();
-    private Optional<String> begunAt = Optional.empty();
-    private boolean tested;
+    private final Set<Place> restarted = new HashSet<>();
+    private final List<HandStep> byHand = new ArrayList<>();
+    Progress progress;
     private Optional<Key> old = Optional.empty();
     private Standing oldStanding = Standing.UNASKED;
     /** The new key, once it is given. */
@@ -92,74 +97,45 @@ public final class Rotation {
         wishes.settings.key().ifPresent(tool::conceal);
     }
 
-    // ---- what its stores need to know
-
     String newPrint() {
-        return fresh.map(Key::fingerprint).or(() -> progress.map(one -> one.fingerprint("newKey"))).orElse("");
-    }
-
-    void save() throws Trouble {
-        progress.orElseThrow().save(holdings);
-    }
-
-    void waiting(String words) {
-        listener.waiting(words);
-    }
-
-    /** How to begin anew where an unfinished rotation cannot go on. */
-    String anew() {
-        return begunAt.isEmpty() ? "" : steps.incident.map(where -> "rm "
-                + Text.word(where.folder().resolve(Progress.FILE).toString())
-                + "   # once you know which key is right, then begin anew").orElse("");
-    }
-
-    // ---- going on with an earlier run
-
-    /**
-     * Goes on with the rotation that an earlier run left unfinished in this incident, if there is one.
-     *
-     * @param looking whether only to look at it: then no process is touched, and nothing written
-     * @throws IOException when its record cannot be read
-     * @throws Trouble     when it changed stores that this run was not given
-     */
-    public void resume(Incident where, boolean looking) throws IOException, Trouble {
-        progress = Progress.unfinished(where);
-        begunAt = progress.map(one -> one.noted("startedAt"));
-        if (progress.isEmpty()) {
-            return;
-        }
-        List<String> missing = new ArrayList<>(progress.get().touched());
-        missing.removeAll(holdings.stream().map(Holding::name).toList());
-        if (!missing.isEmpty()) {
-            throw Trouble.refused("the unfinished rotation in " + where
-                    + " is about other stores too: run it again with " + String.join(" ", missing.stream()
-                    .map(name -> "--to " + Text.word(name)).toList()), "");
-        }
-        holdings.forEach(progress.get()::restore);
-        if (!looking) {
-            progress.get().awaitChild(tool.timeout());
-            tool.watch(progress.get()::child);
-        }
-    }
-
-    /** Journals and keeps its state in this incident from now on. */
-    public void recordIn(Incident where) {
-        steps.incident = Optional.of(where);
-        // At once: another run looks for an open incident, and that is one with a journal.
-        steps.journal(Event.NOTE, "key rotation begun", data());
-    }
-
-    /** When the rotation began that this goes on with; empty when it goes on with none. */
-    public Optional<String> resumed() {
-        return begunAt;
+        return fresh.map(Key::fingerprint).orElse(progress.newPrint());
     }
 
     /** Whether step 2 has begun, which a run that goes on after a kill may fail where the run before did not. */
     public boolean tested() {
-        return tested;
+        return fresh.isPresent();
+    }
+
+    /** When the rotation began that this goes on with; empty when it goes on with none. */
+    public Optional<String> resumed() {
+        return progress.resumed();
     }
 
     // ---- step 1
+
+    /**
+     * Goes on with the rotation that an earlier run left unfinished in this incident, if there is one; a drill never
+     * does, for its sandbox is gone, and its keys with it.
+     *
+     * @param looking whether only to look: then no process is touched, and nothing written
+     * @throws IOException when its record cannot be read
+     * @throws Problem     when it changed stores that this run was not given
+     */
+    public void begin(Incident where, boolean looking) throws IOException {
+        progress = wishes.settings.drill().isPresent() ? Progress.begin(where) : Progress.of(where);
+        List<String> missing = new ArrayList<>(progress.touched().stream().map(Entry::name).toList());
+        missing.removeAll(holdings.stream().map(Holding::name).toList());
+        if (!missing.isEmpty()) {
+            List<String> options = missing.stream().map(name -> "--to " + Text.word(name)).toList();
+            throw new Problem(REFUSED, "the unfinished rotation in " + where
+                    + " is about other stores too: run it again with " + String.join(" ", options));
+        }
+        progress.touched().forEach(entry -> holdings.forEach(holding -> holding.restore(entry)));
+        if (!looking) {
+            progress.awaitChild(tool.timeout());
+            steps.incident = Optional.of(where);
+        }
+    }
 
     /**
      * Step 1: tools, access, what every store holds, how the application does, whose the old key is. Looks at
@@ -168,25 +144,30 @@ public final class Rotation {
      * @param person whether somebody can be asked whose account the new key's is
      */
     public void preflight(boolean person) throws Trouble {
-        List<Trouble> troubles = new ArrayList<>();
-        holdings.forEach(holding -> steps.attempt("preflight", holding.name(), holding.store.reading(), holding::look)
-                .ifPresent(troubles::add));
-        wishes.targets.forEach(target -> steps.attempt("preflight", target.name(), "", () -> {
-            target.reach(tool);
+        // At once: another run looks for an open incident, and that is one with a journal.
+        steps.journal(Event.NOTE, "key rotation begun", data());
+        if (resumed().isPresent() && steps.incident.isPresent()) {
+            tool.watch(progress::child);
+        }
+        List<Task> looks = new ArrayList<>();
+        holdings.forEach(one -> looks.add(new Task("preflight", one.name(), one.store.reading(), "", one::look)));
+        wishes.targets.forEach(target -> looks.add(Task.of("preflight", target.name(), () -> {
+            target.reach();
             return Done.ok("there, and may be restarted");
-        }).ifPresent(troubles::add));
-        steps.attempt("preflight", "app", "", () -> app.begin(progress)).ifPresent(troubles::add);
+        })));
+        looks.add(Task.of("preflight", "app", () -> app.begin(progress)));
+        List<Trouble> troubles = looks.stream().flatMap(task -> steps.attempt(task).stream()).toList();
         if (!troubles.isEmpty()) {
             throw troubles.get(0);
         }
-        steps.run("preflight", "old key", "", () -> settleOld(person));
+        steps.make(Task.of("preflight", "old key", () -> settleOld(person)));
     }
 
     // The value that most likely is the old key, and the ways back that it opens for stores that do not tell.
     private Done settleOld(boolean person) throws Trouble {
         List<Key> known = Stream.concat(holdings.stream().flatMap(holding -> holding.old.stream()).filter(Key::known),
-                wishes.settings.key().map(Key::cleaned).stream()).toList();
-        String recorded = progress.map(one -> one.fingerprint("oldKey")).orElse("");
+                own().stream()).toList();
+        String recorded = progress.oldPrint();
         old = known.stream().filter(key -> recorded.isEmpty() || key.fingerprint().equals(recorded)).findFirst();
         for (Holding holding : holdings) {
             holding.settle(known, old);
@@ -204,13 +185,17 @@ public final class Rotation {
         return old.isPresent() ? Done.ok(words) : Done.warn(words);
     }
 
+    private Optional<Key> own() {
+        return wishes.settings.key().map(Key::cleaned);
+    }
+
     private boolean dead() {
-        return oldStanding.state() == Keys.State.INVALID;
+        return oldStanding.dead();
     }
 
     // What Klaviyo says of the old key counts, then what was noted when it was still alive.
     private Optional<String> wanted() {
-        return wishes.account.or(() -> progress.map(one -> one.noted("account")).filter(id -> !id.isEmpty()))
+        return wishes.account.or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
                 .or(() -> oldStanding.valid() ? oldStanding.id() : Optional.empty())
                 .or(() -> old.flatMap(wishes.lastGood));
     }
@@ -219,8 +204,8 @@ public final class Rotation {
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return progress.flatMap(one -> holdings.stream().map(holding -> holding.now)
-                .filter(now -> now.holds(one.fingerprint("newKey"))).flatMap(now -> now.key().stream()).findFirst());
+        return holdings.stream().map(holding -> holding.now).filter(now -> now.holds(progress.newPrint()))
+                .flatMap(now -> now.key().stream()).findFirst();
     }
 
     /** The scopes of the old key, where it may still tell them. */
@@ -233,29 +218,27 @@ public final class Rotation {
      * account is.
      */
     public void test(Key candidate, Predicate<Account> confirm) throws Trouble {
-        tested = true;
         fresh = Optional.of(candidate);
         tool.conceal(candidate);
-        Optional<Key> own = wishes.settings.key().map(Key::cleaned);
         // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
-        if (begunAt.isEmpty() && old.equals(fresh)) {
-            old = own.filter(key -> !key.equals(candidate)).or(() -> old);
+        if (resumed().isEmpty() && old.equals(fresh)) {
+            old = own().filter(key -> !key.equals(candidate)).or(() -> old);
             oldStanding = old.map(keys::standing).orElse(Standing.UNASKED);
         }
         // A run that goes on knows by its record which one was old; the responder may have the new one at hand by now.
-        steps.run("test", "form", "", () -> keys.form(candidate, begunAt.isPresent() ? old : own));
-        steps.run("test", "authenticates", "", () -> {
+        steps.make(Task.of("test", "form", () -> keys.form(candidate, resumed().isPresent() ? old : own())));
+        steps.make(Task.of("test", "authenticates", () -> {
             Standing standing = keys.authenticates(candidate);
             account = standing.account();
             return Done.ok(standing.words());
-        });
-        steps.run("test", "account", "", () -> {
+        }));
+        steps.make(Task.of("test", "account", () -> {
             Done done = keys.account(account, wanted().or(() -> inside(candidate, old)), confirm);
             refuseForeignStores(candidate);
             return done;
-        });
-        steps.run("test", "scopes", "", () -> keys.scopes(candidate, old, old.filter(key -> oldStanding.valid()),
-                wishes.needs));
+        }));
+        steps.make(Task.of("test", "scopes", () ->
+                keys.scopes(candidate, old, old.filter(key -> oldStanding.valid()), wishes.needs)));
     }
 
     // The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
@@ -276,61 +259,76 @@ public final class Rotation {
 
     // ---- steps 3 to 7
 
-    /** Everything that {@link #change} would do, for people to say yes to: the same steps with the doing left out. */
-    public List<Step> plan() {
-        return steps.plan(() -> {
-            change();
-            return Done.ok("");
+    // Stores, reads back, restarts, verifies, sees to the old key, and looks at every store again.
+    private List<Task> forward() {
+        List<Task> tasks = new ArrayList<>();
+        for (Holding one : holdings) {
+            tasks.add(new Task("store", one.name(), one.store.writing(), one.plan(), one::write));
+        }
+        for (Holding one : holdings) {
+            String plan = one.store.readable() ? "has to be the new key" : "not compared: " + one.store.note();
+            tasks.add(new Task("read-back", one.name(), one.store.reading(), plan, one::readBack));
+        }
+        wishes.targets.forEach(target -> tasks.add(restart("restart", target)));
+        if (wishes.targets.isEmpty()) {
+            String none = "no --restart: the application has to read the key anew by itself";
+            tasks.add(new Task("restart", "app", "", none, () -> Done.warn(none)));
+        }
+        tasks.add(new Task("verify", "app", "", app.plan(), () -> app.well(newPrint())));
+        if (app.counts()) {
+            tasks.add(new Task("verify", "errors", "", "must not rise", app::steady));
+        }
+        tasks.add(new Task("verify", "new key", "", "has to authenticate still", this::authenticates));
+        looksAgain("verify", tasks);
+        if (disabling()) {
+            String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
+                    + " after the application is well; enabled again if anything still uses it";
+            tasks.add(new Task("disable-old", oldWords(), "", plan, this::disable));
+            tasks.add(new Task("disable-old", "app", "", "is well without it", () -> app.well(newPrint())));
+            looksAgain("disable-old", tasks);
+        } else {
+            tasks.add(new Task("disable-old", oldWords(), "", "stays enabled: delete it by hand afterwards",
+                    this::left));
+        }
+        return tasks;
+    }
+
+    private void looksAgain(String step, List<Task> tasks) {
+        holdings.stream().filter(one -> one.store.readable()).forEach(one -> tasks.add(
+                new Task(step, one.name(), one.store.reading(), "has to be the new key still", one::lookAgain)));
+    }
+
+    private Task restart(String step, Place target) {
+        return new Task(step, target.name(), target.restarting(wishes.restart), "", () -> {
+            progress.kept.restarting = true;
+            progress.save();
+            listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
+            Optional<String> before = target.mark();
+            target.restart(wishes.restart);
+            Optional<String> after = target.mark();
+            if (before.isPresent() && before.equals(after)) {
+                throw Trouble.unknown("the tool says that it restarted, but nothing did (still " + after.get() + ")");
+            }
+            after.ifPresent(mark -> restarted.add(target));
+            return Done.ok("restarted" + after.map(mark -> ", now " + mark).orElse(""));
         });
     }
 
-    /** Steps 3 to 7: stores, reads back, restarts, verifies, sees to the old key, and looks at every store again. */
+    /** Everything that {@link #change} would do, for people to say yes to. */
+    public List<Step> plan() {
+        return forward().stream().map(Task::planned).toList();
+    }
+
+    /** Makes steps 3 to 7. */
     public void change() throws Trouble {
-        if (!steps.planning) {
-            progress = progress.or(() -> Optional.of(Progress.begin(steps.incident.orElseThrow(), app.before())));
-            progress.get().keys(old, fresh.orElseThrow(), account.map(Account::id).orElse(""));
-            save();
-            tool.watch(progress.get()::child);
+        progress.kept.oldKey = old.isPresent() || progress.kept.oldKey == null ? Seen.of(old) : progress.kept.oldKey;
+        progress.kept.newKey = Seen.of(fresh);
+        progress.kept.account = account.map(Account::id).orElse("");
+        progress.save();
+        tool.watch(progress::child);
+        for (Task task : forward()) {
+            steps.make(task);
         }
-        for (Holding holding : holdings) {
-            steps.act("store", holding.name(), holding.store.writing(), holding.plan(), holding::write);
-        }
-        for (Holding holding : holdings) {
-            steps.act("read-back", holding.name(), holding.store.reading(), holding.store.readable()
-                    ? "has to be the new key" : "not compared: " + holding.store.note(), holding::readBack);
-        }
-        restart();
-        steps.act("verify", "app", "", app.plan(), () -> app.well(newPrint()));
-        if (app.counts()) {
-            steps.act("verify", "errors", "", "must not rise", app::steady);
-        }
-        steps.act("verify", "new key", "", "has to authenticate still", this::authenticates);
-        lookAgain("verify");
-        retireOld();
-    }
-
-    private void restart() throws Trouble {
-        if (wishes.targets.isEmpty()) {
-            String none = "no --restart: the application has to read the key anew by itself";
-            steps.act("restart", "app", "", none, () -> Done.warn(none));
-        } else if (!steps.planning) {
-            progress.orElseThrow().beginRestarting();
-            save();
-        }
-        for (Target target : wishes.targets) {
-            steps.act("restart", target.name(), target.restarting(wishes.restart), "", () -> restart(target));
-        }
-    }
-
-    private Done restart(Target target) throws Trouble {
-        listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
-        Optional<String> before = target.mark(tool);
-        target.restart(tool, wishes.restart);
-        Optional<String> after = target.mark(tool);
-        if (before.isPresent() && before.equals(after)) {
-            throw Trouble.unknown("the tool says that it restarted, but nothing did (still " + after.get() + ")");
-        }
-        return Done.ok("restarted" + after.map(mark -> ", now " + mark).orElse(""));
     }
 
     private Done authenticates() throws Trouble {
@@ -338,7 +336,7 @@ public final class Rotation {
         Standing standing;
         do {
             standing = keys.standing(fresh.orElseThrow());
-        } while (standing.state() == Keys.State.UNKNOWN && AppWatch.pause(AppWatch.INTERVAL)
+        } while (!standing.valid() && !standing.dead() && AppWatch.pause(AppWatch.INTERVAL)
                 && end > System.nanoTime());
         if (!standing.valid()) {
             throw Trouble.unknown("it does not authenticate any more: " + standing.words());
@@ -346,46 +344,22 @@ public final class Rotation {
         return Done.ok("still authenticates: " + standing.words());
     }
 
-    private void lookAgain(String step) throws Trouble {
-        for (Holding holding : holdings) {
-            if (holding.store.readable()) {
-                steps.run(step, holding.name(), holding.store.reading(), holding::lookAgain);
-            }
-        }
-    }
-
     // ---- step 7
 
-    private void retireOld() throws Trouble {
-        Optional<Key> other = old.filter(key -> !fresh.equals(Optional.of(key)));
-        boolean wanted = wishes.disableOld && other.isPresent() && !dead();
-        Optional<Keys.Listed> listed = other.filter(key -> wanted && !steps.planning)
-                .flatMap(key -> keys.listed(fresh.orElseThrow(), key));
-        if (listed.isEmpty()) {
-            String plan = !wishes.disableOld ? "stays enabled: delete it by hand afterwards"
-                    : "disabled by Klaviyo's API " + Durations.words(wishes.grace)
-                    + " after the application is well; enabled again if anything still uses it";
-            steps.act("disable-old", other.map(key -> "sha256 " + key.fingerprint()).orElse("old key"), "", plan,
-                    () -> left(other.isPresent(), wanted));
-            return;
-        }
-        listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace));
-        AppWatch.pause(wishes.grace);
-        lookAgain("disable-old");
-        String id = listed.get().id();
-        Done done = steps.run("disable-old", "old key", "PATCH /api/api-keys/" + id + " status=disabled",
-                () -> disable(id, other.get()));
-        if (done.outcome() == Outcome.OK) {
-            steps.run("disable-old", "app", "", () -> app.well(newPrint()));
-            lookAgain("disable-old");
-        }
+    private Optional<Key> replaced() {
+        return old.filter(key -> !fresh.equals(Optional.of(key)));
     }
 
-    private Done left(boolean known, boolean wanted) {
-        if (wanted) {
-            return Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. "
-                    + byHand(Instant.now()));
-        } else if (known && !dead()) {
+    private boolean disabling() {
+        return wishes.disableOld && replaced().isPresent() && !dead();
+    }
+
+    private String oldWords() {
+        return replaced().map(key -> "sha256 " + key.fingerprint()).orElse("old key");
+    }
+
+    private Done left() {
+        if (replaced().isPresent() && !dead()) {
             return Done.skipped(byHand(Instant.now().plus(wishes.grace)));
         }
         return Done.skipped((dead() ? "dead already (" + oldStanding.words() + ")"
@@ -398,10 +372,23 @@ public final class Rotation {
     }
 
     // A key that Klaviyo will not disable does no harm: the rotation stands.
-    private Done disable(String id, Key key) throws Trouble {
-        disabled(id);
+    private Done disable() throws Trouble {
+        Key key = replaced().orElseThrow();
+        Optional<String> id = keys.listed(fresh.orElseThrow(), key).map(Keys.Listed::id);
+        if (id.isEmpty()) {
+            return Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. "
+                    + byHand(Instant.now()));
+        }
+        listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace));
+        AppWatch.pause(wishes.grace);
+        for (Holding holding : holdings) {
+            if (holding.store.readable()) {
+                holding.lookAgain();
+            }
+        }
+        disabled(id.get());
         try {
-            keys.enabled(fresh.orElseThrow(), id, false);
+            keys.enabled(fresh.get(), id.get(), false);
         } catch (Trouble e) {
             if (e.kind == Trouble.Kind.REFUSED) {
                 disabled(null);
@@ -413,8 +400,8 @@ public final class Rotation {
     }
 
     private void disabled(String id) throws Trouble {
-        progress.orElseThrow().disabled(id);
-        save();
+        progress.kept.disabled = id;
+        progress.save();
     }
 
     // ---- the way back
@@ -427,71 +414,57 @@ public final class Rotation {
      * @return what a person has to do by hand; empty when all is as it was
      */
     public List<HandStep> rollBack(Optional<Key> given) {
-        List<HandStep> byHand = new ArrayList<>();
         List<Holding> touched = new ArrayList<>(holdings.stream().filter(Holding::touched).toList());
         Collections.reverse(touched);
-        for (Holding holding : touched) {
-            if (holding.strange()) {
-                back(byHand, holding.name(), holding.store.reading(), holding::refuseStranger, () -> new HandStep(
-                        "find out who set " + holding.name() + " (" + holding.now + ", ours was sha256 " + newPrint()
-                        + "): nothing was put back anywhere", ""));
+        for (Holding one : touched) {
+            if (one.strange()) {
+                back(new Task("roll-back", one.name(), one.store.reading(), "", one::refuseStranger), () ->
+                        new HandStep("find out who set " + one.name() + " (" + one.now + ", ours was sha256 "
+                                + newPrint() + "): nothing was put back anywhere", ""));
             }
         }
-        Optional<String> disabled = progress.flatMap(Progress::disabled);
-        if (byHand.isEmpty() && disabled.isPresent()) {
+        if (byHand.isEmpty() && progress.kept.disabled != null) {
             // To bring a dead key back would leave the application with none.
-            back(byHand, "old key", "PATCH /api/api-keys/" + disabled.get() + " status=active",
-                    () -> enable(disabled.get(), given), () -> new HandStep("something still uses the old key, which is"
-                            + " disabled and could not be enabled again: do that" + BY_HAND
-                            + ". The stores keep the new key meanwhile", ""));
+            back(Task.of("roll-back", "old key", () -> enable(given)), () -> new HandStep("something still uses the old"
+                    + " key, which is disabled and could not be enabled again: do that" + BY_HAND
+                    + ". The stores keep the new key meanwhile", ""));
         }
         if (byHand.isEmpty()) {
-            putBack(touched, byHand);
+            putBack(touched);
         }
         return byHand;
     }
 
-    private void putBack(List<Holding> touched, List<HandStep> byHand) {
-        touched.forEach(holding -> back(byHand, holding.name(), holding.store.writing(), holding::putBack,
-                holding::byHand));
-        boolean restarted = progress.filter(Progress::restarting).isPresent();
-        List<Target> proven = new ArrayList<>();
-        for (Target target : restarted ? wishes.targets : List.<Target>of()) {
-            String command = target.restarting(wishes.restart);
-            back(byHand, target.name(), command, () -> {
-                Done done = restart(target);
-                target.mark(tool).ifPresent(mark -> proven.add(target));
-                return done;
-            }, () -> new HandStep("restart " + target.name(), command));
+    private void putBack(List<Holding> touched) {
+        touched.forEach(one -> back(new Task("roll-back", one.name(), one.store.writing(), "", one::putBack),
+                one::byHand));
+        restarted.clear();
+        boolean restarting = progress.kept.restarting;
+        for (Place target : restarting ? wishes.targets : List.<Place>of()) {
+            Task restart = restart("roll-back", target);
+            back(restart, () -> new HandStep("restart " + target.name(), restart.command()));
         }
-        if (restarted || !touched.isEmpty()) {
-            List<String> right = Stream.concat(old.map(Key::fingerprint).stream(),
-                    progress.map(one -> one.fingerprint("oldKey")).stream()).toList();
-            back(byHand, "app", "", () -> app.asBefore(right, !restarted || proven.size() == wishes.targets.size()),
-                    () -> new HandStep("look at the application: nothing shows that it is well with the old key"
+        if (restarting || !touched.isEmpty()) {
+            List<String> right = Stream.concat(old.map(Key::fingerprint).stream(), Stream.of(progress.oldPrint()))
+                    .toList();
+            back(Task.of("roll-back", "app", () ->
+                    app.asBefore(right, !restarting || restarted.containsAll(wishes.targets))), () ->
+                    new HandStep("look at the application: nothing shows that it is well with the old key"
                             + old.map(key -> ", sha256 " + key.fingerprint()).orElse(""), ""));
         }
     }
 
     // Whatever goes wrong, the rest still has to be brought back.
-    private void back(List<HandStep> byHand, String place, String command, Steps.Action action,
-            Supplier<HandStep> otherwise) {
-        Optional<Trouble> trouble = steps.attempt("roll-back", place, command, () -> {
-            try {
-                return action.run();
-            } catch (RuntimeException e) {
-                throw Trouble.unknown(Text.safe(String.valueOf(e.getMessage()), 300));
-            }
-        });
-        if (trouble.isPresent()) {
+    private void back(Task task, Supplier<HandStep> otherwise) {
+        if (steps.attempt(task).isPresent()) {
             byHand.add(otherwise.get());
         }
     }
 
-    private Done enable(String id, Optional<Key> given) throws Trouble {
+    private Done enable(Optional<Key> given) throws Trouble {
         Key with = fresh.or(this::rediscovered).or(() -> given).orElseThrow(() -> Trouble.refused(
                 "the old key was disabled, and there is no new key at hand to enable it with", ""));
-        keys.enabled(with, id, true);
+        keys.enabled(with, progress.kept.disabled, true);
         disabled(null);
         return Done.ok("enabled again: it was disabled by this rotation");
     }
@@ -500,7 +473,7 @@ public final class Rotation {
 
     /** Whether a failure left every store as it was, so that this is a refusal and no roll-back. */
     public boolean untouched() {
-        return progress.filter(Progress::restarting).isEmpty() && holdings.stream().noneMatch(Holding::touched);
+        return !progress.kept.restarting && holdings.stream().noneMatch(Holding::touched);
     }
 
     private static final Map<String, String> ENDS = Map.of("rotated", "the application runs with a new key",
@@ -517,8 +490,8 @@ public final class Rotation {
             return;
         }
         try {
-            if (progress.isPresent()) {
-                progress.get().end(outcome);
+            if (progress.kept.newKey != null) {
+                progress.end(outcome);
             }
         } catch (IOException e) {
             listener.waiting("the state of the rotation cannot be kept: " + Incident.why(e));
@@ -536,19 +509,25 @@ public final class Rotation {
     private Map<String, Object> data() {
         Map<String, Object> data = new LinkedHashMap<>();
         data.put("account", account.map(Account::id).orElse(""));
-        data.put("oldKey", Progress.key(old));
-        data.put("newKey", Progress.key(fresh));
+        data.put("oldKey", seen(old));
+        data.put("newKey", seen(fresh));
         data.put("stores", holdings.stream().map(Holding::name).toList());
         return data;
     }
 
+    private static JsonNode seen(Optional<Key> key) {
+        return Json.of(key.map(one -> Map.of("kind", one.kind(), "fingerprint", one.fingerprint())).orElse(null));
+    }
+
     /** Keys, account and steps, those that were planned among them, as {@code rotate-key --json} shows them. */
     public JsonNode json(String outcome) {
+        List<Step> all = new ArrayList<>(steps.made());
+        all.addAll(outcome.equals("planned") ? plan() : List.of());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome)
                 .put("account", account.map(Account::id).orElse(null));
-        root.set("oldKey", Progress.key(old));
-        root.set("newKey", Progress.key(fresh));
-        root.set("steps", steps.json(outcome.equals("planned")));
+        root.set("oldKey", seen(old));
+        root.set("newKey", seen(fresh));
+        root.set("steps", Json.of(all.stream().map(Step::json).toList()));
         return root.put("incident", steps.incident.map(one -> one.folder().toString()).orElse(null));
     }
 }

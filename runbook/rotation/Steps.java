@@ -14,13 +14,13 @@ import runbook.Text;
 import runbook.Text.Json;
 import runbook.Tool;
 
-/** The actions of a rotation: each is run, or in a plan only shown; it is told as it goes on, and journalled. */
+/** The tasks of a rotation, made one after another: each is told as it goes on, journalled, and kept for the end. */
 public final class Steps {
-    /** How an action ends; planned is one that a dry run only shows. */
+    /** How a task ends; planned is one that a dry run only shows. */
     public enum Outcome { OK, WARN, FAILED, SKIPPED, PLANNED }
 
     /**
-     * One action, for people and machines alike; nothing secret in it.
+     * One task, for people and machines alike; nothing secret in it.
      *
      * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart}, {@code
      *                verify}, {@code disable-old} or {@code roll-back}
@@ -52,10 +52,10 @@ public final class Steps {
 
     /** Is told how a rotation goes on, as it does. */
     public interface Listener {
-        /** An action of this step (as in {@link Step#name}) begins. */
+        /** A task of this step (as in {@link Step#name}) begins. */
         void began(String step);
 
-        /** An action has ended. */
+        /** A task has ended. */
         void ended(Step step);
 
         /** Something takes long, or is worth a line; safe to print. */
@@ -85,7 +85,7 @@ public final class Steps {
         }
     }
 
-    /** How an action ended when it did not fail. */
+    /** How a task ended when it did not fail. */
     record Done(Outcome outcome, String detail) {
         static Done ok(String detail) {
             return new Done(Outcome.OK, detail);
@@ -100,18 +100,26 @@ public final class Steps {
         }
     }
 
-    /** What an action does. */
+    /** What a task does. */
     interface Action {
         Done run() throws Trouble;
+    }
+
+    /** A task before it is made: as a {@link Step}, with what a plan says of it. */
+    record Task(String name, String place, String command, String plan, Action action) {
+        static Task of(String name, String place, Action action) {
+            return new Task(name, place, "", "", action);
+        }
+
+        Step planned() {
+            return new Step(name, Text.safe(place, 120), Outcome.PLANNED, 0, command, plan, "");
+        }
     }
 
     private final Tool tool;
     private final Listener listener;
     private final Optional<String> drill;
-    private final List<Step> done = new ArrayList<>();
-    private final List<Step> planned = new ArrayList<>();
-    /** Whether actions are only shown. */
-    boolean planning;
+    private final List<Step> all = new ArrayList<>();
     /** Where they are journalled. */
     Optional<Incident> incident = Optional.empty();
 
@@ -121,75 +129,56 @@ public final class Steps {
         this.drill = drill;
     }
 
-    /** What these steps would do, with the doing left out. */
-    List<Step> plan(Action steps) {
-        planning = true;
-        try {
-            steps.run();
-        } catch (Trouble e) {
-            throw new IllegalStateException("a plan does nothing that could fail", e);
-        } finally {
-            planning = false;
-        }
-        return List.copyOf(planned);
+    /** Those that were made. */
+    List<Step> made() {
+        return all;
     }
 
-    /** Those that were made, and those that were planned if nothing else was wanted. */
-    JsonNode json(boolean plan) {
-        List<Step> all = new ArrayList<>(done);
-        all.addAll(plan ? planned : List.of());
-        return Json.of(all.stream().map(Step::json).toList());
-    }
-
-    /** An action as a plan shows it, or made. */
-    Done act(String name, String place, String command, String plan, Action action) throws Trouble {
-        if (planning) {
-            planned.add(new Step(name, Text.safe(place, 120), Outcome.PLANNED, 0, command, plan, ""));
-            return Done.skipped(plan);
-        }
+    void make(Task task) throws Trouble {
         long start = System.nanoTime();
-        listener.began(name);
+        listener.began(task.name);
         try {
-            Done ended = action.run();
-            note(name, place, ended, start, command, "");
-            return ended;
+            ended(task, task.action.run(), start, "");
         } catch (Trouble e) {
-            note(name, place, new Done(Outcome.FAILED, e.getMessage()), start, command, e.mend);
+            ended(task, new Done(Outcome.FAILED, e.getMessage()), start, e.mend);
             throw e;
         }
     }
 
-    /** An action that no plan shows. */
-    Done run(String name, String place, String command, Action action) throws Trouble {
-        return planning ? Done.skipped("") : act(name, place, command, "", action);
-    }
-
     /** The same where the rest has to be done whatever comes of it. */
-    Optional<Trouble> attempt(String name, String place, String command, Action action) {
+    Optional<Trouble> attempt(Task task) {
+        Action careful = () -> {
+            try {
+                return task.action.run();
+            } catch (RuntimeException e) {
+                throw Trouble.unknown(Text.safe(String.valueOf(e.getMessage()), 300));
+            }
+        };
         try {
-            run(name, place, command, action);
+            make(new Task(task.name, task.place, task.command, task.plan, careful));
             return Optional.empty();
         } catch (Trouble e) {
             return Optional.of(e);
         }
     }
 
-    private void note(String name, String place, Done ended, long start, String command, String mend) {
-        Step step = new Step(name, Text.safe(place, 120), ended.outcome, (System.nanoTime() - start) / 1_000_000,
-                tool.concealed(command), Text.safe(tool.concealed(ended.detail), 500), tool.concealed(mend));
-        done.add(step);
+    private void ended(Task task, Done done, long start, String mend) {
+        Step step = new Step(task.name, Text.safe(task.place, 120), done.outcome,
+                (System.nanoTime() - start) / 1_000_000, tool.concealed(task.command),
+                Text.safe(tool.concealed(done.detail), 500), tool.concealed(mend));
+        all.add(step);
         listener.ended(step);
-        journal(Event.ROTATION_STEP, name + " " + step.line(), Map.of("name", name, "place", step.place, "outcome",
-                step.word(), "millis", step.millis, "command", step.command, "detail", step.detail));
+        journal(Event.ROTATION_STEP, task.name + " " + step.line(), Map.of("name", task.name, "place", step.place,
+                "outcome", step.word(), "millis", step.millis, "command", step.command, "detail", step.detail));
     }
 
     /** A journal that cannot be written costs its entry, never the rotation. */
     void journal(String event, String summary, Map<String, ?> data) {
-        Map<String, Object> all = new TreeMap<>(data);
-        drill.ifPresent(scenario -> all.put("drill", scenario));
+        Map<String, Object> noted = new TreeMap<>(data);
+        drill.ifPresent(scenario -> noted.put("drill", scenario));
         try {
             if (incident.isPresent()) {
-                incident.get().append(Event.now("rotate-key", event, Text.safe(summary, 300), all));
+                incident.get().append(Event.now("rotate-key", event, Text.safe(summary, 300), noted));
             }
         } catch (IOException e) {
             listener.waiting("the journal could not be written: " + Incident.why(e));

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
@@ -43,25 +44,40 @@ public final class Stores {
     private static final Pattern PIECE = Pattern.compile("\\{(\\w+)}|[\\[\\]]|[^\\[\\]{}]+");
     /** Never starts with a dash: no tool can take it for an option. */
     private static final String WORD = "[A-Za-z0-9_][A-Za-z0-9_.-]*";
-    /** Knows how a command is written, and runs none. */
-    private static final Tool NO_TOOL = new Tool(Map.of(), Path.of(""), Duration.ZERO, "");
-    private static final String DOTENV = "file:PATH#VAR";
+    private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
+    private static final Pattern FILE = Pattern.compile("file:([^\\x00-\\x1f]+)(#[^#]*)");
 
     private final Map<String, Row> rows;
-
-    private Stores(Map<String, Row> rows) {
-        this.rows = rows;
-    }
+    private final Tool tool;
+    private final Hands hands;
 
     /**
      * The table; a team's own rows come first, and take the place of ours of the same id.
      *
      * @throws Problem that names file, row and field
      */
-    public static Stores of(Templates templates) {
-        Map<String, Row> rows = new LinkedHashMap<>(templates.table("stores.json", Row.class));
+    public Stores(Templates templates, Tool tool, Hands hands) {
+        this.tool = tool;
+        this.hands = hands;
+        rows = new LinkedHashMap<>(templates.table("stores.json", Row.class));
         Templates.builtIn().table("stores.json", Row.class).forEach(rows::putIfAbsent);
-        return new Stores(rows);
+    }
+
+    /** What runs a command: a tool, {@link DotenvFile}, or whatever a drill has in their place. */
+    public interface Hands {
+        /** In earnest: what begins with {@code rotate-key:} is done within this process. */
+        static Hands of(Tool tool) {
+            return (command, input, lasting) -> {
+                if (command.get(0).equals(DotenvFile.PROGRAM)) {
+                    return DotenvFile.run(tool, command, input);
+                }
+                return lasting.isPresent() ? tool.lasting(command, lasting.get())
+                        : tool.run(command, input, tool.timeout(), Map.of());
+            };
+        }
+
+        /** Runs it to its end; {@code lasting}: it may take so long, and leave something running. */
+        Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure, Trouble;
     }
 
     // ---- a row
@@ -116,25 +132,25 @@ public final class Stores {
                 throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
             }
             List<String> parted = address.stream().flatMap(form -> names(form).stream()).toList();
-            Map<String, Stream<String>> fields = new TreeMap<>(Map.of("read", read.stream(), "value", value.stream(),
-                    "inside", inside.stream(), "version", version.stream(), "mark", mark.stream(),
-                    "show", show.stream(), "need", need.stream().flatMap(Stores::texts),
-                    "refuse", refuse.stream().flatMap(Stores::texts), "explain", explain.stream().flatMap(one ->
-                            Stream.concat(Stream.of(one.means), one.action.stream()))));
-            fields.forEach((field, texts) -> known(field, texts, parted));
-            known("readAt or undo", Stream.of(readAt, undo).flatMap(Optional::stream), parted, "version");
-            known("write", write.stream(), parted, "stdin");
-            known("restart", restart.stream(), parted, "within", "now");
-            known("stdin", stdin.stream().map(JsonNode::toString), parted, "key", "key:base64");
+            known("read", parted, read);
+            known("value, inside, version or mark", parted, List.of(value, inside, version, mark));
+            known("readAt or undo", parted, List.of(readAt, undo), "version");
+            known("write", parted, write, "stdin");
+            known("stdin", parted, stdin, "key", "key:base64");
+            known("restart", parted, restart, "within", "now");
+            known("show", parted, show);
+            known("need or refuse", parted, Stream.concat(need.stream(), refuse.stream())
+                    .map(one -> List.of(one.run, one.at, one.means, one.action)).toList());
+            known("explain", parted, explain.stream().map(one -> List.of(one.means, one.action)).toList());
         }
 
-        private static void known(String field, Stream<String> texts, List<String> parts, String... more) {
-            texts.flatMap(text -> names(text).stream())
-                    .filter(name -> !parts.contains(name) && !List.of(more).contains(name)).findFirst()
-                    .ifPresent(name -> {
-                        throw new IllegalArgumentException(field + " has {" + name + "} in it" + (name.startsWith("key")
-                                ? ": the key goes by stdin alone" : ", which the address does not"));
-                    });
+        private static void known(String field, List<String> parts, Object held, String... more) {
+            for (String name : names(held.toString())) {
+                if (!parts.contains(name) && !List.of(more).contains(name)) {
+                    throw new IllegalArgumentException(field + " has {" + name + "} in it" + (name.startsWith("key")
+                            ? ": the key goes by stdin alone" : ", which the address does not"));
+                }
+            }
         }
 
         private Optional<Map<String, String>> parse(String typed) {
@@ -157,11 +173,6 @@ public final class Stores {
         }
     }
 
-    private static Stream<String> texts(Check check) {
-        return Stream.of(check.run.stream(), check.at.stream(), Stream.of(check.means), check.action.stream())
-                .flatMap(texts -> texts);
-    }
-
     private static List<String> names(String text) {
         return PART.matcher(text).results().map(found -> found.group(1)).toList();
     }
@@ -169,11 +180,7 @@ public final class Stores {
     // ---- what is made of it
 
     /** What a store holds: the value, where it gives it back, and its own name for it, where it has one. */
-    record Held(Optional<Key> key, String version) {
-        static Held of(String value, String version) {
-            return new Held(Optional.of(Key.of(value)), version);
-        }
-
+    public record Held(Optional<Key> key, String version) {
         boolean holds(String fingerprint) {
             return key.filter(held -> held.fingerprint().equals(fingerprint)).isPresent();
         }
@@ -189,75 +196,6 @@ public final class Stores {
         }
     }
 
-    /** One place that holds the private key. */
-    public interface Store {
-        /** As typed after {@code --to}, a path in full. */
-        String name();
-
-        /** What it is, however it was written: two rotations of it never run at once. */
-        default String identity() {
-            return name();
-        }
-
-        /** The command that reads it, as people see it; empty where none does. */
-        String reading();
-
-        /** The command that writes it, as people see it. */
-        String writing();
-
-        /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
-        Held inspect(Tool tool) throws Trouble;
-
-        /** What it holds now. */
-        Held read(Tool tool) throws Trouble;
-
-        /** Makes it hold this key. May have done so even when it fails: read back before you judge. */
-        void write(Tool tool, Key key) throws Trouble;
-
-        /** An earlier value out of the store's own history: the way back after this process was killed. */
-        default Optional<Key> recall(Tool tool, String version) throws Trouble {
-            return Optional.empty();
-        }
-
-        /** The command by which a person brings an earlier value back; empty where the store has no history. */
-        default String undo(String version) {
-            return "";
-        }
-
-        /** A shell's words that print the value; empty where none do. */
-        default String show() {
-            return "";
-        }
-
-        /** Whether {@link #read} gives the value. */
-        default boolean readable() {
-            return true;
-        }
-
-        /** What people should know before they say yes; may be empty. */
-        default String note() {
-            return "";
-        }
-    }
-
-    /** Something to restart so that it reads the key anew. */
-    public interface Target {
-        /** As typed after {@code --restart}. */
-        String name();
-
-        /** What restarts it and waits until it runs, as people see it. */
-        String restarting(Duration within);
-
-        /** Finds out all that would keep a restart from working, as far as that is known without restarting. */
-        void reach(Tool tool) throws Trouble;
-
-        /** What changes with every restart; empty where nothing tells. */
-        Optional<String> mark(Tool tool) throws Trouble;
-
-        /** Restarts it, and returns once it runs again. */
-        void restart(Tool tool, Duration within) throws Trouble;
-    }
-
     /** What one option holds, which in a settings file may be several with a comma between them. */
     public static List<String> split(List<String> given) {
         return given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
@@ -265,60 +203,61 @@ public final class Stores {
     }
 
     /**
-     * The store that was typed after {@code --to}.
+     * The stores that were typed after {@code --to}; a file by its path in full, for no shell expands {@code ~} there.
      *
-     * @throws Problem that shows how it is written, when it is none
+     * @throws Problem that shows how one is written, when it is none, or is there twice
      */
-    public Store store(Cli.Host host, String typed) {
-        refuseKey("--to", typed);
-        Optional<? extends Store> file = DotenvFile.of(host, typed);
-        return file.isPresent() ? file.get() : place("--to", typed, false);
+    public List<Place> stores(Cli.Host host, List<String> typed) {
+        return places("--to", split(typed).stream().map(one -> {
+            Matcher file = FILE.matcher(one);
+            Path path = file.matches() ? host.path(file.group(1).replaceFirst("^~/", host.home() + "/")) : null;
+            return path == null ? one : "file:" + path.toAbsolutePath().normalize() + file.group(2);
+        }).toList(), false);
     }
 
     /**
-     * The restart target that was typed after {@code --restart}.
+     * The restart targets that were typed after {@code --restart}.
      *
-     * @throws Problem that shows how it is written, when it is none
+     * @throws Problem that shows how one is written, when it is none, or is there twice
      */
-    public Target target(String typed) {
-        refuseKey("--restart", typed);
-        return place("--restart", typed, true);
+    public List<Place> targets(List<String> typed) {
+        return places("--restart", split(typed), true);
     }
 
-    private static void refuseKey(String option, String typed) {
-        if (!Key.mask(typed).equals(typed)) {
-            throw new Problem(option
-                    + " has a key in it, where every process list shows it: let the command read it from"
-                    + " standard input");
+    private List<Place> places(String option, List<String> typed, boolean target) {
+        if (Set.copyOf(typed).size() != typed.size()) {
+            throw new Problem(option + ": the same one is given twice");
         }
+        return typed.stream().map(one -> place(option, one, target)).toList();
     }
 
     private Place place(String option, String typed, boolean target) {
+        if (!Key.mask(typed).equals(typed)) {
+            throw new Problem(option + " has a key in it, where every process list shows it: let the command read it"
+                    + " from standard input");
+        }
         List<Row> some = rows.values().stream().filter(row -> row.restart.isEmpty() != target).toList();
         for (Row row : some) {
             Optional<Map<String, String>> parts = row.parse(typed);
             if (parts.isPresent()) {
-                return new Place(row, typed, parts.get());
+                return new Place(row, typed, parts.get(), tool, hands);
             }
         }
-        List<String> usages = Stream.concat(some.stream().map(Row::usage), target ? Stream.of() : Stream.of(DOTENV))
-                .toList();
         String prefix = typed.substring(0, typed.indexOf(':') + 1);
+        List<String> usages = some.stream().map(Row::usage).toList();
         throw new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
                 .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst()
                 .orElse(String.join(", ", usages)));
     }
 
-    /** A store or restart target of the table, with the parts of its address. */
-    private record Place(Row row, String name, Map<String, String> parts) implements Store, Target {
-        private String text(String template, UnaryOperator<String> form, Map<String, String> more) {
-            return filled(chosen(template), form, more);
-        }
+    /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
+    public record Place(Row row, String name, Map<String, String> parts, Tool tool, Hands hands) {
+        // ---- words and commands
 
         private String filled(String template, UnaryOperator<String> form, Map<String, String> more) {
             Map<String, String> all = new HashMap<>(parts);
             all.putAll(more);
-            return PART.matcher(template).replaceAll(part ->
+            return PART.matcher(chosen(template)).replaceAll(part ->
                     Matcher.quoteReplacement(form.apply(all.getOrDefault(part.group(1), ""))));
         }
 
@@ -328,226 +267,244 @@ public final class Stores {
         }
 
         private String words(String template) {
-            return text(template, UnaryOperator.identity(), Map.of());
+            return filled(template, UnaryOperator.identity(), Map.of());
         }
 
         private String pasted(String template, String version) {
-            return text(template, Text::word, Map.of("version", version)).replaceAll(" {2,}(?! *#)", " ");
-        }
-
-        private JsonNode at(JsonNode answer, String pointer) {
-            return answer.at(text(pointer, part -> part.replace("~", "~0").replace("/", "~1"), Map.of()));
-        }
-
-        // Split before the parts are put in: whatever is in them, they stay one word, and no option.
-        private List<String> command(Tool tool, String template, Map<String, String> more) {
-            return forShell(template) ? tool.shell(words(template))
-                    : Tool.split("stores.json, " + row.id, chosen(template)).stream()
-                            .map(word -> text(word, UnaryOperator.identity(), more)).toList();
-        }
-
-        private static boolean forShell(String template) {
-            return template.matches("\\{\\w+}");
-        }
-
-        // ---- running a tool
-
-        private Tool.Output run(Tool tool, List<String> command, String input, Optional<Duration> lasting) throws Trouble {
-            Tool.Output output = ended(tool, command, input, lasting);
-            if (output.ok()) {
-                return output;
-            }
-            String program = Tool.name(command);
-            String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
-            String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
-            // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
-            Trouble.Kind kind = output.exit() > 128 && output.exit() < 193 ? Trouble.Kind.UNKNOWN
-                    : Trouble.Kind.REFUSED;
-            for (Explanation one : row.explain) {
-                if (Pattern.compile(one.when.pattern(), Pattern.CASE_INSENSITIVE).matcher(said).find()) {
-                    throw new Trouble(kind, words(one.means) + " (" + program + ": " + quoted + ")", mends(one.action));
-                }
-            }
-            throw new Trouble(kind, program + " ended with exit code " + output.exit()
-                    + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), "");
-        }
-
-        private Tool.Output ended(Tool tool, List<String> command, String input, Optional<Duration> lasting) throws Trouble {
-            try {
-                return lasting.isPresent() ? tool.lasting(command, lasting.get()) : tool.run(command, input,
-                        tool.timeout(), Map.of());
-            } catch (Tool.Failure e) {
-                boolean missing = e.kind() == Tool.Failure.Kind.MISSING;
-                throw new Trouble(missing ? Trouble.Kind.MISSING : Trouble.Kind.UNKNOWN, e.getMessage(), missing
-                        ? row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH")
-                        : "run it by hand to see why: " + Tool.shown(command));
-            }
+            return filled(template, Text::word, Map.of("version", version)).replaceAll(" {2,}(?! *#)", " ");
         }
 
         private String mends(List<String> actions) {
             return actions.stream().map(action -> pasted(action, "")).collect(Collectors.joining("\n"));
         }
 
-        // Nothing at all is an answer too: a list without the name that was asked for.
-        private JsonNode answer(Tool tool, List<String> command) throws Trouble {
-            Tool.Output output = run(tool, command, "", Optional.empty());
-            JsonNode json = row.decode.equals(Optional.of(Decode.TEXT)) ? Json.of(output.out().strip()) : output.json();
-            return is(!json.isMissingNode() || output.out().isBlank(), json, command);
+        private JsonNode at(JsonNode answer, String pointer) {
+            return answer.at(filled(pointer, part -> part.replace("~", "~0").replace("/", "~1"), Map.of()));
         }
 
-        private static <T> T is(boolean right, T answer, List<String> command) throws Trouble {
-            if (!right) {
-                throw new Trouble(Trouble.Kind.UNKNOWN, Tool.name(command)
-                        + " succeeded, but its answer is not what it should be", "look at it: " + Tool.shown(command));
+        // Split before the parts are put in: whatever is in them, they stay one word, and no option.
+        private List<String> command(String template, Map<String, String> more) {
+            return forShell(template) ? tool.shell(words(template))
+                    : Tool.split("stores.json, " + row.id, chosen(template)).stream()
+                            .map(word -> filled(word, UnaryOperator.identity(), more)).toList();
+        }
+
+        private static boolean forShell(String template) {
+            return template.matches("\\{\\w+}");
+        }
+
+        private List<String> read(String version) {
+            String template = version.isEmpty() ? row.read.orElse("") : row.readAt.orElse("");
+            return template.isEmpty() ? List.of() : command(template, Map.of("version", version));
+        }
+
+        private List<String> writer() {
+            return command(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
+        }
+
+        private List<List<String>> restarts(Duration within) {
+            Map<String, String> times = Map.of("within", Long.toString(Math.max(1, within.toSeconds())),
+                    "now", Long.toString(Instant.now().getEpochSecond()));
+            return row.restart.stream().map(template -> command(template, times)).toList();
+        }
+
+        // ---- running a tool
+
+        private Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Trouble {
+            Tool.Output output = ended(command, input, lasting);
+            if (output.ok()) {
+                return output;
             }
-            return answer;
+            String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
+            String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
+            // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
+            boolean signal = output.exit() > 128 && output.exit() < 193;
+            Trouble.Kind kind = signal ? Trouble.Kind.UNKNOWN : Trouble.Kind.REFUSED;
+            for (Explanation one : row.explain) {
+                if (Pattern.compile(one.when.pattern(), Pattern.CASE_INSENSITIVE).matcher(said).find()) {
+                    throw new Trouble(kind, words(one.means) + " (" + Tool.name(command) + ": " + quoted + ")",
+                            mends(one.action));
+                }
+            }
+            throw new Trouble(kind, Tool.name(command) + " ended with exit code " + output.exit()
+                    + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), "");
         }
 
-        /** What it answers, having what has to be so; {@code first} asks what costs a command of its own as well. */
-        private JsonNode checked(Tool tool, String template, Map<String, String> more, boolean first) throws Trouble {
-            JsonNode answer = template.isEmpty() ? Json.object() : answer(tool, command(tool, template, more));
-            for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
-                String found = null;
-                if (check.run.isPresent() && first) {
-                    // A question that cannot be answered does no harm: the benefit of the doubt.
-                    found = ended(tool, command(tool, check.run.get(), Map.of()), "", Optional.empty()).out();
-                } else if (check.run.isPresent()) {
-                    continue;
-                } else if (at(answer, check.at.orElse("")).isValueNode()) {
-                    found = at(answer, check.at.orElse("")).asText();
-                }
-                if ((found != null && check.is.matcher(found).find()) == row.refuse.contains(check)) {
+        private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) throws Trouble {
+            try {
+                return hands.run(command, input, lasting);
+            } catch (Tool.Failure e) {
+                boolean missing = e.kind() == Tool.Failure.Kind.MISSING;
+                String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
+                throw new Trouble(missing ? Trouble.Kind.MISSING : Trouble.Kind.UNKNOWN, e.getMessage(),
+                        missing ? install : "run it by hand to see why: " + Tool.shown(command));
+            }
+        }
+
+        // Nothing at all is an answer too: a list without the name that was asked for.
+        private JsonNode answer(List<String> command) throws Trouble {
+            if (command.isEmpty()) {
+                return Json.object();
+            }
+            Tool.Output output = run(command, "", Optional.empty());
+            JsonNode json = row.decode.equals(Optional.of(Decode.TEXT))
+                    ? Json.of(output.out().replaceFirst("\\R$", "")) : output.json();
+            if (json.isMissingNode() && !output.out().isBlank()) {
+                throw strange(command);
+            }
+            return json;
+        }
+
+        private static Trouble strange(List<String> command) {
+            return new Trouble(Trouble.Kind.UNKNOWN, Tool.name(command)
+                    + " succeeded, but its answer is not what it should be", "look at it: " + Tool.shown(command));
+        }
+
+        /** Refuses what is not as it has to be; {@code all}: also what costs a command of its own to know. */
+        private void check(JsonNode answer, boolean all) throws Trouble {
+            List<Check> checks = Stream.concat(row.need.stream(), row.refuse.stream())
+                    .filter(check -> all || check.run.isEmpty()).toList();
+            for (Check check : checks) {
+                if (found(check, answer).filter(text -> check.is.matcher(text).find()).isPresent()
+                        == row.refuse.contains(check)) {
                     throw Trouble.refused(words(check.means), mends(check.action));
                 }
             }
-            return answer;
         }
 
-        private void present(Tool tool, String template) throws Trouble {
-            try {
-                Optional<String> missing = forShell(template) ? tool.missingIn(words(template)) : Optional.empty();
-                if (missing.isPresent()) {
-                    throw new Trouble(Trouble.Kind.MISSING, "exec: " + Text.safe(missing.get(), 80) + " is not there",
-                            "install " + missing.get() + ", or put it on the PATH");
+        // A question that cannot be answered does no harm: the benefit of the doubt.
+        private Optional<String> found(Check check, JsonNode answer) throws Trouble {
+            if (check.run.isPresent()) {
+                return Optional.of(ended(command(check.run.get(), Map.of()), "", Optional.empty()).out());
+            }
+            JsonNode found = at(answer, check.at.orElse(""));
+            return found.isValueNode() ? Optional.of(found.asText()) : Optional.empty();
+        }
+
+        // The program that a line for the shell calls first.
+        private void present(String template) throws Trouble {
+            Matcher first = FIRST_WORD.matcher(forShell(template) ? words(template) : "");
+            if (first.matches()) {
+                String program = first.group(1);
+                List<String> lookup = tool.windows() ? List.of("where", "/q", program)
+                        : List.of("/bin/sh", "-c", "command -v \"$1\"", "sh", program);
+                if (!ended(lookup, "", Optional.empty()).ok()) {
+                    throw new Trouble(Trouble.Kind.MISSING, "exec: " + program + " is not there",
+                            "install " + program + ", or put it on the PATH");
                 }
-            } catch (Tool.Failure e) {
-                throw Trouble.unknown(e.getMessage());
             }
         }
 
         // ---- as a store
 
-        @Override
+        /** What it is, however it was written, and less the field in it: two rotations of it never run at once. */
         public String identity() {
             Map<String, String> whole = new TreeMap<>(parts);
-            whole.remove(row.inside.isPresent() ? "field" : "");
+            whole.keySet().removeAll(List.of("field", "variable"));
             return row.id + whole;
         }
 
-        @Override
-        public String reading() {
-            return row.read.map(read -> Tool.shown(command(NO_TOOL, read, Map.of()))).orElse("");
+        /** The command that reads it, as people see it; empty where none does. */
+        String reading() {
+            return row.read.isEmpty() ? "" : Tool.shown(read(""));
         }
 
-        @Override
-        public String writing() {
+        /** The command that writes it, as people see it. */
+        String writing() {
             String what = !inside().isEmpty() ? "the JSON secret with the key in it"
                     : row.stdin.orElseThrow().isTextual() ? "the key" : "JSON with the key in it";
-            return Tool.shown(writes(NO_TOOL)) + "   # " + what + " on standard input";
-        }
-
-        private List<String> writes(Tool tool) {
-            return command(tool, row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
+            return Tool.shown(writer()) + (row.write.orElseThrow().startsWith(DotenvFile.PROGRAM) ? ""
+                    : "   # " + what + " on standard input");
         }
 
         private String inside() {
             return row.inside.map(this::words).orElse("");
         }
 
-        @Override
-        public boolean readable() {
+        /** Whether {@link #read()} gives the value. */
+        boolean readable() {
             return row.read.isPresent() && row.value.isPresent();
         }
 
-        @Override
-        public String note() {
+        /** What people should know before they say yes; may be empty. */
+        String note() {
             return row.note.orElse(readable() ? "" : "write-only: it gives no value back, so step 4 cannot compare it");
         }
 
-        @Override
-        public String undo(String version) {
+        /** The command by which a person brings an earlier value back; empty where the store has no history. */
+        String undo(String version) {
             return row.undo.map(undo -> pasted(undo, version)).orElse("");
         }
 
-        @Override
+        /** A shell's words that print the value; empty where none do. */
         public String show() {
             return row.show.map(show -> pasted(show, "")).orElse("");
         }
 
-        @Override
-        public Held inspect(Tool tool) throws Trouble {
-            if (tool.windows() && row.write.filter(write -> write.contains("{stdin}")).isPresent()) {
+        /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
+        public Held inspect() throws Trouble {
+            if (tool.windows() && row.write.orElseThrow().contains("{stdin}")) {
                 throw Trouble.refused("Windows has no /dev/stdin, and the key goes no other way into "
-                        + Tool.name(writes(tool)), "run this in WSL, or on another machine");
+                        + Tool.name(writer()), "run this in WSL, or on another machine");
             }
-            present(tool, row.write.orElseThrow());
-            return held(tool, row.read.orElse(""), "", true);
+            present(row.write.orElseThrow());
+            return held("", true);
         }
 
-        @Override
-        public Held read(Tool tool) throws Trouble {
-            return row.read.isPresent() ? held(tool, row.read.get(), "", false) : new Held(Optional.empty(), "");
+        /** What it holds now. */
+        Held read() throws Trouble {
+            return held("", false);
         }
 
-        @Override
-        public Optional<Key> recall(Tool tool, String version) throws Trouble {
-            return version.isEmpty() || row.readAt.isEmpty() ? Optional.empty()
-                    : held(tool, row.readAt.get(), version, false).key();
+        /** An earlier value out of its own history: the way back after this process was killed. */
+        Optional<Key> recall(String version) throws Trouble {
+            return version.isEmpty() || row.readAt.isEmpty() ? Optional.empty() : held(version, false).key();
         }
 
-        private Held held(Tool tool, String template, String at, boolean first) throws Trouble {
-            JsonNode answer = checked(tool, template, Map.of("version", at), first);
+        private Held held(String at, boolean all) throws Trouble {
+            List<String> command = read(at);
+            JsonNode answer = answer(command);
+            check(answer, all);
             String version = row.version.map(pointer -> at(answer, pointer).asText().replaceFirst(".*/", ""))
                     .orElse("");
             if (!readable()) {
                 return new Held(Optional.empty(), version);
             }
-            String value = decoded(answer, command(tool, template, Map.of("version", at)));
-            return Held.of(inside().isEmpty() ? value : field(value).value, version);
+            String value = decoded(answer, command);
+            return new Held(Optional.of(Key.of(inside().isEmpty() ? value : field(value).value)), version);
         }
 
         // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
         private String decoded(JsonNode answer, List<String> command) throws Trouble {
             JsonNode node = at(answer, row.value.orElseThrow());
-            String text = is(node.isTextual(), node, command).asText();
+            boolean base64 = row.decode.equals(Optional.of(Decode.BASE64));
             try {
-                return row.decode.equals(Optional.of(Decode.BASE64)) ? new String(Base64.getDecoder()
-                        .decode(text.replace('-', '+').replace('_', '/')), StandardCharsets.UTF_8) : text;
+                if (node.isTextual()) {
+                    return !base64 ? node.asText() : new String(Base64.getDecoder()
+                            .decode(node.asText().replace('-', '+').replace('_', '/')), StandardCharsets.UTF_8);
+                }
             } catch (IllegalArgumentException e) {
-                return is(false, "", command);
+                // No base64: as strange as no text.
             }
+            throw strange(command);
         }
 
-        @Override
-        public void write(Tool tool, Key key) throws Trouble {
+        /** Makes it hold this key. May have done so even when it fails: read back before you judge. */
+        void write(Key key) throws Trouble {
             String value = key.reveal();
             if (!inside().isEmpty()) {
                 // Read again just before: somebody may have changed another field meanwhile.
-                List<String> reading = command(tool, row.read.orElseThrow(), Map.of());
-                String document = decoded(answer(tool, reading), reading);
+                String document = decoded(answer(read("")), read(""));
                 Span field = field(document);
                 value = document.substring(0, field.begin) + Json.line(Json.of(value)) + document.substring(field.end);
             }
             Map<String, String> forms = Map.of("key", value, "key:base64",
                     Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8)));
             JsonNode stdin = row.stdin.orElseThrow();
-            String fed = stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
-                    : filled(Json.line(stdin), part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", ""), forms);
-            run(tool, writes(tool), fed, Optional.empty());
+            run(writer(), stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
+                    : filled(Json.line(stdin), part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", ""), forms),
+                    Optional.empty());
         }
-
-        /** A text at the top of a JSON document: where its token begins and ends, quotes included. */
-        private record Span(String value, int begin, int end) { }
 
         private Span field(String document) throws Trouble {
             try (JsonParser parser = new JsonFactory().createParser(document.toCharArray())) {
@@ -564,44 +521,43 @@ public final class Stores {
             } catch (IOException e) {
                 // No JSON: it has no field either.
             }
-            throw Trouble.refused(name + ": the secret is no JSON document with a text field " + inside(), pasted(
-                    row.show.orElse(row.read.orElse("")).replaceFirst("\\[ \\| jq.*", " | jq keys"), ""));
+            String look = row.show.orElse(row.read.orElse("")).replaceFirst("\\[ \\| jq.*", " | jq keys");
+            throw Trouble.refused(name + ": the secret is no JSON document with a text field " + inside(),
+                    pasted(look, ""));
         }
 
         // ---- as a restart target
 
-        @Override
-        public String restarting(Duration within) {
-            return row.restart.stream().map(one -> Tool.shown(command(NO_TOOL, one, times(within))))
-                    .collect(Collectors.joining(" && "));
+        /** What restarts it and waits until it runs, as people see it. */
+        String restarting(Duration within) {
+            return restarts(within).stream().map(Tool::shown).collect(Collectors.joining(" && "));
         }
 
-        private static Map<String, String> times(Duration within) {
-            return Map.of("within", Long.toString(Math.max(1, within.toSeconds())), "now",
-                    Long.toString(Instant.now().getEpochSecond()));
-        }
-
-        @Override
-        public void reach(Tool tool) throws Trouble {
-            present(tool, row.restart.get(0));
-            JsonNode answer = checked(tool, row.read.orElse(""), Map.of(), true);
-            if (row.read.isPresent() && row.mark.isPresent()) {
-                is(at(answer, row.mark.get()).isValueNode(), answer, command(tool, row.read.get(), Map.of()));
+        /** Finds out all that would keep a restart from working, as far as that is known without restarting. */
+        void reach() throws Trouble {
+            present(row.restart.get(0));
+            JsonNode answer = answer(read(""));
+            check(answer, true);
+            if (row.mark.isPresent() && !at(answer, row.mark.get()).isValueNode()) {
+                throw strange(read(""));
             }
         }
 
-        @Override
-        public Optional<String> mark(Tool tool) throws Trouble {
-            return row.read.isEmpty() || row.mark.isEmpty() ? Optional.empty()
-                    : Optional.of(Text.safe(at(answer(tool, command(tool, row.read.get(), Map.of())), row.mark.get())
-                    .asText(), 60)).filter(mark -> !mark.isEmpty());
+        /** What changes with every restart; empty where nothing tells. */
+        Optional<String> mark() throws Trouble {
+            return row.mark.isEmpty() ? Optional.empty()
+                    : Optional.of(Text.safe(at(answer(read("")), row.mark.get()).asText(), 60))
+                            .filter(mark -> !mark.isEmpty());
         }
 
-        @Override
-        public void restart(Tool tool, Duration within) throws Trouble {
-            for (String template : row.restart) {
-                run(tool, command(tool, template, times(within)), "", Optional.of(within));
+        /** Restarts it, and returns once it runs again. */
+        void restart(Duration within) throws Trouble {
+            for (List<String> command : restarts(within)) {
+                run(command, "", Optional.of(within));
             }
         }
     }
+
+    /** A text at the top of a JSON document: where its token begins and ends, quotes included. */
+    private record Span(String value, int begin, int end) { }
 }
