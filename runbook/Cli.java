@@ -75,8 +75,9 @@ public final class Cli {
     private static final Set<String> FOR_ANY_ADDRESS = and(FOR_API, "status-url", "prometheus");
     private static final Set<String> FOR_TEXTS = and(FOR_ANY_ADDRESS, "templates", "timeout");
     private static final Map<String, Set<String>> USELESS = Map.of("rotate-key", Set.of("status-url", "webhook-url"),
-            "postmortem", FOR_API, "postmortem announce", FOR_ANY_ADDRESS, "postmortem event", FOR_TEXTS,
-            "postmortem import", FOR_TEXTS, "postmortem close", FOR_TEXTS);
+            "postmortem", FOR_API, "postmortem event", FOR_TEXTS,
+            "postmortem import", FOR_TEXTS, "postmortem close", FOR_TEXTS, "postmortem export", FOR_TEXTS,
+            "postmortem handover", FOR_ANY_ADDRESS);
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 

@@ -184,7 +184,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public static final class Templates {
         /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
         public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
-                "postmortem.html", "diagnoses.json", "stores.json", "redaction.json", "scenarios.json",
+                "handover.md", "postmortem.html", "diagnoses.json", "stores.json", "redaction.json", "scenarios.json",
                 "team.properties");
 
         private static final Templates BUILT_IN = new Templates(null);

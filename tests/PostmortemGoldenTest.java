@@ -6,7 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -14,7 +13,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import runbook.Incident.Event;
 import runbook.Incident;
-import runbook.Message.Template;
 import runbook.Settings.Templates;
 import runbook.report.Postmortem;
 import runbook.sandbox.Sandbox.Scenario;
@@ -46,34 +44,26 @@ class PostmortemGoldenTest {
     @Test
     void page() throws IOException {
         Postmortem report = PostmortemJournals.report(recorded("revoked-key"));
-        compare("revoked-key.html", report.html(markdown(report)));
+        compare("revoked-key.html", report.html(PostmortemJournals.markdown(report)));
     }
 
-    /** No drill leads to it: nothing that can be practised is beyond explanation. */
+    /** No drill leads to the first: nothing that can be practised is beyond explanation. */
     @Test
-    void indeterminate() throws IOException {
+    void withoutADiagnosisAndWithoutAnything() throws IOException {
         compare("indeterminate.md", markdown(PostmortemJournals.whole(Diagnosis.INDETERMINATE)));
+        String empty = markdown(PostmortemJournals.empty());
+        compare("empty.md", empty);
+        assertTrue(empty.contains("**Date:** 2026-11-20 09:00"), "dates are filled in");
     }
 
     @Test
-    void nothingRecorded() throws IOException {
-        String text = markdown(Incident.at(Tree.temporary("postmortem").resolve("none")));
-
-        compare("empty.md", text);
-        assertTrue(text.contains("**Date:** 2026-11-20 09:00"), "dates are filled in");
-    }
-
-    @Test
-    void notOverYet() throws IOException {
+    void notOverYet() {
         Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
         PostmortemJournals.add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
         String text = markdown(incident);
-
-        assertTrue(
-                text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
-                        && text.contains("**Duration:** not over yet"),
-                text);
-        assertTrue(text.contains("it came back and failed again (times: 1)"), text);
+        assertTrue(text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
+                && text.contains("**Duration:** not over yet")
+                && text.contains("it came back and failed again (times: 1)"), text);
     }
 
     private static Incident recorded(String scenario) throws IOException {
@@ -81,18 +71,14 @@ class PostmortemGoldenTest {
         if (RECORD || WRITE && Files.notExists(golden)) {
             Files.write(golden, RECORDED.computeIfAbsent(scenario, Recording::of));
         }
-        Incident incident = Incident.at(Tree.temporary("postmortem").resolve("incident"));
+        Incident incident = PostmortemJournals.empty();
         Files.createDirectories(incident.folder());
         Files.copy(golden, incident.journal().file());
         return incident;
     }
 
     private static String markdown(Incident incident) {
-        return markdown(PostmortemJournals.report(incident));
-    }
-
-    private static String markdown(Postmortem report) {
-        return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
+        return PostmortemJournals.markdown(PostmortemJournals.report(incident));
     }
 
     private static void compare(String name, String actual) throws IOException {

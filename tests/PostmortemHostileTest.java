@@ -4,11 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -19,14 +16,12 @@ import org.jsoup.nodes.Element;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.Text.Json;
-import runbook.Settings.Problem;
-import runbook.Incident.Event;
+import runbook.DecisionTree.Diagnosis;
 import runbook.Incident;
-import runbook.Message.Template;
+import runbook.Incident.Event;
+import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.report.Postmortem;
-import runbook.DecisionTree.Diagnosis;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
 class PostmortemHostileTest {
@@ -41,43 +36,30 @@ class PostmortemHostileTest {
         PostmortemJournals.add(incident, 6, "x", Event.ACKNOWLEDGED, hostile, data);
         PostmortemJournals.add(incident, 7, "x", Event.ANNOUNCED, hostile, data);
         PostmortemJournals.add(incident, 8, "x", hostile, hostile, data);
-        vendor(incident, hostile);
+        PostmortemJournals.add(incident, 9, "watch", Event.NOTE, hostile, Map.of("vendorAt", "2026-11-20T03:30:00Z",
+                "incident", hostile, "status", hostile, "body", hostile));
         return incident;
-    }
-
-    private static void vendor(Incident incident, String hostile) {
-        String json = Json.line(Json.of(Map.of("checks", List.of(Map.of("name", "status-page", "detail", Map.of(
-                                "incidents", List.of(Map.of("name", hostile, "status", hostile, "impact", hostile,
-                                        "shortlink", "https://evil/" + hostile, "startedAt", "2026-11-20T03:00:00Z",
-                                        "postedAt", "2026-11-20T03:30:00Z", "updatedAt", "2026-11-20T03:31:00Z",
-                                        "update", hostile))))))));
-        try {
-            incident.write("triage-20261120T030405Z.json", json.getBytes(StandardCharsets.UTF_8));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     @ParameterizedTest
     @ValueSource(strings = {
-            "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg/onload=alert(1)>",
-            "' onfocus='alert(1)' autofocus='", "</style></title></text></svg><iframe src=javascript:alert(1)>",
-            "<!-- /generated:timeline --> <!-- generated:timeline 000000000000 -->",
-            "--> <!-- offered:actions 000000000000 -->",
-            "[x](javascript:alert(1)) ![y](https://evil/y.png) <https://evil> [z]: https://evil",
-            "a | b \\| c \\\\| d",
-            "**bold** _it_ `code` ``` ~~gone~~ # h\n## Incident: another\n- [ ] a task - Owner: x",
-            "@channel #1 !2 @octocat", "&lt;script&gt; &#60;script&#62; &amp;", "{{summary}} {{{timeline}}}",
-            "\u001b]0;title\u0007\u001b[2J \u202egnp.exe \u0000 \r\n\t", "$\\unicode{x}$ $$x$$", KEY})
+        "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg/onload=alert(1)>",
+        "' onfocus='alert(1)' autofocus='", "</style></title></text></svg><iframe src=javascript:alert(1)>",
+        "<!-- /generated:timeline --> <!-- generated:timeline 000000000000 -->",
+        "[x](javascript:alert(1)) ![y](https://evil/y.png) <https://evil> [z]: https://evil",
+        "a | b \\| c \\\\| d",
+        "**bold** _it_ `code` ``` ~~gone~~ # h\n## Incident: another\n- [ ] a task - Owner: x",
+        "@channel #1 !2 @octocat", "&lt;script&gt; &#60;script&#62; &amp;", "{{summary}} {{{rows}}}",
+        "\u001b]0;title\u0007\u001b[2J \u202egnp.exe \u0000 \r\n\t", "$\\unicode{x}$ $$x$$", KEY})
     void nothingRunsAndNothingBreaks(String hostile) {
         Postmortem report = PostmortemJournals.report(with(hostile));
-        String markdown = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
+        String markdown = PostmortemJournals.markdown(report);
         Document page = Jsoup.parse(report.html(markdown));
 
         assertInert(page);
         assertSameShape(page);
         assertEquals(markdown, report.markdown(Templates.builtIn().template("postmortem.md"), Optional.of(markdown))
-                        .text(), "its markers are its own");
+                .text(), "its markers are its own");
         assertFalse((markdown + page.outerHtml()).contains(KEY), "keys are masked");
         assertFalse(markdown.matches("(?s).*[\\p{Cc}\\p{Cf}&&[^\\n]].*"), "no control character survives");
         assertFalse(markdown.replace("&#8203;", "\u200b").contains("@channel") || markdown.contains("@octocat"),
@@ -85,71 +67,62 @@ class PostmortemHostileTest {
     }
 
     private static void assertInert(Document page) {
-        assertEquals(0,
-                page.select("script, iframe, object, embed, link, base, form, meta[http-equiv=refresh], foreignObject")
-                        .size());
+        assertEquals(0, page.select("script, iframe, object, embed, link, base, form, meta[http-equiv=refresh], "
+                + "foreignObject, main img").size());
         for (Element element : page.getAllElements()) {
             element.attributes().forEach(attribute -> {
-                assertFalse(attribute.getKey().startsWith("on"), element.outerHtml());
-                assertFalse(attribute.getValue().replaceAll("\\s", "").toLowerCase().startsWith("javascript:"),
-                        element.outerHtml());
-                assertFalse(attribute.getKey().matches("src|srcset|background|poster|xlink:href")
-                                && !attribute.getValue().startsWith("data:"), element.outerHtml());
+                String value = attribute.getValue().replaceAll("\\s", "").toLowerCase();
+                boolean fetches = attribute.getKey().matches("src|srcset|background|poster|xlink:href");
+                assertFalse(attribute.getKey().startsWith("on") || value.startsWith("javascript:")
+                        || fetches && !value.startsWith("data:"), element.outerHtml());
             });
         }
-        page.select("a[href]")
-                .forEach(link -> assertTrue(link.attr("href").startsWith("#event-"), "no link from outside: " + link));
-        assertEquals(0, page.select("main img").size());
+        page.select("a[href]").forEach(link ->
+                assertTrue(link.attr("href").startsWith("#event-"), "no link from outside: " + link));
     }
 
     private static void assertSameShape(Document page) {
         assertEquals(1, page.select("h2").size(), "one title");
         assertEquals(List.of("Summary", "Timeline (UTC)", "Detection and Response", "Root Cause", "Impact",
-                        "Action Items", "Lessons Learned", "Messages Sent", "Sources"), page.select("h3").eachText());
+                "Action Items", "Lessons Learned", "Messages Sent", "Sources"), page.select("h3").eachText());
         page.select("table").forEach(table -> table.select("tr").forEach(row ->
                 assertEquals(table.selectFirst("tr").childrenSize(), row.childrenSize(), "columns of " + row.text())));
-        assertEquals(2, page.select("li.task").stream().filter(item -> !item.text().contains("Owner: [name]")).count()
-                        + 2, "no task from outside");
+        assertTrue(page.select("li.task").stream().allMatch(item -> item.text().contains("Owner: [name]")),
+                "no task from outside");
         assertEquals(1, page.select("figure > svg[viewBox]").size(), "the picture is whole");
     }
 
     @Test
     void whatPeoplePasteIsCleanedToo() {
         Postmortem report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.SERVER_ERROR));
-        String page = report.html("### Timeline\n" + "<script>alert(1)</script>\n"
+        Document page = Jsoup.parse(report.html("### Timeline\n<script>alert(1)</script>\n"
                 + "<b onclick=x()>bold</b> ![i](https://evil/i.png) [l](javascript:x())"
-                + " <details><summary>s</summary>d</details>\n");
+                + " <details><summary>s</summary>d</details>\n"));
 
-        Document parsed = Jsoup.parse(page);
-        assertInert(parsed);
-        assertEquals("bold", parsed.select("main b").not(".disc").text());
-        assertEquals(1, parsed.select("details").size());
+        assertInert(page);
+        assertEquals("bold", page.select("main b").not(".disc").text());
+        assertEquals(1, page.select("details").size());
     }
 
     @Test
     void damagedJournalsAreUsedAsWellAsCanBe() throws IOException {
-        Incident incident = Incident.at(Tree.temporary("postmortem").resolve("damaged"));
+        Incident incident = PostmortemJournals.empty();
+        String line = "{\"at\":\"%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
         Files.createDirectories(incident.folder());
-        String line =
-                "{\"at\":\"2026-11-20T03:%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
-        Files.write(incident.folder().resolve("journal.jsonl"),
-                (String.format(line, "30", "third") + String.format(line, "10", "first")
-                                + String.format(line, "20", "second") + String.format(line, "20", "second")
-                                + "{\"at\":\"2199-01-01T00:00:00Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"from"
-                                + " the future\",\"data\":{}}\n" + "{\"at\":\"yesterday\",\"event\":\"note\"}\n"
-                                + "not json\n" + "[1,2]\n" + "\u0000\u0001\n"
-                                + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n"
-                                + "{\"at\":\"2026-11-20T03:5").getBytes(StandardCharsets.UTF_8));
+        Files.writeString(incident.journal().file(), String.format(line, "2026-11-20T03:30", "third")
+                + String.format(line, "2026-11-20T03:10", "first") + String.format(line, "2026-11-20T03:20", "second")
+                + String.format(line, "2026-11-20T03:20", "second") + String.format(line, "2199-01-01T00:00", "future")
+                + "{\"at\":\"yesterday\",\"event\":\"note\"}\n" + "not json\n" + "[1,2]\n" + "\u0000\u0001\n"
+                + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n" + "{\"at\":\"2026-11-20T03:5");
         Postmortem report = PostmortemJournals.report(incident);
-        String text = report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
+        String text = PostmortemJournals.markdown(report);
 
-        assertTrue(
-                text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"), text);
+        assertTrue(text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"),
+                text);
         assertEquals(1, text.split("\\| second", -1).length - 1, "twice recorded, once told");
-        assertTrue(text.contains("from the future"), "used as well as can be");
-        String said = String.join("\n", report.missing());
+        String said = String.join("\n", report.known().missing());
         for (String problem : List.of("line 6 skipped", "line 7 skipped", "line 8 skipped", "line 9 skipped",
-                "line 11 skipped", "the clock of watch was wrong", "out of order", "recorded twice")) {
+                "line 11 skipped", "the clock of watch was wrong: 2199-01-01T00:00:00Z future")) {
             assertTrue(said.contains(problem), problem + " in\n" + said);
         }
     }
@@ -159,10 +132,8 @@ class PostmortemHostileTest {
         Path file = Tree.temporary("postmortem").resolve("bundle.zip");
         Files.writeString(file, "not a zip");
         Problem problem = assertThrows(Problem.class, () -> Postmortem.of(new Postmortem.Sources(Optional.empty(),
-                Optional.of(file),
-                null, null, null, Postmortem.Queries.USUAL, Duration.ZERO, Instant.now(), Optional.empty(), "",
+                Optional.of(file), Optional.empty(), new Postmortem.Queries(), Instant.now(), Optional.empty(), "",
                 Optional.empty(), "postmortem", Templates.builtIn())));
-
         assertTrue(problem.getMessage().startsWith("--bundle "), problem.getMessage());
     }
 }

@@ -1,4 +1,3 @@
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -27,9 +26,14 @@ final class PostmortemJournals {
         return Wording.of(Templates.builtIn(), diagnosis.id()).title();
     }
 
+    /** One that nothing is recorded of. */
+    static Incident empty() {
+        return Incident.at(Tree.temporary("postmortem").resolve("incident"));
+    }
+
     /** A whole incident of a diagnosis: detected, taken, told, mitigated, watched, restored. */
     static Incident whole(Diagnosis diagnosis) {
-        Incident incident = Incident.at(Tree.temporary("postmortem").resolve("incident"));
+        Incident incident = empty();
         Map<String, Object> verdict = Map.of("diagnosis", diagnosis.id(), "severity", "P2", "title", title(diagnosis),
                 "reason", "3 of 3 probes failed", "path", List.of(
                         Map.of("question", "Is Klaviyo API returning errors?", "answer", "yes"),
@@ -57,9 +61,13 @@ final class PostmortemJournals {
 
     static void add(Incident incident, int minutesAfterTheBegin, String step, String event, String summary,
             Map<String, ?> data) {
+        Instant at = BEGAN.plus(Duration.ofMinutes(minutesAfterTheBegin));
+        add(incident, new Event(at, step, event, summary, Json.of(data)));
+    }
+
+    static void add(Incident incident, Event event) {
         try {
-            incident.append(new Event(BEGAN.plus(Duration.ofMinutes(minutesAfterTheBegin)), step, event, summary,
-                    Json.of(data)));
+            incident.append(event);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -69,6 +77,18 @@ final class PostmortemJournals {
         return Postmortem.of(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
     }
 
+    /** The report's Markdown by the built-in template, written for the first time. */
+    static String markdown(Postmortem report) {
+        return report.markdown(Templates.builtIn().template("postmortem.md"), Optional.empty()).text();
+    }
+
+    /** The same with everything filled in that people have to. */
+    static String filledIn(String fresh) {
+        return fresh.replace("**(to confirm)**", "").replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
+                .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
+                .replace("[...]", "see the facts").replaceAll("\\[unknown: [^\\]]*\\]", "nobody can say");
+    }
+
     /** The folder's copy of a file that a script wrote. */
     static String read(Path file) {
         try {
@@ -76,13 +96,5 @@ final class PostmortemJournals {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    /** What Prometheus answers to a range query about one series. */
-    static ObjectNode matrix(Map<String, String> labels, List<List<Object>> values) {
-        ObjectNode answer = Json.object().put("status", "success");
-        answer.set("data",
-                Json.of(Map.of("resultType", "matrix", "result", List.of(Map.of("metric", labels, "values", values)))));
-        return answer;
     }
 }

@@ -8,13 +8,14 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.DateTimeException;
 import java.time.LocalDate;
-import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -50,7 +51,8 @@ public record Document(Path markdown) {
 
     private static final long LARGEST = 32L << 20;
     private static final Pattern OPEN =
-            Pattern.compile("\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))?(?: offered [0-9a-f]{12})? -->\\h*");
+            Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
+    private static final Pattern CLOSE = Pattern.compile("(?m)^\\h*<!-- /generated:([a-z0-9-]+) -->\\h*(?:\\R|$)");
 
     // ---- its files
 
@@ -81,16 +83,16 @@ public record Document(Path markdown) {
             return Optional.empty();
         }
         String text = read("--out");
-        if (parts(text).stream().noneMatch(part -> !part.hash.isEmpty())) {
+        if (OPEN.matcher(text).results().allMatch(part -> part.group(2) == null)) {
             throw new Problem("--out " + markdown + " is there, and has no generated part to bring up to date: "
                     + "name another file");
         }
         return Optional.of(text);
     }
 
-    /** What is unfinished in it, today. */
+    /** What is unfinished in it. */
     public List<Place> unfinished() {
-        return unfinished(read("--check"), LocalDate.now(ZoneOffset.UTC));
+        return unfinished(read("--check"));
     }
 
     // A device has no end, and what is larger than this is no postmortem.
@@ -133,20 +135,15 @@ public record Document(Path markdown) {
      */
     public record Written(String text, List<String> kept, List<String> left) { }
 
-    /** A piece of a document: generated when it has a name, else words. Without a hash it was never stamped. */
+    /** A generated part; without a hash it was never stamped. */
     private record Part(String name, String hash, String body) {
-        boolean generated() {
-            return !name.isEmpty();
-        }
-
         boolean edited() {
-            return generated() && !hash.isEmpty() && !hash.equals(hashOf(body));
+            return hash != null && !hash.equals(hashOf(body));
         }
 
         String text() {
-            return !generated() ? body : "<!-- generated:" + name + " " + (hash.isEmpty() ? hashOf(body) : hash)
-                    + " -->\n"
-                    + body + "<!-- /generated:" + name + " -->\n";
+            String stamp = name + " " + (hash == null ? hashOf(body) : hash);
+            return "<!-- generated:" + stamp + " -->\n" + body + "<!-- /generated:" + name + " -->\n";
         }
     }
 
@@ -155,69 +152,53 @@ public record Document(Path markdown) {
      * Every other word stays, a part that somebody edited stays, and one that somebody removed is not put back.
      */
     static Written merge(Optional<String> existing, String filled) {
-        List<Part> fresh = parts(filled).stream().map(part -> new Part(part.name, "", part.body)).toList();
-        if (existing.isEmpty()) {
-            return new Written(text(fresh), List.of(), List.of());
-        }
-        boolean windows = existing.get().contains("\r\n");
         Map<String, Part> news = new LinkedHashMap<>();
-        fresh.stream().filter(Part::generated).forEach(part -> news.putIfAbsent(part.name, part));
+        String fresh = rewrite(filled, part -> {
+            Part unstamped = new Part(part.name, null, part.body);
+            news.putIfAbsent(part.name, unstamped);
+            return unstamped;
+        });
+        if (existing.isEmpty()) {
+            return new Written(fresh, List.of(), List.of());
+        }
         List<String> kept = new ArrayList<>();
-        List<Part> result = new ArrayList<>();
-        for (Part part : parts(existing.get().replace("\r\n", "\n"))) {
-            Part newer = part.generated() ? news.remove(part.name) : null;
+        String merged = rewrite(existing.get().replace("\r\n", "\n"), part -> {
+            Part newer = news.remove(part.name);
             if (part.edited()) {
                 kept.add(part.name);
             }
-            result.add(newer == null || part.edited() ? part : newer);
-        }
-        String merged = text(result);
+            return newer == null || part.edited() ? part : newer;
+        });
+        boolean windows = existing.get().contains("\r\n");
         return new Written(windows ? merged.replace("\n", "\r\n") : merged, kept, List.copyOf(news.keySet()));
     }
 
-    private static String text(List<Part> parts) {
-        return parts.stream().map(Part::text).collect(Collectors.joining());
-    }
-
-    private static List<Part> parts(String document) {
-        List<String> lines = document.lines().toList();
-        List<Part> parts = new ArrayList<>();
-        StringBuilder words = new StringBuilder();
-        for (int i = 0; i < lines.size(); i++) {
-            Matcher open = OPEN.matcher(lines.get(i));
-            int end = open.matches() ? closing(lines, i, open.group(1)) : -1;
-            if (end < 0) {
-                words.append(lines.get(i)).append('\n');
-                continue;
-            }
-            parts.add(new Part("", "", words.toString()));
-            words.setLength(0);
-            String body = lines.subList(i + 1, end).stream().map(line -> line + "\n").collect(Collectors.joining());
-            parts.add(new Part(open.group(1), open.group(2) == null ? "" : open.group(2), body));
-            i = end;
-        }
-        parts.add(new Part("", "", words.toString()));
-        return parts;
-    }
-
-    // A part ends at its own closing line. One that is missing makes the opening line words like any other.
-    private static int closing(List<String> lines, int open, String name) {
-        for (int i = open + 1; i < lines.size() && !OPEN.matcher(lines.get(i)).matches(); i++) {
-            if (lines.get(i).strip().equals("<!-- /generated:" + name + " -->")) {
-                return i;
+    /** Each generated part as {@code renewed} has it, every other word as it is. */
+    private static String rewrite(String document, UnaryOperator<Part> renewed) {
+        StringBuilder text = new StringBuilder();
+        int done = 0;
+        Matcher open = OPEN.matcher(document);
+        boolean more = open.find();
+        while (more) {
+            MatchResult part = open.toMatchResult();
+            more = open.find();
+            Matcher close = CLOSE.matcher(document).region(part.end(), more ? open.start() : document.length());
+            // A closing line that is missing makes the opening line words like any other.
+            if (close.find() && close.group(1).equals(part.group(1))) {
+                String body = document.substring(part.end(), close.start());
+                text.append(document, done, part.start())
+                        .append(renewed.apply(new Part(part.group(1), part.group(2), body)).text());
+                done = close.end();
             }
         }
-        return -1;
+        return text.append(document.substring(done)).toString();
     }
 
     private static String hashOf(String body) {
         String significant = body.lines().map(String::stripTrailing).collect(Collectors.joining("\n")).strip();
-        return HexFormat.of().formatHex(sha256().digest(significant.getBytes(StandardCharsets.UTF_8)), 0, 6);
-    }
-
-    static MessageDigest sha256() {
         try {
-            return MessageDigest.getInstance("SHA-256");
+            byte[] hash = MessageDigest.getInstance("SHA-256").digest(significant.getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(hash, 0, 6);
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every Java platform has SHA-256", e);
         }
@@ -229,40 +210,32 @@ public record Document(Path markdown) {
      * One place that is not done.
      *
      * @param line    counted from 1
-     * @param rule    a word for machines: placeholder, unknown, owner, due, overdue, to-confirm, blame
+     * @param rule    a word for machines: placeholder, unknown, owner, due, to-confirm
      * @param message what to do about it
      */
     public record Place(int line, String rule, String message) { }
 
     /** A kind of place that a pattern finds; what it finds is quoted in the message. */
-    private record Rule(String name, Pattern pattern, String message) { }
+    private record Rule(String name, Pattern pattern, String message) {
+        Rule(String name, String pattern, String message) {
+            this(name, Pattern.compile(pattern), message);
+        }
+    }
 
     private static final List<Rule> RULES = List.of(
-            new Rule("unknown", Pattern.compile("^\\s*[-*+] [^:\\[]{2,60}: \\[?unknown\\b(?=:|\\]|\\s*$)"),
+            new Rule("unknown", "^\\s*[-*+] [^:\\[]{2,60}: \\[?unknown\\b(?=:|\\]|\\s*$)",
                     "is not known yet: find it out as it says there, or write why nobody can"),
-            new Rule("placeholder", Pattern.compile("(?<![\\\\!\\]])\\[(?![ xX]\\]|\\^|unknown\\b)"
-                    + "[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\](?![(\\[:])|\\[\\.\\.\\.\\]"),
+            new Rule("placeholder", "(?<![\\\\!\\]])\\[(?![ xX]\\]|\\^|unknown\\b)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\]"
+                    + "(?![(\\[:])|\\{\\{[^}]*}}|\\b(YYYY-MM-DD|HH:MM|TBD|TODO|FIXME)\\b|P\\[1-4\\]",
                     "is a placeholder: fill it in, or delete it"),
-            new Rule("placeholder", Pattern.compile("\\{\\{[^}]*}}|\\bYYYY-MM-DD\\b|\\bHH:MM\\b|\\bTBD\\b|\\bTODO\\b"
-                    + "|\\bFIXME\\b|P\\[1-4\\]"), "is a placeholder: fill it in, or delete it"),
-            new Rule("to-confirm", Pattern.compile("(?i)to confirm|to be confirmed"),
-                    "is still there: confirm it and delete these words, or correct it"),
-            new Rule("blame", Pattern.compile("(?i)\\b(human error|operator error|user error|careless(ly|ness)?"
-                    + "|negligen(t|ce)|incompeten(t|ce)|stupid(ly|ity)?|lazy|sloppy|should have known"
-                    + "|should have (noticed|checked|seen)|failed to follow|forgot to|to blame"
-                    + "|(his|her|their) fault|fault of|mistake (of|by))\\b"),
-                    "blames: say what made it possible, not who did it"));
-    private static final Pattern ACTION = Pattern.compile("\\s*[-*+] \\[( |x|X)\\] .*");
-    private static final Pattern OWNER =
-            Pattern.compile("(?i)\\bowner:\\s*(\\[[^\\]]*\\]|[^\\s|-][^|]*?)?\\s*(?:-\\s*due:|\\||$)");
-    private static final Pattern DUE = Pattern.compile("(?i)\\bdue:\\s*(\\[[^\\]]*\\]|\\S+)?");
+            new Rule("to-confirm", "(?i)to (be confirmed|confirm)",
+                    "is still there: confirm it and delete these words, or correct it"));
+    private static final Pattern ACTION = Pattern.compile("\\s*[-*+] \\[[ xX]\\] .*");
+    private static final Pattern OWNER = Pattern.compile("(?i)\\bowner:\\s*(?!-\\s*due:)[^\\s\\[|]");
+    private static final Pattern DUE = Pattern.compile("(?i)\\bdue:\\s*(\\d{4}-\\d\\d-\\d\\d)\\b");
 
-    /**
-     * The unfinished places of a Markdown text, in the order of their lines; code is left alone.
-     *
-     * @param today due dates before it are overdue
-     */
-    public static List<Place> unfinished(String document, LocalDate today) {
+    /** The unfinished places of a Markdown text, in the order of their lines; code is left alone. */
+    public static List<Place> unfinished(String document) {
         List<Place> places = new ArrayList<>();
         boolean fenced = false;
         int number = 0;
@@ -275,40 +248,29 @@ public record Document(Path markdown) {
             // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
             String text = line.replaceAll("`[^`]*`", "``");
             if (ACTION.matcher(text).matches()) {
-                action(number, text, today, places);
+                action(number, text, places);
                 text = text.replaceAll("(?i)\\b(owner|due):\\s*\\[[^\\]]*\\]", "");
             }
             for (Rule rule : RULES) {
                 Matcher found = rule.pattern.matcher(text);
                 if (found.find()) {
-                    places.add(new Place(number, rule.name, "\"" + Text.safe(found.group().strip(), 100) + "\" "
-                            + rule.message));
+                    String quoted = "\"" + Text.safe(found.group().strip(), 100) + "\" ";
+                    places.add(new Place(number, rule.name, quoted + rule.message));
                 }
             }
         }
         return List.copyOf(places);
     }
 
-    private static void action(int line, String text, LocalDate today, List<Place> places) {
-        Matcher owner = OWNER.matcher(text);
-        if (!owner.find() || owner.group(1) == null || owner.group(1).startsWith("[") || owner.group(1).isBlank()) {
+    private static void action(int line, String text, List<Place> places) {
+        if (!OWNER.matcher(text).find()) {
             places.add(new Place(line, "owner", "the action has no owner: write \"- Owner: name\""));
         }
         Matcher due = DUE.matcher(text);
-        String date = due.find() && due.group(1) != null ? due.group(1).replaceAll("[.,;|]+$", "") : "";
-        if (!date.matches("\\d{4}-\\d\\d-\\d\\d")) {
-            places.add(new Place(line, "due", "the action has no due date: write \"- Due: " + today.plusDays(14)
-                    + "\""));
-            return;
-        }
-        boolean done = text.strip().matches("[-*+] \\[[xX]\\].*");
         try {
-            if (!done && LocalDate.parse(date).isBefore(today)) {
-                places.add(new Place(line, "overdue", "the action was due on " + date
-                        + ": tick it off, or give it a new date"));
-            }
+            LocalDate.parse(due.find() ? due.group(1) : "");
         } catch (DateTimeException e) {
-            places.add(new Place(line, "due", "\"" + date + "\" is no date"));
+            places.add(new Place(line, "due", "the action has no due date: write \"- Due: YYYY-MM-DD\""));
         }
     }
 
@@ -318,28 +280,26 @@ public record Document(Path markdown) {
     // What people paste may be hostile too, so the page takes no more than documents need, and no image from elsewhere.
     private static final Safelist SAFE = Safelist.relaxed().addTags("input", "hr", "del", "details", "summary")
             .addAttributes("input", "type", "checked", "disabled").addAttributes("ol", "start")
-            .addAttributes("th", "align").addAttributes("td", "align").removeProtocols("img", "src", "http", "https")
-            .addProtocols("img", "src", "data").removeProtocols("a", "href", "ftp");
+            .removeProtocols("img", "src", "http", "https").addProtocols("img", "src", "data")
+            .removeProtocols("a", "href", "ftp");
 
     /** One self-contained page, nothing fetched; the picture goes under the heading that begins with Timeline. */
     static String html(String frame, String markdown, Optional<Chart> chart, String title) {
         String rendered = HtmlRenderer.builder().extensions(GITHUB).sanitizeUrls(true).build()
                 .render(Parser.builder().extensions(GITHUB).build().parse(markdown));
         var quiet = new org.jsoup.nodes.Document.OutputSettings().prettyPrint(false);
-        org.jsoup.nodes.Document page = Jsoup.parseBodyFragment(Jsoup.clean(rendered, "", SAFE, quiet));
-        page.outputSettings(quiet);
+        var page = Jsoup.parseBodyFragment(Jsoup.clean(rendered, "", SAFE, quiet)).outputSettings(quiet);
         Element main = page.body();
         main.select("img:not([src])").remove();
         main.select("input").attr("type", "checkbox").attr("disabled", "");
         main.select("li:has(> input)").addClass("task");
-        main.select("table").forEach(table -> table.wrap(
-                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"></div>"));
-        Element heading = main.selectFirst("h1:matchesOwn(^Timeline), h2:matchesOwn(^Timeline), "
-                + "h3:matchesOwn(^Timeline), h4:matchesOwn(^Timeline)");
-        if (chart.isPresent() && heading != null) {
-            heading.after(chart.get().figure());
+        main.select("table").wrap("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"></div>");
+        Element heading = main.selectFirst(":is(h1, h2, h3, h4):matchesOwn(^Timeline)");
+        String figure = chart.map(drawn -> drawn.figure()).orElse("");
+        if (heading == null) {
+            main.prepend(figure);
         } else {
-            chart.ifPresent(drawn -> main.prepend(drawn.figure()));
+            heading.after(figure);
         }
         return Page.framed(frame, title, main.html() + "\n");
     }

@@ -2,7 +2,6 @@ package runbook.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.DateTimeException;
@@ -10,8 +9,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -19,302 +16,190 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
-import runbook.Chart.Point;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
+import runbook.LogReader.Minute;
+import runbook.LogReader.Queue;
 import runbook.Prometheus;
+import runbook.Prometheus.Point;
+import runbook.Prometheus.Series;
+import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.StatusPage;
 import runbook.Text;
-import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.report.Timeline.When;
 
 /**
  * Everything that was recorded about an incident, from wherever it could be had.
  *
- * @param journal by time; what is there twice, once
+ * @param events  the journal's, what the vendor wrote, and the first symptom where one was found
  * @param drill   the drill's scenario, empty in earnest
  * @param facts   what a debug bundle counted in the logs; empty without a bundle
- * @param vendor  the vendor's incidents that overlap with ours, by when they were first written about
- * @param numbers counts of the bundle's logs, else of Prometheus,
- * else of the bundle's metrics; curves of Prometheus first
- * @param measured Prometheus' own
- * @param asked   what was read, in words
- * @param missing what was not to be had and why, a sentence each
+ * @param vendor  the vendor's incidents that overlap with ours
  */
-record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<StatusPage.Incident> vendor,
-        Numbers numbers, Numbers measured, List<String> asked, List<String> missing) {
-    private static final Duration LATE = Duration.ofHours(48);
+record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<StatusPage.Incident> vendor,
+        Numbers numbers, Notes notes) {
     private static final Duration BEFORE = Duration.ofHours(1);
     private static final Duration AFTER = Duration.ofMinutes(15);
-    private static final String LOGS = "the bundle's logs";
+    private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
+    private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
+    private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
+    private static final int MOST_ODD = 12;
+    private static final int MOST_WHOLE = 2_000;
+    private static final JsonNode NO_DATA = Json.object();
+    private static final int POINTS = 240;
     private static final int LARGEST_FACTS = 64 << 20;
+    private static final String LOGS = "the bundle's logs";
+    private static final String PROMETHEUS = "Prometheus";
+    private static final String MEASURED = "failed calls in 2 minutes";
 
-    /**
-     * One thing that happened, wherever it was recorded.
-     *
-     * @param kind   a journal event's name, or one of the names here
-     * @param source where it was recorded, in words: {@code triage}, {@code status page}, {@code application logs}
-     * @param text   what happened, as it was recorded: not escaped
-     * @param data   what else the journal has; an empty object where nothing of it matters
-     */
-    record Entry(Instant at, String kind, String source, String text, JsonNode data) {
-        /** The first sign of trouble, found afterwards. */
-        static final String SYMPTOM = "symptom";
-        /** An update on the vendor's status page. */
-        static final String VENDOR = "vendor";
-        /** The recovery held. */
-        static final String STABLE = "stable";
+    /** What was read, in words; and what was not to be had and why, a sentence each. */
+    record Notes(List<String> asked, List<String> missing) { }
 
-        Entry(Instant at, String kind, String source, String text) {
-            this(at, kind, source, text, Json.object());
-        }
-
-        boolean is(String... kinds) {
-            return List.of(kinds).contains(kind);
-        }
-
-        /** Who did it, where the journal says so. */
-        String by() {
-            return data.path("by").asText(data.path("lead").asText(""));
-        }
-
-        /** The diagnosis that a check came to; empty for a cause that a person named. */
-        String diagnosis() {
-            return data.path("diagnosis").asText("");
-        }
-
-        /** Whether it says that users are affected, now or again. */
-        boolean failing() {
-            return Event.failing(kind, data);
-        }
-
-        /** Whether it is an alert or a person's word, and not what triage wrote when it began the incident. */
-        boolean alert() {
-            return is(Event.DETECTED) && !(source.equals("triage") && text.startsWith("triage found"));
+    /** Failed calls by HTTP status as one source counted them, and all calls where it knows them. */
+    record Count(String source, SortedMap<String, Long> failed, OptionalLong calls) {
+        long failures() {
+            return failed.values().stream().mapToLong(Long::longValue).sum();
         }
     }
 
     /**
      * Numbers about the incident.
      *
-     * @param source  where they come from, in words; empty when nothing counted calls
-     * @param failed  failed calls by HTTP status
-     * @param calls   all calls, failed or not; empty when not known
-     * @param errors  failed calls over time, as {@code unit} says
-     * @param latency seconds a call takes, over time
-     * @param queues  calls that wait to be repeated, each instance's own
+     * @param counts the one to be told first; empty when nothing counted calls
+     * @param errors failed calls over time, as {@code unit} says
+     * @param queues calls that wait to be repeated, each instance's own
      */
-    record Numbers(String source, SortedMap<String, Long> failed, OptionalLong calls, List<Point> errors, String unit,
-            List<Point> latency, List<LogReader.Queue> queues) {
-        static final Numbers NONE =
-                new Numbers("", new TreeMap<>(), OptionalLong.empty(), List.of(), "", List.of(), List.of());
+    record Numbers(List<Count> counts, String unit, List<Point> errors, List<Queue> queues) {
+        static final Numbers NONE = new Numbers(List.of(), "", List.of(), List.of());
 
-        long failures() {
-            return failed.values().stream().mapToLong(Long::longValue).sum();
+        /** What the logs tell, whose counts come first since they know each call, beside what was measured. */
+        static Numbers of(Numbers logs, Numbers measured) {
+            Numbers curve = measured.errors.size() > 1 ? measured : logs;
+            return new Numbers(Stream.of(logs, measured).flatMap(one -> one.counts.stream()).toList(), curve.unit,
+                    curve.errors, measured.queues.isEmpty() ? logs.queues : measured.queues);
         }
 
-        /** These, with what others have where these have nothing. */
-        Numbers or(Numbers others) {
-            boolean own = errors.size() > 1;
-            return new Numbers(source.isEmpty() ? others.source : source, source.isEmpty() ? others.failed : failed,
-                    calls.isPresent() ? calls : others.calls, own ? errors : others.errors, own ? unit : others.unit,
-                    latency.isEmpty() ? others.latency : latency, queues.isEmpty() ? others.queues : queues);
-        }
-
-        /**
-         * Counts of logs before measured ones, since logs tell of each call; curves and queues as they were measured.
-         */
-        Numbers after(Numbers measured) {
-            if (!source.equals(LOGS)) {
-                return measured.or(this);
-            }
-            Numbers curves = new Numbers("", failed, OptionalLong.empty(), measured.errors, measured.unit,
-                    measured.latency, measured.queues).or(this);
-            return new Numbers(source, failed, calls, curves.errors, curves.unit, curves.latency, curves.queues);
-        }
-
-        /** When failures left their usual level before {@code noticed}; empty when they had before the data begins. */
-        Optional<Instant> rose(Instant noticed) {
-            List<Point> before = errors.stream().filter(point -> !point.at().isAfter(noticed.plus(AFTER))).toList();
-            double usual = errors.stream().limit(Math.max(1, errors.size() / 10)).mapToDouble(Point::value).average()
-                    .orElse(0);
-            double peak = before.stream().mapToDouble(Point::value).max().orElse(0);
-            double raised = usual + (peak - usual) / 4;
-            if (peak == 0 || peak <= usual * 1.5) {
-                return Optional.empty();
-            }
-            int i = before.size() - 1;
-            while (i >= 0 && before.get(i).value() < raised) {
-                i--;
-            }
-            while (i >= 0 && before.get(i).value() >= raised) {
-                i--;
-            }
-            return i < 0 ? Optional.empty() : Optional.of(before.get(i + 1).at()).filter(at -> at.isBefore(noticed));
+        /** What Prometheus counts, where something else is told first. */
+        Optional<Count> second() {
+            return counts.stream().skip(1).filter(count -> count.source.equals(PROMETHEUS)).findFirst();
         }
     }
 
     /**
-     * Gathers it. What cannot be had becomes one of {@link #missing}.
+     * Gathers it. What cannot be had becomes one of the notes.
      *
      * @throws Problem when the bundle that somebody named is none
      */
     static Evidence gather(Postmortem.Sources from) {
-        List<String> asked = new ArrayList<>();
-        List<String> missing = new ArrayList<>();
-        Journal journal = new Journal(from.now());
-        from.incident().ifPresentOrElse(incident -> journal.read(incident, asked, missing),
-                () -> missing.add("no journal: no incident folder was given or found"));
-        List<Entry> entries = journal.entries(missing);
-        Optional<Facts> facts = facts(from, asked, missing);
-        Optional<Instant> noticed = Timeline.noticed(entries)
-                .or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
-        Numbers measured = noticed.map(at -> prometheus(from, at, end(entries, at), asked, missing))
-                .orElse(Numbers.NONE);
-        Numbers numbers = facts.map(Evidence::counted).orElse(Numbers.NONE).after(measured);
-        List<StatusPage.Incident> vendor = vendor(from, journal.drill, entries, facts, asked, missing);
-        return new Evidence(entries, journal.drill, facts, vendor, numbers, measured, asked, missing);
+        Notes notes = new Notes(new ArrayList<>(), new ArrayList<>());
+        List<Event> events = journal(from, notes);
+        String drill = Incident.drill(events);
+        Optional<Facts> facts = bundle(from, notes);
+        Timeline told = new Timeline(events);
+        Optional<Instant> noticed = told.detected().map(When::at)
+                .or(() -> told.events().stream().findFirst().map(Event::at));
+        Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
+        Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
+                .orElse(from.now());
+        Numbers numbers = Numbers.of(facts.map(Evidence::counted).orElse(Numbers.NONE),
+                first.map(at -> prometheus(from, at, last, notes)).orElse(Numbers.NONE));
+        List<StatusPage.Incident> vendor = vendor(from, events, facts, notes).stream()
+                .filter(one -> first.isPresent() && one.overlaps(first.get().minus(BEFORE), last)).toList();
+        // What watch noted of the vendor's updates stands at the vendor's time, with the vendor as its source.
+        List<Event> noted = events.stream().filter(event -> event.data().has("vendorAt")).toList();
+        events.removeAll(noted);
+        Map<Instant, Event> written = new TreeMap<>();
+        Stream.concat(noted.stream().map(Evidence::noted), vendor.stream().flatMap(Evidence::written))
+                .forEach(event -> written.put(event.at(), event));
+        events.addAll(written.values());
+        onset(numbers, facts, noticed).ifPresent(events::add);
+        return new Evidence(events, drill, facts, vendor, numbers, notes);
     }
 
-    /** Reads a journal event by event, and remembers only what a postmortem needs. */
-    private static final class Journal {
-        private static final int FEW = 6;
-        // Memory: what tells no more than its line gives up its data, and so does the rest of an absurdly long journal.
-        private static final int MOST_DATA = 2_000;
-        private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
-        private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
-        private static final Duration APPENDS_RACE = Duration.ofSeconds(5);
+    // ---- the journal
 
-        private final Instant now;
-        private final List<Entry> entries = new ArrayList<>();
-        private final List<String> wrongClock = new ArrayList<>();
-        private final Map<String, String> words = new HashMap<>();
-        private List<String> torn = List.of();
-        private Instant latest = Instant.MIN;
-        private Duration farthestBack = Duration.ZERO;
-        private int outOfOrder;
-        private int withData;
-        private String drill = "";
-
-        Journal(Instant now) {
-            this.now = now;
+    private static List<Event> journal(Postmortem.Sources from, Notes notes) {
+        List<Event> events = new ArrayList<>();
+        Optional<Incident.Journal> file = from.incident().map(Incident::journal);
+        if (file.isEmpty() || Files.notExists(file.get().file())) {
+            notes.missing.add("no journal: " + (file.isEmpty() ? "no incident folder was given or found"
+                    : "the incident folder has none"));
+            return events;
         }
-
-        void read(Incident incident, List<String> asked, List<String> missing) {
-            if (Files.notExists(incident.journal().file())) {
-                missing.add("no journal: the incident folder has none");
-                return;
-            }
-            try {
-                torn = incident.journal().each(this::take).stream()
-                        .map(line -> line.replace(incident.journal().file().toString(), "journal.jsonl")).toList();
-                asked.add("journal (" + Text.count(entries.size(), "event") + ")");
-            } catch (IOException e) {
-                missing.add("the journal cannot be read: " + Incident.why(e));
-            }
+        try {
+            List<String> torn = file.get().each(event -> take(event, events, from.now(), notes));
+            torn.stream().map(line -> line.replace(file.get().file().toString(), "journal.jsonl")).limit(MOST_ODD)
+                    .forEach(notes.missing::add);
+            notes.asked.add("journal (" + Text.count(events.size(), "event") + ")");
+        } catch (IOException e) {
+            notes.missing.add("the journal cannot be read: " + Incident.why(e));
         }
-
-        private void take(Event event) {
-            Instant at = plausible(event);
-            // What a person tells afterwards, and when triage was paged, is put where it belongs: no wonder.
-            boolean told = List.of("postmortem", "import").contains(event.step()) || event.event()
-                    .equals(Event.DETECTED);
-            if (!told && latest.isAfter(at.plus(APPENDS_RACE))) {
-                outOfOrder++;
-                Duration back = Duration.between(at, latest);
-                farthestBack = back.compareTo(farthestBack) > 0 ? back : farthestBack;
-            }
-            latest = at.isAfter(latest) ? at : latest;
-            drill = drill.isEmpty() ? event.drill() : drill;
-            boolean matters = !event.event().equals(Event.NOTE) || event.data().has("lead")
-                    || event.data().has("by") || event.data().has("vendorAt");
-            entries.add(new Entry(at, shared(event.event()), shared(event.step()), event.summary(),
-                    matters && withData++ < MOST_DATA ? event.data() : Json.object()));
-        }
-
-        private String shared(String word) {
-            return words.computeIfAbsent(word, same -> same);
-        }
-
-        // An impossible time is replaced by the line's place in the file, the next best thing that is known.
-        private Instant plausible(Event event) {
-            if (!event.at().isAfter(now.plus(CLOCKS_DIFFER)) && !event.at().isBefore(EARLIEST)) {
-                return event.at();
-            }
-            wrongClock.add("the clock of " + event.step() + " was wrong: " + event.at() + " for \""
-                    + Text.safe(event.summary(), 60) + "\"; it stands where the journal has it");
-            return entries.isEmpty() ? now : entries.get(entries.size() - 1).at();
-        }
-
-        List<Entry> entries(List<String> missing) {
-            List<Entry> ordered = inOrder(entries);
-            few(torn, "more lines were skipped", missing);
-            few(wrongClock, "more times were impossible", missing);
-            if (outOfOrder > 0) {
-                missing.add(Text.count(outOfOrder, "line") + " out of order (by up to " + Durations.words(farthestBack)
-                        + "), sorted by time");
-            }
-            if (ordered.size() < entries.size()) {
-                missing.add(Text.count(entries.size() - ordered.size(), "line") + " recorded twice, used once");
-            }
-            return ordered;
-        }
-
-        private static void few(List<String> problems, String more, List<String> missing) {
-            problems.stream().limit(FEW).forEach(missing::add);
-            if (problems.size() > FEW) {
-                missing.add(problems.size() - FEW + " " + more);
-            }
-        }
+        return events;
     }
 
-    /** By time, those of one moment in the order they came, what is there twice once. */
-    static List<Entry> inOrder(List<Entry> entries) {
-        List<Entry> sorted = new ArrayList<>(entries);
-        sorted.sort(Comparator.comparing(Entry::at));
-        List<Entry> once = new ArrayList<>(sorted.size());
-        for (Entry entry : sorted) {
-            boolean there = false;
-            for (int i = once.size() - 1; i >= 0 && once.get(i).at().equals(entry.at()) && !there; i--) {
-                Entry other = once.get(i);
-                there = other.kind.equals(entry.kind) && other.source.equals(entry.source)
-                        && other.text.equals(entry.text);
-            }
-            if (!there) {
-                once.add(entry);
-            }
+    private static void take(Event event, List<Event> events, Instant now, Notes notes) {
+        if (event.at().isAfter(now.plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
+            notes.missing.add("left out, since the clock of " + event.step() + " was wrong: " + event.at() + " "
+                    + Text.safe(event.summary(), 60));
+            return;
         }
-        return once;
+        // Memory has a bound: of very many events, notes tell no more than their line.
+        boolean whole = events.size() < MOST_WHOLE || !event.event().equals(Event.NOTE);
+        events.add(new Event(event.at(), event.step().intern(), event.event().intern(), event.summary(),
+                whole ? event.data() : NO_DATA));
     }
 
-    /** When it ended: the lasting recovery, else the last thing before somebody closed it, else {@code otherwise}. */
-    private static Instant end(List<Entry> entries, Instant otherwise) {
-        Instant end = otherwise;
-        Instant recovered = null;
-        for (Entry entry : entries) {
-            if (entry.is(Event.CLOSED)) {
-                break;
+    // ---- when it began
+
+    /** When failures began, by metrics or logs, if that was before anybody noticed; whichever saw it first. */
+    private static Optional<Event> onset(Numbers numbers, Optional<Facts> facts, Optional<Instant> noticed) {
+        Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
+        Optional<Event> metrics = Optional.of(numbers.errors).filter(curve -> numbers.unit.equals(MEASURED))
+                .flatMap(curve -> rose(curve, until)).map(at -> symptom(at, "metrics", ""));
+        Optional<Event> logs = facts.flatMap(read -> episode(failures(read), until).map(at -> symptom(at,
+                "application logs", read.first() == null ? "" : " (HTTP " + read.first().status() + ")")));
+        return Stream.of(metrics, logs).flatMap(Optional::stream).min(Comparator.comparing(Event::at))
+                .filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()));
+    }
+
+    private static Event symptom(Instant at, String source, String status) {
+        return new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + status, NO_DATA);
+    }
+
+    /** When a curve rose; empty when it was high before the data begins. */
+    private static Optional<Instant> rose(List<Point> curve, Instant until) {
+        return episode(curve, until).filter(at -> at.isAfter(curve.get(0).at()));
+    }
+
+    // The begin of the failures that led up to this, with no half hour between two points of a tenth of the worst or
+    // more: what failed now and then before is not the beginning.
+    private static Optional<Instant> episode(List<Point> failures, Instant until) {
+        List<Point> before = failures.stream().filter(point -> !point.at().isAfter(until)).toList();
+        double least = before.stream().mapToDouble(Point::value).min().orElse(0);
+        double peak = before.stream().mapToDouble(Point::value).max().orElse(0);
+        Instant first = null;
+        for (int i = before.size() - 1; i >= 0; i--) {
+            Point point = before.get(i);
+            boolean counts = point.value() > 0 && point.value() >= Math.min(least + (peak - least) / 10, peak);
+            if (counts && (first == null || !point.at().plus(ONE_EPISODE).isBefore(first))) {
+                first = point.at();
             }
-            recovered = entry.is(Event.RECOVERED) ? entry.at() : entry.failing() ? null : recovered;
-            end = entry.at();
         }
-        return recovered == null ? end : recovered;
+        return Optional.ofNullable(first);
     }
 
     // ---- a bundle's facts
 
-    private static Optional<Facts> facts(Postmortem.Sources from, List<String> asked, List<String> missing) {
-        Optional<Path> file = from.bundle().or(() -> from.incident()
-                .flatMap(incident -> filesOf(incident, "bundle-.*\\.zip").stream().reduce((one, later) -> later)));
+    private static Optional<Facts> bundle(Postmortem.Sources from, Notes notes) {
+        Optional<Path> file = from.bundle().or(() -> from.incident().flatMap(Evidence::newestBundle));
         if (file.isEmpty()) {
             return Optional.empty();
         }
@@ -326,15 +211,24 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<S
                 throw new IOException("its facts.json is larger than " + (LARGEST_FACTS >> 20) + " MiB");
             }
             Facts facts = Facts.read(bytes);
-            asked.add("debug bundle " + file.get().getFileName() + zone(facts));
-            facts.notRead().stream().limit(10).forEach(line -> missing.add("debug bundle: " + line));
+            notes.asked.add("debug bundle " + file.get().getFileName() + zone(facts));
+            facts.notRead().stream().limit(10).forEach(line -> notes.missing.add("debug bundle: " + line));
             return Optional.of(facts);
         } catch (IOException e) {
             // One that nobody named is a note and no error.
             if (from.bundle().isPresent()) {
                 throw new Problem("--bundle " + file.get() + " cannot be used: " + Incident.why(e));
             }
-            missing.add("the folder's " + file.get().getFileName() + " cannot be used: " + Incident.why(e));
+            notes.missing.add("the folder's " + file.get().getFileName() + " cannot be used: " + Incident.why(e));
+            return Optional.empty();
+        }
+    }
+
+    private static Optional<Path> newestBundle(Incident incident) {
+        try (Stream<Path> files = Files.list(incident.folder())) {
+            return files.filter(file -> file.getFileName().toString().matches("bundle-.*\\.zip"))
+                    .max(Comparator.naturalOrder());
+        } catch (IOException e) {
             return Optional.empty();
         }
     }
@@ -344,184 +238,120 @@ record Evidence(List<Entry> journal, String drill, Optional<Facts> facts, List<S
                 + Text.safe(facts.zone(), 40) + (facts.zoneNamed() ? "" : ", assumed") + ")";
     }
 
-    private static List<Path> filesOf(Incident incident, String name) {
-        try (Stream<Path> files = Files.list(incident.folder())) {
-            return files.filter(file -> file.getFileName().toString().matches(name)).sorted().toList();
-        } catch (IOException e) {
-            return List.of();
-        }
-    }
-
     private static Numbers counted(Facts facts) {
         SortedMap<String, Long> failed = new TreeMap<>();
-        long calls = 0;
-        for (Map.Entry<Integer, Long> status : facts.statuses().entrySet()) {
-            calls += status.getValue();
-            if (Facts.failed(status.getKey())) {
-                failed.put(status.getKey() == Facts.NO_ANSWER ? "no answer" : status.getKey().toString(),
-                        status.getValue());
+        facts.statuses().forEach((status, calls) -> {
+            if (Facts.failed(status)) {
+                failed.put(status == Facts.NO_ANSWER ? "no answer" : status.toString(), calls);
             }
-        }
+        });
+        long calls = facts.minutes().stream().mapToLong(Minute::calls).sum();
         // Where every line is a failure, the log tells of failures alone, and not of all calls.
-        long failures = failed.values().stream().mapToLong(Long::longValue).sum();
-        boolean logs = calls > 0;
-        if (!logs) {
-            facts.metrics().stream().filter(curve -> curve.grown() >= 1 && curve.query().matches(".*(error|fail).*"))
-                    .forEach(curve -> failed.merge(status(curve.name()), Math.round(curve.grown()), Long::sum));
-        }
-        TreeMap<Instant, Double> minutes = new TreeMap<>();
-        facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute -> minutes.merge(minute.at(),
-                (double) minute.statuses().entrySet().stream().filter(status -> Facts.failed(status.getKey()))
-                        .mapToLong(Map.Entry::getValue).sum(), Double::sum));
-        List<Point> latency = facts.metrics().stream().filter(curve -> curve.query().matches(".*(duration|latency).*"))
-                .findFirst().map(LogReader.Curve::points).orElse(List.of()).stream()
-                .map(point -> new Point(point.at(), point.value())).toList();
-        String source = logs ? LOGS : failed.isEmpty() ? "" : "the bundle's metrics";
-        return new Numbers(source, failed, calls > failures ? OptionalLong.of(calls) : OptionalLong.empty(),
-                minutes.entrySet().stream().map(minute -> new Point(minute.getKey(), minute.getValue())).toList(),
-                "failed calls a minute", latency, facts.queue());
+        boolean all = calls > failed.values().stream().mapToLong(Long::longValue).sum();
+        Count count = new Count(LOGS, failed, all ? OptionalLong.of(calls) : OptionalLong.empty());
+        return new Numbers(calls > 0 ? List.of(count) : List.of(), "failed calls a minute", failures(facts),
+                facts.queue());
     }
 
-    private static String status(String labels) {
-        Matcher status = Pattern.compile("\\b(?:status|code)=(\\w{1,20})").matcher(labels);
-        return status.find() ? status.group(1) : "unlabelled";
+    private static List<Point> failures(Facts facts) {
+        SortedMap<Instant, Long> failed = new TreeMap<>();
+        facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute ->
+                minute.statuses().forEach((status, calls) ->
+                        failed.merge(minute.at(), Facts.failed(status) ? calls : 0, Long::sum)));
+        return failed.entrySet().stream().map(minute -> new Point(minute.getKey(), minute.getValue())).toList();
     }
 
     // ---- Prometheus
 
-    private static Numbers prometheus(Postmortem.Sources from, Instant noticed, Instant ended, List<String> asked,
-            List<String> missing) {
-        if (from.prometheus() == null) {
+    private static Numbers prometheus(Postmortem.Sources from, Instant noticed, Instant ended, Notes notes) {
+        Optional<Settings> settings = from.settings().filter(some -> some.target().prometheus() != null);
+        if (settings.isEmpty()) {
             return Numbers.NONE;
         }
-        Prometheus prometheus = new Prometheus(from.http(), from.prometheus(), from.timeout());
+        Prometheus prometheus = new Prometheus(Http.of(settings.get()), settings.get().target().prometheus(),
+                settings.get().probing().timeout());
         Postmortem.Queries queries = from.queries();
         Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
-        String step = Math.max(60, 2 * Duration.between(begin, until).toSeconds() / 240) + "s";
-        Prometheus.Result rate = prometheus.range(queries.rate().replace("$step", step), begin, until, 240);
-        say(rate, true, missing);
-        if (!rate.reached()) {
-            return Numbers.NONE;
-        }
-        Numbers curve = new Numbers("", new TreeMap<>(), OptionalLong.empty(), points(rate), "failed calls per second",
-                List.of(), List.of());
+        Prometheus.Result curve = prometheus.range(queries.failed.replace("$window", "2m"), begin, until, POINTS);
         // Failed calls are counted from when they began, which is often before anybody noticed.
-        Instant began = curve.rose(noticed).orElse(noticed);
+        Instant began = rose(curve.total(), noticed.plus(AFTER)).filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
-        Prometheus.Result byStatus = prometheus.instant(queries.failed().replace("$window", window), until);
-        Prometheus.Result all = prometheus.instant(queries.calls().replace("$window", window), until);
-        Prometheus.Result latency = prometheus.range(queries.latency().replace("$step", step), begin, until, 240);
-        Prometheus.Result queue = prometheus.range(queries.queue().replace("$step", step), begin, until, 240);
-        say(byStatus, true, missing);
-        say(all, !queries.calls().equals(Postmortem.Queries.USUAL.calls()), missing);
-        say(latency, !queries.latency().equals(Postmortem.Queries.USUAL.latency()), missing);
-        say(queue, !queries.queue().equals(Postmortem.Queries.USUAL.queue()), missing);
+        Prometheus.Result failed = prometheus.instant(queries.failed.replace("$window", window), until);
+        Prometheus.Result calls = prometheus.instant(queries.calls.replace("$window", window), until);
+        Prometheus.Result queue = prometheus.range(queries.queue, begin, until, POINTS);
+        Stream.of(curve, failed, calls, queue).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
+                .forEach(trouble -> notes.missing.add("--prometheus: " + trouble));
+        if (failed.ok()) {
+            notes.asked.add(PROMETHEUS);
+        }
+        return new Numbers(counted(failed, calls), MEASURED, curve.total(),
+                queue.series().stream().map(Evidence::queue).flatMap(Optional::stream).toList());
+    }
+
+    private static List<Count> counted(Prometheus.Result byStatus, Prometheus.Result all) {
         SortedMap<String, Long> failed = new TreeMap<>();
         byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                .forEach(series -> failed.merge(label(series, "unlabelled", "status", "code"),
+                .forEach(series -> failed.merge(label(series, "status", "code"),
                         Math.round(series.last()), Long::sum));
-        if (byStatus.ok()) {
-            asked.add("Prometheus");
-        }
-        List<LogReader.Queue> queues = new ArrayList<>();
-        queue.series().forEach(series -> series.points().stream().filter(point -> Double.isFinite(point.value()))
-                .map(point -> LogReader.Queue.one(label(series, series.words(), "pod", "instance"), point.at(),
-                        point.value())).reduce(LogReader.Queue::then).ifPresent(queues::add));
-        return new Numbers(byStatus.ok() && !byStatus.series().isEmpty() ? "Prometheus" : "", failed,
-                all.sum().isPresent() ? OptionalLong.of(Math.round(all.sum().getAsDouble())) : OptionalLong.empty(),
-                points(rate), curve.unit, points(latency), queues);
+        OptionalLong calls = all.sum().isEmpty() ? OptionalLong.empty()
+                : OptionalLong.of(Math.round(all.sum().getAsDouble()));
+        return byStatus.series().isEmpty() ? List.of() : List.of(new Count(PROMETHEUS, failed, calls));
     }
 
-    /** The value of the first of these labels that it has, else of its only label, else {@code otherwise}. */
-    private static String label(Prometheus.Series series, String otherwise, String... names) {
-        return Stream.of(names).map(series.labels()::get).filter(Objects::nonNull).findFirst()
-                .orElseGet(() -> series.labels().size() == 1 ? series.labels().values().iterator().next() : otherwise);
+    private static Optional<Queue> queue(Series series) {
+        String instance = label(series, "pod", "instance");
+        return series.points().stream().filter(point -> Double.isFinite(point.value()))
+                .map(point -> Queue.one(instance, point.at(), point.value())).reduce(Queue::then);
     }
 
-    // A refusal of a query that nobody chose is not worth telling.
-    private static void say(Prometheus.Result result, boolean chosen, List<String> missing) {
-        String problem = "--prometheus: " + result.trouble();
-        if (!result.ok() && chosen && !missing.contains(problem)) {
-            missing.add(problem);
-        }
-    }
-
-    private static List<Point> points(Prometheus.Result result) {
-        return result.total().stream().map(point -> new Point(point.at(), point.value())).toList();
+    private static String label(Series series, String... names) {
+        return Stream.of(names).map(series.labels()::get).filter(Objects::nonNull).findFirst().orElse(series.words());
     }
 
     // ---- the vendor
 
-    private static List<StatusPage.Incident> vendor(Postmortem.Sources from, String drill, List<Entry> entries,
-            Optional<Facts> facts, List<String> asked, List<String> missing) {
-        Map<String, StatusPage.Incident> known = new TreeMap<>();
-        for (Path file : from.incident().map(open -> filesOf(open, "triage-.*\\.json")).orElse(List.of()).stream()
-                .limit(50).toList()) {
+    private static List<StatusPage.Incident> vendor(Postmortem.Sources from, List<Event> journal,
+            Optional<Facts> facts, Notes notes) {
+        List<StatusPage.Incident> told = new ArrayList<>(facts.map(Facts::vendor).orElse(List.of()));
+        Optional<Settings> settings = from.settings().filter(some -> some.target().status() != null);
+        boolean real = settings.filter(some -> some.target().status().equals(Settings.Target.KLAVIYO.status()))
+                .isPresent();
+        if (real && !Incident.drill(journal).isEmpty()) {
+            notes.missing.add("a drill: the real status page was not asked");
+        } else if (settings.isPresent() && !journal.isEmpty()) {
             try {
-                Json.read(Files.readAllBytes(file)).path("checks").forEach(check ->
-                        StatusPage.incidents(check.path("detail").path("incidents")).forEach(one -> keep(known, one)));
+                told.addAll(StatusPage.history(settings.get().target().status(), Http.of(settings.get()),
+                        settings.get().probing().timeout()));
+                notes.asked.add("status page");
             } catch (IOException e) {
-                // The status page itself is asked next; a torn triage file is no news for the reader.
+                notes.missing.add("the status page's record: " + Incident.why(e));
             }
         }
-        seenByWatch(entries).forEach(incident -> keep(known, incident));
-        facts.ifPresent(file -> file.vendor().forEach(incident -> keep(known, incident)));
-        if (!drill.isEmpty() && from.status() != null && "status.klaviyo.com".equals(from.status().getHost())) {
-            missing.add("a drill: the real status page was not asked");
-        } else if (from.status() != null && !entries.isEmpty()) {
-            try {
-                StatusPage.history(from.status(), from.http(), from.timeout()).forEach(one -> keep(known, one));
-                asked.add("status page");
-            } catch (IOException e) {
-                missing.add("the status page's record: " + Incident.why(e));
-            }
-        }
-        Optional<Instant> noticed = Timeline.noticed(entries)
-                .or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
-        Optional<Instant> last = facts.map(Facts::last).map(LogReader.Failure::at);
-        return known.values().stream().filter(incident -> noticed.isPresent()
-                && overlaps(incident, noticed.get().minus(BEFORE), end(entries, last.orElse(noticed.get()))))
-                .sorted(Comparator.comparing(StatusPage.Incident::posted)).toList();
+        return told.stream().filter(incident -> incident.posted() != null).toList();
     }
 
-    // The same incident is known from several records: the one with the most updates tells the most.
-    private static void keep(Map<String, StatusPage.Incident> known, StatusPage.Incident incident) {
-        if (incident.posted() != null && incident.started() != null) {
-            known.merge(incident.name(), incident,
-                    (one, other) -> other.updates().size() >= one.updates().size() ? other : one);
-        }
+    private static Stream<Event> written(StatusPage.Incident incident) {
+        Event posted = written(incident.posted(), incident.status(), incident.name(), "");
+        return incident.updates().isEmpty() ? Stream.of(posted) : incident.updates().stream()
+                .filter(update -> update.at() != null)
+                .map(update -> written(update.at(), update.status(), incident.name(), update.body()));
     }
 
-    private static boolean overlaps(StatusPage.Incident incident, Instant from, Instant to) {
-        return !incident.started().isAfter(to) && incident.posted().isBefore(to.plus(LATE))
-                && (incident.resolved() == null || !incident.resolved().isBefore(from));
+    private static Event noted(Event note) {
+        Instant at = note.at();
+        try {
+            at = Instant.parse(note.data().path("vendorAt").asText());
+        } catch (DateTimeException e) {
+            // Then it stands where watch saw it.
+        }
+        return written(at, note.data().path("status").asText(), note.data().path("incident").asText(),
+                note.data().path("body").asText());
     }
 
-    /** The incidents whose updates watch put into the journal, each with the vendor's own time. */
-    private static List<StatusPage.Incident> seenByWatch(List<Entry> entries) {
-        Map<String, List<StatusPage.Update>> updates = new LinkedHashMap<>();
-        for (Entry entry : entries) {
-            try {
-                if (entry.data().has("vendorAt")) {
-                    updates.computeIfAbsent(Text.safe(entry.data().path("incident").asText(), 120),
-                            name -> new ArrayList<>()).add(new StatusPage.Update("",
-                            Instant.parse(entry.data().path("vendorAt").asText()),
-                            Text.safe(entry.data().path("status").asText(), 30),
-                            Text.safe(entry.data().path("body").asText(), 600)));
-                }
-            } catch (DateTimeException e) {
-                // Without the vendor's time it stays a note of watch's.
-            }
-        }
-        List<StatusPage.Incident> incidents = new ArrayList<>();
-        updates.forEach((name, all) -> {
-            all.sort(Comparator.comparing(StatusPage.Update::at));
-            Instant end = all.stream().filter(update -> update.status().equals("resolved")).map(StatusPage.Update::at)
-                    .findFirst().orElse(null);
-            Instant first = all.get(0).at();
-            incidents.add(new StatusPage.Incident("", name, "", "", "", first, first, end, List.copyOf(all), true));
-        });
-        return incidents;
+    private static Event written(Instant at, String status, String incident, String body) {
+        String words = "Klaviyo (" + Text.safe(status, 30) + "): " + Text.safe(incident, 120);
+        return new Event(at, "status page", Timeline.VENDOR, words + (body.isEmpty() ? "" : " — "
+                + Text.safe(body, 600)), NO_DATA);
     }
 }
