@@ -46,6 +46,7 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx192m -Xlog:disable
 //CDS
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -181,7 +182,7 @@ class Postmortem extends PostmortemCommand {
         known.missing().forEach(problem -> say(Mark.WARN, "note", problem));
     }
 
-    private ObjectNode next(int unfinished, Optional<Instant> closed) {
+    private JsonNode next(int unfinished, Optional<Instant> closed) {
         boolean over = unfinished == 0 && closed.isPresent();
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
                 : closed.map(at -> "Nothing is left to fill in, and the incident was closed at " + at)
