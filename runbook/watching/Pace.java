@@ -1,7 +1,6 @@
 package runbook.watching;
 
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -20,7 +19,7 @@ import runbook.Text.Durations;
 /**
  * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
  * window allows in any minute: all keys of an account share one quota, and the application needs it more than we do.
- * Times are milliseconds since the watch began. Safe for several threads: rounds are made on one, shown on another.
+ * Safe for several threads: rounds are made on one, shown on another.
  */
 public final class Pace {
     private static final double SHARE = 0.1;
@@ -33,10 +32,10 @@ public final class Pace {
     private final long interval;
     private final double speed;
     private final DoubleSupplier random;
-    // By check what it draws on, an endpoint's name or the page; none for what has no quota.
-    private final Map<String, Optional<String>> bucketOf = new LinkedHashMap<>();
+    // By check what it draws on: an endpoint's quota, or something of its own.
+    private final Map<String, String> quotaOf = new LinkedHashMap<>();
     private final Map<String, Long> apart = new HashMap<>();
-    private final Map<String, Integer> allowed = new HashMap<>();
+    private final Map<String, Long> allowed = new HashMap<>();
     private final Map<String, Long> ready = new HashMap<>();
     private long begun;
 
@@ -52,20 +51,17 @@ public final class Pace {
         this.speed = speed;
         this.random = random;
         for (String check : checks) {
-            Optional<Endpoint> endpoint = check.equals("auth") ? Optional.of(Endpoint.ACCOUNTS)
-                    : Optional.of(check).filter(name -> name.startsWith("endpoint:"))
-                    .flatMap(name -> Endpoint.named(name.substring("endpoint:".length())));
-            Optional<String> page = Optional.of(check).filter("status-page"::equals);
-            bucketOf.put(check, endpoint.map(Endpoint::name).or(() -> page));
-            endpoint.ifPresent(known -> limit(known.name(), known.steady()));
+            String quota = check.equals("auth") ? Endpoint.ACCOUNTS.name() : check.replaceFirst("^endpoint:", "");
+            quotaOf.put(check, quota);
+            Endpoint.named(quota).ifPresent(endpoint -> limit(quota, endpoint.steady()));
         }
         apart.put("status-page", (long) (STATUS_PAGE_APART / speed));
     }
 
     /** Takes in what the API says an endpoint allows in a minute: the lower of that and what is published counts. */
     public synchronized void limit(String endpoint, long steady) {
-        if (steady > 0 && steady < allowed.getOrDefault(endpoint, Integer.MAX_VALUE)) {
-            allowed.put(endpoint, (int) steady);
+        if (steady > 0 && steady < allowed.getOrDefault(endpoint, Long.MAX_VALUE)) {
+            allowed.put(endpoint, steady);
             long perMinute = (long) Math.floor(steady * SHARE + 1e-9);
             // Evenly spaced, so that no minute holds more than its share, wherever it begins; a little more than
             // evenly, since requests leave some milliseconds after their round begins.
@@ -76,19 +72,19 @@ public final class Pace {
 
     /** The checks that may be made at a moment. */
     public synchronized Set<String> due(long now) {
-        return bucketOf.keySet().stream().filter(check -> readyAt(check) <= now)
+        return quotaOf.keySet().stream().filter(check -> readyAt(check) <= now)
                 .collect(Collectors.toCollection(TreeSet::new));
     }
 
     private long readyAt(String check) {
-        return bucketOf.getOrDefault(check, Optional.empty()).map(ready::get).orElse(Long.MIN_VALUE);
+        return ready.getOrDefault(quotaOf.get(check), Long.MIN_VALUE);
     }
 
     /** Counts the checks that a round made, also one of an earlier watch. */
     public synchronized void made(Set<String> checks, long now) {
         begun = now;
-        checks.forEach(check -> bucketOf.getOrDefault(check, Optional.empty()).ifPresent(bucket ->
-                ready.merge(bucket, now + apart.getOrDefault(bucket, 0L), Math::max)));
+        checks.stream().map(quotaOf::get).filter(apart::containsKey)
+                .forEach(quota -> ready.merge(quota, now + apart.get(quota), Math::max));
     }
 
     /** Leaves an endpoint alone for as long as its 429 asked, and longer by a jitter: not everybody is back at once. */
@@ -103,7 +99,7 @@ public final class Pace {
      */
     public synchronized long next() {
         long wished = begun + Math.round(interval * (1 + JITTER * (2 * random.getAsDouble() - 1)));
-        return Math.max(wished, bucketOf.keySet().stream().filter(check -> !check.equals("status-page"))
+        return Math.max(wished, quotaOf.keySet().stream().filter(check -> !check.equals("status-page"))
                 .mapToLong(this::readyAt).min().orElse(wished));
     }
 
@@ -112,28 +108,16 @@ public final class Pace {
         return Optional.of(readyAt(check)).filter(at -> at > now).map(at -> Duration.ofMillis(at - now));
     }
 
-    /** Says which checks are made less often than every interval, and why; one line for each pace. */
+    /** The checks that are made less often than every interval. */
     public synchronized List<String> slowed() {
-        Map<Long, List<String>> byPace = new LinkedHashMap<>();
-        bucketOf.forEach((check, bucket) -> bucket.filter(allowed::containsKey).map(apart::get)
-                .filter(spacing -> spacing > interval)
-                .ifPresent(spacing -> byPace.computeIfAbsent(spacing, ignored -> new ArrayList<>()).add(check)));
-        String faster = speed == 1 ? "" : String.format(Locale.ROOT, " (the drill runs %.0f times as fast)", speed);
-        List<String> said = new ArrayList<>();
-        byPace.forEach((spacing, checks) -> said.add(String.format(
-                "%s only every %s, not every %s: Klaviyo allows %d a minute, and watch takes a tenth at most%s",
-                String.join(", ", checks), words(Math.round(spacing / 1000.0) * 1_000), words(interval),
-                allowed.get(bucketOf.get(checks.get(0)).orElseThrow()), faster)));
-        return said;
-    }
-
-    private static String words(long millis) {
-        return Durations.words(Duration.ofMillis(millis));
+        return quotaOf.keySet().stream().filter(check -> allowed.containsKey(quotaOf.get(check))
+                && apart.get(quotaOf.get(check)) > interval).toList();
     }
 
     /**
-     * Elapsed time. It rests on the monotonic clock, and adds the time that the machine slept, which that clock leaves
-     * out: whenever the wall clock went on by seconds more. One that is set back, or drifts, changes nothing.
+     * The time of day as it was at the start, and as much more as has passed since. It rests on the monotonic clock, and
+     * adds the time that the machine slept, which that clock leaves out: whenever the wall clock went on by seconds
+     * more. One that is set back, or drifts, changes nothing.
      */
     public static final class Ticker {
         private static final long NOTICEABLE = 2_000;
@@ -142,7 +126,7 @@ public final class Pace {
         private final LongSupplier wall;
         private long lastMonotonic;
         private long lastWall;
-        private long elapsed;
+        private long now;
 
         /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
         public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
@@ -150,16 +134,17 @@ public final class Pace {
             wall = wallMillis;
             lastMonotonic = monotonic.getAsLong();
             lastWall = wall.getAsLong();
+            now = lastWall;
         }
 
-        /** Milliseconds since the start, time asleep included. */
+        /** Milliseconds since the epoch, time asleep included. */
         public synchronized long millis() {
             long awake = monotonic.getAsLong() - lastMonotonic;
             long passed = wall.getAsLong() - lastWall;
             lastMonotonic += awake;
             lastWall += passed;
-            elapsed += passed - awake > NOTICEABLE ? passed : awake;
-            return elapsed;
+            now += passed - awake > NOTICEABLE ? passed : awake;
+            return now;
         }
     }
 }

@@ -69,8 +69,8 @@ public final class Rounds implements AutoCloseable {
         Happening happening(long seen) {
             String words = "Klaviyo" + (at == null ? "" : " at " + at) + ": " + incident + ": " + status
                     + (body.isBlank() ? "" : ": " + Text.safe(body, 200));
-            return new Happening(PAGE, seen, false, words, Map.of(), Map.of("vendorAt", at == null ? "" : at.toString(),
-                    "incident", incident, "status", status, "body", body, "update", id()));
+            return new Happening(PAGE, seen, false, words, Map.of("vendorAt", at == null ? "" : at, "incident", incident,
+                    "status", status, "body", body, "update", id()));
         }
     }
 
@@ -82,7 +82,6 @@ public final class Rounds implements AutoCloseable {
     private final Optional<Backlog> backlog;
     private final Map<String, Reading> known = new LinkedHashMap<>();
     private volatile List<Reading> shown;
-    private volatile Optional<Update> newest = Optional.empty();
     private Set<String> open = Set.of();
     private StatusPage status;
     private Before before = Before.NOTHING;
@@ -122,11 +121,6 @@ public final class Rounds implements AutoCloseable {
         return shown;
     }
 
-    /** The newest update on an incident of the vendor's that is not over; empty when all is well. */
-    public Optional<Update> newest() {
-        return newest;
-    }
-
     /** Makes one round with what is due at a moment. */
     public Look look(long now) {
         Set<String> due = pace.due(now);
@@ -145,8 +139,6 @@ public final class Rounds implements AutoCloseable {
         if (due.contains(PAGE)) {
             status = findings.status();
             updates = news(status);
-            newest = status.incidents().stream().filter(StatusPage.Incident::matters).findFirst().map(one ->
-                    new Update(one.id(), one.updated(), one.name(), one.status(), one.update()));
         }
         List<Condition> asked = new ArrayList<>();
         if (known.containsKey(PAGE)) {

@@ -10,11 +10,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
+import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -61,9 +62,8 @@ public final class Telling implements AutoCloseable {
     private final Memory memory;
     private final Optional<String> drill;
     private final BiConsumer<String, String> say;
-    private final Set<String> channels = new TreeSet<>();
-    private final ExecutorService posting = worker(SLACK);
-    private final ExecutorService executing = worker(EXEC);
+    // By way of telling; each has a thread of its own.
+    private final Map<String, ExecutorService> ways = new TreeMap<>();
     private int pending;
     private boolean complained;
 
@@ -74,26 +74,24 @@ public final class Telling implements AutoCloseable {
         this.memory = memory;
         this.drill = drill;
         this.say = say;
-        choice.webhook().ifPresent(webhook -> channels.add(SLACK));
-        choice.command().ifPresent(command -> channels.add(EXEC));
+        choice.webhook().ifPresent(webhook -> ways.put(SLACK, Executors.newSingleThreadExecutor(Telling::daemon)));
+        choice.command().ifPresent(command -> ways.put(EXEC, Executors.newSingleThreadExecutor(Telling::daemon)));
     }
 
-    private static ExecutorService worker(String name) {
-        return Executors.newSingleThreadExecutor(task -> {
-            Thread thread = new Thread(task, name);
-            thread.setDaemon(true);
-            return thread;
-        });
+    private static Thread daemon(Runnable task) {
+        Thread thread = new Thread(task, "telling");
+        thread.setDaemon(true);
+        return thread;
     }
 
     /** The ways by which a change is told. */
     Set<String> channels() {
-        return channels;
+        return ways.keySet();
     }
 
     /** Whether Slack is one of them. */
     boolean posts() {
-        return channels.contains(SLACK);
+        return ways.containsKey(SLACK);
     }
 
     /** How often a message is due. */
@@ -107,7 +105,7 @@ public final class Telling implements AutoCloseable {
     void change(Instant at, State state, State before, String words) {
         if (memory.leading()) {
             drafts(state, at);
-            tell(at, channels, state, before, words);
+            tell(at, channels(), state, before, words);
         }
     }
 
@@ -123,37 +121,33 @@ public final class Telling implements AutoCloseable {
     void remind(State state) {
         if (posts() && pending() == 0 && memory.leading()) {
             String text = message(state, Instant.now()).forSlack(choice.templates());
-            submit(posting, () -> post("", text));
+            submit(SLACK, () -> post("", text));
         }
     }
 
     private void tell(Instant at, Set<String> by, State state, State before, String words) {
-        if (by.contains(EXEC) && choice.command().isPresent()) {
+        if (by.contains(EXEC) && ways.containsKey(EXEC)) {
             Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", state.word(),
                     "KLAVIYO_WATCH_PREVIOUS", before.word(), "KLAVIYO_WATCH_SUMMARY", words,
                     "KLAVIYO_WATCH_AT", at.toString(), "KLAVIYO_WATCH_DRILL", drill.orElse(""),
                     "KLAVIYO_WATCH_INCIDENT", memory.incident().map(Incident::toString).orElse(""));
-            submit(executing, () -> execute(at.toString(), choice.command().get(), variables));
+            submit(EXEC, () -> execute(at.toString(), choice.command().get(), variables));
         }
         if (by.contains(SLACK) && posts()) {
             String text = message(state, at).forSlack(choice.templates());
-            submit(posting, () -> post(at.toString(), text));
+            submit(SLACK, () -> post(at.toString(), text));
         }
     }
 
     private void drafts(State state, Instant at) {
         Message message = message(state, at);
-        String name = "message-" + STAMP.format(at);
-        if (choice.internal()) {
-            draft(name + "-internal.md", message.internal(choice.templates()));
-        }
-        if (choice.external()) {
-            draft(name + "-external.md", message.external(choice.templates()));
-        }
+        draft(choice.internal(), at, "internal", message::internal);
+        draft(choice.external(), at, "external", message::external);
     }
 
-    private void draft(String name, String text) {
-        if (memory.leave(name, text)) {
+    private void draft(boolean wanted, Instant at, String audience, Function<Templates, String> text) {
+        String name = "message-" + STAMP.format(at) + "-" + audience + ".md";
+        if (wanted && memory.leave(name, text.apply(choice.templates()))) {
             say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
         }
     }
@@ -178,9 +172,9 @@ public final class Telling implements AutoCloseable {
         void run() throws InterruptedException;
     }
 
-    private synchronized void submit(ExecutorService worker, Work work) {
+    private synchronized void submit(String way, Work work) {
         pending++;
-        worker.submit(() -> {
+        ways.get(way).submit(() -> {
             try {
                 work.run();
             } catch (InterruptedException e) {
@@ -248,7 +242,6 @@ public final class Telling implements AutoCloseable {
 
     @Override
     public void close() {
-        posting.shutdownNow();
-        executing.shutdownNow();
+        ways.values().forEach(ExecutorService::shutdownNow);
     }
 }

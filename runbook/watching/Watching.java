@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -18,7 +17,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -46,7 +47,8 @@ public final class Watching implements AutoCloseable {
     private static final int LAST_MOMENT_SECONDS = 3;
     private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
-    private static final String STOOD_STILL = "the machine slept or the process stood still";
+    // The slowest check is asked once a minute.
+    private static final Duration SLOWEST = Duration.ofMinutes(1);
     // What a status page that turns red, or green, makes another of; any other cause is not the page's to change.
     private static final Set<String> BY_THE_PAGE = Set.of("klaviyo-outage", "silent-outage", "unconfirmed-outage",
             "klaviyo-degraded", "server-error", "partial", "indeterminate");
@@ -87,27 +89,28 @@ public final class Watching implements AutoCloseable {
      * All that a live view shows at one moment.
      *
      * @param lasting  for how long the state has lasted
-     * @param waits    how long a check still has to wait for its quota
+     * @param incident for how long the incident has
+     * @param again    how long a check still has to wait for its quota
      * @param next     until the next round; empty while one is under way
      * @param message  until people have to be told again; negative when that is overdue, empty when it is over
      * @param posts    whether watch tells them itself
      * @param untold   messages that Slack has not accepted yet
      */
     public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
-                       List<Reading> readings, History history, Map<String, Duration> waits, List<Condition> conditions,
-                       Optional<Rounds.Update> vendor, long requests, Optional<Duration> next,
+                       List<Reading> readings, Function<String, Optional<Duration>> again,
+                       List<Condition> conditions, long requests, Optional<Duration> next,
                        Optional<Duration> message, boolean posts, int untold) { }
 
     private final Plan plan;
     private final Face face;
     private final Optional<String> drill;
     private final Pace.Ticker ticker = new Pace.Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
-    private final Instant start = Instant.now().truncatedTo(ChronoUnit.MILLIS);
-    private final History history = new History();
+    private final long start = ticker.millis();
+    private final History history;
     private final Pace pace;
     private final Memory memory;
     private final Past past;
-    private final Instant began;
+    private final long began;
     private final Rounds rounds;
     private final Telling telling;
     private final Keeper keeper;
@@ -119,7 +122,9 @@ public final class Watching implements AutoCloseable {
     private boolean replacedSaid;
     private long requests;
     private long made;
-    private long lastLook = Long.MIN_VALUE;
+    private long lastLook;
+    private long beat;
+    private boolean stoodStill;
     private Rounds.Look last;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
@@ -127,38 +132,37 @@ public final class Watching implements AutoCloseable {
         this.plan = plan;
         this.face = face;
         drill = plan.settings().drill();
+        long slowest = Math.max(plan.interval().toMillis(), (long) (SLOWEST.toMillis() / plan.speed()));
+        history = new History(Duration.ofMillis(3 * slowest));
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
         memory = new Memory(plan.incident(), plan.base(), drill, words -> say("trouble", words));
         past = Past.of(memory.journal());
-        began = past.incident().began().filter(start::isAfter).orElse(start);
-        rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(), began, this::before);
+        began = past.incident().began().map(this::before).orElse(start);
+        rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(),
+                Instant.ofEpochMilli(began), this::known);
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
         // A recovery that was followed by nothing bad is no state to go on from: who watches now asks about now.
         boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
         told = past.troubled() && !over ? past.state() : State.STARTING;
-        keeper = new Keeper(plan.goal(), told, told == State.STARTING ? 0 : millis(past.since()), past.troubled(),
-                past.falls().stream().map(this::millis).toList());
+        keeper = new Keeper(plan.goal(), told, told == State.STARTING ? start : before(past.since()), past.troubled(),
+                past.falls().stream().map(this::before).toList());
         diagnosis = past.incident().diagnosis();
-        due = millis(past.incident().told().stream().map(Event::at).max(Instant::compareTo).orElse(began))
+        due = past.incident().told().stream().map(Event::at).max(Instant::compareTo).map(this::before).orElse(began)
                 + choice.remind().toMillis();
     }
 
+    // What the journal has is of the past, also where the clock has been set back since.
+    private long before(Instant at) {
+        return Math.min(start, at.toEpochMilli());
+    }
+
     /** What the incident's journal and the last triage that found nothing wrong know of the key. */
-    private Before before() {
+    private Before known() {
         Optional<LastGood> good = plan.lastGood().get();
         Optional<Instant> replaced = plan.settings().key().flatMap(key -> Incident.State.of(memory.journal())
                 .replacedAt(key.cleaned().fingerprint()).or(() -> good.flatMap(one -> one.replacedAt(key))));
         return new Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
                 good.map(LastGood::scopes).orElse(Set.of()));
-    }
-
-    // What the journal has is of the past, also where the clock has been set back since.
-    private long millis(Instant at) {
-        return Math.min(0, Duration.between(start, at).toMillis());
-    }
-
-    private Instant clock(long millis) {
-        return start.plusMillis(millis);
     }
 
     private void say(String kind, String words) {
@@ -204,7 +208,9 @@ public final class Watching implements AutoCloseable {
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
                 + Text.count(plan.goal().rounds(), "good round") + " in a row over "
                 + Durations.words(plan.goal().lasting()));
-        pace.slowed().forEach(words -> say("slowed", words));
+        if (!pace.slowed().isEmpty()) {
+            say("slowed", String.join(", ", pace.slowed()) + " less often: watch takes a tenth of Klaviyo's quota at most");
+        }
         if (!memory.leading()) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
@@ -214,22 +220,22 @@ public final class Watching implements AutoCloseable {
 
     /** Takes up what earlier watches on this incident saw. */
     private void goOn() {
-        long[] newest = {past.watched().map(this::millis).orElse(Long.MIN_VALUE)};
-        memory.rounds((when, reading) -> {
-            long at = millis(when);
-            history.add(at, List.of(reading));
+        lastLook = past.watched().map(this::before).orElse(0L);
+        memory.rounds((when, looks) -> {
+            long at = before(when);
+            history.add(at, looks);
             // The page has no quota, and a watch that begins has to know what it says.
-            pace.made(reading.check().equals("status-page") ? Set.of() : Set.of(reading.check()), at);
-            newest[0] = Math.max(newest[0], at);
+            pace.made(looks.stream().map(Reading::check).filter(check -> !check.equals("status-page"))
+                    .collect(Collectors.toSet()), at);
+            lastLook = Math.max(lastLook, at);
         });
-        past.gaps().forEach((from, to) -> history.hole(millis(from), millis(to)));
-        boolean goesOn = newest[0] > Long.MIN_VALUE && (past.state() != State.RECOVERED || past.troubled());
+        boolean goesOn = lastLook > 0 && (past.state() != State.RECOVERED || past.troubled());
         if (goesOn && past.state() != State.STARTING) {
             Instant since = past.since().truncatedTo(ChronoUnit.SECONDS);
             say("goes-on", "the journal says " + past.state().word() + " since " + since);
         }
-        if (goesOn && -newest[0] > plan.interval().toMillis() + late()) {
-            gap(newest[0], 0, "no watch was running");
+        if (goesOn && start - lastLook > plan.interval().toMillis() + late()) {
+            gap(start, "no watch was running");
         }
     }
 
@@ -239,46 +245,46 @@ public final class Watching implements AutoCloseable {
     }
 
     private int watch() throws InterruptedException {
-        long planned = 0;
+        long end = start + plan.max().toMillis();
         while (true) {
-            long now = ticker.millis();
-            if (lastLook != Long.MIN_VALUE && now - planned > late()) {
-                gap(lastLook, now, STOOD_STILL);
-            }
             look();
             if (keeper.state() == State.RECOVERED) {
                 return 0;
-            }
-            planned = Math.min(pace.next(), plan.max().toMillis());
-            if (ticker.millis() >= plan.max().toMillis()) {
+            } else if (ticker.millis() >= end) {
                 String words = "not recovered within " + Durations.words(plan.max());
                 memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", open()));
                 say("not-recovered", words);
                 return NOT_RECOVERED;
             }
+            long planned = Math.min(pace.next(), end);
+            beat = ticker.millis();
             for (long left = planned - ticker.millis(); left > 0; left = planned - ticker.millis()) {
                 idle(Math.min(left, SLICE), Optional.of(Duration.ofMillis(left)));
+            }
+            if (stoodStill) {
+                gap(ticker.millis(), "the machine slept or the process stood still");
             }
         }
     }
 
+    // Whoever idles does so for a second at most: more is time in which nobody could look.
     private void idle(long millis, Optional<Duration> next) throws InterruptedException {
         face.idle(Duration.ofMillis(millis), () -> shot(next));
         if (leaving) {
             throw new InterruptedException();
         }
+        long now = ticker.millis();
+        stoodStill |= now - beat > late();
+        beat = now;
     }
 
     /** Makes a round on another thread, so that the view stays alive, and takes in what it gave. */
     private void look() throws InterruptedException {
-        long from = ticker.millis();
-        long beat = from;
-        boolean stoodStill = false;
+        stoodStill = false;
+        beat = ticker.millis();
         CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(ticker.millis()));
         while (!looking.isDone()) {
             idle(20, Optional.empty());
-            stoodStill |= ticker.millis() - beat > NO_GAP_BELOW;
-            beat = ticker.millis();
         }
         try {
             seen(looking.join());
@@ -287,10 +293,8 @@ public final class Watching implements AutoCloseable {
             say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
             return;
         }
-        if (stoodStill) {
-            // In the middle of a round: what it says is neither of before nor of after.
-            gap(from, ticker.millis(), STOOD_STILL);
-        } else {
+        // In the middle of a round: what it says is neither of before nor of after.
+        if (!stoodStill) {
             judge();
         }
     }
@@ -304,7 +308,7 @@ public final class Watching implements AutoCloseable {
         history.add(lastLook, rounds.readings());
         rounds.replaced().filter(why -> !replacedSaid).ifPresent(why -> {
             replacedSaid = true;
-            happened(new Happening("key-replaced", lastLook, false, why, Map.of(), Map.of()), Map.of());
+            happened(new Happening("key-replaced", lastLook, false, why, Map.of()), Map.of());
         });
         look.vendor().forEach(update -> happened(update.happening(lastLook), Map.of()));
     }
@@ -319,7 +323,7 @@ public final class Watching implements AutoCloseable {
         if (!last.vendor().isEmpty() && lasting() && last.round().bad()) {
             last.findings().map(Verdict::of).ifPresent(this::diagnoseAgain);
         }
-        memory.round(clock(lastLook), rounds.readings());
+        memory.round(lastLook, rounds.readings());
         face.round(this::json);
         if (lasting() && ticker.millis() >= due && telling.posts()) {
             due = ticker.millis() + telling.remind().toMillis();
@@ -327,9 +331,8 @@ public final class Watching implements AutoCloseable {
         }
     }
 
-    private void gap(long from, long to, String why) {
-        history.hole(from, to);
-        keeper.gap(from, to, why).forEach(happening -> happened(happening, Map.of()));
+    private void gap(long to, String why) {
+        happened(keeper.gap(lastLook, to, why), Map.of());
     }
 
     private boolean lasting() {
@@ -348,10 +351,9 @@ public final class Watching implements AutoCloseable {
         boolean news = !(happening.is(State.RECOVERED) && told == State.STARTING && past.state() == State.RECOVERED
                 && !past.troubled());
         Set<String> tell = happening.changes() ? telling.channels() : Set.of();
-        Optional<Event> event = news ? memory.write(happening, this::clock, tell, more) : Optional.empty();
+        Optional<Event> event = news ? memory.write(happening, tell, more) : Optional.empty();
         Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
-        JsonNode data = event.map(Event::data).orElseGet(() -> Json.of(Memory.details(happening, this::clock)));
-        face.event(at, happening.kind(), happening.words(), data);
+        face.event(at, happening.kind(), happening.words(), event.map(Event::data).orElse(Json.of(happening.facts())));
         if (happening.changes()) {
             State before = told;
             told = State.of(happening.kind());
@@ -383,7 +385,8 @@ public final class Watching implements AutoCloseable {
 
     /** How it ended, in one line. */
     public String verdict(int exit) {
-        String after = " after " + Durations.words(Duration.ofMillis(Math.max(1_000, ticker.millis() / 1_000 * 1_000)));
+        long lasted = Math.max(1, (ticker.millis() - start) / 1_000);
+        String after = " after " + Durations.words(Duration.ofSeconds(lasted));
         return switch (exit) {
             case 0 -> "recovered: every condition holds" + after;
             case NOT_RECOVERED -> "not recovered" + after + ": " + keeper.state().word();
@@ -409,25 +412,24 @@ public final class Watching implements AutoCloseable {
 
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
-        return history.drawn(page, this::clock, began, clock(ticker.millis()), memory.journal(), drill);
+        return history.drawn(page, Instant.ofEpochMilli(began), Instant.ofEpochMilli(ticker.millis()),
+                memory.journal(), drill);
     }
 
     private Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
-        Map<String, Duration> waits = new HashMap<>();
-        plan.checks().forEach(check -> pace.wait(check, now).ifPresent(left -> waits.put(check, left)));
-        Optional<Duration> incident = Optional.of(Duration.ofMillis(now - millis(began)));
+        Optional<Duration> incident = Optional.of(Duration.ofMillis(now - began));
         Optional<Duration> message = Optional.of(Duration.ofMillis(due - now));
         return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
-                incident.filter(one -> lasting() || past.troubled()), rounds.readings(), history, waits,
-                keeper.conditions(now), rounds.newest(), requests, next, message.filter(one -> lasting()),
+                incident.filter(one -> lasting() || past.troubled()), rounds.readings(),
+                check -> pace.wait(check, now), keeper.conditions(now), requests, next, message.filter(one -> lasting()),
                 telling.posts(), telling.pending());
     }
 
     private JsonNode json() {
-        ObjectNode json = Json.object().put("schema", 1).put("type", "round").put("at", clock(lastLook).toString())
-                .put("drill", drill.orElse(null)).put("round", made).put("state", keeper.state().word())
-                .put("good", keeper.good(last.round()));
+        ObjectNode json = Json.object().put("schema", 1).put("type", "round")
+                .put("at", Instant.ofEpochMilli(lastLook).toString()).put("drill", drill.orElse(null))
+                .put("round", made).put("state", keeper.state().word()).put("good", keeper.good(last.round()));
         ArrayNode checks = json.putArray("checks");
         rounds.readings().forEach(reading -> checks.addObject().put("name", reading.check())
                 .put("result", reading.result().name().toLowerCase(Locale.ROOT)).put("fresh", reading.fresh())
