@@ -482,7 +482,7 @@ class Triage implements Callable<Integer> {
         screen.verdict(mark, headline(verdict) + drillWords());
         screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
         verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
-                + severity.responseTime() + "; " + severity + " is " + severity.meaning() + ")"));
+                + severity.words() + ")"));
     }
 
     private String due(Instant by) {

@@ -9,6 +9,7 @@ import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.ProtocolException;
 import java.net.ProxySelector;
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.net.http.HttpClient;
@@ -480,6 +481,8 @@ public final class Http {
                 // The client's time to connect spans the TLS handshake; the network's check tells them apart.
                 new Sign(HttpConnectTimeoutException.class, "", Kind.CONNECT_TIMEOUT,
                         "no connection to {who} within the timeout"),
+                new Sign(SocketTimeoutException.class, "", Kind.CONNECT_TIMEOUT,
+                        "no connection to {who} within the timeout"),
                 new Sign(SSLException.class, "", Kind.TLS, ""),
                 new Sign(IOException.class, "Tunnel failed|proxy", Kind.PROXY, "{who} refused: {said}"),
                 new Sign(IOException.class, "refused", Kind.REFUSED, "{who} refuses connections"),
@@ -497,6 +500,11 @@ public final class Http {
         boolean fits(Throwable thrown, String said) {
             return has(thrown, type) && Pattern.compile(message).matcher(said).find();
         }
+    }
+
+    /** What kept a connection from coming about, or its TLS; {@code shown} are the server's certificates. */
+    static Fault fault(IOException thrown, URI uri, Optional<URI> proxy, List<X509Certificate> shown) {
+        return has(thrown, SSLException.class) ? tlsFault(thrown, shown, 0) : fault(thrown, uri, proxy, new Body(), 0);
     }
 
     private static Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, Body received, long millis) {
@@ -528,7 +536,7 @@ public final class Http {
      *
      * @param shown the certificates that the server showed, its own first; empty where they are not known
      */
-    static Fault tlsFault(Throwable thrown, List<X509Certificate> shown, long millis) {
+    private static Fault tlsFault(Throwable thrown, List<X509Certificate> shown, long millis) {
         String said = causes(thrown).map(cause -> String.valueOf(cause.getMessage())).collect(Collectors.joining(" "));
         // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
         if (has(thrown, CertificateExpiredException.class) || has(thrown, CertificateNotYetValidException.class)
@@ -649,26 +657,12 @@ public final class Http {
         }
     }
 
-    /**
-     * Ends the threads in which the JDK's clients wait for events: before Java 21 they have no close, and the JVM's
-     * exit waits 300 ms for any thread that stands in native code (VM_Exit::wait_for_threads_in_native_to_block).
-     */
+    // Before Java 21 the JDK's clients have no close, and the JVM's exit waits 300 ms for any thread that stands in
+    // native code (VM_Exit::wait_for_threads_in_native_to_block), as those do that wait for their events.
     private static void endSelectors() {
         Thread[] threads = new Thread[Thread.activeCount() + 50];
-        int count = Thread.enumerate(threads);
-        for (int i = 0; i < count; i++) {
-            if (threads[i].getName().endsWith("-SelectorManager")) {
-                threads[i].interrupt();
-                join(threads[i]);
-            }
-        }
-    }
-
-    private static void join(Thread thread) {
-        try {
-            thread.join(50);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        Thread.enumerate(threads);
+        Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))
+                .forEach(Thread::interrupt);
     }
 }

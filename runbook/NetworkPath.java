@@ -5,7 +5,6 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
-import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
@@ -141,7 +140,6 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
 
         Optional<Fault> go() {
             URI first = proxy.orElse(uri);
-            String name = proxy.map(address -> "the proxy " + Http.hostPort(address)).orElse(first.getHost());
             try (Socket socket = new Socket()) {
                 InetAddress address = resolve(first.getHost());
                 closeWhenLate(socket);
@@ -149,17 +147,14 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
                 socket.connect(new InetSocketAddress(address, Http.port(first)), (int) deadline.left().toMillis());
                 took("connect", start);
                 return "https".equalsIgnoreCase(uri.getScheme()) ? secure(socket) : Optional.empty();
-            } catch (UnknownHostException e) {
-                return fault(Kind.DNS, "DNS: no address for " + name);
             } catch (TimeoutException e) {
-                return fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
+                return fault(Kind.DNS, "DNS: no answer for " + first.getHost() + " within the timeout");
             } catch (IOException e) {
-                String said = String.valueOf(e.getMessage());
-                if (e instanceof SocketTimeoutException || deadline.over()) {
-                    return fault(Kind.CONNECT_TIMEOUT, "no connection to " + name + " within the timeout");
-                }
-                return said.contains("refused") ? fault(Kind.REFUSED, name + " refuses connections")
-                        : fault(Kind.UNREACHABLE, name + " cannot be reached: " + Text.safe(said, 60));
+                return phases.containsKey("TLS") && deadline.over()
+                        ? fault(Kind.TLS, "TLS: the handshake did not end within the timeout")
+                        : Optional.of(Http.fault(e, uri, proxy, chain));
+            } catch (Problem e) {
+                return fault(Kind.TLS, e.getMessage());
             }
         }
 
@@ -184,7 +179,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
             }
         }
 
-        private Optional<Fault> secure(Socket socket) {
+        private Optional<Fault> secure(Socket socket) throws IOException {
             long start = System.nanoTime();
             try {
                 Optional<Fault> refused = proxy.isPresent() ? tunnel(socket, proxy.get()) : Optional.empty();
@@ -199,11 +194,6 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
                 tls.setSSLParameters(parameters);
                 tls.startHandshake();
                 return Optional.empty();
-            } catch (IOException e) {
-                return deadline.over() ? fault(Kind.TLS, "TLS: the handshake did not end within the timeout")
-                        : Optional.of(Http.tlsFault(e, chain, 0));
-            } catch (Problem e) {
-                return fault(Kind.TLS, e.getMessage());
             } finally {
                 took("TLS", start);
             }

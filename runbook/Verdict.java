@@ -43,20 +43,22 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** The runbook's severities, worst first, with the time within which somebody has to respond. */
     public enum Severity {
-        P1("complete outage", Duration.ofMinutes(15)), P2("degraded service", Duration.ofHours(1)),
-        P3("minor impact", Duration.ofHours(4)), P4("no user impact", null);
+        P1("complete outage", "15 min", Duration.ofMinutes(15)), P2("degraded service", "1 h", Duration.ofHours(1)),
+        P3("minor impact", "4 h", Duration.ofHours(4)), P4("no user impact", "next business day", Duration.ZERO);
 
         private final String meaning;
+        private final String responseTime;
         private final Duration within;
 
-        Severity(String meaning, Duration within) {
+        Severity(String meaning, String responseTime, Duration within) {
             this.meaning = meaning;
+            this.responseTime = responseTime;
             this.within = within;
         }
 
-        /** The runbook's definition in two words. */
-        public String meaning() {
-            return meaning;
+        /** The response time and the runbook's definition: {@code 15 min; P1 is complete outage}. */
+        public String words() {
+            return responseTime + "; " + this + " is " + meaning;
         }
 
         /** Triage's exit code for it. */
@@ -66,7 +68,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
         /** The moment by which to respond; for P4, nine o'clock UTC on the next business day. */
         public Instant respondBy(Instant from) {
-            if (within != null) {
+            if (this != P4) {
                 return from.plus(within);
             }
             LocalDate day = LocalDate.ofInstant(from, ZoneOffset.UTC).plusDays(1);
@@ -74,11 +76,6 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
                 day = day.plusDays(1);
             }
             return day.atTime(9, 0).toInstant(ZoneOffset.UTC);
-        }
-
-        /** The response time in words. */
-        public String responseTime() {
-            return within == null ? "next business day" : within.toMinutes() < 60 ? "15 min" : within.toHours() + " h";
         }
     }
 
@@ -185,12 +182,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** The diagnosis in one line. */
     public String title() {
-        return title(diagnosis());
-    }
-
-    /** Any diagnosis in one line. */
-    public String title(Diagnosis diagnosis) {
-        return wording.get(diagnosis.id()).title();
+        return wording.get(diagnosis().id()).title();
     }
 
     /** {@code P1 key-invalid}, or the diagnosis alone. */
@@ -211,11 +203,10 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
             if (next.when().map(name -> !values.getOrDefault(name, "").equals("")).orElse(true)) {
-                String own = next.run().map(run -> run.fill(values)).orElse("");
-                String command = next.command().map(text -> text.fill(values)).orElse(own.isEmpty() ? null
-                        : launcher.line(own.split(" ")[0], own.contains(" ") ? own.substring(own.indexOf(' ') + 1)
-                                : ""));
-                actions.add(new Action(next.text().fill(values), command));
+                String[] own = next.run().map(run -> run.fill(values)).orElse("").split(" ", 2);
+                String ours = own[0].isEmpty() ? null : launcher.line(own[0], own.length == 1 ? "" : own[1]);
+                actions.add(new Action(next.text().fill(values), next.command().map(text -> text.fill(values))
+                        .orElse(ours)));
             }
         }
         findings.appStatuses().map(OurSide.ADVICE::get).filter(advice -> advice != null)
@@ -237,16 +228,11 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", 1);
         json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
-        json.put("drill", findings.settings().drill().orElse(null));
+        json.put("drill", null);
         json.put("healthy", healthy());
-        json.put("severity", severity().orElse(null));
-        json.put("diagnosis", diagnosis().id());
-        json.put("also", also().stream().map(Diagnosis::id).toList());
+        json.putAll(journalData());
         json.put("consequences", consequences());
-        json.put("title", title());
-        json.put("reason", reason());
         json.put("respondBy", respondBy().orElse(null));
-        json.put("path", steps());
         json.put("checks", findings.checks().stream().map(Check::json).toList());
         List<Action> actions = actions(launcher);
         json.put("actions", actions.stream().map(Action::json).toList());
@@ -259,28 +245,28 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
     // The first thing to do, and when: what could not be told is asked again later, and a healthy API needs nothing.
     private JsonNode advice(List<Action> actions) {
         Action first = actions.isEmpty() ? new Action("nothing to do", null) : actions.get(0);
-        boolean unclear = diagnosis() == Diagnosis.INDETERMINATE || diagnosis() == Diagnosis.NETWORK;
-        String when = healthy() ? "never" : unclear ? "later" : "now";
+        String when = switch (diagnosis()) {
+            case HEALTHY -> "never";
+            case INDETERMINATE, NETWORK -> "later";
+            default -> "now";
+        };
         return Cli.advice(when, first.text, first.command);
     }
 
     /** What the journal's {@code diagnosed} event carries. */
     public Map<String, Object> journalData() {
         Map<String, Object> data = new LinkedHashMap<>();
-        data.put("diagnosis", diagnosis().id());
         data.put("severity", severity().orElse(null));
+        data.put("diagnosis", diagnosis().id());
+        data.put("also", also().stream().map(Diagnosis::id).toList());
         data.put("title", title());
         data.put("reason", reason());
-        data.put("also", also().stream().map(Diagnosis::id).toList());
-        data.put("path", steps());
+        data.put("path", path().stream().map(step -> Map.of("question", step.question(), "answer", step.answer()))
+                .toList());
         data.put("checks", findings.checks().stream()
                 .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
         return data;
-    }
-
-    private List<Map<String, String>> steps() {
-        return path().stream().map(step -> Map.of("question", step.question(), "answer", step.answer())).toList();
     }
 
     /** What the templates of reasons and next steps can name; empty where it does not apply. */
