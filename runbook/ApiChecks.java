@@ -183,8 +183,7 @@ public final class ApiChecks {
 
     /**
      * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
-     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for (null without
-     * one).
+     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or null.
      */
     public record RateLimits(Map<String, Window> windows, List<String> throttled, Long seconds) {
         /**
@@ -286,8 +285,10 @@ public final class ApiChecks {
         };
         String named = phase.name().toLowerCase(Locale.ROOT);
         boolean supported = phase == Revision.Phase.STABLE || phase == Revision.Phase.FUTURE;
-        return new Check("revision", outcome, revision + life, 0, null, Json.of(Map.of("revision", text, "phase", named,
-                "deprecated", revision.deprecated(), "retires", revision.retires())), supported ? "yes" : "no: " + named);
+        Map<String, Object> detail = Map.of("revision", text, "phase", named, "deprecated", revision.deprecated(),
+                "retires", revision.retires());
+        return new Check("revision", outcome, revision + life, 0, null, Json.of(detail),
+                supported ? "yes" : "no: " + named);
     }
 
     /** What one answer from Klaviyo's API says about what is wrong, with the decision tree's answer for it. */

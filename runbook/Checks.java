@@ -120,9 +120,9 @@ public final class Checks implements AutoCloseable {
         CompletableFuture<Check> webhook = later(names.contains("webhook"),
                 () -> OurSide.webhook(settings, http, deadline), Check.skipped("webhook", "not asked for"));
         Probes probes = asked.get();
+        Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
         return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
-                errors.join(), read.join(), OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook()),
-                Before.NOTHING);
+                errors.join(), read.join(), route, Before.NOTHING);
     }
 
     private <T> CompletableFuture<T> later(boolean chosen, Supplier<T> check, T otherwise) {
@@ -268,7 +268,8 @@ public final class Checks implements AutoCloseable {
         /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */
         public Map<String, Long> requests() {
             Map<String, Long> requests = new LinkedHashMap<>();
-            answers().forEach((name, samples) -> requests.put(name, samples.stream().filter(Findings::counted).count()));
+            answers().forEach((name, samples) ->
+                    requests.put(name, samples.stream().filter(Findings::counted).count()));
             requests.values().removeIf(count -> count == 0);
             return requests;
         }

@@ -243,7 +243,8 @@ public final class OurSide {
         }
 
         private static String words(LogReader.Rate rate) {
-            String limit = rate.perMinute() > limit(rate) ? String.format(Locale.ROOT, " (limit %,d)", limit(rate)) : "";
+            String most = String.format(Locale.ROOT, " (limit %,d)", limit(rate));
+            String limit = rate.perMinute() > limit(rate) ? most : "";
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
                     limit, Math.round(rate.share() * 100),
                     rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11));

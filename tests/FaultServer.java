@@ -10,8 +10,9 @@ import java.net.URI;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.zip.GZIPOutputStream;
 
@@ -19,16 +20,29 @@ import java.util.zip.GZIPOutputStream;
 final class FaultServer implements AutoCloseable {
     private static final int CHUNK = 64 * 1024;
     private static final long GIGABYTE = 1L << 30;
+    private static final String JSON = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
     /** What a server does once it has read a request. */
     interface Answer {
-        void write(Socket client, FaultServer server) throws Exception;
+        void to(Request request) throws Exception;
+    }
+
+    /** What came in: the head as it was sent, and who waits for an answer. */
+    record Request(String head, Socket client, FaultServer server) {
+        void say(String answer) throws IOException {
+            client.getOutputStream().write(answer.getBytes(StandardCharsets.ISO_8859_1));
+        }
+
+        void say(byte[] bytes) throws IOException {
+            client.getOutputStream().write(bytes);
+            server.sent.addAndGet(bytes.length);
+        }
     }
 
     private final ServerSocket socket;
     private final List<AutoCloseable> open = new ArrayList<>();
     private final AtomicLong sent = new AtomicLong();
-    private final AtomicInteger requests = new AtomicInteger();
+    private final List<String> asked = new CopyOnWriteArrayList<>();
     private String scheme = "http";
     private String authority;
 
@@ -51,9 +65,9 @@ final class FaultServer implements AutoCloseable {
         return this;
     }
 
-    /** Requests read so far. */
-    int requests() {
-        return requests.get();
+    /** First lines of the requests that it read; of a proxy, those that it let through. */
+    List<String> asked() {
+        return asked;
     }
 
     /** Bytes of bodies that went out, into the client or its operating system's buffers. */
@@ -100,47 +114,38 @@ final class FaultServer implements AutoCloseable {
         return server;
     }
 
-    /** The whole answer as it stands: head, empty line, body. */
-    static Answer verbatim(String answer) {
-        return (client, server) -> client.getOutputStream().write(answer.getBytes(StandardCharsets.ISO_8859_1));
-    }
-
-    static Answer html(int status) {
-        return reply(status, "text/html; charset=UTF-8",
-                "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>");
+    static Answer silence() {
+        return request -> Thread.sleep(60_000);
     }
 
     static Answer reply(int status, String type, String body) {
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        return verbatim("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type + "\r\nContent-Length: "
+        return request -> request.say("HTTP/1.1 " + status + " Whatever\r\nContent-Type: " + type + "\r\nContent-Length: "
                 + bytes.length + "\r\n\r\n" + new String(bytes, StandardCharsets.ISO_8859_1));
     }
 
     /** Answers with a redirect to itself, further and further. */
     static Answer redirectLoop() {
-        return (client, server) -> verbatim("HTTP/1.1 302 Found\r\nLocation: " + server.uri() + "/" + System.nanoTime()
-            + "\r\nContent-Length: 0\r\n\r\n").write(client, server);
+        return request -> request.say("HTTP/1.1 302 Found\r\nLocation: " + request.server.uri() + "/" + System.nanoTime()
+                + "\r\nContent-Length: 0\r\n\r\n");
     }
 
     /** Breaks the connection, by RST or by FIN, in the middle of a body. */
     static Answer cutOff(boolean reset) {
-        return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{\"data\":[")
-                    .write(client, server);
-            client.getOutputStream().flush();
+        return request -> {
+            request.say(JSON + "Content-Length: 5000\r\n\r\n{\"data\":[");
             // Else the reset may overtake the head, and the client sees no answer at all.
             Thread.sleep(50);
-            client.setSoLinger(reset, 0);
-            client.close();
+            request.client.setSoLinger(reset, 0);
+            request.client.close();
         };
     }
 
     static Answer endlessSlowBody() {
-        return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
-                    .write(client, server);
+        return request -> {
+            request.say(JSON + "Transfer-Encoding: chunked\r\n\r\n");
             while (true) {
-                verbatim("1\r\n \r\n").write(client, server);
+                request.say("1\r\n \r\n");
                 Thread.sleep(20);
             }
         };
@@ -148,13 +153,11 @@ final class FaultServer implements AutoCloseable {
 
     /** A gigabyte of JSON, its length told beforehand or not. */
     static Answer gigabyte(boolean told) {
-        return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                + (told ? "Content-Length: " + GIGABYTE : "Connection: close") + "\r\n\r\n[").write(client, server);
+        return request -> {
+            request.say(JSON + (told ? "Content-Length: " + GIGABYTE : "Connection: close") + "\r\n\r\n[");
             byte[] chunk = " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII);
             for (long left = GIGABYTE; left > 0; left -= CHUNK) {
-                client.getOutputStream().write(chunk);
-                server.sent.addAndGet(CHUNK);
+                request.say(chunk);
             }
         };
     }
@@ -163,29 +166,57 @@ final class FaultServer implements AutoCloseable {
     static Answer gzipBomb() throws IOException {
         ByteArrayOutputStream small = new ByteArrayOutputStream();
         try (GZIPOutputStream zip = new GZIPOutputStream(small)) {
-            byte[] chunk = " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII);
             for (int i = 0; i < 1_600; i++) {
-                zip.write(chunk);
+                zip.write(" ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII));
             }
         }
-        return (client, server) -> {
-            verbatim("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: "
-                            + small.size() + "\r\n\r\n")
-                    .write(client, server);
-            client.getOutputStream().write(small.toByteArray());
+        return request -> {
+            request.say(JSON + "Content-Encoding: gzip\r\nContent-Length: " + small.size() + "\r\n\r\n");
+            request.say(small.toByteArray());
         };
     }
 
     /** Headers without end, as fast as they are read. */
     static Answer endlessHeaders() {
-        return (client, server) -> {
-            byte[] lines = ("X-More: " + "y".repeat(1_000) + "\r\n").repeat(60).getBytes(StandardCharsets.US_ASCII);
-            verbatim("HTTP/1.1 200 OK\r\n").write(client, server);
+        byte[] lines = ("X-More: " + "y".repeat(1_000) + "\r\n").repeat(60).getBytes(StandardCharsets.US_ASCII);
+        return request -> {
+            request.say("HTTP/1.1 200 OK\r\n");
             while (true) {
-                client.getOutputStream().write(lines);
-                server.sent.addAndGet(lines.length);
+                request.say(lines);
             }
         };
+    }
+
+    /**
+     * A proxy that opens tunnels ({@code CONNECT}) and passes plain requests on, to whom it lets in.
+     *
+     * @param login   {@code user:password} that it wants
+     * @param refusal the status that it answers to everything, or 0
+     */
+    static FaultServer proxy(String login, int refusal) {
+        String wanted = "Proxy-Authorization: Basic " + Base64.getEncoder().encodeToString(login.getBytes());
+        return answering(request -> {
+            String[] line = request.head.lines().findFirst().orElseThrow().split(" ");
+            if (refusal != 0 || !request.head.contains(wanted)) {
+                request.server.asked.remove(String.join(" ", line));
+                request.say("HTTP/1.1 " + (refusal != 0 ? refusal + " Refused" : "407 Proxy Authentication Required\r\n"
+                        + "Proxy-Authenticate: Basic realm=\"office\"") + "\r\nContent-Length: 0\r\n\r\n");
+                return;
+            }
+            boolean tunnel = line[0].equals("CONNECT");
+            URI target = URI.create(tunnel ? "tunnel://" + line[1] : line[1]);
+            try (Socket behind = new Socket(target.getHost(), target.getPort())) {
+                if (tunnel) {
+                    request.say("HTTP/1.1 200 Connection established\r\n\r\n");
+                } else {
+                    String path = line[1].replaceFirst("^\\w+://[^/]*", "");
+                    behind.getOutputStream().write(request.head.replaceFirst(" \\S+ ", " " + path + " ")
+                            .getBytes(StandardCharsets.ISO_8859_1));
+                }
+                daemon(() -> copy(request.client, behind));
+                copy(behind, request.client);
+            }
+        });
     }
 
     // ---- sockets
@@ -205,31 +236,40 @@ final class FaultServer implements AutoCloseable {
         try (client) {
             client.setTcpNoDelay(true);
             if (scheme.equals("https")) {
-                answer.write(client, this);
+                answer.to(new Request("", client, this));
                 return;
             }
-            while (readRequest(client.getInputStream())) {
-                requests.incrementAndGet();
-                answer.write(client, this);
+            for (String head = head(client.getInputStream()); !head.isEmpty(); head = head(client.getInputStream())) {
+                asked.add(head.lines().findFirst().orElse(""));
+                answer.to(new Request(head, client, this));
             }
         } catch (Exception e) {
             // The client has left: what it made of it is for the test to see.
         }
     }
 
-    /** Reads up to the empty line, and a body where its length is told. */
-    private static boolean readRequest(InputStream in) throws IOException {
+    /** Reads up to the empty line, and a body where its length is told; empty at the end. */
+    private static String head(InputStream in) throws IOException {
         StringBuilder head = new StringBuilder();
         while (head.indexOf("\r\n\r\n") < 0) {
             int next = in.read();
             if (next < 0) {
-                return false;
+                return "";
             }
             head.append((char) next);
         }
         String length = head.toString().replaceAll("(?is).*\r\ncontent-length: (\\d+).*", "$1");
         in.readNBytes(length.matches("\\d+") ? Integer.parseInt(length) : 0);
-        return true;
+        return head.toString();
+    }
+
+    private static void copy(Socket from, Socket to) {
+        try {
+            from.getInputStream().transferTo(to.getOutputStream());
+            to.shutdownOutput();
+        } catch (IOException e) {
+            // One side has left.
+        }
     }
 
     private static void daemon(Runnable work) {

@@ -58,11 +58,6 @@ class FaultTest {
      */
     private record Row(String fault, Duration timeout, Callable<FaultServer> server, Kind kind, String says,
                        Map<String, String> others) {
-        /** The network's check says the same. */
-        Row everywhere() {
-            return but("network", says);
-        }
-
         /** A check says it differently. */
         Row but(String check, String differently) {
             Map<String, String> more = new LinkedHashMap<>(others);
@@ -82,15 +77,15 @@ class FaultTest {
     }
 
     private static Row row(String fault, Kind kind, String says, Callable<FaultServer> server) {
-        return new Row(fault, PATIENT, server, kind, says, Map.of("network", CONNECTED));
+        return new Row(fault, PATIENT, server, kind, says, Map.of());
     }
 
     private static Row answer(String fault, Kind kind, String says, FaultServer.Answer answer) {
-        return row(fault, kind, says, () -> FaultServer.answering(answer));
+        return row(fault, kind, says, () -> FaultServer.answering(answer)).but("network", CONNECTED);
     }
 
     private static Row bytes(String fault, Kind kind, String says, String... lines) {
-        return answer(fault, kind, says, FaultServer.verbatim(String.join("\r\n", lines)));
+        return answer(fault, kind, says, request -> request.say(String.join("\r\n", lines)));
     }
 
     /** What came of a row: each check's line, and the rest for the row's own assertions. */
@@ -100,27 +95,26 @@ class FaultTest {
 
     private static List<Row> rows() throws Exception {
         String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
-        FaultServer.Answer silent = (client, server) -> Thread.sleep(60_000);
+        String broke = "HTTP 200, then the connection broke after 9 bytes";
+        String large = "HTTP 200 with a body larger than 1 MiB";
+        String hotel = "<!DOCTYPE html><html><head><title>Welcome to the hotel\u001b[31m</title></head></html>";
         return List.of(
             // Those that end at once come first: they warm up what the timed ones stand on.
-            row("refused", Kind.REFUSED, "127.0.0.1 refuses connections", FaultServer::refusing).everywhere(),
-            row("DNS failure", Kind.DNS, "DNS: no address for x{64}", FaultServer::withoutAddress).everywhere(),
+            row("refused", Kind.REFUSED, "127.0.0.1 refuses connections", FaultServer::refusing),
+            row("DNS failure", Kind.DNS, "DNS: no address for x{64}", FaultServer::withoutAddress),
             answer("closed without an answer", Kind.RESET, "closed the connection without an answer",
-                (client, server) -> client.close()),
-            answer("reset mid-body", Kind.RESET, "HTTP 200, then the connection broke after 9 bytes",
-                FaultServer.cutOff(true)),
-            answer("cut off mid-body", Kind.RESET, "HTTP 200, then the connection broke after 9 bytes",
-                FaultServer.cutOff(false)),
-            answer("1 GB body", Kind.TOO_LARGE, "HTTP 200 with a body larger than 1 MiB", FaultServer.gigabyte(true)),
-            answer("1 GB body of untold length", Kind.TOO_LARGE, "HTTP 200 with a body larger than 1 MiB",
-                FaultServer.gigabyte(false)),
+                request -> request.client().close()),
+            answer("reset mid-body", Kind.RESET, broke, FaultServer.cutOff(true)),
+            answer("cut off mid-body", Kind.RESET, broke, FaultServer.cutOff(false)),
+            answer("1 GB body", Kind.TOO_LARGE, large, FaultServer.gigabyte(true)),
+            answer("1 GB body of untold length", Kind.TOO_LARGE, large, FaultServer.gigabyte(false)),
             answer("endless headers", Kind.TOO_LARGE, "headers without end", FaultServer.endlessHeaders()),
             answer("redirect loop", null, "redirected more than 5 times", FaultServer.redirectLoop())
                 .but("auth", "HTTP 302, a redirect, which the API never sends")
                 .but("endpoint:profiles", "HTTP 302, a redirect").but("endpoint:webhooks", "HTTP 302, a redirect")
                 .but("webhook", "HTTP 302, a redirect, which no delivery is known to follow"),
-            answer("HTML with status 200", null, "HTTP 200.* HTML where JSON should be", FaultServer.html(200))
-                .but("webhook", "HTTP 200 with a web page"),
+            answer("HTML with status 200", null, "HTTP 200.* HTML where JSON should be",
+                FaultServer.reply(200, "text/html; charset=UTF-8", hotel)).but("webhook", "HTTP 200 with a web page"),
             answer("malformed JSON", null, "HTTP 200.* no valid JSON where JSON should be",
                 FaultServer.reply(200, "application/json", "{\"data\":[{" + controls))
                 .but("webhook", "HTTP 200 to an unsigned request"),
@@ -134,17 +128,15 @@ class FaultTest {
             bytes("not HTTP at all", Kind.MALFORMED, "not valid HTTP", "SSH-2.0-\u001b[31mOpenSSH", "", ""),
             bytes("broken chunks", Kind.MALFORMED, "HTTP 200 with a broken chunked body",
                 "HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "\u001b[31mzz", ""),
-            row("https to a server without TLS", Kind.TLS, "TLS handshake failed",
-                () -> FaultServer.answering(FaultServer.verbatim("HTTP/1.1 400 Bad\r\n\r\n\r\n\r\n")).overTls())
-                .everywhere(),
+            row("https to a server without TLS", Kind.TLS, "TLS handshake failed", () -> FaultServer.answering(
+                request -> request.say("HTTP/1.1 400 Bad\r\n\r\n\r\n\r\n")).overTls()),
             row("dead host", Kind.CONNECT_TIMEOUT, "no connection to 127.0.0.1 within the timeout",
-                FaultServer::blackHole).everywhere().timed(),
-            answer("silence", Kind.TIMEOUT, "no answer within", silent).timed(),
+                FaultServer::blackHole).timed(),
+            answer("silence", Kind.TIMEOUT, "no answer within", FaultServer.silence()).timed(),
             answer("endless slow body", Kind.SLOW_BODY, "HTTP 200, but its body did not end within .* bytes came",
                 FaultServer.endlessSlowBody()).timed(),
-            row("TLS handshake without end", Kind.CONNECT_TIMEOUT,
-                "no connection to 127.0.0.1 within the timeout",
-                () -> FaultServer.answering(silent).overTls())
+            row("TLS handshake without end", Kind.CONNECT_TIMEOUT, "no connection to 127.0.0.1 within the timeout",
+                () -> FaultServer.answering(FaultServer.silence()).overTls())
                 .but("network", "TLS: the handshake did not end").but("webhook", "TLS: the handshake did not end")
                 .timed());
     }
@@ -192,7 +184,7 @@ class FaultTest {
             Map<String, String> lines = new LinkedHashMap<>();
             findings.checks().forEach(check -> lines.put(check.name(), check.summary()));
             lines.put("slack", slack.join().why());
-            return new Seen(findings, lines, millis, server.sent(), server.requests());
+            return new Seen(findings, lines, millis, server.sent(), server.asked().size());
         }
     }
 
@@ -243,7 +235,7 @@ class FaultTest {
 
     @Test
     void anApiThatNeverAnswersCostsTheTimeoutAndNoMore() throws Exception {
-        try (FaultServer server = FaultServer.answering((client, serving) -> Thread.sleep(60_000))) {
+        try (FaultServer server = FaultServer.answering(FaultServer.silence())) {
             Run.Result result = Run.script("triage").args(TriageRun.pointedAt(server.uri())).args("--timeout", "500ms")
                 .env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder).timeout(Duration.ofSeconds(20)).run();
             assertTrue(result.exit() > 2, result.toString());

@@ -1,5 +1,7 @@
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import com.sun.net.httpserver.HttpsConfigurator;
+import com.sun.net.httpserver.HttpsServer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
@@ -10,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import javax.net.ssl.SSLContext;
 
 /** A server on loopback that answers JSON, and remembers what it was asked. */
 final class LoopbackServer implements AutoCloseable {
@@ -21,8 +24,13 @@ final class LoopbackServer implements AutoCloseable {
         }
     }
 
-    /** What goes out; a body is JSON text. */
-    record Response(int status, String body) { }
+    /** What goes out; headers as {@code name: value} lines. */
+    record Response(int status, String body, String headers) {
+        /** A body of JSON text. */
+        Response(int status, String body) {
+            this(status, body, "content-type: application/json");
+        }
+    }
 
     interface Handler {
         Response handle(Request request) throws IOException;
@@ -33,10 +41,19 @@ final class LoopbackServer implements AutoCloseable {
     private final List<String> asked = new CopyOnWriteArrayList<>();
 
     LoopbackServer(Handler handler) {
+        this(null, handler);
+    }
+
+    /** @param tls null for plain HTTP */
+    LoopbackServer(SSLContext tls, Handler handler) {
+        InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
         try {
-            server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 64);
+            server = tls == null ? HttpServer.create(any, 1_000) : HttpsServer.create(any, 1_000);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+        if (server instanceof HttpsServer secure) {
+            secure.setHttpsConfigurator(new HttpsConfigurator(tls));
         }
         server.setExecutor(threads);
         server.createContext("/", exchange -> serve(exchange, handler));
@@ -51,15 +68,16 @@ final class LoopbackServer implements AutoCloseable {
                     new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8));
             asked.add(request.method() + " " + request.path());
             Response response = handler.handle(request);
+            response.headers.lines().map(line -> line.split(": ", 2))
+                    .forEach(header -> exchange.getResponseHeaders().add(header[0], header[1]));
             byte[] body = response.body().getBytes(StandardCharsets.UTF_8);
-            exchange.getResponseHeaders().set("Content-Type", "application/json");
             exchange.sendResponseHeaders(response.status(), body.length == 0 ? -1 : body.length);
             exchange.getResponseBody().write(body);
         }
     }
 
     String url() {
-        return "http://127.0.0.1:" + server.getAddress().getPort();
+        return (server instanceof HttpsServer ? "https" : "http") + "://127.0.0.1:" + server.getAddress().getPort();
     }
 
     /** Method and path of every request so far. */

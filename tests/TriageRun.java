@@ -1,7 +1,6 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.StreamSupport;
 import runbook.Text.Json;
@@ -10,7 +9,7 @@ import runbook.Text.Json;
 record TriageRun(Run.Result result, JsonNode json) {
     /** Runs it, with {@code --json} added; fails where standard output is not the JSON that its schema promises. */
     static TriageRun of(Run triage) {
-        Run.Result result = triage.args("--json").run();
+        Run.Result result = (triage.words().contains("--json") ? triage : triage.args("--json")).run();
         try {
             JsonNode json = Json.read(result.out());
             Schemas.check("triage", json);
@@ -22,26 +21,16 @@ record TriageRun(Run.Result result, JsonNode json) {
 
     /** Arguments that point every check at one server. */
     static String[] pointedAt(Object base) {
-        return new String[] {
-            "--api-url",
-            base.toString(),
-            "--status-url",
-            base.toString(),
-            "--app-url",
-            base + "/health",
-            "--webhook-url",
-            base + "/hooks",
-            "--prometheus",
-            base.toString()
-        };
+        return ("--api-url B --status-url B --app-url B/health --webhook-url B/hooks --prometheus B").replace("B",
+                base.toString()).split(" ");
     }
 
     /** {@code outcome: summary} of a check. */
     String check(String name) {
-        JsonNode check = StreamSupport.stream(json.path("checks").spliterator(), false)
+        return StreamSupport.stream(json.path("checks").spliterator(), false)
                 .filter(each -> each.path("name").asText().equals(name)).findFirst()
+                .map(check -> check.path("outcome").asText() + ": " + check.path("summary").asText())
                 .orElseThrow(() -> new AssertionError("no check " + name + ": " + result));
-        return check.path("outcome").asText() + ": " + check.path("summary").asText();
     }
 
     /** {@code key-invalid P1 exit 11}. */
@@ -51,14 +40,11 @@ record TriageRun(Run.Result result, JsonNode json) {
 
     /** The answers along the path that was walked. */
     List<String> path() {
-        List<String> answers = new ArrayList<>();
-        json.path("path").forEach(step -> answers.add(step.path("answer").asText()));
-        return answers;
+        return texts(json.path("path"), "answer");
     }
 
-    List<String> also() {
-        List<String> ids = new ArrayList<>();
-        json.path("also").forEach(id -> ids.add(id.asText()));
-        return ids;
+    /** One field of each object in an array. */
+    static List<String> texts(JsonNode array, String field) {
+        return StreamSupport.stream(array.spliterator(), false).map(each -> each.path(field).asText()).toList();
     }
 }

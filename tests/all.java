@@ -106,7 +106,6 @@
 //SOURCES PostmortemKeepTest.java
 //SOURCES PostmortemTest.java
 //SOURCES PrometheusTest.java
-//SOURCES ProxyServer.java
 //SOURCES Readme.java
 //SOURCES ReadmeTest.java
 //SOURCES Recording.java
