@@ -22,7 +22,6 @@
 //SOURCES runbook/rotation/Keys.java
 //SOURCES runbook/rotation/Progress.java
 //SOURCES runbook/rotation/Rotation.java
-//SOURCES runbook/rotation/Steps.java
 //SOURCES runbook/rotation/Stores.java
 //SOURCES runbook/sandbox/FakeKlaviyo.java
 //SOURCES runbook/sandbox/Sandbox.java
@@ -60,27 +59,26 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.Cli;
-import runbook.Incident;
 import runbook.Incident.LastGood;
+import runbook.Incident;
 import runbook.Key;
-import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Settings;
+import runbook.Screen;
 import runbook.Settings.Problem;
+import runbook.Settings;
 import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.DotenvFile;
 import runbook.rotation.Keys.Account;
+import runbook.rotation.Progress.HandStep;
+import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Locks;
+import runbook.rotation.Progress.Step;
+import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation;
-import runbook.rotation.Steps.HandStep;
-import runbook.rotation.Steps.Listener;
-import runbook.rotation.Steps.Outcome;
-import runbook.rotation.Steps.Step;
-import runbook.rotation.Steps.Trouble;
-import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
+import runbook.rotation.Stores;
 import runbook.sandbox.Sandbox;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
@@ -310,7 +308,8 @@ class RotateKey implements Callable<Integer>, Listener {
     private static String drillStore(Sandbox sandbox) throws IOException {
         Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
         String variable = "KLAVIYO_PRIVATE_KEY";
-        Files.writeString(file, "# Made by a drill: this key opens nothing.\n" + variable + "=" + sandbox.appKey() + "\n");
+        String text = "# Made by a drill: this key opens nothing.\n" + variable + "=" + sandbox.appKey() + "\n";
+        Files.writeString(file, text);
         sandbox.appKeyFile(file, variable);
         file.getParent().toFile().deleteOnExit();
         file.toFile().deleteOnExit();
@@ -424,8 +423,6 @@ class RotateKey implements Callable<Integer>, Listener {
     private static final Map<String, String> HEADINGS = Map.of(
             "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
             "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
-    private static final Map<Outcome, Mark> MARKS = Map.of(Outcome.OK, Mark.OK, Outcome.WARN, Mark.WARN,
-            Outcome.FAILED, Mark.FAIL, Outcome.SKIPPED, Mark.SKIP, Outcome.PLANNED, Mark.NONE);
 
     @Override
     public void began(String step) {
@@ -438,7 +435,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Override
     public void ended(Step step) {
-        screen.marked(MARKS.get(step.outcome()), "", 0,
+        screen.marked(step.outcome().mark, "", 0,
                 step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
         command(4, step.command());
         if (!step.mend().isEmpty()) {

@@ -214,7 +214,7 @@ public final class Http {
                     .filter(JsonNode::isValueNode).map(JsonNode::asText).findFirst().orElse("");
         }
 
-        /** A bare "ok" is as good as JSON. A web page is not (a login page, say), nor what claims or begins to be JSON. */
+        /** A bare "ok" is as good as JSON. A web page is not (a login page), nor what claims or begins to be JSON. */
         public static boolean garbled(Reply reply) {
             boolean meantAsJson = reply.header("content-type").orElse("").contains("json") && reply.body.length > 0;
             return reply.json.isMissingNode()

@@ -64,7 +64,8 @@ public final class OurSide {
         Health health = Health.of(reply);
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
-        JsonNode detail = Json.of(Map.of("status", Redactor.strict().text(Text.safe(Health.field(reply), 40)), "body", body));
+        String field = Redactor.strict().text(Text.safe(Health.field(reply), 40));
+        JsonNode detail = Json.of(Map.of("status", field, "body", body));
         Outcome outcome = List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health.ordinal());
         return new Check("app", outcome, "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted,
                 reply.millis(), reply.status(), detail, List.of("yes", "degraded", "no").get(health.ordinal()));

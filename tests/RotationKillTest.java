@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
 import runbook.Key;
-import runbook.rotation.Steps.Step;
+import runbook.rotation.Progress.Step;
 
 /**
  * What goes wrong in the middle of a rotation, of its way forward and of its way back: it is killed between any two things

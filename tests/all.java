@@ -60,7 +60,6 @@
 //SOURCES ../runbook/rotation/Keys.java
 //SOURCES ../runbook/rotation/Progress.java
 //SOURCES ../runbook/rotation/Rotation.java
-//SOURCES ../runbook/rotation/Steps.java
 //SOURCES ../runbook/rotation/Stores.java
 //SOURCES ../runbook/sandbox/FakeKlaviyo.java
 //SOURCES ../runbook/sandbox/Sandbox.java

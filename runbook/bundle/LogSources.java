@@ -156,9 +156,9 @@ final class LogSources {
 
     private record Pods(String namespace, String selector, Wanted wanted) {
         Collector collector() {
-            return new Collector("application/k8s " + namespace + "/" + selector, () -> List.of(
-                    new Planned(Tool.shown(listing()), -1), new Planned("kubectl logs of each of their containers, and of "
-                    + "the previous ones of those restarted", -1)), this::collect);
+            String more = "kubectl logs of each of their containers, and of the previous ones of those restarted";
+            return new Collector("application/k8s " + namespace + "/" + selector, () ->
+                    List.of(new Planned(Tool.shown(listing()), -1), new Planned(more, -1)), this::collect);
         }
 
         private List<String> listing() {

@@ -4,20 +4,19 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
-import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Health;
 import runbook.Http.Reply;
+import runbook.Http;
 import runbook.Prometheus;
 import runbook.Settings;
-import runbook.Text;
 import runbook.Text.Durations;
+import runbook.Text;
 import runbook.redact.Redactor;
-import runbook.rotation.Steps.Done;
-import runbook.rotation.Steps.Trouble;
+import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Trouble;
 
 /** Our application: its health, the key that it says it uses, and the errors that Prometheus counts. */
 final class AppWatch {
@@ -44,16 +43,15 @@ final class AppWatch {
     private final Settings settings;
     private final Http http;
     private final Duration within;
-    private final Consumer<String> waiting;
-    private Progress progress;
+    private final Progress progress;
     private long errorsBefore;
 
-    /** Gives the application so long to be well; {@code waiting} is told what it waits for. */
-    AppWatch(Settings settings, Duration within, Consumer<String> waiting) {
+    /** Gives the application so long to be well. */
+    AppWatch(Settings settings, Duration within, Progress progress) {
         this.settings = settings;
         this.http = Http.of(settings.withKey(Optional.empty()));
         this.within = within;
-        this.waiting = waiting;
+        this.progress = progress;
     }
 
     /** Whether Prometheus is there to be asked. */
@@ -62,8 +60,7 @@ final class AppWatch {
     }
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
-    Done begin(Progress earlier) {
-        progress = earlier;
+    Done begin() {
         errorsBefore = errors();
         if (!looking()) {
             return Done.warn("nobody looks at it: give --app-url to have its health verified");
@@ -136,7 +133,7 @@ final class AppWatch {
             if (good >= IN_A_ROW) {
                 return Done.ok(now.words);
             }
-            waiting.accept(fault.isEmpty() ? "" : "waiting for the application: " + fault);
+            progress.listener.waiting(fault.isEmpty() ? "" : "waiting for the application: " + fault);
         } while (pause(INTERVAL) && (good > 0 || end > System.nanoTime()));
         throw Trouble.unknown("not well within " + Durations.words(within) + ": " + fault);
     }
@@ -145,7 +142,7 @@ final class AppWatch {
     Done steady() throws Trouble {
         Duration watch = within.dividedBy(4).compareTo(LONGEST_WATCH) < 0 ? within.dividedBy(4) : LONGEST_WATCH;
         long end = System.nanoTime() + within.toNanos();
-        waiting.accept("watching its errors for " + Durations.words(watch));
+        progress.listener.waiting("watching its errors for " + Durations.words(watch));
         long most = Math.max(errors(), errorsBefore);
         long now;
         do {

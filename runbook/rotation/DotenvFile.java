@@ -19,7 +19,7 @@ import java.util.regex.Pattern;
 import runbook.Incident;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Steps.Trouble;
+import runbook.rotation.Progress.Trouble;
 
 /**
  * A variable in a dotenv file, read and replaced as by a tool: {@code rotate-key: read VAR in FILE}. The file is

@@ -2,10 +2,10 @@ package runbook.rotation;
 
 import java.util.Optional;
 import runbook.Key;
+import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Entry;
-import runbook.rotation.Steps.Done;
-import runbook.rotation.Steps.HandStep;
-import runbook.rotation.Steps.Trouble;
+import runbook.rotation.Progress.HandStep;
+import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Stores.Held;
 import runbook.rotation.Stores.Place;
 

@@ -14,19 +14,19 @@ import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
+import runbook.Http;
 import runbook.Key;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
 import runbook.Settings;
-import runbook.Text;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.redact.Redactor;
-import runbook.rotation.Steps.Done;
-import runbook.rotation.Steps.Trouble;
+import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Trouble;
 
 /**
  * What Klaviyo's API tells of keys: whether one is fit to be shipped, whose it is, what it may do, and (beta) listing,
@@ -39,9 +39,9 @@ public final class Keys {
     private static final String KEYS = "/api/api-keys";
     // Accounts and keys allow one request a second and 15 a minute: waiting out one whole window is always enough.
     private static final Duration PATIENCE = Duration.ofSeconds(70);
-    // How fast a disabled key stops is not documented: it is asked until it does, within that limit.
-    private static final Duration DYING = Duration.ofSeconds(60);
-    private static final Duration BETWEEN = Duration.ofSeconds(4);
+    /** How long a disabled key may go on, which is not documented: it is asked until it stops, within that limit. */
+    static final Duration DYING = Duration.ofSeconds(60);
+    static final Duration BETWEEN = Duration.ofSeconds(4);
     private static final int ENDING = 4;
     private static final String ANOTHER = "make another in Klaviyo, Settings > API keys";
 
@@ -141,6 +141,16 @@ public final class Keys {
         };
     }
 
+    /** The same, asked until it is enough, or until that time is over. */
+    Standing standing(Key key, Predicate<Standing> enough, Duration within, Duration between) {
+        long end = System.nanoTime() + within.toNanos();
+        Standing standing = standing(key);
+        while (!enough.test(standing) && System.nanoTime() < end && AppWatch.pause(between)) {
+            standing = standing(key);
+        }
+        return standing;
+    }
+
     /**
      * The listed key that can only be this one; empty when {@code reader} may not list keys, or none or several end
      * like it.
@@ -181,31 +191,19 @@ public final class Keys {
         }
     }
 
-    /** Waits until Klaviyo refuses a key that was disabled; false when it still accepts it after a minute. */
-    boolean dies(Key key) {
-        long end = System.nanoTime() + DYING.toNanos();
-        while (!standing(key).dead()) {
-            if (end < System.nanoTime() || !AppWatch.pause(BETWEEN)) {
-                return false;
-            }
-        }
-        return true;
-    }
-
     private Answer ask(Key key, String method, String target, String revision, String body) {
         Http http = clients.computeIfAbsent(key, one -> Http.of(settings.withKey(Optional.of(one))));
         byte[] bytes = body == null ? null : body.getBytes(StandardCharsets.UTF_8);
         long end = System.nanoTime() + PATIENCE.toNanos();
-        while (true) {
-            Answer answer = http.api(method, target, revision, bytes, settings.probing().timeout());
-            if (!(answer instanceof Reply reply && reply.status() == 429)) {
-                return answer;
-            }
+        Answer answer = http.api(method, target, revision, bytes, settings.probing().timeout());
+        while (answer instanceof Reply reply && reply.status() == 429) {
             Duration pause = Duration.ofSeconds(Math.max(1, ApiError.retryAfter(reply).orElse(1L)));
             if (System.nanoTime() + pause.toNanos() > end || !AppWatch.pause(pause)) {
-                return answer;
+                break;
             }
+            answer = http.api(method, target, revision, bytes, settings.probing().timeout());
         }
+        return answer;
     }
 
     // ---- the trial of a new key

@@ -17,26 +17,27 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident;
 import runbook.Key;
-import runbook.Settings;
 import runbook.Settings.Problem;
-import runbook.Text;
+import runbook.Settings;
 import runbook.Text.Durations;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Keys.Standing;
+import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Entry;
+import runbook.rotation.Progress.HandStep;
+import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Seen;
-import runbook.rotation.Steps.Done;
-import runbook.rotation.Steps.HandStep;
-import runbook.rotation.Steps.Listener;
-import runbook.rotation.Steps.Step;
-import runbook.rotation.Steps.Task;
-import runbook.rotation.Steps.Trouble;
+import runbook.rotation.Progress.Step;
+import runbook.rotation.Progress.Task;
+import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Stores.Place;
 
 /**
@@ -71,14 +72,12 @@ public final class Rotation {
 
     private final Wishes wishes;
     final Tool tool;
-    final Listener listener;
-    private final Steps steps;
+    final Progress progress;
     private final Keys keys;
     private final AppWatch app;
     private final List<Holding> holdings;
     private final Set<Place> restarted = new HashSet<>();
     private final List<HandStep> byHand = new ArrayList<>();
-    Progress progress;
     private Optional<Key> old = Optional.empty();
     private Standing oldStanding = Standing.UNASKED;
     /** The new key, once it is given. */
@@ -89,10 +88,9 @@ public final class Rotation {
     public Rotation(Wishes wishes, Tool tool, Listener listener) {
         this.wishes = wishes;
         this.tool = tool;
-        this.listener = listener;
-        this.steps = new Steps(tool, listener, wishes.settings.drill());
+        this.progress = new Progress(tool, listener, wishes.settings.drill());
         this.keys = new Keys(wishes.settings);
-        this.app = new AppWatch(wishes.settings, wishes.verify, listener::waiting);
+        this.app = new AppWatch(wishes.settings, wishes.verify, progress);
         this.holdings = wishes.stores.stream().map(store -> new Holding(store, this)).toList();
         wishes.settings.key().ifPresent(tool::conceal);
     }
@@ -114,26 +112,28 @@ public final class Rotation {
     // ---- step 1
 
     /**
-     * Goes on with the rotation that an earlier run left unfinished in this incident, if there is one; a drill never
-     * does, for its sandbox is gone, and its keys with it.
+     * Goes on with the rotation that an earlier run left unfinished in this incident, if there is one.
      *
      * @param looking whether only to look: then no process is touched, and nothing written
      * @throws IOException when its record cannot be read
      * @throws Problem     when it changed stores that this run was not given
      */
     public void begin(Incident where, boolean looking) throws IOException {
-        progress = wishes.settings.drill().isPresent() ? Progress.begin(where) : Progress.of(where);
-        List<String> missing = new ArrayList<>(progress.touched().stream().map(Entry::name).toList());
-        missing.removeAll(holdings.stream().map(Holding::name).toList());
+        progress.begin(where, looking);
+        List<Entry> touched = progress.kept.stores.stream().filter(Entry::touched).toList();
+        String missing = touched.stream().map(Entry::name)
+                .filter(name -> holdings.stream().noneMatch(holding -> holding.name().equals(name)))
+                .map(name -> " --to " + Text.word(name)).collect(Collectors.joining());
         if (!missing.isEmpty()) {
-            List<String> options = missing.stream().map(name -> "--to " + Text.word(name)).toList();
             throw new Problem(REFUSED, "the unfinished rotation in " + where
-                    + " is about other stores too: run it again with " + String.join(" ", options));
+                    + " is about other stores too: run it again with" + missing);
         }
-        progress.touched().forEach(entry -> holdings.forEach(holding -> holding.restore(entry)));
+        touched.forEach(entry -> holdings.forEach(holding -> holding.restore(entry)));
         if (!looking) {
             progress.awaitChild(tool.timeout());
-            steps.incident = Optional.of(where);
+            if (resumed().isPresent()) {
+                tool.watch(progress::child);
+            }
         }
     }
 
@@ -145,22 +145,19 @@ public final class Rotation {
      */
     public void preflight(boolean person) throws Trouble {
         // At once: another run looks for an open incident, and that is one with a journal.
-        steps.journal(Event.NOTE, "key rotation begun", data());
-        if (resumed().isPresent() && steps.incident.isPresent()) {
-            tool.watch(progress::child);
-        }
+        progress.journal(Event.NOTE, "key rotation begun", data());
         List<Task> looks = new ArrayList<>();
         holdings.forEach(one -> looks.add(new Task("preflight", one.name(), one.store.reading(), "", one::look)));
         wishes.targets.forEach(target -> looks.add(Task.of("preflight", target.name(), () -> {
             target.reach();
             return Done.ok("there, and may be restarted");
         })));
-        looks.add(Task.of("preflight", "app", () -> app.begin(progress)));
-        List<Trouble> troubles = looks.stream().flatMap(task -> steps.attempt(task).stream()).toList();
+        looks.add(Task.of("preflight", "app", app::begin));
+        List<Trouble> troubles = looks.stream().flatMap(task -> progress.attempt(task).stream()).toList();
         if (!troubles.isEmpty()) {
             throw troubles.get(0);
         }
-        steps.make(Task.of("preflight", "old key", () -> settleOld(person)));
+        progress.make(Task.of("preflight", "old key", () -> settleOld(person)));
     }
 
     // The value that most likely is the old key, and the ways back that it opens for stores that do not tell.
@@ -226,18 +223,18 @@ public final class Rotation {
             oldStanding = old.map(keys::standing).orElse(Standing.UNASKED);
         }
         // A run that goes on knows by its record which one was old; the responder may have the new one at hand by now.
-        steps.make(Task.of("test", "form", () -> keys.form(candidate, resumed().isPresent() ? old : own())));
-        steps.make(Task.of("test", "authenticates", () -> {
+        progress.make(Task.of("test", "form", () -> keys.form(candidate, resumed().isPresent() ? old : own())));
+        progress.make(Task.of("test", "authenticates", () -> {
             Standing standing = keys.authenticates(candidate);
             account = standing.account();
             return Done.ok(standing.words());
         }));
-        steps.make(Task.of("test", "account", () -> {
+        progress.make(Task.of("test", "account", () -> {
             Done done = keys.account(account, wanted().or(() -> inside(candidate, old)), confirm);
             refuseForeignStores(candidate);
             return done;
         }));
-        steps.make(Task.of("test", "scopes", () ->
+        progress.make(Task.of("test", "scopes", () ->
                 keys.scopes(candidate, old, old.filter(key -> oldStanding.valid()), wishes.needs)));
     }
 
@@ -302,7 +299,7 @@ public final class Rotation {
         return new Task(step, target.name(), target.restarting(wishes.restart), "", () -> {
             progress.kept.restarting = true;
             progress.save();
-            listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
+            progress.listener.waiting(target.name() + ": restarting, at most " + Durations.words(wishes.restart));
             Optional<String> before = target.mark();
             target.restart(wishes.restart);
             Optional<String> after = target.mark();
@@ -327,17 +324,13 @@ public final class Rotation {
         progress.save();
         tool.watch(progress::child);
         for (Task task : forward()) {
-            steps.make(task);
+            progress.make(task);
         }
     }
 
     private Done authenticates() throws Trouble {
-        long end = System.nanoTime() + wishes.verify.toNanos();
-        Standing standing;
-        do {
-            standing = keys.standing(fresh.orElseThrow());
-        } while (!standing.valid() && !standing.dead() && AppWatch.pause(AppWatch.INTERVAL)
-                && end > System.nanoTime());
+        Standing standing = keys.standing(fresh.orElseThrow(), one -> one.valid() || one.dead(), wishes.verify,
+                AppWatch.INTERVAL);
         if (!standing.valid()) {
             throw Trouble.unknown("it does not authenticate any more: " + standing.words());
         }
@@ -379,7 +372,7 @@ public final class Rotation {
             return Done.warn("not disabled: the new key may not list keys (credentials:read), or several end alike. "
                     + byHand(Instant.now()));
         }
-        listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace));
+        progress.listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace));
         AppWatch.pause(wishes.grace);
         for (Holding holding : holdings) {
             if (holding.store.readable()) {
@@ -395,7 +388,8 @@ public final class Rotation {
             }
             return Done.warn("not disabled: " + e.getMessage() + ". " + byHand(Instant.now()));
         }
-        return Done.ok(keys.dies(key) ? "disabled, and Klaviyo refuses it"
+        boolean dead = keys.standing(key, Standing::dead, Keys.DYING, Keys.BETWEEN).dead();
+        return Done.ok(dead ? "disabled, and Klaviyo refuses it"
                 : "disabled, though Klaviyo still accepted it a minute later");
     }
 
@@ -456,7 +450,7 @@ public final class Rotation {
 
     // Whatever goes wrong, the rest still has to be brought back.
     private void back(Task task, Supplier<HandStep> otherwise) {
-        if (steps.attempt(task).isPresent()) {
+        if (progress.attempt(task).isPresent()) {
             byHand.add(otherwise.get());
         }
     }
@@ -489,20 +483,16 @@ public final class Rotation {
         if (outcome.equals("refused") && !untouched()) {
             return;
         }
-        try {
-            if (progress.kept.newKey != null) {
-                progress.end(outcome);
-            }
-        } catch (IOException e) {
-            listener.waiting("the state of the rotation cannot be kept: " + Incident.why(e));
+        if (progress.kept.newKey != null) {
+            progress.end(outcome);
         }
         boolean rotated = outcome.equals("rotated");
         if (rotated) {
-            steps.journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ")
+            progress.journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ")
                     .orElse("") + "sha256 " + newPrint(), data());
         }
         if (ENDS.containsKey(outcome)) {
-            steps.journal(rotated ? Event.MITIGATED : Event.NOTE, ENDS.get(outcome), data());
+            progress.journal(rotated ? Event.MITIGATED : Event.NOTE, ENDS.get(outcome), data());
         }
     }
 
@@ -521,13 +511,13 @@ public final class Rotation {
 
     /** Keys, account and steps, those that were planned among them, as {@code rotate-key --json} shows them. */
     public JsonNode json(String outcome) {
-        List<Step> all = new ArrayList<>(steps.made());
+        List<Step> all = new ArrayList<>(progress.made);
         all.addAll(outcome.equals("planned") ? plan() : List.of());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome)
                 .put("account", account.map(Account::id).orElse(null));
         root.set("oldKey", seen(old));
         root.set("newKey", seen(fresh));
         root.set("steps", Json.of(all.stream().map(Step::json).toList()));
-        return root.put("incident", steps.incident.map(one -> one.folder().toString()).orElse(null));
+        return root.put("incident", progress.folder());
     }
 }

@@ -26,11 +26,11 @@ import runbook.Cli;
 import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
-import runbook.Text;
 import runbook.Text.Json;
+import runbook.Text;
 import runbook.Tool;
 import runbook.redact.Redactor;
-import runbook.rotation.Steps.Trouble;
+import runbook.rotation.Progress.Trouble;
 
 /**
  * Secret stores and restart targets, as the rows of {@code stores.json} describe them and as somebody typed them. Every
