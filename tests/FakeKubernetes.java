@@ -7,7 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArraySet;
@@ -18,9 +17,23 @@ import runbook.Text.Json;
 /** A Kubernetes API server on loopback with secrets and deployments, as strict as the real one about what a rotation sends. */
 final class FakeKubernetes implements AutoCloseable {
     private static final Pattern OBJECT =
-            Pattern.compile("(?:/api/v1|/apis/apps/v1)/namespaces/([^/]+)/(secrets|deployments)(?:/([^/]+))?");
-    private static final String DISCOVERY = "/api /apis /api/v1 /apis/apps/v1 /apis/authorization.k8s.io/v1";
+            Pattern.compile("(?:/api/v1|/apis/apps/v1)/namespaces/([^/]+/(secrets|deployments))(?:/([^/]+))?");
+    private static final String RESOURCES = """
+        {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "%s", "resources": [{"name": "%s", "kind": "%s",
+         "singularName": "%s", "namespaced": %s, "verbs": ["create", "get", "list", "patch", "watch"]}]}""";
+    private static final String GROUP = """
+        {"name": "%1$s", "versions": [{"groupVersion": "%1$s/v1", "version": "v1"}],
+         "preferredVersion": {"groupVersion": "%1$s/v1", "version": "v1"}}""";
+    private static final Map<String, String> DISCOVERY = Map.of(
+            "/api", "{\"kind\": \"APIVersions\", \"versions\": [\"v1\"], \"serverAddressByClientCIDRs\": []}",
+            "/apis", "{\"kind\": \"APIGroupList\", \"apiVersion\": \"v1\", \"groups\": [" + GROUP.formatted("apps") + ", "
+                    + GROUP.formatted("authorization.k8s.io") + "]}",
+            "/api/v1", RESOURCES.formatted("v1", "secrets", "Secret", "secret", true),
+            "/apis/apps/v1", RESOURCES.formatted("apps/v1", "deployments", "Deployment", "deployment", true),
+            "/apis/authorization.k8s.io/v1", RESOURCES.formatted("authorization.k8s.io/v1", "selfsubjectaccessreviews",
+                    "SelfSubjectAccessReview", "selfsubjectaccessreview", false));
 
+    /** By {@code NAMESPACE/KIND/NAME}. */
     private final Map<String, ObjectNode> objects = new HashMap<>();
     /** {@code patch secrets}, …: answered with Forbidden, and with "no" when asked. */
     final Set<String> forbidden = new CopyOnWriteArraySet<>();
@@ -77,39 +90,34 @@ final class FakeKubernetes implements AutoCloseable {
     }
 
     private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) throws IOException {
-        if (List.of(DISCOVERY.split(" ")).contains(request.path())) {
-            return discovery(request.path());
-        }
-        if (request.path().equals("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")) {
-            return review(request.body());
+        if (DISCOVERY.containsKey(request.path())) {
+            return new LoopbackServer.Response(200, DISCOVERY.get(request.path()));
+        } else if (request.path().endsWith("/selfsubjectaccessreviews")) {
+            // kubectl asks this in protobuf, whose strings stand in it as they are; it takes JSON for an answer.
+            boolean allowed = forbidden.stream().noneMatch(what -> request.body().contains(what.split(" ")[0])
+                    && request.body().contains(what.split(" ")[1]));
+            return new LoopbackServer.Response(201, """
+                {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {},
+                 "status": {"allowed": %s}}""".formatted(allowed));
         }
         Matcher object = OBJECT.matcher(request.path());
         if (!object.matches()) {
             return status(404, "NotFound", "the server could not find the requested resource");
+        } else if (object.group(3) == null) {
+            return list(object.group(1), request.query());
         }
         String kind = object.group(2);
+        ObjectNode found = objects.get(object.group(1) + "/" + object.group(3));
+        boolean patch = request.method().equals("PATCH");
         if (forbidden.contains(request.method().toLowerCase() + " " + kind)) {
             return status(403, "Forbidden", kind + " \"" + object.group(3) + "\" is forbidden: User \"oncall\" cannot "
                     + request.method().toLowerCase() + " resource \"" + kind + "\"");
+        } else if (found == null) {
+            return status(404, "NotFound", kind + " \"" + object.group(3) + "\" not found");
+        } else if (patch && !request.header("Content-Type").matches("application/(strategic-)?merge-patch\\+json")) {
+            return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
         }
-        return object.group(3) == null ? list(object.group(1), kind, request.query()) : one(request, object.group(1)
-                + "/" + kind + "/" + object.group(3), object.group(3));
-    }
-
-    private LoopbackServer.Response one(LoopbackServer.Request request, String path, String name) throws IOException {
-        ObjectNode object = objects.get(path);
-        if (object == null) {
-            return status(404, "NotFound", path.replaceFirst("[^/]+/", "").replaceFirst("/.*", "") + " \"" + name
-                    + "\" not found");
-        }
-        if (request.method().equals("PATCH")) {
-            boolean strategic = request.header("Content-Type").equals("application/strategic-merge-patch+json");
-            if (!strategic && !request.header("Content-Type").equals("application/merge-patch+json")) {
-                return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
-            }
-            return patch(object, Json.read(request.body()));
-        }
-        return new LoopbackServer.Response(200, Json.line(object));
+        return patch ? patch(found, Json.read(request.body())) : new LoopbackServer.Response(200, Json.line(found));
     }
 
     private LoopbackServer.Response patch(ObjectNode object, JsonNode patch) {
@@ -132,59 +140,24 @@ final class FakeKubernetes implements AutoCloseable {
     private static void merge(ObjectNode into, JsonNode patch) {
         patch.properties().forEach(entry -> {
             if (entry.getValue().isObject()) {
-                merge(into.path(entry.getKey()).isObject() ? (ObjectNode) into.path(entry.getKey())
-                        : into.putObject(entry.getKey()), entry.getValue());
+                merge(into.withObjectProperty(entry.getKey()), entry.getValue());
             } else {
                 into.set(entry.getKey(), entry.getValue());
             }
         });
     }
 
-    private LoopbackServer.Response list(String namespace, String kind, String query) {
-        ObjectNode list = Json.object().put("apiVersion", kind.equals("secrets") ? "v1" : "apps/v1")
-                .put("kind", kind.equals("secrets") ? "SecretList" : "DeploymentList");
+    // A watch is answered as one that has nothing new to tell.
+    private LoopbackServer.Response list(String folder, String query) {
+        boolean secrets = folder.endsWith("/secrets");
+        ObjectNode list = Json.object().put("apiVersion", secrets ? "v1" : "apps/v1")
+                .put("kind", secrets ? "SecretList" : "DeploymentList");
         list.putObject("metadata").put("resourceVersion", "9");
-        var items = list.putArray("items");
-        objects.forEach((path, object) -> {
-            String name = object.path("metadata").path("name").asText();
-            if (path.startsWith(namespace + "/" + kind + "/")
-                    && (!query.contains("metadata.name") || query.contains("metadata.name%3D" + name))) {
-                items.add(object);
-            }
-        });
-        // A watch is answered as one that has nothing new to tell.
+        objects.entrySet().stream().filter(entry -> entry.getKey().startsWith(folder + "/"))
+                .filter(entry -> !query.contains("metadata.name") || query.contains("metadata.name%3D"
+                        + entry.getValue().path("metadata").path("name").asText()))
+                .forEach(entry -> list.withArray("items").add(entry.getValue()));
         return new LoopbackServer.Response(200, query.contains("watch=") ? "" : Json.line(list));
-    }
-
-    // kubectl asks this in protobuf, whose strings stand in it as they are; it takes JSON for an answer.
-    private LoopbackServer.Response review(String asked) {
-        boolean allowed = forbidden.stream()
-                .noneMatch(what -> asked.contains(what.split(" ")[0]) && asked.contains(what.split(" ")[1]));
-        return new LoopbackServer.Response(201, Json.line(Json.of(Map.of("apiVersion", "authorization.k8s.io/v1",
-                "kind", "SelfSubjectAccessReview", "spec", Map.of(), "status", Map.of("allowed", allowed)))));
-    }
-
-    private static LoopbackServer.Response discovery(String path) {
-        String body = switch (path) {
-            case "/api" -> "{'kind': 'APIVersions', 'versions': ['v1'], 'serverAddressByClientCIDRs': []}";
-            case "/apis" -> "{'kind': 'APIGroupList', 'apiVersion': 'v1', 'groups': [" + group("apps") + ", "
-                    + group("authorization.k8s.io") + "]}";
-            case "/api/v1" -> resources("v1", "secrets", "Secret", true);
-            case "/apis/apps/v1" -> resources("apps/v1", "deployments", "Deployment", true);
-            default -> resources("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false);
-        };
-        return new LoopbackServer.Response(200, body.replace('\'', '"'));
-    }
-
-    private static String group(String name) {
-        String version = "{'groupVersion': '" + name + "/v1', 'version': 'v1'}";
-        return "{'name': '" + name + "', 'versions': [" + version + "], 'preferredVersion': " + version + "}";
-    }
-
-    private static String resources(String version, String name, String kind, boolean namespaced) {
-        return "{'kind': 'APIResourceList', 'apiVersion': 'v1', 'groupVersion': '" + version + "', 'resources': [{'name': '"
-                + name + "', 'singularName': '" + kind.toLowerCase() + "', 'namespaced': " + namespaced + ", 'kind': '" + kind
-                + "', 'verbs': ['create', 'get', 'list', 'patch', 'update', 'watch']}]}";
     }
 
     private static LoopbackServer.Response status(int code, String reason, String message) {

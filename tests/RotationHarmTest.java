@@ -16,7 +16,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
 
-/** How a rotation could do harm, each way seen once: beside another, after a refusal, by what it believes or shows. */
+/**
+ * How a rotation could do harm, each way seen once: beside another, after a refusal, by what it believes or shows. (A dry
+ * run after a kill: RotationKillTest; wrong mends: RotationStoresTest, and in the tools' own wording RotationCloudTest.)
+ */
 class RotationHarmTest {
     private final RotationScene bench = new RotationScene();
 
@@ -135,30 +138,15 @@ class RotationHarmTest {
         assertFalse(back.out().contains("everything is as it was"), back::toString);
     }
 
-    // ---- 5: wrong mends (the tools' own wording: RotationCloudTest)
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
-        "cloudrun:web@europe-west1@shop | describe | ERROR: (gcloud.run.services.describe) Cannot find service [web]"
-            + " | 1 | gcloud run services list --region=europe-west1 --project=shop",
-        "ecs:prod/web@eu-west-1 | describe-services | An error occurred (ClusterNotFoundException) when calling the"
-            + " DescribeServices operation: Cluster not found. | 254 | aws ecs list-clusters --region eu-west-1"})
-    void aMissingServiceIsNotMendedByASecret(String target, String call, String complaint, int code, String mend) {
-        bench.tools.installCloud();
-        bench.tools.fail(call, "echo '" + complaint + "' >&2; exit " + code);
-        Run.Result run = bench.ends(21, bench.into("vault:secret/klaviyo#key", target), mend);
-        assertFalse(run.out().contains("gcloud secrets"), run.out());
-        bench.untouched();
-    }
-
     // ---- 6: tested is what is stored
 
-    @ParameterizedTest
-    @ValueSource(strings = {"KLAVIYO_PRIVATE_KEY=@", "@;", "<@>", "@%0A", " @", "'@'", "@\n\n", "Klaviyo-API-Key @",
-        "{\"key\":\"@\"}"})
-    void aValueThatIsNotExactlyAKeyIsRefused(String form) throws IOException {
-        Path file = Files.writeString(bench.folder.resolve("new.key"), form.replace("@", bench.newKey));
-        bench.ends(21, bench.rotate("--new-key-file", file.toString()).env("KLAVIYO_NEW_PRIVATE_KEY", null));
+    @Test
+    void aValueThatIsNotExactlyAKeyIsRefused() throws IOException {
+        for (String form : List.of("KLAVIYO_PRIVATE_KEY=@", "@;", "<@>", "@%0A", " @", "'@'", "@\n\n", "Klaviyo-API-Key @",
+                "{\"key\":\"@\"}")) {
+            Path file = Files.writeString(bench.folder.resolve("new.key"), form.replace("@", bench.newKey));
+            bench.ends(21, bench.rotate("--new-key-file", file.toString()).env("KLAVIYO_NEW_PRIVATE_KEY", null));
+        }
         bench.untouched();
     }
 
@@ -209,10 +197,12 @@ class RotationHarmTest {
 
     // ---- 9: a tool that echoes the key (in every form: ToolTest)
 
-    @ParameterizedTest
-    @ValueSource(strings = {"cat", "base64 -w0", "od -An -tx1", "sed 's/_/%5F/g'", "sed 's/\\(.\\{22\\}\\)/\\1 and /'"})
-    void whateverAToolEchoesOfTheKeyIsMasked(String how) {
-        bench.tools.fail("patch", "k=$(cat); printf 'bad value: ' >&2; printf '%s' \"$k\" | " + how + " >&2; exit 3");
-        bench.ends(21, bench.rotate(), "vault ended with exit code 3: bad value: ", "[key]");
+    @Test
+    void whateverAToolEchoesOfTheKeyIsMasked() {
+        for (String how : List.of("cat", "base64 -w0", "od -An -tx1", "sed 's/_/%5F/g'", "sed 's/.\\{22\\}/& and /'")) {
+            bench.tools.fail("patch", "k=$(cat); printf 'bad value: ' >&2; printf %s \"$k\" | " + how + " >&2; exit 3");
+            bench.ends(21, bench.rotate(), "vault ended with exit code 3: bad value: ", "[key]");
+            bench.sandbox.forget();
+        }
     }
 }

@@ -36,22 +36,23 @@ class RotationStoresTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', value = {
-        "cloudrun:web@europe-west1 | describe          | gcloud [run] [services] [update] [web] [--region=europe-west1]"
-                + " [--update-labels=klaviyo-key-rotated=",
-                "ecs:prod/web | describe-services | aws [ecs] [update-service] [--cluster] [prod] [--service] [web]"
-            + " [--force-new-deployment]"})
-    void aServiceIsRestartedSoThatItReadsTheKeyAndOneThatCannotBeSeenIsRefused(String target, String sees,
-            String call) {
+    @CsvSource(delimiter = '|', quoteCharacter = '"', value = {
+        "cloudrun:web@europe-west1@shop | ERROR: (gcloud.run.services.describe) Cannot find service [web]"
+            + " | gcloud run services list --region=europe-west1 --project=shop"
+            + " | gcloud [run] [services] [update] [web] [--region=europe-west1] [--project=shop] [--update-labels=klaviyo",
+        "ecs:prod/web@eu-west-1 | An error occurred (ClusterNotFoundException): Cluster not found."
+            + " | aws ecs list-clusters --region eu-west-1"
+            + " | aws [ecs] [update-service] [--cluster] [prod] [--service] [web] [--region] [eu-west-1] [--force-new-deploy"})
+    void aServiceIsRestartedAndOneThatIsMissingIsMendedByNoSecret(String target, String says, String mend, String call) {
         bench.tools.installCloud();
-        bench.tools.fail(sees, "exit 3", 9);
-        bench.ends(21, bench.into("vault:secret/klaviyo#key", target));
+        bench.tools.fail("describe", "echo '" + says + "' >&2; exit 1", 9);
+        Run.Result run = bench.ends(21, bench.into("vault:secret/klaviyo#key", target), mend);
+        assertFalse(run.out().contains("gcloud secrets"), run.out());
         bench.untouched();
         bench.tools.mend();
         bench.ends(0, bench.into("vault:secret/klaviyo#key", target));
-        assertEquals(bench.newKey, bench.tools.app(), "the key that the service started with");
-        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), () -> String.join("\n",
-                bench.tools.calls()));
+        bench.has(bench.newKey);
+        assertTrue(bench.tools.calls().stream().anyMatch(line -> line.startsWith(call)), bench.tools.calls()::toString);
         assertFalse(bench.tools.environment(call.split(" ")[0]).contains("pk_"), "the tool's environment has a key");
     }
 
