@@ -1,5 +1,6 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.StringReader;
@@ -85,9 +86,9 @@ class WatchPartsTest {
 
     @Test
     void anUpdateOfTheVendorsIsTheSameOneWhenItsFeedHasToDoForItsJson() {
-        String feed = new Rounds.Update("https://status.klaviyo.com/incidents/k1", BEGAN, "API", "Identified", "").id();
-        assertEquals(feed, new Rounds.Update("k1", BEGAN.plusSeconds(12), "API errors", "identified", "More.").id());
-        assertFalse(feed.equals(new Rounds.Update("k1", BEGAN, "API errors", "monitoring", "").id()));
+        String feed = Rounds.id("https://status.klaviyo.com/incidents/k1", BEGAN, "Identified");
+        assertEquals(feed, Rounds.id("k1", BEGAN.plusSeconds(12), "identified"));
+        assertNotEquals(feed, Rounds.id("k1", BEGAN, "monitoring"));
     }
 
     // ---- the live view

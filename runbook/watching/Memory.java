@@ -21,6 +21,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -319,7 +320,7 @@ public final class Memory implements AutoCloseable {
         public void add(long at, List<Reading> readings) {
             readings.stream().filter(one -> one.passed() || one.failed()).forEach(one -> {
                 Looks look = new Looks(at, at, 1, one.passed() ? 0 : 1, one.millis(), one.millis());
-                series.computeIfAbsent(one.check(), name -> new Series(reach)).add(look);
+                series.computeIfAbsent(one.check(), name -> new Series()).add(look);
             });
         }
 
@@ -329,7 +330,7 @@ public final class Memory implements AutoCloseable {
             long first = series.values().stream().mapToLong(one -> one.all.from).min().orElse(Long.MAX_VALUE);
             Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
             Chart chart = new Chart("watch", title, from, end).marks(events.stream().map(History::mark).toList());
-            series.forEach((name, one) -> chart.lane(one.lane(name)));
+            series.forEach((name, one) -> chart.lane(one.lane(name, reach)));
             return page ? new Page(title).html(chart.figure()).html() : chart.svg();
         }
 
@@ -366,45 +367,29 @@ public final class Memory implements AutoCloseable {
     private static final class Series {
         private static final int MOST = 512;
 
-        private final long reach;
-        private List<Looks> parts = new ArrayList<>();
+        private final TreeMap<Long, Looks> parts = new TreeMap<>();
+        private long millisEach = 1;
         private Looks all;
-        private int looksEach = 1;
-
-        private Series(long reach) {
-            this.reach = reach;
-        }
 
         private void add(Looks one) {
             all = all == null ? one : all.and(one);
-            add(parts, one);
-            if (parts.size() > MOST) {
-                looksEach *= 2;
-                List<Looks> thinner = new ArrayList<>(MOST);
-                parts.forEach(part -> add(thinner, part));
-                parts = thinner;
-            }
-        }
-
-        private void add(List<Looks> to, Looks one) {
-            int last = to.size() - 1;
-            // Not across a time in which nobody looked, while there is room for it.
-            boolean joins = last >= 0 && to.get(last).count + one.count <= looksEach
-                    && (one.from - to.get(last).to <= reach || last >= MOST - 1);
-            if (joins) {
-                to.set(last, to.get(last).and(one));
-            } else {
-                to.add(one);
+            parts.merge(one.from / millisEach, one, Looks::and);
+            while (parts.size() > MOST) {
+                millisEach *= 2;
+                List<Looks> finer = List.copyOf(parts.values());
+                parts.clear();
+                finer.forEach(part -> parts.merge(part.from / millisEach, part, Looks::and));
             }
         }
 
         // From each look to the next, but not across a time in which nobody looked.
-        private Chart.Lane lane(String name) {
+        private Chart.Lane lane(String name, long reach) {
             List<Chart.Point> line = new ArrayList<>();
             List<Chart.Band> strip = new ArrayList<>();
-            for (int i = 0; i < parts.size(); i++) {
-                Looks one = parts.get(i);
-                long next = i + 1 < parts.size() ? parts.get(i + 1).from : one.to;
+            for (Map.Entry<Long, Looks> part : parts.entrySet()) {
+                Looks one = part.getValue();
+                long next = Optional.ofNullable(parts.higherEntry(part.getKey())).map(later -> later.getValue().from)
+                        .orElse(one.to);
                 boolean seen = next - one.to <= reach;
                 strip.add(one.band(seen ? next : one.to));
                 line.add(new Chart.Point(Instant.ofEpochMilli((one.from + one.to) / 2), one.millis / 1e3 / one.count));

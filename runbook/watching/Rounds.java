@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
@@ -50,29 +51,7 @@ public final class Rounds implements AutoCloseable {
      * @param requests what it sent to Klaviyo's API
      * @param findings the checks as triage knows them, the status page as it was last read; empty where it never was
      */
-    public record Look(Round round, List<Update> vendor, int requests, Optional<Findings> findings) { }
-
-    /**
-     * One update on the vendor's status page.
-     *
-     * @param key the page's own id of the incident
-     * @param at  the vendor's own time; null when it gave none
-     */
-    public record Update(String key, Instant at, String incident, String status, String body) {
-        /** Tells it apart from every other, after a restart too, and when the feed has to do for the page's JSON. */
-        public String id() {
-            String name = key.substring(key.lastIndexOf('/') + 1);
-            return name + " " + (at == null ? "" : at.truncatedTo(ChronoUnit.MINUTES) + " ")
-                    + status.toLowerCase(Locale.ROOT);
-        }
-
-        Happening happening(long seen) {
-            String words = "Klaviyo" + (at == null ? "" : " at " + at) + ": " + incident + ": " + status
-                    + (body.isBlank() ? "" : ": " + Text.safe(body, 200));
-            return new Happening(PAGE, seen, false, words, Map.of("vendorAt", at == null ? "" : at, "incident", incident,
-                    "status", status, "body", body, "update", id()));
-        }
-    }
+    public record Look(Round round, List<Happening> vendor, int requests, Optional<Findings> findings) { }
 
     private final Checks checks;
     private final Pace pace;
@@ -135,10 +114,10 @@ public final class Rounds implements AutoCloseable {
                 .forEach(check -> known.put(check.name(), reading(check, findings)));
         shown = List.copyOf(known.values());
         heed(findings, now);
-        List<Update> updates = List.of();
+        List<Happening> updates = List.of();
         if (due.contains(PAGE)) {
             status = findings.status();
-            updates = news(status);
+            updates = news(status, now);
         }
         List<Condition> asked = new ArrayList<>();
         if (known.containsKey(PAGE)) {
@@ -224,7 +203,7 @@ public final class Rounds implements AutoCloseable {
     }
 
     /** What the vendor wrote about incidents that matter and was not told yet, oldest first. */
-    private List<Update> news(StatusPage summary) {
+    private List<Happening> news(StatusPage summary, long now) {
         if (summary.source() == StatusPage.Source.NONE) {
             return List.of();
         }
@@ -242,10 +221,23 @@ public final class Rounds implements AutoCloseable {
                 // The next change may tell.
             }
         }
-        return all.stream().flatMap(one -> one.updates().stream().map(update ->
-                new Update(one.id(), update.at(), one.name(), update.status(), update.body())))
-                .sorted(Comparator.comparing(Update::at, Comparator.nullsFirst(Comparator.naturalOrder())))
-                .filter(update -> told.add(update.id())).toList();
+        return all.stream().flatMap(one -> one.updates().stream().map(update -> news(one, update, now)))
+                .sorted(Comparator.comparing(one -> one.facts().get("vendorAt").toString()))
+                .filter(one -> told.add(one.facts().get("update").toString())).toList();
+    }
+
+    private static Happening news(StatusPage.Incident incident, StatusPage.Update update, long now) {
+        String at = Objects.toString(update.at(), "");
+        String words = "Klaviyo" + (at.isEmpty() ? "" : " at " + at) + ": " + incident.name() + ": " + update.status()
+                + (update.body().isBlank() ? "" : ": " + Text.safe(update.body(), 200));
+        return new Happening(PAGE, now, false, words, Map.of("vendorAt", at, "incident", incident.name(), "status",
+                update.status(), "body", update.body(), "update", id(incident.id(), update.at(), update.status())));
+    }
+
+    /** Tells one update from every other, after a restart too, and when the feed has to do for the page's JSON. */
+    public static String id(String incident, Instant at, String status) {
+        String name = incident.substring(incident.lastIndexOf('/') + 1);
+        return name + " " + (at == null ? "" : at.truncatedTo(ChronoUnit.MINUTES) + " ") + status.toLowerCase(Locale.ROOT);
     }
 
     @Override

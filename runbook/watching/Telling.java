@@ -14,6 +14,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import runbook.Http;
@@ -64,7 +65,7 @@ public final class Telling implements AutoCloseable {
     private final BiConsumer<String, String> say;
     // By way of telling; each has a thread of its own.
     private final Map<String, ExecutorService> ways = new TreeMap<>();
-    private int pending;
+    private final AtomicInteger pending = new AtomicInteger();
     private boolean complained;
 
     /** {@code say} shows a kind of event and its words. */
@@ -172,8 +173,8 @@ public final class Telling implements AutoCloseable {
         void run() throws InterruptedException;
     }
 
-    private synchronized void submit(String way, Work work) {
-        pending++;
+    private void submit(String way, Work work) {
+        pending.incrementAndGet();
         ways.get(way).submit(() -> {
             try {
                 work.run();
@@ -183,10 +184,7 @@ public final class Telling implements AutoCloseable {
             } catch (RuntimeException e) {
                 say.accept("trouble", "telling people failed: " + e);
             }
-            synchronized (this) {
-                pending--;
-                notifyAll();
-            }
+            pending.decrementAndGet();
         });
     }
 
@@ -228,15 +226,16 @@ public final class Telling implements AutoCloseable {
     }
 
     /** How many messages are not settled yet. */
-    synchronized int pending() {
-        return pending;
+    int pending() {
+        return pending.get();
     }
 
-    /** Waits until everything is told, but no longer than this. */
-    synchronized void settle(Duration most) throws InterruptedException {
+    /** Waits until everything is told, but no longer than this; nothing is to be told after it. */
+    void settle(Duration most) throws InterruptedException {
         long end = System.nanoTime() + most.toNanos();
-        while (pending > 0 && end - System.nanoTime() > 0) {
-            TimeUnit.NANOSECONDS.timedWait(this, end - System.nanoTime());
+        for (ExecutorService way : ways.values()) {
+            way.shutdown();
+            way.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
         }
     }
 

@@ -310,7 +310,7 @@ public final class Watching implements AutoCloseable {
             replacedSaid = true;
             happened(new Happening("key-replaced", lastLook, false, why, Map.of()), Map.of());
         });
-        look.vendor().forEach(update -> happened(update.happening(lastLook), Map.of()));
+        look.vendor().forEach(news -> happened(news, Map.of()));
     }
 
     private void judge() {
