@@ -2,184 +2,103 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import runbook.Text.Json;
 
 /** The catalog says what the scripts say of themselves, and each of them runs from it, or from its URL, over plain HTTP. */
 class CatalogTest {
-    private static final JsonNode ALIASES = readJson("jbang-catalog.json").path("aliases");
     private static final Path JBANG_DIR = Tree.temporary("jbang");
-    private static final FileServer SERVER = new FileServer(Repository.ROOT);
 
-    @BeforeAll
-    static void serve() {
-        SERVER.start();
-    }
-
-    @AfterAll
-    static void stop() {
-        SERVER.stop();
-    }
-
+    /**
+     * On a machine whose locale is C, with an empty home, in a folder with a space; the first run only asks for help, and
+     * after it nothing answers any more.
+     */
     @ParameterizedTest
-    @MethodSource("aliases")
-    void anAliasSaysWhatItsScriptSays(String alias) {
-        assertEquals(
-                directives(script(alias), "DESCRIPTION"),
-                List.of(ALIASES.path(alias).path("description").asText()));
-    }
-
-    @ParameterizedTest
-    @MethodSource("steps")
-    void aStepRunsFromTheCatalog(String alias) {
-        runsFromElsewhere(alias + "@" + SERVER.url("jbang-catalog.json"));
-    }
-
-    /** JBang archives the classes of a script's very first run, and never again. */
-    @Test
-    void aFirstRunThatOnlyAsksForHelpLeavesAnArchiveThatQuickensTheOthers() throws IOException {
-        Path jbangDir = Tree.temporary("jbang-help");
-        Run.wrapper("--quiet", "triage@" + SERVER.url("jbang-catalog.json"), "--help").cwd(Tree.temporary("elsewhere"))
-                .env("JBANG_DIR", jbangDir.toString()).run();
-        try (Stream<Path> files = Files.walk(jbangDir)) {
-            Path archive = files.filter(file -> file.toString().endsWith(".jsa")).findFirst().orElseThrow();
-            assertTrue(Files.readString(archive, StandardCharsets.ISO_8859_1).contains("runbook/DecisionTree"),
-                    "the classes of a whole triage are not in " + archive);
+    @CsvSource({"triage@CATALOG, --drill outage --announce both, 11, Klaviyo Integration -- Degraded Performance",
+        "rotate-key@CATALOG, --drill revoked-key --dry-run, 0, Dry run: nothing has changed",
+        "watch@CATALOG, --drill healthy --until 1 --for 1s, 0, recovered",
+        "debug-bundle@CATALOG, --drill malformed-key --yes, 0, .zip", "URL/postmortem.java, --drill outage, 0, written"})
+    void aStepRunsFromElsewhereAndThenWithoutANetwork(String reference, String drill, int exit, String shows)
+            throws IOException {
+        Path home = Tree.temporary("home");
+        Path elsewhere = Files.createDirectory(Tree.temporary("elsewhere").resolve("a folder"));
+        try (LoopbackServer server = LoopbackServer.ofFiles(Repository.ROOT, Duration.ZERO)) {
+            String script = reference.replace("CATALOG", "URL/jbang-catalog.json").replace("URL", server.url());
+            Run.Result help = jbang(script, "--help", home, elsewhere);
+            assertEquals("0 Usage: ", help.exit() + " " + help.out().substring(0, 7), help.toString());
+            assertEquals(List.of(0, 0), List.of(home.toFile().list().length, elsewhere.toFile().list().length),
+                    "left something behind");
+            server.close();
+            Run.Result result = jbang(script, drill, home, elsewhere);
+            assertEquals(exit, result.exit(), result.toString());
+            assertTrue(result.out().contains(shows), result.toString());
+        }
+        if (reference.startsWith("triage")) {
+            assertTrue(archive().contains("runbook/DecisionTree"), "a whole triage's classes are not in the archive");
         }
     }
 
-    /** One is enough: JBang takes it from there as it does behind an alias, and a build costs ten seconds. */
-    @Test
-    void aStepRunsFromItsUrl() {
-        runsFromElsewhere(SERVER.url("triage.java"));
+    private static Run.Result jbang(String script, String arguments, Path home, Path folder) {
+        return Run.wrapper(("--quiet " + script + " " + arguments).split(" ")).cwd(folder).env("LC_ALL", "C")
+                .env("JBANG_DIR", JBANG_DIR.toString()).env("HOME", home.toString()).run();
     }
 
-    private static void runsFromElsewhere(String reference) {
-        Path elsewhere = Tree.temporary("elsewhere");
-        Run.Result result = Run.wrapper("--quiet", reference, "--help").cwd(elsewhere)
-            .env("JBANG_DIR", JBANG_DIR.toString()).env("HOME", elsewhere.toString()).run();
-        assertEquals(0, result.exit(), result.toString());
-        assertTrue(result.out().startsWith("Usage: "), result.toString());
-        assertEquals(0, elsewhere.toFile().list().length, "left something behind");
-    }
-
-    @Test
-    void templatesAndHelpersComeOverHttpToo() {
-        Run.Result result = Run.wrapper(
-                        "--quiet",
-                        "triage@" + SERVER.url("jbang-catalog.json"),
-                        "--drill",
-                        "outage",
-                        "--announce",
-                        "both")
-                .cwd(Tree.temporary("elsewhere"))
-                .env("JBANG_DIR", JBANG_DIR.toString())
-                .run();
-        assertEquals(11, result.exit(), result.toString());
-        assertTrue(result.out().contains("P1 INCIDENT: Klaviyo Integration"), result.toString());
-        assertTrue(result.out().contains("Klaviyo Integration -- Degraded Performance"), result.toString());
+    /** JBang archives the classes of a script's very first run, and never again: it quickens all that follow. */
+    private static String archive() throws IOException {
+        try (Stream<Path> files = Files.walk(JBANG_DIR)) {
+            Path archive = files.filter(file -> file.toString().matches(".*triage.*\\.jsa")).findFirst().orElseThrow();
+            return Files.readString(archive, StandardCharsets.ISO_8859_1);
+        }
     }
 
     /** JBang's globs do not work over HTTP, and a file that is not served is not found before a user meets it. */
     @ParameterizedTest
-    @MethodSource("steps")
-    void whatAStepNamesIsListedByNameWithinTheRepository(String alias) {
-        Deque<String> left = new ArrayDeque<>(List.of(script(alias)));
-        Set<String> seen = new TreeSet<>();
-        while (!left.isEmpty()) {
-            String file = left.pop();
-            if (seen.add(file)) {
-                assertTrue(
-                        file.matches("[a-z-]+\\.java|(runbook|templates)/[\\w./-]+"),
-                        file + " is not what ./jbang looks at for changes");
-                assertTrue(Files.isRegularFile(Repository.file(file)), file + " is missing, or is no file");
-                referredBy(file).forEach(left::push);
-            }
-        }
+    @MethodSource("aliases")
+    void anAliasSaysWhatItsScriptSaysAndNamesItsFiles(String alias, String script, String description) {
+        assertEquals(List.of(description), directives(script, "DESCRIPTION"));
+        Path folder = Repository.file(script).getParent();
+        Stream.of("SOURCES", "FILES").flatMap(name -> directives(script, name).stream()).forEach(reference -> {
+            Path file = folder.resolve(reference.replaceFirst("^.*=", "")).normalize();
+            assertTrue(Files.isRegularFile(file) && file.startsWith(Repository.ROOT), reference + " is no file here");
+            assertTrue(directives(Repository.ROOT.relativize(file).toString(), "SOURCES").isEmpty(),
+                    reference + " lists files, which makes JBang read them again and again");
+        });
+    }
+
+    static Stream<Object[]> aliases() throws IOException {
+        JsonNode aliases = Json.read(Files.readString(Repository.file("jbang-catalog.json"))).path("aliases");
+        return aliases.properties().stream().map(Map.Entry::getKey).map(alias -> new Object[] {alias,
+            aliases.path(alias).path("script-ref").asText(), aliases.path(alias).path("description").asText()});
     }
 
     @Test
-    void everyTestClassIsRun() {
+    void everyTestClassIsRun() throws IOException {
         Set<String> listed = Set.copyOf(directives("tests/all.java", "SOURCES"));
-        assertEquals(
-                Set.of(),
-                fileNames(Repository.file("tests"), name -> name.endsWith("Test.java") && !listed.contains(name)),
-                "not among the //SOURCES of tests/all.java");
-    }
-
-    @Test
-    void everyAliasHasItsScript() {
-        assertEquals(List.of(), ALIASES.properties().stream().map(Map.Entry::getKey).filter(alias -> !exists(alias)).toList());
-    }
-
-    // ---- helpers
-
-    static Stream<String> aliases() {
-        return ALIASES.properties().stream().map(Map.Entry::getKey).filter(CatalogTest::exists);
-    }
-
-    static Stream<String> steps() {
-        return aliases().filter(alias -> !script(alias).contains("/"));
-    }
-
-    private static boolean exists(String alias) {
-        return Files.exists(Repository.file(script(alias)));
-    }
-
-    private static String script(String alias) {
-        return ALIASES.path(alias).path("script-ref").asText();
-    }
-
-    /** The files of its //SOURCES and //FILES ({@code target=source}), relative to the repository. */
-    private static Stream<String> referredBy(String file) {
-        Path folder = Repository.file(file).getParent();
-        return Stream.of("SOURCES", "FILES").filter(directive -> file.endsWith(".java"))
-            .flatMap(directive -> directives(file, directive).stream())
-            .map(reference -> relative(folder.resolve(reference.substring(reference.indexOf('=') + 1)).normalize()));
+        try (Stream<Path> files = Files.list(Repository.file("tests"))) {
+            assertEquals(Set.of(), files.map(file -> file.getFileName().toString())
+                    .filter(name -> name.endsWith("Test.java") && !listed.contains(name)).collect(Collectors.toSet()),
+                    "not among the //SOURCES of tests/all.java");
+        }
     }
 
     private static List<String> directives(String file, String name) {
         String start = "//" + name + " ";
         try (Stream<String> lines = Files.lines(Repository.file(file))) {
             return lines.filter(line -> line.startsWith(start)).map(line -> line.substring(start.length()).strip()).toList();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private static Set<String> fileNames(Path folder, Predicate<String> wanted) {
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.map(file -> file.getFileName().toString()).filter(wanted).collect(Collectors.toSet());
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private static String relative(Path file) {
-        return Repository.ROOT.relativize(file).toString();
-    }
-
-    private static JsonNode readJson(String file) {
-        try {
-            return new ObjectMapper().readTree(Repository.file(file).toFile());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

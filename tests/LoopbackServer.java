@@ -7,6 +7,9 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -14,7 +17,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import javax.net.ssl.SSLContext;
 
-/** A server on loopback that answers JSON, and remembers what it was asked. */
+/** A server on loopback that answers JSON, or files, and remembers what it was asked. */
 final class LoopbackServer implements AutoCloseable {
     /** What came in; {@code query} is empty where there is none. */
     record Request(String method, String path, String query, Map<String, List<String>> headers, String body) {
@@ -58,6 +61,20 @@ final class LoopbackServer implements AutoCloseable {
         server.setExecutor(threads);
         server.createContext("/", exchange -> serve(exchange, handler));
         server.start();
+    }
+
+    /** Serves the text files of a folder, each answer after a time, as from a host far away. */
+    static LoopbackServer ofFiles(Path root, Duration latency) {
+        return new LoopbackServer(request -> {
+            try {
+                Thread.sleep(latency.toMillis());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            Path file = root.resolve(request.path().substring(1)).normalize();
+            return file.startsWith(root) && Files.isRegularFile(file) ? new Response(200, Files.readString(file))
+                    : new Response(404, "");
+        });
     }
 
     private void serve(HttpExchange exchange, Handler handler) throws IOException {

@@ -34,23 +34,19 @@ final class StartBench {
         System.out.printf("%-14s %9s %9s %7s %9s %7s   over a one-line script with the same dependencies, %d ms a request%n",
                 "", "requests", "first", "ratio", "warm", "ratio", latency);
         for (String step : chosen.isEmpty() ? RUNS.keySet() : chosen) {
-            FileServer server = new FileServer(catalogOf(step), Duration.ofMillis(latency));
-            server.start();
-            try {
+            try (LoopbackServer server = LoopbackServer.ofFiles(catalogOf(step), Duration.ofMillis(latency))) {
                 report(step, server);
-            } finally {
-                server.stop();
             }
         }
     }
 
-    private static void report(String step, FileServer server) {
+    private static void report(String step, LoopbackServer server) {
         Path ourFolder = Tree.temporary("jbang");
         Path otherFolder = Tree.temporary("jbang");
         long otherFirst = start(server, otherFolder, "one-line", List.of());
-        int before = server.requests();
+        int before = server.asked().size();
         long first = start(server, ourFolder, step, RUNS.get(step));
-        int requests = server.requests() - before;
+        int requests = server.asked().size() - before;
         List<Long> warm = new ArrayList<>();
         List<Long> otherWarm = new ArrayList<>();
         for (int run = -1; run < WARM_RUNS; run++) {
@@ -66,8 +62,8 @@ final class StartBench {
     }
 
     /** As the launcher of JBang does: its exit status 255 means that its output is the command to run. */
-    private static long start(FileServer server, Path jbangDir, String alias, List<String> arguments) {
-        String words = Stream.concat(Stream.of(alias + "@" + server.url("jbang-catalog.json")), arguments.stream())
+    private static long start(LoopbackServer server, Path jbangDir, String alias, List<String> arguments) {
+        String words = Stream.concat(Stream.of(alias + "@" + server.url() + "/jbang-catalog.json"), arguments.stream())
                 .map(word -> "'" + word + "'").collect(Collectors.joining(" "));
         Run run = Run.command("sh", "-c", launcher(words)).env("JBANG_DIR", jbangDir.toString())
                 .env("JBANG_RUNTIME_SHELL", "bash").env("JBANG_STDIN_NOTTY", "true").env("JBANG_NO_VERSION_CHECK", "true")

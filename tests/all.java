@@ -83,7 +83,6 @@
 //SOURCES FakeKubernetes.java
 //SOURCES FaultServer.java
 //SOURCES FaultTest.java
-//SOURCES FileServer.java
 //SOURCES FleetBench.java
 //SOURCES FleetTest.java
 //SOURCES FormTest.java

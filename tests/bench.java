@@ -10,9 +10,9 @@
 //DEPS com.samskivert:jmustache:1.16
 //FILES templates/=../templates/scenarios.json
 //SOURCES BundleBench.java
-//SOURCES FileServer.java
 //SOURCES FleetBench.java
 //SOURCES LogMaker.java
+//SOURCES LoopbackServer.java
 //SOURCES Repository.java
 //SOURCES Run.java
 //SOURCES StartBench.java
