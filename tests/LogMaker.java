@@ -9,7 +9,7 @@ import java.util.Random;
 
 /** Makes the application log that the bundle is measured on: the same bytes for the same seed. */
 final class LogMaker {
-    private static final String[] FIRST = {"Mary", "John", "Ana", "Wei", "Noor", "Zoë", "Olga", "Juan", "Ella", "Ivan"};
+    private static final String[] FIRST = {"Mary", "John", "Ana", "Wei", "Noor", "Zoë", "Olga", "Juan", "Ella"};
     private static final String[] CITIES = {"Boston", "New York", "Leeds", "Köln", "Austin", "Oslo"};
     private static final String[] PATHS = {
         "/checkout", "/cart", "/products/blue-shirt", "/search?q=socks", "/account/orders", "/assets/app.7f3a2c.js"
@@ -67,59 +67,55 @@ final class LogMaker {
         return from[random.nextInt(from.length)];
     }
 
+    private String number(int most) {
+        return String.valueOf(random.nextInt(most));
+    }
+
     private String aboutKlaviyo() {
-        String thread = "[klaviyo-worker-" + random.nextInt(16) + "] ";
-        return stamp() + switch (random.nextInt(8)) {
-                    case 0, 1, 2 -> "INFO  " + thread
-                                + "c.a.klaviyo.Client - POST https://a.klaviyo.com/api/events status=202 duration="
-                                + (20 + random.nextInt(400)) + "ms request_id=" + uuid() + "\n";
-                    case 3 -> "WARN  " + thread + "c.a.klaviyo.Client - 429 from a.klaviyo.com, Retry-After: "
-                                + (1 + random.nextInt(30)) + ", attempt " + random.nextInt(5) + " cf-ray=" + hex(16)
-                                + "-AMS\n";
-                    case 4 ->
-                        "INFO  " + thread + "c.a.klaviyo.Profiles - upsert order=" + random.nextInt(1 << 30) + " email="
-                                + email() + " list=Y6nRLr took " + random.nextInt(90) + " ms\n";
-                    case 5 -> "DEBUG " + thread + "c.a.klaviyo.Client - body"
-                                + " {\"data\":{\"type\":\"profile\",\"attributes\":{\"email\":\""
-                                + email() + "\",\"phone_number\":\"+1555" + (1000000 + random.nextInt(9000000))
-                                + "\",\"first_name\":\"" + pick(FIRST) + "\",\"location\":{\"city\":\"" + pick(CITIES)
-                                + "\",\"zip\":\"0" + (1000 + random.nextInt(9000))
-                                + "\"},\"properties\":{\"plan\":\"gold\",\"price\":"
-                                + random.nextInt(100) + ".99}}}}\n";
-                    case 6 -> "ERROR " + thread + "c.a.klaviyo.Client - 401 {\"errors\":[{\"id\":\"" + uuid()
-                                + "\",\"status\":401,\"code\":\"authentication_failed\",\"title\":\"Incorrect"
-                                + " authentication credentials.\"}]} key=pk_" + hex(34) + "\n";
-                    default -> "INFO  " + thread + "c.a.klaviyo.Queue - depth=" + random.nextInt(5000) + " oldest="
-                                + random.nextInt(600) + "s consumer lag within bounds, next poll in 5s\n";
-                };
+        String begin = stamp() + "%s [klaviyo-worker-" + number(16) + "] c.a.klaviyo.";
+        return switch (random.nextInt(8)) {
+            case 0, 1, 2 -> begin.formatted("INFO ") + "Client - POST https://a.klaviyo.com/api/events status=202"
+                    + " duration=" + (20 + random.nextInt(400)) + "ms request_id=" + uuid() + "\n";
+            case 3 -> begin.formatted("WARN ") + "Client - 429 from a.klaviyo.com, Retry-After: " + number(30)
+                    + ", attempt " + number(5) + " cf-ray=" + hex(16) + "-AMS\n";
+            case 4 -> begin.formatted("INFO ") + "Profiles - upsert order=" + number(1 << 30) + " email=" + email()
+                    + " list=Y6nRLr took " + number(90) + " ms\n";
+            case 5 -> begin.formatted("DEBUG") + "Client - body {\"data\":{\"type\":\"profile\",\"attributes\":{"
+                    + "\"email\":\"" + email() + "\",\"phone_number\":\"" + phone() + "\",\"first_name\":\""
+                    + pick(FIRST) + "\",\"location\":{\"city\":\"" + pick(CITIES) + "\",\"zip\":\"0" + number(9000)
+                    + "\"},\"properties\":{\"plan\":\"gold\",\"price\":" + number(100) + ".99}}}}\n";
+            case 6 -> begin.formatted("ERROR") + "Client - 401 {\"errors\":[{\"id\":\"" + uuid() + "\",\"status\":401,"
+                    + "\"code\":\"authentication_failed\",\"title\":\"Incorrect credentials.\"}]} key=pk_"
+                    + hex(34) + "\n";
+            default -> begin.formatted("INFO ") + "Queue - depth=" + number(5000) + " oldest=" + number(600)
+                    + "s consumer lag within bounds, next poll in 5s\n";
+        };
+    }
+
+    private String phone() {
+        return "+1555" + (1000000 + random.nextInt(9000000));
     }
 
     private String aboutSomebody() {
-        return stamp() + "INFO  [klaviyo-worker-" + random.nextInt(16) + "] c.a.klaviyo.Profiles - upsert email="
-                + email() + " phone_number=+1555" + (1000000 + random.nextInt(9000000)) + " list=Y6nRLr took "
-                + random.nextInt(90) + " ms\n";
+        return stamp() + "INFO  [klaviyo-worker-" + number(16) + "] c.a.klaviyo.Profiles - upsert email=" + email()
+                + " phone_number=" + phone() + " list=Y6nRLr took " + number(90) + " ms\n";
     }
 
     private String aboutOther() {
+        String worker = "[http-nio-8080-exec-" + number(40) + "] ";
         return switch (random.nextInt(6)) {
-            case 0, 1 -> "203.0.113." + random.nextInt(256) + " - - [23/Nov/2026:03:" + (10 + random.nextInt(50)) + ":"
-                        + (10 + random.nextInt(50)) + " +0000] \"GET " + pick(PATHS) + " HTTP/1.1\" 200 "
-                        + random.nextInt(90000)
-                        + " \"-\" \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0.0.0"
-                        + " Safari/537.36\"\n";
-            case 2 -> stamp() + "INFO  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES) + " - order "
-                        + random.nextInt(1 << 30) + " for customer " + uuid() + " total " + random.nextInt(500)
-                        + ".95 EUR\n";
-            case 3 -> stamp() + "DEBUG [scheduler-1] " + pick(CLASSES) + " - cache hit ratio 0." + random.nextInt(99)
-                        + ", evictions " + random.nextInt(100) + ", took " + random.nextInt(5000) + " us\n";
-            case 4 -> stamp() + "WARN  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES)
-                        + " - java.net.SocketTimeoutException: Read timed out\n"
-                        + "\tat java.base/sun.nio.ch.NioSocketImpl.timedRead(NioSocketImpl.java:288)\n"
-                        + "\tat java.base/java.net.Socket$SocketInputStream.read(Socket.java:966)\n";
-            default ->
-                stamp() + "INFO  [http-nio-8080-exec-" + random.nextInt(40) + "] " + pick(CLASSES) + " - session "
-                        + hex(24) + " from 198.51.100." + random.nextInt(256) + " user agent ok, version 4.12."
-                        + random.nextInt(30) + "\n";
+            case 0, 1 -> "203.0.113." + number(256) + " - - [23/Nov/2026:03:" + (10 + random.nextInt(50)) + ":"
+                    + (10 + random.nextInt(50)) + " +0000] \"GET " + pick(PATHS) + " HTTP/1.1\" 200 " + number(90000)
+                    + " \"-\" \"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/120.0.0.0 Safari/537.36\"\n";
+            case 2 -> stamp() + "INFO  " + worker + pick(CLASSES) + " - order " + number(1 << 30) + " for customer "
+                    + uuid() + " total " + number(500) + ".95 EUR\n";
+            case 3 -> stamp() + "DEBUG [scheduler-1] " + pick(CLASSES) + " - cache hit ratio 0." + number(99)
+                    + ", evictions " + number(100) + ", took " + number(5000) + " us\n";
+            case 4 -> stamp() + "WARN  " + worker + pick(CLASSES) + " - java.net.SocketTimeoutException: timed out\n"
+                    + "\tat java.base/sun.nio.ch.NioSocketImpl.timedRead(NioSocketImpl.java:288)\n"
+                    + "\tat java.base/java.net.Socket$SocketInputStream.read(Socket.java:966)\n";
+            default -> stamp() + "INFO  " + worker + pick(CLASSES) + " - session " + hex(24) + " from 198.51.100."
+                    + number(256) + " user agent ok, version 4.12." + number(30) + "\n";
         };
     }
 }

@@ -1,8 +1,6 @@
 package runbook.bundle;
 
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,49 +16,32 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
-import runbook.Chart;
 import runbook.Cli;
-import runbook.Http;
 import runbook.Incident;
-import runbook.Incident.Event;
 import runbook.Key;
-import runbook.LogReader;
-import runbook.LogReader.Facts;
-import runbook.Page;
 import runbook.Settings;
 import runbook.Settings.Problem;
-import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Moment;
 import runbook.Tool;
-import runbook.Verdict;
 import runbook.bundle.Archive.Item;
-import runbook.bundle.Archive.Origin;
-import runbook.bundle.Archive.Part;
+import runbook.bundle.Archive.Staging;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Outcome;
 import runbook.bundle.Collecting.State;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
-import runbook.redact.Redactor.Tally;
 import runbook.redact.Rules;
 
 /** A debug bundle: collects, redacts meanwhile, writes the archive, reads it back, and only then gives it its name. */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
-    private static final int MOST_STATUSES = 7;
-    private static final String NONE = "None seen.";
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
             + "lines, the least alike of those that stayed, before you send it.";
@@ -94,10 +75,6 @@ public final class Bundle {
                 description = "values to take out wherever they are, one a line; repeatable")
         List<Path> secretFiles = List.of();
 
-        @Option(names = "--pseudonym-key", paramLabel = "FILE", order = 72,
-                description = "keeps pseudonyms the same in every bundle made with it (a random key for each)")
-        Path pseudonymKey;
-
         /** The same with more files of values. */
         public Redaction and(List<Path> files) {
             secretFiles = files;
@@ -124,8 +101,7 @@ public final class Bundle {
                 }
             });
             secretFiles.forEach(file -> addFile(known, host.path(file.toString())));
-            Policy policy = Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
-            return pseudonymKey == null ? policy : policy.pseudonymsBy(key(host.path(pseudonymKey.toString())));
+            return Policy.strict().by(Rules.of(shared.templates())).keeping(keep).knowing(known);
         }
 
         // The 34 hex alone are as good as the key: whoever sees the account has the rest.
@@ -148,19 +124,6 @@ public final class Bundle {
                 });
             } catch (IOException e) {
                 throw new Problem("--secret-file cannot be read: " + Incident.why(e));
-            }
-        }
-
-        private static byte[] key(Path file) {
-            try {
-                byte[] key = Files.readAllBytes(file);
-                if (key.length < 16) {
-                    throw new Problem("--pseudonym-key " + file
-                            + " has fewer than 16 bytes: make one with head -c 32 /dev/urandom");
-                }
-                return key;
-            } catch (IOException e) {
-                throw new Problem("--pseudonym-key cannot be read: " + Incident.why(e));
             }
         }
     }
@@ -194,7 +157,7 @@ public final class Bundle {
         List<String> gcp = List.of();
         @Option(names = "--aws-logs", paramLabel = "GROUP", order = 56, description = "a CloudWatch log group (aws)")
         List<String> aws = List.of();
-        @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki")
+        @Option(names = "--loki", paramLabel = "URL", order = 57, description = "Grafana Loki (logcli)")
         String loki;
         @Option(names = "--loki-query", paramLabel = "LOGQL", order = 58, description = "what to ask it for")
         List<String> lokiQueries = List.of();
@@ -248,9 +211,10 @@ public final class Bundle {
             return new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
         }
 
-        private ZoneId zone() {
+        private LogSources.Wanted wanted(Window window) {
             try {
-                return logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
+                ZoneId zone = logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
+                return new LogSources.Wanted(words, context, window, zone);
             } catch (DateTimeException e) {
                 throw new Problem("--log-zone " + Text.safe(logZone, 40)
                         + " is no time zone: write UTC, Europe/Berlin or +02:00");
@@ -261,10 +225,9 @@ public final class Bundle {
     private final Options options;
     private final Settings settings;
     private final Optional<Incident> incident;
-    private final Policy policy;
     private final Redactor redactor;
     private final Window window;
-    private final Pipeline.Wanted wanted;
+    private final LogSources.Wanted wanted;
     private final long size;
     private final Systems systems;
     private final List<Collector> collectors = new ArrayList<>();
@@ -279,42 +242,20 @@ public final class Bundle {
         this.options = options;
         this.settings = settings;
         this.incident = incident;
+        this.redactor = new Redactor(policy);
         this.window = options.window();
-        this.wanted = new Pipeline.Wanted(options.words, options.context, window, options.zone());
+        this.wanted = options.wanted(window);
         this.size = Archive.size("--max-size", options.maxSize);
-        Http http = Http.of(settings);
-        this.systems = new Systems(options, settings, window, http);
-        collectors.addAll(systems.first());
-        List<Collector> logs = new ArrayList<>(LogSources.of(options, wanted, http));
+        this.systems = new Systems(options, settings, window);
+        List<Collector> logs = new ArrayList<>(LogSources.of(options, window));
         if (settings.drill().isPresent() && settings.target().app() != null) {
-            logs.add(systems.drillLog(wanted));
+            logs.add(systems.drillLog());
         }
-        collectors.addAll(logs);
         if (logs.isEmpty()) {
-            collectors.add(Collector.skipped("application/logs",
+            logs.add(Collector.skipped("application/logs",
                     "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
         }
-        collectors.addAll(systems.last(incident));
-        this.policy = policy.sparing(vendorsAddresses());
-        this.redactor = new Redactor(this.policy);
-    }
-
-    // What DNS answers for the vendor is what its support wants to see, and nobody's personal data.
-    private Set<String> vendorsAddresses() {
-        Set<String> addresses = new TreeSet<>();
-        Stream.of(settings.target().api(), settings.target().status()).map(address ->
-                CompletableFuture.supplyAsync(() -> lookUp(address.getHost()))
-                .completeOnTimeout(new InetAddress[0], 1, TimeUnit.SECONDS)).toList().forEach(found ->
-                Stream.of(found.join()).map(InetAddress::getHostAddress).forEach(addresses::add));
-        return addresses;
-    }
-
-    private static InetAddress[] lookUp(String host) {
-        try {
-            return InetAddress.getAllByName(host);
-        } catch (UnknownHostException e) {
-            return new InetAddress[0];
-        }
+        Stream.of(systems.first(), logs, systems.last(incident)).forEach(collectors::addAll);
     }
 
     /** What it is about. */
@@ -322,20 +263,10 @@ public final class Bundle {
         return window;
     }
 
-    /** What would be collected, and a guess at its size, a line each; nothing is read but names and sizes. */
+    /** What would be collected, a line each, with sizes where they are known; nothing is read but names and sizes. */
     public List<String> plan() {
-        List<String> lines = new ArrayList<>();
-        long known = 0;
-        for (Collector collector : collectors) {
-            for (Collecting.Planned planned : collector.plan().get()) {
-                known += Math.max(0, planned.bytes());
-                String guess = planned.bytes() >= 0 ? ", " + Archive.words(planned.bytes()) : "";
-                lines.add(redactor.text(collector.name() + ": " + planned.what()) + guess);
-            }
-        }
-        lines.add("To read: about " + Archive.words(known) + " and what commands print; the archive: about "
-                + Archive.words(Math.min(size, known / 8 + FRONT_PAGES)) + " or less");
-        return lines;
+        return collectors.stream().flatMap(collector -> collector.plan().get().stream()
+                .map(line -> redactor.text(collector.name() + ": " + line))).toList();
     }
 
     // ---- making it
@@ -358,277 +289,34 @@ public final class Bundle {
      */
     public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
             throws IOException, InterruptedException {
-        try (Archive.Staging staging = new Archive.Staging(target); Pipeline pipeline = new Pipeline(redactor);
+        // The pages are made of redacted text, whose stand-ins stay what they are.
+        try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor);
                 Pipeline again = new Pipeline(redactor.again())) {
             LogSources.Told told = new LogSources.Told(wanted);
-            Tool tool = Tool.of(options.shared.host(), options.maxEach);
-            Collecting collecting = new Collecting(new Collecting.Workshop(staging.folder, size, pipeline, redactor,
-                    new Archive.Names(), tool, told), options.maxEach, options.start + options.maxTime.toNanos());
-            List<Outcome> outcomes = new ArrayList<>(collecting.run(collectors, outcome -> progress.accept(
-                    new Progress(outcome.collector(), outcome.state() == State.OK, outcome.state() == State.SKIPPED,
+            Pipeline.Room room = new Pipeline.Room(staging.folder, Math.max(size - FRONT_PAGES, size / 2));
+            Collecting.Workshop shop = new Collecting.Workshop(pipeline, room, new Archive.Names(),
+                    Tool.of(options.shared.host(), options.maxEach), wanted, told);
+            List<Outcome> outcomes = new ArrayList<>(new Collecting(shop, options.maxEach, options.start
+                    + options.maxTime.toNanos()).run(collectors, outcome -> progress.accept(new Progress(
+                    outcome.collector(), outcome.state() == State.OK, outcome.state() == State.SKIPPED,
                     outcome.words()))));
-            List<Item> collected = outcomes.stream().flatMap(outcome -> outcome.items().stream())
-                    .sorted(Comparator.comparing(Item::path)).toList();
-            keepWithin(collected);
-            if (collected.stream().anyMatch(item -> item.part().scarce)) {
-                outcomes.add(new Outcome("bundle/disk", State.FAILED,
-                        List.of("the oldest lines were left out: the disk has no room for them (--out names another)"),
-                        List.of(), 0, List.of()));
-            }
-            Story story = new Story(outcomes, collected, told);
-            List<Item> all = story.withFrontPages(staging.folder, again);
+            outcomes.addAll(room.close());
+            Summary.Head head = new Summary.Head(settings.drill().orElse(null), Instant.now().truncatedTo(
+                    ChronoUnit.MILLIS), window, options.words, redactor.policy().kept());
+            Summary summary = new Summary(head, systems, incident, told, outcomes);
             Path half = staging.folder.resolve("archive.part");
-            Existing.Verified back = Existing.write(half, all, story.created);
+            List<Item> all = summary.withFrontPages(again, new Pipeline.Room(staging.folder, Long.MAX_VALUE));
+            Existing.Verified back = Existing.write(half, all, head);
             progress.accept(new Progress("bundle/read-back", true, false, Archive.words(back.bytes())
                     + " read back: what was looked through while it was made, and found clean"));
-            if (!looked.test(story.sample)) {
+            if (!looked.test(summary.sample())) {
                 return Optional.empty();
             }
             long bytes = Files.size(half);
             Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
             return Optional.of(new Made(target, bytes, back.files(), Archive.words(bytes) + ", " + back.words(),
-                    Archive.missing(outcomes), outcomes.stream().noneMatch(Outcome::failed), Archive.redacted(all),
-                    redactor.text(story.headline())));
-        }
-    }
-
-    // The largest give way first, by their oldest lines.
-    private void keepWithin(List<Item> items) throws IOException {
-        for (int round = 0; round < 1_000; round++) {
-            long excess = items.stream().mapToLong(item -> item.part().packed()).sum() - size + FRONT_PAGES;
-            Part largest = items.stream().map(Item::part).max(Comparator.comparingLong(Part::packed)).orElse(null);
-            if (excess <= 0 || largest == null || largest.packed() < 100) {
-                return;
-            }
-            largest.shrinkTo(Math.max(0, largest.packed() - Math.max(excess / 2, 1)));
-        }
-    }
-
-    // ---- what it tells: facts for machines, a summary and a page for people
-
-    /** A heading with lines under it, or what stands there when there are none. */
-    private record Section(String title, List<String> lines, String none) { }
-
-    private final class Story {
-        private final Instant created = Instant.now().truncatedTo(ChronoUnit.MILLIS);
-        private final List<Outcome> outcomes;
-        private final List<Item> collected;
-        private final List<String> sample;
-        private final Facts facts;
-        private final Verdict verdict = systems.verdict;
-        private final Optional<Event> before = incident.flatMap(Story::diagnosed);
-
-        Story(List<Outcome> outcomes, List<Item> collected, LogSources.Told told) {
-            this.outcomes = outcomes;
-            this.collected = collected;
-            this.sample = told.sample();
-            this.facts = told.reader.facts().with(systems.queues(), List.copyOf(systems.curves),
-                    List.copyOf(systems.incidents),
-                    Archive.missing(outcomes));
-        }
-
-        private static Optional<Event> diagnosed(Incident incident) {
-            try {
-                return incident.journal().read().events().stream().filter(Event::failing)
-                        .filter(event -> event.event().equals(Event.DIAGNOSED))
-                        .min(Comparator.comparing(event -> event.data().path("severity").asText()));
-            } catch (IOException e) {
-                return Optional.empty();
-            }
-        }
-
-        String headline() {
-            String now = verdict == null ? "no verdict: triage did not come to an end"
-                    : verdict.severity().map(level -> level.name() + ": ").orElse("") + verdict.title();
-            return before.map(event -> words(event) + "; now: " + now).orElse(now);
-        }
-
-        private static String words(Event event) {
-            String severity = event.data().path("severity").asText();
-            return (event.summary().startsWith(severity) ? "" : severity + ": ") + Text.safe(event.summary(), 160)
-                    + " (at " + event.at().truncatedTo(ChronoUnit.SECONDS) + ")";
-        }
-
-        private List<Section> sections() {
-            return List.of(
-                    section("Look at it before you send it", "", Stream.concat(Stream.of(NO_RULE_FINDS),
-                            sample.stream().map(Story::code))),
-                    section("What is missing", "Nothing: every collector ended well.",
-                            Archive.missing(outcomes).stream()),
-                    section("Klaviyo's status page", "No incident in the window.",
-                            facts.vendor().stream().map(Story::told)),
-                    section("Calls to Klaviyo in the logs, by status", NONE, facts.statuses().entrySet().stream()
-                            .map(one -> status(one.getKey()) + ": " + Text.count(one.getValue(), "call"))),
-                    section("First failed call, and customers", NONE, failures()),
-                    section("Endpoints and callers", NONE, Stream.concat(
-                            facts.endpoints().stream().limit(10).map(Story::words),
-                            facts.callers().stream().limit(5).map(caller -> "from " + code(caller.name()) + ": "
-                                    + Text.count(caller.calls(), "call") + ", " + percent(caller.share())))),
-                    section("Retry queue", "Not measured.", queue()),
-                    section("Waits asked for (429)", NONE, facts.waits().stream().limit(40).map(wait -> wait.at() + ": "
-                            + wait.count() + " × 429" + (wait.longestSeconds() == 0 ? "" : ", longest Retry-After "
-                            + wait.longestSeconds() + " s"))),
-                    section("What was collected", "Nothing.", outcomes.stream()
-                            .map(outcome -> outcome.collector() + ": " + outcome.words())));
-        }
-
-        private static Section section(String title, String none, Stream<String> lines) {
-            return new Section(title, lines.toList(), none);
-        }
-
-        private static String code(String line) {
-            return "`" + line.replace('`', '\'') + "`";
-        }
-
-        private static String percent(double share) {
-            return Math.round(100 * share) + " %";
-        }
-
-        private static String status(int status) {
-            return status == Facts.NO_ANSWER ? "no answer" : "HTTP " + status;
-        }
-
-        private Stream<String> failures() {
-            return facts.first() == null ? Stream.of() : Stream.of(
-                    "first: " + facts.first().at() + " HTTP " + facts.first().status() + " " + facts.first().endpoint(),
-                    "last: " + facts.last().at() + " HTTP " + facts.last().status() + " " + facts.last().endpoint(),
-                    (facts.customers().more() ? "more than " : "") + Text.count(facts.customers().count(), "customer")
-                            + " named in failed calls",
-                    "log times read as " + facts.zone() + (facts.zoneNamed() ? "" : ", assumed"));
-        }
-
-        private Stream<String> queue() {
-            Stream<String> each = facts.queue().stream().map(one -> one.instance() + ": " + Math.round(one.first())
-                    + ", at most " + Math.round(one.peak()) + " at " + one.peakAt() + ", at last "
-                    + Math.round(one.last()));
-            double last = facts.queue().stream().mapToDouble(LogReader.Queue::last).sum();
-            return facts.queue().size() < 2 ? each
-                    : Stream.concat(each, Stream.of("together at last: " + Math.round(last)));
-        }
-
-        private static String told(StatusPage.Incident one) {
-            String resolved = one.resolved() == null ? "" : " " + one.resolved();
-            return Text.safe((one.started() == null ? one.posted() : one.started()) + " " + one.name() + " ("
-                    + one.impact() + ", " + one.status() + resolved + ")", 300);
-        }
-
-        private static String words(LogReader.Rate rate) {
-            return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
-                    + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed, " + percent(rate.share())
-                    + ", at most " + rate.perMinute() + " a minute";
-        }
-
-        private List<String> head() {
-            long redacted = Archive.redacted(collected).values().stream().mapToLong(Long::longValue).sum();
-            String kept = policy.kept().isEmpty() ? "." : ", except " + String.join(", ", policy.kept()) + ".";
-            return Stream.of(verdict == null ? "" : verdict.reason(),
-                    "Window: " + window.from() + " to " + window.to() + " (UTC).",
-                    "Secrets and personal data were replaced by pseudonyms (" + redacted + " places)" + kept)
-                    .filter(line -> !line.isEmpty()).toList();
-        }
-
-        private String title() {
-            return "Klaviyo debug bundle, " + created.truncatedTo(ChronoUnit.SECONDS);
-        }
-
-        private String markdown() {
-            StringBuilder text = new StringBuilder("# " + (settings.drill().isPresent() ? "DRILL: " : "") + title()
-                    + "\n\n**" + escaped(headline()) + "**\n");
-            head().forEach(line -> text.append('\n').append(escaped(line)).append('\n'));
-            for (Section section : sections()) {
-                text.append("\n## " + section.title + "\n\n" + (section.lines.isEmpty() ? section.none + "\n" : ""));
-                section.lines.forEach(line -> text.append("- ").append(escaped(line)).append('\n'));
-            }
-            return text.toString();
-        }
-
-        // What stands in back quotes is code already.
-        private static String escaped(String line) {
-            int code = line.indexOf('`');
-            String plain = code < 0 ? line : line.substring(0, code);
-            return plain.replaceAll("([\\\\*_\\[\\]<>#|])", "\\\\$1") + line.substring(plain.length());
-        }
-
-        private String html() {
-            Page page = new Page(title());
-            settings.drill().ifPresent(page::drill);
-            boolean good = verdict != null && verdict.healthy() && before.isEmpty();
-            page.html("<div class=\"verdict" + (good ? " good" : "") + "\"><b>" + Page.escape(headline())
-                    + "</b></div>\n");
-            head().forEach(page::soft);
-            page.html(figure("calls", "Calls to Klaviyo in the logs, per minute", byStatus()));
-            Map<String, List<Chart.Line>> curves = new TreeMap<>();
-            facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? "" : ", "
-                    + curve.unit()), any -> new ArrayList<>()).add(line(curve.name(), curve.points().stream()
-                    .map(point -> new Chart.Point(point.at(), point.value())))));
-            List<String> order = List.copyOf(curves.keySet());
-            curves.forEach((title, lines) -> page.html(figure("curve" + order.indexOf(title), title, lines)));
-            for (Section section : sections()) {
-                page.table(section.title, section.lines.stream().map(Story::cells).toList(), section.none);
-            }
-            return page.html();
-        }
-
-        private static Chart.Line line(String name, Stream<Chart.Point> points) {
-            return new Chart.Line(name, points.toList());
-        }
-
-        private static List<String> cells(String line) {
-            int code = line.indexOf('`');
-            return List.of(code < 0 ? Page.escape(line) : Page.escape(line.substring(0, code)) + "<code>"
-                    + Page.escape(line.substring(code).replace("`", "")) + "</code>");
-        }
-
-        private String figure(String id, String title, List<Chart.Line> lines) {
-            Chart.Mark begins = new Chart.Mark(window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
-            Chart.Lane lane = new Chart.Lane("", "", "", 160, lines, List.of());
-            return (id.equals("calls") ? new Chart(id, title, window.from(), window.to())
-                    : new Chart(id, title, window.hourBefore().from(), window.to()).marks(List.of(begins)))
-                    .lane(lane).figure();
-        }
-
-        /** A line for each status, the rarest together. */
-        private List<Chart.Line> byStatus() {
-            SortedMap<Integer, Long> totals = facts.statuses();
-            Set<Integer> own = totals.entrySet().stream().sorted(Map.Entry.<Integer, Long>comparingByValue().reversed())
-                    .limit(totals.size() > MOST_STATUSES + 1 ? MOST_STATUSES : totals.size()).map(Map.Entry::getKey)
-                    .collect(Collectors.toSet());
-            Map<String, TreeMap<Instant, Double>> lines = new TreeMap<>();
-            long step = Math.max(1, Duration.between(window.from(), window.to()).toMinutes() / 240) * 60;
-            facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute ->
-                    minute.statuses().forEach((status, calls) -> {
-                        Instant at = Instant.ofEpochSecond(minute.at().getEpochSecond() / step * step);
-                        lines.computeIfAbsent(own.contains(status) ? status(status) : "other", any -> zeroes(step))
-                                .merge(at, calls * 60.0 / step, Double::sum);
-                    }));
-            return lines.entrySet().stream().map(line -> line(line.getKey(), line.getValue().entrySet().stream()
-                    .map(point -> new Chart.Point(point.getKey(), point.getValue())))).toList();
-        }
-
-        private TreeMap<Instant, Double> zeroes(long step) {
-            TreeMap<Instant, Double> line = new TreeMap<>();
-            long end = window.to().getEpochSecond();
-            for (long at = window.from().getEpochSecond() / step * step; at <= end; at += step) {
-                line.put(Instant.ofEpochSecond(at), 0.0);
-            }
-            return line;
-        }
-
-        /** All files, those that people and machines read first before the others. */
-        List<Item> withFrontPages(Path folder, Pipeline again) throws IOException {
-            List<Item> files = new ArrayList<>(collected);
-            files.add(0, again.page(folder, "summary.md", utf8(markdown())));
-            files.add(1, again.page(folder, "report.html", utf8(html())));
-            files.add(2, again.page(folder, "facts.json", utf8(facts.json())));
-            files.add(3, again.page(folder, "redaction.json", Archive.redaction(files)));
-            Archive.Head head = new Archive.Head(settings.drill().orElse(null), created, window, options.words,
-                    policy.kept());
-            files.add(0, again.page(folder, Archive.MANIFEST, Archive.manifest(head, outcomes, files)));
-            return files;
-        }
-
-        private static byte[] utf8(String text) {
-            return text.getBytes(StandardCharsets.UTF_8);
+                    Summary.missing(outcomes), outcomes.stream().noneMatch(Outcome::failed), Summary.redacted(all),
+                    redactor.text(summary.headline())));
         }
     }
 }

@@ -6,23 +6,21 @@ import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.CompletionService;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorCompletionService;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import runbook.Incident;
 import runbook.LogReader;
 import runbook.Text;
@@ -30,11 +28,9 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.bundle.Archive.Item;
-import runbook.bundle.Archive.Origin;
-import runbook.bundle.Archive.Part;
+import runbook.bundle.Pipeline.Part;
 import runbook.bundle.Pipeline.Unsafe;
 import runbook.redact.Pieces.PlainInput;
-import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
 
 /**
@@ -42,7 +38,8 @@ import runbook.redact.Redactor.Tally;
  * its way in, names and notes too; what one gave before it failed is kept.
  */
 final class Collecting {
-    private static final long LAST_WAIT = 300;
+    private static final Duration TICK = Duration.ofMillis(100);
+    private static final long LAST_WAIT = 300_000_000L;
     private static final long LONGEST_GRACE = 3_000_000_000L;
     private static final int LONGEST_NOTE = 400;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
@@ -72,16 +69,16 @@ final class Collecting {
      * One source of evidence.
      *
      * @param name folder in the archive and name: {@code application/journal my-app}
-     * @param plan what it would collect, a line each, for {@code --dry-run}; with sizes where they can be known
+     * @param plan what it would collect, a line each, for {@code --dry-run}; with sizes where they are known
      */
-    record Collector(String name, Supplier<List<Planned>> plan, Work work) {
-        static Collector of(String name, String plan, long bytes, Work work) {
-            return new Collector(name, () -> List.of(new Planned(plan, bytes)), work);
+    record Collector(String name, Supplier<List<String>> plan, Work work) {
+        static Collector of(String name, String plan, Work work) {
+            return new Collector(name, () -> List.of(plan), work);
         }
 
         /** One that has nothing to look at, and why not: it is named in the manifest as skipped. */
         static Collector skipped(String name, String why) {
-            return of(name, "skipped, " + why, -1, sink -> sink.skipped = why);
+            return of(name, "skipped, " + why, sink -> sink.skipped = why);
         }
     }
 
@@ -92,9 +89,6 @@ final class Collecting {
     interface Work {
         void collect(Sink sink) throws Exception;
     }
-
-    /** One line of a plan; {@code bytes} is a guess at what is read, -1 when there is none. */
-    record Planned(String what, long bytes) { }
 
     /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
     enum State { OK, FAILED, SKIPPED }
@@ -107,7 +101,7 @@ final class Collecting {
         }
 
         Map<String, Object> json() {
-            return Archive.fields("name", collector, "state", state.name().toLowerCase(Locale.ROOT), "why",
+            return Summary.fields("name", collector, "state", state.name().toLowerCase(Locale.ROOT), "why",
                     String.join("; ", why), "remarks", remarks, "millis", millis, "files",
                     items.stream().map(Item::path).sorted().toList());
         }
@@ -121,113 +115,92 @@ final class Collecting {
             String kept = items.isEmpty() ? "" : " (" + got + " kept)";
             return state == State.OK ? got + left : String.join("; ", why) + kept;
         }
+
+        /** A line for each thing that is not there. */
+        List<String> missing() {
+            List<String> missing = new ArrayList<>();
+            if (state != State.OK) {
+                missing.add(collector + (failed() ? " failed: " : " skipped: ") + String.join("; ", why));
+            }
+            remarks.forEach(remark -> missing.add(collector + ": " + remark));
+            return missing;
+        }
     }
 
-    /** What all collectors share: where parts grow and how far, the way in, and what reads logs as they come by. */
-    record Workshop(Path folder, long limit, Pipeline pipeline, Redactor redactor, Archive.Names names, Tool tool,
+    /** What all collectors share: the way in and the room behind it, which lines are wanted, and who reads them. */
+    record Workshop(Pipeline pipeline, Pipeline.Room room, Archive.Names names, Tool tool, LogSources.Wanted wanted,
             LogSources.Told told) { }
 
     /** Runs them all; outcomes in the order of the collectors, told to {@code ended} one by one as they end. */
     List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
         ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
-        CompletionService<Outcome> running = new ExecutorCompletionService<>(pool);
+        BlockingQueue<Sink> done = new LinkedBlockingQueue<>();
         try {
-            List<Future<Outcome>> futures = new ArrayList<>();
-            collectors.forEach(collector -> futures.add(running.submit(() -> one(collector, pool))));
-            for (int i = 0; i < futures.size(); i++) {
-                ended.accept(running.take().get());
+            List<Sink> sinks = new ArrayList<>();
+            for (Collector collector : collectors) {
+                Sink sink = new Sink(collector.name(), shop);
+                sinks.add(sink);
+                sink.running = pool.submit(() -> {
+                    sink.collect(collector.work);
+                    done.add(sink);
+                });
             }
-            List<Outcome> outcomes = new ArrayList<>();
-            for (Future<Outcome> future : futures) {
-                outcomes.add(future.get());
+            Outcome[] outcomes = new Outcome[sinks.size()];
+            for (List<Sink> open = new ArrayList<>(sinks); !open.isEmpty(); ) {
+                List<Sink> over = new ArrayList<>();
+                for (Sink sink = done.poll(TICK.toMillis(), TimeUnit.MILLISECONDS); sink != null; sink = done.poll()) {
+                    over.add(sink);
+                }
+                open.stream().filter(this::overdue).forEach(over::add);
+                over.stream().filter(open::remove).forEach(sink -> {
+                    outcomes[sinks.indexOf(sink)] = sink.outcome();
+                    ended.accept(outcomes[sinks.indexOf(sink)]);
+                });
             }
-            return outcomes;
-        } catch (ExecutionException e) {
-            throw e.getCause() instanceof Unsafe unsafe ? unsafe
-                    : new IllegalStateException("a collector's guard failed", e.getCause());
+            return Arrays.asList(outcomes);
         } finally {
             pool.shutdownNow();
         }
     }
 
-    private Outcome one(Collector collector, ExecutorService pool) throws InterruptedException {
-        long start = System.nanoTime();
-        Sink sink = new Sink(collector.name(), shop);
-        CountDownLatch ended = new CountDownLatch(1);
-        Future<?> work = pool.submit(() -> {
-            try {
-                collector.work.collect(sink);
-            } finally {
-                ended.countDown();
-            }
-            return null;
-        });
-        String failure = null;
-        try {
-            await(work, start + each.toNanos());
-        } catch (TimeoutException e) {
-            long taken = Math.min(each.toNanos(), System.nanoTime() - start);
-            failure = "not done within " + Durations.words(Duration.ofNanos(taken));
-            handOver(sink, work, ended);
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof Unsafe unsafe) {
-                throw unsafe;
-            }
-            failure = sink.clean(words(e.getCause()));
+    /**
+     * Whether it is left behind. When its time is up its sources dry up, and it hands over what it has; one that does
+     * not is interrupted.
+     */
+    private boolean overdue(Sink sink) {
+        long now = System.nanoTime();
+        if (now < Math.min(sink.start + each.toNanos(), end - afterwards())) {
+            return false;
         }
-        return sink.outcome(failure, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start));
+        if (!sink.expired) {
+            sink.expire(Duration.ofNanos(Math.min(each.toNanos(), now - sink.start)), now);
+        } else if (now > sink.expiredAt + grace) {
+            sink.running.cancel(true);
+        }
+        return now > sink.expiredAt + grace + LAST_WAIT;
     }
 
     // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
-    private void await(Future<?> work, long own) throws InterruptedException, ExecutionException, TimeoutException {
-        while (true) {
-            long left = Math.min(own, end - afterwards()) - System.nanoTime();
-            try {
-                work.get(Math.max(0, Math.min(left, TimeUnit.MILLISECONDS.toNanos(100))), TimeUnit.NANOSECONDS);
-                return;
-            } catch (TimeoutException e) {
-                if (left <= 0) {
-                    throw e;
-                }
-            }
-        }
-    }
-
     private long afterwards() {
         long bytes = shop.told.bytes.get();
         double seconds = bytes / (double) PLAIN_PER_SECOND + bytes / 8.0 / PACKED_PER_SECOND;
         return frontPages + grace + (long) (seconds * 1e9);
     }
 
-    // A collector whose sources have dried up hands over what it has; one that does not react is left behind.
-    private void handOver(Sink sink, Future<?> work, CountDownLatch ended) throws InterruptedException {
-        sink.expire();
-        if (!ended.await(grace, TimeUnit.NANOSECONDS)) {
-            work.cancel(true);
-            ended.await(LAST_WAIT, TimeUnit.MILLISECONDS);
-        }
-    }
-
-    private static String words(Throwable thrown) {
-        String message = thrown.getMessage() == null ? thrown.getClass().getSimpleName() : thrown.getMessage();
-        return thrown instanceof IOException io ? Incident.why(io) : message;
-    }
-
-    /** What a stream turns out to be; asked for after the last byte, with the notes on the item to add to. */
-    interface Ending {
-        Origin origin(List<String> notes) throws IOException;
-    }
-
     /** What one collector gives its finds to. */
     static final class Sink {
         private final String collector;
         private final Workshop shop;
+        private final long start = System.nanoTime();
         private final List<Item> items = new ArrayList<>();
         private final List<String> troubles = new ArrayList<>();
         private final List<String> remarks = new ArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
-        private volatile String skipped;
-        private volatile boolean closed;
+        private Future<?> running;
+        private Unsafe unsafe;
+        private String skipped;
+        private boolean closed;
+        private long expiredAt;
         private volatile boolean expired;
 
         Sink(String collector, Workshop shop) {
@@ -235,64 +208,70 @@ final class Collecting {
             this.shop = shop;
         }
 
-        /** Adds a file that is at hand. */
-        void text(String name, String content, long millis) throws IOException {
-            stream(name, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE,
-                    Pipeline.Wanted.EVERYTHING, notes -> Origin.none(millis));
-        }
-
-        void json(String name, JsonNode content, long millis) throws IOException {
-            text(name, Json.pretty(content) + "\n", millis);
-        }
-
-        /** Adds what a stream holds, at most {@code most} bytes, chosen by {@code wanted}; what is no text is noted. */
-        void stream(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending) throws IOException {
-            add(name, raw, most, wanted, ending, false);
-        }
-
-        /** The same of an application's log, which tells of calls to Klaviyo. */
-        void log(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending) throws IOException {
-            add(name, raw, most, wanted, ending, true);
-        }
-
-        private void add(String name, InputStream raw, long most, Pipeline.Wanted wanted, Ending ending, boolean log)
-                throws IOException {
-            String path = path(name);
-            Tally tally = new Tally();
-            Part part = new Part(shop.folder, System.identityHashCode(this) + "-" + path.hashCode() + "-"
-                    + System.nanoTime(), shop.limit);
-            LogReader.Source source = log ? shop.told.reader.source(path) : null;
-            Pipeline.Carried carried;
+        private void collect(Work work) {
             try {
-                carried = shop.pipeline.carry(PlainInput.of(new Expiring(raw)), most, wanted, tally, part, text ->
-                        shop.told.take(source, text));
-            } catch (PlainInput.NotText e) {
-                part.close();
-                remark(name.replaceFirst("^log/", "") + " left out: " + e.getMessage());
-                return;
+                work.collect(this);
+            } catch (Unsafe e) {
+                unsafe = e;
+            } catch (Exception | Error e) {
+                String why = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+                trouble(e instanceof IOException io ? Incident.why(io) : why);
+            }
+        }
+
+        /** Adds a file that is at hand. */
+        void text(String name, String content) throws IOException {
+            stream(name, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE);
+        }
+
+        void json(String name, JsonNode content) throws IOException {
+            text(name, Json.pretty(content) + "\n");
+        }
+
+        /** Adds what a stream holds, at most {@code most} bytes; what is no text is noted. */
+        void stream(String name, InputStream raw, long most) throws IOException {
+            String path = path(name);
+            add(path, raw, most, LogSources.Wanted.EVERYTHING, null, "");
+        }
+
+        /**
+         * Adds the wanted lines of an application's log, which tells of calls to Klaviyo.
+         *
+         * @param note what there is to say about it; may be empty
+         */
+        void log(String name, InputStream raw, long most, String note) throws IOException {
+            String path = path(name);
+            LogReader.Source source = shop.told.reader.source(path);
+            try {
+                add(path, raw, most, shop.wanted, source, note);
             } finally {
-                if (log) {
-                    source.end();
-                }
+                source.end();
             }
-            part.finish();
-            List<String> notes = new ArrayList<>();
-            Origin origin = ending.origin(notes);
-            if (expired) {
-                notes.add("truncated: its time was up");
+        }
+
+        private void add(String path, InputStream raw, long most, LogSources.Wanted wanted, LogReader.Source source,
+                String note) throws IOException {
+            Tally tally = new Tally();
+            Part part = shop.room.part();
+            try {
+                InputStream text = PlainInput.of(new Expiring(raw, this));
+                Pipeline.Carried carried = shop.pipeline.carry(text, most, wanted, tally, part, bytes ->
+                        shop.told.take(source, bytes));
+                String leftOut = carried.leftOut() == 0 ? "" : carried.leftOut()
+                        + " bytes left out: they could not be redacted";
+                String stopped = carried.trouble() == null ? "" : "reading stopped early: " + carried.trouble();
+                keep(new Item(path, collector, part, tally, Stream.of(note, expired ? "truncated: its time was up" : "",
+                        stopped, leftOut).filter(one -> !one.isEmpty()).map(this::clean).toList()));
+            } catch (PlainInput.NotText e) {
+                remark(path + " left out: " + e.getMessage());
+            } catch (IOException e) {
+                part.discard();
+                throw e;
             }
-            if (carried.trouble() != null) {
-                notes.add("reading stopped early: " + carried.trouble());
-            }
-            if (carried.leftOut() > 0) {
-                notes.add(carried.leftOut() + " bytes left out: they could not be redacted");
-            }
-            keep(new Item(path, collector, origin, part, tally, notes.stream().map(this::clean).toList()));
         }
 
         private synchronized void keep(Item item) throws IOException {
             if (closed) {
-                item.part().close();
                 throw new IOException("its time was up");
             }
             items.add(item);
@@ -313,13 +292,15 @@ final class Collecting {
 
         /** Says that something went wrong; the rest goes on. */
         synchronized void trouble(String trouble) {
-            troubles.add(clean(trouble));
+            if (!expired) {
+                troubles.add(clean(trouble));
+            }
         }
 
         /** A short text, redacted and on one line. */
-        String clean(String text) {
+        private String clean(String text) {
             String head = text == null ? "" : text.substring(0, Math.min(text.length(), 20_000));
-            return Text.safe(shop.redactor.text(head), LONGEST_NOTE);
+            return Text.safe(shop.pipeline.redactor.text(head), LONGEST_NOTE);
         }
 
         synchronized int files() {
@@ -327,65 +308,65 @@ final class Collecting {
         }
 
         /** A program that is ended when the time is up. */
-        Tool.Running start(List<String> command, boolean merged) throws Tool.Failure {
+        synchronized Tool.Running start(List<String> command, boolean merged) throws Tool.Failure {
             Tool.Running child = shop.tool.start(command, merged);
-            synchronized (this) {
-                children.add(child);
-            }
+            children.add(child);
             if (expired) {
                 child.close();
             }
             return child;
         }
 
-        /** Its time is up: streams end, programs are ended, and what came so far can be handed over. */
-        void expire() {
+        // Streams end, programs are ended, and what came so far can be handed over.
+        private synchronized void expire(Duration after, long now) {
+            trouble("not done within " + Durations.words(after));
+            expiredAt = now;
             expired = true;
-            List<Tool.Running> running;
-            synchronized (this) {
-                running = List.copyOf(children);
-            }
-            running.forEach(Tool.Running::close);
+            children.forEach(Tool.Running::close);
         }
 
         /** No more is taken: how it ended. */
-        synchronized Outcome outcome(String failure, long millis) {
+        synchronized Outcome outcome() {
             closed = true;
-            List<String> why = new ArrayList<>(troubles);
-            if (failure != null) {
-                why.add(failure);
+            if (unsafe != null) {
+                throw unsafe;
             }
-            State state = !why.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
-            return new Outcome(collector, state, state == State.SKIPPED ? List.of(clean(skipped)) : why,
-                    List.copyOf(remarks), millis, List.copyOf(items));
+            State state = !troubles.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
+            List<String> why = state == State.SKIPPED ? List.of(clean(skipped)) : List.copyOf(troubles);
+            return new Outcome(collector, state, why, List.copyOf(remarks),
+                    TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start), List.copyOf(items));
+        }
+    }
+
+    /** Ends when its collector's time is up: a killed child's pipe breaks, and what came through it before is kept. */
+    private static final class Expiring extends FilterInputStream {
+        private final Sink sink;
+
+        Expiring(InputStream stream, Sink sink) {
+            super(stream);
+            this.sink = sink;
         }
 
-        private final class Expiring extends FilterInputStream {
-            Expiring(InputStream stream) {
-                super(stream);
-            }
+        @Override
+        public int available() throws IOException {
+            return sink.expired ? 0 : in.available();
+        }
 
-            @Override
-            public int available() throws IOException {
-                return expired ? 0 : in.available();
-            }
+        @Override
+        public int read() throws IOException {
+            byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        }
 
-            @Override
-            public int read() throws IOException {
-                return expired ? -1 : in.read();
-            }
-
-            @Override
-            public int read(byte[] target, int offset, int length) throws IOException {
-                try {
-                    return expired ? -1 : in.read(target, offset, length);
-                } catch (IOException e) {
-                    // A killed child's pipe breaks; what came through it before is kept.
-                    if (expired) {
-                        return -1;
-                    }
-                    throw e;
+        @Override
+        public int read(byte[] target, int offset, int length) throws IOException {
+            try {
+                return sink.expired ? -1 : in.read(target, offset, length);
+            } catch (IOException e) {
+                if (sink.expired) {
+                    return -1;
                 }
+                throw e;
             }
         }
     }

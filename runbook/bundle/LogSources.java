@@ -1,13 +1,7 @@
 package runbook.bundle;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.SequenceInputStream;
-import java.net.URI;
-import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemLoopException;
 import java.nio.file.FileSystems;
@@ -15,216 +9,184 @@ import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneId;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumSet;
-import java.util.Enumeration;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import runbook.Http;
-import runbook.Http.Answer;
-import runbook.Http.Fault;
-import runbook.Http.Reply;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import runbook.Incident;
 import runbook.LogReader;
-import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
-import runbook.Text.Json;
 import runbook.Tool;
-import runbook.bundle.Archive.Origin;
 import runbook.bundle.Collecting.Collector;
-import runbook.bundle.Collecting.Planned;
 import runbook.bundle.Collecting.Sink;
-import runbook.bundle.Pipeline.Wanted;
+import runbook.redact.Pieces.Piece;
+import runbook.redact.Pieces.Words;
 
-/** Where an application's logs are: files, what commands print, Loki, and in a drill the sandbox. */
+/** An application's logs: where they are, as files or printed by a command; which lines are wanted; what they tell. */
 final class LogSources {
     /**
-     * A command that prints logs. In its words {@code {}} is what was given, {@code {from}} and {@code {to}} the window
-     * in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970; a word with {@code {dir}} is
-     * left out where none is.
+     * A command that prints logs. In its words {@code {}} is what was given, {@code {in}} a folder, an address or a
+     * namespace given with it (the word is left out where none was), {@code {from}} and {@code {to}} the window in ISO
+     * 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970.
      *
-     * @param kind   of the collector, and the folder its output is in
+     * @param kind   of the collector
      * @param merged whether the tool logs to standard error too
      */
     private record Row(String kind, boolean merged, String... words) { }
 
-    private static final Map<String, Row> COMMANDS = Map.of(
-            "journal", new Row("journal", false, "journalctl", "--no-pager", "--quiet", "--output=short-iso-precise",
-                    "--utc", "--since=@{from-s}", "--until=@{to-s}", "--directory={dir}", "--unit={}"),
-            "docker", new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}", "--until", "{to}",
-                    "{}"),
-            "gcp", new Row("gcp-logs", false, "gcloud", "logging", "read",
-                    "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
-                    "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)"),
-            "aws", new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name", "{}",
-                    "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text", "--query",
-                    "events[].[timestamp,logStreamName,message]"));
-    private static final List<String> PODS = List.of("kubectl", "get", "pods", "--namespace", "{ns}", "--selector",
-            "{}", "--output", "json");
-    private static final List<String> POD_LOG = List.of("kubectl", "logs", "--namespace", "{ns}", "{}", "--container",
-            "{c}", "--timestamps", "--since-time", "{from}");
+    private static final Row JOURNAL = new Row("journal", false, "journalctl", "--no-pager", "--quiet",
+            "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}", "--directory={in}",
+            "--unit={}");
+    private static final Row DOCKER = new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}",
+            "--until", "{to}", "{}");
+    private static final Row GCP = new Row("gcp-logs", false, "gcloud", "logging", "read",
+            "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
+            "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)");
+    private static final Row AWS = new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name",
+            "{}", "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text", "--query",
+            "events[].[timestamp,logStreamName,message]");
+    private static final Row LOKI = new Row("loki", false, "logcli", "query", "--addr={in}", "--from={from}",
+            "--to={to}", "--limit=0", "--forward", "--quiet", "--timezone=UTC", "{}");
+    private static final Row PODS = new Row("k8s", false, "kubectl", "get", "pods", "--namespace={in}",
+            "--selector={}", "--output=custom-columns=NAME:.metadata.name,RESTARTS:.status.containerStatuses[*]"
+            + ".restartCount,PHASE:.status.phase,NODE:.spec.nodeName");
+    private static final Row POD = new Row("k8s", false, "kubectl", "logs", "--namespace={in}", "{}",
+            "--all-containers", "--prefix", "--timestamps", "--since-time={from}");
 
-    private LogSources() { }
+    private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
+    private static final int LONGEST_LIST = 16 << 20;
+
+    private final Bundle.Window window;
+    private final List<Collector> all = new ArrayList<>();
+
+    private LogSources(Bundle.Window window) {
+        this.window = window;
+    }
 
     /** All that the options name, in their order. */
-    static List<Collector> of(Bundle.Options options, Wanted wanted, Http http) {
-        List<Collector> all = new ArrayList<>();
+    static List<Collector> of(Bundle.Options options, Bundle.Window window) {
+        LogSources sources = new LogSources(window);
         Path here = options.shared.host().path(".");
-        options.logs.forEach(given -> all.add(new LogFiles(given, here, wanted).collector()));
-        options.journal.forEach(unit -> all.add(command("journal", unit, options.journalDirectory, wanted)));
-        options.k8s.forEach(given -> all.add(pods(given, wanted)));
-        options.docker.forEach(container -> all.add(command("docker", container, null, wanted)));
-        options.gcp.forEach(filter -> all.add(command("gcp", filter, null, wanted)));
-        options.aws.forEach(group -> all.add(command("aws", group, null, wanted)));
-        options.lokiQueries.forEach(query -> all.add(new Loki(Settings.address("--loki", options.loki), query, http,
-                options.maxEach, wanted).collector()));
-        return all;
+        options.logs.forEach(given -> sources.all.add(new LogFiles(given, here, window.from()).collector()));
+        sources.add(JOURNAL, options.journal, options.journalDirectory);
+        options.k8s.forEach(sources::addPods);
+        sources.add(DOCKER, options.docker, null);
+        sources.add(GCP, options.gcp, null);
+        sources.add(AWS, options.aws, null);
+        sources.add(LOKI, options.lokiQueries, options.loki);
+        return sources.all;
     }
 
     // ---- what commands print
 
-    private static Collector command(String kind, String given, String folder, Wanted wanted) {
-        Row row = COMMANDS.get(kind);
-        Map<String, String> values = values(wanted, given);
-        values.put("{dir}", folder == null ? "" : folder);
+    private void add(Row row, List<String> given, String in) {
+        for (String one : given) {
+            List<String> command = command(row, one, in);
+            String file = row.kind + "/" + one + ".log";
+            all.add(Collector.of("application/" + row.kind + " " + one, Tool.shown(command), sink ->
+                    print(sink, file, command, row.merged)));
+        }
+    }
+
+    private List<String> command(Row row, String given, String in) {
+        Instant from = window.from();
+        Instant to = window.to();
+        Map<String, String> values = new HashMap<>(Map.of("{}", given, "{in}", in == null ? "" : in, "{from}",
+                from.toString(), "{to}", to.toString(), "{from-s}", "" + from.getEpochSecond(), "{to-s}",
+                "" + (to.getEpochSecond() + 1), "{from-ms}", "" + from.toEpochMilli(), "{to-ms}",
+                "" + to.toEpochMilli()));
         List<String> words = new ArrayList<>();
         for (String word : row.words) {
-            if (!(word.contains("{dir}") && folder == null || word.equals("--unit={}") && given.equals("*"))) {
+            if (!(word.contains("{in}") && in == null || word.equals("--unit={}") && given.equals("*"))) {
                 words.add(filled(word, values));
             }
         }
-        String file = kind + "/" + (kind.equals("gcp") ? "logs" : given) + ".log";
-        return Collector.of("application/" + row.kind + " " + given, Tool.shown(words), -1, sink ->
-                print(sink, file, words, row.merged, wanted));
-    }
-
-    private static Map<String, String> values(Wanted wanted, String given) {
-        Instant from = wanted.window().from();
-        Instant to = wanted.window().to();
-        return new HashMap<>(Map.of("{}", given, "{from}", from.toString(), "{to}", to.toString(),
-                "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
-                "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli()));
+        return words;
     }
 
     // Each place is filled once: what was given may look like a place.
     private static String filled(String word, Map<String, String> values) {
-        StringBuilder filled = new StringBuilder();
-        for (int at = 0; at < word.length(); ) {
-            int end = word.charAt(at) == '{' ? word.indexOf('}', at) + 1 : 0;
-            String value = end > 0 ? values.get(word.substring(at, end)) : null;
-            filled.append(value == null ? word.substring(at, at + 1) : value);
-            at = value == null ? at + 1 : end;
-        }
-        return filled.toString();
+        return PLACE.matcher(word).replaceAll(place -> Matcher.quoteReplacement(values.get(place.group())));
     }
 
     /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
-    private static void print(Sink sink, String file, List<String> command, boolean merged,
-            Wanted wanted) throws IOException, Tool.Failure {
+    private static void print(Sink sink, String file, List<String> command, boolean merged)
+            throws IOException, Tool.Failure {
         try (Tool.Running child = sink.start(command, merged)) {
-            Integer[] exit = new Integer[1];
-            sink.log(file, child.output(), Long.MAX_VALUE, wanted, notes -> {
-                exit[0] = child.exit().orElse(null);
-                return new Origin(command.stream().map(sink::clean).toList(), exit[0],
-                        sink.clean(child.complaint()), child.millis());
-            });
-            if (exit[0] == null || exit[0] != 0) {
-                sink.trouble(Tool.name(command) + " ended with " + (exit[0] == null ? "no exit code yet" : "exit code "
-                        + exit[0]) + ": " + sink.clean(child.complaint()));
+            sink.log(file, child.output(), Long.MAX_VALUE, "printed by " + Tool.shown(command));
+            if (!child.exit().equals(Optional.of(0))) {
+                sink.trouble(ended(command, child));
             }
         }
     }
 
-    // ---- pods: a list of them first, then a log of each container, and of the previous one of those restarted
-
-    private record Pods(String namespace, String selector, Wanted wanted) {
-        Collector collector() {
-            String more = "kubectl logs of each of their containers, and of the previous ones of those restarted";
-            return new Collector("application/k8s " + namespace + "/" + selector, () ->
-                    List.of(new Planned(Tool.shown(listing()), -1), new Planned(more, -1)), this::collect);
-        }
-
-        private List<String> listing() {
-            return PODS.stream().map(word -> filled(word, Map.of("{ns}", namespace, "{}", selector))).toList();
-        }
-
-        private void collect(Sink sink) throws IOException, Tool.Failure {
-            JsonNode pods;
-            try (Tool.Running child = sink.start(listing(), false)) {
-                byte[] list = child.output().readNBytes(16 << 20);
-                if (!child.exit().equals(Optional.of(0))) {
-                    String exit = child.exit().map(String::valueOf).orElse("none yet");
-                    throw new IOException("kubectl ended with exit code " + exit + ": " + child.complaint());
-                }
-                pods = Json.read(list);
-                sink.json("k8s/pods.json", states(pods), child.millis());
-            }
-            if (pods.path("items").isEmpty()) {
-                sink.trouble("no pod in " + namespace + " has " + selector);
-            }
-            for (JsonNode pod : pods.path("items")) {
-                for (String group : List.of("initContainerStatuses", "containerStatuses")) {
-                    for (JsonNode container : pod.path("status").path(group)) {
-                        logs(sink, pod.path("metadata").path("name").asText(), container);
-                    }
-                }
-            }
-        }
-
-        private void logs(Sink sink, String pod, JsonNode container) throws IOException, Tool.Failure {
-            Map<String, String> values = values(wanted, pod);
-            values.putAll(Map.of("{ns}", namespace, "{c}", container.path("name").asText()));
-            List<String> command = POD_LOG.stream().map(word -> filled(word, values)).toList();
-            String file = "k8s/" + pod + "/" + container.path("name").asText();
-            print(sink, file + ".log", command, false, wanted);
-            if (container.path("restartCount").asInt() > 0) {
-                List<String> previous = Stream.concat(command.stream(), Stream.of("--previous")).toList();
-                print(sink, file + "-previous.log", previous, false, wanted);
-            }
-        }
-
-        // Not the whole objects: their specifications hold environment variables.
-        private static JsonNode states(JsonNode pods) {
-            ObjectNode states = Json.object();
-            for (JsonNode pod : pods.path("items")) {
-                ObjectNode state = states.putObject(pod.path("metadata").path("name").asText());
-                state.set("phase", pod.path("status").path("phase"));
-                state.set("node", pod.path("spec").path("nodeName"));
-                state.set("containers", pod.path("status").path("containerStatuses"));
-            }
-            return states;
-        }
-    }
-
-    private static Collector pods(String given, Wanted wanted) {
+    // A list of the pods first, then the log of each, and of what ran before in those that were restarted.
+    private void addPods(String given) {
         int slash = given.indexOf('/');
         if (slash < 1 || slash == given.length() - 1) {
             throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
         }
-        return new Pods(given.substring(0, slash), given.substring(slash + 1), wanted).collector();
+        String namespace = given.substring(0, slash);
+        List<String> list = command(PODS, given.substring(slash + 1), namespace);
+        String plan = Tool.shown(list) + ", then kubectl logs of each, and of what ran before in those restarted";
+        all.add(Collector.of("application/k8s " + given, plan, sink -> {
+            String table = printed(sink, list);
+            sink.text("k8s/pods.txt", table);
+            for (String pod : table.lines().skip(1).toList()) {
+                printPod(sink, pod.strip().split("\\s+"), namespace);
+            }
+            if (sink.files() == 1) {
+                sink.trouble("no pod in " + given.replaceFirst("/", " has "));
+            }
+        }));
+    }
+
+    private static String printed(Sink sink, List<String> command) throws IOException, Tool.Failure {
+        try (Tool.Running child = sink.start(command, false)) {
+            String printed = new String(child.output().readNBytes(LONGEST_LIST), StandardCharsets.UTF_8);
+            if (!child.exit().equals(Optional.of(0))) {
+                throw new IOException(ended(command, child));
+            }
+            return printed;
+        }
+    }
+
+    private void printPod(Sink sink, String[] cells, String namespace) throws IOException, Tool.Failure {
+        List<String> log = command(POD, cells[0], namespace);
+        print(sink, "k8s/" + cells[0] + ".log", log, false);
+        if (cells.length > 1 && cells[1].matches(".*[1-9].*")) {
+            log.addAll(List.of("--previous", "--ignore-errors"));
+            print(sink, "k8s/" + cells[0] + "-previous.log", log, false);
+        }
+    }
+
+    private static String ended(List<String> command, Tool.Running child) {
+        String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
+        return Tool.name(command) + " ended with " + exit + ": " + child.complaint();
     }
 
     // ---- files
 
     /** One file, all files below a folder, or all that match a pattern; rotated and gzipped ones too. */
-    private record LogFiles(String given, Path here, Wanted wanted) {
+    private record LogFiles(String given, Path here, Instant from) {
         private static final int DEEPEST = 16;
         private static final int MOST = 2_000;
 
@@ -232,84 +194,45 @@ final class LogSources {
             return new Collector("application/log " + given, this::plan, this::collect);
         }
 
-        private List<Planned> plan() {
-            List<Planned> plan = new ArrayList<>();
+        private List<String> plan() {
+            List<String> plan = new ArrayList<>();
             try {
-                for (Path file : files(note -> plan.add(new Planned(note, -1)))) {
-                    plan.add(old(file) ? new Planned(file + ": last changed before the window, left out", -1)
-                            : new Planned(file.toString(), Files.size(file)));
+                for (Path file : files(plan::add)) {
+                    plan.add(file + ", " + Archive.words(Files.size(file)));
                 }
             } catch (IOException e) {
-                plan.add(new Planned(Incident.why(e), -1));
+                plan.add(Incident.why(e));
             }
             return plan;
         }
 
         private void collect(Sink sink) throws IOException {
-            List<Path> files = files(sink::remark);
-            for (Path file : files) {
-                try {
-                    if (old(file)) {
-                        sink.remark(file + " left out: last changed before the window");
-                    } else {
-                        add(file, sink);
-                    }
+            for (Path file : files(sink::remark)) {
+                // Only what was there at the start: a log that grows as fast as it is read would never end.
+                long size = Files.size(file);
+                try (InputStream stream = Files.newInputStream(file)) {
+                    sink.log("log/" + file, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : size, "");
                 } catch (IOException e) {
                     sink.remark(file + " left out: " + Incident.why(e));
                 }
             }
-            if (files.isEmpty()) {
-                sink.trouble("no regular file found at " + given);
-            } else if (sink.files() == 0) {
-                sink.trouble("none of its " + files.size() + " files could be used");
+            if (sink.files() == 0) {
+                sink.trouble("no log that could be used was found at " + given);
             }
         }
 
-        private void add(Path file, Sink sink) throws IOException {
-            long start = System.nanoTime();
-            // Only what was there at the start: a log that grows as fast as it is read would never end.
-            long size = Files.size(file);
-            try (InputStream stream = Files.newInputStream(file)) {
-                long most = file.toString().endsWith(".gz") ? Long.MAX_VALUE : size;
-                sink.log("log/" + file, stream, most, wanted, notes -> {
-                    notes.addAll(changed(file, size));
-                    return Origin.none((System.nanoTime() - start) / 1_000_000);
-                });
-            }
-        }
-
-        private static List<String> changed(Path file, long size) {
-            try {
-                long more = Files.size(file) - size;
-                return more == 0 ? List.of() : List.of(more > 0 ? "it grew while it was read: the new part is left out"
-                        : "it was cut short while it was read");
-            } catch (IOException e) {
-                return List.of("it was moved away while it was read");
-            }
-        }
-
-        private boolean old(Path file) throws IOException {
-            return Files.getLastModifiedTime(file).toInstant().isBefore(wanted.window().from());
-        }
-
-        /** The files that are meant, newest last; what is no regular file is noted. */
+        /** The files that are meant, newest last; what cannot be taken is noted. */
         private List<Path> files(Consumer<String> note) throws IOException {
-            Path path = path();
             List<Path> files = new ArrayList<>();
-            if (path != null && Files.isDirectory(path)) {
+            Path path = path();
+            if (path != null && (Files.exists(path) || !given.matches(".*[*?\\[{].*"))) {
                 walk(path, any -> true, files, note);
-            } else if (path != null && Files.exists(path)) {
-                keep(path, files, note);
-            } else if (given.matches(".*[*?\\[{].*")) {
-                // The part before the first special character is where to start looking.
-                int special = given.split("[*?\\[{]", 2)[0].lastIndexOf('/');
-                Path root = here.resolve(special < 0 ? "." : special == 0 ? "/" : given.substring(0, special))
-                        .normalize();
-                String pattern = special < 0 ? given : given.substring(special + 1);
-                PathMatcher matcher = FileSystems.getDefault().getPathMatcher("glob:" + pattern);
-                walk(root, file -> matcher.matches(root.relativize(file)), files, note);
             } else {
-                throw new NoSuchFileException(given);
+                // The part before the first special character is where to start looking.
+                int slash = given.split("[*?\\[{]", 2)[0].lastIndexOf('/');
+                Path root = here.resolve(slash < 0 ? "." : given.substring(0, Math.max(1, slash))).normalize();
+                PathMatcher glob = FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1));
+                walk(root, file -> glob.matches(root.relativize(file)), files, note);
             }
             files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
             return files;
@@ -323,9 +246,11 @@ final class LogSources {
             }
         }
 
-        private static void keep(Path file, List<Path> files, Consumer<String> note) {
-            if (!Files.isRegularFile(file)) {
+        private void keep(Path file, BasicFileAttributes attributes, List<Path> files, Consumer<String> note) {
+            if (!attributes.isRegularFile()) {
                 note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
+            } else if (attributes.lastModifiedTime().toInstant().isBefore(from)) {
+                note.accept(file + " left out: last changed before the window");
             } else if (files.size() < MOST) {
                 files.add(file);
             } else if (files.size() == MOST) {
@@ -333,21 +258,22 @@ final class LogSources {
             }
         }
 
-        private static void walk(Path root, PathMatcher matching, List<Path> files,
-                Consumer<String> note) throws IOException {
+        private void walk(Path root, PathMatcher matching, List<Path> files, Consumer<String> note)
+                throws IOException {
             Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, new SimpleFileVisitor<>() {
                 @Override
                 public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
                     if (matching.matches(file)) {
-                        keep(file, files, note);
+                        keep(file, attributes, files, note);
                     }
                     return FileVisitResult.CONTINUE;
                 }
 
                 @Override
                 public FileVisitResult visitFileFailed(Path file, IOException e) {
-                    note.accept(file + " left out: " + (e instanceof FileSystemLoopException
-                            ? "a link back to a folder above it" : Incident.why(e)));
+                    String why = e instanceof FileSystemLoopException ? "a link back to a folder above it"
+                            : Incident.why(e);
+                    note.accept(file + " left out: " + why);
                     return FileVisitResult.CONTINUE;
                 }
 
@@ -359,90 +285,107 @@ final class LogSources {
         }
     }
 
-    // ---- Loki
+    // ---- which lines
 
-    /** Grafana Loki's lines for a query, page by page ({@code /loki/api/v1/query_range}, forward). */
-    private record Loki(URI address, String query, Http http, Duration timeout, Wanted wanted) {
-        private static final int PAGE = 2_000;
-        private static final int MOST_PAGES = 5_000;
+    /**
+     * Which lines go into the bundle: those of the time that hold the words, and some lines around them.
+     *
+     * @param words  in either case; empty for every line
+     * @param around lines of context before and after
+     * @param zone   of times that name none
+     */
+    record Wanted(String words, int around, Bundle.Window window, ZoneId zone) {
+        static final Wanted EVERYTHING = new Wanted("", 0, null, ZoneId.of("UTC"));
 
-        private record Line(long nanos, String text) { }
+        /** The wanted lines of a piece, as a piece. */
+        Piece chosen(Piece piece) {
+            return words.isEmpty() && window == null ? piece : new Choice(this, piece).chosen();
+        }
+    }
 
-        Collector collector() {
-            return Collector.of("application/loki " + query, address + " " + query, -1, this::collect);
+    /** Chooses lines of a piece by what they say, and when. */
+    private static final class Choice {
+        private static final int LINES_BACK = 200;
+
+        private final Wanted wanted;
+        private final Piece piece;
+        private final byte[] all;
+        private final LogReader.Stamps stamps;
+        // The last line whose time was asked for: lines without one ask for that of the line before them.
+        private int knownLine = -1;
+        private long knownTime;
+
+        Choice(Wanted wanted, Piece piece) {
+            this.wanted = wanted;
+            this.piece = piece;
+            this.all = piece.data();
+            this.stamps = new LogReader.Stamps(wanted.zone, wanted.window.to());
         }
 
-        private void collect(Sink sink) throws IOException {
-            long start = System.nanoTime();
-            Reading reading = new Reading();
-            sink.log("loki/lines.log", new SequenceInputStream(reading), Long.MAX_VALUE, wanted,
-                    notes -> Origin.none((System.nanoTime() - start) / 1_000_000));
-            if (reading.trouble != null) {
-                sink.trouble(reading.trouble);
+        Piece chosen() {
+            Words words = wanted.words.isEmpty() ? null : new Words(wanted.words);
+            int around = words == null ? 0 : wanted.around;
+            byte[] chosen = new byte[all.length];
+            int length = 0;
+            int before = 0;
+            int own = 0;
+            int done = piece.beginsWithinLine() ? 0 : piece.from();
+            int to = piece.endsWithinLine() ? piece.length() : piece.to();
+            for (int hit = next(words, 0); hit >= 0; hit = next(words, lineEnd(hit))) {
+                int first = lineStart(hit);
+                int last = lineEnd(hit);
+                boolean in = inWindow(first, last);
+                for (int i = 0; i < around && in; i++) {
+                    first = lineStart(Math.max(0, first - 1));
+                    last = lineEnd(last);
+                }
+                first = Math.max(done, first);
+                last = Math.min(to, last);
+                if (in && last > first) {
+                    before += Math.max(0, Math.min(last, piece.from()) - first);
+                    own += Math.max(0, Math.min(last, piece.to()) - Math.max(first, piece.from()));
+                    System.arraycopy(all, first, chosen, length, last - first);
+                    length += last - first;
+                    done = last;
+                }
             }
+            return new Piece(chosen, length, before, before + own);
         }
 
-        /** Pages as streams; each is asked for when the one before it has been read. */
-        private final class Reading implements Enumeration<InputStream> {
-            private long from = wanted.window().from().toEpochMilli() * 1_000_000;
-            private Set<Line> atFrom = Set.of();
-            private int limit = PAGE;
-            private int pages;
-            private String trouble;
-            private String next = page();
-
-            @Override
-            public boolean hasMoreElements() {
-                return next != null;
-            }
-
-            @Override
-            public InputStream nextElement() {
-                InputStream current = new ByteArrayInputStream(next.getBytes(StandardCharsets.UTF_8));
-                next = page();
-                return current;
-            }
-
-            private String page() {
-                if (trouble != null || pages++ >= MOST_PAGES) {
-                    return null;
-                }
-                Answer answer = http.get(URI.create(address + "/loki/api/v1/query_range?direction=forward&limit="
-                        + limit + "&start=" + from + "&end=" + wanted.window().to().toEpochMilli() + "000000&query="
-                        + URLEncoder.encode(query, StandardCharsets.UTF_8)), Map.of(), timeout);
-                if (answer instanceof Fault fault && fault.kind() == Http.Kind.TOO_LARGE && limit > 1) {
-                    limit = Math.max(1, limit / 4);
-                    return page();
-                }
-                if (!(answer instanceof Reply reply) || reply.status() != 200) {
-                    trouble = answer instanceof Reply reply ? "HTTP " + reply.status() + ": " + reply.text()
-                            : ((Fault) answer).words();
-                    return null;
-                }
-                // Lines of the very moment where the last page ended come again; older ones were not asked for.
-                List<Line> fresh = lines(reply.json()).stream()
-                        .filter(line -> line.nanos >= from && !atFrom.contains(line)).toList();
-                if (fresh.isEmpty()) {
-                    return null;
-                }
-                long last = fresh.get(fresh.size() - 1).nanos;
-                Set<Line> again = new HashSet<>(last == from ? atFrom : Set.of());
-                fresh.stream().filter(line -> line.nanos == last).forEach(again::add);
-                from = last;
-                atFrom = again;
-                return fresh.stream().map(line -> Instant.ofEpochSecond(0, line.nanos) + " " + line.text + "\n")
-                        .collect(Collectors.joining());
-            }
+        private int next(Words words, int from) {
+            int every = from < piece.length() ? from : -1;
+            return words == null ? every : words.find(all, from, piece.length());
         }
 
-        private static List<Line> lines(JsonNode json) {
-            List<Line> lines = new ArrayList<>();
-            for (JsonNode stream : json.path("data").path("result")) {
-                stream.path("values").forEach(value ->
-                        lines.add(new Line(value.path(0).asLong(), value.path(1).asText())));
+        // A line without a time is of the time of the line before it, as the lines of a stack trace are; where no time
+        // is found at all, lines are kept.
+        private boolean inWindow(int start, int end) {
+            long time = stamps.find(all, start, end);
+            int line = start;
+            for (int i = 0; i < LINES_BACK && time == LogReader.NO_TIME && line > 0; i++) {
+                int before = lineStart(line - 1);
+                time = before == knownLine ? knownTime : stamps.find(all, before, line);
+                line = before;
             }
-            lines.sort(Comparator.comparing(Line::nanos));
-            return lines;
+            knownLine = start;
+            knownTime = time;
+            return time == LogReader.NO_TIME || wanted.window.holds(time);
+        }
+
+        private int lineStart(int at) {
+            int i = at;
+            while (i > 0 && all[i - 1] != '\n') {
+                i--;
+            }
+            return i;
+        }
+
+        private int lineEnd(int at) {
+            int i = at;
+            while (i < piece.length() && all[i] != '\n') {
+                i++;
+            }
+            return Math.min(piece.length(), i + 1);
         }
     }
 
@@ -454,6 +397,7 @@ final class LogSources {
         private static final int CANDIDATES = 300;
         private static final int MOST_KINDS = 4_000;
         private static final int LONGEST = 160;
+        private static final int MANY = 50_000_000;
 
         final LogReader reader;
         final AtomicLong bytes = new AtomicLong();
@@ -461,8 +405,7 @@ final class LogSources {
         private final Map<Long, Integer> counts = new HashMap<>();
 
         Told(Wanted wanted) {
-            Bundle.Window window = wanted.window();
-            reader = new LogReader(wanted.zone(), window.from(), window.to(), text -> text);
+            reader = new LogReader(wanted.zone, wanted.window.from(), wanted.window.to(), text -> text);
         }
 
         /** What comes by, and of which log; null where it is of none. */
@@ -470,12 +413,11 @@ final class LogSources {
             bytes.addAndGet(text.length);
             if (source != null) {
                 source.take(text, text.length);
-                look(text);
+                look(text, bytes.get() > MANY ? 64 : 1);
             }
         }
 
-        private synchronized void look(byte[] text) {
-            int step = bytes.get() > 50_000_000 ? 64 : 1;
+        private synchronized void look(byte[] text, int step) {
             for (int start = 0, number = 0; start < text.length; number++) {
                 int end = start;
                 while (end < text.length && text[end] != '\n') {
@@ -498,26 +440,25 @@ final class LogSources {
             List<String> rare = counts.entrySet().stream()
                     .sorted(Map.Entry.<Long, Integer>comparingByValue().thenComparing(Map.Entry.comparingByKey()))
                     .limit(CANDIDATES).map(kind -> lines.get(kind.getKey()).getBytes(StandardCharsets.ISO_8859_1))
-                    .map(line -> new String(line, StandardCharsets.UTF_8)).toList();
-            List<Set<String>> words = rare.stream().map(line -> Set.copyOf(List.of(line.split("\\W+")))).toList();
-            double[] nearest = new double[rare.size()];
+                    .map(line -> Text.safe(new String(line, StandardCharsets.UTF_8), LONGEST)).toList();
+            Map<String, Double> nearest = new LinkedHashMap<>();
+            rare.forEach(line -> nearest.put(line, 0.0));
             List<String> chosen = new ArrayList<>();
-            while (chosen.size() < Math.min(LOOKED_AT, rare.size())) {
-                int least = 0;
-                for (int i = 1; i < nearest.length; i++) {
-                    least = nearest[i] < nearest[least] ? i : least;
-                }
-                chosen.add(Text.safe(rare.get(least), LONGEST));
-                for (int i = 0; i < nearest.length; i++) {
-                    nearest[i] = i == least ? 2 : Math.max(nearest[i], alike(words.get(i), words.get(least)));
-                }
+            while (chosen.size() < LOOKED_AT && !nearest.isEmpty()) {
+                String least = Collections.min(nearest.entrySet(), Map.Entry.comparingByValue()).getKey();
+                chosen.add(least);
+                nearest.remove(least);
+                nearest.replaceAll((line, near) -> Math.max(near, alike(line, least)));
             }
             return chosen;
         }
 
-        private static double alike(Set<String> one, Set<String> other) {
-            long both = one.stream().filter(other::contains).count();
-            return both / (double) Math.max(1, one.size() + other.size() - both);
+        private static double alike(String one, String other) {
+            Set<String> words = new HashSet<>(List.of(one.split("\\W+")));
+            Set<String> all = new HashSet<>(List.of(other.split("\\W+")));
+            int sum = words.size() + all.size();
+            all.addAll(words);
+            return (sum - all.size()) / (double) Math.max(1, all.size());
         }
     }
 }

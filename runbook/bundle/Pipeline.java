@@ -5,30 +5,38 @@ import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.SequenceInputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.ZoneId;
+import java.security.DigestInputStream;
+import java.security.MessageDigest;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.Deque;
+import java.util.HexFormat;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.zip.CRC32;
+import java.util.zip.CheckedInputStream;
 import java.util.zip.Deflater;
-import runbook.LogReader;
+import java.util.zip.Inflater;
+import java.util.zip.InflaterInputStream;
 import runbook.Settings.Problem;
-import runbook.bundle.Archive.Item;
-import runbook.bundle.Archive.Origin;
-import runbook.bundle.Archive.Part;
+import runbook.bundle.Collecting.Outcome;
 import runbook.redact.Pieces;
 import runbook.redact.Pieces.Piece;
-import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
@@ -48,18 +56,19 @@ final class Pipeline implements Closeable {
     private static final int MOST_WORKERS = 8;
     private static final int SEAM = 4_096;
 
-    private final ExecutorService pool;
-    private final Redactor redactor;
+    final Redactor redactor;
     private final Scan.Search search;
-    /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no room. */
-    private final Semaphore room;
-    private final ConcurrentLinkedDeque<Worker> idle = new ConcurrentLinkedDeque<>();
+    private final ExecutorService pool;
+    /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no permit. */
+    private final Semaphore ahead;
+    private final ThreadLocal<Deflater> deflaters =
+            ThreadLocal.withInitial(() -> new Deflater(Deflater.BEST_SPEED, true));
 
     Pipeline(Redactor redactor) {
         int workers = Math.min(Runtime.getRuntime().availableProcessors(), MOST_WORKERS);
         this.redactor = redactor;
         this.search = new Scan.Search(redactor.policy());
-        this.room = new Semaphore(workers + 1);
+        this.ahead = new Semaphore(workers + 1);
         this.pool = Executors.newFixedThreadPool(workers, daemons("redact"));
     }
 
@@ -80,335 +89,356 @@ final class Pipeline implements Closeable {
             super(REFUSED, "refused: " + found + ". Nothing was kept; please report the rule and the file's kind");
         }
 
-        static void unlessNone(Tally left) {
+        private static void unlessNone(Tally left) {
             if (left.total() > 0) {
                 throw new Unsafe("secrets or personal data were left in what was collected (" + left.counts() + ")");
             }
         }
     }
 
-    /**
-     * What came of a stream: bytes read, why it stopped early or null, and how many bytes could not be judged or
-     * redacted.
-     */
-    record Carried(long read, String trouble, long leftOut) { }
+    // ---- pieces on all cores
 
-    /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
-    private record Block(byte[] packed, byte[] plain, long read, long leftOut) { }
+    /** Takes what came of one piece. */
+    interface Taker<T> {
+        void take(T result) throws IOException;
+    }
 
     /**
-     * Carries a whole stream, until its end, {@code limit} bytes or an interrupt; the listener is given what comes out,
-     * redacted, in its order.
+     * Works on a stream's pieces, until its end, {@code most} bytes or an interrupt; what comes of them is taken in
+     * their order.
      *
-     * @throws Unsafe      when something secret is left in what came out
-     * @throws IOException when the part cannot be written
+     * @return why it stopped early, or null
+     * @throws IOException when the work failed, or the taker did
      */
-    Carried carry(InputStream input, long limit, Wanted wanted, Tally tally, Part part,
-            Consumer<byte[]> listener) throws IOException {
-        Pieces pieces = new Pieces(input, limit);
-        Underway underway = new Underway(part, listener);
+    <T> String each(InputStream input, long most, Function<Piece, T> work, Taker<T> taker) throws IOException {
+        Pieces pieces = new Pieces(input, most);
+        Deque<Future<T>> underway = new ArrayDeque<>();
         try {
             for (Piece piece = pieces.next(); piece != null; piece = pieces.next()) {
                 if (Thread.interrupted()) {
                     throw new InterruptedException();
                 }
+                while (!underway.isEmpty() && !ahead.tryAcquire()) {
+                    taker.take(first(underway));
+                }
                 Piece next = piece;
-                underway.add(pool, () -> work(next, wanted, tally));
+                underway.add(pool.submit(() -> work.apply(next)));
             }
-            underway.takeAll();
-            return underway.carried(pieces.trouble());
+            while (!underway.isEmpty()) {
+                taker.take(first(underway));
+            }
+            return pieces.trouble();
         } catch (InterruptedException e) {
             // What came so far is kept; the interrupt is used up, or no file could be written any more.
-            return underway.carried("its time was up");
+            return "its time was up";
         } catch (ExecutionException e) {
             if (e.getCause() instanceof Unsafe unsafe) {
                 throw unsafe;
             }
-            throw new IOException("redaction failed: " + e.getCause().getClass().getSimpleName());
+            throw new IOException("it could not be looked through: " + e.getCause().getClass().getSimpleName());
         } finally {
-            underway.cancel();
+            while (!underway.isEmpty()) {
+                underway.element().cancel(true);
+                remove(underway);
+            }
         }
     }
 
-    /** A file of the archive whose text is at hand. */
-    Item page(Path folder, String name, byte[] text) throws IOException {
-        Tally tally = new Tally();
-        Part part = new Part(folder, "page-" + name, Long.MAX_VALUE);
-        carry(new ByteArrayInputStream(text), Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, any -> { });
-        part.finish();
-        return new Item(name, "bundle", Origin.none(0), part, tally, List.of());
+    private <T> T first(Deque<Future<T>> underway) throws InterruptedException, ExecutionException {
+        T result = underway.element().get();
+        remove(underway);
+        return result;
     }
 
-    private Block work(Piece piece, Wanted wanted, Tally tally) {
-        Worker worker = idle.pollLast();
-        Worker used = worker == null ? new Worker() : worker;
+    private <T> void remove(Deque<Future<T>> underway) {
+        underway.remove();
+        if (!underway.isEmpty()) {
+            ahead.release();
+        }
+    }
+
+    /** Counts what begins in this piece of what should be clean, by rule; stand-ins are none. */
+    Tally judge(Piece piece, Tally tally) {
+        Tally rules = new Tally();
+        Tally known = new Tally();
+        new Scan(redactor, rules).remaining(piece);
+        search.count(piece, known);
+        tally.add(rules.counts());
+        known.counts().forEach((id, count) -> tally.add(id, rules.counts().containsKey(id) ? 0 : count));
+        return tally;
+    }
+
+    // ---- carrying a stream into a part
+
+    /** What came of a stream: why it stopped early, or null, and how many bytes could not be judged or redacted. */
+    record Carried(String trouble, long leftOut) { }
+
+    /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
+    private record Block(byte[] packed, byte[] plain, long leftOut) { }
+
+    /**
+     * Carries a stream, at most {@code most} bytes of it, into a part; the listener is given what comes out, redacted,
+     * in its order.
+     *
+     * @throws Unsafe      when something secret is left in what came out
+     * @throws IOException when the part cannot be written
+     */
+    Carried carry(InputStream input, long most, LogSources.Wanted wanted, Tally tally, Part part,
+            Consumer<byte[]> listener) throws IOException {
+        long[] leftOut = {0};
+        byte[][] before = {new byte[0]};
         try {
-            Block block = used.work(piece, new Choice(wanted), redactor, search, tally);
-            idle.addLast(used);
-            return block;
+            String trouble = each(input, most, piece -> block(piece, wanted, tally), block -> {
+                before[0] = seam(before[0], block.plain);
+                part.append(block.packed, block.plain);
+                listener.accept(block.plain);
+                leftOut[0] += block.leftOut;
+            });
+            return new Carried(trouble, leftOut[0]);
+        } finally {
+            part.finish();
+        }
+    }
+
+    private Block block(Piece piece, LogSources.Wanted wanted, Tally tally) {
+        try {
+            Scan scan = new Scan(redactor, tally);
+            scan.blankPrivateKeys(piece.data(), piece.length());
+            int unjudged = piece.blankWhatCannotBeJudged();
+            Piece chosen = wanted.chosen(piece);
+            ByteArrayOutputStream clean = new ByteArrayOutputStream(chosen.to() - chosen.from() + 1_024);
+            scan.clean(chosen.data(), chosen.length(), chosen.from(), chosen.to(), clean);
+            byte[] plain = clean.toByteArray();
+            Tally left = new Tally();
+            search.count(new Piece(plain, plain.length, 0, plain.length), left);
+            Unsafe.unlessNone(left);
+            return new Block(deflated(plain), plain, unjudged);
         } catch (Unsafe e) {
             throw e;
         } catch (RuntimeException | StackOverflowError e) {
             // Fail closed: what could not be redacted stays out, and the manifest says how much it was.
-            used.deflater.end();
-            return new Block(new byte[0], new byte[0], piece.to() - piece.from(), piece.to() - piece.from());
+            return new Block(new byte[0], new byte[0], piece.to() - piece.from());
         }
+    }
+
+    private byte[] deflated(byte[] plain) {
+        Deflater deflater = deflaters.get();
+        deflater.reset();
+        deflater.setInput(plain);
+        byte[] packed = new byte[plain.length / 4 + 1_024];
+        int length = 0;
+        while (true) {
+            length += deflater.deflate(packed, length, packed.length - length, Deflater.SYNC_FLUSH);
+            if (length < packed.length) {
+                return Arrays.copyOf(packed, length);
+            }
+            packed = Arrays.copyOf(packed, 2 * packed.length);
+        }
+    }
+
+    // What begins in one piece and ends in the next: whole lines where there are any, so nothing looks cut off. Gives
+    // the end of what there is now.
+    private byte[] seam(byte[] before, byte[] plain) {
+        int head = Math.min(plain.length, SEAM);
+        byte[] seam = Arrays.copyOf(before, before.length + head);
+        System.arraycopy(plain, 0, seam, before.length, head);
+        if (before.length > 0 && head > 0) {
+            Unsafe.unlessNone(judge(new Piece(seam, seam.length, before.length / 2, before.length), new Tally()));
+        }
+        byte[] all = plain.length >= SEAM ? plain : seam;
+        return Arrays.copyOfRange(all, Math.max(0, all.length - SEAM), all.length);
     }
 
     @Override
     public void close() {
         pool.shutdownNow();
-        idle.forEach(worker -> worker.deflater.end());
     }
 
-    /** A stream's pieces that are worked on, in their order. For one thread. */
-    private final class Underway {
-        private final Deque<Future<Block>> blocks = new ArrayDeque<>();
-        private final Part part;
-        private final Consumer<byte[]> listener;
-        private byte[] before = new byte[0];
-        private long read;
-        private long leftOut;
-
-        Underway(Part part, Consumer<byte[]> listener) {
-            this.part = part;
-            this.listener = listener;
-        }
-
-        void add(ExecutorService pool, Callable<Block> work) throws IOException, InterruptedException,
-                ExecutionException {
-            while (!blocks.isEmpty() && !room.tryAcquire()) {
-                takeFirst();
-            }
-            blocks.add(pool.submit(work));
-        }
-
-        void takeAll() throws IOException, InterruptedException, ExecutionException {
-            while (!blocks.isEmpty()) {
-                takeFirst();
-            }
-        }
-
-        private void takeFirst() throws IOException, InterruptedException, ExecutionException {
-            Block block = blocks.element().get();
-            remove();
-            lookThroughSeam(block.plain);
-            part.append(block.packed, block.plain);
-            listener.accept(block.plain);
-            read += block.read;
-            leftOut += block.leftOut;
-        }
-
-        // What begins in one piece and ends in the next: whole lines where there are any, so nothing looks cut off.
-        private void lookThroughSeam(byte[] plain) {
-            int head = Math.min(plain.length, SEAM);
-            byte[] seam = Arrays.copyOf(before, before.length + head);
-            System.arraycopy(plain, 0, seam, before.length, head);
-            if (before.length > 0 && head > 0) {
-                Tally left = new Tally();
-                Piece border = new Piece(seam, seam.length, before.length / 2, before.length);
-                new Scan(redactor, left).remaining(border);
-                search.count(border, left);
-                Unsafe.unlessNone(left);
-            }
-            byte[] all = plain.length >= SEAM ? plain : seam;
-            before = Arrays.copyOfRange(all, Math.max(0, all.length - SEAM), all.length);
-        }
-
-        private void remove() {
-            blocks.remove();
-            if (!blocks.isEmpty()) {
-                room.release();
-            }
-        }
-
-        Carried carried(String trouble) {
-            return new Carried(read, trouble, leftOut);
-        }
-
-        void cancel() {
-            while (!blocks.isEmpty()) {
-                blocks.element().cancel(true);
-                remove();
-            }
-        }
-    }
-
-    /** What one thread needs, kept from piece to piece. */
-    private static final class Worker {
-        private final Deflater deflater = new Deflater(Deflater.BEST_SPEED, true);
-        private final ByteArrayOutputStream clean = new ByteArrayOutputStream(1 << 16);
-        private byte[] packed = new byte[1 << 16];
-
-        Block work(Piece piece, Choice choice, Redactor redactor, Scan.Search search, Tally tally) {
-            Scan scan = new Scan(redactor, tally);
-            scan.blankPrivateKeys(piece.data(), piece.length());
-            int unjudged = piece.blankWhatCannotBeJudged();
-            choice.choose(piece);
-            clean.reset();
-            scan.clean(choice.data, choice.length, choice.ownFrom, choice.ownTo, clean);
-            byte[] plain = clean.toByteArray();
-            Tally left = new Tally();
-            search.count(new Piece(plain, plain.length, 0, plain.length), left);
-            Unsafe.unlessNone(left);
-            return new Block(deflate(plain), plain, piece.to() - piece.from(), unjudged);
-        }
-
-        private byte[] deflate(byte[] plain) {
-            deflater.reset();
-            deflater.setInput(plain);
-            int length = 0;
-            while (true) {
-                length += deflater.deflate(packed, length, packed.length - length, Deflater.SYNC_FLUSH);
-                if (length < packed.length) {
-                    return Arrays.copyOf(packed, length);
-                }
-                packed = Arrays.copyOf(packed, 2 * packed.length);
-            }
-        }
-    }
+    // ---- where the blocks are until the archive is written
 
     /**
-     * Which lines go into the bundle: those of the time that hold the words, and some lines around them.
-     *
-     * @param words   in either case; empty for every line
-     * @param around  lines of context before and after
-     * @param window  the time, or null for any
-     * @param zone    of times that name none
+     * How much room all parts have together. Where they outgrow it the largest gives way, by its oldest blocks: the
+     * newest are about the incident. Safe for several threads.
      */
-    record Wanted(String words, int around, Bundle.Window window, ZoneId zone) {
-        static final Wanted EVERYTHING = new Wanted("", 0, null, ZoneId.of("UTC"));
+    static final class Room {
+        private static final long LARGEST_SEGMENT = 4 << 20;
+        private static final AtomicLong MADE = new AtomicLong();
+
+        private final Path folder;
+        private final long most;
+        private final String bound;
+        private final List<Part> parts = new ArrayList<>();
+        private long packed;
+        private boolean closed;
+
+        /** Room for so many packed bytes, or as many as the disk has room for. */
+        Room(Path folder, long most) throws IOException {
+            // The archive takes over segment by segment, and wants some of it besides.
+            long free = Files.getFileStore(folder).getUsableSpace() / 4 * 3;
+            this.folder = folder;
+            this.most = Math.min(most, free);
+            this.bound = most <= free ? "size allowed" : "disk";
+        }
+
+        synchronized Part part() throws IOException {
+            Part part = new Part(this);
+            parts.add(part);
+            return part;
+        }
+
+        private void fit() throws IOException {
+            Comparator<Part> bySize = Comparator.comparing(Part::packed);
+            while (packed > most && parts.stream().anyMatch(Part::canShrink)) {
+                parts.stream().filter(Part::canShrink).max(bySize).orElseThrow().dropOldest();
+            }
+        }
+
+        /** Nothing more comes in, whoever still tries. Tells of what did not fit on the disk. */
+        synchronized List<Outcome> close() {
+            closed = true;
+            boolean scarce = bound.equals("disk") && parts.stream().anyMatch(part -> part.dropped > 0);
+            String why = "the oldest lines were left out: the disk has no room for them (--out names another)";
+            return scarce ? List.of(new Outcome("bundle/disk", Collecting.State.FAILED, List.of(why), List.of(), 0,
+                    List.of())) : List.of();
+        }
     }
 
-    /**
-     * Chooses lines of a stream's pieces, each alone. A line without a time is of the time of the line before it, as
-     * the lines of a
-     * stack trace are; where no time is found at all, lines are kept. Not for use by several threads.
-     */
-    private static final class Choice {
-        private static final int LINES_BACK = 200;
+    /** A stretch of a part, in a file of its own. */
+    private static final class Segment {
+        private final Path file;
+        private long packed;
+        private long plain;
 
-        private final Wanted wanted;
-        private final Words words;
-        private final LogReader.Stamps stamps;
-        private byte[] data = new byte[1 << 16];
-        private int length;
-        private int ownFrom;
-        private int ownTo;
-        // The last line whose time was asked for: lines without one ask for that of the line before them.
-        private int knownLine = -1;
-        private long knownTime;
+        Segment(Path file) {
+            this.file = file;
+        }
+    }
 
-        Choice(Wanted wanted) {
-            this.wanted = wanted;
-            this.words = wanted.words.isEmpty() ? null : new Words(wanted.words);
-            this.stamps = wanted.window == null ? null : new LogReader.Stamps(wanted.zone, wanted.window.to());
+    /** Size and check sums of what a part holds, unpacked. */
+    record Sums(long plain, long crc, String sha256) { }
+
+    /** One file of the archive in the making: deflated blocks, in files beside it so that memory stays bounded. */
+    static final class Part {
+        // A deflate stream ends with a block that says so: an empty one.
+        private static final byte[] END = {3, 0};
+
+        private final Room room;
+        private final Deque<Segment> segments = new ArrayDeque<>();
+        private final MessageDigest digest = Archive.sha256();
+        private final CRC32 crc = new CRC32();
+        private OutputStream output;
+        private boolean finished;
+        private Sums sums;
+        private long dropped;
+
+        private Part(Room room) {
+            this.room = room;
         }
 
-        void choose(Piece piece) {
-            ownFrom = piece.from();
-            ownTo = piece.to();
-            if (words == null && (stamps == null || all(piece))) {
-                data = piece.data();
-                length = piece.length();
-                return;
-            }
-            data = new byte[piece.data().length];
-            copyChosen(piece, piece.beginsWithinLine() ? 0 : piece.from(), piece.endsWithinLine() ? piece.length()
-                    : piece.to());
-        }
-
-        private void copyChosen(Piece piece, int from, int to) {
-            byte[] all = piece.data();
-            int before = 0;
-            int own = 0;
-            int done = from;
-            int around = words == null ? 0 : wanted.around;
-            for (int line = 0; line < piece.length(); ) {
-                int hit = words == null ? line : words.find(all, line, piece.length());
-                if (hit < 0) {
-                    break;
+        /** Appends a block: deflated bytes that end on a byte's border, and what they were. */
+        private void append(byte[] packed, byte[] plain) throws IOException {
+            digest.update(plain);
+            crc.update(plain);
+            synchronized (room) {
+                if (room.closed) {
+                    throw new IOException("its time was up");
                 }
-                int start = lineStart(all, hit);
-                int end = lineEnd(all, hit, piece.length());
-                if (inWindow(all, start, end)) {
-                    int first = Math.max(done, back(all, start, around));
-                    int last = Math.min(to, forth(all, end, piece.length(), around));
-                    if (last > first) {
-                        before += Math.max(0, Math.min(last, piece.from()) - first);
-                        own += Math.max(0, Math.min(last, piece.to()) - Math.max(first, piece.from()));
-                        System.arraycopy(all, first, data, length, last - first);
-                        length += last - first;
-                        done = last;
-                    }
+                if (output == null || segments.getLast().packed >= Math.min(Room.LARGEST_SEGMENT, room.most / 8)) {
+                    end();
+                    Path file = room.folder.resolve("part-" + Room.MADE.getAndIncrement());
+                    segments.add(new Segment(Archive.newFile(file)));
+                    output = Files.newOutputStream(segments.getLast().file);
                 }
-                line = end;
+                output.write(packed);
+                segments.getLast().packed += packed.length;
+                segments.getLast().plain += plain.length;
+                room.packed += packed.length;
+                room.fit();
             }
-            ownFrom = before;
-            ownTo = before + own;
         }
 
-        // Logs are written in the order of time: when a piece's first and last line are in the window, so is the rest.
-        private boolean all(Piece piece) {
-            long first = LogReader.NO_TIME;
-            for (int i = 0, at = piece.from(); i < LINES_BACK && at < piece.to() && first == LogReader.NO_TIME; i++) {
-                int end = lineEnd(piece.data(), at, piece.to());
-                first = stamps.find(piece.data(), at, end);
-                at = end;
+        private void end() throws IOException {
+            if (output != null) {
+                output.close();
+                output = null;
             }
-            long last = timeOf(piece.data(), lineStart(piece.data(), piece.to() - 1), piece.to());
-            return first != LogReader.NO_TIME && last != LogReader.NO_TIME && wanted.window.holds(first)
-                    && wanted.window.holds(last);
         }
 
-        private boolean inWindow(byte[] all, int start, int end) {
-            long time = stamps == null ? LogReader.NO_TIME : timeOf(all, start, end);
-            return time == LogReader.NO_TIME || wanted.window.holds(time);
+        private void finish() throws IOException {
+            synchronized (room) {
+                end();
+                finished = true;
+                room.fit();
+            }
         }
 
-        private long timeOf(byte[] all, int start, int end) {
-            long time = stamps.find(all, start, end);
-            int line = start;
-            for (int i = 0; i < LINES_BACK && time == LogReader.NO_TIME && line > 0; i++) {
-                int before = lineStart(all, line - 1);
-                time = before == knownLine ? knownTime : stamps.find(all, before, line);
-                line = before;
+        /** It is not wanted after all. */
+        void discard() throws IOException {
+            synchronized (room) {
+                end();
+                room.parts.remove(this);
+                while (!segments.isEmpty()) {
+                    dropOldest();
+                }
             }
-            knownLine = start;
-            knownTime = time;
-            return time;
         }
 
-        private static int lineStart(byte[] all, int at) {
-            int i = at;
-            while (i > 0 && all[i - 1] != '\n') {
-                i--;
-            }
-            return i;
+        private boolean canShrink() {
+            return segments.size() > (finished ? 0 : 1);
         }
 
-        private static int lineEnd(byte[] all, int at, int length) {
-            int i = at;
-            while (i < length && all[i] != '\n') {
-                i++;
-            }
-            return Math.min(length, i + 1);
+        private void dropOldest() throws IOException {
+            Segment oldest = segments.remove();
+            Files.delete(oldest.file);
+            dropped += oldest.plain;
+            room.packed -= oldest.packed;
         }
 
-        private static int back(byte[] all, int start, int lines) {
-            int at = start;
-            for (int i = 0; i < lines && at > 0; i++) {
-                at = lineStart(all, at - 1);
+        /** Size and check sums of what is kept, once no more will come. */
+        Sums sums() throws IOException {
+            if (sums == null && dropped > 0) {
+                digest.reset();
+                crc.reset();
+                try (InputStream unpacked = new CheckedInputStream(new DigestInputStream(text(), digest), crc)) {
+                    unpacked.transferTo(OutputStream.nullOutputStream());
+                }
             }
-            return at;
+            sums = sums != null ? sums : new Sums(plain(), crc.getValue(), HexFormat.of().formatHex(digest.digest()));
+            return sums;
         }
 
-        private static int forth(byte[] all, int end, int length, int lines) {
-            int at = end;
-            for (int i = 0; i < lines && at < length; i++) {
-                at = lineEnd(all, at, length);
+        /** What there is to say about it: whether it had to give way. */
+        List<String> notes() {
+            return dropped == 0 ? List.of() : List.of("truncated: the oldest " + Archive.words(dropped)
+                    + " were left out to keep within the " + room.bound);
+        }
+
+        /** What it holds, unpacked. */
+        InputStream text() throws IOException {
+            List<InputStream> streams = new ArrayList<>();
+            for (Segment one : segments) {
+                streams.add(Files.newInputStream(one.file));
             }
-            return at;
+            streams.add(new ByteArrayInputStream(END));
+            return new InflaterInputStream(new SequenceInputStream(Collections.enumeration(streams)),
+                    new Inflater(true), 1 << 16);
+        }
+
+        /** Hands the raw deflate stream over to whoever puts it into a zip; it is gone then. */
+        void handOver(OutputStream zip) throws IOException {
+            while (!segments.isEmpty()) {
+                Files.copy(segments.element().file, zip);
+                Files.delete(segments.remove().file);
+            }
+            zip.write(END);
+        }
+
+        long packed() {
+            return segments.stream().mapToLong(segment -> segment.packed).sum() + END.length;
+        }
+
+        long plain() {
+            return segments.stream().mapToLong(segment -> segment.plain).sum();
         }
     }
 }
