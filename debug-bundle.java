@@ -29,6 +29,7 @@
 //SOURCES runbook/bundle/Existing.java
 //SOURCES runbook/bundle/LogSources.java
 //SOURCES runbook/bundle/Pipeline.java
+//SOURCES runbook/bundle/Summary.java
 //SOURCES runbook/bundle/Systems.java
 //SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Pieces.java

@@ -8,6 +8,7 @@
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
 //DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
+//DEPS org.commonmark:commonmark:0.29.0
 //FILES templates/=../templates/scenarios.json
 //SOURCES BundleBench.java
 //SOURCES FleetBench.java
