@@ -577,7 +577,7 @@ public final class Http {
                 port(address))).map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY);
         return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(through)
                 .sslContext(tls ? trusting(chain -> { }) : new SSLContext(null, null, "none") { })
-                .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(4)).build();
+                .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(5)).build();
     }
 
     /**

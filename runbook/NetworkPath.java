@@ -140,6 +140,7 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
 
         Optional<Fault> go() {
             URI first = proxy.orElse(uri);
+            String name = proxy.map(address -> "the proxy " + Http.hostPort(address)).orElse(first.getHost());
             try (Socket socket = new Socket()) {
                 InetAddress address = resolve(first.getHost());
                 closeWhenLate(socket);
@@ -148,11 +149,9 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
                 took("connect", start);
                 return "https".equalsIgnoreCase(uri.getScheme()) ? secure(socket) : Optional.empty();
             } catch (TimeoutException e) {
-                return fault(Kind.DNS, "DNS: no answer for " + first.getHost() + " within the timeout");
+                return fault(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
             } catch (IOException e) {
-                return phases.containsKey("TLS") && deadline.over()
-                        ? fault(Kind.TLS, "TLS: the handshake did not end within the timeout")
-                        : Optional.of(Http.fault(e, uri, proxy, chain));
+                return deadline.over() ? late(name) : Optional.of(Http.fault(e, uri, proxy, chain));
             } catch (Problem e) {
                 return fault(Kind.TLS, e.getMessage());
             }
@@ -224,6 +223,11 @@ public record NetworkPath(Optional<String> proxy, List<String> addresses, Map<St
                     // Nothing to do: it is closed either way.
                 }
             });
+        }
+
+        private Optional<Fault> late(String name) {
+            return phases.containsKey("connect") ? fault(Kind.TLS, "TLS: the handshake did not end within the timeout")
+                    : fault(Kind.CONNECT_TIMEOUT, "no connection to " + name + " within the timeout");
         }
 
         private void took(String phase, long start) {
