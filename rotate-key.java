@@ -59,13 +59,13 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import runbook.Cli;
-import runbook.Incident.LastGood;
 import runbook.Incident;
+import runbook.Incident.LastGood;
 import runbook.Key;
-import runbook.Screen.Mark;
 import runbook.Screen;
-import runbook.Settings.Problem;
+import runbook.Screen.Mark;
 import runbook.Settings;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.DotenvFile;
@@ -76,9 +76,9 @@ import runbook.rotation.Progress.Locks;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation;
+import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
-import runbook.rotation.Stores;
 import runbook.sandbox.Sandbox;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,

@@ -136,14 +136,10 @@ final class Holding {
         if (rotation.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
-        String back = old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory; ").orElse("");
-        if (!undo().isEmpty()) {
-            back += "after a crash from its version " + kept.version();
-        } else {
-            back += back.isEmpty() ? "none: its old value is nowhere to be had, so only forward"
-                    : "after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward";
-        }
-        return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
+        String crash = undo().isEmpty() ? "after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward"
+                : "after a crash from its version " + kept.version();
+        return "way back: " + old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory; ").orElse("") + crash
+                + (store.note().isEmpty() ? "" : "; " + store.note());
     }
 
     /** What a person pastes to bring the old value back from the store's history; empty where it has none. */

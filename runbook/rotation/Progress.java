@@ -23,13 +23,13 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import runbook.Http;
-import runbook.Incident.Event;
 import runbook.Incident;
+import runbook.Incident.Event;
 import runbook.Key;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
-import runbook.Text.Json;
 import runbook.Text;
+import runbook.Text.Json;
 import runbook.Tool;
 
 /**

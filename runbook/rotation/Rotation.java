@@ -19,14 +19,14 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.Incident.Event;
 import runbook.Incident;
+import runbook.Incident.Event;
 import runbook.Key;
-import runbook.Settings.Problem;
 import runbook.Settings;
+import runbook.Settings.Problem;
+import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Keys.Standing;
@@ -52,19 +52,14 @@ public final class Rotation {
     private static final String BY_HAND = " in Klaviyo, Settings > API keys";
 
     /**
-     * What a rotation is asked to do.
+     * What a rotation is asked to do, mostly by the options of that name.
      *
-     * @param settings   where Klaviyo and our application are, and the responder's key, which counts as the old one
-     *                   where a store cannot be read
-     * @param stores     where the key is kept, in the order of writing
-     * @param targets    what to restart, in order
-     * @param account    the account that the new key has to belong to; empty for that of the old key
-     * @param lastGood   the account that a key had when all was well, where that was remembered
-     * @param needs      scopes that the application needs; empty for those of the old key
-     * @param restart    how long one restart may take
-     * @param verify     how long the application may take to be well again
-     * @param grace      how long the old key stays enabled after the application is well
-     * @param disableOld whether to disable the old key at the end
+     * @param settings the responder's key in them counts as the old one where a store cannot be read
+     * @param stores   in the order of writing
+     * @param account  that the new key has to belong to; empty for that of the old key
+     * @param lastGood the account that a key had when all was well, where that was remembered
+     * @param needs    scopes that the application needs; empty for those of the old key
+     * @param grace    how long the old key stays enabled after the application is well
      */
     public record Wishes(Settings settings, List<Place> stores, List<Place> targets, Optional<String> account,
             Function<Key, Optional<String>> lastGood, Set<String> needs, Duration restart, Duration verify,
@@ -170,7 +165,8 @@ public final class Rotation {
             holding.settle(known, old);
         }
         oldStanding = old.map(keys::standing).orElse(Standing.UNASKED);
-        String words = old.map(key -> key.describe() + (dead() ? "; it is dead: " + oldStanding.words() : ""))
+        String state = oldStanding.dead() ? "; it is dead: " + oldStanding.words() : "";
+        String words = old.map(key -> key.describe() + state)
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent() || old.flatMap(Key::site).isPresent();
         if (!told && !person) {
@@ -184,10 +180,6 @@ public final class Rotation {
 
     private Optional<Key> own() {
         return wishes.settings.key().map(Key::cleaned);
-    }
-
-    private boolean dead() {
-        return oldStanding.dead();
     }
 
     // What Klaviyo says of the old key counts, then what was noted when it was still alive.
@@ -344,7 +336,7 @@ public final class Rotation {
     }
 
     private boolean disabling() {
-        return wishes.disableOld && replaced().isPresent() && !dead();
+        return wishes.disableOld && replaced().isPresent() && !oldStanding.dead();
     }
 
     private String oldWords() {
@@ -352,10 +344,10 @@ public final class Rotation {
     }
 
     private Done left() {
-        if (replaced().isPresent() && !dead()) {
+        if (replaced().isPresent() && !oldStanding.dead()) {
             return Done.skipped(byHand(Instant.now().plus(wishes.grace)));
         }
-        return Done.skipped((dead() ? "dead already (" + oldStanding.words() + ")"
+        return Done.skipped((oldStanding.dead() ? "dead already (" + oldStanding.words() + ")"
                 : "which key was the old one is not known") + ": delete it" + BY_HAND);
     }
 

@@ -26,8 +26,8 @@ import runbook.Cli;
 import runbook.Key;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
-import runbook.Text.Json;
 import runbook.Text;
+import runbook.Text.Json;
 import runbook.Tool;
 import runbook.redact.Redactor;
 import runbook.rotation.Progress.Trouble;
@@ -82,8 +82,8 @@ public final class Stores {
 
     // ---- a row
 
-    /** How a tool's answer is read: JSON with the value as it is, or in base64; or the value itself. */
-    public enum Decode { PLAIN, BASE64, TEXT }
+    /** How an answer is read that is not JSON with the value as it is: that in base64, or the value itself. */
+    public enum Decode { BASE64, TEXT }
 
     /**
      * What has to be (or must not be) so: {@code is} found in what {@code run} prints, or else at a place in the answer
@@ -196,23 +196,20 @@ public final class Stores {
         }
     }
 
-    /** What one option holds, which in a settings file may be several with a comma between them. */
-    public static List<String> split(List<String> given) {
-        return given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
-                : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)"))).toList();
-    }
-
     /**
      * The stores that were typed after {@code --to}; a file by its path in full, for no shell expands {@code ~} there.
      *
      * @throws Problem that shows how one is written, when it is none, or is there twice
      */
     public List<Place> stores(Cli.Host host, List<String> typed) {
-        return places("--to", split(typed).stream().map(one -> {
+        return places("--to", typed, false, one -> {
             Matcher file = FILE.matcher(one);
-            Path path = file.matches() ? host.path(file.group(1).replaceFirst("^~/", host.home() + "/")) : null;
-            return path == null ? one : "file:" + path.toAbsolutePath().normalize() + file.group(2);
-        }).toList(), false);
+            if (!file.matches()) {
+                return one;
+            }
+            String path = file.group(1).startsWith("~/") ? host.home() + file.group(1).substring(1) : file.group(1);
+            return "file:" + host.path(path).toAbsolutePath().normalize() + file.group(2);
+        });
     }
 
     /**
@@ -221,10 +218,13 @@ public final class Stores {
      * @throws Problem that shows how one is written, when it is none, or is there twice
      */
     public List<Place> targets(List<String> typed) {
-        return places("--restart", split(typed), true);
+        return places("--restart", typed, true, one -> one);
     }
 
-    private List<Place> places(String option, List<String> typed, boolean target) {
+    // In a settings file one option may hold several with a comma between them.
+    private List<Place> places(String option, List<String> given, boolean target, UnaryOperator<String> whole) {
+        List<String> typed = given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
+                : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)"))).map(whole).toList();
         if (Set.copyOf(typed).size() != typed.size()) {
             throw new Problem(option + ": the same one is given twice");
         }
