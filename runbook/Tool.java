@@ -2,8 +2,6 @@ package runbook;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
@@ -30,7 +28,6 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
-import runbook.Text.Json;
 
 /**
  * The one way to run another program. It is started from words, never through a shell that we chose; what it reads
@@ -148,15 +145,6 @@ public final class Tool {
         /** Whether it ended with 0. */
         public boolean ok() {
             return exit == 0;
-        }
-
-        /** Standard output as JSON; a missing node when it is none. */
-        public JsonNode json() {
-            try {
-                return Json.read(out);
-            } catch (IOException | StackOverflowError e) {
-                return MissingNode.getInstance();
-            }
         }
 
         @Override

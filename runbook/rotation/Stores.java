@@ -346,13 +346,13 @@ public final class Stores {
             if (command.isEmpty()) {
                 return Json.object();
             }
-            Tool.Output output = run(command, "", Optional.empty());
-            JsonNode json = row.decode.equals(Optional.of(Decode.TEXT))
-                    ? Json.of(output.out().replaceFirst("\\R$", "")) : output.json();
-            if (json.isMissingNode() && !output.out().isBlank()) {
+            String out = run(command, "", Optional.empty()).out();
+            try {
+                boolean text = row.decode.equals(Optional.of(Decode.TEXT));
+                return text ? Json.of(out.replaceFirst("\\R$", "")) : Json.read(out);
+            } catch (IOException e) {
                 throw strange(command);
             }
-            return json;
         }
 
         private static Trouble strange(List<String> command) {
