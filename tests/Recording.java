@@ -23,13 +23,10 @@ import runbook.Incident;
 import runbook.sandbox.ControlledSandbox;
 
 /**
- * A whole incident's journal, really written by the steps (triage, rotate-key or what people do instead, watch,
- * debug-bundle) against one sandbox, and made comparable: what differs from run to run (times, measured numbers,
- * fingerprints, ports, folders) is replaced by what does not.
- *
- * <p>The recordings are kept in {@code tests/golden} instead of being made anew by each test run: that takes minutes,
- * and the reports of fixed journals tell more by their difference. That the steps still write such journals is
- * checked where they run anyway: {@link GameDayTest}.
+ * A whole incident's journal, really written by the steps against one sandbox, and made comparable: what differs from
+ * run to run (times, measured numbers, fingerprints, ports, folders) is replaced by what does not. Recordings are kept
+ * in {@code tests/golden}, for making them takes minutes; that the steps still write such journals is checked where
+ * they run anyway: {@link GameDayTest}.
  */
 final class Recording {
     static final Instant BEGAN = PostmortemJournals.BEGAN.truncatedTo(ChronoUnit.SECONDS);
@@ -46,27 +43,18 @@ final class Recording {
             "bytes");
 
     /** What is measured in the middle of a text, and what stands there instead. */
-    private static final Map<Pattern, String> MEASURED = new LinkedHashMap<>();
-
-    static {
-        measured("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(:\\d\\d(\\.\\d+)?)?Z", "2026-11-20T03:04:05Z");
-        measured("\\d{8}T\\d{6}Z", "20261120T034405Z");
-        measured("127\\.0\\.0\\.1:\\d+", "127.0.0.1:8080");
-        measured("\\b\\d+(\\.\\d+)? ms\\b", "12 ms");
-        measured("\\b\\d+(\\.\\d+)? (k|M)?B\\b", "12 kB");
-        measured("\"queued\":\\d+", "\"queued\":2884");
-        measured("× \\d+", "× 2881");
-        measured("\\d+ good rounds in a row over [0-9a-z. ]+", "4 good rounds in a row over 3 s");
-        measured("(good again after|healthy again after|after) \\d+ (s|min)( \\d+ s)?", "$1 9 min");
-        measured("\\d+ in the last minute, \\d+ in the minute before",
-                "12 in the last minute, 240 in the minute before");
-        measured("full again in \\d+ (s|min)", "full again in 1 min");
-        measured("\\d+ d( \\d+ h)? ago", "35 d ago");
-        measured("\\bray [0-9a-f]{16}\\b", "ray 8f2a1b3c4d5e6f70");
-        measured("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-                "00000000-0000-4000-8000-000000000000");
-    }
-
+    private static final String[][] MEASURED = {
+        {"\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(:\\d\\d(\\.\\d+)?)?Z", "2026-11-20T03:04:05Z"},
+        {"\\d{8}T\\d{6}Z", "20261120T034405Z"}, {"127\\.0\\.0\\.1:\\d+", "127.0.0.1:8080"},
+        {"\\b\\d+(\\.\\d+)? ms\\b", "12 ms"}, {"\\b\\d+(\\.\\d+)? (k|M)?B\\b", "12 kB"},
+        {"\"queued\":\\d+", "\"queued\":2884"}, {"× \\d+", "× 2881"},
+        {"\\d+ good rounds in a row over [0-9a-z. ]+", "4 good rounds in a row over 3 s"},
+        {"(good again after|healthy again after|after) \\d+ (s|min)( \\d+ s)?", "$1 9 min"},
+        {"\\d+ in the last minute, \\d+ in the minute before", "12 in the last minute, 240 in the minute before"},
+        {"full again in \\d+ (s|min)", "full again in 1 min"}, {"\\d+ d( \\d+ h)? ago", "35 d ago"},
+        {"\\bray [0-9a-f]{16}\\b", "ray 8f2a1b3c4d5e6f70"},
+        {"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "00000000-0000-4000-8000-000000000000"}
+    };
     private static final Pattern FINGERPRINT = Pattern.compile("\\b(?=[0-9a-f]*\\d)[0-9a-f]{8}\\b");
 
     private final List<String> places;
@@ -78,38 +66,31 @@ final class Recording {
         this.places = places;
     }
 
-    private static void measured(String pattern, String instead) {
-        MEASURED.put(Pattern.compile(pattern), instead);
-    }
-
     /** A journal's lines without what differs from run to run; {@code places} are words that do, longest first. */
     static List<String> normalised(Path journal, String... places) throws IOException {
         Recording recording = new Recording(List.of(places));
         List<String> lines = new ArrayList<>();
         for (String line : Files.readAllLines(journal)) {
-            lines.add(Json.line(recording.normalised((ObjectNode) Json.read(line))));
+            lines.add(recording.normalised((ObjectNode) Json.read(line)));
         }
         return lines;
     }
 
-    private ObjectNode normalised(ObjectNode event) {
+    private String normalised(ObjectNode event) {
         String step = event.path("step").asText();
         int nth = events.merge(step, 1, Integer::sum) - 1;
         Instant began = BEGAN.plus(Duration.ofMinutes(MINUTES.getOrDefault(step, 50)));
         ObjectNode data = Json.object();
-        event.path("data").properties().forEach(field -> {
-            if (!LEFT_OUT.contains(field.getKey())) {
+        event.path("data").properties().stream().filter(field -> !LEFT_OUT.contains(field.getKey())).forEach(field ->
                 data.set(field.getKey(), switch (field.getKey()) {
                     case "vendorAt" -> TextNode.valueOf(vendorTime(field.getValue().asText()).toString());
                     case "goodSince", "since" -> TextNode.valueOf(began.toString());
-                    default -> normalised(field.getValue());
-                });
-            }
-        });
+                    default -> same(field.getValue());
+                }));
         boolean confirmed = event.path("event").asText().equals("recovered");
-        return Json.object().put("at", began.plusSeconds(confirmed ? 150 : nth).toString()).put("step", step)
-                .put("event", event.path("event").asText()).put("summary", normalised(event.path("summary").asText()))
-                .set("data", data);
+        return Json.line(Json.object().put("at", began.plusSeconds(confirmed ? 150 : nth).toString()).put("step", step)
+                .put("event", event.path("event").asText()).put("summary", same(event.path("summary").asText()))
+                .set("data", data));
     }
 
     // The vendor's updates come a minute apart, in their order.
@@ -117,30 +98,21 @@ final class Recording {
         return vendorTimes.computeIfAbsent(at, same -> BEGAN.plus(Duration.ofMinutes(vendorTimes.size() + 4)));
     }
 
-    private JsonNode normalised(JsonNode node) {
-        if (node.isTextual()) {
-            return TextNode.valueOf(normalised(node.asText()));
+    private JsonNode same(JsonNode node) {
+        try {
+            return Json.read(same(Json.line(node)));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-        if (node.isObject()) {
-            ObjectNode object = Json.object();
-            node.properties().forEach(field -> object.set(field.getKey(), normalised(field.getValue())));
-            return object;
-        }
-        if (node.isArray()) {
-            List<JsonNode> all = new ArrayList<>();
-            node.forEach(one -> all.add(normalised(one)));
-            return Json.of(all);
-        }
-        return node;
     }
 
-    private String normalised(String text) {
+    private String same(String text) {
         String same = text;
         for (int i = 0; i < places.size(); i++) {
             same = same.replace(places.get(i), i == 0 ? "/srv/shop" : "AbC123");
         }
-        for (Map.Entry<Pattern, String> rule : MEASURED.entrySet()) {
-            same = rule.getKey().matcher(same).replaceAll(rule.getValue());
+        for (String[] rule : MEASURED) {
+            same = same.replaceAll(rule[0], rule[1]);
         }
         return FINGERPRINT.matcher(same).replaceAll(found -> Matcher.quoteReplacement(fingerprints.computeIfAbsent(
                 found.group(), first -> String.format("%08x", 0x11111111L * (fingerprints.size() + 1)))));
@@ -195,8 +167,8 @@ final class Recording {
         sandbox.appKeyFile(file, "KLAVIYO_PRIVATE_KEY");
         Files.writeString(folder.resolve("new-key"), sandbox.newKey() + "\n");
         run(sandbox, folder, "rotate-key", "--new-key-file", "new-key", "--to", "file:.env#KLAVIYO_PRIVATE_KEY",
-                "--restart",
-                "exec:curl -fsS -X POST " + sandbox.restartUrl(), "--verify-for", "2s", "--account", sandbox.accountId(), "--yes");
+                "--restart", "exec:curl -fsS -X POST " + sandbox.restartUrl(), "--verify-for", "2s", "--account",
+                sandbox.accountId(), "--yes");
     }
 
     private static void run(ControlledSandbox sandbox, Path folder, String script, String... arguments) {

@@ -294,8 +294,8 @@ public final class Bundle {
                 Pipeline again = new Pipeline(redactor.again())) {
             LogSources.Told told = new LogSources.Told(wanted);
             Pipeline.Room room = new Pipeline.Room(staging.folder, Math.max(size - FRONT_PAGES, size / 2));
-            Collecting.Workshop shop = new Collecting.Workshop(pipeline, room, new Archive.Names(),
-                    Tool.of(options.shared.host(), options.maxEach), wanted, told);
+            Collecting.Workshop shop = new Collecting.Workshop(pipeline, room, new long[] {Long.MAX_VALUE},
+                    new Archive.Names(), Tool.of(options.shared.host(), options.maxEach), wanted, told);
             List<Outcome> outcomes = new ArrayList<>(new Collecting(shop, options.maxEach, options.start
                     + options.maxTime.toNanos()).run(collectors, outcome -> progress.accept(new Progress(
                     outcome.collector(), outcome.state() == State.OK, outcome.state() == State.SKIPPED,

@@ -18,11 +18,13 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import runbook.Incident;
 import runbook.LogReader;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -127,9 +129,12 @@ final class Collecting {
         }
     }
 
-    /** What all collectors share: the way in and the room behind it, which lines are wanted, and who reads them. */
-    record Workshop(Pipeline pipeline, Pipeline.Room room, Archive.Names names, Tool tool, LogSources.Wanted wanted,
-            LogSources.Told told) { }
+    /**
+     * What all collectors share: the way in and the room behind it, how much may come, which lines are wanted, and who
+     * reads them.
+     */
+    record Workshop(Pipeline pipeline, Pipeline.Room room, long[] left, Archive.Names names, Tool tool,
+            LogSources.Wanted wanted, LogSources.Told told) { }
 
     /** Runs them all; outcomes in the order of the collectors, told to {@code ended} one by one as they end. */
     List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
@@ -254,7 +259,7 @@ final class Collecting {
             Tally tally = new Tally();
             Part part = shop.room.part();
             try {
-                InputStream text = PlainInput.of(new Expiring(raw, this));
+                InputStream text = new Guarded(PlainInput.of(new Guarded(raw, () -> expired)), shop.left);
                 Pipeline.Carried carried = shop.pipeline.carry(text, most, wanted, tally, part, bytes ->
                         shop.told.take(source, bytes));
                 String leftOut = carried.leftOut() == 0 ? "" : carried.leftOut()
@@ -338,36 +343,46 @@ final class Collecting {
         }
     }
 
-    /** Ends when its collector's time is up: a killed child's pipe breaks, and what came through it before is kept. */
-    private static final class Expiring extends FilterInputStream {
-        private final Sink sink;
+    /** Ends when time is up, and fails at the most that is allowed: sizes that an archive states are only claims. */
+    static final class Guarded extends FilterInputStream {
+        private final BooleanSupplier over;
+        private final long[] left;
 
-        Expiring(InputStream stream, Sink sink) {
+        /** Ends when it is over. */
+        Guarded(InputStream stream, BooleanSupplier over) {
             super(stream);
-            this.sink = sink;
+            this.over = over;
+            this.left = new long[] {Long.MAX_VALUE};
+        }
+
+        /** @param left bytes that may still be read, of all streams that share it */
+        Guarded(InputStream stream, long[] left) {
+            super(stream);
+            this.over = () -> false;
+            this.left = left;
         }
 
         @Override
-        public int available() throws IOException {
-            return sink.expired ? 0 : in.available();
-        }
-
-        @Override
-        public int read() throws IOException {
-            byte[] one = new byte[1];
-            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
+        public int read() {
+            throw new UnsupportedOperationException("it is read by many bytes");
         }
 
         @Override
         public int read(byte[] target, int offset, int length) throws IOException {
+            int read = -1;
             try {
-                return sink.expired ? -1 : in.read(target, offset, length);
+                read = over.getAsBoolean() ? -1 : in.read(target, offset, length);
             } catch (IOException e) {
-                if (sink.expired) {
-                    return -1;
+                // A killed child's pipe breaks; what came through it before is kept.
+                if (!over.getAsBoolean()) {
+                    throw e;
                 }
-                throw e;
             }
+            left[0] -= Math.max(0, read);
+            if (left[0] < 0) {
+                throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
+            }
+            return read;
         }
     }
 }

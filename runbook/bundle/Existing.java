@@ -2,7 +2,6 @@ package runbook.bundle;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -39,9 +38,9 @@ import runbook.Text;
 import runbook.Text.Json;
 import runbook.bundle.Archive.Item;
 import runbook.bundle.Archive.Staging;
+import runbook.bundle.Collecting.Guarded;
 import runbook.bundle.Collecting.Outcome;
 import runbook.redact.Pieces.Piece;
-import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Redactor.Tally;
@@ -100,32 +99,6 @@ public final class Existing {
 
         private long[] left() {
             return new long[] {Archive.size("--max-size", size)};
-        }
-    }
-
-    /** Ends at the most that is allowed: sizes that an archive states are only claims. */
-    private static final class Bounded extends FilterInputStream {
-        private final long[] left;
-
-        /** @param left bytes that may still be read, of all streams that share it */
-        Bounded(InputStream stream, long[] left) {
-            super(stream);
-            this.left = left;
-        }
-
-        @Override
-        public int read() {
-            throw new UnsupportedOperationException("it is read by many bytes");
-        }
-
-        @Override
-        public int read(byte[] target, int offset, int length) throws IOException {
-            int read = in.read(target, offset, length);
-            left[0] -= Math.max(0, read);
-            if (left[0] < 0) {
-                throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
-            }
-            return read;
         }
     }
 
@@ -261,7 +234,7 @@ public final class Existing {
         private String compared(ZipFile zip, ZipEntry entry, String expected) throws IOException {
             Tally tally = new Tally();
             MessageDigest digest = Archive.sha256();
-            try (InputStream stream = new Bounded(new DigestInputStream(zip.getInputStream(entry), digest), left)) {
+            try (InputStream stream = new Guarded(new DigestInputStream(zip.getInputStream(entry), digest), left)) {
                 String trouble = null;
                 if (judge == null) {
                     stream.transferTo(OutputStream.nullOutputStream());
@@ -306,7 +279,7 @@ public final class Existing {
                             + objection);
                 }
                 if (!entry.isDirectory()) {
-                    try (InputStream input = new Bounded(zip.getInputStream(entry), left)) {
+                    try (InputStream input = new Guarded(zip.getInputStream(entry), left)) {
                         Archive.save(input, inside.resolve(name));
                     }
                 }
@@ -340,9 +313,9 @@ public final class Existing {
         try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor);
                 Pipeline again = new Pipeline(redactor.again())) {
             Pipeline.Room room = new Pipeline.Room(staging.folder, Long.MAX_VALUE);
-            Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(pipeline, room, new Archive.Names(),
-                    null, wanted, new LogSources.Told(wanted)));
-            new Cleaning(sink, most.left()).read(source);
+            Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(pipeline, room, most.left(),
+                    new Archive.Names(), null, wanted, new LogSources.Told(wanted)));
+            new Cleaning(sink).read(source);
             Outcome outcome = sink.outcome();
             if (outcome.items().isEmpty()) {
                 String why = outcome.remarks().isEmpty() ? "" : ": " + outcome.remarks().get(0);
@@ -371,8 +344,8 @@ public final class Existing {
         return file.toString().toLowerCase(Locale.ROOT).endsWith(".zip");
     }
 
-    /** Finds what there is to clean, and gives it to the sink; {@code left} is how much may still be read. */
-    private record Cleaning(Collecting.Sink sink, long[] left) {
+    /** Finds what there is to clean, and gives it to the sink. */
+    private record Cleaning(Collecting.Sink sink) {
         void read(Path source) throws IOException {
             try (Stream<Path> walk = Files.walk(source)) {
                 for (Path file : walk.filter(one -> !Files.isDirectory(one, LinkOption.NOFOLLOW_LINKS)).sorted()
@@ -408,9 +381,9 @@ public final class Existing {
             if (sink.files() >= MOST_FILES) {
                 throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
             }
-            try (InputStream text = new Bounded(PlainInput.of(raw), left)) {
-                sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), text, Long.MAX_VALUE);
-            } catch (PlainInput.NotText | ZipException e) {
+            try (raw) {
+                sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), raw, Long.MAX_VALUE);
+            } catch (ZipException e) {
                 sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
             }
         }
