@@ -126,9 +126,9 @@ final class AppWatch {
         String fault;
         do {
             State now = look();
-            boolean stale = !now.key.isEmpty() && !right.contains(now.key);
-            fault = now.health.compareTo(worst) > 0 ? now.words
-                    : stale ? "it says that it still uses another key, sha256 " + now.key : "";
+            String stale = now.key.isEmpty() || right.contains(now.key) ? ""
+                    : "it says that it still uses another key, sha256 " + now.key;
+            fault = now.health.compareTo(worst) > 0 ? now.words : stale;
             good = fault.isEmpty() ? good + 1 : 0;
             if (good >= IN_A_ROW) {
                 return Done.ok(now.words);

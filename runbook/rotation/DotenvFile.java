@@ -16,6 +16,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import runbook.Incident;
 import runbook.Text;
 import runbook.Tool;
@@ -150,7 +151,7 @@ public record DotenvFile(Path path, String variable) {
         if (!line.find()) {
             throw Trouble.refused(path + " sets no " + variable, "echo " + variable + "= >> " + quoted());
         }
-        int group = line.group(1) != null ? 1 : line.group(2) != null ? 2 : 3;
+        int group = IntStream.rangeClosed(1, 3).filter(one -> line.group(one) != null).findFirst().orElseThrow();
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
         if (line.find()) {
             throw Trouble.refused(path + " sets " + variable

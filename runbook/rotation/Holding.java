@@ -1,5 +1,6 @@
 package runbook.rotation;
 
+import java.util.List;
 import java.util.Optional;
 import runbook.Key;
 import runbook.rotation.Progress.Done;
@@ -44,11 +45,10 @@ final class Holding {
     }
 
     /** The way back where the store does not tell: the responder's key, or another store's, if it can only be this. */
-    void settle(Iterable<Key> known, Optional<Key> likely) throws Trouble {
-        if (old.isEmpty() && kept.before().isEmpty()) {
-            old = likely;
-        } else if (old.isEmpty()) {
-            known.forEach(key -> old = key.fingerprint().equals(kept.before()) ? Optional.of(key) : old);
+    void settle(List<Key> known, Optional<Key> likely) throws Trouble {
+        if (old.isEmpty()) {
+            old = !store.readable() ? likely
+                    : known.stream().filter(key -> key.fingerprint().equals(kept.before())).findFirst();
         }
         if (!store.readable() && old.isEmpty() && rotation.resumed().isEmpty()) {
             throw Trouble.refused(name() + " cannot be read, so there would be no way back",
@@ -77,9 +77,17 @@ final class Holding {
         return now.holds(rotation.newPrint());
     }
 
+    /** By what it is known what the store holds; empty where nothing tells. */
+    private String mark() {
+        return store.readable() ? now.key().map(Key::fingerprint).orElse("") : now.version();
+    }
+
+    private String words(String mark) {
+        return (store.readable() ? "sha256 " : "version ") + mark;
+    }
+
     private boolean holdsOld() {
-        return store.readable() ? now.holds(kept.before())
-                : !kept.version().isEmpty() && now.version().equals(kept.version());
+        return !mark().isEmpty() && mark().equals(kept.before());
     }
 
     // With something around it (a line end, quotes), or nothing: what a tool makes of half a write.
@@ -89,12 +97,8 @@ final class Holding {
     }
 
     private boolean ours() {
-        if (holdsOld()) {
-            return true;
-        } else if (!store.readable()) {
-            return touched() ? kept.wrote().isEmpty() || now.version().equals(kept.wrote()) : kept.version().isEmpty();
-        }
-        return touched() && (now.holds(kept.wrote()) || holdsNew() || mangled());
+        boolean left = kept.wrote().isEmpty() || mark().equals(kept.wrote()) || holdsNew() || mangled();
+        return mark().isEmpty() || holdsOld() || touched() && left;
     }
 
     /** Fails with both fingerprints where somebody else has set it. */
@@ -106,9 +110,9 @@ final class Holding {
     }
 
     private Trouble stranger() {
-        String first = store.readable() ? "sha256 " + kept.before() : "version " + kept.version();
-        String left = store.readable() ? "sha256 " + rotation.newPrint() : "version " + kept.wrote();
-        String last = touched() ? "left " + left + " there (before: " + first + ")" : "saw " + first + " there";
+        String left = words(store.readable() ? rotation.newPrint() : kept.wrote());
+        String last = touched() ? "left " + left + " there (before: " + words(kept.before()) + ")"
+                : "saw " + words(kept.before()) + " there";
         return Trouble.refused("holds " + now + ", and this rotation " + last
                 + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
@@ -117,7 +121,7 @@ final class Holding {
     Done look() throws Trouble {
         saw(store.inspect());
         if (!touched()) {
-            kept = new Entry(name(), now.key().map(Key::fingerprint).orElse(""), now.version(), false, "");
+            kept = new Entry(name(), mark(), now.version(), false, "");
         }
         if (!store.readable()) {
             return Done.warn("there; " + store.note() + (touched() ? "; the run before has written it" : ""));
@@ -125,8 +129,8 @@ final class Holding {
         refuseStranger();
         Key held = now.key().orElseThrow();
         old = holdsOld() ? Optional.of(held) : old;
-        String which = !touched() ? "" : holdsOld() ? "the old key, " : "the new key, ";
-        String holds = "holds " + which + held.describe() + now.versionWords();
+        String which = holdsOld() ? "the old key, " : "the new key, ";
+        String holds = "holds " + (touched() ? which : "") + held.describe() + now.versionWords();
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key"
                 + held.faults().stream().findFirst().map(fault -> ": " + fault).orElse(""));
     }
@@ -148,7 +152,7 @@ final class Holding {
     }
 
     HandStep byHand() {
-        String print = kept.before().isEmpty() ? "" : " (sha256 " + kept.before() + ")";
+        String print = store.readable() ? " (" + words(kept.before()) + ")" : "";
         return undo().isEmpty() ? new HandStep("put the old key" + print + " back into " + name(), store.writing())
                 : new HandStep("put the old value of " + name() + " back from its own history", undo());
     }
@@ -238,7 +242,7 @@ final class Holding {
         if (!back) {
             throw trouble.orElseGet(() -> Trouble.unknown("does not give back the old value, but " + now));
         }
-        return Done.ok("holds the old value again" + (kept.before().isEmpty() ? "" : ", sha256 " + kept.before()));
+        return Done.ok("holds the old value again" + (store.readable() ? ", " + words(kept.before()) : ""));
     }
 
     private Optional<Trouble> written(Key key) {
@@ -260,7 +264,7 @@ final class Holding {
             old = store.recall(kept.version()).filter(key -> key.fingerprint().equals(kept.before()));
             old.ifPresent(rotation.tool::conceal);
         }
-        return old.orElseThrow(() -> Trouble.refused("its old value, sha256 " + kept.before()
+        return old.orElseThrow(() -> Trouble.refused("its old value, " + words(kept.before())
                 + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
     }
 }

@@ -274,7 +274,7 @@ public final class Keys {
         }
         Optional<Set<String>> has = listed.flatMap(keys -> matching(keys, fresh)).map(Listed::scopes);
         Map<Says, List<String>> answers = needed.stream().collect(Collectors.groupingBy(scope ->
-                has.isEmpty() ? probe(fresh, scope) : has.get().contains(scope) ? Says.YES : Says.NO_SCOPE));
+                has.map(all -> all.contains(scope) ? Says.YES : Says.NO_SCOPE).orElseGet(() -> probe(fresh, scope))));
         if (answers.containsKey(Says.NO_SCOPE)) {
             throw Trouble.refused("the new key lacks " + String.join(", ", answers.get(Says.NO_SCOPE)),
                     ANOTHER + ": scopes cannot be added to a key that exists");

@@ -155,10 +155,10 @@ public final class Progress {
     /**
      * A store as a rotation found and left it.
      *
-     * @param before  fingerprint of the value before; empty where the store cannot be read
+     * @param before  what it held: a fingerprint, or the version of a store that gives no value back; empty for neither
      * @param version the store's own name for that value
      * @param touched whether this rotation began to write it
-     * @param wrote   what it left there: a fingerprint, or the version of a store that gives no value back
+     * @param wrote   what it left there, as {@code before}; empty where nobody knows
      */
     record Entry(String name, String before, String version, boolean touched, String wrote) { }
 

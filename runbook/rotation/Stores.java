@@ -411,8 +411,8 @@ public final class Stores {
 
         /** The command that writes it, as people see it. */
         String writing() {
-            String what = !inside().isEmpty() ? "the JSON secret with the key in it"
-                    : row.stdin.orElseThrow().isTextual() ? "the key" : "JSON with the key in it";
+            String plain = row.stdin.orElseThrow().isTextual() ? "the key" : "JSON with the key in it";
+            String what = inside().isEmpty() ? plain : "the JSON secret with the key in it";
             return Tool.shown(writer()) + (row.write.orElseThrow().startsWith(DotenvFile.PROGRAM) ? ""
                     : "   # " + what + " on standard input");
         }
