@@ -170,6 +170,10 @@ class RotateKey implements Callable<Integer>, Listener {
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
+        // A team's settings name them for every run.
+        if (drilled() && !(to.isEmpty() && restart.isEmpty())) {
+            screen.line("--to and --restart are left aside: a drill has a store and an application of its own.");
+        }
         tool = Tool.of(shared.host(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         return answered(new Rotation(wishes(settings), tool, this));
@@ -266,8 +270,6 @@ class RotateKey implements Callable<Integer>, Listener {
                 + String.join(", ", VARIANTS.subList(1, VARIANTS.size())));
         refuse(!drilled() && to.isEmpty(), "--to STORE is missing: where is the key kept? For one: --to"
                 + " gcp:klaviyo-key");
-        refuse(drilled() && !(to.isEmpty() && restart.isEmpty()), "--to and --restart: a drill has a store and an"
-                + " application of its own, and touches nothing of yours; leave them away");
         refuse(!dryRun && !yes && console().isEmpty(),
                 "--yes is missing: there is no terminal to ask on. Look first with --dry-run");
     }
