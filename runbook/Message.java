@@ -4,7 +4,6 @@ import com.samskivert.mustache.Mustache;
 import com.samskivert.mustache.MustacheException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -17,6 +16,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
@@ -29,22 +29,27 @@ import runbook.Incident.Event;
  * What the runbook's two messages say, the internal one (Slack) and the external one (status page). {@link #of} knows
  * what the diagnosis implies; the {@code with…} methods replace what somebody knows better. Nothing is called done
  * before the incident's state has it that something was. Every value is one printable, bounded line without a key.
- *
- * @param severity {@code P1} to {@code P4}, or empty when not known
- * @param state    where the incident stands
- * @param at       when the message is written
- * @param words    impact, cause, action, and what customers notice
- * @param lead     the incident lead's name, empty when nobody has it
- * @param eta      when it should be over; {@code unknown} unless somebody knows
- * @param next     when the next message comes; empty for the last one
- * @param dataLoss what is known about lost data
- * @param drill    the drill's scenario, empty in earnest
  */
-public record Message(String severity, State state, Instant at, Words words, String lead, String eta,
-                      Optional<Instant> next, DataLoss dataLoss, Optional<String> drill) {
+public final class Message {
     private static final int LONGEST_VALUE = 400;
     private static final String WORKING_AGAIN =
             "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
+
+    private final State state;
+    private final Instant at;
+    private final Words words;
+    /** The internal message's values, by their names in {@code slack.md}. */
+    private final Map<String, String> internal = new LinkedHashMap<>();
+    private Instant next;
+    private DataLoss dataLoss;
+    private boolean drill;
+
+    private Message(State state, Instant at, Words words) {
+        this.state = state;
+        this.at = at;
+        this.words = words;
+        this.dataLoss = state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING;
+    }
 
     /**
      * What a diagnosis implies, and a journal says: who leads, when the next message is due by how long it has lasted,
@@ -52,22 +57,30 @@ public record Message(String severity, State state, Instant at, Words words, Str
      * one announces no next message.
      *
      * @param diagnosis as {@code triage --json} names it
+     * @param severity  {@code P1} to {@code P4}, or empty when not known
+     * @param at        when the message is written
      * @param journal   the incident's events so far; empty when it begins now
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
-        Words words = Wording.of(templates, diagnosis).words();
-        Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
-        boolean over = state == State.RESOLVED;
-        Message message = new Message(severity, state, at, words, Incident.lead(journal), over ? "resolved" : "unknown",
-                over ? Optional.empty() : Optional.of(due(began, at)),
-                state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING, Optional.empty());
-        if (state != State.MITIGATING) {
-            return message.withAction("To do: " + words.action());
+        Message message = new Message(state, at, Wording.of(templates, diagnosis).words());
+        String action = message.words.action();
+        String current = "To do: " + action;
+        if (state == State.MITIGATING) {
+            current = "Under way: " + action;
+            for (Event event : journal) {
+                current = event.mitigating() ? "Done at " + minute(event.at()) + ": " + event.summary() : current;
+            }
         }
-        return message.withAction(journal.stream().filter(Event::mitigating).reduce((one, later) -> later)
-                .map(done -> "Done at " + minute(done.at()) + ": " + done.summary())
-                .orElse("Under way: " + words.action()));
+        boolean over = state == State.RESOLVED;
+        if (!over) {
+            Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
+            message.next = due(began, at);
+        }
+        message.internal.put("severity", severity.isBlank() ? "P?" : severity);
+        return message.with("impact", message.words.impact()).with("rootCause", message.words.rootCause())
+                .with("currentAction", current).with("eta", over ? "resolved" : "unknown")
+                .with("lead", "nobody yet").withLead(Incident.lead(journal));
     }
 
     /**
@@ -84,63 +97,63 @@ public record Message(String severity, State state, Instant at, Words words, Str
         return at.truncatedTo(ChronoUnit.MINUTES).toString().replace(":00Z", "Z");
     }
 
-    // ---- what somebody knows better
+    // ---- what somebody knows better; null leaves things as they are
+
+    /**
+     * With a line of the internal text in somebody's own words: {@code impact}, {@code rootCause}, {@code
+     * currentAction} or {@code eta}. The external text keeps to the table.
+     */
+    public Message with(String name, String known) {
+        if (known != null) {
+            internal.put(name, known);
+        }
+        return this;
+    }
 
     /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
     public Message withLead(String name) {
         String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
-        return new Message(severity, state, at, words, bare.isEmpty() ? lead : bare, eta, next, dataLoss, drill);
-    }
-
-    /** With the time that somebody knows it to be over by. */
-    public Message withEta(String known) {
-        return new Message(severity, state, at, words, lead, known, next, dataLoss, drill);
+        return with("lead", bare.isEmpty() ? null : "@" + bare);
     }
 
     /** With the time of the next message. */
     public Message withNext(Instant due) {
-        return new Message(severity, state, at, words, lead, eta, Optional.of(due), dataLoss, drill);
+        next = due == null ? next : due;
+        return this;
     }
 
     /** With what is known about lost data. */
     public Message withDataLoss(DataLoss known) {
-        return new Message(severity, state, at, words, lead, eta, next, known, drill);
+        dataLoss = known == null ? dataLoss : known;
+        return this;
     }
 
-    /** In a drill. */
+    /** In a drill of that scenario, or in earnest. */
     public Message withDrill(Optional<String> scenario) {
-        return new Message(severity, state, at, words, lead, eta, next, dataLoss, scenario);
-    }
-
-    /** With the impact in somebody's own words; the external text keeps to the table. */
-    public Message withImpact(String impact) {
-        return with(new Words(impact, words.rootCause(), words.action(), words.customers(), words.queued()));
-    }
-
-    /** With the cause in somebody's own words; the external text never names one. */
-    public Message withRootCause(String cause) {
-        return with(new Words(words.impact(), cause, words.action(), words.customers(), words.queued()));
-    }
-
-    /** With what is being done right now; the external text never says. */
-    public Message withAction(String action) {
-        return with(new Words(words.impact(), words.rootCause(), action, words.customers(), words.queued()));
-    }
-
-    private Message with(Words other) {
-        return new Message(severity, state, at, other, lead, eta, next, dataLoss, drill);
+        drill = scenario.isPresent();
+        return with("drill", scenario.orElse(""));
     }
 
     // ---- the texts
 
-    /** The internal text, for people to read and paste. */
-    public String internal(Templates templates) {
-        return internal(templates.template("slack.md"));
+    /** Where the incident stands. */
+    public State state() {
+        return state;
     }
 
-    /** The same by one template. */
-    public String internal(Template template) {
-        return template.fill(internalValues(UnaryOperator.identity()));
+    /** When the message is written. */
+    public Instant at() {
+        return at;
+    }
+
+    /** When the next message comes; empty for the last one. */
+    public Optional<Instant> next() {
+        return Optional.ofNullable(next);
+    }
+
+    /** The internal text, for people to read and paste. */
+    public String internal(Templates templates) {
+        return templates.template("slack.md").fill(internalValues(UnaryOperator.identity()));
     }
 
     /**
@@ -148,38 +161,28 @@ public record Message(String severity, State state, Instant at, Words words, Str
      * template says can.
      */
     public String forSlack(Templates templates) {
-        return forSlack(templates.template("slack.md"));
-    }
-
-    /** The same by one template. */
-    public String forSlack(Template template) {
-        return template.fill(internalValues(Slack::escape));
+        UnaryOperator<String> escape = text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+        return templates.template("slack.md").fill(internalValues(escape));
     }
 
     /** The external text: it names no host, no account, no person and no cause, whatever the message holds. */
     public String external(Templates templates) {
-        return external(templates.template("status-page.md"));
-    }
-
-    /** The same by one template. */
-    public String external(Template template) {
-        return template.fill(externalValues());
+        return templates.template("status-page.md").fill(externalValues());
     }
 
     private Map<String, Object> internalValues(UnaryOperator<String> escape) {
-        boolean over = state == State.RESOLVED;
-        boolean suspected = state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known");
-        Map<String, String> texts = new LinkedHashMap<>();
-        texts.put("severity", severity.isBlank() ? "P?" : severity);
+        Map<String, String> texts = new LinkedHashMap<>(internal);
+        String cause = internal.get("rootCause");
+        if (state == State.RESOLVED) {
+            texts.put("impact", "over; it was: " + internal.get("impact"));
+            texts.put("currentAction", "None: it works again, the postmortem follows");
+        } else if (state == State.INVESTIGATING && !cause.startsWith("Not yet known")) {
+            texts.put("rootCause", cause + " (suspected)");
+        }
         texts.put("status", state.name());
-        texts.put("impact", (over ? "over; it was: " : "") + words.impact());
-        texts.put("rootCause", words.rootCause() + (suspected ? " (suspected)" : ""));
-        texts.put("currentAction", over ? "None: it works again, the postmortem follows" : words.action());
-        texts.put("eta", eta);
-        texts.put("lead", lead.isBlank() ? "nobody yet" : "@" + lead);
         texts.put("next", nextInWords());
         texts.put("updated", minute(at));
-        texts.put("drill", drill.orElse(""));
+        texts.putIfAbsent("drill", "");
         Map<String, Object> values = new LinkedHashMap<>();
         texts.forEach((name, text) -> values.put(name, escape.apply(Text.safe(text, LONGEST_VALUE))));
         return values;
@@ -193,23 +196,21 @@ public record Message(String severity, State state, Instant at, Words words, Str
             case MITIGATING -> words.queued();
             case RESOLVED -> "Data that was queued meanwhile is being processed.";
         };
-        Map<String, Object> values = new LinkedHashMap<>();
-        values.put("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally");
-        values.put("status", state.name());
-        values.put("customers", over ? WORKING_AGAIN : words.customers());
-        values.put("queued", queued);
-        values.put("dataLoss", dataLoss.sentence);
-        values.put("outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.");
         // Whoever promises to say something more is not saying the last thing.
         boolean promised = over && dataLoss == DataLoss.CHECKING;
-        values.put("next", promised ? "when we have checked that no data was lost" : nextInWords());
-        values.put("updated", minute(at));
-        values.put("drill", drill.isPresent());
-        return values;
+        return Map.of("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally",
+                "status", state.name(),
+                "customers", over ? WORKING_AGAIN : words.customers(),
+                "queued", queued,
+                "dataLoss", dataLoss.sentence,
+                "outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.",
+                "next", promised ? "when we have checked that no data was lost" : nextInWords(),
+                "updated", minute(at),
+                "drill", drill);
     }
 
     private String nextInWords() {
-        return next.map(due -> "by " + minute(due)).orElse("this is the last one, unless it comes back");
+        return next == null ? "this is the last one, unless it comes back" : "by " + minute(next);
     }
 
     /** Where an incident stands, in the runbook's words. */
@@ -378,11 +379,10 @@ public record Message(String severity, State state, Instant at, Words words, Str
             byte[] body = Json.line(Json.object().put("text", text)).getBytes(StandardCharsets.UTF_8);
             Map<String, String> headers = Map.of("content-type", "application/json; charset=utf-8");
             Answer answer = http.once("POST", webhook, headers, body, deadline);
-            if (answer instanceof Http.Fault fault) {
-                String kind = fault.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
+            if (!(answer instanceof Http.Reply reply)) {
+                String kind = ((Http.Fault) answer).kind().name().toLowerCase(Locale.ROOT).replace('_', ' ');
                 return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
             }
-            Http.Reply reply = (Http.Reply) answer;
             String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
             if (reply.status() == 200 && said.equals("ok")) {
                 return new Posted(true, "", OptionalLong.empty());
@@ -390,13 +390,6 @@ public record Message(String severity, State state, Instant at, Words words, Str
             String advice = ADVICE.containsKey(said) ? ": " + ADVICE.get(said) : "";
             String why = "Slack refused it: HTTP " + reply.status() + " " + said + advice;
             return new Posted(false, why, reply.number("retry-after"));
-        }
-
-        /**
-         * The text with the three characters escaped that Slack gives a meaning: no link, no mention can come of it.
-         */
-        public static String escape(String text) {
-            return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
         }
     }
 
@@ -408,16 +401,6 @@ public record Message(String severity, State state, Instant at, Words words, Str
      * @param origin where it came from, for messages
      */
     public record Template(String origin, String text) {
-        /**
-         * A team's own template.
-         *
-         * @param option the option that named it, for the error
-         * @throws Problem when it cannot be read, or is larger than 1 MiB
-         */
-        public static Template file(String option, Path file) {
-            return new Template(file.toString(), Templates.read(option + " ", file));
-        }
-
         /**
          * The text with its values put in.
          *
@@ -457,10 +440,10 @@ public record Message(String severity, State state, Instant at, Words words, Str
                 @Override
                 public void visitVariable(String name) {
                     if (!known.contains(name)) {
-                        String instead = Nearest.to(name, known).map(near -> ", did you mean {{" + near + "}}?")
-                                .orElseGet(() -> "; there are " + String.join(", ", known));
-                        throw new Problem(origin + " line " + lineOf(name) + ": there is no {{" + Text.safe(name, 60)
-                                + "}}" + instead);
+                        List<String> there = known.stream().map(one -> "{{" + one + "}}").toList();
+                        String wrong = "{{" + Text.safe(name, 60) + "}}";
+                        throw new Problem(origin + " line " + lineOf(name) + ": there is no " + wrong
+                                + Nearest.hint(wrong, there));
                     }
                 }
 
@@ -483,8 +466,8 @@ public record Message(String severity, State state, Instant at, Words words, Str
         }
 
         private long lineOf(String name) {
-            var tag = Pattern.compile("\\{\\{\\{?[#^/&>]?\\s*" + Pattern.quote(name) + "\\s*}}").matcher(text);
-            return 1 + (tag.find() ? text.substring(0, tag.start()).chars().filter(c -> c == '\n').count() : 0);
+            Matcher tag = Pattern.compile("\\{\\{\\{?[#^/&>]?\\s*" + Pattern.quote(name) + "\\s*}}").matcher(text);
+            return tag.find() ? text.substring(0, tag.start() + 1).lines().count() : 1;
         }
     }
 }

@@ -4,10 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -17,6 +20,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -28,10 +32,8 @@ import runbook.Settings.Templates;
 import runbook.Incident.Event;
 import runbook.Message;
 import runbook.Message.DataLoss;
-import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Message.State;
-import runbook.Message.Template;
 import runbook.Message.Wording;
 import runbook.DecisionTree.Diagnosis;
 
@@ -39,6 +41,8 @@ import runbook.DecisionTree.Diagnosis;
 class MessageTest {
     private static final Templates TEXTS = Templates.builtIn();
     private static final Instant AT = Instant.parse("2026-11-23T03:04:05Z");
+
+    @TempDir Path team;
 
     private static Message outage(State state) {
         return Message.of(TEXTS, "klaviyo-outage", "P1", state, AT, List.of());
@@ -59,7 +63,7 @@ class MessageTest {
     @ParameterizedTest
     @EnumSource(State.class)
     void internalHasEveryField(State state) {
-        String text = Message.of(TEXTS, "key-invalid", "P1", state, AT, List.of()).withLead("@Ana").withEta("03:30")
+        String text = Message.of(TEXTS, "key-invalid", "P1", state, AT, List.of()).withLead("@Ana").with("eta", "03:30")
                 .internal(TEXTS);
 
         assertTrue(text.startsWith("P1 INCIDENT: Klaviyo Integration\nStatus: " + state.name() + "\n"), text);
@@ -74,13 +78,14 @@ class MessageTest {
         assertTrue(Wording.all(TEXTS).containsKey(diagnosis.id()), diagnosis.id());
         for (State state : State.values()) {
             Message message = Message.of(TEXTS, diagnosis.id(), "P1", state, AT, List.of()).withLead("Ana")
-                    .withImpact("db7.internal is down").withRootCause("account AbC123 revoked by Ana")
-                    .withAction("ssh 10.0.0.7").withEta("when Ana is back");
+                    .with("impact", "db7.internal is down").with("rootCause", "account AbC123 revoked by Ana")
+                    .with("currentAction", "ssh 10.0.0.7").with("eta", "when Ana is back");
             String text = message.external(TEXTS);
 
             assertTrue(text.startsWith("Klaviyo Integration -- "), text);
             assertSays(text, "\nNext update: ", "\nLast updated: 2026-11-23T03:04Z");
-            assertHides(text, "Ana", "db7", "AbC123", "10.0.0.7", "revoked", "key", message.words().rootCause());
+            assertHides(text, "Ana", "db7", "AbC123", "10.0.0.7", "revoked", "key",
+                    Wording.of(TEXTS, diagnosis.id()).words().rootCause());
         }
     }
 
@@ -138,7 +143,7 @@ class MessageTest {
 
     @Test
     void valuesAreOneLineEachAndForSlackNeitherMentionNorLink() {
-        Message message = outage(State.INVESTIGATING).withLead("<@U123>").withImpact("a\nStatus: RESOLVED\u001b[31m "
+        Message message = outage(State.INVESTIGATING).withLead("<@U123>").with("impact", "a\nStatus: RESOLVED\u001b[31m "
                 + "pk_0123456789abcdef0123456789abcdef01 <!channel> <https://evil|click> & b");
         String slack = message.forSlack(TEXTS);
 
@@ -179,16 +184,17 @@ class MessageTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', value = {
-        "ok\\n{{impact}} {{imapct}};team.md line 2: there is no {{imapct}}, did you mean {{impact}}?",
-        "a {{#drill}}{{severty}}{{/drill}};team.md line 1: there is no {{severty}}, did you mean {{severity}}?",
-        "{{^rootcause}}x{{/rootcause}};team.md line 1: there is no {{rootcause}}, did you mean {{rootCause}}?",
-        "{{somethingElse}};there is no {{somethingElse}}; there are currentAction, drill",
-        "a {{#drill}}x;team.md: Section missing close tag",
-        "{{>other}};team.md: {{>other}}: a template cannot include another"})
-    void templateErrorsSayWhatIsMeant(String template, String says) {
-        Template team = new Template("team.md", template.replace("\\n", "\n"));
+        "ok\\n{{impact}} {{imapct}};slack.md line 2: there is no {{imapct}}, did you mean {{impact}}?",
+        "a {{#drill}}{{severty}}{{/drill}};slack.md line 1: there is no {{severty}}, did you mean {{severity}}?",
+        "{{^rootcause}}x{{/rootcause}};slack.md line 1: there is no {{rootcause}}, did you mean {{rootCause}}?",
+        "{{somethingElse}};there is no {{somethingElse}}; there are {{currentAction}}, {{drill}}",
+        "a {{#drill}}x;slack.md: Section missing close tag",
+        "{{>other}};slack.md: {{>other}}: a template cannot include another"})
+    void templateErrorsSayWhatIsMeant(String template, String says) throws IOException {
+        Files.writeString(team.resolve("slack.md"), template.replace("\\n", "\n"));
 
-        Problem problem = assertThrows(Problem.class, () -> outage(State.INVESTIGATING).internal(team));
+        Problem problem = assertThrows(
+                Problem.class, () -> outage(State.INVESTIGATING).internal(Templates.over(team)));
         assertSays(problem.getMessage(), says);
     }
 

@@ -161,10 +161,10 @@ public final class Telling implements AutoCloseable {
         if (state != State.RECOVERED && stands == Message.State.RESOLVED) {
             stands = Message.State.INVESTIGATING;
         }
-        Message plain = Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
-                at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill);
-        Message next = state == State.RECOVERED ? plain : plain.withNext(at.plus(choice.remind()));
-        return ACTIONS.containsKey(state) ? next.withAction(ACTIONS.get(state)) : next;
+        Instant next = state == State.RECOVERED ? null : at.plus(choice.remind());
+        return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
+                at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill)
+                .withNext(next).with("currentAction", ACTIONS.get(state));
     }
 
     // ---- how it is told
