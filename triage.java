@@ -614,6 +614,8 @@ class Triage implements Callable<Integer> {
     /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
     private int preflight(Findings found, int wrong) {
         List<Check> all = new ArrayList<>(found.checks());
+        // Whether the application's log is there is asked of what collects it, below.
+        all.remove(found.log().check());
         String scopes = String.join(", ", scopes(found));
         all.add(need("scopes", !scopes.isEmpty(), "seen to work: " + scopes + "; what writes is not tried, rotate-key"
                 + " --needs is", "none was seen to work: see the key above"));
@@ -623,10 +625,8 @@ class Triage implements Callable<Integer> {
             all.add(need("metrics", found.errors().counted(), "the errors' query has data", "the errors' query has no"
                     + " data: nobody would see an error; give one that has with --errors-query"));
         }
-        Path folder = shared.incidents();
-        Path existing = Files.exists(folder) ? folder : folder.toAbsolutePath().getParent();
-        all.add(need("incidents", Files.isWritable(existing), folder + " can be written", folder
-                + " cannot be written: set incidents in a team.properties"));
+        all.add(need("incidents", writable(shared.incidents()), shared.incidents() + " can be written",
+                shared.incidents() + " cannot be written: set incidents in a team.properties"));
         NEEDS.forEach(need -> all.add(step(need)));
         showChecks(all);
         long open = all.stream().filter(check -> check.outcome() != Outcome.OK).count();
@@ -638,6 +638,20 @@ class Triage implements Callable<Integer> {
                     .toList())));
         }
         return wrong == 0 && open > 0 ? 14 : wrong;
+    }
+
+    /** Whether a folder can be made there: tried, in the nearest one that exists. */
+    private static boolean writable(Path folder) {
+        Path existing = folder.toAbsolutePath();
+        while (!Files.exists(existing)) {
+            existing = existing.getParent();
+        }
+        try {
+            Files.delete(Files.createTempDirectory(existing, "preflight"));
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private static Check need(String name, boolean fine, String good, String bad) {
@@ -654,8 +668,13 @@ class Triage implements Callable<Integer> {
         try {
             Tool tool = Tool.of(shared.host(), Duration.ofMinutes(2));
             Tool.Output output = tool.run(tool.shell(command));
-            return need(need.name, output.ok(), need.good, command + " ended with " + output.exit() + ": "
-                    + Text.safe(output.err().strip(), 160));
+            // What a step marks as wrong, and what a bundle would lack.
+            String wrong = Stream.of(output.out(), output.err()).flatMap(String::lines)
+                    .filter(line -> line.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
+                    .collect(Collectors.joining("; "));
+            String said = wrong.isEmpty() ? "ended with " + output.exit() : wrong;
+            return need(need.name, output.ok() && wrong.isEmpty(), need.good, Text.safe(said, 240) + " (" + command
+                    + ")");
         } catch (Tool.Failure e) {
             return need(need.name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
         }

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -324,6 +325,21 @@ class TriageTest {
                 .map(name -> outcomes.get(names.indexOf(name))).collect(Collectors.joining(" ")), result.toString());
         assertEquals(14, result.exit(), "something would be missed");
         assertFalse(result.toString().contains("xyz"), result.toString());
+    }
+
+    @Test
+    void inPeacetimeItSaysWhichStoreAndWhichLogOfTheTeamsIsNotThere() throws IOException {
+        Path home = Tree.temporary("home");
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n"
+                + "incidents=" + Files.writeString(home.resolve("a-file"), "").resolve("below") + "\n");
+        Path steps = Files.writeString(home.resolve("steps"), "#!/bin/sh\ncase \"$*\" in\nrotate-key*run) echo '✗ a.env: no such file'; "
+                + "exit 21;;\ndebug-bundle*run) echo 'log app.log: app.log left out: no such file';;\nesac\n");
+        Files.setPosixFilePermissions(steps, PosixFilePermissions.fromString("rwx------"));
+        Run.Result result = drill("healthy").home(home).args("--preflight", "--json").env("KLAVIYO_RUNBOOK_COMMAND", steps.toString()).run();
+        String warned = StreamSupport.stream(Json.read(result.out()).path("checks").spliterator(), false)
+                .filter(check -> check.path("outcome").asText().equals("warn")).map(check -> check.path("name").asText() + " "
+                        + check.path("summary").asText()).collect(Collectors.joining("; "));
+        assertTrue(warned.matches(".*incidents .* cannot be written.*stores ✗ a.env: no such file \\(.*logs .*left out: no such.*"), warned);
     }
 
     @Test
