@@ -102,7 +102,6 @@ class Watch implements Callable<Integer> {
     private static final String DEFAULT_ERRORS_WINDOW = "[15m]";
     private static final Duration SCRAPED_TWICE = Duration.ofMinutes(2);
     private static final double DRILL_SPEED = 15;
-    private static final Duration SHORTEST = Duration.ofMillis(100);
 
     public static void main(String... args) {
         System.exit(Cli.main(Watch::new, args, "--drill", "healthy", "--max", "1s"));
@@ -173,16 +172,12 @@ class Watch implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        if (until < 1 || failAfter < 1) {
-            throw new Problem((until < 1 ? "--until " + until : "--fail-after " + failAfter) + ": give 1 or more");
-        }
         Duration pause = orDefault(interval, 30_000, 2_000);
-        if (pause.compareTo(SHORTEST) < 0) {
-            throw new Problem("--interval " + Durations.words(pause) + ": give at least 100ms");
-        }
-        if (chart != null && !chart.toString().matches("(?i).*\\.(svg|html?)")) {
-            throw new Problem("--chart " + Text.safe(chart.toString(), 80) + ": give a .svg or .html file");
-        }
+        require(until >= 1, "--until " + until + ": give 1 or more");
+        require(failAfter >= 1, "--fail-after " + failAfter + ": give 1 or more");
+        require(pause.toMillis() >= 100, "--interval " + Durations.words(pause) + ": give at least 100ms");
+        require(chart == null || chart.toString().matches("(?i).*\\.(svg|html?)"),
+                "--chart " + chart + ": give a .svg or .html file");
         Settings settings = settings(pause);
         screen = shared.screen();
         Goal goal = new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
@@ -196,6 +191,12 @@ class Watch implements Callable<Integer> {
             face.close();
             end(watching, exit);
             return exit;
+        }
+    }
+
+    private static void require(boolean right, String otherwise) {
+        if (!right) {
+            throw new Problem(Text.safe(otherwise, 200));
         }
     }
 
@@ -249,10 +250,8 @@ class Watch implements Callable<Integer> {
                     + "KLAVIYO_PRIVATE_KEY, or give --key-file or --key-command, or choose what needs none: "
                     + "--check network" + (target.app() == null ? "" : ",app"));
         }
-        if (checks.equals(Set.of("status-page"))) {
-            throw new Problem("--check status-page alone proves nothing: what the vendor says is a condition, and "
-                    + "something has to be looked at");
-        }
+        require(!checks.equals(Set.of("status-page")), "--check status-page alone proves nothing: what the vendor says "
+                + "is a condition, and something has to be looked at");
         return checks;
     }
 
@@ -271,9 +270,8 @@ class Watch implements Callable<Integer> {
     private Telling.Choice telling() {
         Optional<URI> webhook = !post ? Optional.empty()
                 : shared.sandbox().map(Sandbox::slackUrl).or(() -> Slack.webhook(shared.host().environment()));
-        if (post && webhook.isEmpty()) {
-            throw new Problem("--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
-        }
+        require(!post || webhook.isPresent(),
+                "--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
         return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
                 Tool.of(shared.host(), Duration.ofSeconds(30)), orDefault(remind, 1_200_000, 20_000),
                 announce != null && announce != Audience.external, announce != null && announce != Audience.internal,
@@ -288,7 +286,7 @@ class Watch implements Callable<Integer> {
         return view.isPresent() ? view.get() : new Lines();
     }
 
-    private void end(Watching watching, int exit) throws IOException {
+    private void end(Watching watching, int exit) {
         Screen.Mark mark = exit == 0 ? Screen.Mark.OK
                 : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL : Screen.Mark.SKIP;
         if (!shared.json()) {
@@ -300,16 +298,12 @@ class Watch implements Callable<Integer> {
             screen.line(Text.count(watching.untold(), "message")
                     + " not accepted yet: watch with --post on this incident sends what is left");
         }
-        if (chart != null) {
-            draw(watching, chart.toString());
-        }
-    }
-
-    private void draw(Watching watching, String file) {
         try {
-            boolean page = !file.toLowerCase(Locale.ROOT).endsWith(".svg");
-            Files.writeString(shared.host().path(file), watching.chart(page));
-            screen.line("Chart: " + file);
+            if (chart != null) {
+                boolean page = !chart.toString().toLowerCase(Locale.ROOT).endsWith(".svg");
+                Files.writeString(shared.host().path(chart.toString()), watching.chart(page));
+                screen.line("Chart: " + chart);
+            }
         } catch (IOException e) {
             shared.host().err().println("warning: --chart was not written: " + Text.safe(Incident.why(e), 200));
         }

@@ -33,7 +33,7 @@ import runbook.watching.Watching.Shot;
 /**
  * {@code ./jbang bench watch [--rounds N]}: what a watch of days costs. N rounds (10,000) of every check, journal and
  * all, in a process of its own with watch's own JVM options, against a sandbox in this one; rounds follow each other at
- * once, and the quotas of sandbox and watch run as much faster. Then the script itself for twenty seconds, in a pipe.
+ * once, and the quotas of sandbox and watch run as much faster.
  */
 final class WatchBench {
     private static final int MOST_MEGABYTES = 96;
@@ -62,18 +62,6 @@ final class WatchBench {
             if (child.waitFor() != 0) {
                 throw new IllegalStateException("the rounds ended with " + child.exitValue());
             }
-        }
-        script(folder);
-    }
-
-    private static void script(Path folder) throws Exception {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("outage");
-                Run.Running running = Run.process("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key())
-                        .args("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(),
-                        "--interval", "1s", "--incident", folder.resolve("script").toString()).start()) {
-            Thread.sleep(20_000);
-            System.out.printf(Locale.ROOT, "the script after 20 s, a round a second: %d MB resident%n",
-                    resident(Long.toString(running.process().pid())));
         }
     }
 

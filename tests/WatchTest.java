@@ -279,6 +279,8 @@ class WatchTest {
         }
         try (Run.Running running = process(NO_PAGE).start()) {
             running.awaitOut("goes-on +the journal says degraded since");
+            Run.Result second = ends(31, NO_PAGE, "--max", "1s");
+            assertTrue(second.out().contains("another watch keeps this incident's journal"), second.out());
             sandbox.enter("healthy");
             running.awaitOut(" recovering ").kill();
         }
@@ -318,17 +320,6 @@ class WatchTest {
             JsonNode recovered = json(result, "event", "recovered").get(0);
             JsonNode gap = json(result, "event", "gap").get(0);
             assertFalse(time(recovered.path("data"), "goodSince").isBefore(time(gap.path("data"), "to")));
-        }
-    }
-
-    @Test
-    void aSecondWatchOnTheSameIncidentOnlyLooks() throws Exception {
-        begin("outage");
-        try (Run.Running first = process(NO_PAGE).start()) {
-            first.awaitOut(" degraded ");
-            Run.Result second = ends(31, NO_PAGE, "--max", "1s");
-            assertTrue(second.out().contains("another watch keeps this incident's journal"), second.out());
-            assertEquals(List.of("degraded"), kinds());
         }
     }
 
@@ -451,6 +442,9 @@ class WatchTest {
                 "--check", "endpoint:events", "--interval", "200ms", "--for", "500ms");
         ends(0, cli);
         assertFalse(Files.exists(folder.resolve(Incident.BASE)));
+        Path file = Files.writeString(folder.resolve("file"), "where a folder should be");
+        assertEquals(1, ends(0, NO_PAGE, "--incident", file.toString()).out().lines()
+                .filter(line -> line.contains("cannot be used")).count(), "one line, and the watch goes on");
         sandbox.enter("outage");
         ends(31, cli.args("--max", "1s"));
         List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).orElseThrow()
@@ -459,14 +453,6 @@ class WatchTest {
                 .map(WatchTest::kind).filter(kind -> !kind.equals("gap")).toList());
         assertEquals("klaviyo-outage", events.get(3).data().path("diagnosis").asText("none"),
                 "as triage would call it");
-    }
-
-    @Test
-    void anIncidentFolderThatCannotBeWrittenCostsOneLineAndNotTheWatch() throws Exception {
-        begin("healthy");
-        Files.writeString(folder.resolve("incident"), "a file where a folder should be");
-        Run.Result result = ends(0, NO_PAGE);
-        assertEquals(1, result.out().lines().filter(line -> line.contains("cannot be used")).count(), result.out());
     }
 
     @Test
