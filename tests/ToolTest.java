@@ -9,11 +9,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,7 +77,7 @@ class ToolTest {
     @ValueSource(strings = {"as it is", "in capitals", "reversed", "hex", "hex with colons", "base64", "base64 inside of more",
         "base64 for addresses", "percent-encoded", "in two halves", "in lines of twelve", "reversed halves"})
     void whatAToolSaysIsToldWithoutTheKeyHoweverItIsWritten(String form) {
-        String hex = java.util.HexFormat.of().formatHex(KEY.getBytes(StandardCharsets.UTF_8));
+        String hex = HexFormat.of().formatHex(KEY.getBytes(StandardCharsets.UTF_8));
         String half = KEY.substring(0, 22);
         String rest = KEY.substring(22);
         String written = switch (form) {
@@ -85,7 +88,7 @@ class ToolTest {
             case "hex with colons" -> hex.replaceAll("..(?!$)", "$0:");
             case "base64" -> base64(KEY);
             case "base64 inside of more" -> base64("{\"key\":\"" + KEY + "\"}");
-            case "base64 for addresses" -> java.util.Base64.getUrlEncoder().encodeToString(("?>" + KEY).getBytes());
+            case "base64 for addresses" -> Base64.getUrlEncoder().encodeToString(("?>" + KEY).getBytes());
             case "percent-encoded" -> hex.replaceAll("..", "%$0");
             case "in two halves" -> half + "\n" + rest;
             case "in lines of twelve" -> KEY.replaceAll(".{12}", "$0\n");
@@ -100,12 +103,13 @@ class ToolTest {
     }
 
     @Test
-    void aToolThatDoesNotEndIsStoppedWithAllThatItStarted() throws Exception {
-        List<String> slow = sh("sh -c 'echo $$ > pid; exec sleep 600' & wait");
+    void aToolThatDoesNotEndIsStoppedWithAllThatItStartedAndDoesNotGoOnWithTheRest() throws Exception {
+        List<String> slow = sh("sh -c 'echo $$ > pid; exec sleep 600'; echo on > went-on");
         Failure late = assertThrows(Failure.class, () -> tool().run(slow, "", Duration.ofSeconds(1), Map.of()));
         assertEquals(Failure.Kind.TIMED_OUT, late.kind());
         assertEquals("sh did not end within 1 s and was stopped", late.getMessage());
         assertGone(Long.parseLong(Files.readString(folder.resolve("pid")).strip()));
+        assertFalse(Files.exists(folder.resolve("went-on")));
     }
 
     @Test
@@ -193,14 +197,14 @@ class ToolTest {
     }
 
     private static String base64(String text) {
-        return java.util.Base64.getEncoder().encodeToString(text.getBytes(StandardCharsets.UTF_8));
+        return Base64.getEncoder().encodeToString(text.getBytes(StandardCharsets.UTF_8));
     }
 
     private static void assertGone(long pid) throws Exception {
         await(() -> ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty());
     }
 
-    private static void await(java.util.function.BooleanSupplier condition) throws Exception {
+    private static void await(BooleanSupplier condition) throws Exception {
         for (long end = System.nanoTime() + PATIENCE.toNanos(); !condition.getAsBoolean();) {
             assertTrue(System.nanoTime() < end, "did not come about");
             Thread.sleep(10);

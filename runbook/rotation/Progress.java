@@ -25,7 +25,6 @@ import java.util.concurrent.TimeUnit;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Key;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -162,13 +161,6 @@ public final class Progress {
      */
     record Entry(String name, String before, String version, boolean touched, String wrote) { }
 
-    /** A key as people see it. */
-    record Seen(String kind, String fingerprint) {
-        static Seen of(Optional<Key> key) {
-            return key.map(one -> new Seen(one.kind(), one.fingerprint())).orElse(null);
-        }
-    }
-
     /** A process: ids come round again, and only together with the time of its start does one name a process. */
     record Child(long pid, String started) {
         static Child of(ProcessHandle process) {
@@ -184,8 +176,9 @@ public final class Progress {
         public String startedAt = Instant.now().toString();
         public String endedAt;
         public String account = "";
-        public Seen oldKey;
-        public Seen newKey;
+        /** Fingerprints; empty while not known. */
+        public String oldKey = "";
+        public String newKey = "";
         /** How the application was before, and the fingerprint of the key that it told. */
         public Http.Health app;
         public String appKey;
@@ -240,14 +233,6 @@ public final class Progress {
     /** When the rotation began that this goes on with; empty when it goes on with none. */
     Optional<String> resumed() {
         return resumed ? Optional.of(kept.startedAt) : Optional.empty();
-    }
-
-    String newPrint() {
-        return kept.newKey == null ? "" : kept.newKey.fingerprint;
-    }
-
-    String oldPrint() {
-        return kept.oldKey == null ? "" : kept.oldKey.fingerprint;
     }
 
     /** Where it is recorded; null in a dry run. */

@@ -34,7 +34,6 @@ import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Entry;
 import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Listener;
-import runbook.rotation.Progress.Seen;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Task;
 import runbook.rotation.Progress.Trouble;
@@ -91,7 +90,7 @@ public final class Rotation {
     }
 
     String newPrint() {
-        return fresh.map(Key::fingerprint).orElse(progress.newPrint());
+        return fresh.map(Key::fingerprint).orElse(progress.kept.newKey);
     }
 
     /** Whether step 2 has begun, which a run that goes on after a kill may fail where the run before did not. */
@@ -159,7 +158,7 @@ public final class Rotation {
     private Done settleOld(boolean person) throws Trouble {
         List<Key> known = Stream.concat(holdings.stream().flatMap(holding -> holding.old.stream()).filter(Key::known),
                 own().stream()).toList();
-        String recorded = progress.oldPrint();
+        String recorded = progress.kept.oldKey;
         old = known.stream().filter(key -> recorded.isEmpty() || key.fingerprint().equals(recorded)).findFirst();
         for (Holding holding : holdings) {
             holding.settle(known, old);
@@ -193,7 +192,7 @@ public final class Rotation {
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
-        return holdings.stream().map(holding -> holding.now).filter(now -> now.holds(progress.newPrint()))
+        return holdings.stream().map(holding -> holding.now).filter(now -> now.holds(progress.kept.newKey))
                 .flatMap(now -> now.key().stream()).findFirst();
     }
 
@@ -310,8 +309,8 @@ public final class Rotation {
 
     /** Makes steps 3 to 7. */
     public void change() throws Trouble {
-        progress.kept.oldKey = old.isPresent() || progress.kept.oldKey == null ? Seen.of(old) : progress.kept.oldKey;
-        progress.kept.newKey = Seen.of(fresh);
+        progress.kept.oldKey = old.map(Key::fingerprint).orElse(progress.kept.oldKey);
+        progress.kept.newKey = newPrint();
         progress.kept.account = account.map(Account::id).orElse("");
         progress.save();
         tool.watch(progress::child);
@@ -400,7 +399,8 @@ public final class Rotation {
      * @return what a person has to do by hand; empty when all is as it was
      */
     public List<HandStep> rollBack(Optional<Key> given) {
-        List<Holding> touched = new ArrayList<>(holdings.stream().filter(Holding::touched).toList());
+        List<Holding> touched = new ArrayList<>(holdings);
+        touched.removeIf(holding -> !holding.touched());
         Collections.reverse(touched);
         for (Holding one : touched) {
             if (one.strange()) {
@@ -431,8 +431,7 @@ public final class Rotation {
             back(restart, () -> new HandStep("restart " + target.name(), restart.command()));
         }
         if (restarting || !touched.isEmpty()) {
-            List<String> right = Stream.concat(old.map(Key::fingerprint).stream(), Stream.of(progress.oldPrint()))
-                    .toList();
+            List<String> right = List.of(old.map(Key::fingerprint).orElse(""), progress.kept.oldKey);
             back(Task.of("roll-back", "app", () ->
                     app.asBefore(right, !restarting || restarted.containsAll(wishes.targets))), () ->
                     new HandStep("look at the application: nothing shows that it is well with the old key"
@@ -462,10 +461,6 @@ public final class Rotation {
         return !progress.kept.restarting && holdings.stream().noneMatch(Holding::touched);
     }
 
-    private static final Map<String, String> ENDS = Map.of("rotated", "the application runs with a new key",
-            "rolled-back", "key rotation failed and was rolled back",
-            "stuck", "key rotation failed and could not be rolled back everywhere");
-
     /**
      * Notes how it ended: {@code rotated}, {@code refused}, {@code rolled-back} or {@code stuck}. The next run goes on
      * with what is stuck, or was refused after an earlier run had changed something.
@@ -475,16 +470,16 @@ public final class Rotation {
         if (outcome.equals("refused") && !untouched()) {
             return;
         }
-        if (progress.kept.newKey != null) {
+        if (!progress.kept.newKey.isEmpty()) {
             progress.end(outcome);
         }
-        boolean rotated = outcome.equals("rotated");
-        if (rotated) {
-            progress.journal(Event.ROTATED, "key rotated: " + old.map(key -> "sha256 " + key.fingerprint() + " -> ")
-                    .orElse("") + "sha256 " + newPrint(), data());
-        }
-        if (ENDS.containsKey(outcome)) {
-            progress.journal(rotated ? Event.MITIGATED : Event.NOTE, ENDS.get(outcome), data());
+        if (outcome.equals("rotated")) {
+            String from = old.map(key -> "sha256 " + key.fingerprint() + " -> ").orElse("");
+            progress.journal(Event.ROTATED, "key rotated: " + from + "sha256 " + newPrint(), data());
+            progress.journal(Event.MITIGATED, "the application runs with a new key", data());
+        } else if (!outcome.equals("refused")) {
+            progress.journal(Event.NOTE, "key rotation failed and " + (outcome.equals("stuck")
+                    ? "could not be rolled back everywhere" : "was rolled back"), data());
         }
     }
 
