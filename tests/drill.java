@@ -28,21 +28,19 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import runbook.Cli;
+import runbook.Incident;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
@@ -51,22 +49,38 @@ import runbook.sandbox.Sandbox;
 import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "drill", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        description = "A game day: commands that take a team from the page to the closed postmortem, against one sandbox that "
-                + "lives as long as this runs. Each is shown before it runs; type along in a second terminal.",
+        description = "A game day: commands that take a team from the page to the closed postmortem, against one sandbox "
+                + "that lives as long as this runs. Each is shown before it runs; type along in a second terminal.",
         footerHeading = "%nExit codes: 0 every step ended as it should; 1 one did not; 2 wrong usage.%n%nExamples:%n",
         footer = {"  jbang drill@org", "  jbang drill@org runaway-loop --yes --lead Sam"})
 class GameDay implements Callable<Integer> {
-    private static final String KEY = "KLAVIYO_PRIVATE_KEY";
-    private static final String ROTATION = "--key-file old-key --new-key-file new-key --to file:.env#" + KEY + " --restart ";
-    private static final Consumer<Sandbox> NOTHING = sandbox -> { };
+    /** A line a command: how it has to end, the command, and why it comes now. */
+    private static final Map<String, String> DAYS = Map.of("revoked-key", """
+            11|triage --key-file old-key --announce both --lead LEAD|03:00, the pager says "Klaviyo is broken". What is broken, how bad, what next?
+            0|rotate-key ROTATION --dry-run|The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:
+            0|rotate-key ROTATION --verify-for 5s --yes|Now in earnest: store it, read it back, restart, verify.
+            """, "recovering", """
+            11|triage --announce both --lead LEAD|03:00, the pager says "Klaviyo is broken". Is it Klaviyo, or is it us?
+            """, "runaway-loop", """
+            12|triage --log app.log --announce internal --lead LEAD|03:00, the pager says "429 from Klaviyo". Who makes all these calls?
+            """);
+    private static final String EVERY_DAY = """
+            0|watch KEY--interval 1s --until 3 --for 3s --max 120s|Has it recovered? Not before several good rounds in a row.
+            0|debug-bundle KEY--since 1h --log app.log|Evidence that is safe to share, collected while it is fresh.
+            0|postmortem event 'The e-mails of customers went out again' --by LEAD|Something only people know goes into the journal.
+            0|postmortem --lead LEAD|The postmortem, mostly written already.
+            51|postmortem --check|What is left for people to fill in?
+            0|postmortem close --anyway|A drill may be closed without: in earnest, fill it in first.
+            """;
+    private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
 
     public static void main(String... args) {
         System.exit(Cli.run(new GameDay(), args));
     }
 
     @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "revoked-key",
-            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop (one caller eats the "
-                    + "rate limit)")
+            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop (one caller eats "
+                    + "the rate limit)")
     String scenario;
 
     @Option(names = {"-y", "--yes"}, description = "go on without waiting for Enter")
@@ -79,25 +93,28 @@ class GameDay implements Callable<Integer> {
     @Mixin
     Cli shared = Cli.with("--no-color", "--templates");
 
-    /** One command of the incident, why it comes now, how it has to end, and what somebody did in the meantime. */
-    private record Step(String why, String script, String arguments, int exit, Consumer<Sandbox> meanwhile) { }
-
     private Screen screen;
     private Path folder;
+    private Map<String, String> variables;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        Scenario chosen = Scenario.of(shared.templates(), scenario).orElse(null);
-        if (chosen == null || !List.of("revoked-key", "recovering", "runaway-loop").contains(scenario)) {
+        if (!DAYS.containsKey(scenario)) {
             throw new Problem("SCENARIO " + Text.safe(scenario, 40) + ": give revoked-key, recovering or runaway-loop");
         }
         screen = shared.screen();
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
-        folder = Files.createDirectories(shared.host().path("klaviyo-game-day").resolve(now)).toAbsolutePath();
-        try (Sandbox sandbox = new Sandbox(chosen)) {
+        folder = shared.host().path("klaviyo-game-day").resolve(now).toAbsolutePath();
+        try (Sandbox sandbox = new Sandbox(scenario(scenario))) {
             prepare(sandbox);
-            for (Step step : steps(sandbox)) {
-                if (!run(step, sandbox)) {
+            boolean key = scenario.equals("revoked-key");
+            String rotation = "--key-file old-key --new-key-file new-key --to file:.env#" + VARIABLE + " --restart "
+                    + Text.word("exec:curl -fsS -X POST " + sandbox.restartUrl());
+            String day = (DAYS.get(scenario) + EVERY_DAY).replace("ROTATION", rotation)
+                    .replace("LEAD", Text.word(lead)).replace("KEY--", key ? "--key-file new-key --" : "--");
+            for (String line : day.split("\n")) {
+                String[] step = line.split("\\|");
+                if (!run(sandbox, Integer.parseInt(step[0]), step[1], step[2])) {
                     return 1;
                 }
             }
@@ -108,94 +125,52 @@ class GameDay implements Callable<Integer> {
         return 0;
     }
 
+    private Scenario scenario(String id) {
+        return Scenario.of(shared.templates(), id)
+                .orElseThrow(() -> new Problem("--templates: its scenarios.json has no " + id));
+    }
+
     private void prepare(Sandbox sandbox) throws IOException {
-        Map<String, String> variables = sandbox.variables();
-        StringBuilder exports = new StringBuilder();
-        variables.forEach((name, value) -> exports.append("export ").append(name).append('=').append(Text.word(value)).append('\n'));
-        secret("sandbox.env", exports.toString());
+        variables = sandbox.variables();
+        leave("sandbox.env", variables.entrySet().stream()
+                .map(variable -> "export " + variable.getKey() + "=" + Text.word(variable.getValue()) + "\n")
+                .collect(Collectors.joining()));
         if (scenario.equals("revoked-key")) {
-            // The application reads its key from a dotenv file when it starts, as a real one would from its secret store.
-            secret(".env", KEY + "=" + sandbox.key() + "\n");
-            secret("old-key", sandbox.key() + "\n");
-            secret("new-key", sandbox.newKey() + "\n");
-            sandbox.appKeyFile(folder.resolve(".env"), KEY);
+            // The application reads its key from a dotenv file when it starts, as a real one would from its store.
+            leave(".env", VARIABLE + "=" + sandbox.key() + "\n");
+            leave("old-key", sandbox.key() + "\n");
+            leave("new-key", sandbox.newKey() + "\n");
+            sandbox.appKeyFile(folder.resolve(".env"), VARIABLE);
         }
-        secret("app.log", sandbox.applicationLog());
+        leave("app.log", sandbox.applicationLog());
         screen.heading("DRILL " + scenario + ": a game day. Nothing here is real, and nothing leaves this machine.");
         screen.line("To type along in a second terminal while this one waits:");
         screen.command(2, "cd " + Text.word(folder.toString()) + " && . ./sandbox.env");
     }
 
-    private List<Step> steps(Sandbox sandbox) {
-        String restart = Text.word("exec:curl -fsS -X POST " + sandbox.restartUrl());
-        String name = Text.word(lead);
-        List<Step> steps = new ArrayList<>();
-        switch (scenario) {
-            case "revoked-key" -> {
-                steps.add(step("03:00, the pager says \"Klaviyo is broken\". What is broken, how bad, what next?",
-                        "triage", "--key-file old-key --announce both --lead " + name, 11));
-                steps.add(step("The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:",
-                        "rotate-key", ROTATION + restart + " --dry-run", 0));
-                steps.add(step("Now in earnest: store it, read it back, restart, verify.",
-                        "rotate-key", ROTATION + restart + " --verify-for 5s --yes", 0));
-                steps.add(recovery("--key-file new-key ", NOTHING));
-            }
-            case "recovering" -> {
-                steps.add(step("03:00, the pager says \"Klaviyo is broken\". Is it Klaviyo, or is it us?",
-                        "triage", "--announce both --lead " + name, 11));
-                steps.add(recovery("", NOTHING));
-            }
-            default -> {
-                steps.add(step("03:00, the pager says \"429 from Klaviyo\". Who makes all these calls?",
-                        "triage", "--log app.log --announce internal --lead " + name, 12));
-                steps.add(recovery("", healed -> {
-                    screen.line("(In the meantime somebody stops the caller that triage named.)");
-                    healed.enter(Scenario.of(shared.templates(), "healthy").orElseThrow());
-                }));
-            }
-        }
-        String key = scenario.equals("revoked-key") ? "--key-file new-key " : "";
-        steps.add(step("Evidence that is safe to share, collected while it is fresh.", "debug-bundle",
-                key + "--since 1h --log app.log", 0));
-        steps.add(step("Something only people know goes into the journal.", "postmortem",
-                "event 'The e-mails of customers went out again' --by " + name, 0));
-        steps.add(step("The postmortem, mostly written already.", "postmortem", "--lead " + name, 0));
-        steps.add(step("What is left for people to fill in?", "postmortem", "--check", 51));
-        steps.add(step("A drill may be closed without: in earnest, fill it in first.", "postmortem", "close --anyway", 0));
-        return steps;
+    private void leave(String name, String content) throws IOException {
+        Incident.at(folder).write(name, content.getBytes(StandardCharsets.UTF_8));
     }
 
-    private static Step step(String why, String script, String arguments, int exit) {
-        return new Step(why, script, arguments, exit, NOTHING);
-    }
-
-    private static Step recovery(String key, Consumer<Sandbox> meanwhile) {
-        return new Step("Has it recovered? Not before several good rounds in a row.", "watch",
-                key + "--interval 1s --until 3 --for 3s --max 120s", 0, meanwhile);
-    }
-
-    private boolean run(Step step, Sandbox sandbox) throws IOException, InterruptedException {
-        String line = shared.launcher().command(step.script) + " " + step.arguments;
+    private boolean run(Sandbox sandbox, int ends, String step, String why) throws IOException, InterruptedException {
+        String line = shared.launcher().command(step.split(" ")[0]) + step.replaceFirst("^\\S+", "");
         screen.line();
-        screen.heading("== " + step.why);
-        step.meanwhile.accept(sandbox);
+        screen.heading("== " + why);
+        if (scenario.equals("runaway-loop") && step.startsWith("watch")) {
+            screen.line("(In the meantime somebody stops the caller that triage named.)");
+            sandbox.enter(scenario("healthy"));
+        }
         screen.command(2, line);
         if (!yes && shared.host().terminal()) {
             System.console().readLine("Enter to run it ");
         }
         ProcessBuilder builder = new ProcessBuilder("sh", "-c", line).inheritIO().directory(folder.toFile());
-        builder.environment().putAll(sandbox.variables());
+        builder.environment().putAll(variables);
         builder.environment().remove("KLAVIYO_NEW_PRIVATE_KEY");
         int exit = builder.start().waitFor();
-        boolean right = exit == step.exit;
+        boolean right = exit == ends;
         screen.marked(right ? Mark.OK : Mark.FAIL, "", 0,
-                "exit code " + exit + (right ? ", as it should be" : ", which should have been " + step.exit));
+                "exit code " + exit + (right ? ", as it should be" : ", which should have been " + ends));
         return right;
-    }
-
-    private void secret(String name, String content) throws IOException {
-        Path file = folder.resolve(name);
-        Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        Files.writeString(file, content);
     }
 }

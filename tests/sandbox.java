@@ -28,11 +28,8 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable
 
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
@@ -41,6 +38,7 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import runbook.Cli;
+import runbook.Incident;
 import runbook.Screen;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -91,10 +89,10 @@ class ServeSandbox implements Callable<Integer> {
 
     private Path write(Sandbox sandbox) throws IOException {
         Path path = shared.host().path(file).toAbsolutePath();
-        Files.deleteIfExists(path);
-        Files.createFile(path, PosixFilePermissions.asFileAttribute(Set.copyOf(PosixFilePermissions.fromString("rw-------"))));
-        return Files.writeString(path, sandbox.variables().entrySet().stream()
+        String exports = sandbox.variables().entrySet().stream()
                 .map(variable -> "export " + variable.getKey() + "=" + Text.word(variable.getValue()) + "\n")
-                .collect(Collectors.joining()), StandardOpenOption.WRITE);
+                .collect(Collectors.joining());
+        return Incident.at(path.getParent()).write(path.getFileName().toString(),
+                exports.getBytes(StandardCharsets.UTF_8));
     }
 }
