@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
@@ -269,16 +270,17 @@ public final class Incident {
 
         /**
          * Whether it says that users are affected, now or again: an alert, a fall that watch saw, or a triage of P1 to
-         * P3.
+         * P3. A cause that a person names later is no new failure.
          */
         public boolean failing() {
-            return failing(event, data);
+            return event.equals(DETECTED) || event.equals(DEGRADED)
+                    || event.equals(DIAGNOSED) && severity().matches("P[1-3]");
         }
 
-        /** The same of an event that was taken apart. A cause that a person names later is no new failure. */
-        public static boolean failing(String event, JsonNode data) {
-            return event.equals(DETECTED) || event.equals(DEGRADED)
-                    || event.equals(DIAGNOSED) && data.path("severity").asText().matches("P[1-3]");
+        /** {@code P1} to {@code P4}, or empty. */
+        String severity() {
+            String named = data.path("severity").asText();
+            return named.matches("P[1-4]") ? named : "";
         }
 
         /** Whether it says that something was done against it. */
@@ -310,8 +312,8 @@ public final class Incident {
     /**
      * {@code journal.jsonl}: append-only, one JSON object a line. Appends from many processes at once lose and tear
      * nothing; a line torn by a power cut is reported and skipped, and the next append starts on a line of its own.
-     * However long it is, reading it takes little memory: of a long one the beginning and the newest events are read,
-     * and the rest is counted.
+     * However long it is, reading it takes little memory and time: of a long one the beginning and the newest events
+     * are read.
      */
     public static final class Journal {
         private static final int LONGEST_LINE = 1 << 20;
@@ -407,7 +409,7 @@ public final class Incident {
          * Reads it without keeping it: all of it, or the beginning and the newest 32 MiB.
          *
          * @param use given each event, in the order of the file
-         * @return a sentence for each line that could not be used, and one for those that were only counted
+         * @return a sentence for each line that could not be used, and one for what was not read
          * @throws IOException when it is there and cannot be read
          */
         public List<String> each(Consumer<Event> use) throws IOException {
@@ -416,37 +418,22 @@ public final class Incident {
 
         private List<String> each(long newest, Consumer<Event> use) throws IOException {
             refuseOther();
-            return Files.notExists(file) ? List.of()
-                    : each(Files.newInputStream(file), file.toString(), Files.size(file) - newest, use);
-        }
-
-        /**
-         * Reads a journal's copy to its end, without keeping it.
-         *
-         * @param journal closed at the end
-         * @param name    what to call it in the problems
-         */
-        public static List<String> each(InputStream journal, String name, Consumer<Event> use) throws IOException {
-            return each(journal, name, 0, use);
-        }
-
-        private static List<String> each(InputStream journal, String name, long from, Consumer<Event> use)
-                throws IOException {
             List<String> problems = new ArrayList<>();
-            try (journal) {
-                Lines lines = new Lines(journal);
-                for (byte[] line = lines.next(LONGEST_LINE + 1); line != null; line = lines.next(LONGEST_LINE + 1)) {
+            if (Files.notExists(file)) {
+                return problems;
+            }
+            long from = Files.size(file) - newest;
+            try (InputStream input = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+                Lines lines = new Lines(input);
+                for (byte[] line = lines.next(); line != null; line = lines.next()) {
                     String wrong = line.length > LONGEST_LINE ? "it is longer than 1 MiB" : take(line, use);
                     if (!wrong.isEmpty() && problems.size() < 1_000) {
-                        problems.add(name + " line " + lines.number + " skipped: " + wrong);
+                        problems.add(file + " line " + lines.number + " skipped: " + wrong);
                     }
                     if (lines.position > FIRST && lines.position < from) {
-                        long last = lines.number;
-                        while (lines.position < from && lines.next(0) != null) {
-                            // Counted.
-                        }
-                        problems.add(name + " is long: after line " + last + ", " + Text.count(lines.number - last,
-                                "line") + " were counted and not read; what came last is here");
+                        problems.add(file + " is long: after line " + lines.number + ", "
+                                + (from - lines.position >> 20) + " MiB were not read; what came last is here");
+                        lines.skipTo(from);
                     }
                 }
             }
@@ -481,114 +468,97 @@ public final class Incident {
         }
     }
 
-    /** A file's lines as bytes: a JSON parser reads those twice as fast as text that was decoded for it. */
+    /** A file's lines as bytes, which a JSON parser reads twice as fast as text; of too long a one, its beginning. */
     private static final class Lines {
         private final InputStream file;
-        private final byte[] buffer = new byte[1 << 16];
-        private int from;
-        private int to;
         private long number;
-        /** Bytes of the file up to the end of the last line. */
         private long position;
+        private boolean inLine;
 
         Lines(InputStream file) {
             this.file = file;
         }
 
-        /** The next line without its line end, at most so many bytes of it; null after the last. */
-        byte[] next(int most) throws IOException {
-            ByteArrayOutputStream line = new ByteArrayOutputStream(Math.min(most, 256));
-            long start = position;
-            while (from < to || fill()) {
-                int begin = from;
-                while (from < to && buffer[from] != '\n') {
-                    from++;
-                }
-                line.write(buffer, begin, Math.min(from - begin, most - line.size()));
-                position += from - begin;
-                if (from < to) {
-                    from++;
-                    position++;
-                    break;
-                }
+        /** The next line without its end; null after the last. */
+        byte[] next() throws IOException {
+            while (inLine) {
+                int rest = file.read();
+                inLine = rest >= 0 && rest != '\n';
+                position++;
             }
-            number += position > start ? 1 : 0;
-            return position > start ? line.toByteArray() : null;
+            ByteArrayOutputStream line = new ByteArrayOutputStream(256);
+            int one = file.read();
+            if (one < 0) {
+                return null;
+            }
+            while (one >= 0 && one != '\n' && line.size() <= Journal.LONGEST_LINE) {
+                line.write(one);
+                one = file.read();
+            }
+            inLine = one >= 0 && one != '\n';
+            number++;
+            position += line.size() + 1;
+            return line.toByteArray();
         }
 
-        private boolean fill() throws IOException {
-            from = 0;
-            to = Math.max(0, file.read(buffer));
-            return to > 0;
+        /** Goes on after the line that is under way there. */
+        void skipTo(long there) throws IOException {
+            file.skipNBytes(there - position);
+            position = there;
+            inLine = true;
         }
     }
 
     // ---- what the events add up to
 
-    /** A key that was replaced by another, by their fingerprints. */
-    public record Replaced(String old, String by, Instant at) { }
-
     /**
-     * Where an incident stands by its events, folded once.
+     * Where an incident stands by its events.
      *
-     * @param began     the first event's time
-     * @param last      the last one's
-     * @param closed    whether somebody closed it
-     * @param drill     the drill's scenario, empty in earnest
-     * @param lead      who leads, empty when nobody does
+     * @param events    the journal's
      * @param failing   since when users are affected; empty when they are not, or no longer
-     * @param recovered when it last worked again
-     * @param relapses  how often it failed again after a recovery
      * @param diagnosis the last diagnosis, {@code indeterminate} before there was one
      * @param severity  its severity, {@code P1} to {@code P4}, or empty
-     * @param judged    events with a severity since it last recovered
-     * @param done      what was done against it
-     * @param told      who was told what, and when
-     * @param replaced  keys that were replaced, oldest first
      */
-    public record State(Optional<Instant> began, Optional<Instant> last, boolean closed, String drill, String lead,
-                        Optional<Instant> failing, Optional<Instant> recovered, int relapses, String diagnosis,
-                        String severity, List<Event> judged, List<Event> done, List<Event> told,
-                        List<Replaced> replaced) {
+    public record State(List<Event> events, Optional<Instant> failing, String diagnosis, String severity) {
         private static final Pattern KEYS = Pattern.compile("sha256 ([0-9a-f]{8}) -> sha256 ([0-9a-f]{8})");
 
         /** Folds the events of a journal. */
         public static State of(List<Event> events) {
             Instant failing = null;
-            Instant recovered = null;
-            int relapses = 0;
             String diagnosis = "indeterminate";
             String severity = "";
-            List<Event> judged = new ArrayList<>();
-            List<Replaced> replaced = new ArrayList<>();
             for (Event event : events) {
-                String named = event.data().path("severity").asText("");
                 if (event.failing()) {
-                    relapses += failing == null && recovered != null ? 1 : 0;
                     failing = failing == null ? event.at() : failing;
                 } else if (event.event().equals(Event.RECOVERED)) {
                     failing = null;
-                    recovered = event.at();
-                    judged.clear();
-                }
-                if (named.matches("P[1-4]")) {
-                    judged.add(event);
                 }
                 if (event.data().path("diagnosis").isTextual() && !event.event().equals(Event.NOTE)) {
                     diagnosis = event.data().path("diagnosis").textValue();
-                    severity = named.matches("P[1-4]") ? named : "";
-                }
-                Matcher keys = KEYS.matcher(event.event().equals(Event.ROTATED) ? event.summary() : "");
-                if (keys.find()) {
-                    replaced.add(new Replaced(keys.group(1), keys.group(2), event.at()));
+                    severity = event.severity();
                 }
             }
-            List<Instant> times = events.stream().map(Event::at).sorted().toList();
-            return new State(times.stream().findFirst(), times.stream().skip(Math.max(0, times.size() - 1)).findFirst(),
-                    !open(events), Incident.drill(events), Incident.lead(events), Optional.ofNullable(failing),
-                    Optional.ofNullable(recovered), relapses, diagnosis, severity, judged,
-                    events.stream().filter(Event::mitigating).toList(),
-                    events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).toList(), replaced);
+            return new State(events, Optional.ofNullable(failing), diagnosis, severity);
+        }
+
+        /** The first event's time. */
+        public Optional<Instant> began() {
+            return events.stream().map(Event::at).min(Comparator.naturalOrder());
+        }
+
+        /** The drill's scenario, empty in earnest. */
+        public String drill() {
+            return Incident.drill(events);
+        }
+
+        /** Whoever leads, empty when nobody does. */
+        public String lead() {
+            return Incident.lead(events);
+        }
+
+        /** When people were told. */
+        public List<Event> told() {
+            return events.stream().filter(event -> event.event().equals(Event.ANNOUNCED)).toList();
         }
 
         /**
@@ -596,17 +566,24 @@ public final class Incident {
          * before.
          */
         public Instant since(String level, Instant otherwise) {
-            return judged.stream().filter(event -> event.data().path("severity").asText().compareTo(level) <= 0)
-                    .map(Event::at).filter(at -> at.isBefore(otherwise)).min(Comparator.naturalOrder())
-                    .orElse(otherwise);
+            Instant since = otherwise;
+            for (Event event : events) {
+                if (event.event().equals(Event.RECOVERED)) {
+                    since = otherwise;
+                } else if (!event.severity().isEmpty() && event.severity().compareTo(level) <= 0) {
+                    since = event.at().isBefore(since) ? event.at() : since;
+                }
+            }
+            return since;
         }
 
         /** When the key with this fingerprint was replaced and did not come back; empty when no rotation says so. */
         public Optional<Instant> replacedAt(String fingerprint) {
             Instant at = null;
-            for (Replaced one : replaced) {
-                if (one.old.equals(fingerprint) || one.by.equals(fingerprint)) {
-                    at = one.old.equals(fingerprint) ? one.at : null;
+            for (Event event : events) {
+                Matcher keys = KEYS.matcher(event.event().equals(Event.ROTATED) ? event.summary() : "");
+                if (keys.find() && keys.group().contains(fingerprint)) {
+                    at = keys.group(1).equals(fingerprint) ? event.at() : null;
                 }
             }
             return Optional.ofNullable(at);
@@ -658,15 +635,9 @@ public final class Incident {
 
         /** When another key took this one's place: first worked after it; empty when none did. */
         public Optional<Instant> replacedAt(Key key) {
-            String fingerprint = key.cleaned().fingerprint();
-            Instant newer = null;
-            for (Map.Entry<String, Instant> one : keys.entrySet()) {
-                if (one.getKey().equals(fingerprint)) {
-                    return Optional.ofNullable(newer);
-                }
-                newer = one.getValue();
-            }
-            return Optional.empty();
+            List<String> newestFirst = List.copyOf(keys.keySet());
+            int place = newestFirst.indexOf(key.cleaned().fingerprint());
+            return place < 1 ? Optional.empty() : Optional.of(keys.get(newestFirst.get(place - 1)));
         }
 
         /**
@@ -676,23 +647,28 @@ public final class Incident {
          */
         public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
-            List<LastGood> all = read(file(host));
-            Map<String, Instant> before = all.stream().filter(one -> one.account.equals(account)).findFirst()
-                    .map(LastGood::keys).orElse(Map.of());
             String fingerprint = key.cleaned().fingerprint();
-            Map<String, Instant> keys = new LinkedHashMap<>(Map.of(fingerprint, before.getOrDefault(fingerprint, now)));
-            before.entrySet().stream().limit(MOST).forEach(known -> keys.putIfAbsent(known.getKey(), known.getValue()));
-            all.removeIf(one -> one.account.equals(account));
+            Map<String, Instant> keys = new LinkedHashMap<>(Map.of(fingerprint, now));
+            List<LastGood> all = new ArrayList<>();
+            for (LastGood one : read(file(host))) {
+                if (one.account.equals(account)) {
+                    keys.putAll(one.keys);
+                } else {
+                    all.add(one);
+                }
+            }
             all.add(0, new LastGood(account, organisation, scopes, now, keys));
-            create(file(host).getParent());
+            Incident.create(folder(host));
             List<Map<String, Object>> accounts = all.stream().limit(MOST).map(LastGood::plain).toList();
             String json = Json.pretty(Json.of(Map.of("schema", 1, "accounts", accounts)));
             replace(file(host), (json + "\n").getBytes(UTF_8));
         }
 
         private Map<String, Object> plain() {
-            return Map.of("id", account, "name", organisation, "scopes", new TreeSet<>(scopes), "at", at, "keys",
-                    keys.entrySet().stream().map(key -> Map.of("sha256", key.getKey(), "at", key.getValue())).toList());
+            List<Map<String, Object>> known = new ArrayList<>();
+            keys.forEach((sha256, since) -> known.add(Map.of("sha256", sha256, "at", since)));
+            return Map.of("id", account, "name", organisation, "scopes", new TreeSet<>(scopes), "at", at,
+                    "keys", known.subList(0, Math.min(MOST, known.size())));
         }
 
         private static Path file(Cli.Host host) {

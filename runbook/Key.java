@@ -8,16 +8,15 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import runbook.Settings.Problem;
 
 /**
@@ -37,32 +36,23 @@ public final class Key {
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
     private static final int LONGEST = 4_096;
-    private static final int LONGEST_FILE = 1 << 20;
     private static final int SHORTEST_TOKEN = 16;
     private static final Duration COMMAND = Duration.ofMinutes(1);
     /** Tokens have no form by which they could be recognised: those that were given are remembered, to be masked. */
     private static final Set<String> TOKENS = ConcurrentHashMap.newKeySet();
 
-    /** What is wrong with a key, and how it is seen. Few runs need it. */
-    private record Fault(Pattern when, String says) {
-        private static final List<Fault> ALL = List.of(of("\\s*", "it is empty"),
-                of(".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"),
-                of("(\\s.*|.*\\s)", "it has white space around it"),
-                of("\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"),
-                of("\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key,"
-                        + " and the variable holds the key alone"),
-                of("\\W*(authorization:|klaviyo-api-key\\s).*",
-                        "it is a whole header: keep only the part that starts with pk_"),
-                of("\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*",
-                        "it is a whole assignment: keep only the part after the ="),
-                of(PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"),
-                of(".*\\S\\s+\\S.*", "it has white space inside"),
-                of(".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"));
-
-        static Fault of(String when, String says) {
-            return new Fault(Pattern.compile("(?is)" + when), says);
-        }
-    }
+    /** How it is seen that something is wrong with a key, and what. */
+    private static final String[][] FAULTS = {{"\\s*", "it is empty"},
+        {".*[\\r\\n].*", "it contains a line break: store it without one (echo -n)"},
+        {"(\\s.*|.*\\s)", "it has white space around it"},
+        {"\\s*[\"'`].*|.*[\"'`]\\s*", "it has quotes around it: they were stored as part of it"},
+        {"\\W*bearer\\s.*", "it starts with 'Bearer': Klaviyo's scheme for private keys is Klaviyo-API-Key, and the"
+            + " variable holds the key alone"},
+        {"\\W*(authorization:|klaviyo-api-key\\s).*", "it is a whole header: keep only the part that starts with pk_"},
+        {"\\W*(export\\s+)?[a-z_][a-z0-9_]*=.*pk_.*", "it is a whole assignment: keep only the part after the ="},
+        {PUBLIC.pattern(), "it is a public key (site id, 6 characters): private keys start with pk_"},
+        {".*\\S\\s+\\S.*", "it has white space inside"},
+        {".*[^\\x21-\\x7e\\s].*", "it has characters that no header can carry"}};
 
     private final String raw;
     private final boolean token;
@@ -98,14 +88,17 @@ public final class Key {
             return List.of();
         }
         String judged = token ? BEARER.matcher(raw).replaceFirst("$1") : raw;
-        List<String> faults = Fault.ALL.stream().filter(fault -> fault.when.matcher(judged).matches()).map(Fault::says)
-                .limit(judged.isBlank() ? 1 : 99).toList();
-        if (faults.isEmpty() && !token) {
-            boolean inside = !cleaned().raw.equals(raw) || OLDER.matcher(raw).find() || NEWER.matcher(raw).find();
-            String capitals = raw.toLowerCase();
-            return inside ? List.of("it has characters before or after it that are not part of the key")
-                    : OLDER.matcher(capitals).matches() || NEWER.matcher(capitals).matches()
-                    ? List.of("it has capital letters where keys have none") : List.of();
+        List<String> faults = new ArrayList<>();
+        for (String[] fault : FAULTS) {
+            if (judged.matches("(?is)" + fault[0]) && !(judged.isBlank() && faults.size() == 1)) {
+                faults.add(fault[1]);
+            }
+        }
+        boolean inside = !cleaned().raw.equals(raw) || OLDER.matcher(raw).find() || NEWER.matcher(raw).find();
+        if (faults.isEmpty() && !token && inside) {
+            faults.add("it has characters before or after it that are not part of the key");
+        } else if (faults.isEmpty() && !token && of(raw.toLowerCase(Locale.ROOT)).known()) {
+            faults.add("it has capital letters where keys have none");
         }
         return faults;
     }
@@ -118,9 +111,13 @@ public final class Key {
         if (token || known()) {
             return token ? new Key(cleanToken(raw), true) : this;
         }
-        return Stream.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+")).map(form -> form.matcher(raw))
-                .filter(Matcher::find).findFirst().map(inside -> new Key(inside.group(), false))
-                .orElseGet(() -> new Key(raw.replaceAll("[^\\x21-\\x7e]", ""), false));
+        for (Pattern form : List.of(NEWER, OLDER, Pattern.compile("pk_[A-Za-z0-9_]+"))) {
+            Matcher inside = form.matcher(raw);
+            if (inside.find()) {
+                return of(inside.group());
+            }
+        }
+        return of(raw.replaceAll("[^\\x21-\\x7e]", ""));
     }
 
     private static String cleanToken(String raw) {
@@ -136,8 +133,10 @@ public final class Key {
     public String kind() {
         if (token) {
             return "access token";
-        } else if (known()) {
-            return OLDER.matcher(raw).matches() ? "older form" : "newer form";
+        } else if (OLDER.matcher(raw).matches()) {
+            return "older form";
+        } else if (NEWER.matcher(raw).matches()) {
+            return "newer form";
         }
         return PUBLIC.matcher(raw).matches() ? "public key" : "unknown form";
     }
@@ -223,7 +222,7 @@ public final class Key {
      *
      * @param host      where standard input, variables and files are
      * @param option    how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
-     * @param file      a file, {@code FILE#VARIABLE} of a dotenv file, {@code -} for standard input, or null
+     * @param file      a file, {@code -} for standard input, or null
      * @param command   a line for the shell that prints the key, or null
      * @param variables the environment variables to fall back on, in order; one whose name ends in TOKEN holds an
      *                  access token, and an empty one is none
@@ -233,64 +232,26 @@ public final class Key {
     public static Optional<Key> read(Cli.Host host, String option, String file, String command, String... variables) {
         if (file != null && command != null) {
             throw new Problem(option + "-file and " + option + "-command exclude each other: give one");
-        }
-        if (file != null) {
+        } else if (file != null) {
             return Optional.of(fromFile(host, option + "-file", file));
+        } else if (command != null) {
+            return Optional.of(fromCommand(host, option + "-command", command));
         }
-        return command != null ? Optional.of(fromCommand(host, option + "-command", command))
-                : Stream.of(variables).flatMap(name -> host.env(name).map(value -> named(name, value)).stream())
-                        .findFirst();
-    }
-
-    private static Key named(String variable, String value) {
-        return variable.endsWith("TOKEN") ? token(value) : of(value);
+        for (String variable : variables) {
+            Optional<String> value = host.env(variable);
+            if (value.isPresent()) {
+                return value.map(variable.endsWith("TOKEN") ? Key::token : Key::of);
+            }
+        }
+        return Optional.empty();
     }
 
     private static Key fromFile(Cli.Host host, String option, String file) {
-        int hash = file.lastIndexOf('#');
-        boolean inside = hash > 0 && !Files.exists(host.path(file));
-        Path path = host.path(inside ? file.substring(0, hash) : file);
-        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(path)) {
-            byte[] bytes = input.readNBytes(LONGEST_FILE);
-            Map<String, String> assigned = assignments(new String(bytes, StandardCharsets.UTF_8));
-            String shown = Text.safe(path.toString(), 80);
-            if (inside) {
-                String variable = file.substring(hash + 1);
-                return Optional.ofNullable(assigned.get(variable)).filter(value -> !value.isBlank())
-                        .map(value -> named(variable, value)).orElseThrow(() -> new Problem(
-                                option + ": " + shown + " sets no " + Text.safe(variable, 60) + names(assigned)));
-            }
-            if (!assigned.isEmpty()) {
-                throw new Problem(option + ": " + shown + " is a dotenv file: write " + option + " '" + shown
-                        + "#VARIABLE'" + names(assigned));
-            }
-            return of(text(option, bytes));
+        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(host.path(file))) {
+            return of(text(option, input.readNBytes(LONGEST + 1)));
         } catch (IOException e) {
             throw new Problem(option + " cannot be read: " + Incident.why(e));
         }
-    }
-
-    // The variables that somebody may mean, those first whose value looks like a key.
-    private static String names(Map<String, String> assigned) {
-        List<String> names = Stream.of(true, false).flatMap(likely -> assigned.entrySet().stream()
-                        .filter(entry -> entry.getValue().contains("pk_") == likely)
-                        .map(entry -> Text.safe(entry.getKey(), 40)))
-                .distinct().limit(4).toList();
-        String more = assigned.size() > names.size() ? ", …)" : ")";
-        return names.isEmpty() ? "" : " (it sets " + String.join(", ", names) + more;
-    }
-
-    /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
-    private static Map<String, String> assignments(String text) {
-        Map<String, String> assigned = new LinkedHashMap<>();
-        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
-                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
-                .matcher(text);
-        while (line.find()) {
-            assigned.put(line.group(1),
-                    Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));
-        }
-        return assigned;
     }
 
     private static Key fromCommand(Cli.Host host, String option, String command) {

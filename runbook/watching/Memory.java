@@ -30,7 +30,6 @@ import java.util.stream.Stream;
 import runbook.Chart;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Incident.Journal;
 import runbook.Page;
 import runbook.Text;
 import runbook.Text.Durations;
@@ -108,9 +107,9 @@ public final class Memory implements AutoCloseable {
      */
     public List<Event> journal() {
         List<Event> events = new ArrayList<>();
-        incident.map(open -> open.journal().file()).filter(Files::exists).ifPresent(file -> {
+        incident.ifPresent(open -> {
             try {
-                List<String> problems = Journal.each(Files.newInputStream(file), file.toString(), event -> {
+                List<String> problems = open.journal().each(event -> {
                     if (events.isEmpty() || event.step().equals(STEP) || !event.event().equals(Event.NOTE)) {
                         events.add(event);
                     }
