@@ -4,23 +4,15 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.Key;
 import java.security.KeyStore;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 
 /** Real certificates from an authority of our own, made by the running JDK's keytool. */
-final class Certificates {
+record Certificates(Path folder, KeyStore all) {
     private static final char[] PASSWORD = "changeit".toCharArray();
-    private final Path folder;
-    private final KeyStore all;
-
-    private Certificates(Path folder, KeyStore all) {
-        this.folder = folder;
-        this.all = all;
-    }
 
     /** An authority, and for loopback a certificate in order, an expired one, and one for another name. */
     static Certificates make(Path folder) throws IOException, GeneralSecurityException {
@@ -37,10 +29,11 @@ final class Certificates {
     }
 
     private static void keytool(Path store, String alias, String... more) {
-        Stream<String> words = Stream.of(Run.JAVA_HOME.resolve("bin/keytool").toString(), "-genkeypair", "-alias", alias, "-keyalg",
-                "EC", "-groupname", "secp256r1", "-dname", "CN=" + alias, "-storetype", "PKCS12", "-keystore", store.toString(),
-                "-storepass", new String(PASSWORD));
-        Run.Result result = Run.command(Stream.concat(words, Stream.of(more)).toArray(String[]::new)).run();
+        List<String> words = new ArrayList<>(List.of(Run.JAVA_HOME.resolve("bin/keytool").toString(), "-genkeypair", "-alias", alias,
+                "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=" + alias, "-storetype", "PKCS12", "-keystore",
+                store.toString(), "-storepass", new String(PASSWORD)));
+        words.addAll(List.of(more));
+        Run.Result result = Run.command(words.toArray(String[]::new)).run();
         if (result.exit() != 0) {
             throw new IllegalStateException("keytool: " + result);
         }
@@ -48,10 +41,9 @@ final class Certificates {
 
     /** For a server that shows this certificate. */
     SSLContext server(String alias) throws GeneralSecurityException, IOException {
-        Key key = all.getKey(alias, PASSWORD);
         KeyStore one = KeyStore.getInstance("PKCS12");
         one.load(null, null);
-        one.setKeyEntry(alias, key, PASSWORD, all.getCertificateChain(alias));
+        one.setKeyEntry(alias, all.getKey(alias, PASSWORD), PASSWORD, all.getCertificateChain(alias));
         KeyManagerFactory managers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
         managers.init(one, PASSWORD);
         SSLContext context = SSLContext.getInstance("TLS");
@@ -59,7 +51,7 @@ final class Certificates {
         return context;
     }
 
-    /** JVM options that trust the authority, and it alone: a store with a key in it would trust that key's certificate as it is. */
+    /** JVM options that trust the authority alone: a store with a key in it would trust that key's certificate as it is. */
     String trusting() throws GeneralSecurityException, IOException {
         KeyStore trusted = KeyStore.getInstance("PKCS12");
         trusted.load(null, null);
@@ -68,7 +60,6 @@ final class Certificates {
         try (OutputStream out = Files.newOutputStream(file)) {
             trusted.store(out, PASSWORD);
         }
-        return String.join(" ", List.of("-Djavax.net.ssl.trustStore=" + file,
-                        "-Djavax.net.ssl.trustStorePassword=" + new String(PASSWORD)));
+        return "-Djavax.net.ssl.trustStore=" + file + " -Djavax.net.ssl.trustStorePassword=" + new String(PASSWORD);
     }
 }

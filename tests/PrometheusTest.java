@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -102,14 +101,6 @@ class PrometheusTest {
         try (FaultServer down = FaultServer.refusing()) {
             Result read = at(down.uri()).instant("up");
             assertTrue(!read.ok() && !read.reached() && read.trouble().contains("127.0.0.1 refuses connections"), read.trouble());
-        }
-    }
-
-    @Test
-    void aLoginInItsAddressIsSent() {
-        try (ScriptedServer server = new ScriptedServer(Map.of())) {
-            at(server.uri().toString().replace("//", "//ops:s3cret@")).instant("up");
-            assertEquals(List.of("Basic " + Base64.getEncoder().encodeToString("ops:s3cret".getBytes())), server.asked());
         }
     }
 

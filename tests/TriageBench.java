@@ -39,10 +39,10 @@ final class TriageBench {
                         others.add(other);
                     }
                 }
-                System.out.printf(Locale.ROOT, "%s a request: triage %d ms%s%n", pair.latency, StartBench.median(mine), compared
-                        ? String.format(Locale.ROOT, ", the runbook's script %d ms, ratio %.2f (at most %.1f)",
-                                StartBench.median(others), (double) StartBench.median(mine) / StartBench.median(others),
-                                pair.mostRatio) : "");
+                long ours = StartBench.median(mine);
+                long script = StartBench.median(others);
+                System.out.printf(Locale.ROOT, "%s a request: triage %d ms%s%n", pair.latency, ours, compared ? String.format(Locale.ROOT,
+                        ", the runbook's script %d ms, ratio %.2f (at most %.1f)", script, (double) ours / script, pair.mostRatio) : "");
             }
         }
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ofMinutes(5), 1)) {
