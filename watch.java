@@ -282,7 +282,7 @@ class Watch implements Callable<Integer> {
 
     private Face face(Tool tool) {
         Optional<? extends Face> view = shared.json() ? Optional.empty()
-                : LiveView.open(shared.host(), tool, screen.either("u", "a").equals("u"), screen.colored());
+                : LiveView.open(shared.host(), tool, screen);
         return view.isPresent() ? view.get() : new Lines();
     }
 

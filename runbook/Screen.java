@@ -131,11 +131,6 @@ public final class Screen {
         }
     }
 
-    /** Whether colours are shown. */
-    public boolean colored() {
-        return color;
-    }
-
     /** Columns to fit into. */
     public int width() {
         return width;
@@ -195,6 +190,16 @@ public final class Screen {
     /** Text as it is, line by line: a message, a tree. Only control characters are taken out. */
     public void verbatim(String text) {
         text.lines().forEach(line -> print(clean(line)));
+    }
+
+    /** A marked line cut at a terminal's edge, with one column free, for a picture that is painted again and again. */
+    public String cut(Mark mark, String text, int columns) {
+        String line = clean(either(mark.symbol, mark.ascii) + " " + text).stripTrailing();
+        String plain = unicode ? line : line.replaceAll("[^\\x20-\\x7e]", "?");
+        if (plain.codePointCount(0, plain.length()) >= columns) {
+            plain = plain.substring(0, plain.offsetByCodePoints(0, columns - 2)) + either("…", "~");
+        }
+        return paint(mark.color, plain);
     }
 
     /** The text where the terminal can show it, else its stand-in. */

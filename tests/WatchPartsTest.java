@@ -1,9 +1,12 @@
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.StringReader;
+import java.nio.charset.Charset;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -18,7 +21,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
+import runbook.Cli;
 import runbook.Incident.Event;
+import runbook.Screen;
 import runbook.Text.Json;
 import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Reading;
@@ -115,8 +120,13 @@ class WatchPartsTest {
                 words[i].split(" ")[0], words[i].substring(words[i].indexOf(' ') + 1))).toList();
     }
 
-    private static String shown(Shot shot, List<Note> notes, int columns, int rows, boolean unicode) {
-        return String.join("\n", LiveView.lay(shot, notes, columns, rows, unicode, false));
+    private static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, Charset charset) {
+        Cli.Host host = new Cli.Host(Map.of(), null, null, null, null, charset, false);
+        return LiveView.lay(shot, notes, columns, rows, new Screen(host, System.out, true, Screen.Level.ALL));
+    }
+
+    private static String shown(Shot shot, List<Note> notes, int columns, int rows, Charset charset) {
+        return String.join("\n", lay(shot, notes, columns, rows, charset));
     }
 
     @Test
@@ -124,7 +134,7 @@ class WatchPartsTest {
         for (String words : List.of("short", "a very long sentence that goes on ".repeat(20), "🔥".repeat(210))) {
             for (int columns : new int[] {20, 60, 80, 200}) {
                 for (int rows : new int[] {3, 12, 24, 60}) {
-                    List<String> lines = LiveView.lay(flapping(words), notes("blip " + words), columns, rows, true, false);
+                    List<String> lines = lay(flapping(words), notes("blip " + words), columns, rows, UTF_8);
                     assertTrue(lines.size() <= rows, lines.size() + " lines on " + rows);
                     lines.forEach(line -> assertTrue(line.codePointCount(0, line.length()) < columns, line));
                 }
@@ -134,14 +144,14 @@ class WatchPartsTest {
 
     @ParameterizedTest(name = "{0} rows")
     @CsvSource(delimiter = '|', value = {
-        "12 | DRILL flapping; ! FLAPPING for 1 d 6 h; ▶ MESSAGE TO PEOPLE OVERDUE by 3 min; ✓ 3 of 3 good rounds; "
-                + "… HTTP 503; ✗ auth; 2 messages not accepted yet; 03:01:28 degraded: auth",
+        "12 | DRILL flapping; ! FLAPPING for 1 d 6 h; ! MESSAGE TO PEOPLE OVERDUE by 3 min; ✓ 3 of 3 good rounds; "
+                + "! HTTP 503; ✗ auth; 2 messages not accepted yet; 03:01:28 degraded: auth",
         "40 | incident began 3 d ago, now 03:00:00 UTC, next round in 12 s; 123456 requests spent, Ctrl-C leaves; "
                 + "✗ auth                    12 s  (again in 41 s) HTTP 503; ✓ network; – app; draft: message-2; blip"})
     void onALowTerminalWhatMattersStaysAndOnAHighOneAllIsThere(int rows, String needed) {
         List<Note> notes = notes("draft message-2-external.md", "draft message-1-internal.md", "degraded auth: HTTP 503",
                 "blip 1 failed round");
-        String screen = shown(flapping("HTTP 503"), notes, 80, rows, true);
+        String screen = shown(flapping("HTTP 503"), notes, 80, rows, UTF_8);
         for (String one : needed.split("; ")) {
             assertTrue(screen.replace(';', ',').contains(one), one + " in\n" + screen);
         }
@@ -152,20 +162,20 @@ class WatchPartsTest {
     @CsvSource(delimiter = '|', value = {
         "DEGRADED | .*                  | 60 | false | ✗ DOWN for",
         "DEGRADED | auth                | 60 | false | ✗ DEGRADED for",
-        "STARTING | nothing             | 60 | false | … STARTING: nothing is decided yet",
-        "DEGRADED | auth                | 3  | false | ▶ MESSAGE TO PEOPLE DUE in 3 min",
+        "STARTING | nothing             | 60 | false | ! STARTING: nothing is decided yet",
+        "DEGRADED | auth                | 3  | false | ! MESSAGE TO PEOPLE DUE in 3 min",
         "DEGRADED | auth                | 3  | true  | next post to Slack in 3 min"})
     void whatStandsOutIsHowBadItIsAndWhatAPersonHasToDo(State state, String failing, int minutes, boolean posts,
                                                         String said) {
         Shot shot = shot(state, failing, "503", Duration.ofMinutes(minutes), posts);
-        String screen = shown(shot, notes(), 80, 24, true);
+        String screen = shown(shot, notes(), 80, 24, UTF_8);
         assertTrue(screen.contains(said), screen);
         assertEquals(said.contains("MESSAGE"), screen.contains("MESSAGE"), screen);
     }
 
     @Test
     void withoutSymbolsInItsCharacterSetTheTerminalGetsPlainAscii() {
-        String plain = shown(flapping("café – 日本"), notes("blip é"), 100, 40, false);
+        String plain = shown(flapping("café – 日本"), notes("blip é"), 100, 40, US_ASCII);
         assertTrue(plain.chars().allMatch(c -> c == '\n' || c >= 0x20 && c < 0x7f), plain);
         assertTrue(plain.contains("x auth"), plain);
     }

@@ -17,6 +17,8 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import runbook.Cli;
+import runbook.Screen;
+import runbook.Screen.Mark;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Tool;
@@ -41,8 +43,7 @@ public final class LiveView implements Watching.Face {
 
     private final Cli.Host host;
     private final Tool tool;
-    private final boolean unicode;
-    private final boolean color;
+    private final Screen screen;
     private final Thread giveBack = new Thread(this::giveBack, "terminal");
     private final Deque<Note> notes = new ArrayDeque<>();
     private int[] size;
@@ -59,11 +60,10 @@ public final class LiveView implements Watching.Face {
         }
     }
 
-    private LiveView(Cli.Host host, Tool tool, boolean unicode, boolean color) {
+    private LiveView(Cli.Host host, Tool tool, Screen screen) {
         this.host = host;
         this.tool = tool;
-        this.unicode = unicode;
-        this.color = color;
+        this.screen = screen;
         this.size = size(tool, host);
         Runtime.getRuntime().addShutdownHook(giveBack);
         onResize();
@@ -71,10 +71,10 @@ public final class LiveView implements Watching.Face {
     }
 
     /** A view on the terminal behind standard output; empty where there is none that can show one. */
-    public static Optional<LiveView> open(Cli.Host host, Tool tool, boolean unicode, boolean color) {
+    public static Optional<LiveView> open(Cli.Host host, Tool tool, Screen screen) {
         String type = host.env("TERM").orElse("dumb");
         boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
-        return capable ? Optional.of(new LiveView(host, tool, unicode, color)) : Optional.empty();
+        return capable ? Optional.of(new LiveView(host, tool, screen)) : Optional.empty();
     }
 
     /** Rows and columns: as the terminal says, else as the shell does. */
@@ -171,7 +171,7 @@ public final class LiveView implements Watching.Face {
             shown = List.copyOf(notes);
         }
         int columns = Math.max(NARROWEST, size[1]);
-        List<String> lines = lay(shot, shown, columns, Math.max(LOWEST, size[0] - 1), unicode, color);
+        List<String> lines = lay(shot, shown, columns, Math.max(LOWEST, size[0] - 1), screen);
         say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
     }
 
@@ -181,60 +181,44 @@ public final class LiveView implements Watching.Face {
     private static final Duration SOON = Duration.ofMinutes(5);
     private static final int LONGEST_NAME = 20;
 
-    /** A symbol, and the colour that repeats what it says. */
-    private enum Sign {
-        OK("✓", "+", "32"), FAIL("✗", "x", "31"), UNSTEADY("!", "!", "31"), OPEN("…", ".", "33"), NOTHING("–", "-", "2");
-
-        private final String symbol;
-        private final String ascii;
-        private final String style;
-
-        Sign(String symbol, String ascii, String style) {
-            this.symbol = symbol;
-            this.ascii = ascii;
-            this.style = style;
-        }
-    }
-
     /**
      * The lines to show on a terminal of this size, what matters most first: none wider than {@code columns - 1}, no
      * more than {@code rows}.
      */
-    public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, boolean unicode, boolean color) {
-        Panel panel = new Panel(columns, unicode, color, new ArrayList<>());
+    public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, Screen screen) {
+        Panel panel = new Panel(columns, screen, new ArrayList<>());
         panel.head(shot);
-        panel.add("", "");
-        shot.conditions().forEach(one -> panel.signed(one.met() ? Sign.OK : Sign.OPEN, one.words()));
+        panel.add(Mark.NONE, "");
+        shot.conditions().forEach(one -> panel.add(one.met() ? Mark.OK : Mark.WARN, one.words()));
         // The newest event that is of weight stands above all checks, older ones and drafts below.
         Optional<Note> newest = notes.stream().filter(note -> !note.minor()).findFirst();
         newest.ifPresent(panel::note);
-        panel.add("", "");
+        panel.add(Mark.NONE, "");
         shot.readings().stream().sorted(Comparator.comparing(one -> one.result() != Result.BAD))
                 .forEach(reading -> panel.check(reading, shot.again().apply(reading.check())));
-        panel.add("", "");
+        panel.add(Mark.NONE, "");
         notes.stream().filter(note -> newest.filter(note::equals).isEmpty()).forEach(panel::note);
         return panel.lines.subList(0, Math.min(rows, panel.lines.size()));
     }
 
-    private record Panel(int columns, boolean unicode, boolean color, List<String> lines) {
+    private record Panel(int columns, Screen screen, List<String> lines) {
         private void head(Shot shot) {
-            shot.drill().ifPresent(name -> add("33", "DRILL " + name + ": an exercise, nothing here is real"));
+            shot.drill().ifPresent(name -> add(Mark.WARN, "DRILL " + name + ": an exercise, nothing here is real"));
             boolean starting = shot.state() == State.STARTING;
-            Sign sign = switch (shot.state()) {
-                case HEALTHY, RECOVERED -> Sign.OK;
-                case DEGRADED -> Sign.FAIL;
-                case FLAPPING -> Sign.UNSTEADY;
-                case STARTING, RECOVERING -> Sign.OPEN;
+            Mark mark = switch (shot.state()) {
+                case HEALTHY, RECOVERED -> Mark.OK;
+                case DEGRADED -> Mark.FAIL;
+                case FLAPPING, STARTING, RECOVERING -> Mark.WARN;
             };
-            signed(sign, state(shot) + (starting ? ": nothing is decided yet" : " for " + words(shot.lasting())));
+            add(mark, state(shot) + (starting ? ": nothing is decided yet" : " for " + words(shot.lasting())));
             shot.message().ifPresent(due -> message(due, shot.posts()));
             if (shot.untold() > 0) {
-                add("33", "! " + Text.count(shot.untold(), "message") + " not accepted yet, tried again");
+                add(Mark.WARN, Text.count(shot.untold(), "message") + " not accepted yet, tried again");
             }
             String began = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident");
             String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
-            add("", "  " + began + "; now " + CLOCK.format(shot.now()) + " UTC; " + next);
-            add("2", "  " + Text.count(shot.requests(), "request") + " spent; Ctrl-C leaves, and watch goes on when it "
+            add(Mark.NONE, began + "; now " + CLOCK.format(shot.now()) + " UTC; " + next);
+            add(Mark.NONE, Text.count(shot.requests(), "request") + " spent; Ctrl-C leaves, and watch goes on when it "
                     + "is started again");
         }
 
@@ -249,45 +233,35 @@ public final class LiveView implements Watching.Face {
         // What needs a person stands right under the state.
         private void message(Duration due, boolean posted) {
             if (posted) {
-                add("", "  next post to Slack in " + words(due));
+                add(Mark.NONE, "next post to Slack in " + words(due));
             } else if (due.compareTo(SOON) < 0) {
                 String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
-                add("33;1", (unicode ? "▶" : ">") + " MESSAGE TO PEOPLE " + when);
+                add(Mark.WARN, "MESSAGE TO PEOPLE " + when);
             }
         }
 
         private void check(Reading reading, Optional<Duration> wait) {
-            Sign sign = switch (reading.result()) {
-                case GOOD -> Sign.OK;
-                case BAD -> Sign.FAIL;
-                case UNKNOWN -> Sign.NOTHING;
+            Mark mark = switch (reading.result()) {
+                case GOOD -> Mark.OK;
+                case BAD -> Mark.FAIL;
+                case UNKNOWN -> Mark.SKIP;
             };
             String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
             String again = wait.filter(left -> !reading.fresh()).map(left -> "(again in " + words(left) + ") ").orElse("");
-            signed(sign, String.format("%-" + LONGEST_NAME + "s %7s  ", Text.safe(reading.check(), LONGEST_NAME), took)
+            add(mark, String.format("%-" + LONGEST_NAME + "s %7s  ", Text.safe(reading.check(), LONGEST_NAME), took)
                     + again + reading.words());
         }
 
         private void note(Note note) {
-            add(note.minor() ? "2" : "", "  " + CLOCK.format(note.at) + " " + note.kind + ": " + note.words);
+            add(Mark.NONE, CLOCK.format(note.at) + " " + note.kind + ": " + note.words);
         }
 
         private static String words(Duration duration) {
             return Durations.words(Duration.ofSeconds(Math.max(1, (duration.toMillis() + 999) / 1_000)));
         }
 
-        private void signed(Sign sign, String words) {
-            add(sign.style, (unicode ? sign.symbol : sign.ascii) + " " + words);
-        }
-
-        // One column stays free, and the terminal does not wrap: what is wider there than here is cut at its edge.
-        private void add(String style, String words) {
-            String plain = (unicode ? words : words.replaceAll("[^\\x20-\\x7e]", "?")).stripTrailing();
-            if (plain.codePointCount(0, plain.length()) >= columns) {
-                plain = plain.substring(0, plain.offsetByCodePoints(0, columns - 2)) + (unicode ? "…" : "~");
-            }
-            boolean styled = color && !style.isEmpty();
-            lines.add(styled ? "\033[" + style + "m" + plain + "\033[0m" : plain);
+        private void add(Mark mark, String words) {
+            lines.add(screen.cut(mark, words, columns));
         }
     }
 }
