@@ -3,13 +3,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
@@ -27,9 +22,7 @@ import java.util.Optional;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.jsoup.Jsoup;
-import org.jsoup.nodes.Document;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -45,41 +38,23 @@ import runbook.StatusPage;
 import runbook.Text.Json;
 import runbook.report.Postmortem;
 
-/**
- * What a postmortem takes from Prometheus, the status page, a bundle and watch, and what it says where there is none.
- */
-class PostmortemEvidenceTest {
-    private static final Instant ROSE = PostmortemJournals.BEGAN.minus(Duration.ofMinutes(12));
-    private static final Instant FELL = PostmortemJournals.BEGAN.plus(Duration.ofMinutes(13));
-    private static final Instant END = Instant.parse("2026-11-20T09:00:00Z");
+/** What a postmortem takes from Prometheus, the status page, a bundle and watch; what it says where there is none. */
+class PostmortemEvidenceTest extends PostmortemJournals {
+    private static final Instant ROSE = BEGAN.minus(Duration.ofMinutes(12));
+    private static final Instant FELL = BEGAN.plus(Duration.ofMinutes(13));
 
     private final Map<String, String> answers = new LinkedHashMap<>();
-    private HttpServer server;
-    private URI site;
-
-    @BeforeEach
-    void start() throws IOException {
-        server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        server.createContext("/", this::answer);
-        server.start();
-        site = URI.create("http://127.0.0.1:" + server.getAddress().getPort());
-    }
+    // The first answer whose pattern is found in the request.
+    private final LoopbackServer server = new LoopbackServer(request -> answers.entrySet().stream()
+            .filter(answer -> (request.path() + "?" + URLDecoder.decode(request.query(), StandardCharsets.UTF_8))
+                    .matches(".*" + answer.getKey() + ".*")).findFirst()
+            .map(answer -> new LoopbackServer.Response(200, answer.getValue()))
+            .orElse(new LoopbackServer.Response(404, "{}")));
+    private final URI site = URI.create(server.url());
 
     @AfterEach
     void stop() {
-        server.stop(0);
-    }
-
-    // The first answer whose pattern is found in the request.
-    private void answer(HttpExchange exchange) throws IOException {
-        String asked = URLDecoder.decode(exchange.getRequestURI().toString(), StandardCharsets.UTF_8);
-        String body = answers.entrySet().stream().filter(answer -> asked.matches(".*" + answer.getKey() + ".*"))
-                .map(Map.Entry::getValue).findFirst().orElse("");
-        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-        exchange.sendResponseHeaders(body.isEmpty() ? 404 : 200, bytes.length == 0 ? -1 : bytes.length);
-        try (OutputStream out = exchange.getResponseBody()) {
-            out.write(bytes);
-        }
+        server.close();
     }
 
     private static String result(String type, List<?> rows) {
@@ -88,8 +63,7 @@ class PostmortemEvidenceTest {
 
     private static String curve(double before, double during, double after) {
         List<List<Object>> values = new ArrayList<>();
-        for (Instant at = ROSE.minus(Duration.ofMinutes(30)); at.isBefore(FELL.plus(Duration.ofMinutes(30)));
-                at = at.plusSeconds(60)) {
+        for (Instant at = ROSE.minusSeconds(1_800); at.isBefore(FELL.plusSeconds(1_800)); at = at.plusSeconds(60)) {
             double value = at.isBefore(ROSE) ? before : at.isAfter(FELL) ? after : during;
             values.add(List.of(at.getEpochSecond(), String.valueOf(value)));
         }
@@ -106,52 +80,40 @@ class PostmortemEvidenceTest {
                 Map.of("metric", Map.of(), "value", List.of(0, "31234.4")))));
     }
 
-    private Postmortem of(Optional<Incident> incident, Optional<Path> bundle, URI status, URI prometheus) {
+    private Postmortem of(Incident incident, Path bundle, URI status, URI prometheus) {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus), Optional.empty(),
                 "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Templates.builtIn());
-        return Postmortem.of(new Postmortem.Sources(incident, bundle, Optional.of(settings), new Postmortem.Queries(),
-                PostmortemJournals.WRITTEN, Optional.empty(), "", Optional.empty(), "postmortem",
-                Templates.builtIn()));
+        return Postmortem.of(new Postmortem.Sources(Optional.ofNullable(incident), Optional.ofNullable(bundle),
+                Optional.of(settings), new Postmortem.Queries(), WRITTEN, Optional.empty(), "", Optional.empty(),
+                "postmortem", Templates.builtIn()));
     }
 
-    private Postmortem of(Diagnosis diagnosis, URI status, URI prometheus) {
-        return of(Optional.of(PostmortemJournals.whole(diagnosis)), Optional.empty(), status, prometheus);
-    }
-
-    private String told(Optional<Incident> incident, Facts facts) throws IOException {
-        return PostmortemJournals.markdown(of(incident, Optional.of(bundle(facts.json())), null, null));
-    }
-
-    private static void assertSays(String text, String... parts) {
-        for (String part : parts) {
-            assertTrue(text.contains(part), part + "\n--- not in\n" + text);
-        }
+    private String told(Incident incident, Facts facts) throws IOException {
+        return markdown(of(incident, bundle(facts.json()), null, null));
     }
 
     @Test
     void numbersFromPrometheus() {
         prometheusKnows();
-        Postmortem report = of(Diagnosis.KEY_INVALID, null, site);
-        String text = PostmortemJournals.markdown(report);
+        Postmortem report = of(whole(Diagnosis.KEY_INVALID), null, null, site);
+        String text = markdown(report);
 
         assertSays(text, "- Failed API calls: 2,883 (401: 2,871, 503: 12; Prometheus)",
                 "- Affected share of calls: 9.2 % of 31,234 calls", "- Data queued for retry: 2,400 at most; drained",
                 "| 02:52 | **First symptom**: failed calls begin | metrics |", "| Time to detect | 12 minutes |",
                 "| Time to resolve | 25 minutes |");
         assertTrue(report.json().path("began").asText().startsWith("2026-11-20T02:52:"));
-        Document page = Jsoup.parse(report.html(text));
-        assertSays(page.select("figure > svg").text(), "unnoticed", "investigating", "mitigating", "watching",
-                "resolved", "failed calls in 2 minutes");
+        assertSays(Jsoup.parse(report.html(text)).select("figure > svg").text(), "unnoticed", "investigating",
+                "mitigating", "watching", "resolved", "failed calls in 2 minutes");
     }
 
     @Test
     void prometheusThatDoesNotAnswerIsNamed() {
         answers.put("klaviyo_api_errors_total", "{\"status\":\"error\",\"error\":\"parse error\"}");
-        Postmortem report = of(Diagnosis.KEY_INVALID, null, site);
-
+        Postmortem report = of(whole(Diagnosis.KEY_INVALID), null, null, site);
         assertSays(String.join("\n", report.known().missing()), "--prometheus: HTTP 200", "parse error");
-        assertSays(PostmortemJournals.markdown(report), "- Affected share of calls: [unknown: ");
+        assertSays(markdown(report), "- Affected share of calls: [unknown: ");
     }
 
     @Test
@@ -159,13 +121,15 @@ class PostmortemEvidenceTest {
         answers.put("/api/v2/incidents.json", """
             {"incidents":[
              {"name":"Elevated 503s on APIs","impact":"minor","status":"resolved","shortlink":"https://stspg.io/abc",
-              "created_at":"2026-11-19T22:45:00-05:00","started_at":"2026-11-19T21:55:00-05:00","resolved_at":"2026-11-19T23:52:00-05:00",
-              "incident_updates":[{"status":"resolved","body":"Resolved. 503s must be retried.","display_at":"2026-11-19T23:52:00-05:00"},
-                                  {"status":"investigating","body":"Looking into it.","display_at":"2026-11-19T22:45:00-05:00"}]},
-             {"name":"Last month's","status":"resolved","created_at":"2026-10-01T00:00:00Z","resolved_at":"2026-10-01T02:00:00Z","incident_updates":[]},
+              "created_at":"2026-11-19T22:45:00-05:00","started_at":"2026-11-19T21:55:00-05:00",
+              "resolved_at":"2026-11-19T23:52:00-05:00","incident_updates":[
+               {"status":"resolved","body":"503s must be retried.","display_at":"2026-11-19T23:52:00-05:00"},
+               {"status":"investigating","body":"Looking into it.","display_at":"2026-11-19T22:45:00-05:00"}]},
+             {"name":"Last month's","status":"resolved","created_at":"2026-10-01T00:00:00Z",
+              "resolved_at":"2026-10-01T02:00:00Z","incident_updates":[]},
              {"name":"without a time"}, "not an object"]}\
             """);
-        String text = PostmortemJournals.markdown(of(Diagnosis.SILENT_OUTAGE, site, null));
+        String text = markdown(of(whole(Diagnosis.SILENT_OUTAGE), null, site, null));
 
         assertSays(text, "| 03:45 | Klaviyo (investigating): Elevated 503s on APIs — Looking into it. | status page |",
                 "| Vendor's acknowledgement | 41 minutes (2026-11-20 03:45) |",
@@ -176,26 +140,21 @@ class PostmortemEvidenceTest {
 
     @Test
     void drillsDoNotAskTheRealStatusPage() {
-        Incident incident = PostmortemJournals.empty();
-        PostmortemJournals.add(
-                incident, 0, "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
-        Postmortem report =
-                of(Optional.of(incident), Optional.empty(), URI.create("https://status.klaviyo.com"), null);
-
+        Incident incident = empty();
+        add(incident, 0, "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
+        Postmortem report = of(incident, null, URI.create("https://status.klaviyo.com"), null);
         assertEquals(List.of("a drill: the real status page was not asked"), report.known().missing());
-        assertTrue(PostmortemJournals.markdown(report).startsWith("> **DRILL (revoked-key)**"));
+        assertTrue(markdown(report).startsWith("> **DRILL (revoked-key)**"));
         assertTrue(Jsoup.parse(report.html("")).title().startsWith("DRILL: "));
     }
 
     @Test
     void vendorUpdatesThatWatchSawStandAtTheVendorsTime() {
-        Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
-        PostmortemJournals.add(incident, 8, "watch", Event.NOTE,
-                "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating: Looking.", Map.of("kind", "status-page",
-                        "vendorAt", "2026-11-20T03:01:00Z", "incident", "API down", "status", "investigating", "body",
-                        "Looking."));
-        assertSays(PostmortemJournals.markdown(PostmortemJournals.report(incident)),
-                "| 03:01 | Klaviyo (investigating): API down — Looking. | status page |",
+        Incident incident = whole(Diagnosis.KLAVIYO_OUTAGE);
+        add(incident, 8, "watch", Event.NOTE, "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating: Looking.",
+                Map.of("kind", "status-page", "vendorAt", "2026-11-20T03:01:00Z", "incident", "API down",
+                        "status", "investigating", "body", "Looking."));
+        assertSays(markdown(incident), "| 03:01 | Klaviyo (investigating): API down — Looking. | status page |",
                 "| Vendor's acknowledgement | 3 minutes before our first sign (2026-11-20 03:01) |",
                 "the status page told of it 3 minutes before our own checks");
     }
@@ -203,7 +162,7 @@ class PostmortemEvidenceTest {
     // ---- bundles: their facts.json, as LogReader makes it of a log
 
     private static Facts facts(ZoneId zone, String log) {
-        LogReader reader = new LogReader(zone, null, END, text -> text);
+        LogReader reader = new LogReader(zone, null, WRITTEN, text -> text);
         reader.read("app", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)));
         return reader.facts();
     }
@@ -219,7 +178,7 @@ class PostmortemEvidenceTest {
 
     /** An incident that triage found at 01:41. */
     private static Incident triaged() {
-        Incident incident = PostmortemJournals.empty();
+        Incident incident = empty();
         add(incident, "01:41", "triage", Event.DETECTED, "triage found rate-limited");
         add(incident, "01:41", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
         return incident;
@@ -228,8 +187,7 @@ class PostmortemEvidenceTest {
     private static void add(Incident incident, String at, String step, String kind, String text) {
         Map<String, Object> data = step.equals("triage") ? Map.of("diagnosis", "rate-limited", "severity", "P2")
                 : Map.of("by", "Ana");
-        Instant time = Instant.parse("2026-11-20T" + at + ":00Z");
-        PostmortemJournals.add(incident, new Event(time, step, kind, text, Json.of(data)));
+        add(incident, new Event(Instant.parse("2026-11-20T" + at + ":00Z"), step, kind, text, Json.of(data)));
     }
 
     @Test
@@ -244,7 +202,7 @@ class PostmortemEvidenceTest {
         add(incident, "01:35", "postmortem", Event.DETECTED, "page: error rate");
         add(incident, "01:42", "postmortem", Event.ACKNOWLEDGED, "taking it");
         add(incident, "01:45", "watch", Event.RECOVERED, "it held");
-        String text = told(Optional.of(incident), facts(ZoneOffset.UTC, log.toString()));
+        String text = told(incident, facts(ZoneOffset.UTC, log.toString()));
 
         assertSays(text, "**Date:** 2026-11-20 00:47 - 01:45 UTC", "**Duration:** 58 minutes",
                 "| 00:47 | **First symptom**: failed calls begin", "| 01:35 | **Alert fired**: page: error rate |",
@@ -267,8 +225,7 @@ class PostmortemEvidenceTest {
     void logsCountBeforePrometheusWhichIsTold() throws IOException {
         prometheusKnows();
         Path bundle = bundle(facts(ZoneOffset.UTC, LOG).json());
-        Incident incident = PostmortemJournals.whole(Diagnosis.KEY_INVALID);
-        assertSays(PostmortemJournals.markdown(of(Optional.of(incident), Optional.of(bundle), null, site)),
+        assertSays(markdown(of(whole(Diagnosis.KEY_INVALID), bundle, null, site)),
                 "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs); Prometheus counts 2,883",
                 "75.0 % of 4 calls", "2,400 at most; drained", "| 02:52 | **First symptom**");
     }
@@ -276,10 +233,9 @@ class PostmortemEvidenceTest {
     @Test
     void onlyABundle() throws IOException {
         Instant posted = Instant.parse("2026-11-20T03:00:01Z");
-        Facts facts = facts(ZoneOffset.UTC, LOG).with(List.of(), List.of(), List.of(
-                new StatusPage.Incident("", "API down", "", "", "", posted, posted, null, List.of(), true)),
-                List.of("a log torn"));
-        assertSays(told(Optional.empty(), facts), "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs)",
+        Facts facts = facts(ZoneOffset.UTC, LOG).with(List.of(), List.of(), List.of(new StatusPage.Incident("",
+                "API down", "", "", "", posted, posted, null, List.of(), true)), List.of("a log torn"));
+        assertSays(told(null, facts), "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs)",
                 "2 customers in the failed calls", "- Affected share of calls: 75.0 % of 4 calls",
                 "| `POST /api/events` | 2 |", "| `PATCH /api/profiles/{id}` | 1 |",
                 "| 02:58 | **First symptom**: failed calls begin (HTTP 401) | application logs |",
@@ -291,8 +247,7 @@ class PostmortemEvidenceTest {
         Incident incident = triaged();
         add(incident, "01:50", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
         add(incident, "01:59", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
-        String text = PostmortemJournals.markdown(PostmortemJournals.report(incident));
-
+        String text = markdown(incident);
         assertEquals(2, text.split("Root cause identified", -1).length, text);
         assertEquals(3, text.split("Triage again", -1).length, text);
         assertFalse(text.contains("night"), "nobody told what night is");
@@ -301,11 +256,10 @@ class PostmortemEvidenceTest {
     @Test
     void eachQueueIsToldByItself() throws IOException {
         Instant at = Instant.parse("2026-11-20T01:00:00Z");
-        List<LogReader.Queue> queues = List.of(
-                new LogReader.Queue("pod-a", at, 0, at.plusSeconds(600), 900, at.plusSeconds(1200), 700),
-                new LogReader.Queue("pod-b", at, 0, at.plusSeconds(600), 5, at.plusSeconds(1200), 0));
-        assertSays(told(Optional.of(triaged()),
-                facts(ZoneOffset.UTC, "").with(queues, List.of(), List.of(), List.of())),
+        Instant peak = at.plusSeconds(600);
+        List<LogReader.Queue> queues = List.of(new LogReader.Queue("pod-a", at, 0, peak, 900, FELL, 700),
+                new LogReader.Queue("pod-b", at, 0, peak, 5, FELL, 0));
+        assertSays(told(triaged(), facts(ZoneOffset.UTC, "").with(queues, List.of(), List.of(), List.of())),
                 "- Data queued for retry: 905 at most in 2 queues; 700 still waiting at the end of the data",
                 "  - pod-a: 900 at most; 700 still waiting", "  - pod-b: 5 at most; drained");
     }
@@ -314,26 +268,29 @@ class PostmortemEvidenceTest {
     void noCustomersOfFailedCallsWhereNoneFailed() throws IOException {
         String json = facts(ZoneOffset.UTC, "2026-11-20T01:00:00Z klaviyo POST /api/events status=202\n").json()
                 .replace("\"count\":0", "\"count\":1");
-        assertSays(told(Optional.of(triaged()), Facts.read(json.getBytes(StandardCharsets.UTF_8))),
+        assertSays(told(triaged(), Facts.read(json.getBytes(StandardCharsets.UTF_8))),
                 "- Failed API calls: none counted by the bundle's logs", "- Affected users: [unknown: ");
     }
 
     @Test
     void aLogsZoneIsTheBundles() throws IOException {
         String log = "2026-11-20 01:47:00 ERROR klaviyo POST /api/events status=401\n";
-        assertSays(told(Optional.of(triaged()), facts(ZoneId.of("Europe/Berlin"), log)),
-                "| 00:47 | **First symptom**", "log times read as Europe/Berlin, assumed");
+        assertSays(told(triaged(), facts(ZoneId.of("Europe/Berlin"), log)), "| 00:47 | **First symptom**",
+                "log times read as Europe/Berlin, assumed");
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "{", "[]", "null", "{\"schema\":9}", "{\"schema\":1,\"from\":\"yesterday\"}"})
+    @ValueSource(strings = {"", "{", "[]", "null", "{\"schema\":9}", "{\"schema\":1,\"from\":\"yesterday\"}", "no zip"})
     void factsThatAreNoneAreSaidToBe(String facts) throws IOException {
         Path bundle = bundle(facts);
-        Problem named = assertThrows(Problem.class, () -> of(Optional.empty(), Optional.of(bundle), null, null));
+        if (facts.equals("no zip")) {
+            Files.writeString(bundle, facts);
+        }
+        Problem named = assertThrows(Problem.class, () -> of(null, bundle, null, null));
         assertTrue(named.getMessage().startsWith("--bundle "), named.getMessage());
 
         Incident incident = triaged();
         Files.copy(bundle, incident.folder().resolve("bundle-20261120T014100Z.zip"));
-        assertSays(String.join("\n", PostmortemJournals.report(incident).known().missing()), "cannot be used");
+        assertSays(String.join("\n", report(incident).known().missing()), "cannot be used");
     }
 }

@@ -23,7 +23,7 @@ import runbook.DecisionTree.Diagnosis;
  * write them anew with {@code KLAVIYO_GOLDEN=write ./jbang test PostmortemGoldenTest}, and review the difference; where
  * only the postmortem changed, {@code KLAVIYO_GOLDEN=reports} leaves the recordings as they are.
  */
-class PostmortemGoldenTest {
+class PostmortemGoldenTest extends PostmortemJournals {
     private static final boolean RECORD = "write".equals(System.getenv("KLAVIYO_GOLDEN"));
     private static final boolean WRITE = System.getenv("KLAVIYO_GOLDEN") != null;
     private static final Map<String, List<String>> RECORDED = new ConcurrentHashMap<>();
@@ -43,23 +43,23 @@ class PostmortemGoldenTest {
 
     @Test
     void page() throws IOException {
-        Postmortem report = PostmortemJournals.report(recorded("revoked-key"));
-        compare("revoked-key.html", report.html(PostmortemJournals.markdown(report)));
+        Postmortem report = report(recorded("revoked-key"));
+        compare("revoked-key.html", report.html(markdown(report)));
     }
 
     /** No drill leads to the first: nothing that can be practised is beyond explanation. */
     @Test
     void withoutADiagnosisAndWithoutAnything() throws IOException {
-        compare("indeterminate.md", markdown(PostmortemJournals.whole(Diagnosis.INDETERMINATE)));
-        String empty = markdown(PostmortemJournals.empty());
+        compare("indeterminate.md", markdown(whole(Diagnosis.INDETERMINATE)));
+        String empty = markdown(empty());
         compare("empty.md", empty);
         assertTrue(empty.contains("**Date:** 2026-11-20 09:00"), "dates are filled in");
     }
 
     @Test
     void notOverYet() {
-        Incident incident = PostmortemJournals.whole(Diagnosis.KLAVIYO_OUTAGE);
-        PostmortemJournals.add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
+        Incident incident = whole(Diagnosis.KLAVIYO_OUTAGE);
+        add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
         String text = markdown(incident);
         assertTrue(text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
                 && text.contains("**Duration:** not over yet")
@@ -71,14 +71,10 @@ class PostmortemGoldenTest {
         if (RECORD || WRITE && Files.notExists(golden)) {
             Files.write(golden, RECORDED.computeIfAbsent(scenario, Recording::of));
         }
-        Incident incident = PostmortemJournals.empty();
+        Incident incident = empty();
         Files.createDirectories(incident.folder());
         Files.copy(golden, incident.journal().file());
         return incident;
-    }
-
-    private static String markdown(Incident incident) {
-        return PostmortemJournals.markdown(PostmortemJournals.report(incident));
     }
 
     private static void compare(String name, String actual) throws IOException {

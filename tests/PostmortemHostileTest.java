@@ -1,12 +1,9 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -19,24 +16,23 @@ import org.junit.jupiter.params.provider.ValueSource;
 import runbook.DecisionTree.Diagnosis;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.report.Postmortem;
 
 /** Nothing that came from a log, a status page or the network may run in the document, or break it. */
-class PostmortemHostileTest {
+class PostmortemHostileTest extends PostmortemJournals {
     private static final String KEY = "pk_0123456789abcdef0123456789abcdef01";
 
     private static Incident with(String hostile) {
-        Incident incident = PostmortemJournals.whole(Diagnosis.SERVER_ERROR);
+        Incident incident = whole(Diagnosis.SERVER_ERROR);
         Map<String, Object> data = Map.of("diagnosis", hostile, "severity", "P1", "title", hostile, "reason", hostile,
                 "path", List.of(Map.of("question", hostile, "answer", hostile)), "also", List.of(hostile), "by",
                 hostile, "lead", hostile, "text", hostile + "\n" + hostile);
-        PostmortemJournals.add(incident, 5, hostile, Event.DIAGNOSED, hostile, data);
-        PostmortemJournals.add(incident, 6, "x", Event.ACKNOWLEDGED, hostile, data);
-        PostmortemJournals.add(incident, 7, "x", Event.ANNOUNCED, hostile, data);
-        PostmortemJournals.add(incident, 8, "x", hostile, hostile, data);
-        PostmortemJournals.add(incident, 9, "watch", Event.NOTE, hostile, Map.of("vendorAt", "2026-11-20T03:30:00Z",
+        add(incident, 5, hostile, Event.DIAGNOSED, hostile, data);
+        add(incident, 6, "x", Event.ACKNOWLEDGED, hostile, data);
+        add(incident, 7, "x", Event.ANNOUNCED, hostile, data);
+        add(incident, 8, "x", hostile, hostile, data);
+        add(incident, 9, "watch", Event.NOTE, hostile, Map.of("vendorAt", "2026-11-20T03:30:00Z",
                 "incident", hostile, "status", hostile, "body", hostile));
         return incident;
     }
@@ -52,8 +48,8 @@ class PostmortemHostileTest {
         "@channel #1 !2 @octocat", "&lt;script&gt; &#60;script&#62; &amp;", "{{summary}} {{{rows}}}",
         "\u001b]0;title\u0007\u001b[2J \u202egnp.exe \u0000 \r\n\t", "$\\unicode{x}$ $$x$$", KEY})
     void nothingRunsAndNothingBreaks(String hostile) {
-        Postmortem report = PostmortemJournals.report(with(hostile));
-        String markdown = PostmortemJournals.markdown(report);
+        Postmortem report = report(with(hostile));
+        String markdown = markdown(report);
         Document page = Jsoup.parse(report.html(markdown));
 
         assertInert(page);
@@ -94,7 +90,7 @@ class PostmortemHostileTest {
 
     @Test
     void whatPeoplePasteIsCleanedToo() {
-        Postmortem report = PostmortemJournals.report(PostmortemJournals.whole(Diagnosis.SERVER_ERROR));
+        Postmortem report = report(whole(Diagnosis.SERVER_ERROR));
         Document page = Jsoup.parse(report.html("### Timeline\n<script>alert(1)</script>\n"
                 + "<b onclick=x()>bold</b> ![i](https://evil/i.png) [l](javascript:x())"
                 + " <details><summary>s</summary>d</details>\n"));
@@ -106,7 +102,7 @@ class PostmortemHostileTest {
 
     @Test
     void damagedJournalsAreUsedAsWellAsCanBe() throws IOException {
-        Incident incident = PostmortemJournals.empty();
+        Incident incident = empty();
         String line = "{\"at\":\"%s:00.000Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\",\"data\":{}}\n";
         Files.createDirectories(incident.folder());
         Files.writeString(incident.journal().file(), String.format(line, "2026-11-20T03:30", "third")
@@ -114,8 +110,8 @@ class PostmortemHostileTest {
                 + String.format(line, "2026-11-20T03:20", "second") + String.format(line, "2199-01-01T00:00", "future")
                 + "{\"at\":\"yesterday\",\"event\":\"note\"}\n" + "not json\n" + "[1,2]\n" + "\u0000\u0001\n"
                 + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n" + "{\"at\":\"2026-11-20T03:5");
-        Postmortem report = PostmortemJournals.report(incident);
-        String text = PostmortemJournals.markdown(report);
+        Postmortem report = report(incident);
+        String text = markdown(report);
 
         assertTrue(text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"),
                 text);
@@ -125,15 +121,5 @@ class PostmortemHostileTest {
                 "line 11 skipped", "the clock of watch was wrong: 2199-01-01T00:00:00Z future")) {
             assertTrue(said.contains(problem), problem + " in\n" + said);
         }
-    }
-
-    @Test
-    void bundlesThatAreNoneAreRefused() throws IOException {
-        Path file = Tree.temporary("postmortem").resolve("bundle.zip");
-        Files.writeString(file, "not a zip");
-        Problem problem = assertThrows(Problem.class, () -> Postmortem.of(new Postmortem.Sources(Optional.empty(),
-                Optional.of(file), Optional.empty(), new Postmortem.Queries(), Instant.now(), Optional.empty(), "",
-                Optional.empty(), "postmortem", Templates.builtIn())));
-        assertTrue(problem.getMessage().startsWith("--bundle "), problem.getMessage());
     }
 }

@@ -1,3 +1,5 @@
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -15,12 +17,10 @@ import runbook.DecisionTree.Diagnosis;
 import runbook.Message.Wording;
 import runbook.Settings.Templates;
 
-/** Journals as the scripts leave them, with fixed times. */
-final class PostmortemJournals {
+/** Journals as the scripts leave them, with fixed times, and the reports of them: what the tests of it stand on. */
+abstract class PostmortemJournals {
     static final Instant BEGAN = Instant.parse("2026-11-20T03:04:05.678Z");
     static final Instant WRITTEN = Instant.parse("2026-11-20T09:00:00Z");
-
-    private PostmortemJournals() { }
 
     private static String title(Diagnosis diagnosis) {
         return Wording.of(Templates.builtIn(), diagnosis.id()).title();
@@ -73,8 +73,13 @@ final class PostmortemJournals {
         }
     }
 
+    /** What the incident's folder alone tells. */
     static Postmortem report(Incident incident) {
         return Postmortem.of(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
+    }
+
+    static String markdown(Incident incident) {
+        return markdown(report(incident));
     }
 
     /** The report's Markdown by the built-in template, written for the first time. */
@@ -87,6 +92,13 @@ final class PostmortemJournals {
         return fresh.replace("**(to confirm)**", "").replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
                 .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
                 .replace("[...]", "see the facts").replaceAll("\\[unknown: [^\\]]*\\]", "nobody can say");
+    }
+
+    /** A text holds all of these. */
+    static void assertSays(String text, String... parts) {
+        for (String part : parts) {
+            assertTrue(text.contains(part), part + "\n--- not in\n" + text);
+        }
     }
 
     /** The folder's copy of a file that a script wrote. */

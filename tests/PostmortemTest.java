@@ -28,7 +28,7 @@ import runbook.Incident.Event;
 import runbook.Text.Json;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
-class PostmortemTest {
+class PostmortemTest extends PostmortemJournals {
     private static final String NOWHERE = "http://127.0.0.1:1";
     private static final String SECRET = "pk_0123456789abcdef0123456789abcdef01";
     private Path folder;
@@ -38,7 +38,7 @@ class PostmortemTest {
     void folder() throws IOException {
         folder = Tree.temporary("postmortem");
         incident = Incident.at(folder.resolve("klaviyo-incidents/20261120T030405Z"));
-        for (Event event : PostmortemJournals.whole(Diagnosis.KEY_INVALID).journal().read().events()) {
+        for (Event event : whole(Diagnosis.KEY_INVALID).journal().read().events()) {
             incident.append(event);
         }
     }
@@ -63,18 +63,12 @@ class PostmortemTest {
         assertTrue(result.err().contains(message) && result.err().startsWith("error: "), result.toString());
     }
 
-    private static void assertSays(String text, String... parts) {
-        for (String part : parts) {
-            assertTrue(text.contains(part), part + "\n--- not in\n" + text);
-        }
-    }
-
     private Path written(String name) {
         return incident.folder().resolve(name);
     }
 
     private String report() {
-        return PostmortemJournals.read(written("postmortem.md"));
+        return read(written("postmortem.md"));
     }
 
     private void happens(String at, String step, String event, String text, Map<String, ?> data) throws IOException {
@@ -107,7 +101,7 @@ class PostmortemTest {
         assertEquals(51, run("close").exit(), "unfinished");
         assertTrue(Incident.open(events()));
 
-        Files.writeString(written("postmortem.md"), PostmortemJournals.filledIn(fresh));
+        Files.writeString(written("postmortem.md"), filledIn(fresh));
         assertSays(ran("--check"), "is finished");
         ran("close", "--by", "Ana");
         assertFalse(Incident.open(events()));
@@ -158,7 +152,7 @@ class PostmortemTest {
                 "ours/postmortem.md line 1: there is no {{errorTyp}}, did you mean {{errorType}}?");
         Files.writeString(folder.resolve("mine.md"), "my own words\n");
         assertRefused(run("--out", "mine.md"), "mine.md is there, and has no generated part");
-        assertEquals("my own words\n", PostmortemJournals.read(folder.resolve("mine.md")));
+        assertEquals("my own words\n", read(folder.resolve("mine.md")));
     }
 
     @Test
@@ -170,9 +164,9 @@ class PostmortemTest {
 
         assertEquals(0, result.exit(), result.toString());
         assertEquals(1, Json.read(result.out()).path("schema").asInt());
-        assertTrue(PostmortemJournals.read(folder.resolve("docs/one.md"))
+        assertTrue(read(folder.resolve("docs/one.md"))
                 .startsWith("# 401 Authentication Failure (P2)\n"));
-        assertTrue(PostmortemJournals.read(folder.resolve("docs/one.html")).startsWith("<!doctype html>"));
+        assertTrue(read(folder.resolve("docs/one.html")).startsWith("<!doctype html>"));
     }
 
     @Test
@@ -181,7 +175,7 @@ class PostmortemTest {
         Run.Result result = script(elsewhere).run();
 
         assertEquals(0, result.exit(), result.toString());
-        assertSays(PostmortemJournals.read(elsewhere.resolve("postmortem.md")),
+        assertSays(read(elsewhere.resolve("postmortem.md")),
                 "## Incident: Klaviyo [Error Type]", "**Date:** " + Instant.now().toString().substring(0, 7));
         assertSays(result.out(), "--incident DIR names one");
     }
@@ -194,7 +188,7 @@ class PostmortemTest {
         ran("import", "day.json");
         assertSays(ran("import", "day.json"), "0 of 1 event");
         assertEquals(before + 1, events().size());
-        assertFalse(PostmortemJournals.read(incident.journal().file()).contains("jane@example.com"));
+        assertFalse(read(incident.journal().file()).contains("jane@example.com"));
     }
 
     @Test
@@ -242,7 +236,7 @@ class PostmortemTest {
     @Test
     void anIncidentIsCarriedToAnotherMachine() throws IOException {
         ran();
-        String clean = PostmortemJournals.read(written("journal.jsonl"));
+        String clean = read(written("journal.jsonl"));
         Files.writeString(written("journal.jsonl"), "{\"at\":\"2026-11-20T05:00:00Z\",\"step\":\"x\","
                 + "\"event\":\"note\",\"summary\":\"" + SECRET + " for jane@example.com\",\"data\":{}}\n",
                 StandardOpenOption.APPEND);
@@ -258,10 +252,10 @@ class PostmortemTest {
         Run.Result taken = script(elsewhere).args("import", archive).run();
         assertEquals(0, taken.exit(), taken.toString());
         Path copy = elsewhere.resolve("klaviyo-incidents/20261120T030405Z");
-        String journal = PostmortemJournals.read(copy.resolve("journal.jsonl"));
+        String journal = read(copy.resolve("journal.jsonl"));
         assertEquals("rwx------", mode(copy));
-        assertEquals(report(), PostmortemJournals.read(copy.resolve("postmortem.md")));
-        assertEquals(triage, PostmortemJournals.read(copy.resolve("triage-20261120T030405Z.json")));
+        assertEquals(report(), read(copy.resolve("postmortem.md")));
+        assertEquals(triage, read(copy.resolve("triage-20261120T030405Z.json")));
         assertTrue(journal.startsWith(clean), "what was clean stays byte for byte");
         assertEquals(events().size(), Incident.at(copy).journal().read().events().size());
         assertFalse(journal.contains("pk_0123") || journal.contains("jane@") || Files.exists(copy.resolve(".env")));
@@ -307,7 +301,7 @@ class PostmortemTest {
             Files.createDirectories(journal);
             StringBuilder lines = new StringBuilder();
             for (int i = 0; i < events; i++) {
-                lines.append("{\"at\":\"").append(PostmortemJournals.BEGAN.plusMillis(300L * i))
+                lines.append("{\"at\":\"").append(BEGAN.plusMillis(300L * i))
                         .append("\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"round ").append(i)
                         .append("\",\"data\":{\"round\":").append(i).append("}}\n");
             }
@@ -330,7 +324,7 @@ class PostmortemTest {
     private static long residentMegabytes(long pid) {
         try {
             Matcher peak = Pattern.compile("VmHWM:\\s+(\\d+) kB")
-                    .matcher(PostmortemJournals.read(Path.of("/proc/" + pid + "/status")));
+                    .matcher(read(Path.of("/proc/" + pid + "/status")));
             return peak.find() ? Long.parseLong(peak.group(1)) / 1024 : 0;
         } catch (UncheckedIOException e) {
             // No such file system here, or the process has just ended.

@@ -96,13 +96,12 @@
 //SOURCES LoopbackServer.java
 //SOURCES MessageTest.java
 //SOURCES NetworkTest.java
-//SOURCES PostmortemCheckTest.java
+//SOURCES PostmortemDocumentTest.java
 //SOURCES PostmortemEvidenceTest.java
 //SOURCES PostmortemGoldenTest.java
 //SOURCES PostmortemHostileTest.java
 //SOURCES PostmortemImportTest.java
 //SOURCES PostmortemJournals.java
-//SOURCES PostmortemKeepTest.java
 //SOURCES PostmortemTest.java
 //SOURCES PrometheusTest.java
 //SOURCES Readme.java

@@ -5,33 +5,36 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import runbook.DecisionTree.Diagnosis;
-import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident;
 import runbook.Settings.Templates;
 import runbook.report.Document;
 
-/** Writing again after more happened, and after people wrote. */
-class PostmortemKeepTest {
+/** Writing again after more happened and after people wrote; what {@code --check} finds, and what it leaves alone. */
+class PostmortemDocumentTest extends PostmortemJournals {
     private static final String MORE = "the CDN answered with 520";
     private Incident incident;
     private String first;
 
     @BeforeEach
     void written() {
-        incident = PostmortemJournals.whole(Diagnosis.SERVER_ERROR);
-        first = PostmortemJournals.markdown(PostmortemJournals.report(incident));
+        incident = whole(Diagnosis.SERVER_ERROR);
+        first = markdown(incident);
     }
 
     private Document.Written again(String existing) {
-        return PostmortemJournals.report(incident).markdown(Templates.builtIn().template("postmortem.md"),
+        return report(incident).markdown(Templates.builtIn().template("postmortem.md"),
                 Optional.of(existing));
     }
 
     private Document.Written afterMoreHappened(String existing) {
-        PostmortemJournals.add(incident, 14, "postmortem", Event.NOTE, MORE, Map.of());
+        add(incident, 14, "postmortem", Event.NOTE, MORE, Map.of());
         return again(existing);
     }
 
@@ -84,5 +87,53 @@ class PostmortemKeepTest {
         broken.substring(broken.indexOf("### Impact"), broken.indexOf("#### Replay Plan")).lines()
                 .forEach(line -> assertTrue(second.contains(line), line));
         assertTrue(second.contains(MORE), "the other parts are still renewed");
+    }
+
+    // ---- --check
+
+    /** {@code 3 placeholder, 5 owner}. */
+    private static String found(String document) {
+        return Document.unfinished(document).stream().map(place -> place.line() + " " + place.rule())
+                .collect(Collectors.joining(", "));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', value = {
+            "Lead: [Name];1 placeholder", "- What went well: [...];1 placeholder", "Date: YYYY-MM-DD;1 placeholder",
+            "- HH:MM - Alert;1 placeholder", "TODO ask Bob;1 placeholder", "see {{impact}};1 placeholder",
+            "It was the cache (to confirm);1 to-confirm", "- [ ] Add an alert;1 owner, 1 due",
+            "- [ ] Add an alert - Owner: [name] - Due: [date];1 owner, 1 due",
+            "- [ ] Add an alert - Owner: Ana - Due: soon;1 due",
+            "- [ ] Add an alert - Owner: Ana - Due: 2026-13-40;1 due",
+            "- [ ] Add an alert - Owner:  - Due: 2027-01-01;1 owner",
+            "- Affected users: [unknown: give the logs];1 unknown", "- Failed API calls: unknown;1 unknown",
+    })
+    void finds(String line, String places) {
+        assertEquals(places, found(line));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = ';', value = {
+            "- [ ] Add an alert - Owner: Ana - Due: 2026-11-23", "- [x] Add an alert - Owner: Ana - Due: 2020-01-01",
+            "* [X] Add an alert - Owner: Ana Maria O'Neil - Due: 2026-01-01.",
+            "see [the guide](https://example.org) and [that][1] and a footnote[^2]", "[1]: https://example.org",
+            "`[name]` in code, `{{x}}` too", "- Affected users: unknown to anybody, since the shop keeps no logs",
+            "an outside \\[text\\] that was escaped", "<!-- generated:impact 0123456789ab -->",
+            "![a picture](data:image/png;base64,AA==)",
+    })
+    void leavesAlone(String line) {
+        assertEquals("", found(line));
+    }
+
+    @Test
+    void codeBlocksAreLeftAlone() {
+        assertEquals("4 placeholder", found("```\n[name] TODO\n```\n[name]\n"));
+    }
+
+    @Test
+    void aFreshOneIsUnfinishedAndAFilledInOneIsFinished() {
+        String fresh = markdown(whole(Diagnosis.KEY_INVALID));
+        assertTrue(Document.unfinished(fresh).size() > 10, found(fresh));
+        assertEquals("", found(filledIn(fresh)));
     }
 }
