@@ -19,19 +19,20 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import runbook.Text.Json;
 
-/** The catalog says what the scripts say of themselves, and each of them runs from it, or from its URL, over plain HTTP. */
+/** The catalog says what the scripts say of themselves, and each of them runs from it, or its URL, over plain HTTP. */
 class CatalogTest {
     private static final Path JBANG_DIR = Tree.temporary("jbang");
 
     /**
-     * On a machine whose locale is C, with an empty home, in a folder with a space; the first run only asks for help, and
-     * after it nothing answers any more.
+     * On a machine whose locale is C, with an empty home, in a folder with a space; the first run only asks for help,
+     * and after it nothing answers any more.
      */
     @ParameterizedTest
     @CsvSource({"triage@CATALOG, --drill outage --announce both, 11, Klaviyo Integration -- Degraded Performance",
         "rotate-key@CATALOG, --drill revoked-key --dry-run, 0, Dry run: nothing has changed",
         "watch@CATALOG, --drill healthy --until 1 --for 1s, 0, recovered",
-        "debug-bundle@CATALOG, --drill malformed-key --yes, 0, .zip", "URL/postmortem.java, --drill outage, 0, written"})
+        "debug-bundle@CATALOG, --drill malformed-key --yes, 0, .zip",
+        "URL/postmortem.java, --drill outage, 0, written"})
     void aStepRunsFromElsewhereAndThenWithoutANetwork(String reference, String drill, int exit, String shows)
             throws IOException {
         Path home = Tree.temporary("home");
@@ -98,7 +99,8 @@ class CatalogTest {
     private static List<String> directives(String file, String name) {
         String start = "//" + name + " ";
         try (Stream<String> lines = Files.lines(Repository.file(file))) {
-            return lines.filter(line -> line.startsWith(start)).map(line -> line.substring(start.length()).strip()).toList();
+            return lines.filter(line -> line.startsWith(start)).map(line -> line.substring(start.length()).strip())
+                    .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

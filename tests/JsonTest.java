@@ -10,8 +10,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import runbook.Text.Json;
 
 /**
- * What each step prints with {@code --json} is as its schema says, and says what comes next. Triage is asked so for every
- * scenario by {@link TriageRun}.
+ * What each step prints with {@code --json} is as its schema says, and says what comes next. Triage is asked so for
+ * every scenario by {@link TriageRun}.
  */
 class JsonTest {
     private final Path folder = Tree.temporary("json");

@@ -27,7 +27,7 @@ final class Schemas {
         String wrong = READ.computeIfAbsent(step, Schemas::read).validate(printed).stream().map(Object::toString)
                 .collect(Collectors.joining("\n"));
         if (!wrong.isEmpty()) {
-            throw new AssertionError(step + " --json is not as its schema says:\n" + wrong + "\n" + printed.toPrettyString());
+            throw new AssertionError(step + " --json is not as its schema says:\n" + wrong + "\n" + Json.pretty(printed));
         }
     }
 

@@ -49,25 +49,30 @@ import runbook.sandbox.Sandbox;
 import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "drill", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        description = "A game day: commands that take a team from the page to the closed postmortem, against one sandbox "
-                + "that lives as long as this runs. Each is shown before it runs; type along in a second terminal.",
+        description = "A game day: commands that take a team from the page to the closed postmortem, against one "
+                + "sandbox that lives as long as this runs. Each is shown before it runs; type along in a second terminal.",
         footerHeading = "%nExit codes: 0 every step ended as it should; 1 one did not; 2 wrong usage.%n%nExamples:%n",
         footer = {"  jbang drill@org", "  jbang drill@org runaway-loop --yes --lead Sam"})
 class GameDay implements Callable<Integer> {
     /** A line a command: how it has to end, the command, and why it comes now. */
     private static final Map<String, String> DAYS = Map.of("revoked-key", """
-            11|triage --key-file old-key --announce both --lead LEAD|03:00, the pager says "Klaviyo is broken". What is broken, how bad, what next?
-            0|rotate-key ROTATION --dry-run|The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:
+            11|triage --key-file old-key --announce both --lead LEAD|\
+            03:00, the pager says "Klaviyo is broken". What is broken, how bad, what next?
+            0|rotate-key ROTATION --dry-run|\
+            The key was revoked, and a new one was made in Klaviyo. Rehearse replacing it:
             0|rotate-key ROTATION --verify-for 5s --yes|Now in earnest: store it, read it back, restart, verify.
             """, "recovering", """
             11|triage --announce both --lead LEAD|03:00, the pager says "Klaviyo is broken". Is it Klaviyo, or is it us?
             """, "runaway-loop", """
-            12|triage --log app.log --announce internal --lead LEAD|03:00, the pager says "429 from Klaviyo". Who makes all these calls?
+            12|triage --log app.log --announce internal --lead LEAD|\
+            03:00, the pager says "429 from Klaviyo". Who makes all these calls?
             """);
     private static final String EVERY_DAY = """
-            0|watch KEY--interval 1s --until 3 --for 3s --max 120s|Has it recovered? Not before several good rounds in a row.
+            0|watch KEY--interval 1s --until 3 --for 3s --max 120s|\
+            Has it recovered? Not before several good rounds in a row.
             0|debug-bundle KEY--since 1h --log app.log|Evidence that is safe to share, collected while it is fresh.
-            0|postmortem event 'The e-mails of customers went out again' --by LEAD|Something only people know goes into the journal.
+            0|postmortem event 'The e-mails of customers went out again' --by LEAD|\
+            Something only people know goes into the journal.
             0|postmortem --lead LEAD|The postmortem, mostly written already.
             51|postmortem --check|What is left for people to fill in?
             0|postmortem close --anyway|A drill may be closed without: in earnest, fill it in first.
@@ -79,8 +84,8 @@ class GameDay implements Callable<Integer> {
     }
 
     @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "revoked-key",
-            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop (one caller eats "
-                    + "the rate limit)")
+            description = "revoked-key (${DEFAULT-VALUE}), recovering (an outage that ends) or runaway-loop (one caller "
+                    + "eats the rate limit)")
     String scenario;
 
     @Option(names = {"-y", "--yes"}, description = "go on without waiting for Enter")
@@ -101,6 +106,9 @@ class GameDay implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         if (!DAYS.containsKey(scenario)) {
             throw new Problem("SCENARIO " + Text.safe(scenario, 40) + ": give revoked-key, recovering or runaway-loop");
+        }
+        if (!shared.launcher().notes().isEmpty()) {
+            throw new Problem(String.join("; ", shared.launcher().notes()));
         }
         screen = shared.screen();
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");

@@ -46,8 +46,8 @@ import runbook.sandbox.Sandbox;
 import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "sandbox", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
-        description = "Serves a fake Klaviyo, status page, application and Prometheus on loopback, as strict as the real ones, and "
-                + "writes the variables that lead there into a file to source.",
+        description = "Serves a fake Klaviyo, status page, application and Prometheus on loopback, as strict as the real ones, "
+                + "and writes the variables that lead there into a file to source.",
         footerHeading = "%nExit codes: 130 interrupted; 2 wrong usage.%n%nExamples:%n",
         footer = {"  jbang sandbox@org outage", "  . ./klaviyo-sandbox.env && jbang triage@org"})
 class ServeSandbox implements Callable<Integer> {

@@ -210,7 +210,7 @@ final class FakeKlaviyo {
         }
         check(call);
         Object data = call.ofOneKey() ? shown(call, key(call, caller)) : page(call, caller);
-        return jsonApi(200, map("data", data, "links", map("self", sandbox.target().api() + call.path + "/")));
+        return jsonApi(200, map("data", data));
     }
 
     /** Refuses as the scenario says, or tells what it has in mind. */
@@ -332,7 +332,7 @@ final class FakeKlaviyo {
         Map<String, String> offered = Map.of("fields[" + asked.type + "]", asked.fields,
                 "additional-fields[" + asked.type + "]", asked.extra);
         Sites.parameters(call.exchange).forEach((name, value) -> {
-            List<String> fields = List.of(offered.getOrDefault(name, "").split(" "));
+            List<String> fields = List.of(offered.getOrDefault(name, "nothing").split(" "));
             boolean fits = name.equals("page[size]")
                     ? value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= asked.most
                     : Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(fields::contains);
@@ -341,8 +341,7 @@ final class FakeKlaviyo {
     }
 
     private Map<String, Object> resource(Call call, String id, Map<String, Object> attributes) {
-        return map("type", call.collection.type, "id", id, "attributes", attributes,
-                "links", map("self", sandbox.target().api() + call.collection.path() + "/" + id + "/"));
+        return map("type", call.collection.type, "id", id, "attributes", attributes);
     }
 
     // ---- keys: listed, enabled and disabled; none is made, as with the real ones

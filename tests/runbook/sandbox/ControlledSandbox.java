@@ -13,7 +13,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import runbook.Settings.Templates;
 
-/** A sandbox with hands: its time can be moved, its keys and its status page changed, and it counts what it was asked. Safe for many threads. */
+/** A sandbox with hands: its time can be moved, its keys and its page changed, and it counts what it was asked. */
 public final class ControlledSandbox extends Sandbox {
     /** Monotonic, as fast as wanted, and moved forward by hand. */
     private static final class Time implements InstantSource {
