@@ -198,7 +198,7 @@ class RotateKey implements Callable<Integer>, Listener {
             if (rollBack && rotation.resumed().isEmpty()) {
                 throw new Problem(REFUSED, "--roll-back: there is no unfinished rotation in " + incident);
             }
-            return rotate(rotation);
+            return end(rotation, rotate(rotation));
         } catch (Problem e) {
             if (shared.json() && e.exitCode() == REFUSED) {
                 shared.print(rotation.json("refused"));
@@ -209,11 +209,11 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // ---- the step of the runbook
 
-    private int rotate(Rotation rotation) {
+    private String rotate(Rotation rotation) {
         try {
             rotation.preflight(console().isPresent());
             if (rollBack && !dryRun) {
-                return wayBack(rotation, "asked for");
+                return rotation.rollBack("asked for", givenKey(rotation));
             }
             Optional<Key> fresh = newKey(rotation);
             if (fresh.isPresent()) {
@@ -221,41 +221,24 @@ class RotateKey implements Callable<Integer>, Listener {
             } else if (dryRun) {
                 screen.line("No new key was given: step 2 tests it when there is one.");
             } else {
-                return wayBack(rotation, "no new key was given, and no store holds the one of the run before");
+                return rotation.rollBack("no new key was given, and no store holds the one of the run before", fresh);
             }
             show(rotation.plan());
             if (dryRun || !yes && !confirmed("Go ahead?")) {
-                return end(rotation, dryRun ? "planned" : "refused");
+                return dryRun ? "planned" : "refused";
             }
         } catch (Trouble e) {
-            // A key that went bad between two runs must not leave the stores half changed: then the way is back.
-            return !dryRun && rotation.resumed().isPresent() && rotation.tested() ? wayBack(rotation, e.getMessage())
-                    : end(rotation, "refused");
+            return rotation.failed(e);
         }
         changing = true;
-        try {
-            rotation.change();
-        } catch (Trouble | RuntimeException e) {
-            return rotation.untouched() ? end(rotation, "refused") : wayBack(rotation, Text.safe(e.getMessage(), 300));
-        }
-        return end(rotation, "rotated");
+        return rotation.change();
     }
 
-    private int wayBack(Rotation rotation, String why) {
+    @Override
+    public void rollingBack(String why) {
         changing = true;
         screen.line();
         screen.verdict(Mark.FAIL, "Rolling back: " + why);
-        List<HandStep> byHand = rotation.rollBack(rollBack ? givenKey(rotation) : Optional.empty());
-        if (byHand.isEmpty()) {
-            return end(rotation, "rolled-back");
-        }
-        screen.line();
-        screen.heading("By hand, now");
-        for (int i = 0; i < byHand.size(); i++) {
-            screen.item("  " + (i + 1) + ". ", byHand.get(i).text());
-            command(6, byHand.get(i).command());
-        }
-        return end(rotation, "stuck");
     }
 
     // ---- what it is asked to do
@@ -476,6 +459,9 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         changing = false;
         End end = ENDS.get(outcome);
+        if (outcome.equals("stuck")) {
+            byHand(rotation.byHand());
+        }
         screen.line();
         screen.verdict(end.exit == 0 ? Mark.OK : Mark.FAIL, end.exit == REFUSED && rotation.resumed().isPresent()
                 ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : end.verdict);
@@ -489,6 +475,15 @@ class RotateKey implements Callable<Integer>, Listener {
             shared.print(json.set("advice", Cli.advice("now", end.next, command)));
         }
         return end.exit;
+    }
+
+    private void byHand(List<HandStep> steps) {
+        screen.line();
+        screen.heading("By hand, now");
+        for (int i = 0; i < steps.size(); i++) {
+            screen.item("  " + (i + 1) + ". ", steps.get(i).text());
+            command(6, steps.get(i).command());
+        }
     }
 
     private void next() {

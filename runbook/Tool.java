@@ -187,9 +187,8 @@ public final class Tool {
             throws Failure {
         try (Running child = start(command, input, builder -> builder.environment().putAll(clean(variables)))) {
             ByteArrayOutputStream out = new ByteArrayOutputStream();
-            Thread reader = daemon(() -> drain(child.output(), out));
+            child.listeners.add(daemon(() -> drain(child.output(), out)));
             int exit = child.await(within);
-            join(reader);
             return new Output(exit, text(out), text(child.err));
         }
     }
@@ -254,13 +253,13 @@ public final class Tool {
         private final Process process;
         private final long start = System.nanoTime();
         private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-        private final Thread listener;
+        private final List<Thread> listeners = new ArrayList<>();
         private boolean left;
 
         private Running(List<String> command, Process process) {
             this.command = command;
             this.process = process;
-            this.listener = daemon(() -> drain(process.getErrorStream(), err));
+            listeners.add(daemon(() -> drain(process.getErrorStream(), err)));
             running.add(process);
         }
 
@@ -271,13 +270,20 @@ public final class Tool {
 
         /** Its exit code, once it has ended; waits for that a little while, for whoever has read all its output. */
         public Optional<Integer> exit() {
+            return ends(DRAINING) ? Optional.of(process.exitValue()) : Optional.empty();
+        }
+
+        // A grandchild may hold the pipes open for ever: what has come by then is what there is.
+        private boolean ends(Duration within) {
             try {
-                boolean ended = process.waitFor(DRAINING.toMillis(), TimeUnit.MILLISECONDS);
-                join(listener);
-                return ended ? Optional.of(process.exitValue()) : Optional.empty();
+                boolean ended = process.waitFor(within.toMillis(), TimeUnit.MILLISECONDS);
+                for (Thread listener : ended ? listeners : List.<Thread>of()) {
+                    listener.join(DRAINING.toMillis());
+                }
+                return ended;
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
-                return Optional.empty();
+                return false;
             }
         }
 
@@ -293,16 +299,12 @@ public final class Tool {
         }
 
         private int await(Duration within) throws Failure {
-            try {
-                if (!process.waitFor(within.toMillis(), TimeUnit.MILLISECONDS)) {
-                    throw new Failure(Failure.Kind.TIMED_OUT, name(command) + " did not end within "
-                            + Durations.words(within) + " and was stopped");
-                }
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new Failure(Failure.Kind.FAILED, name(command) + " was interrupted");
+            if (!ends(within)) {
+                throw Thread.currentThread().isInterrupted()
+                        ? new Failure(Failure.Kind.FAILED, name(command) + " was interrupted")
+                        : new Failure(Failure.Kind.TIMED_OUT, name(command) + " did not end within "
+                                + Durations.words(within) + " and was stopped");
             }
-            join(listener);
             running.remove(process);
             standStill();
             return process.exitValue();
@@ -314,15 +316,6 @@ public final class Tool {
                 kill(process.toHandle());
             }
             running.remove(process);
-        }
-    }
-
-    // A grandchild may hold the pipes open for ever: what has come by then is what there is.
-    private static void join(Thread listener) {
-        try {
-            listener.join(DRAINING.toMillis());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 

@@ -59,16 +59,13 @@ public record DotenvFile(Path path, String variable) {
         Path folder = file.getParent();
         String me = System.getProperty("user.name");
         String owner = POSIX ? Files.getOwner(file).getName() : me;
-        if (!Files.isWritable(folder)) {
-            throw Trouble.refused("no permission to write in " + folder + ", which replacing the file needs",
-                    "sudo chown \"$USER\" " + Text.word(folder.toString()));
-        } else if (!owner.equals(me) && !me.equals("root")) {
-            throw Trouble.refused(path + " belongs to " + owner + ": replacing it would change that",
-                    "sudo -u " + owner + " …the same command…");
-        } else if (POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1) {
-            throw Trouble.refused(path + " is a hard link: the file's other names would keep the old key",
-                    "find / -xdev -samefile " + quoted() + "   # then make it a symbolic link");
-        }
+        Trouble.refuse(!Files.isWritable(folder), "no permission to write in " + folder
+                + ", which replacing the file needs", "sudo chown \"$USER\" " + Text.word(folder.toString()));
+        Trouble.refuse(!owner.equals(me) && !me.equals("root"), path + " belongs to " + owner
+                + ": replacing it would change that", "sudo -u " + owner + " …the same command…");
+        Trouble.refuse(POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1, path
+                + " is a hard link: the file's other names would keep the old key",
+                "find / -xdev -samefile " + quoted() + "   # then make it a symbolic link");
         return assignment(text(file)).value();
     }
 
@@ -88,10 +85,9 @@ public record DotenvFile(Path path, String variable) {
             try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
                 written.force(true);
             }
-            if (!attributes(tool, file).equals(attributes(tool, half))) {
-                throw Trouble.refused(path + " has an owner, access list or attributes that a new file would not have",
-                        "ls -l " + quoted() + "   # or write it by --to 'exec:…'");
-            }
+            Trouble.refuse(!attributes(tool, file).equals(attributes(tool, half)),
+                    path + " has an owner, access list or attributes that a new file would not have",
+                    "ls -l " + quoted() + "   # or write it by --to 'exec:…'");
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw new Trouble(Trouble.Kind.UNKNOWN, path + " cannot be replaced: " + Incident.why(e),
@@ -135,9 +131,8 @@ public record DotenvFile(Path path, String variable) {
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
     private String text(Path file) throws IOException, Trouble {
-        if (!Files.isRegularFile(file) || Files.size(file) > LARGEST) {
-            throw Trouble.refused(path + " is no dotenv file", "ls -l " + quoted());
-        }
+        Trouble.refuse(!Files.isRegularFile(file) || Files.size(file) > LARGEST, path + " is no dotenv file",
+                "ls -l " + quoted());
         return Files.readString(file, StandardCharsets.ISO_8859_1);
     }
 
@@ -148,16 +143,11 @@ public record DotenvFile(Path path, String variable) {
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
                 + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
                         .matcher(text);
-        if (!line.find()) {
-            throw Trouble.refused(path + " sets no " + variable, "echo " + variable + "= >> " + quoted());
-        }
+        Trouble.refuse(!line.find(), path + " sets no " + variable, "echo " + variable + "= >> " + quoted());
         int group = IntStream.rangeClosed(1, 3).filter(one -> line.group(one) != null).findFirst().orElseThrow();
         Assignment found = new Assignment(line.group(group), line.start(group), line.end(group));
-        if (line.find()) {
-            throw Trouble.refused(path + " sets " + variable
-                    + " more than once: which one counts depends on who reads it",
-                    "grep -n " + variable + " " + quoted() + "   # remove all but one");
-        }
+        Trouble.refuse(line.find(), path + " sets " + variable + " more than once: which one counts depends on who"
+                + " reads it", "grep -n " + variable + " " + quoted() + "   # remove all but one");
         return found;
     }
 }

@@ -50,10 +50,9 @@ final class Holding {
             old = !store.readable() ? likely
                     : known.stream().filter(key -> key.fingerprint().equals(kept.before())).findFirst();
         }
-        if (!store.readable() && old.isEmpty() && rotation.resumed().isEmpty()) {
-            throw Trouble.refused(name() + " cannot be read, so there would be no way back",
-                    "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
-        }
+        Trouble.refuse(!store.readable() && old.isEmpty() && rotation.resumed().isEmpty(),
+                name() + " cannot be read, so there would be no way back",
+                "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
     }
 
     // ---- what it holds

@@ -213,16 +213,13 @@ public final class Keys {
      * refused.
      */
     Done form(Key fresh, Optional<Key> replaced) throws Trouble {
-        if (fresh.token()) {
-            throw Trouble.refused("the new key is an OAuth access token, which expires within the hour: no store should"
-                    + " hold one", ANOTHER);
-        } else if (!fresh.faults().isEmpty() || !fresh.cleaned().reveal().equals(fresh.reveal())) {
-            throw Trouble.refused("the new key is unfit: " + fresh.faults().stream().findFirst()
-                    .orElse("it has more in it than a key"),
-                    "copy it again from Klaviyo, only the part that starts with pk_");
-        } else if (replaced.filter(fresh::equals).isPresent()) {
-            throw Trouble.refused("the new key is the old one", "make a new one in Klaviyo, Settings > API keys");
-        }
+        Trouble.refuse(fresh.token(), "the new key is an OAuth access token, which expires within the hour: no store"
+                + " should hold one", ANOTHER);
+        String fault = fresh.faults().stream().findFirst().orElse("it has more in it than a key");
+        boolean exact = fresh.faults().isEmpty() && fresh.cleaned().reveal().equals(fresh.reveal());
+        Trouble.refuse(!exact, "the new key is unfit: " + fault,
+                "copy it again from Klaviyo, only the part that starts with pk_");
+        Trouble.refuse(replaced.filter(fresh::equals).isPresent(), "the new key is the old one", ANOTHER);
         return fresh.known() ? Done.ok(fresh.describe()) : Done.warn(fresh.describe()
                 + ": no form known to this toolkit");
     }
@@ -230,12 +227,9 @@ public final class Keys {
     /** Whether it authenticates. */
     Standing authenticates(Key fresh) throws Trouble {
         Standing standing = standing(fresh);
-        if (standing.dead()) {
-            throw Trouble.refused("Klaviyo refuses the new key: " + standing.words, ANOTHER);
-        } else if (!standing.valid()) {
-            throw Trouble.refused("the new key could not be tested: " + standing.words,
-                    "run triage, and this again once Klaviyo answers");
-        }
+        Trouble.refuse(standing.dead(), "Klaviyo refuses the new key: " + standing.words, ANOTHER);
+        Trouble.refuse(!standing.valid(), "the new key could not be tested: " + standing.words,
+                "run triage, and this again once Klaviyo answers");
         return standing;
     }
 
@@ -246,15 +240,14 @@ public final class Keys {
      * @param confirm asks a person whether this account is theirs; false where nobody can be asked
      */
     Done account(Optional<Account> own, Optional<String> wanted, Predicate<Account> confirm) throws Trouble {
-        if (own.isEmpty()) {
-            throw Trouble.refused("nothing tells which account the new key belongs to",
-                    "make a key that has accounts:read as well");
-        } else if (wanted.isPresent() && !wanted.get().equals(own.get().id())) {
-            throw Trouble.refused("the new key belongs to account " + own.get().id() + ", not to " + wanted.get(),
-                    "make the key while logged in to account " + wanted.get());
-        } else if (wanted.isEmpty() && !confirm.test(own.get())) {
-            throw Trouble.refused("nothing tells which account the old key belongs to", UNKNOWN_ACCOUNT);
-        }
+        Trouble.refuse(own.isEmpty(), "nothing tells which account the new key belongs to",
+                "make a key that has accounts:read as well");
+        String is = own.get().id();
+        String id = wanted.orElse(is);
+        Trouble.refuse(!id.equals(is), "the new key belongs to account " + is + ", not to " + id,
+                "make the key while logged in to account " + id);
+        Trouble.refuse(wanted.isEmpty() && !confirm.test(own.get()),
+                "nothing tells which account the old key belongs to", UNKNOWN_ACCOUNT);
         return Done.ok(own.get() + (wanted.isEmpty() ? ", which you said is yours" : ""));
     }
 
@@ -275,10 +268,9 @@ public final class Keys {
         Optional<Set<String>> has = listed.flatMap(keys -> matching(keys, fresh)).map(Listed::scopes);
         Map<Says, List<String>> answers = needed.stream().collect(Collectors.groupingBy(scope ->
                 has.map(all -> all.contains(scope) ? Says.YES : Says.NO_SCOPE).orElseGet(() -> probe(fresh, scope))));
-        if (answers.containsKey(Says.NO_SCOPE)) {
-            throw Trouble.refused("the new key lacks " + String.join(", ", answers.get(Says.NO_SCOPE)),
-                    ANOTHER + ": scopes cannot be added to a key that exists");
-        }
+        Trouble.refuse(answers.containsKey(Says.NO_SCOPE), "the new key lacks "
+                + String.join(", ", answers.getOrDefault(Says.NO_SCOPE, List.of())),
+                ANOTHER + ": scopes cannot be added to a key that exists");
         List<String> untold = Stream.of(Says.NO_KEY, Says.NOTHING)
                 .flatMap(one -> answers.getOrDefault(one, List.of()).stream()).toList();
         String fine = needed.stream().filter(scope -> !untold.contains(scope)).collect(Collectors.joining(", "));

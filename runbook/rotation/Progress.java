@@ -91,6 +91,9 @@ public final class Progress {
         /** A task has ended. */
         void ended(Step step);
 
+        /** What was changed is put back from now on. */
+        void rollingBack(String why);
+
         /** Something takes long, or is worth a line; safe to print. */
         void waiting(String words);
     }
@@ -115,6 +118,12 @@ public final class Progress {
 
         static Trouble unknown(String what) {
             return new Trouble(Kind.UNKNOWN, what, "");
+        }
+
+        static void refuse(boolean wrong, String what, String mend) throws Trouble {
+            if (wrong) {
+                throw refused(what, mend);
+            }
         }
     }
 

@@ -41,9 +41,9 @@ import runbook.rotation.Stores.Place;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
- * {@link #begin}, {@link #preflight}, {@link #test} and {@link #change}, {@link #rollBack} when the last one throws
- * (before it nothing has changed), and {@link #end}. Old values stay in memory only: after a kill they come from the
- * store's own history, from another store or from the responder's key, and where none has it, the way is forward.
+ * {@link #begin}, {@link #preflight}, {@link #test}, {@link #change} and {@link #end}. Old values stay in memory only:
+ * after a kill they come from the store's own history, from another store or from the responder's key, and where none
+ * has it, the way is forward.
  */
 public final class Rotation {
     /** The exit code of a rotation that was refused before anything changed. */
@@ -91,11 +91,6 @@ public final class Rotation {
 
     String newPrint() {
         return fresh.map(Key::fingerprint).orElse(progress.kept.newKey);
-    }
-
-    /** Whether step 2 has begun, which a run that goes on after a kill may fail where the run before did not. */
-    public boolean tested() {
-        return fresh.isPresent();
     }
 
     /** When the rotation began that this goes on with; empty when it goes on with none. */
@@ -168,9 +163,8 @@ public final class Rotation {
         String words = old.map(key -> key.describe() + state)
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent() || old.flatMap(Key::site).isPresent();
-        if (!told && !person) {
-            throw Trouble.refused(words + "; nothing tells which account it belongs to", Keys.UNKNOWN_ACCOUNT);
-        } else if (!told) {
+        Trouble.refuse(!told && !person, words + "; nothing tells which account it belongs to", Keys.UNKNOWN_ACCOUNT);
+        if (!told) {
             return Done.warn(words + "; nothing tells its account: once there is a new key, you will be asked whether"
                     + " its account is yours");
         }
@@ -238,10 +232,8 @@ public final class Rotation {
         for (Holding holding : holdings) {
             Optional<Key> other = holding.old.filter(key -> !key.equals(candidate) && !old.equals(Optional.of(key)));
             Optional<String> theirs = other.flatMap(key -> keys.standing(key).id().or(() -> inside(candidate, other)));
-            if (theirs.isPresent() && !theirs.equals(account.map(Account::id))) {
-                throw Trouble.refused(holding.name() + " holds a key of another account, " + theirs.get(),
-                        "leave it out of --to");
-            }
+            Trouble.refuse(theirs.isPresent() && !theirs.equals(account.map(Account::id)), holding.name()
+                    + " holds a key of another account, " + theirs.orElse(""), "leave it out of --to");
         }
     }
 
@@ -307,8 +299,30 @@ public final class Rotation {
         return forward().stream().map(Task::planned).toList();
     }
 
-    /** Makes steps 3 to 7. */
-    public void change() throws Trouble {
+    /**
+     * Makes steps 3 to 7, or goes back when one fails.
+     *
+     * @return how that ended: {@code rotated}, {@code refused} where nothing has changed, else as {@link #rollBack}
+     */
+    public String change() {
+        try {
+            makeChanges();
+            return "rotated";
+        } catch (Trouble | RuntimeException e) {
+            return untouched() ? "refused" : rollBack(Text.safe(e.getMessage(), 300), fresh);
+        }
+    }
+
+    /**
+     * What comes of a failure before {@link #change}: {@code refused}, or the way back, for a key that went bad between
+     * two runs must not leave the stores half changed.
+     */
+    public String failed(Trouble trouble) {
+        boolean halfWay = resumed().isPresent() && fresh.isPresent() && progress.folder() != null;
+        return halfWay ? rollBack(trouble.getMessage(), fresh) : "refused";
+    }
+
+    private void makeChanges() throws Trouble {
         progress.kept.oldKey = old.map(Key::fingerprint).orElse(progress.kept.oldKey);
         progress.kept.newKey = newPrint();
         progress.kept.account = account.map(Account::id).orElse("");
@@ -396,9 +410,10 @@ public final class Rotation {
      * Where a store holds what somebody else set, or the old key stays disabled, nothing is put back.
      *
      * @param given the new key, where this run was given it, to enable the old one again
-     * @return what a person has to do by hand; empty when all is as it was
+     * @return {@code rolled-back} when all is as it was, else {@code stuck}: then {@link #byHand} says what is left
      */
-    public List<HandStep> rollBack(Optional<Key> given) {
+    public String rollBack(String why, Optional<Key> given) {
+        progress.listener.rollingBack(why);
         List<Holding> touched = new ArrayList<>(holdings);
         touched.removeIf(holding -> !holding.touched());
         Collections.reverse(touched);
@@ -418,6 +433,11 @@ public final class Rotation {
         if (byHand.isEmpty()) {
             putBack(touched);
         }
+        return byHand.isEmpty() ? "rolled-back" : "stuck";
+    }
+
+    /** What a person has to do by hand. */
+    public List<HandStep> byHand() {
         return byHand;
     }
 
@@ -456,15 +476,11 @@ public final class Rotation {
 
     // ---- the end
 
-    /** Whether a failure left every store as it was, so that this is a refusal and no roll-back. */
-    public boolean untouched() {
+    private boolean untouched() {
         return !progress.kept.restarting && holdings.stream().noneMatch(Holding::touched);
     }
 
-    /**
-     * Notes how it ended: {@code rotated}, {@code refused}, {@code rolled-back} or {@code stuck}. The next run goes on
-     * with what is stuck, or was refused after an earlier run had changed something.
-     */
+    /** Notes how it ended. The next run goes on with what is stuck, or was refused after a change of an earlier run. */
     public void end(String outcome) {
         tool.watch(child -> { });
         if (outcome.equals("refused") && !untouched()) {

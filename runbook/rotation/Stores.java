@@ -365,10 +365,8 @@ public final class Stores {
             List<Check> checks = Stream.concat(row.need.stream(), row.refuse.stream())
                     .filter(check -> all || check.run.isEmpty()).toList();
             for (Check check : checks) {
-                if (found(check, answer).filter(text -> check.is.matcher(text).find()).isPresent()
-                        == row.refuse.contains(check)) {
-                    throw Trouble.refused(words(check.means), mends(check.action));
-                }
+                boolean is = found(check, answer).filter(text -> check.is.matcher(text).find()).isPresent();
+                Trouble.refuse(is == row.refuse.contains(check), words(check.means), mends(check.action));
             }
         }
 
@@ -443,10 +441,9 @@ public final class Stores {
 
         /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
         public Held inspect() throws Trouble {
-            if (tool.windows() && row.write.orElseThrow().contains("{stdin}")) {
-                throw Trouble.refused("Windows has no /dev/stdin, and the key goes no other way into "
-                        + Tool.name(writer()), "run this in WSL, or on another machine");
-            }
+            boolean noWay = tool.windows() && row.write.orElseThrow().contains("{stdin}");
+            Trouble.refuse(noWay, "Windows has no /dev/stdin, and the key goes no other way into "
+                    + Tool.name(writer()), "run this in WSL, or on another machine");
             present(row.write.orElseThrow());
             return held("", true);
         }
