@@ -114,8 +114,10 @@ class ToolTest {
 
     @Test
     void whatALastingCommandLeavesRunningMayWriteOn() throws Exception {
-        Output output = tool().lasting(sh("(sleep 0.2; echo later; echo alive > left) & echo done; echo warned >&2"), PATIENCE);
+        String waiting = "(while [ ! -f go ]; do sleep 0.02; done; echo later; echo alive > left)";
+        Output output = tool().lasting(sh(waiting + " & echo done; echo warned >&2"), PATIENCE);
         assertEquals("done\nwarned\n", output.out());
+        Files.createFile(folder.resolve("go"));
         await(() -> Files.exists(folder.resolve("left")));
     }
 
