@@ -142,9 +142,9 @@ public final class ApiChecks {
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
             boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
             String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
-            String summary = failed.isEmpty() ? samples.size() + " of " + samples.size()
-                    + " ok, median " + median + " ms" + (slow ? ", which is slow" : "")
-                    : failed.size() + " of " + samples.size() + " failed: " + why;
+            String good = samples.size() + " of " + samples.size() + " ok, median " + median + " ms";
+            String bad = failed.size() + " of " + samples.size() + " failed: " + why;
+            String summary = failed.isEmpty() ? good + (slow ? ", which is slow" : "") : bad;
             // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
             boolean planMayLack = endpoint.is(Endpoint.WEBHOOKS)
                     && failed.stream().allMatch(Symptom.FORBIDDEN::is);

@@ -190,17 +190,17 @@ public final class Message {
 
     private Map<String, Object> externalValues() {
         boolean over = state == State.RESOLVED;
-        boolean waiting = !words.queued().isEmpty();
+        boolean waiting = !words.queued().orElse("").isEmpty();
         String queued = switch (state) {
             case INVESTIGATING -> waiting ? "We are working to process what is delayed." : "";
-            case MITIGATING -> words.queued();
+            case MITIGATING -> words.queued().orElse("");
             case RESOLVED -> "Data that was queued meanwhile is being processed.";
         };
         // Whoever promises to say something more is not saying the last thing.
         boolean promised = over && dataLoss == DataLoss.CHECKING;
         return Map.of("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally",
                 "status", state.name(),
-                "customers", over ? WORKING_AGAIN : words.customers(),
+                "customers", over ? WORKING_AGAIN : words.customers().orElse(""),
                 "queued", queued,
                 "dataLoss", dataLoss.sentence,
                 "outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.",
@@ -271,10 +271,16 @@ public final class Message {
      * @param impact    what users experience
      * @param rootCause the cause as triage sees it
      * @param action    what usually helps, as something to do
-     * @param customers what customers notice
-     * @param queued    what happens to their data meanwhile; empty when nothing does
+     * @param customers what customers notice; what they usually do (the row {@code unknown}) where it is left out
+     * @param queued    what happens to their data meanwhile; empty when nothing does, and left out as well
      */
-    public record Words(String impact, String rootCause, String action, String customers, String queued) { }
+    public record Words(String impact, String rootCause, String action, Optional<String> customers,
+            Optional<String> queued) {
+        private Words or(Words usual) {
+            return new Words(impact, rootCause, action, customers.or(() -> usual.customers),
+                    queued.or(() -> usual.queued));
+        }
+    }
 
     /**
      * All that {@code templates/diagnoses.json} says of one diagnosis. Templates may name what {@link Verdict} gives
@@ -317,11 +323,12 @@ public final class Message {
         /** What the table has for a diagnosis; careful words for one that it lacks. */
         public static Wording of(Templates templates, String diagnosis) {
             Map<String, Wording> all = all(templates);
-            Wording found = all.getOrDefault(diagnosis, all.get(UNKNOWN));
-            if (found == null) {
+            if (!all.containsKey(UNKNOWN)) {
                 throw new Problem(templates.origin("diagnoses.json") + " has no row " + UNKNOWN);
             }
-            return found;
+            Wording usual = all.get(UNKNOWN);
+            Wording found = all.getOrDefault(diagnosis, usual);
+            return new Wording(found.title, found.reason, found.next, found.words.or(usual.words), found.lessons);
         }
     }
 

@@ -202,10 +202,10 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
             if (next.when().map(name -> !values.getOrDefault(name, "").equals("")).orElse(true)) {
-                String[] own = next.run().map(run -> run.fill(values)).orElse("").split(" ", 2);
-                String ours = own[0].isEmpty() ? null : launcher.line(own[0], own.length == 1 ? "" : own[1]);
+                Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
+                        .map(run -> launcher.line(run[0], run[1].strip()));
                 actions.add(new Action(next.text().fill(values), next.command().map(text -> text.fill(values))
-                        .orElse(ours)));
+                        .or(() -> ours).orElse(null)));
             }
         }
         findings.appStatuses().map(OurSide.ADVICE::get).filter(advice -> advice != null)
