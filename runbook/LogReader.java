@@ -49,6 +49,7 @@ public final class LogReader {
     public static final long NO_TIME = Long.MIN_VALUE;
     private static final int NO_STATUS = -1;
     private static final int LONGEST_LINE = 4_000;
+    private static final int LONGEST_HEAD = 1_000;
     private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
     private static final int MOST_CUSTOMERS = 50_000;
@@ -565,12 +566,13 @@ public final class LogReader {
     private record Shape(String endpoint, String caller, int statusAt, boolean elsewhere, boolean unanswered,
             boolean queue) {
         static Shape of(String line) {
+            String head = line.substring(0, Math.min(line.length(), LONGEST_HEAD));
             String endpoint = LogLine.endpoint(line);
             boolean otherRoute = line.contains(" /") && endpoint.isEmpty() && LogLine.METHOD.matcher(line).find();
             boolean elsewhere = otherRoute || line.contains("://") || line.contains(" HTTP/1.")
                     || line.contains(" HTTP/2");
-            return new Shape(endpoint, LogLine.caller(line), LogLine.statusAt(line), elsewhere,
-                    LogLine.UNANSWERED.matcher(line).find(), line.contains("ueue") || line.contains("acklog"));
+            return new Shape(endpoint, LogLine.caller(head), LogLine.statusAt(line), elsewhere,
+                    LogLine.UNANSWERED.matcher(head).find(), line.contains("ueue") || line.contains("acklog"));
         }
 
         /** The status that a line of this kind tells of, or {@link LogLine#NO_STATUS}. */
@@ -715,7 +717,7 @@ public final class LogReader {
 
         static String endpoint(String line) {
             Matcher call = CALL.matcher(line);
-            if (!call.find()) {
+            if (!line.contains("/api/") && !line.contains("/client/") || !call.find()) {
                 return "";
             }
             String method = call.group(1) != null ? call.group(1) : call.group(4);
@@ -728,8 +730,7 @@ public final class LogReader {
 
         /** A job or service that the line names, its logger, its thread or its program; numbers as {@code #}. */
         static String caller(String line) {
-            String head = line.substring(0, Math.min(line.length(), 300));
-            return CALLERS.stream().map(pattern -> pattern.matcher(head)).filter(Matcher::find).findFirst()
+            return CALLERS.stream().map(pattern -> pattern.matcher(line)).filter(Matcher::find).findFirst()
                     .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
         }
 

@@ -6,12 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -23,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -31,7 +28,6 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -43,33 +39,18 @@ class DebugBundleTest {
     private static final String KEY = "pk_Zz9Yx8_00112233445566778899aabbccddeeff01";
     private static final int START = 8;
     private static final Path REMOTE = Path.of("/lib/systemd/systemd-journal-remote");
-    private static final Map<String, String> ANSWERS = new HashMap<>();
-    private static HttpServer server;
-
-    @BeforeAll
-    static void serve() throws IOException {
-        server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        server.createContext("/", DebugBundleTest::answer);
-        server.start();
-    }
+    private static final Map<String, String> ANSWERS = new ConcurrentHashMap<>();
+    private static final LoopbackServer SERVER = new LoopbackServer(DebugBundleTest::answer);
 
     @AfterAll
     static void stop() {
-        server.stop(0);
+        SERVER.close();
     }
 
-    private static void answer(HttpExchange exchange) throws IOException {
-        String path = exchange.getRequestURI().getPath();
-        byte[] body = ANSWERS.getOrDefault(path, "{}").getBytes(UTF_8);
-        exchange.getResponseHeaders().add("Content-Type", "application/json");
-        exchange.getResponseHeaders().add("Set-Cookie", "__cf_bm=s3ss10nc00k1e");
-        exchange.sendResponseHeaders(path.startsWith("/api/") && !path.startsWith("/api/v") ? 400 : 200, body.length);
-        exchange.getResponseBody().write(body);
-        exchange.close();
-    }
-
-    private static String url() {
-        return "http://127.0.0.1:" + server.getAddress().getPort();
+    private static LoopbackServer.Response answer(LoopbackServer.Request request) {
+        String path = request.path();
+        return new LoopbackServer.Response(path.startsWith("/api/") && !path.startsWith("/api/v") ? 400 : 200,
+                ANSWERS.getOrDefault(path, "{}"), "Content-Type: application/json\nSet-Cookie: __cf_bm=s3ss10nc00k1e");
     }
 
     private static Run.Result ends(int exit, Run run) {
@@ -93,8 +74,8 @@ class DebugBundleTest {
     }
 
     private static Run bundle(Run run, Path out, Object... more) {
-        return with(with(run.cwd(out.getParent()).env("KLAVIYO_PRIVATE_KEY", KEY), "--api-url", url(), "--status-url",
-                url(), "--timeout", "20s", "--out", out), more);
+        return with(with(run.cwd(out.getParent()).env("KLAVIYO_PRIVATE_KEY", KEY), "--api-url", SERVER.url(),
+                "--status-url", SERVER.url(), "--timeout", "20s", "--out", out), more);
     }
 
     private static Map<String, String> unpack(Path archive) throws IOException {
@@ -181,9 +162,9 @@ class DebugBundleTest {
                 + "\"x\",\"event\":\"note\",\"summary\":\"called j0urnal@shop.example\",\"data\":{}}\n");
         Path secrets = Files.writeString(work.resolve("secrets"), "MY_OWN=plain-looking-value\n");
         Path out = work.resolve("all.zip");
-        Run run = bundle(out, "--app-url", url() + "/health", "--loki", url(), "--loki-query", "{app=\"x\"}",
-                "--docker", "shop", "--gcp-logs", "x", "--aws-logs", "g", "--k8s", "shop/app=x", "--log", logs,
-                "--incident", incident, "--secret-file", secrets, "--env", "MY_TOKEN,PLAIN", "--from",
+        Run run = bundle(out, "--app-url", SERVER.url() + "/health", "--loki", SERVER.url(), "--loki-query",
+                "{app=\"x\"}", "--docker", "shop", "--gcp-logs", "x", "--aws-logs", "g", "--k8s", "shop/app=x", "--log",
+                logs, "--incident", incident, "--secret-file", secrets, "--env", "MY_TOKEN,PLAIN", "--from",
                 "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z", "--context", "0")
                 .env("PATH", tools + ":" + System.getenv("PATH")).env("MY_TOKEN", "env-t0ken-value")
                 .env("PLAIN", "mail me at env@shop.example");
@@ -495,7 +476,7 @@ class DebugBundleTest {
                 + "\"event\":\"diagnosed\",\"summary\":\"P1: Klaviyo is down\",\"data\":{\"severity\":\"P1\","
                 + "\"diagnosis\":\"api-down\"}}\n");
         Path out = work.resolve("facts.zip");
-        Run.Result result = bundle(out, "--log", logs, "--prometheus", url(), "--incident", incident, "--from",
+        Run.Result result = bundle(out, "--log", logs, "--prometheus", SERVER.url(), "--incident", incident, "--from",
                 "2026-11-23T02:00:00Z", "--to", "2026-11-23T04:00:00Z").env("KLAVIYO_SMTP_PASS", "hunter2hunter2")
                 .env("KLAVIYO_PIN", "4711").run();
         Map<String, String> files = unpack(out);

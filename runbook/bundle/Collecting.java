@@ -21,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Incident;
 import runbook.LogReader;
@@ -235,8 +236,7 @@ final class Collecting {
 
         /** Adds what a stream holds, at most {@code most} bytes; what is no text is noted. */
         void stream(String name, InputStream raw, long most) throws IOException {
-            String path = path(name);
-            add(path, raw, most, LogSources.Wanted.EVERYTHING, null, "");
+            add(path(name), raw, most, LogSources.Wanted.EVERYTHING, null, "");
         }
 
         /**
@@ -283,11 +283,9 @@ final class Collecting {
         }
 
         private String path(String name) {
-            StringBuilder path = new StringBuilder(collector.replaceFirst("/.*", ""));
-            for (String element : name.split("/")) {
-                path.append(path.length() == 0 ? "" : "/").append(Archive.safe(clean(element)));
-            }
-            return shop.names.unique(path.toString());
+            Stream<String> elements = Stream.of((collector.replaceFirst("/.*", "") + "/" + name).split("/"))
+                    .filter(element -> !element.isEmpty()).map(element -> Archive.safe(clean(element)));
+            return shop.names.unique(elements.collect(Collectors.joining("/")));
         }
 
         /** Says that something is missing from an otherwise good collection. */

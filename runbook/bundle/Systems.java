@@ -133,6 +133,7 @@ final class Systems {
                 incidents.add(0, incident);
             }
         }
+        sink.json("incidents.json", Json.of(incidents.stream().map(one -> one.name() + ", " + one.status()).toList()));
     }
 
     private void health(Sink sink) throws IOException {
