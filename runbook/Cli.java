@@ -561,7 +561,7 @@ public final class Cli {
         if (drill != null && sandbox == null) {
             sandbox = new Sandbox(Scenario.of(templates, scenario(drill)).orElseThrow(() -> new Problem("--drill "
                     + Text.safe(drill, 40) + ": no such scenario"
-                    + Nearest.hint(scenario(drill), Scenario.ids(templates)))));
+                    + Nearest.hint(scenario(drill), Scenario.ids(templates)))), 0);
         }
         return Optional.ofNullable(sandbox);
     }

@@ -241,6 +241,13 @@ class SandboxTest {
         });
     }
 
+    @Test
+    void aTriageOfTheHealthyOneFindsNothingToWarnOf() throws IOException {
+        JsonNode checks = Json.read(Run.run("triage", "--drill", "healthy", "--json").out()).path("checks");
+        checks.forEach(check -> assertTrue(check.path("outcome").asText().matches("ok|skipped"), check.toString()));
+        assertTrue(checks.size() > 5, checks.toString());
+    }
+
     // ---- rate windows
 
     @Test

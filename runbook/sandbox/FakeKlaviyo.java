@@ -311,19 +311,23 @@ final class FakeKlaviyo {
 
     // ---- reading
 
-    /** One of each, for nobody looks at more, and with nothing in it; of the account what tells whose it is. */
+    /** One of each, for nobody looks at more, with what is looked at: whose the account is, where the webhook leads. */
     private List<Map<String, Object>> page(Call call, Credential caller) {
         Account account = caller.account;
         if (call.collection == OTHER) {
             return List.of();
         } else if (call.collection == KEYS) {
             return keys(caller).map(key -> shown(call, key)).toList();
-        } else if (!call.path.equals("/api/accounts")) {
-            return List.of(resource(call, hex(6), map()));
         }
+        // Klaviyo shows a webhook's address cut down to its origin.
+        String origin = sandbox.target().webhook().toString().replace(Sites.WEBHOOK, "");
         Map<String, Object> organisation = map("organization_name", account.organisation());
-        return List.of(resource(call, account.id(), map("contact_information", organisation, "test_account", false,
-                "timezone", "Europe/Amsterdam", "public_api_key", account.id())));
+        return List.of(switch (call.collection.type) {
+            case "account" -> resource(call, account.id(), map("contact_information", organisation,
+                    "test_account", false, "timezone", "Europe/Amsterdam", "public_api_key", account.id()));
+            case "webhook" -> resource(call, hex(6), map("endpoint_url", origin, "enabled", true));
+            default -> resource(call, hex(6), map());
+        });
     }
 
     /** Takes what is offered, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */

@@ -188,12 +188,10 @@ public class Sandbox implements AutoCloseable {
     private volatile boolean appBroken;
     private volatile String appKey;
 
-    /** Starts one; every port is open when this returns. Without a loopback it is an {@link UncheckedIOException}. */
-    public Sandbox(Scenario scenario) {
-        this(scenario, 0);
-    }
-
-    /** Starts one with Klaviyo's API at this port, the other sites at those after it; 0 is for any free ones. */
+    /**
+     * Starts one with Klaviyo's API at this port, the other sites at those after it; 0 is for any free ones. Every port
+     * is open when this returns, or it is an {@link UncheckedIOException}.
+     */
     public Sandbox(Scenario scenario, int port) {
         this(scenario, port, InstantSource.system(), request -> { });
     }
