@@ -396,22 +396,24 @@ class Triage implements Callable<Integer> {
 
     private void show(Verdict verdict) {
         Findings found = verdict.findings();
-        if (screen.verbose()) {
-            showAll(verdict);
-        } else if (verdict.healthy() && !explain && !screen.quiet()) {
+        if (verdict.healthy() && !explain && !screen.quiet() && !screen.verbose()) {
             String skipped = skipped(found);
             screen.verdict(Mark.OK, headline(verdict) + drillWords());
             screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
                     + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
             screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
                     + " spent");
+            return;
+        }
+        showVerdict(verdict);
+        if (screen.verbose()) {
+            showAll(verdict);
         } else {
             showShort(verdict);
         }
     }
 
     private void showShort(Verdict verdict) {
-        showVerdict(verdict);
         screen.line();
         List<Checks.Group> groups = verdict.findings().groups();
         groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
@@ -437,8 +439,6 @@ class Triage implements Callable<Integer> {
 
     private void showAll(Verdict verdict) {
         Findings found = verdict.findings();
-        screen.line();
-        showVerdict(verdict);
         heading("Checks");
         showChecks(found.checks());
         heading("Path");
@@ -600,17 +600,6 @@ class Triage implements Callable<Integer> {
 
     // ---- in peacetime
 
-    /** Another step that has to work, once the team has set what it needs: a dry run looks, and changes nothing. */
-    private record Need(String name, String step, String option, String setting, String good) { }
-
-    private static final List<Need> NEEDS = List.of(
-            new Need("rotate-key", "rotate-key", "--version", null, "fetched and built"),
-            new Need("watch", "watch", "--version", null, "fetched and built"),
-            new Need("debug-bundle", "debug-bundle", "--version", null, "fetched and built"),
-            new Need("postmortem", "postmortem", "--version", null, "fetched and built"),
-            new Need("stores", "rotate-key", "--dry-run", "rotate-key.to", "found, and the restart target too"),
-            new Need("logs", "debug-bundle", "--dry-run", "debug-bundle.log", "found as the team has set them"));
-
     /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
     private int preflight(Findings found, int wrong) {
         List<Check> all = new ArrayList<>(found.checks());
@@ -627,7 +616,12 @@ class Triage implements Callable<Integer> {
         }
         all.add(need("incidents", writable(shared.incidents()), shared.incidents() + " can be written",
                 shared.incidents() + " cannot be written: set incidents in a team.properties"));
-        NEEDS.forEach(need -> all.add(step(need)));
+        for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
+            all.add(step(step, step, "--version", "fetched and built"));
+        }
+        // Their dry runs look at stores, restart targets and logs as the team has set them, and change nothing.
+        all.add(planned("stores", "rotate-key", "rotate-key.to"));
+        all.add(planned("logs", "debug-bundle", "debug-bundle.log"));
         showChecks(all);
         long open = all.stream().filter(check -> check.outcome() != Outcome.OK).count();
         screen.line();
@@ -658,12 +652,15 @@ class Triage implements Callable<Integer> {
         return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
     }
 
-    private Check step(Need need) {
-        String command = launcher.command(need.step) + " " + need.option;
-        if (need.setting != null && shared.setting(need.setting).isEmpty()) {
-            return Check.skipped(need.name, "not known: set " + need.setting + " in a team.properties");
-        } else if (command.contains("CATALOG")) {
-            return Check.skipped(need.name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
+    private Check planned(String name, String step, String setting) {
+        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: set " + setting
+                + " in a team.properties") : step(name, step, "--dry-run", "found as the team has set them");
+    }
+
+    private Check step(String name, String step, String option, String good) {
+        String command = launcher.command(step) + " " + option;
+        if (command.contains("CATALOG")) {
+            return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
         }
         try {
             Tool tool = Tool.of(shared.host(), Duration.ofMinutes(2));
@@ -673,10 +670,9 @@ class Triage implements Callable<Integer> {
                     .filter(line -> line.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
                     .collect(Collectors.joining("; "));
             String said = wrong.isEmpty() ? "ended with " + output.exit() : wrong;
-            return need(need.name, output.ok() && wrong.isEmpty(), need.good, Text.safe(said, 240) + " (" + command
-                    + ")");
+            return need(name, output.ok() && wrong.isEmpty(), good, Text.safe(said, 240) + " (" + command + ")");
         } catch (Tool.Failure e) {
-            return need(need.name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
+            return need(name, false, "", command + ": " + Text.safe(e.getMessage(), 160));
         }
     }
 
