@@ -136,7 +136,7 @@ class Postmortem extends PostmortemCommand {
         Optional<String> existing = document.existing();
         String git = gitName();
         Optional<Notebook> notebook = incident.map(one -> Notebook.of(one, shared.drill()));
-        if (lead == null && notebook.filter(one -> one.state().lead().isEmpty()).isPresent()) {
+        if (lead == null && notebook.filter(one -> Incident.lead(one.events()).isEmpty()).isPresent()) {
             lead = confirmed(git);
         }
         notebook.filter(one -> lead != null).ifPresent(one -> one.lead(now, lead));

@@ -29,7 +29,6 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
-import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
@@ -65,39 +64,23 @@ public final class Cli {
     /** The names of the options below, which scripts have or leave out. */
     private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
             "revision", "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json",
-            "verbose", "quiet", "no-color", "completion");
-    /** Of these, what carries over to printed commands; {@code --key-command} does not: it may hold a secret. */
-    private static final Set<String> CARRIED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
-            "revision", "key-file", "insecure-http", "timeout", "incident", "drill", "templates");
+            "verbose", "quiet", "no-color");
+    /** Of these, what does not carry over to printed commands; {@code --key-command} may hold a secret. */
+    private static final Set<String> HERE = Set.of("key-command", "json", "verbose", "quiet", "no-color");
+    private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
+    private static final String SITES = API + " status-url prometheus timeout";
+    private static final String TEXTS = SITES + " templates";
     /** What a script, or a subcommand of one, has no use for; all others it has. */
-    private static final Set<String> FOR_API = Set.of(
-            "api-url", "app-url", "webhook-url", "revision", "key-file", "key-command", "insecure-http");
-    private static final Set<String> FOR_ANY_ADDRESS = and(FOR_API, "status-url", "prometheus");
-    private static final Set<String> FOR_TEXTS = and(FOR_ANY_ADDRESS, "templates", "timeout");
-    private static final Map<String, Set<String>> USELESS = Map.of("rotate-key", Set.of("status-url", "webhook-url"),
-            "postmortem", FOR_API, "postmortem event", FOR_TEXTS,
-            "postmortem import", FOR_TEXTS, "postmortem close", FOR_TEXTS, "postmortem export", FOR_TEXTS,
-            "postmortem handover", FOR_ANY_ADDRESS);
+    private static final Map<String, String> USELESS = Map.of("rotate-key", "status-url webhook-url",
+            "postmortem", API, "postmortem handover", SITES, "postmortem event", TEXTS, "postmortem import", TEXTS,
+            "postmortem export", TEXTS, "postmortem close", TEXTS);
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
-    private static Set<String> and(Set<String> names, String... more) {
-        Set<String> all = new TreeSet<>(names);
-        all.addAll(List.of(more));
-        return all;
-    }
-
     /**
-     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its
-     * own process.
-     *
-     * @param environment the environment variables
-     * @param folder      the current folder, empty for the process's own: relative paths start there
-     * @param in          standard input
-     * @param out         standard output
-     * @param err         standard error
-     * @param charset     what {@code out} and {@code err} are written in
-     * @param terminal    whether a person is at a terminal, at both ends
+     * What surrounds a script: nothing in {@code runbook/} looks past it, so that a test runs a script in its own
+     * process. Environment variables, the current folder (empty for the process's own), the three streams with the
+     * character set of what is written, and whether a person is at a terminal, at both ends.
      */
     public record Host(Map<String, String> environment, Path folder, InputStream in, PrintStream out, PrintStream err,
                        Charset charset, boolean terminal) {
@@ -197,17 +180,12 @@ public final class Cli {
     @Option(names = "--no-color", order = 1043, description = "no colours (NO_COLOR does the same)")
     boolean noColor;
 
-    @Option(names = "--completion", paramLabel = "SHELL", order = 1044, help = true,
-            description = "print a completion script, for bash or zsh, and do nothing else")
-    String completion;
-
     @Spec(Spec.Target.MIXEE)
     CommandSpec spec;
 
     private final Set<String> wanted;
     private Host host;
     private Values values;
-    private Templates templates = Templates.builtIn();
     private Screen screen;
     private Sandbox sandbox;
 
@@ -235,18 +213,9 @@ public final class Cli {
 
     // ---- running a command
 
-    private static final Set<String> LOOKS = Set.of("-h", "--help", "-V", "--version", "--completion");
+    private static final Set<String> LOOKS = Set.of("-h", "--help", "-V", "--version");
 
-    /**
-     * Parses, runs, and gives the exit code for {@code System.exit}.
-     *
-     * @param command a picocli command that is a {@code Callable<Integer>}
-     */
-    public static int run(Object command, String... arguments) {
-        return run(command, Host.ofProcess(), arguments);
-    }
-
-    /** The same with something else around it than this process. */
+    /** Parses, runs a picocli command that is a {@code Callable<Integer>}, and gives the exit code. */
     public static int run(Object command, Host host, String... arguments) {
         CommandLine line = new CommandLine(command);
         List<Cli> mixins = mixins(line);
@@ -257,21 +226,20 @@ public final class Cli {
         } catch (Problem problem) {
             return failure(host, problem);
         } finally {
-            mixins.forEach(Cli::close);
+            for (Cli mixin : mixins) {
+                mixin.close();
+            }
             host.out.flush();
             host.err.flush();
         }
     }
 
     /**
-     * As {@link #run(Object, String...)}, for a script's {@code main}. JBang archives the classes that a script's very
-     * first run loads, and never again: where that was a look at the help, the rehearsal is run too, unseen.
-     *
-     * @param script    makes the command, anew for each run
-     * @param rehearsal arguments of a run that loads what most runs load, and needs nothing
+     * A script's {@code main}. JBang archives the classes that a script's very first run loads, and never again: where
+     * that was a look at the help, a rehearsal with arguments that need nothing is run too, unseen.
      */
     public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
-        int exit = run(script.get(), arguments);
+        int exit = run(script.get(), Host.ofProcess(), arguments);
         boolean looked = Arrays.stream(arguments).anyMatch(LOOKS::contains);
         if (looked && Arrays.stream(ProcessHandle.current().info().arguments().orElse(new String[0]))
                 .anyMatch(argument -> argument.startsWith("-XX:ArchiveClassesAtExit="))) {
@@ -283,7 +251,7 @@ public final class Cli {
         return exit;
     }
 
-    /** The command line that {@link #run(Object, String...)} executes: what tests of the documentation look at. */
+    /** The command line that {@link #run} executes: what tests of the documentation look at. */
     public static CommandLine commandLine(Object command) {
         CommandLine line = new CommandLine(command);
         prepare(line, Host.ofProcess(), mixins(line));
@@ -297,71 +265,24 @@ public final class Cli {
                 found.add(cli);
             }
         }
-        line.getSubcommands().values().forEach(sub -> found.addAll(mixins(sub)));
+        for (CommandLine sub : line.getSubcommands().values()) {
+            found.addAll(mixins(sub));
+        }
         return found;
     }
 
     private static void prepare(CommandLine line, Host host, List<Cli> mixins, String... arguments) {
         String script = line.getCommandName();
-        Values person = Values.read(host.environment, host.home(), null, script);
-        String folder = templatesArgument(arguments).or(() -> person.of("templates").map(Value::text)).orElse("");
-        Templates templates = folder.isEmpty() ? Templates.builtIn() : Templates.over(host.path(folder));
-        Values values = Values.read(host.environment, host.home(), templates, script);
+        Values values = Values.read(host, templates(host, script, arguments), script);
         for (Cli cli : mixins) {
             cli.host = host;
             cli.values = values;
-            cli.templates = templates;
             cli.leaveOut(useless(cli.spec.qualifiedName()));
         }
         values.refuseUnknown(SHARED, ownOptions(line));
-        settings(line, host, values);
-    }
-
-    private void leaveOut(Set<String> useless) {
-        for (OptionSpec option : List.copyOf(spec.options())) {
-            String name = name(option);
-            if (SHARED.contains(name) && (useless.contains(name) || !wanted.contains(name))) {
-                spec.remove(option);
-            }
-        }
-    }
-
-    private static Set<String> useless(String command) {
-        String script = command.indexOf(' ') < 0 ? command : command.substring(0, command.indexOf(' '));
-        return USELESS.getOrDefault(command, USELESS.getOrDefault(script, Set.of()));
-    }
-
-    private static String name(OptionSpec option) {
-        String longest = option.longestName();
-        return longest.substring(longest.startsWith("--") ? 2 : 1);
-    }
-
-    private static Set<String> ownOptions(CommandLine line) {
-        Set<String> names = new TreeSet<>();
-        line.getCommandSpec().options().forEach(option -> names.add(name(option)));
-        names.removeAll(SHARED);
-        line.getSubcommands().values().forEach(sub -> names.addAll(ownOptions(sub)));
-        return names;
-    }
-
-    // Before anything is parsed: the team's settings may lie in that folder.
-    private static Optional<String> templatesArgument(String... arguments) {
-        for (int i = 0; i < arguments.length; i++) {
-            if (arguments[i].startsWith("--templates=")) {
-                return Optional.of(arguments[i].substring("--templates=".length()));
-            }
-            if (arguments[i].equals("--templates") && i + 1 < arguments.length) {
-                return Optional.of(arguments[i + 1]);
-            }
-        }
-        return Optional.empty();
-    }
-
-    private static void settings(CommandLine line, Host host, Values values) {
-        line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
         groupOptions(line, values);
-        line.setExecutionStrategy(parsed -> runOrComplete(parsed, host))
-                .setDefaultValueProvider(argument -> argument instanceof OptionSpec option
+        line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
+        line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
@@ -373,25 +294,47 @@ public final class Cli {
         }
     }
 
-    private static void groupOptions(CommandLine line, Values values) {
-        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
-        line.getSubcommands().values().forEach(sub -> groupOptions(sub, values));
+    // Before anything is parsed: the team's settings may lie in that folder.
+    private static Templates templates(Host host, String script, String... arguments) {
+        String folder = Values.read(host, null, script).of("templates").map(Value::text).orElse("");
+        for (int i = 0; i < arguments.length; i++) {
+            if (arguments[i].startsWith("--templates=")) {
+                folder = arguments[i].substring("--templates=".length());
+            } else if (arguments[i].equals("--templates") && i + 1 < arguments.length) {
+                folder = arguments[i + 1];
+            }
+        }
+        return folder.isEmpty() ? Templates.builtIn() : Templates.over(host.path(folder));
     }
 
-    private static int runOrComplete(ParseResult parsed, Host host) {
-        if (!parsed.hasMatchedOption("--completion")) {
-            mixins(parsed.commandSpec().commandLine()).stream().filter(cli -> cli.verbose).findFirst()
-                    .ifPresent(Cli::sayOrigins);
-            return new CommandLine.RunLast().execute(parsed);
+    private void leaveOut(List<String> useless) {
+        for (OptionSpec option : List.copyOf(spec.options())) {
+            String name = name(option);
+            if (SHARED.contains(name) && (useless.contains(name) || !wanted.contains(name))) {
+                spec.remove(option);
+            }
         }
-        String shell = parsed.matchedOptionValue("--completion", "");
-        if (!List.of("bash", "zsh").contains(shell)) {
-            return failure(host, new Problem("--completion " + Text.safe(shell, 40) + ": there is bash, and zsh"));
+    }
+
+    private static List<String> useless(String command) {
+        String names = USELESS.getOrDefault(command, USELESS.getOrDefault(command.split(" ")[0], ""));
+        return List.of(names.split(" "));
+    }
+
+    private static String name(OptionSpec option) {
+        return option.longestName().replaceFirst("^--?", "");
+    }
+
+    private static Set<String> ownOptions(CommandLine line) {
+        Set<String> names = new TreeSet<>();
+        for (OptionSpec option : line.getCommandSpec().options()) {
+            names.add(name(option));
         }
-        CommandLine line = parsed.commandSpec().commandLine();
-        // picocli's script serves both: it turns on bash completion when it finds itself in zsh.
-        host.out.println(AutoComplete.bash(line.getCommandName(), line));
-        return 0;
+        names.removeAll(SHARED);
+        for (CommandLine sub : line.getSubcommands().values()) {
+            names.addAll(ownOptions(sub));
+        }
+        return names;
     }
 
     private void close() {
@@ -406,10 +349,18 @@ public final class Cli {
     private static final Map<Integer, String> HEADINGS = new TreeMap<>(Map.of(
             0, "This step:", 1010, "Where things are:", 1020, "The private key:", 1030, "This run:", 1040, "Output:"));
 
+    private static void groupOptions(CommandLine line, Values values) {
+        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
+        for (CommandLine sub : line.getSubcommands().values()) {
+            groupOptions(sub, values);
+        }
+    }
+
     private static String optionsByHeading(Help help, Values values) {
+        List<OptionSpec> all = new ArrayList<>(help.commandSpec().options());
+        all.removeIf(OptionSpec::hidden);
+        all.sort(Comparator.comparingInt(OptionSpec::order));
         StringBuilder text = new StringBuilder();
-        List<OptionSpec> all = help.commandSpec().options().stream().filter(option -> !option.hidden())
-                .sorted(Comparator.comparingInt(OptionSpec::order)).toList();
         HEADINGS.forEach((from, heading) -> {
             List<OptionSpec> options = all.stream().filter(option -> headingOf(option) == from).toList();
             if (!options.isEmpty()) {
@@ -422,6 +373,11 @@ public final class Cli {
         return text.toString();
     }
 
+    private static int headingOf(OptionSpec option) {
+        boolean standard = option.usageHelp() || option.versionHelp();
+        return standard ? 1040 : option.order() < 1010 ? 0 : option.order() / 10 * 10;
+    }
+
     private static Help.Layout layout(Help help, List<OptionSpec> options, Help.ColorScheme colors) {
         Help.Layout layout = help.createDefaultLayout(options, List.of(), colors);
         layout.addAllOptions(options, help.parameterLabelRenderer());
@@ -430,15 +386,14 @@ public final class Cli {
 
     /** Options that have a value without being given, each with where it stands. */
     private static List<String> elsewhere(CommandSpec spec, Values values) {
-        return spec.options().stream().flatMap(option -> values.of(name(option)).stream().map(value -> {
-            String shown = name(option).equals("key-command") ? "…" : Text.safe(Settings.open(value.text()), 80);
-            return option.longestName() + " " + shown + "   (" + value.source() + ")";
-        })).toList();
-    }
-
-    private static int headingOf(OptionSpec option) {
-        boolean standard = option.usageHelp() || option.versionHelp();
-        return standard ? 1040 : option.order() < 1010 ? 0 : option.order() / 10 * 10;
+        List<String> lines = new ArrayList<>();
+        for (OptionSpec option : spec.options()) {
+            values.of(name(option)).ifPresent(value -> {
+                String shown = name(option).equals("key-command") ? "…" : Text.safe(Settings.open(value.text()), 80);
+                lines.add(option.longestName() + " " + shown + "   (" + value.source() + ")");
+            });
+        }
+        return lines;
     }
 
     private static int usage(ParameterException e, Host host, Values values) {
@@ -522,17 +477,16 @@ public final class Cli {
         if (screen == null) {
             Screen.Level level = verbose ? Screen.Level.ALL : quiet ? Screen.Level.ONE_LINE : Screen.Level.SHORT;
             screen = new Screen(host, json ? host.err : host.out, noColor, level);
+            for (String origin : verbose ? elsewhere(spec, values) : List.<String>of()) {
+                screen.marked(Screen.Mark.NONE, "set", 0, origin);
+            }
         }
         return screen;
     }
 
-    private void sayOrigins() {
-        elsewhere(spec, values).forEach(origin -> screen().marked(Screen.Mark.NONE, "set", 0, origin));
-    }
-
     /** A team's texts and tables over the built-in ones. */
     public Templates templates() {
-        return templates;
+        return values.templates();
     }
 
     /** The drill's scenario, or that of the game day around us ({@code drill}); empty in earnest. */
@@ -542,11 +496,11 @@ public final class Cli {
 
     /** What follows the drill's scenario after a colon, as in {@code revoked-key:restart}. */
     public Optional<String> variant() {
-        return drill().filter(name -> name.contains(":")).map(name -> name.substring(name.indexOf(':') + 1));
+        return drill().filter(name -> name.contains(":")).map(name -> name.split(":", 2)[1]);
     }
 
     private static String scenario(String drill) {
-        return drill.contains(":") ? drill.substring(0, drill.indexOf(':')) : drill;
+        return drill.split(":", 2)[0];
     }
 
     /** The time allowed for each check. */
@@ -559,18 +513,15 @@ public final class Cli {
      */
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
-            sandbox = new Sandbox(Scenario.of(templates, scenario(drill)).orElseThrow(() -> new Problem("--drill "
+            String scenario = scenario(drill);
+            sandbox = new Sandbox(Scenario.of(templates(), scenario).orElseThrow(() -> new Problem("--drill "
                     + Text.safe(drill, 40) + ": no such scenario"
-                    + Nearest.hint(scenario(drill), Scenario.ids(templates)))), 0);
+                    + Nearest.hint(scenario, Scenario.ids(templates())))), 0);
         }
         return Optional.ofNullable(sandbox);
     }
 
-    /**
-     * Where to look and with which key; in a drill, the sandbox's.
-     *
-     * @throws Problem when an address, the key's source or the scenario is no such thing
-     */
+    /** Where to look and with which key; in a drill, the sandbox's. */
     public Settings settings() {
         if (revision != null && Revision.of(revision).isEmpty()) {
             throw new Problem(values.named("revision", revision, "--revision ") + Text.safe(revision, 30)
@@ -589,7 +540,7 @@ public final class Cli {
         return new Settings(target, key, asked,
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
-                drill(), proxies, templates);
+                drill(), proxies, templates());
     }
 
     /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
@@ -661,28 +612,24 @@ public final class Cli {
     }
 
     /**
-     * How the person started this script, so that the next one can be pasted the same way. What must not be shown is
-     * left out: a command that gives a key, logins and tokens in addresses.
-     *
-     * @param script  from a script's name to the words that start it
-     * @param options options that carry over, by name: where things are, in which incident
-     * @param notes   what has to be said under the commands: what was left out of them, or is not known; may be empty
+     * How the person started this script, so that the next one can be pasted the same way: from a script's name to the
+     * words that start it, the options that carry over, by name, and what has to be said under the commands. What must
+     * not be shown is left out: a command that gives a key, logins and tokens in addresses.
      */
     public record Launcher(UnaryOperator<String> script, Map<String, String> options, List<String> notes) {
         static Launcher of(Host host, Values values, ParseResult parsed) {
             Map<String, String> options = new LinkedHashMap<>();
             List<String> left = new ArrayList<>();
             for (OptionSpec option : parsed.matchedOptions()) {
-                String name = option.longestName();
+                String longest = option.longestName();
                 String given = option.originalStringValues().isEmpty() ? "" : option.originalStringValues().get(0);
-                if (name.equals("--key-command")) {
-                    left.add(name);
-                } else if (CARRIED.contains(name(option))) {
-                    String open = Settings.open(given);
-                    options.put(name(option), option.arity().max() == 0 ? name : name + " " + Text.word(open));
-                    if (!open.equals(given)) {
-                        left.add("the login or token in " + name);
-                    }
+                String open = Settings.open(given);
+                if (longest.equals("--key-command")) {
+                    left.add(longest);
+                } else if (SHARED.contains(name(option)) && !HERE.contains(name(option))) {
+                    boolean flag = option.arity().max() == 0;
+                    options.put(name(option), flag ? longest : longest + " " + Text.word(open));
+                    left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + longest));
                 }
             }
             List<String> notes = new ArrayList<>();
@@ -726,7 +673,7 @@ public final class Cli {
 
         /** A script's whole command line, with those of the options that it has. */
         public String line(String name, String more) {
-            Set<String> useless = useless((name + " " + more.strip()).replaceFirst("^(\\S+(?: [a-z]\\S*)?).*", "$1"));
+            List<String> useless = useless((name + " " + more.strip()).replaceFirst("^(\\S+(?: [a-z]\\S*)?).*", "$1"));
             StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
             options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
             return line.toString();

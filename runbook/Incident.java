@@ -71,8 +71,6 @@ public final class Incident {
      * A new incident's folder under {@code base}, named by the time. Those who open one within the same second share
      * it, but neither with a drill of another scenario nor with an incident that is closed: then it is named a second
      * later.
-     *
-     * @param drill which to share, as for {@link #newestOpen}
      */
     public static Incident named(Path base, Instant at, Predicate<String> drill) {
         DateTimeFormatter name = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
@@ -85,42 +83,38 @@ public final class Incident {
 
     private boolean free(Predicate<String> drill) {
         try {
-            List<Event> events = journal().read().events();
-            return events.isEmpty() || open(events) && drill.test(drill(events));
+            return journal().read().events().isEmpty() || openFor(drill);
         } catch (IOException e) {
             return false;
         }
     }
 
+    private boolean openFor(Predicate<String> drill) throws IOException {
+        List<Event> events = journal().read().events();
+        return open(events) && drill.test(drill(events));
+    }
+
     /**
-     * The newest incident under {@code base} that nobody closed. Drills and real incidents never mix.
-     *
-     * @param drill which to look at, by the drill's scenario; that of a real incident is empty
-     * @throws IOException when the folder or a journal in it cannot be read
+     * The newest incident under {@code base} that nobody closed. Drills and real incidents never mix: {@code drill}
+     * says which to look at, by the drill's scenario; that of a real incident is empty.
      */
     public static Optional<Incident> newestOpen(Path base, Predicate<String> drill) throws IOException {
         for (Incident incident : newestFirst(base)) {
-            List<Event> events = incident.journal().read().events();
-            if (open(events) && drill.test(drill(events))) {
+            if (incident.openFor(drill)) {
                 return Optional.of(incident);
             }
         }
         return Optional.empty();
     }
 
-    /**
-     * The incidents under {@code base}, open and closed; none when there is no such folder.
-     *
-     * @throws IOException when the folder cannot be read
-     */
+    /** The incidents under {@code base}, open and closed; none when there is no such folder. */
     public static List<Incident> newestFirst(Path base) throws IOException {
         if (!Files.isDirectory(base)) {
             return List.of();
         }
         try (Stream<Path> children = Files.list(base)) {
             return children.filter(child -> Files.exists(child.resolve("journal.jsonl")))
-                    .sorted(Comparator.comparing((Path child) -> child.getFileName().toString()).reversed())
-                    .map(Incident::new).toList();
+                    .sorted(Comparator.reverseOrder()).map(Incident::new).toList();
         }
     }
 
@@ -156,22 +150,13 @@ public final class Incident {
         return events.stream().map(Event::drill).filter(name -> !name.isEmpty()).findFirst().orElse("");
     }
 
-    /**
-     * Appends to its journal, making the folder first where it is missing.
-     *
-     * @throws IOException when folder or journal cannot be written
-     */
+    /** Appends to its journal, making the folder first where it is missing. */
     public void append(Event event) throws IOException {
         create();
         journal().append(event);
     }
 
-    /**
-     * Leaves a file in the folder (0600): whole or, on failure, not at all.
-     *
-     * @return where it is
-     * @throws IOException when it cannot be written
-     */
+    /** Leaves a file in the folder (0600), whole or, on failure, not at all; says where it is. */
     public Path write(String name, byte[] content) throws IOException {
         create();
         return replace(folder.resolve(name), content);
@@ -190,11 +175,7 @@ public final class Incident {
         }
     }
 
-    /**
-     * Makes the folder, and those above it, (0700) where it is missing.
-     *
-     * @throws IOException when it cannot be made
-     */
+    /** Makes the folder, and those above it, (0700) where it is missing. */
     public void create() throws IOException {
         create(folder);
     }
@@ -224,13 +205,8 @@ public final class Incident {
     }
 
     /**
-     * One line of the journal.
-     *
-     * @param at      when it happened, to the millisecond
-     * @param step    which script wrote it: {@code triage}, {@code rotate-key}, {@code watch}, …
-     * @param event   what it is, one of the names below or any other word
-     * @param summary one line for people
-     * @param data    more, for the other scripts; an object, possibly empty
+     * One line of the journal: when it happened, to the millisecond; which script wrote it; what it is, one of the
+     * names below or any other word; one line for people; and an object with more for the other scripts, maybe empty.
      */
     public record Event(Instant at, String step, String event, String summary, JsonNode data) {
         /** An alert fired, or a check failed for the first time. */
@@ -319,9 +295,7 @@ public final class Incident {
         private static final int LONGEST_LINE = 1 << 20;
         private static final long FIRST = 64 << 10;
 
-        /**
-         * What reading gave: the events in the order of the file, and a sentence for each line that could not be used.
-         */
+        /** The events in the order of the file, and a sentence for each line that could not be used. */
         public record Reading(List<Event> events, List<String> problems) { }
 
         private final Path file;
@@ -338,8 +312,6 @@ public final class Incident {
         /**
          * Appends one event, forced to the disk. Texts from outside lose whatever is secret or personal on their way
          * in. A write that fails half-way (a full disk) is taken back, so that the journal stays valid.
-         *
-         * @throws IOException when it cannot be written; nothing of the event remains then
          */
         public void append(Event event) throws IOException {
             String line = Key.mask(Json.line(redacted(event.json()))) + "\n";
@@ -395,22 +367,15 @@ public final class Incident {
             return node.isTextual() ? Json.of(Redactor.strict().text(node.textValue())) : node;
         }
 
-        /**
-         * Reads it: all of it, or the beginning and the newest 4 MiB. A missing journal is an empty one.
-         *
-         * @throws IOException when it is there and cannot be read
-         */
+        /** Reads it: all of it, or the beginning and the newest 4 MiB. A missing journal is an empty one. */
         public Reading read() throws IOException {
             List<Event> events = new ArrayList<>();
             return new Reading(events, each(4 << 20, events::add));
         }
 
         /**
-         * Reads it without keeping it: all of it, or the beginning and the newest 32 MiB.
-         *
-         * @param use given each event, in the order of the file
-         * @return a sentence for each line that could not be used, and one for what was not read
-         * @throws IOException when it is there and cannot be read
+         * Reads it without keeping it: all of it, or the beginning and the newest 32 MiB. Gives a sentence for each
+         * line that could not be used, and one for what was not read.
          */
         public List<String> each(Consumer<Event> use) throws IOException {
             return each(32 << 20, use);
@@ -512,12 +477,8 @@ public final class Incident {
     // ---- what the events add up to
 
     /**
-     * Where an incident stands by its events.
-     *
-     * @param events    the journal's
-     * @param failing   since when users are affected; empty when they are not, or no longer
-     * @param diagnosis the last diagnosis, {@code indeterminate} before there was one
-     * @param severity  its severity, {@code P1} to {@code P4}, or empty
+     * Where an incident stands by its events: since when users are affected, empty when they are not or no longer; the
+     * last diagnosis, {@code indeterminate} before there was one; and its severity, {@code P1} to {@code P4}, or empty.
      */
     public record State(List<Event> events, Optional<Instant> failing, String diagnosis, String severity) {
         private static final Pattern KEYS = Pattern.compile("sha256 ([0-9a-f]{8}) -> sha256 ([0-9a-f]{8})");
@@ -544,16 +505,6 @@ public final class Incident {
         /** The first event's time. */
         public Optional<Instant> began() {
             return events.stream().map(Event::at).min(Comparator.naturalOrder());
-        }
-
-        /** The drill's scenario, empty in earnest. */
-        public String drill() {
-            return Incident.drill(events);
-        }
-
-        /** Whoever leads, empty when nobody does. */
-        public String lead() {
-            return Incident.lead(events);
         }
 
         /** When people were told. */
@@ -592,13 +543,9 @@ public final class Incident {
 
     /**
      * What was seen when all was well, one for each account, in {@code klaviyo-runbook/last-good.json} of the user's
-     * state folder ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700). Nothing in it is secret.
-     *
-     * @param account      the account's id
-     * @param organisation its name
-     * @param scopes       those that were seen to work
-     * @param at           when
-     * @param keys         fingerprints of the keys that worked, the newest first, each with when it was first seen
+     * state folder ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700): the account's id and name, the
+     * scopes that were seen to work, and when; and fingerprints of the keys that worked, the newest first, each with
+     * when it was first seen. Nothing in it is secret.
      */
     public record LastGood(String account, String organisation, Set<String> scopes, Instant at,
                            Map<String, Instant> keys) {
@@ -640,11 +587,7 @@ public final class Incident {
             return place < 1 ? Optional.empty() : Optional.of(keys.get(newestFirst.get(place - 1)));
         }
 
-        /**
-         * Remembers that all is well now, with this key.
-         *
-         * @throws IOException when the user's state folder cannot be written
-         */
+        /** Remembers that all is well now, with this key. */
         public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
             String fingerprint = key.cleaned().fingerprint();

@@ -201,10 +201,8 @@ public final class Key {
     // ---- where it comes from
 
     /**
-     * Refuses a command line with a private key in it: there it is in the shell's history, and in the list of
-     * processes. What a key command is made of is its writer's business.
-     *
-     * @throws Problem that does not repeat the key
+     * Refuses a command line with a private key in it, which it does not repeat: there it is in the shell's history,
+     * and in the list of processes. What a key command is made of is its writer's business.
      */
     public static void refuseIn(String... arguments) {
         for (int i = 0; i < arguments.length; i++) {

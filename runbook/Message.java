@@ -34,6 +34,7 @@ public final class Message {
     private static final int LONGEST_VALUE = 400;
     private static final String WORKING_AGAIN =
             "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
+    private static final String CHECKING = "We are checking that no data was lost and will say so here.";
 
     private final State state;
     private final Instant at;
@@ -41,25 +42,18 @@ public final class Message {
     /** The internal message's values, by their names in {@code slack.md}. */
     private final Map<String, String> internal = new LinkedHashMap<>();
     private Instant next;
-    private DataLoss dataLoss;
     private boolean drill;
 
     private Message(State state, Instant at, Words words) {
         this.state = state;
         this.at = at;
         this.words = words;
-        this.dataLoss = state == State.MITIGATING ? DataLoss.NOT_EXPECTED : DataLoss.CHECKING;
     }
 
     /**
      * What a diagnosis implies, and a journal says: who leads, when the next message is due by how long it has lasted,
      * and, while it is being mitigated, what was done last. Nobody leads otherwise, and the end is unknown. A resolved
-     * one announces no next message.
-     *
-     * @param diagnosis as {@code triage --json} names it
-     * @param severity  {@code P1} to {@code P4}, or empty when not known
-     * @param at        when the message is written
-     * @param journal   the incident's events so far; empty when it begins now
+     * one announces no next message. The severity may be empty, and the journal, when it begins now.
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
@@ -99,11 +93,12 @@ public final class Message {
 
     // ---- what somebody knows better; null leaves things as they are
 
-    /**
-     * With a line of the internal text in somebody's own words: {@code impact}, {@code rootCause}, {@code
-     * currentAction} or {@code eta}. The external text keeps to the table.
-     */
-    public Message with(String name, String known) {
+    /** With what is being done right now; the external text never says. */
+    public Message withAction(String action) {
+        return with("currentAction", action);
+    }
+
+    private Message with(String name, String known) {
         if (known != null) {
             internal.put(name, known);
         }
@@ -122,12 +117,6 @@ public final class Message {
         return this;
     }
 
-    /** With what is known about lost data. */
-    public Message withDataLoss(DataLoss known) {
-        dataLoss = known == null ? dataLoss : known;
-        return this;
-    }
-
     /** In a drill of that scenario, or in earnest. */
     public Message withDrill(Optional<String> scenario) {
         drill = scenario.isPresent();
@@ -139,16 +128,6 @@ public final class Message {
     /** Where the incident stands. */
     public State state() {
         return state;
-    }
-
-    /** When the message is written. */
-    public Instant at() {
-        return at;
-    }
-
-    /** When the next message comes; empty for the last one. */
-    public Optional<Instant> next() {
-        return Optional.ofNullable(next);
     }
 
     /** The internal text, for people to read and paste. */
@@ -196,15 +175,14 @@ public final class Message {
             case MITIGATING -> words.queued().orElse("");
             case RESOLVED -> "Data that was queued meanwhile is being processed.";
         };
-        // Whoever promises to say something more is not saying the last thing.
-        boolean promised = over && dataLoss == DataLoss.CHECKING;
         return Map.of("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally",
                 "status", state.name(),
                 "customers", over ? WORKING_AGAIN : words.customers().orElse(""),
                 "queued", queued,
-                "dataLoss", dataLoss.sentence,
+                "dataLoss", state == State.MITIGATING ? "No data loss is expected." : CHECKING,
                 "outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.",
-                "next", promised ? "when we have checked that no data was lost" : nextInWords(),
+                // Whoever promises to say something more is not saying the last thing.
+                "next", over ? "when we have checked that no data was lost" : nextInWords(),
                 "updated", minute(at),
                 "drill", drill);
     }
@@ -244,35 +222,10 @@ public final class Message {
     }
 
     /**
-     * What is known about lost data. A choice and no free text, so that the external message cannot name what it must
-     * not.
-     */
-    public enum DataLoss {
-        /** While it lasts, once something was done against it. */
-        NOT_EXPECTED("No data loss is expected."),
-        /** Nobody has looked, or counted, yet. */
-        CHECKING("We are checking that no data was lost and will say so here."),
-        /** Counted: nothing is missing. */
-        NONE("No data was lost."),
-        /** Counted: something is missing. */
-        SOME("Some data was lost. We will contact the customers concerned.");
-
-        private final String sentence;
-
-        DataLoss(String sentence) {
-            this.sentence = sentence;
-        }
-    }
-
-    /**
-     * How one diagnosis is put into words before anybody knows more. The first three are for colleagues; the last two
-     * are for customers, and therefore name no cause, host, account or person.
-     *
-     * @param impact    what users experience
-     * @param rootCause the cause as triage sees it
-     * @param action    what usually helps, as something to do
-     * @param customers what customers notice; what they usually do (the row {@code unknown}) where it is left out
-     * @param queued    what happens to their data meanwhile; empty when nothing does, and left out as well
+     * How one diagnosis is put into words before anybody knows more. For colleagues: what users experience, the cause
+     * as triage sees it, and what usually helps. For customers, naming no cause, host, account or person: what they
+     * notice (left out: what the row {@code unknown} has), and what happens to their data meanwhile, empty when nothing
+     * does (left out: likewise).
      */
     public record Words(String impact, String rootCause, String action, Optional<String> customers,
             Optional<String> queued) {
@@ -283,25 +236,16 @@ public final class Message {
     }
 
     /**
-     * All that {@code templates/diagnoses.json} says of one diagnosis. Templates may name what {@link Verdict} gives
-     * them.
-     *
-     * @param title   one line
-     * @param reason  why it is thought to be so, and how bad it is
-     * @param next    what to do, in order
-     * @param words   for the two messages
-     * @param lessons what such an incident usually teaches: for the postmortem
+     * All that {@code templates/diagnoses.json} says of one diagnosis: its title, why it is thought to be so and how
+     * bad it is, what to do, words for the two messages, and what such an incident usually teaches, for the postmortem.
+     * Templates may name what {@link Verdict} gives them.
      */
     public record Wording(String title, Template reason, List<Next> next, Words words, Lessons lessons) {
         private static final String UNKNOWN = "unknown";
 
         /**
-         * One step.
-         *
-         * @param text    what and why
-         * @param run     one of our scripts and its options, to be started as this one was
-         * @param command any other command, ready to paste
-         * @param when    the name of a value without which the step is left out
+         * One step: what and why; one of our scripts with options, to be started as this one was, or any other command;
+         * and the name of a value without which the step is left out.
          */
         public record Next(Template text, Optional<Template> run, Optional<Template> command, Optional<String> when) { }
 
@@ -311,11 +255,7 @@ public final class Message {
         /** A suggested action item; {@code type} is prevent, detect, mitigate or process. */
         public record Lesson(String type, String text) { }
 
-        /**
-         * The table, by the diagnosis's id as {@code triage --json} names it.
-         *
-         * @throws Problem that names file, id and field
-         */
+        /** The table, by the diagnosis's id as {@code triage --json} names it. */
         public static Map<String, Wording> all(Templates templates) {
             return templates.table("diagnoses.json", Wording.class);
         }
@@ -351,21 +291,14 @@ public final class Message {
                 "invalid_payload", "it did not understand the message");
 
         /**
-         * What became of a message.
-         *
-         * @param accepted   Slack said {@code ok}
-         * @param why        when not: what came back and what to do, in words that are safe to print
-         * @param retryAfter seconds to wait before trying again, when Slack said so
+         * What became of a message: Slack said {@code ok}, or what came back and what to do, in words that are safe to
+         * print, with the seconds to wait before trying again, when Slack said so.
          */
         public record Posted(boolean accepted, String why, OptionalLong retryAfter) { }
 
         private Slack() { }
 
-        /**
-         * The webhook's address.
-         *
-         * @throws Problem when the variable is set to something that is no http(s) address
-         */
+        /** The webhook's address; a {@link Problem} does not repeat what is none. */
         public static Optional<URI> webhook(Map<String, String> environment) {
             try {
                 return Optional.ofNullable(Settings.address(VARIABLE, environment.get(VARIABLE)));
@@ -377,10 +310,8 @@ public final class Message {
         }
 
         /**
-         * Posts once; never throws for what the network or Slack does. Anything but {@code ok} is no delivery: a
-         * proxy's login page is HTTP 200 too.
-         *
-         * @param text in Slack's mrkdwn, from {@link Message#forSlack}
+         * Posts {@link Message#forSlack} once; never throws for what the network or Slack does. Anything but {@code ok}
+         * is no delivery: a proxy's login page is HTTP 200 too.
          */
         public static Posted post(Http http, URI webhook, String text, Duration deadline) {
             byte[] body = Json.line(Json.object().put("text", text)).getBytes(StandardCharsets.UTF_8);
@@ -408,12 +339,7 @@ public final class Message {
      * @param origin where it came from, for messages
      */
     public record Template(String origin, String text) {
-        /**
-         * The text with its values put in.
-         *
-         * @param values strings, and booleans for sections; an empty string is false to a section
-         * @throws Problem with the line and the nearest name, when the template is malformed or uses an unknown name
-         */
+        /** The text with its values put in: strings, and booleans for sections, to which an empty string is false. */
         public String fill(Map<String, Object> values) {
             var compiled = compiled();
             refuseUnknown(compiled, new TreeSet<>(values.keySet()));

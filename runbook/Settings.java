@@ -11,12 +11,13 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import runbook.Message.Template;
@@ -25,42 +26,26 @@ import runbook.Text.Nearest;
 import runbook.Klaviyo.Endpoint;
 
 /**
- * What to look at and how hard, the same for every script.
- *
- * @param target    where things are
- * @param key       the private key; empty when none was given
- * @param revision  the API revision that requests ask for
- * @param probing   how endpoints are probed
- * @param app       what is known about our application's own errors
- * @param drill     the drill's scenario, empty in earnest
- * @param proxies   the environment's proxy variables (see {@link Http#proxyFor})
- * @param templates texts and tables, a team's own laid over the built-in ones
+ * What to look at and how hard, the same for every script: where, with which key and API revision; how endpoints are
+ * probed; what is known about our application's own errors; the drill's scenario, empty in earnest; the environment's
+ * proxy variables (see {@link Http#proxyFor}); and texts and tables, a team's own laid over the built-in ones.
  */
 public record Settings(Target target, Optional<Key> key, String revision, Probing probing, AppErrors app,
                        Optional<String> drill, Map<String, String> proxies, Templates templates) {
     /**
-     * Base addresses without a trailing slash, and health routes in full; the last three may be null.
-     *
-     * @param api        Klaviyo's API
-     * @param status     Klaviyo's status page (Statuspage v2)
-     * @param app        our application's health endpoint, or null
-     * @param webhook    where Klaviyo delivers to us, or null
-     * @param prometheus anything that speaks Prometheus's HTTP API, or null
+     * Base addresses without a trailing slash, and health routes in full: Klaviyo's API and its status page; our
+     * application's health endpoint, where Klaviyo delivers to us, and what speaks Prometheus's HTTP API, each or null.
      */
     public record Target(URI api, URI status, URI app, URI webhook, URI prometheus) {
         /** Klaviyo's own addresses, and none of ours. */
         public static final Target KLAVIYO = new Target(
                 URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null);
 
-        /**
-         * From what somebody wrote, null for what nobody did.
-         *
-         * @throws Problem that names option, variable or file, when one is no address
-         */
+        /** From what somebody wrote, null for what nobody did; a Problem names option, variable or file. */
         static Target of(Values values, String api, String status, String app, String webhook, String prometheus) {
             return new Target(klaviyos(values, "api-url", api), klaviyos(values, "status-url", status),
                     given(values, "app-url", app), given(values, "webhook-url", webhook),
-                    given(values, "prometheus", bare(prometheus)));
+                    given(values, "prometheus", prometheus == null ? null : bare(prometheus)));
         }
 
         private static URI klaviyos(Values values, String name, String text) {
@@ -73,25 +58,15 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         private static URI given(Values values, String name, String text) {
-            return text == null ? null : address(values.named(name, text, "--" + name), text);
+            return address(values.named(name, text, "--" + name), text);
         }
 
         private static String bare(String text) {
-            int end = text == null ? 0 : text.strip().length();
-            while (end > 0 && text.strip().charAt(end - 1) == '/') {
-                end--;
-            }
-            return text == null ? null : text.strip().substring(0, end);
+            return text.strip().replaceFirst("(?<!/)/+$", "");
         }
     }
 
-    /**
-     * An http or https address, as it is written.
-     *
-     * @param option what to call it in the message
-     * @return null for null, or blank
-     * @throws Problem that names the option, when the text is no such address
-     */
+    /** An http or https address, as it is written; null for null, or blank. A {@link Problem} names the option. */
     public static URI address(String option, String text) {
         if (text == null || text.isBlank()) {
             return null;
@@ -116,21 +91,12 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     }
 
     /**
-     * How endpoints are probed.
-     *
-     * @param timeout   for each check
-     * @param samples   requests per endpoint, where its burst window allows more than one
-     * @param slow      a median latency from which an endpoint counts as slow
-     * @param endpoints what to probe
+     * How endpoints are probed: the time for each check, the requests per endpoint (where its burst window allows more
+     * than one), the median latency from which one counts as slow, and which.
      */
     public record Probing(Duration timeout, int samples, Duration slow, List<Endpoint> endpoints) { }
 
-    /**
-     * What our application sees.
-     *
-     * @param observed status codes reported by hand; may be empty
-     * @param query    PromQL for errors by status
-     */
+    /** What our application sees: status codes reported by hand, and PromQL for errors by status. */
     public record AppErrors(List<Integer> observed, String query) { }
 
     /** The same with another key, or with none. */
@@ -201,11 +167,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return BUILT_IN;
         }
 
-        /**
-         * A team's folder over the built-in ones.
-         *
-         * @throws Problem when there is no such folder, or it holds a file whose name is nearly that of a template
-         */
+        /** A team's folder over the built-in ones; none of its files may have nearly the name of a template. */
         public static Templates over(Path folder) {
             try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
                 for (Path file : files) {
@@ -235,15 +197,10 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return own(name) || Templates.class.getResource("/templates/" + name) != null;
         }
 
-        /**
-         * A file's text.
-         *
-         * @throws Problem when a team's own cannot be read, or is larger than 1 MiB
-         * @throws IllegalStateException when the script has no {@code //FILES} line for it
-         */
+        /** A file's text. A script carries a built-in one by a {@code //FILES} line. */
         public String text(String name) {
             if (own(name)) {
-                return read("", over.resolve(name));
+                return read(over.resolve(name));
             }
             try (InputStream file = Templates.class.getResourceAsStream("/templates/" + name)) {
                 if (file == null) {
@@ -256,15 +213,15 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             }
         }
 
-        /** A file that somebody wrote; {@code option} begins the message about one that cannot be read. */
-        static String read(String option, Path file) {
+        /** A file that somebody wrote. */
+        static String read(Path file) {
             try {
                 if (Files.size(file) > LARGEST) {
-                    throw new Problem(option + file + " is larger than 1 MiB: that is no template");
+                    throw new Problem(file + " is larger than 1 MiB: that is no template");
                 }
                 return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
             } catch (IOException e) {
-                throw new Problem(option + file + " cannot be read: " + Incident.why(e));
+                throw new Problem(file + " cannot be read: " + Incident.why(e));
             }
         }
 
@@ -278,28 +235,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return Json.table(origin(name), text(name), own(name), row);
         }
 
-        /** The ids of a table's rows, in their order. */
-        public List<String> ids(String name) {
-            List<String> ids = new ArrayList<>();
-            Json.rows(origin(name), text(name)).fieldNames().forEachRemaining(ids::add);
-            return ids;
-        }
-
-        /**
-         * Writes all built-in files that came with the script into a folder, to start a team's own with.
-         *
-         * @return the files written
-         * @throws Problem when one of them is there already, or the folder cannot be written
-         */
+        /** Writes all built-in files that came with the script into a folder, to start a team's own with. */
         public static List<Path> export(Path folder) {
+            List<Path> files = NAMES.stream().filter(BUILT_IN::carries).map(folder::resolve).toList();
+            for (Path file : files) {
+                if (Files.exists(file)) {
+                    throw new Problem(file + " is there already: give a new folder");
+                }
+            }
             try {
                 Files.createDirectories(folder);
-                List<Path> files = NAMES.stream().filter(BUILT_IN::carries).map(folder::resolve).toList();
-                for (Path file : files) {
-                    if (Files.exists(file)) {
-                        throw new Problem(file + " is there already: give a new folder");
-                    }
-                }
                 for (Path file : files) {
                     Files.writeString(file, BUILT_IN.text(file.getFileName().toString()));
                 }
@@ -310,12 +255,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
     }
 
-    /**
-     * A value that was not given as an option.
-     *
-     * @param text   as it stands there
-     * @param source the variable, or the file, that it comes from, for people
-     */
+    /** A value that was not given as an option, and the variable, or the file, that it comes from. */
     public record Value(String text, String source) { }
 
     /**
@@ -335,71 +275,70 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 "revision", "KLAVIYO_REVISION", "timeout", "KLAVIYO_TIMEOUT", "incident", "KLAVIYO_INCIDENT",
                 "templates", "KLAVIYO_TEMPLATES", "catalog", "KLAVIYO_RUNBOOK_CATALOG");
 
-        private record Source(String name, Properties values) { }
+        private static final Pattern SECRET =
+                Pattern.compile("://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN");
 
-        private final Map<String, String> environment;
+        private final Cli.Host host;
+        private final Templates templates;
         private final String script;
-        private final List<Source> files;
+        /** By their names for people, the one that wins first. */
+        private final Map<String, Properties> files = new LinkedHashMap<>();
 
-        private Values(Map<String, String> environment, String script, List<Source> files) {
-            this.environment = environment;
+        private Values(Cli.Host host, Templates templates, String script) {
+            this.host = host;
+            this.templates = templates;
             this.script = script;
-            this.files = files;
         }
 
-        /**
-         * Reads the person's own file and the team's.
-         *
-         * @param home      the folder that holds {@code .klaviyo-runbook.properties}, or not
-         * @param templates null to leave the team's file out: how its own place is found
-         * @param script    whose values these are
-         * @throws Problem when a file cannot be read, or a value in it is a secret
-         */
-        static Values read(Map<String, String> environment, Path home, Templates templates, String script) {
-            Path own = home.resolve(".klaviyo-runbook.properties");
-            List<Source> files = new ArrayList<>();
+        /** Reads the person's own file and the team's; without templates the former, which may say where they are. */
+        static Values read(Cli.Host host, Templates templates, String script) {
+            Values values = new Values(host, templates, script);
+            Path own = host.home().resolve(".klaviyo-runbook.properties");
             if (Files.isRegularFile(own)) {
-                files.add(parse(own.toString(), Templates.read("", own)));
+                values.add(own.toString(), Templates.read(own));
             }
             String team = templates != null && templates.carries(TEAM) ? templates.text(TEAM) : "";
             if (!team.isBlank()) {
-                files.add(parse(templates.origin(TEAM), team));
+                values.add(templates.origin(TEAM), team);
             }
-            return new Values(environment, script, files);
+            return values;
         }
 
-        private static Source parse(String origin, String text) {
+        private void add(String origin, String text) {
+            Properties values = new Properties();
             try {
-                Properties values = new Properties();
                 values.load(new StringReader(text));
-                values.forEach((name, value) -> refuseSecret(origin, name.toString(), value.toString()));
-                return new Source(origin, values);
             } catch (IOException | IllegalArgumentException e) {
                 throw new Problem(
                         origin + " is no properties file (name=value a line): " + Text.safe(e.getMessage(), 80));
             }
+            for (String name : values.stringPropertyNames()) {
+                String value = values.getProperty(name);
+                if (!Key.mask(value).equals(value) || SECRET.matcher(value).find()) {
+                    throw new Problem(origin + ": " + Text.safe(name, 40)
+                            + " holds a secret: take it out, and give it in the environment or from a secret store");
+                }
+            }
+            files.put(origin, values);
         }
 
-        private static void refuseSecret(String origin, String name, String value) {
-            String secret = "://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN";
-            if (!Key.mask(value).equals(value) || Pattern.compile(secret).matcher(value).find()) {
-                throw new Problem(origin + ": " + Text.safe(name, 40)
-                        + " holds a secret: take it out, and give it in the environment or from a secret store");
-            }
+        /** The texts and tables that the team's file is one of. */
+        Templates templates() {
+            return templates;
         }
 
         /** A value by its name; empty where none stands anywhere. */
         public Optional<Value> of(String name) {
             String variable = ENVIRONMENT.getOrDefault(name, "");
-            String given = environment.getOrDefault(variable, "");
-            if (!given.isBlank()) {
-                return Optional.of(new Value(given, variable));
+            Optional<String> given = host.env(variable);
+            if (given.isPresent()) {
+                return Optional.of(new Value(given.get(), variable));
             }
-            for (Source file : files) {
-                String own = file.values.getProperty(script + "." + name, "");
-                String value = (own.isBlank() ? file.values.getProperty(name, "") : own).strip();
+            for (Map.Entry<String, Properties> file : files.entrySet()) {
+                String own = file.getValue().getProperty(script + "." + name, "");
+                String value = (own.isBlank() ? file.getValue().getProperty(name, "") : own).strip();
                 if (!value.isEmpty()) {
-                    return Optional.of(new Value(value, file.name));
+                    return Optional.of(new Value(value, file.getKey()));
                 }
             }
             return Optional.empty();
@@ -411,31 +350,22 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                     .orElse(said);
         }
 
-        /**
-         * Refuses names that nothing has.
-         *
-         * @param shared options that scripts share, without dashes
-         * @param own    options that only this script has
-         */
+        /** Refuses names that nothing has, neither the shared options nor those that only this script has. */
         void refuseUnknown(Collection<String> shared, Collection<String> own) {
-            if (files.isEmpty()) {
-                return;
-            }
-            TreeSet<String> known = new TreeSet<>(shared);
-            known.addAll(PLAIN);
-            shared.forEach(name -> known.add(script + "." + name));
-            own.forEach(name -> known.add(script + "." + name));
-            for (Source file : files) {
-                for (String name : new TreeSet<>(file.values.stringPropertyNames())) {
-                    String of = name.contains(".") ? name.substring(0, name.indexOf('.')) : "";
-                    boolean others = SCRIPTS.contains(of) && !of.equals(script);
+            Set<String> known = new TreeSet<>(PLAIN);
+            known.addAll(shared);
+            List.of(shared, own).forEach(names -> names.forEach(name -> known.add(script + "." + name)));
+            files.forEach((file, values) -> {
+                for (String name : new TreeSet<>(values.stringPropertyNames())) {
+                    String of = name.split("\\.")[0];
+                    boolean others = name.contains(".") && SCRIPTS.contains(of) && !of.equals(script);
                     if (!known.contains(name) && !others) {
                         String full = script + "." + name;
-                        throw new Problem(file.name + ": there is no " + Text.safe(name, 40)
+                        throw new Problem(file + ": there is no " + Text.safe(name, 40)
                                 + (known.contains(full) ? ", did you mean " + full + "?" : Nearest.hint(name, known)));
                     }
                 }
-            }
+            });
         }
     }
 }

@@ -36,6 +36,7 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -92,12 +93,7 @@ public final class Text {
 
         private Durations() { }
 
-        /**
-         * Reads a duration.
-         *
-         * @throws IllegalArgumentException with the accepted forms in its message, when the text is none of them,
-         *     zero, or more than ten years
-         */
+        /** Reads a duration; an {@link IllegalArgumentException} says how to write one, and that zero is none. */
         public static Duration parse(String text) {
             Matcher parts = FORM.matcher(text.strip());
             Duration duration = Duration.ZERO;
@@ -190,11 +186,7 @@ public final class Text {
 
         private Json() { }
 
-        /**
-         * Reads one JSON document.
-         *
-         * @throws IOException when the bytes are not exactly one document
-         */
+        /** Reads exactly one JSON document. */
         public static JsonNode read(byte[] bytes) throws IOException {
             return orMissing(MAPPER.readTree(bytes));
         }
@@ -267,13 +259,8 @@ public final class Text {
          * JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by string) of those.
          * An {@link Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
          * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
-         * write.
-         *
-         * @param origin the file, for messages
-         * @param team   whether a team wrote it: then all of it is read and checked at once; of ours a row is when it
-         *               is asked for, which takes less time
-         * @return rows by id, in the table's order
-         * @throws Problem of one line that names file, id and field
+         * write. What a team wrote is read and checked at once; of ours a row is when it is asked for, which takes less
+         * time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
         public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> row) {
             Map<String, T> rows = new Table<>(origin, rows(origin, text), team, row);
@@ -281,7 +268,7 @@ public final class Text {
         }
 
         /** A table's rows by id, not read yet. */
-        static JsonNode rows(String origin, String text) {
+        private static JsonNode rows(String origin, String text) {
             try {
                 JsonNode table = orMissing(TABLES.readTree(text));
                 if (!table.isObject()) {
@@ -323,9 +310,16 @@ public final class Text {
         }
 
         @Override
+        public Set<String> keySet() {
+            Set<String> ids = new LinkedHashSet<>();
+            rows.fieldNames().forEachRemaining(ids::add);
+            return ids;
+        }
+
+        @Override
         public Set<Entry<String, T>> entrySet() {
             Map<String, T> all = new LinkedHashMap<>();
-            rows.fieldNames().forEachRemaining(id -> all.put(id, get(id)));
+            keySet().forEach(id -> all.put(id, get(id)));
             return all.entrySet();
         }
     }
@@ -341,28 +335,24 @@ public final class Text {
                 throw wrong(field, "has to be an object");
             }
             String prefix = field.isEmpty() ? "" : field + ".";
-            RecordComponent[] components = type.getRecordComponents();
-            Set<String> known = new TreeSet<>();
-            Object[] values = new Object[components.length];
-            Class<?>[] types = new Class<?>[components.length];
-            for (int i = 0; i < components.length; i++) {
-                known.add(components[i].getName());
-                types[i] = components[i].getType();
+            Map<String, Type> known = new LinkedHashMap<>();
+            List<Class<?>> types = new ArrayList<>();
+            for (RecordComponent component : type.getRecordComponents()) {
+                known.put(component.getName(), component.getGenericType());
+                types.add(component.getType());
             }
             node.fieldNames().forEachRemaining(name -> {
-                if (!known.contains(name)) {
-                    throw wrong(prefix + safe(name, 40), "is no field" + Nearest.hint(name, known));
+                if (!known.containsKey(name)) {
+                    throw wrong(prefix + safe(name, 40), "is no field" + Nearest.hint(name, known.keySet()));
                 }
             });
-            for (int i = 0; i < components.length; i++) {
-                String name = components[i].getName();
-                values[i] = name.equals("id") && field.isEmpty() && !node.has("id") ? id
-                        : component(prefix + name, node.get(name), components[i].getGenericType());
-            }
+            List<Object> values = new ArrayList<>();
+            known.forEach((name, kind) -> values.add(name.equals("id") && prefix.isEmpty() && !node.has("id") ? id
+                    : component(prefix + name, node.get(name), kind)));
             try {
-                Constructor<?> constructor = type.getDeclaredConstructor(types);
+                Constructor<?> constructor = type.getDeclaredConstructor(types.toArray(Class<?>[]::new));
                 constructor.setAccessible(true);
-                return constructor.newInstance(values);
+                return constructor.newInstance(values.toArray());
             } catch (InvocationTargetException e) {
                 throw e.getCause() instanceof IllegalArgumentException said ? wrong(field, safe(said.getMessage(), 200))
                         : e.getCause() instanceof Problem problem ? problem : new IllegalStateException(e.getCause());
@@ -462,12 +452,9 @@ public final class Text {
      * offset is UTC, like everything in an incident.
      */
     public static final class Moment {
-        private static final Pattern AGO =
-                Pattern.compile("(?i)(\\d{1,5})\\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)\\s+ago");
-        private static final Pattern DURATION_AGO = Pattern.compile("(?i)([0-9dhms]+)\\s+ago");
-        private static final Map<Character,
-                Duration> UNITS = Map.of('s', Duration.ofSeconds(1), 'm', Duration.ofMinutes(1),
-                'h', Duration.ofHours(1), 'd', Duration.ofDays(1));
+        private static final Pattern AGO = Pattern.compile("(?i)(\\d.{0,40}?)\\s+ago");
+        private static final Pattern UNIT =
+                Pattern.compile("\\s*(?:(d)ays?|(h)(?:ou)?rs?|(m)in(?:ute)?s?|(s)ec(?:ond)?s?|(?=[dhms]))");
         private static final Pattern CLOCK = Pattern.compile(
                 "(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
         private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
@@ -486,13 +473,9 @@ public final class Text {
         }
 
         /**
-         * Reads a time that somebody gave.
-         *
-         * @param option what to name in the error
-         * @param now    no later time is taken
-         * @param began  when the incident began, where that is known: a bare {@code 23:50} said after midnight is
-         *               yesterday's, and one said days later is of the day on which the incident began
-         * @throws Problem when it is no time, in the future, or before Klaviyo existed
+         * Reads a time that somebody gave for an {@code option}; none in the future, or before Klaviyo existed. Where it
+         * is known when the incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said days
+         * later is of the day on which the incident began.
          */
         public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
             Instant at;
@@ -519,12 +502,8 @@ public final class Text {
             }
             Matcher ago = AGO.matcher(text);
             if (ago.matches()) {
-                Duration unit = UNITS.get(Character.toLowerCase(ago.group(2).charAt(0)));
-                return now.minus(unit.multipliedBy(Long.parseLong(ago.group(1))));
-            }
-            Matcher duration = DURATION_AGO.matcher(text);
-            if (duration.matches()) {
-                return now.minus(Durations.parse(duration.group(1)));
+                String words = ago.group(1).toLowerCase(Locale.ROOT);
+                return now.minus(Durations.parse(UNIT.matcher(words).replaceAll("$1$2$3$4")));
             }
             Matcher clock = CLOCK.matcher(text);
             return clock.matches() ? onClock(clock.group(1), clock.group(2), now, began) : dated(text);

@@ -100,18 +100,6 @@ class JournalTest {
     }
 
     @Test
-    void aTornLineIsReportedAndTheNextEventStartsOnItsOwn() throws Exception {
-        Incident incident = Incident.at(folder);
-        incident.append(Event.now("triage", Event.DETECTED, "first", Map.of()));
-        Files.writeString(incident.journal().file(), "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"wat",
-                StandardOpenOption.APPEND);
-        incident.append(Event.now("triage", Event.NOTE, "second", Map.of()));
-        Journal.Reading reading = incident.journal().read();
-        assertEquals(List.of("first", "second"), summaries(reading));
-        assertEquals(List.of(incident.journal().file() + " line 2 skipped: it is torn or no JSON"), reading.problems());
-    }
-
-    @Test
     void oddLinesCostOnlyThemselves() throws Exception {
         Incident incident = Incident.at(folder);
         byte[] latin =
@@ -127,7 +115,7 @@ class JournalTest {
             \u0000\u0000\u0000\u0000
             """, StandardOpenOption.APPEND);
         Journal.Reading reading = incident.journal().read();
-        assertEquals(List.of("caf\ufffd", "unknown event", "\u0000\u001b"), summaries(reading));
+        assertEquals(List.of("caf\ufffd", "unknown event", "\u0000\u001b"), reading.events().stream().map(Event::summary).toList());
         assertEquals("paged-somebody", reading.events().get(1).event());
         assertEquals(Instant.parse("2026-11-23T03:04:05Z"), reading.events().get(1).at());
         assertEquals(1, reading.events().get(1).data().at("/deep/er/0").asInt());
@@ -137,20 +125,14 @@ class JournalTest {
     }
 
     @Test
-    void aKeyThatGetsIntoAnEventDoesNotGetIntoTheFile() throws Exception {
-        Incident.at(folder).append(Event.now("triage", Event.NOTE, "pk_" + "0a".repeat(17),
-                        Map.of("answer", "bad key pk_AbC123_" + "0A".repeat(17))));
-        String file = Files.readString(folder.resolve("journal.jsonl"));
-        assertFalse(file.toLowerCase().contains("0a0a"), file);
-    }
-
-    @Test
     void whatComesFromOutsideIsRedactedAndCommandsStayAsTheyAre() throws Exception {
         String command = "aws secretsmanager put-secret-value --secret-string file:///dev/stdin";
-        Incident.at(folder).append(Event.now("triage", Event.DIAGNOSED, "401: client_secret=hunter2", Map.of("command", command,
-                "checks", List.of(Map.of("said", "jane@example.com, +4915112345678")))));
+        Map<String, Object> data = Map.of("command", command, "answer", "bad key pk_AbC123_" + "0A".repeat(17),
+                "checks", List.of(Map.of("said", "jane@example.com, +4915112345678")));
+        Incident.at(folder).append(Event.now("triage", Event.NOTE, "401: client_secret=hunter2", data));
+        Incident.at(folder).append(Event.now("triage", Event.NOTE, "pk_" + "0a".repeat(17), Map.of()));
         String file = Files.readString(folder.resolve("journal.jsonl"));
-        assertFalse(file.matches("(?s).*(hunter2|jane@|49151).*"), file);
+        assertFalse(file.matches("(?is).*(hunter2|jane@|49151|0a0a).*"), file);
         assertTrue(file.contains(command), file);
     }
 
@@ -225,7 +207,7 @@ class JournalTest {
         Incident.State state = Incident.State.of(events);
         assertAll(() -> assertEquals(Optional.of(minute("0")), state.began()),
                 () -> assertEquals(Optional.of(minute("4")), state.failing(), "not since before the recovery"),
-                () -> assertEquals("key-invalid P1 ann", state.diagnosis() + " " + state.severity() + " " + state.lead()),
+                () -> assertEquals("key-invalid P1 ann", state.diagnosis() + " " + state.severity() + " " + Incident.lead(events)),
                 () -> assertEquals(minute("5"), state.since("P1", minute("9"))),
                 () -> assertEquals(minute("5"), state.since("P2", minute("9")), "the first P2 was over"),
                 () -> assertEquals(1, state.told().size()),
@@ -378,15 +360,12 @@ class JournalTest {
         assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED)
                                 && event.drill().equals("revoked-key")),
                 reading.toString());
-        assertEquals(1, reading.problems().size());
+        assertEquals(List.of(incident.resolve("journal.jsonl") + " line 1 skipped: it is torn or no JSON"),
+                reading.problems());
         assertModes(incident);
     }
 
     // ----
-
-    private static List<String> summaries(Journal.Reading reading) {
-        return reading.events().stream().map(Event::summary).toList();
-    }
 
     private static void assertModes(Path incident) throws IOException {
         assumeTrue(FileSystems.getDefault().supportedFileAttributeViews().contains("posix"),

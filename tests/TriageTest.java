@@ -413,14 +413,6 @@ class TriageTest {
         assertTrue(curl.contains("http://127.0.0.1:9/api/accounts") && curl.contains("revision: 2025-10-15"), curl);
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"bash", "zsh"})
-    void completionIsAScriptThatBashCanRead(String shell) {
-        Run.Result script = Run.run("triage", "--completion", shell);
-        assertEquals(0, Run.command("bash", "-n").stdin(script.out()).run().exit());
-        assertTrue(script.out().contains("--announce") && script.out().contains("revoked-key"), "completes options and scenarios");
-    }
-
     private static Run drill(String scenario) {
         return Run.script("triage").args("--drill", scenario).cwd(Tree.temporary("triage"));
     }

@@ -80,7 +80,7 @@ class GameDay implements Callable<Integer> {
     private static final String VARIABLE = "KLAVIYO_PRIVATE_KEY";
 
     public static void main(String... args) {
-        System.exit(Cli.run(new GameDay(), args));
+        System.exit(Cli.run(new GameDay(), Cli.Host.ofProcess(), args));
     }
 
     @Parameters(arity = "0..1", paramLabel = "SCENARIO", defaultValue = "revoked-key",

@@ -65,7 +65,7 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
             List<Event> events = incident.journal().read().events();
             Incident.State state = Incident.State.of(events);
             return new Notebook(incident, events, state,
-                    Optional.of(state.drill()).filter(name -> !name.isEmpty()).or(() -> drill));
+                    Optional.of(Incident.drill(events)).filter(name -> !name.isEmpty()).or(() -> drill));
         } catch (IOException e) {
             throw new Problem(1, "--incident " + incident + ": its journal cannot be read: " + Incident.why(e));
         }
@@ -96,7 +96,7 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     /** Writes down who leads, unless the journal has that already. */
     public void lead(Instant at, String given) {
         String name = name(given);
-        if (!events.isEmpty() && !state.lead().equals(name)) {
+        if (!events.isEmpty() && !Incident.lead(events).equals(name)) {
             add(at, Event.NOTE, name + " leads the incident", Map.of("lead", name));
         }
     }

@@ -123,7 +123,7 @@ public class Sandbox implements AutoCloseable {
 
         /** The ids of all scenarios: those that come with the scripts, or a team's own, in the order of their file. */
         public static List<String> ids(Templates templates) {
-            return templates.ids("scenarios.json");
+            return List.copyOf(templates.table("scenarios.json", Scenario.class).keySet());
         }
 
         /**

@@ -164,7 +164,7 @@ public final class Telling implements AutoCloseable {
         Instant next = state == State.RECOVERED ? null : at.plus(choice.remind());
         return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
                 at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill)
-                .withNext(next).with("currentAction", ACTIONS.get(state));
+                .withNext(next).withAction(ACTIONS.get(state));
     }
 
     // ---- how it is told
