@@ -41,7 +41,7 @@ import runbook.Text.Json;
 
 /** The incident folder: what many writers, a power cut, odd bytes, and a disk that takes nothing do to it, and to the diagnosis. */
 class JournalTest {
-    private static final int PROCESSES = 4;
+    private static final int PROCESSES = 3;
     private static final int THREADS = 2;
     private static final int APPENDS = 15;
 
@@ -63,7 +63,7 @@ class JournalTest {
                 for (int i = 0; i < APPENDS; i++) {
                     // Longer than any write that an operating system promises not to mix with others.
                     Incident.at(folder).append(Event.now(
-                                    "watch", Event.NOTE, name + "-" + i, Map.of("filler", "ü".repeat(5_000))));
+                                    "watch", Event.NOTE, name + "-" + i, Map.of("filler", "ü".repeat(2_100))));
                 }
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
@@ -75,13 +75,8 @@ class JournalTest {
     void manyProcessesAndThreadsLoseAndTearNothing() throws Exception {
         Path incident = folder.resolve("new/incident");
         List<Run.Running> running = IntStream.range(0, PROCESSES).mapToObj(process -> Run.command(Run.JAVA.toString(),
-                                "-XX:TieredStopAtLevel=1",
-                                "-XX:+UseSerialGC",
-                                "-cp",
-                                System.getProperty("java.class.path"), Appender.class.getName(), incident.toString(),
-                                "p" + process + "t")
-                        .start())
-                .toList();
+                "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path"),
+                Appender.class.getName(), incident.toString(), "p" + process + "t").start()).toList();
         for (Run.Running process : running) {
             assertEquals(0, process.await().exit(), process.err());
         }
@@ -278,7 +273,7 @@ class JournalTest {
     // ---- triage, when the folder cannot be written or read
 
     @ParameterizedTest
-    @ValueSource(strings = {"file/incident", "/proc/klaviyo-incident", "unreadable", "full"})
+    @ValueSource(strings = {"file/incident", "unreadable", "full"})
     void theDiagnosisStandsWhateverTheFolderDoes(String where) throws Exception {
         Path incident = folder.resolve(where);
         if (where.startsWith("file")) {
@@ -286,10 +281,8 @@ class JournalTest {
         } else if (where.equals("unreadable")) {
             // Root may read any file; nobody can read a folder as one.
             Files.createDirectories(incident.resolve("journal.jsonl/x"));
-        } else if (where.equals("full")) {
-            mountFull(incident);
         } else {
-            assumeTrue(Files.isDirectory(Path.of("/proc/self")), "only where there is a /proc");
+            mountFull(incident);
         }
         try {
             Run.Result result = Run.script("triage").args("--drill", "revoked-key", "--incident", incident.toString())
