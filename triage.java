@@ -271,7 +271,8 @@ class Triage implements Callable<Integer> {
 
     private Findings look(Settings settings) {
         try (InputStream file = openLog(); Checks checks = new Checks(settings)) {
-            Findings found = checks.reading(file).run(Checks.CHOICES).with(before(settings));
+            Checks.Before known = Checks.Before.of(shared.host(), settings, journal);
+            Findings found = checks.reading(file).run(Checks.CHOICES).with(known);
             if (log != null || shared.sandbox().isEmpty() || !found.apiFails()) {
                 return found;
             }
@@ -288,19 +289,6 @@ class Triage implements Callable<Integer> {
             return null;
         }
         return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
-    }
-
-    /** What the incident's journal and the last triage that found nothing wrong know of this key. */
-    private Checks.Before before(Settings settings) {
-        if (settings.key().isEmpty()) {
-            return Checks.Before.NOTHING;
-        }
-        Key key = settings.key().get();
-        Optional<LastGood> good = shared.drill().isPresent() ? Optional.empty() : LastGood.of(shared.host(), key);
-        Optional<Instant> replaced = Incident.State.of(journal).replacedAt(key.cleaned().fingerprint())
-                .or(() -> good.flatMap(one -> one.replacedAt(key)));
-        return new Checks.Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
-                good.map(LastGood::scopes).orElse(Set.of()));
     }
 
     // ---- what is left behind

@@ -76,10 +76,10 @@ import runbook.Text.Json;
 import runbook.Settings.Problem;
 import runbook.Settings;
 import runbook.Text;
+import runbook.Checks;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Incident.Event;
-import runbook.Incident.LastGood;
 import runbook.Incident;
 import runbook.Tool;
 import runbook.watching.Keeper.Goal;
@@ -183,7 +183,7 @@ class Watch implements Callable<Integer> {
         Goal goal = new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
         Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000),
                 drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents(),
-                () -> settings.key().filter(key -> !drill()).flatMap(key -> LastGood.of(shared.host(), key)));
+                journal -> Checks.Before.of(shared.host(), settings, journal));
         Telling.Choice telling = telling();
         try (Face face = face(telling.tool()); Watching watching = new Watching(plan, telling, face)) {
             int exit = watching.run();

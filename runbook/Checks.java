@@ -25,6 +25,8 @@ import runbook.Http.Answer;
 import runbook.Http.Deadline;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
+import runbook.Incident.Event;
+import runbook.Incident.LastGood;
 import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppLog;
@@ -169,6 +171,19 @@ public final class Checks implements AutoCloseable {
     public record Before(Optional<Instant> replacedAt, Optional<Instant> lastGood, String account, Set<String> scopes) {
         /** Nothing is known. */
         public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), "", Set.of());
+
+        /** What a journal and, in earnest, the last good state know of these settings' key. */
+        public static Before of(Cli.Host host, Settings settings, List<Event> journal) {
+            if (settings.key().isEmpty()) {
+                return NOTHING;
+            }
+            Key key = settings.key().get();
+            Optional<LastGood> good = settings.drill().isPresent() ? Optional.empty() : LastGood.of(host, key);
+            Optional<Instant> replaced = Incident.State.of(journal).replacedAt(key.cleaned().fingerprint())
+                    .or(() -> good.flatMap(one -> one.replacedAt(key)));
+            return new Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
+                    good.map(LastGood::scopes).orElse(Set.of()));
+        }
     }
 
     /** What is told together: checks that came to the same, or one alone. */

@@ -100,7 +100,7 @@ class WatchPartsTest {
 
     private static Shot shot(State state, String failing, String words, Duration due, boolean posts) {
         List<Reading> readings = new ArrayList<>();
-        for (String check : List.of("status-page", "network", "endpoint:profiles", "endpoint:webhooks", "auth", "app")) {
+        for (String check : List.of("status-page", "network", "endpoint:profiles", "endpoint:lists", "auth", "app")) {
             Result result = check.matches(failing) ? Result.BAD : check.equals("app") ? Result.UNKNOWN : Result.GOOD;
             readings.add(new Reading(check, result, !check.equals("auth"), 12_345, words));
         }
@@ -149,8 +149,8 @@ class WatchPartsTest {
         "40 | incident began 3 d ago, now 03:00:00 UTC, next round in 12 s; 123456 requests spent, Ctrl-C leaves; "
                 + "✗ auth                    12 s  (again in 41 s) HTTP 503; ✓ network; – app; draft: message-2; blip"})
     void onALowTerminalWhatMattersStaysAndOnAHighOneAllIsThere(int rows, String needed) {
-        List<Note> notes = notes("draft message-2-external.md", "draft message-1-internal.md", "degraded auth: HTTP 503",
-                "blip 1 failed round");
+        List<Note> notes = notes("draft message-2-external.md", "draft message-1-internal.md",
+                "degraded auth: HTTP 503", "blip 1 failed round");
         String screen = shown(flapping("HTTP 503"), notes, 80, rows, UTF_8);
         for (String one : needed.split("; ")) {
             assertTrue(screen.replace(';', ',').contains(one), one + " in\n" + screen);

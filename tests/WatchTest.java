@@ -400,7 +400,7 @@ class WatchTest {
         assertEquals(1, sandbox.requests().get("GET /api/accounts"), "15 a minute: one");
         int profiles = sandbox.requests().get("GET /api/profiles");
         assertTrue(profiles >= 1 && profiles <= 3, "75 a minute, in 1.7 s: " + profiles);
-        assertTrue(result.err().contains("auth, endpoint:profiles less often: watch takes a tenth"), result.err());
+        assertTrue(result.err().contains("auth, endpoint:profiles less often: watch takes a tenth of a quota"), result.err());
         assertEquals(List.of(1L, (long) profiles), Stream.of(0, 1).map(check -> rounds(result).stream()
                 .filter(round -> round.path("checks").get(check).path("fresh").asBoolean()).count()).toList(),
                 "a look that was not made is not shown as one");
@@ -410,8 +410,8 @@ class WatchTest {
     void aCheckWithoutAQuotaIsAskedEveryIntervalThoughAnotherWaitsForItsOwn() throws Exception {
         begin("healthy");
         URI app = sandbox.appUrl();
-        Run.Result result = ends(31, NO_PAGE, "--check", "auth,app", "--app-url", app.toString(), "--for", "1m", "--max",
-                "2s", "--json");
+        Run.Result result = ends(31, NO_PAGE, "--check", "auth,app", "--app-url", app.toString(), "--for", "1m",
+                "--max", "2s", "--json");
         assertTrue(rounds(result).size() >= 3, result.toString());
         assertEquals(1, sandbox.requests().get("GET /api/accounts"), "15 a minute: one, and the next after a minute");
     }

@@ -247,7 +247,8 @@ public final class LiveView implements Watching.Face {
                 case UNKNOWN -> Mark.SKIP;
             };
             String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
-            String again = wait.filter(left -> !reading.fresh()).map(left -> "(again in " + words(left) + ") ").orElse("");
+            String again = wait.filter(left -> !reading.fresh())
+                    .map(left -> "(again in " + words(left) + ") ").orElse("");
             add(mark, String.format("%-" + LONGEST_NAME + "s %7s  ", Text.safe(reading.check(), LONGEST_NAME), took)
                     + again + reading.words());
         }

@@ -225,7 +225,8 @@ public final class Memory implements AutoCloseable {
 
     private void complain(IOException e) {
         if (!complained) {
-            complain.accept("the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it");
+            String why = Incident.why(e);
+            complain.accept("the incident folder cannot be used (" + why + "); the watch goes on without it");
         }
         complained = true;
     }

@@ -5,7 +5,6 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -14,7 +13,6 @@ import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import runbook.Klaviyo.Endpoint;
-import runbook.Text.Durations;
 
 /**
  * When which check may be made. However short the interval, no endpoint gets more than a tenth of what its steady
@@ -115,8 +113,8 @@ public final class Pace {
     }
 
     /**
-     * The time of day as it was at the start, and as much more as has passed since. It rests on the monotonic clock, and
-     * adds the time that the machine slept, which that clock leaves out: whenever the wall clock went on by seconds
+     * The time of day as it was at the start, and as much more as has passed since. It rests on the monotonic clock,
+     * and adds the time that the machine slept, which that clock leaves out: whenever the wall clock went on by seconds
      * more. One that is set back, or drifts, changes nothing.
      */
     public static final class Ticker {

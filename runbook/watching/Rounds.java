@@ -237,7 +237,8 @@ public final class Rounds implements AutoCloseable {
     /** Tells one update from every other, after a restart too, and when the feed has to do for the page's JSON. */
     public static String id(String incident, Instant at, String status) {
         String name = incident.substring(incident.lastIndexOf('/') + 1);
-        return name + " " + (at == null ? "" : at.truncatedTo(ChronoUnit.MINUTES) + " ") + status.toLowerCase(Locale.ROOT);
+        String minute = at == null ? "" : at.truncatedTo(ChronoUnit.MINUTES) + " ";
+        return name + " " + minute + status.toLowerCase(Locale.ROOT);
     }
 
     @Override

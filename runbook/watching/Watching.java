@@ -23,7 +23,6 @@ import java.util.stream.Collectors;
 import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Incident.LastGood;
 import runbook.Settings;
 import runbook.Text;
 import runbook.Text.Durations;
@@ -62,11 +61,11 @@ public final class Watching implements AutoCloseable {
      * @param backlog  the query for the retry queue
      * @param incident the incident that is open
      * @param base     where a new one is made
-     * @param lastGood what was seen when all was well, asked whenever Klaviyo refuses the key
+     * @param known    what is known of the key beside a journal, asked whenever Klaviyo refuses it
      */
     public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
                        String backlog, Optional<Incident> incident, Path base,
-                       Supplier<Optional<LastGood>> lastGood) { }
+                       Function<List<Event>, Before> known) { }
 
     /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
     public interface Face extends AutoCloseable {
@@ -139,7 +138,8 @@ public final class Watching implements AutoCloseable {
         past = Past.of(memory.journal());
         began = past.incident().began().map(this::before).orElse(start);
         rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(),
-                Instant.ofEpochMilli(began), this::known);
+                Instant.ofEpochMilli(began),
+                () -> plan.known().apply(memory.journal()));
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
         // A recovery that was followed by nothing bad is no state to go on from: who watches now asks about now.
         boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
@@ -154,15 +154,6 @@ public final class Watching implements AutoCloseable {
     // What the journal has is of the past, also where the clock has been set back since.
     private long before(Instant at) {
         return Math.min(start, at.toEpochMilli());
-    }
-
-    /** What the incident's journal and the last triage that found nothing wrong know of the key. */
-    private Before known() {
-        Optional<LastGood> good = plan.lastGood().get();
-        Optional<Instant> replaced = plan.settings().key().flatMap(key -> Incident.State.of(memory.journal())
-                .replacedAt(key.cleaned().fingerprint()).or(() -> good.flatMap(one -> one.replacedAt(key))));
-        return new Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
-                good.map(LastGood::scopes).orElse(Set.of()));
     }
 
     private void say(String kind, String words) {
@@ -209,7 +200,7 @@ public final class Watching implements AutoCloseable {
                 + Text.count(plan.goal().rounds(), "good round") + " in a row over "
                 + Durations.words(plan.goal().lasting()));
         if (!pace.slowed().isEmpty()) {
-            say("slowed", String.join(", ", pace.slowed()) + " less often: watch takes a tenth of Klaviyo's quota at most");
+            say("slowed", String.join(", ", pace.slowed()) + " less often: watch takes a tenth of a quota at most");
         }
         if (!memory.leading()) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
@@ -422,8 +413,8 @@ public final class Watching implements AutoCloseable {
         Optional<Duration> message = Optional.of(Duration.ofMillis(due - now));
         return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
                 incident.filter(one -> lasting() || past.troubled()), rounds.readings(),
-                check -> pace.wait(check, now), keeper.conditions(now), requests, next, message.filter(one -> lasting()),
-                telling.posts(), telling.pending());
+                check -> pace.wait(check, now), keeper.conditions(now), requests, next,
+                message.filter(one -> lasting()), telling.posts(), telling.pending());
     }
 
     private JsonNode json() {
