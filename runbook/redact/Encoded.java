@@ -39,16 +39,18 @@ final class Encoded {
     private static final Pattern LOGIN = Pattern.compile("[\\w.@+-]{2,64}:(?![/:])(?=[^\\s]*[A-Za-z])[\\x21-"
             + "\\x7e]{3,128}\\x00*");
     private static final Pattern PEM_LINE = Pattern.compile("(?=.*[a-z])(?=.*[A-Z])(?=.*\\d)[A-Za-z0-9+/]+");
-    private static final Pattern HEX = Pattern.compile("[0-9a-fA-F]{20,}");
     private static final Pattern KEY_BEGIN = Pattern.compile("-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY(?: BLOCK)?("
             + "?:-{5})?");
     private static final Pattern KEY_END = Pattern.compile("-----END [A-Z0-9 ]{0,24}PRIVATE KEY");
-    private static final boolean[] IN_RUN = new boolean[256];
+    // What a character of base64, of URLs too, stands for; elsewhere -1.
+    private static final byte[] SIX = new byte[256];
     private static final boolean[] ESCAPES = new boolean[256];
 
     static {
-        for (char c : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_".toCharArray()) {
-            IN_RUN[c] = true;
+        String alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        Arrays.fill(SIX, (byte) -1);
+        for (int c = 0; c < 128; c++) {
+            SIX[c] = (byte) alphabet.indexOf(c == '-' ? '+' : c == '_' ? '/' : c);
         }
         for (char c : "%\\&\u001b^#\u00c2\u00e2".toCharArray()) {
             ESCAPES[c] = true;
@@ -85,7 +87,7 @@ final class Encoded {
     }
 
     static boolean inRun(byte b) {
-        return IN_RUN[b & 0xff] || b == '=';
+        return SIX[b & 0xff] >= 0 || b == '=';
     }
 
     /** Where in the text itself the byte at {@code at} begins. */
@@ -193,12 +195,12 @@ final class Encoded {
 
     private void runs(Encoded next, Runs found) {
         for (int at = SHORTEST_RUN - 1; at < length; at += SHORTEST_RUN) {
-            if (IN_RUN[data[at] & 0xff]) {
+            if (SIX[data[at] & 0xff] >= 0) {
                 int start = at;
-                while (start > 0 && IN_RUN[data[start - 1] & 0xff]) {
+                while (start > 0 && SIX[data[start - 1] & 0xff] >= 0) {
                     start--;
                 }
-                while (at < length && IN_RUN[data[at] & 0xff]) {
+                while (at < length && SIX[data[at] & 0xff] >= 0) {
                     at++;
                 }
                 if (at - start >= SHORTEST_RUN) {
@@ -209,30 +211,49 @@ final class Encoded {
     }
 
     private void run(Encoded next, int start, int end, Runs found) {
-        String run = text.substring(start, end);
         // A line of a private key's body that came without its beginning: 64 or 76 characters, alone to the line's end.
+        int size = end - start;
         boolean alone = (start == 0 || data[start - 1] <= ' ') && (end == length || data[end] == '\n'
                 || data[end] == '\r');
-        if (alone && (run.length() == 64 || run.length() == 76) && PEM_LINE.matcher(run).matches()) {
+        if (alone && (size == 64 || size == 76) && PEM_LINE.matcher(text).region(start, end).matches()) {
             found.found(start, end, "private-key");
-        } else if (run.length() == 34 && HEX.matcher(run).matches()) {
+        } else if (size == 34 && hexEnd(start, end) == end) {
             // The part of a Klaviyo key after the site id.
             found.found(start, end, "klaviyo-key");
         }
-        byte[] standard = run.replace('-', '+').replace('_', '/').getBytes(StandardCharsets.ISO_8859_1);
-        for (int shift = 0; shift < 4; shift++) {
-            int usable = standard.length - shift - ((standard.length - shift) % 4 == 1 ? 1 : 0);
-            blob(next, Base64.getDecoder().decode(Arrays.copyOfRange(standard, shift, shift + usable)), start, end,
-                    found);
-        }
-        // Other characters may adjoin it: every stretch of the run that is hexadecimal is tried, from both alignments.
-        Matcher hex = HEX.matcher(run);
-        while (hex.find()) {
-            for (int shift = 0; shift < 2; shift++) {
-                int last = hex.end() - (hex.end() - hex.start() - shift) % 2;
-                blob(next, HexFormat.of().parseHex(run, hex.start() + shift, last), start, end, found);
+        for (int shift = start; shift < start + 4; shift++) {
+            if (maybeText(shift, end)) {
+                int last = end - ((end - shift) % 4 == 1 ? 1 : 0);
+                String run = text.substring(shift, last).replace('-', '+').replace('_', '/');
+                blob(next, Base64.getDecoder().decode(run), start, end, found);
             }
         }
+        // Other characters may adjoin it: every stretch of the run that is hexadecimal is tried, from both alignments.
+        for (int from = start; from < end; from++) {
+            int to = hexEnd(from, end);
+            for (int shift = from; to - from >= SHORTEST_RUN && shift < from + 2; shift++) {
+                blob(next, HexFormat.of().parseHex(text, shift, to - (to - shift) % 2), start, end, found);
+            }
+            from = to;
+        }
+    }
+
+    // ASCII alone has no high bit: base64 of SURELY_TEXT bytes of it has three whole groups in a row without any.
+    private boolean maybeText(int from, int end) {
+        int groups = 0;
+        for (int at = from; at + 4 <= end && groups < 3; at += 4) {
+            int high = SIX[data[at]] & 32 | SIX[data[at + 1]] & 8 | SIX[data[at + 2]] & 2;
+            groups = high == 0 ? groups + 1 : 0;
+        }
+        return groups == 3;
+    }
+
+    private int hexEnd(int from, int end) {
+        int at = from;
+        while (at < end && Character.digit(data[at], 16) >= 0) {
+            at++;
+        }
+        return at;
     }
 
     // What reads as text is looked at in the next layer; other bytes become zeroes.
@@ -266,7 +287,12 @@ final class Encoded {
      * beginning, loses the lines that look like its body.
      */
     static void privateKeys(String text, Runs found) {
-        if (!text.contains("PRIVATE KEY")) {
+        // A rare letter is found faster than a word.
+        int rare = text.indexOf('V');
+        while (rare >= 0 && !text.startsWith("PRIVATE KEY", rare - 3)) {
+            rare = text.indexOf('V', rare + 1);
+        }
+        if (rare < 0) {
             return;
         }
         Matcher end = KEY_END.matcher(text);

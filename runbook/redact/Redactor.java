@@ -33,7 +33,6 @@ public final class Redactor {
     private static final int LONGEST_LEAD = 128;
     private static final int LONGEST_CONTAINER = 8_192;
     private static final int ROUNDS = 3;
-    private static final List<String> HELD = List.of("v1", "v2", "v3", "v4", "v5");
     private static final int CACHED = 1 << 15;
     private static final byte[] LEFT_OUT = "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
 
@@ -45,6 +44,8 @@ public final class Redactor {
     private final Set<String> ids = new HashSet<>(Set.of("encoded", "private-key", "klaviyo-key"));
     // Entries are immutable, so that threads may share them without a lock; the last of two in one place stays.
     private final StandIn[] cache = new StandIn[CACHED];
+    // Of the values, so that most misses are seen without a look at the entry.
+    private final int[] hashes = new int[CACHED];
 
     private record StandIn(String id, String value, byte[] bytes) { }
 
@@ -222,7 +223,7 @@ public final class Redactor {
         Finder(Redactor redactor) {
             this.redactor = redactor;
             rules = redactor.rules;
-            matchers = new Matcher[rules.all().size()];
+            matchers = new Matcher[rules.patterns()];
         }
 
         /**
@@ -361,8 +362,7 @@ public final class Redactor {
                     at = triggers.next(data, Math.max(at + 1, floor), layer.length)) {
                 for (Trigger trigger : triggers.candidates(data, at)) {
                     int start = at - trigger.rarest();
-                    int end = trigger.at(data, start, layer.length) ? match(trigger.rule(), Math.max(start, 0), floor)
-                            : -1;
+                    int end = trigger.at(data, start, layer.length) ? match(trigger, Math.max(start, 0), floor) : -1;
                     if (end >= 0) {
                         floor = end;
                         break;
@@ -372,40 +372,40 @@ public final class Redactor {
         }
 
         /** Tries a rule where its trigger stands; gives where what it took ends, or -1. */
-        private int match(int index, int trigger, int floor) {
-            Rule rule = rules.all().get(index);
-            Matcher matcher = matcher(index);
-            int from = rule.back().isEmpty() ? trigger : back(rule.back().get(), trigger, floor);
+        private int match(Trigger trigger, int place, int floor) {
+            Rule rule = rules.all().get(trigger.rule());
+            Matcher matcher = matcher(trigger.pattern());
+            int from = trigger.word() != null ? place + trigger.word().size() : back(rule, place, floor);
             if (!matcher.region(from, text.length()).lookingAt()) {
                 return -1;
             }
             quoteStart = quoteEnd = 0;
-            if (rule.named()) {
-                return named(rule, index, matcher, floor);
+            if (trigger.word() != null) {
+                return named(rule, trigger.rule(), matcher, floor);
             }
             int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
             int start = Math.max(matcher.start(group), floor);
-            boolean taken = matcher.end(group) > trigger && passes(rule, matcher)
-                    && value(rule, index, start, matcher.end(group), group > 0 && rule.back().isEmpty());
+            boolean taken = matcher.end(group) > place && passes(rule, matcher)
+                    && value(rule, trigger.rule(), start, matcher.end(group), group > 0 && rule.back().isEmpty());
             return taken ? matcher.end() : -1;
         }
 
         private int named(Rule rule, int index, Matcher matcher, int floor) {
-            if (matcher.start("kq") >= 0 && text.charAt(matcher.start("kq")) == '"') {
-                quoteStart = matcher.start("kq");
-                quoteEnd = matcher.end("kq");
+            if (matcher.start(Rules.QUOTE) >= 0 && text.charAt(matcher.start(Rules.QUOTE)) == '"') {
+                quoteStart = matcher.start(Rules.QUOTE);
+                quoteEnd = matcher.end(Rules.QUOTE);
             }
-            if (matcher.start("c") >= 0) {
-                return container(rule, index, matcher.start("c"));
+            if (matcher.start(Rules.BRACKET) >= 0) {
+                return container(rule, index, matcher.start(Rules.BRACKET));
             }
-            for (String group : HELD) {
-                if (matcher.start(group) >= 0) {
-                    quoteEnd = group.equals("v5") ? quoteEnd : quoteStart;
-                    int start = afterScheme(Math.max(matcher.start(group), floor), matcher.end(group));
-                    return value(rule, index, start, matcher.end(group), true) ? matcher.end(group) : -1;
-                }
+            int group = Rules.BARE;
+            while (matcher.start(group) < 0) {
+                group--;
             }
-            return -1;
+            quoteEnd = group == Rules.BARE ? quoteEnd : quoteStart;
+            int end = matcher.end(group);
+            int start = afterScheme(Math.max(matcher.start(group), floor), end);
+            return value(rule, index, start, end, true) ? end : -1;
         }
 
         private static MessageDigest sha256() {
@@ -436,8 +436,11 @@ public final class Redactor {
             return matchers[index];
         }
 
-        private int back(String characters, int trigger, int floor) {
-            boolean[] lead = leads.computeIfAbsent(characters, Finder::lead);
+        private int back(Rule rule, int trigger, int floor) {
+            if (rule.back().isEmpty()) {
+                return trigger;
+            }
+            boolean[] lead = leads.computeIfAbsent(rule.back().get(), Finder::lead);
             int start = trigger;
             while (start > floor && trigger - start < LONGEST_LEAD && lead[data[start - 1] & 0xff]) {
                 start--;
@@ -579,8 +582,7 @@ public final class Redactor {
                     if (!other.id().equals(rule.id()) && !other.named() && from >= start && trigger.at(data, from,
                             end)) {
                         Matcher matcher = matcher(trigger.rule());
-                        matcher.region(other.back().isEmpty() ? from : back(other.back().get(), from, start), text
-                                .length());
+                        matcher.region(back(other, from, start), text.length());
                         if (matcher.lookingAt() && matcher.start(0) <= start && passes(other, matcher)) {
                             int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
                             if (matcher.start(group) == start && matcher.end(group) >= end) {
@@ -594,7 +596,7 @@ public final class Redactor {
             return rule;
         }
 
-        private static boolean passes(Rule rule, Matcher matcher) {
+        static boolean passes(Rule rule, Matcher matcher) {
             if (rule.check().isEmpty()) {
                 return true;
             }
@@ -658,11 +660,13 @@ public final class Redactor {
         }
 
         private byte[] standIn(String id, Same same, String value) {
-            int slot = value.hashCode() * 31 + id.hashCode() & CACHED - 1;
-            StandIn cached = redactor.cache[slot];
+            int hash = value.hashCode() * 31 + id.hashCode();
+            int slot = hash & CACHED - 1;
+            StandIn cached = redactor.hashes[slot] == hash ? redactor.cache[slot] : null;
             if (cached == null || !cached.value.equals(value) || !cached.id.equals(id)) {
                 cached = new StandIn(id, value, pseudonym(id, same(same, value)));
                 redactor.cache[slot] = cached;
+                redactor.hashes[slot] = hash;
             }
             return cached.bytes;
         }

@@ -24,6 +24,7 @@ import runbook.Settings.Templates;
  */
 public final class Rules {
     static final String FILE = "redaction.json";
+    private static final int LONGEST_BEFORE = 64;
 
     /** What a rule is about. Personal data may be kept with {@code --keep}, a secret never. */
     public enum Kind { SECRET, PERSONAL }
@@ -37,34 +38,37 @@ public final class Rules {
      */
     public enum Check { LUHN, IBAN }
 
-    /** How a field's value goes on when no quotes stand around it. */
+    /** How a field's value goes on when no quotes stand around it; a field's name is followed by one of these. */
     public enum Value {
         /** May hold delimiters: one ends it only when a space, a quote, another delimiter or a new name follows. */
-        SECRET("[^\\s\"'<>,;&)}\\]\\\\]++(?:(?:[,;)}\\]](?![\\s\"'<>,;&)}\\]\\\\]|[\\w.$-]+[=:]|\\z)|&(?!["
-                + "\\w.$%\\[\\]-]*+=)"
-                + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+"),
+        SECRET(Rules.SECRET, true, true),
         /** A scheme, which stays, and what may be two words. */
-        CREDENTIALS("(?:" + Rules.SCHEME + ")?+" + SECRET.form + "(?: [\\w.~+/%-]{6,}+=*+(?![=:]))?"),
-        WORD(Rules.WORD),
+        CREDENTIALS("(?:" + Rules.SCHEME + ")?+" + Rules.SECRET + "(?: [\\w.~+/%-]{6,}+=*+(?![=:]))?", false, true),
+        WORD(Rules.WORD, false, true),
         NAME(Rules.WORD + "(?:(?: (?:v[ao]n|de[rnl]?|l[ae]|d[aiou]s?|bin|al|y|zu[rm]?))*+ [A-Z\\x80-\\xff]"
-                + "(?:[^\\s\"'<>,;&)}\\]|\\\\=:]|(?<=[A-Za-z])'(?=[A-Za-z]))*+(?![=:\"\\]])){0,4}+"),
-        ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff](?:[^\\s\"'<>,;&)}\\]|\\\\=:]*+)(?![=:\"\\]])){0,6}+"),
-        PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD),
+                + "(?:[^\\s\"'<>,;&)}\\]|\\\\=:]|(?<=[A-Za-z])'(?=[A-Za-z]))*+(?![=:\"\\]])){0,4}+", false, true),
+        ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff](?:[^\\s\"'<>,;&)}\\]|\\\\=:]*+)(?![=:\"\\]])){0,6}+", false, true),
+        PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD, false, false),
         /** To the line's end, such as a header with several parts. */
-        LINE("[^\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\n\"'\\\\<>{}]*+)*+");
+        LINE("[^\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\n\"'\\\\<>{}]*+)*+", false, true);
 
+        /** What follows the name. */
         private final String form;
 
-        Value(String form) {
-            this.form = form;
+        Value(String bare, boolean suffixed, boolean bracketed) {
+            form = (suffixed ? SUFFIX : "") + CLOSES + ASSIGNS + WRAPS
+                    + String.format(HOLDS, bracketed ? "[\\[({]" : "[\\[{]", bare);
         }
     }
 
     static final String SCHEME = "(?i:klaviyo-api-key|bearer|basic|token|apikey) ++";
-    private static final String WORD = "(?:[^\\s\"'<>,;&)}\\]|\\\\]|(?<=[A-Za-z])'(?=[A-Za-z]))++";
+    private static final String WORD = "(?:[^\\s\"'<>,;&)}\\]|\\\\]++|(?<=[A-Za-z])'(?=[A-Za-z]))++";
+    private static final String SECRET = "[^\\s\"'<>,;&)}\\]\\\\]++(?:(?:[,;)}\\]]"
+            + "(?![\\s\"'<>,;&)}\\]\\\\]|[\\w.$-]+[=:]|\\z)|&(?![\\w.$%\\[\\]-]*+=)"
+            + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+";
 
-    // What closes a name: plurals name lists, and numbers follow. Group kq is the quote that closes it.
-    private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+(?<kq>"
+    // What closes a name: plurals name lists, and numbers follow. Group 1 is the quote that closes it.
+    private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
             + "[\"'`])?+(?:\\](?:\\[\\])?)?+";
     private static final String SUFFIX = "(?i:[_-]?(?:access|string|value|hash)?[_-]?(?:key|string|value))?+";
     private static final String VALUES = "(?i:value|val|v|text|content|data|stringvalue|string_value)";
@@ -81,9 +85,13 @@ public final class Rules {
             + "|[A-Za-z_][\\w.:]{0,30}+ ?(?=[\\[({]{1,2}[\"'])|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sen"
                     + "sitive|List|Set|Array|String)\\w*+ ?(?=[\\[({])"
             + "|[A-Za-z]{1,12}+ (?=[\"'](?![,;)}\\s])))?+";
-    private static final String HOLDS = "(?:(?<c>[\\[({])|<!\\[CDATA\\[(?<v4>[^\\n]*?)\\]\\]>"
-            + "|\"(?<v1>[^\"\\\\\\n]*+(?:\\\\.[^\"\\\\\\n]*+)*+)(?:\"|(?=\\\\?\\n|\\\\?\\z))"
-            + "|'(?<v2>[^\\n]*?)(?:'(?![A-Za-z])|(?=\\r?\\n|\\z))|`(?<v3>[^`\\n]*+)|(?<v5>%s))";
+    // Brackets with several values (group 2), or one, quoted (3 to 6) or bare (7).
+    static final int QUOTE = 1;
+    static final int BRACKET = 2;
+    static final int BARE = 7;
+    private static final String HOLDS = "(?:(%s)|<!\\[CDATA\\[([^\\n]*?)\\]\\]>"
+            + "|\"([^\"\\\\\\n]*+(?:\\\\.[^\"\\\\\\n]*+)*+)(?:\"|(?=\\\\?\\n|\\\\?\\z))"
+            + "|'([^\\n]*?)(?:'(?![A-Za-z])|(?=\\r?\\n|\\z))|`([^`\\n]*+)|(%s))";
     /** What is no value, whatever the field is called. */
     static final Pattern NOTHING = Pattern.compile(
             "(?i)null|nil|none|undefined|true|false|n/a|-|\\*+|x{3,}|[\\[<(]?(?:redacted|filtered|masked|hidden"
@@ -129,46 +137,19 @@ public final class Rules {
         Same sameness() {
             return same.orElse(personal() ? Same.ANY_CASE : Same.AS_WRITTEN);
         }
-
-        // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
-        private Pattern compile() {
-            String whole = form.orElseGet(() -> names.stream().map(Rule::word).collect(Collectors.joining("|", "(?:",
-                    ")"))
-                    + (value.get() == Value.SECRET ? SUFFIX : "") + CLOSES + ASSIGNS + WRAPS
-                    + String.format(value.get() == Value.PHONE ? HOLDS.replace("({", "{") : HOLDS, value.get().form));
-            return Pattern.compile("(?d)" + whole);
-        }
-
-        // Blanks are a dash, an underscore or nothing. A short word counts where no letter stands before it, or as a
-        // part of its own in camelCase.
-        private static String word(String name) {
-            int start = name.lastIndexOf(')') + 1;
-            String word = Stream.of(name.substring(start).replace("^", "").split(" ")).map(part -> part
-                    .replaceAll("[$.]", "\\\\$0"))
-                    .collect(Collectors.joining("[_-]?"));
-            String capital = Character.toUpperCase(name.charAt(0)) + name.substring(1, name.length() - 1);
-            return name.substring(0, start) + (name.endsWith("^")
-                    ? "(?:(?<![A-Za-z])(?i:" + word + ")|(?<=[a-z])" + capital + ")(?![A-Za-z])" : "(?i:" + word + ")");
-        }
-
-        /** What its triggers are: names may be written in three ways. */
-        private Stream<String> triggers() {
-            return !named() ? starts.stream() : names.stream().map(name -> name.substring(name.lastIndexOf(')') + 1))
-                    .flatMap(name -> Stream.of(name.replace(" ", ""), name.replace(' ', '_'), name.replace(' ', '-'))
-                            .distinct());
-        }
     }
 
     private static Rules builtIn;
 
     private final List<Rule> all;
+    // Compiled when first called for. Two threads may do so at once: either result is good.
     private final Pattern[] patterns;
     private final Pattern[] buts;
     final Triggers triggers;
 
     private Rules(List<Rule> rules) {
         all = List.copyOf(rules);
-        patterns = new Pattern[all.size()];
+        patterns = new Pattern[all.size() + Value.values().length];
         buts = new Pattern[all.size()];
         triggers = new Triggers(all);
     }
@@ -221,7 +202,7 @@ public final class Rules {
         List<String> failures = new ArrayList<>();
         for (Rule rule : rows) {
             try {
-                rule.compile();
+                compiled(rule.form.orElse(""));
                 Pattern.compile(rule.but.orElse(""));
             } catch (PatternSyntaxException e) {
                 return List.of(rule.id + ": form or but is no regular expression: " + e.getDescription());
@@ -244,17 +225,56 @@ public final class Rules {
                 : Optional.of(rule.id + ": does not take «these» alone: " + sample + " becomes " + clean);
     }
 
-    /**
-     * A row's pattern, compiled when a trigger first calls for it. Two threads may do so at once: either result is
-     * good.
-     */
-    Pattern pattern(int rule) {
-        Pattern pattern = patterns[rule];
+    /** How many {@link #pattern patterns} there are. */
+    int patterns() {
+        return patterns.length;
+    }
+
+    /** What is tried where a trigger stands: a row's form, or what follows a name, which all rows of a kind share. */
+    Pattern pattern(int index) {
+        Pattern pattern = patterns[index];
         if (pattern == null) {
-            pattern = all.get(rule).compile();
-            patterns[rule] = pattern;
+            pattern = compiled(index < all.size() ? all.get(index).form.orElseThrow()
+                    : Value.values()[index - all.size()].form);
+            patterns[index] = pattern;
         }
         return pattern;
+    }
+
+    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
+    private static Pattern compiled(String form) {
+        return Pattern.compile("(?d)" + listed(form));
+    }
+
+    private static final Pattern CLASS = Pattern.compile("\\\\.|\\[(\\^?)((?:\\\\.|[^\\]\\\\\\[])+)\\](?:([+*])\\+)?",
+            Pattern.DOTALL);
+
+    // The same with every class spelled out, character by character: the JDK looks a list up in one table, and goes
+    // through ranges one by one; so with a run of them, which it steps through where it is possessive. Texts here have 256
+    // characters, the bytes. An excluded letter stays excluded, so that either case of it is in (?i).
+    private static String listed(String form) {
+        return CLASS.matcher(form).replaceAll(found -> {
+            if (found.group(2) == null) {
+                return Matcher.quoteReplacement(found.group());
+            }
+            Pattern members = Pattern.compile("[" + found.group(2) + "]");
+            boolean[] in = new boolean[256];
+            boolean letters = false;
+            for (int c = 0; c < 256; c++) {
+                in[c] = members.matcher(String.valueOf((char) c)).matches();
+                letters |= in[c] && Character.isLetter(c);
+            }
+            boolean excluded = !found.group(1).isEmpty();
+            StringBuilder list = new StringBuilder(excluded && letters ? "[^" : "[");
+            for (int c = 0; c < 256; c++) {
+                list.append(in[c] != (excluded && !letters) ? String.format("\\x%02x", c) : "");
+            }
+            if (list.length() == 1) {
+                return Matcher.quoteReplacement(found.group());
+            }
+            String all = list.append(']').toString();
+            return Matcher.quoteReplacement(found.group(3) == null ? all : "(?>" + all + found.group(3) + ")");
+        });
     }
 
     /** Whether the value, found by a row, is none. */
@@ -267,27 +287,41 @@ public final class Rules {
                 || rule.but.isPresent() && buts[index].matcher(value).matches();
     }
 
-    /** How often the patterns are found when each is simply searched for: what the redactor's speed is measured against. */
-    public long plainly(String text) {
-        return all.stream().map(rule -> rule.compile().matcher(""))
-                .mapToLong(matcher -> text.lines().mapToLong(line -> matcher.reset(line).results().count()).sum()).sum();
+    /**
+     * What the forms find anywhere in the text, whatever triggers say: nothing, in redacted text, unless a trigger does
+     * not stand in every match of its rule.
+     */
+    public List<String> foundPlainly(String text) {
+        List<String> found = new ArrayList<>();
+        for (int index = 0; index < all.size(); index++) {
+            Rule rule = all.get(index);
+            for (Matcher matcher = rule.named() ? NOTHING.matcher("") : pattern(index).matcher(text); matcher.find(); ) {
+                int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
+                if (Redactor.Finder.passes(rule, matcher) && !none(index, matcher.group(group))) {
+                    found.add(rule.id + ": " + matcher.group(group));
+                }
+            }
+        }
+        return found;
     }
 
     /**
      * A short sequence of byte sets that every match of a rule contains: cheap to look for, so that the rule's pattern
      * is tried only where it may succeed.
      *
-     * @param rule   the rule's place in its table
-     * @param sets   one set of {@link Triggers#OF classes} for each position
-     * @param rarest the second position of its rarest pair; 0 for a trigger of one position
+     * @param rule    the rule's place in its table
+     * @param pattern what is tried where it stands
+     * @param sets    one set of {@link Triggers#OF classes} for each position
+     * @param rarest  the second position of its rarest pair; 0 for a trigger of one position
+     * @param word    for a field's name: what else it has to be; the pattern is tried behind it
      */
-    record Trigger(int rule, long[] sets, int rarest) {
+    record Trigger(int rule, int pattern, long[] sets, int rarest, Word word) {
         /**
          * Reads the table's notation: {@code #} a digit, {@code ~} a hexadecimal digit, {@code ^} no letter, {@code |}
          * neither letter nor digit, {@code *} a letter, {@code ?} anything; any other character is itself, in either
          * case.
          */
-        static Trigger parse(int rule, String notation) {
+        static Trigger parse(int rule, int pattern, String notation, Word word) {
             long[] sets = new long[notation.length()];
             for (int i = 0; i < sets.length; i++) {
                 sets[i] = switch (notation.charAt(i)) {
@@ -307,7 +341,12 @@ public final class Rules {
                 rarest = weight < least ? i : rarest;
                 least = Math.min(weight, least);
             }
-            return new Trigger(rule, sets, rarest);
+            return new Trigger(rule, pattern, sets, rarest, word);
+        }
+
+        /** What may stand at a place; anything outside. */
+        long set(int at) {
+            return at < 0 || at >= sets.length ? -1L : sets[at];
         }
 
         /** Whether it stands at {@code start}; what lies outside the data counts as a control character. */
@@ -319,7 +358,43 @@ public final class Rules {
                     return false;
                 }
             }
-            return true;
+            return word == null || word.stands(data, start);
+        }
+    }
+
+    /**
+     * A field's name.
+     *
+     * @param size   its length
+     * @param whole  whether it counts only where no letter stands before it, or as a part of its own in camelCase
+     * @param before what must not, or must, stand before it; null for anything
+     */
+    record Word(int size, boolean whole, Pattern before) {
+        // Blanks in the table are a dash, an underscore or nothing.
+        static Stream<Trigger> triggers(int rule, int pattern, String name) {
+            int start = name.lastIndexOf(')') + 1;
+            Pattern before = start == 0 ? null : Pattern.compile(name.substring(0, start));
+            String word = name.substring(start);
+            boolean whole = word.endsWith("^");
+            return Stream.of("", "_", "-").map(blank -> word.replace(" ", blank)).distinct().map(notation -> Trigger
+                    .parse(rule, pattern, notation, new Word(notation.length() - (whole ? 1 : 0), whole, before)));
+        }
+
+        boolean stands(byte[] data, int start) {
+            if (whole && start > 0 && isLetter(data[start - 1])) {
+                boolean camel = data[start - 1] >= 'a' && data[start] <= 'Z';
+                for (int i = start + 1; camel && i < start + size; i++) {
+                    camel = data[i] < 'A' || data[i] > 'Z';
+                }
+                return camel;
+            }
+            int from = Math.max(0, start - LONGEST_BEFORE);
+            return before == null || before.matcher(new String(data, from, start - from, StandardCharsets.ISO_8859_1))
+                    .region(start - from, start - from).useTransparentBounds(true).lookingAt();
+        }
+
+        private static boolean isLetter(byte b) {
+            return (b | 32) >= 'a' && (b | 32) <= 'z';
         }
     }
 
@@ -335,16 +410,30 @@ public final class Rules {
         static final byte[] OF = classes();
         static final long DIGIT = set("0123456789");
         static final long LETTER = set("abcdefghijklmnopqrstuvwxyz\u00ff");
-        private static final Trigger[] NONE = {};
+
+        // A look at the bytes beside a pair spares most of the closer looks.
+        private record Bucket(Trigger[] triggers, long before, long after) {
+            Bucket and(Trigger trigger) {
+                Trigger[] more = Arrays.copyOf(triggers, triggers.length + 1);
+                more[triggers.length] = trigger;
+                return new Bucket(more, before | trigger.set(trigger.rarest - 2),
+                        after | trigger.set(trigger.rarest + 1));
+            }
+        }
 
         private final short[] bucketOfPair = new short[64 * 64];
-        private final List<Trigger[]> buckets = new ArrayList<>(List.<Trigger[]>of(NONE));
+        private final List<Bucket> building = new ArrayList<>(List.of(new Bucket(new Trigger[0], 0, 0)));
+        private final Bucket[] buckets;
 
         Triggers(List<Rule> rules) {
             for (int i = 0; i < rules.size(); i++) {
-                int rule = i;
-                rules.get(i).triggers().forEach(notation -> add(Trigger.parse(rule, notation)));
+                int row = i;
+                Rule rule = rules.get(i);
+                rule.starts.forEach(notation -> add(Trigger.parse(row, row, notation, null)));
+                rule.names.forEach(name -> Word.triggers(row, rules.size() + rule.value.get().ordinal(), name)
+                        .forEach(this::add));
             }
+            buckets = building.toArray(Bucket[]::new);
         }
 
         // Letters lose their case; punctuation that no trigger needs shares a class, as high bytes do, and controls.
@@ -380,30 +469,29 @@ public final class Rules {
         private void add(Trigger trigger) {
             int second = trigger.rarest;
             long left = second == 0 ? -1L : trigger.sets[second - 1];
-            short[] next = new short[buckets.size()];
+            short[] next = new short[building.size()];
             for (long a = left; a != 0; a &= a - 1) {
                 for (long b = trigger.sets[second]; b != 0; b &= b - 1) {
                     int pair = Long.numberOfTrailingZeros(a) << 6 | Long.numberOfTrailingZeros(b);
                     int old = bucketOfPair[pair];
                     if (next[old] == 0) {
-                        Trigger[] longer = Arrays.copyOf(buckets.get(old), buckets.get(old).length + 1);
-                        longer[longer.length - 1] = trigger;
-                        buckets.add(longer);
-                        next[old] = (short) (buckets.size() - 1);
+                        building.add(building.get(old).and(trigger));
+                        next[old] = (short) (building.size() - 1);
                     }
                     bucketOfPair[pair] = next[old];
                 }
             }
         }
 
-        /** The first position from {@code at} on whose pair belongs to a trigger, or {@code to}. */
+        /** The first position from {@code at} on where a trigger's rarest pair may end, or {@code to}. */
         int next(byte[] data, int at, int to) {
             byte[] classes = OF;
             short[] table = bucketOfPair;
             int previous = at > 0 ? classes[data[at - 1] & 0xff] : classes[0];
             for (int i = at; i < to; i++) {
                 int current = classes[data[i] & 0xff];
-                if (table[previous << 6 | current] != 0) {
+                int bucket = table[previous << 6 | current];
+                if (bucket != 0 && isBeside(buckets[bucket], data, i, to)) {
                     return i;
                 }
                 previous = current;
@@ -411,10 +499,16 @@ public final class Rules {
             return to;
         }
 
+        private static boolean isBeside(Bucket bucket, byte[] data, int at, int to) {
+            int after = at + 1 < to ? OF[data[at + 1] & 0xff] : OF[0];
+            int before = at > 1 ? OF[data[at - 2] & 0xff] : OF[0];
+            return (bucket.after >>> after & bucket.before >>> before & 1) != 0;
+        }
+
         /** The triggers whose rarest pair ends at {@code at}: they may stand there. */
         Trigger[] candidates(byte[] data, int at) {
             int previous = at > 0 ? OF[data[at - 1] & 0xff] : OF[0];
-            return buckets.get(bucketOfPair[previous << 6 | OF[data[at] & 0xff]]);
+            return buckets[bucketOfPair[previous << 6 | OF[data[at] & 0xff]]].triggers;
         }
     }
 }
