@@ -226,7 +226,7 @@ final class Canaries {
         return URLEncoder.encode(text, StandardCharsets.UTF_8);
     }
 
-    private static String base64(String text) {
+    static String base64(String text) {
         return Base64.getEncoder().encodeToString(text.getBytes(StandardCharsets.UTF_8));
     }
 }

@@ -19,11 +19,11 @@ import java.util.Random;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
@@ -48,11 +48,15 @@ class RedactTest {
     }
 
     @Test
-    void noCanaryGetsThroughAndWhatStandsBesideItDoes() {
+    void noCanaryGetsThroughWhatStandsBesideItDoesAndNothingIsFoundAgain() {
         for (Canaries.Canary canary : Canaries.all(1)) {
             String cleaned = STRICT.text(canary.line());
             assertNoTrace(canary.secret(), cleaned, canary.planted());
             assertTrue(cleaned.contains(canary.marker()), cleaned);
+            byte[] bytes = cleaned.getBytes(StandardCharsets.UTF_8);
+            Tally left = new Tally();
+            new Scan(STRICT, left).remaining(bytes, bytes.length);
+            assertEquals(0, left.total(), () -> canary.planted() + " became " + cleaned + " " + left.counts());
         }
     }
 
@@ -68,9 +72,22 @@ class RedactTest {
     void everydayShapesDoNotLeak(long seed) {
         List<Shapes.Planted> planted = Shapes.all(seed + System.nanoTime() / 86_400_000_000_000L);
         List<String> leaks = planted.stream().filter(each -> each.leaks(STRICT.text("klaviyo " + each.text() + " end")))
+                .filter(each -> !each.group().equals("hard"))
                 .map(each -> each.group() + ": " + each.text() + " becomes " + STRICT.text(each.text())).toList();
-        assertTrue(leaks.stream().allMatch(leak -> leak.startsWith("hard")), leaks.size() + " of " + planted.size()
-                + "\n" + String.join("\n", leaks));
+        assertTrue(leaks.isEmpty(), leaks.size() + " of " + planted.size() + "\n" + String.join("\n", leaks));
+    }
+
+    /** Rules are tried where their triggers stand: what they would find elsewhere would be left in redacted text. */
+    @Test
+    void aSearchWithoutTriggersFindsNothingMore() {
+        Stream<String> samples = Rules.builtIn().all().stream().flatMap(rule -> rule.takes().stream())
+                .map(sample -> sample.replaceAll("[«»]", ""));
+        Stream<String> canaries = Canaries.all(5).stream().map(Canaries.Canary::line);
+        Stream<String> shapes = Shapes.all(5).stream().map(Shapes.Planted::text);
+        List<String> left = Stream.of(samples, canaries, shapes).flatMap(texts -> texts)
+                .flatMap(text -> Rules.builtIn().foundPlainly(STRICT.text(text)).stream())
+                .filter(found -> !found.matches("(?s).*[a-z]-[0-9a-f]{6}(?![0-9a-f]).*")).toList();
+        assertEquals(List.of(), left);
     }
 
     @Test
@@ -79,19 +96,6 @@ class RedactTest {
                 .equals("klaviyo " + text + " end"))
                 .map(text -> text + " becomes " + STRICT.text(text)).toList();
         assertTrue(damaged.isEmpty(), damaged.size() + "\n" + String.join("\n", damaged));
-    }
-
-    @Test
-    void whatWasRedactedHoldsNothingMore() {
-        for (Canaries.Canary canary : Canaries.all(3)) {
-            byte[] cleaned = STRICT.bytes(canary.line().getBytes(StandardCharsets.UTF_8));
-            Tally left = new Tally();
-            new Scan(STRICT, left).remaining(cleaned, cleaned.length);
-            assertEquals(
-                    0,
-                    left.total(),
-                    canary.planted() + " became " + new String(cleaned, StandardCharsets.UTF_8) + " " + left.counts());
-        }
     }
 
     @ParameterizedTest
@@ -245,10 +249,10 @@ class RedactTest {
     @Test
     void streamsComeOutAsTheyWentInWhereNothingIsSecret() throws IOException {
         Random random = new Random(4);
+        List<String> lookAlikes = Canaries.lookAlikes(4);
         StringBuilder text = new StringBuilder();
-        while (text.length() < 5 << 20) {
-            text.append("line ")
-                    .append(Canaries.lookAlikes(random.nextInt()).get(random.nextInt(200)))
+        while (text.length() < 2 << 20) {
+            text.append("line ").append(lookAlikes.get(random.nextInt(lookAlikes.size())))
                     .append(random.nextInt(9) == 0 ? "\r\n" : "\n");
         }
         assertEquals(text.toString(), stream(text.toString().getBytes(StandardCharsets.UTF_8), 0));
@@ -299,18 +303,11 @@ class RedactTest {
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "PRIVATE KEY",
-                "RSA PRIVATE KEY",
-                "EC PRIVATE KEY",
-                "OPENSSH PRIVATE KEY",
-                "ENCRYPTED PRIVATE KEY"
-            })
+    @ValueSource(strings = {"", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "})
     void privateKeysLoseTheirBodies(String kind) throws IOException {
         String body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
-        String begin = "-----BEGIN " + kind + "-----\n";
-        String end = "-----END " + kind + "-----\n";
+        String begin = "-----BEGIN " + kind + "PRIVATE KEY-----\n";
+        String end = "-----END " + kind + "PRIVATE KEY-----\n";
         for (String text : List.of(
                 begin + (body + "\n").repeat(20) + end,
                 begin + (body + "\n").repeat(3),
@@ -326,31 +323,12 @@ class RedactTest {
     }
 
     @ParameterizedTest
-    @ValueSource(
-            strings = {
-                "@",
-                "a@a.",
-                "://",
-                "://a:",
-                "\"token\":'",
-                "token=",
-                "\\\"",
-                "+1 ",
-                "eyJ",
-                "%40",
-                "::",
-                "1.1.",
-                "Authorization: ",
-                "-----BEGIN PRIVATE KEY-----",
-                "password=a,b",
-                "--token ",
-                "_",
-                "A"
-            })
+    @ValueSource(strings = {"@", "a@a.", "://", "://a:", "\"token\":'", "token=", "\\\"", "+1 ", "eyJ", "%40", "::", "1.1.",
+            "Authorization: ", "-----BEGIN PRIVATE KEY-----", "password=a,b", "--token ", "_", "A"})
     void noTextTakesLong(String hostile) {
-        byte[] text = hostile.repeat((1 << 20) / hostile.length()).getBytes(StandardCharsets.UTF_8);
+        byte[] text = hostile.repeat((1 << 18) / hostile.length()).getBytes(StandardCharsets.UTF_8);
         // A pattern that goes wrong takes hours for this; a machine under load may take seconds.
-        assertTimeout(Duration.ofMinutes(2), () -> STRICT.bytes(text));
+        assertTimeout(Duration.ofMinutes(1), () -> STRICT.bytes(text));
     }
 
     // ---- helpers
