@@ -40,7 +40,6 @@
 
 import static runbook.rotation.Rotation.REFUSED;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -200,8 +199,8 @@ class RotateKey implements Callable<Integer>, Listener {
             }
             return end(rotation, rotate(rotation));
         } catch (Problem e) {
-            if (shared.json() && e.exitCode() == REFUSED) {
-                shared.print(rotation.json("refused"));
+            if (e.exitCode() == REFUSED) {
+                printJson(rotation, "refused");
             }
             throw e;
         }
@@ -469,12 +468,16 @@ class RotateKey implements Callable<Integer>, Listener {
         if (outcome.equals("rotated")) {
             next();
         }
-        if (shared.json()) {
-            ObjectNode json = (ObjectNode) rotation.json(outcome);
-            String command = outcome.equals("rotated") ? shared.launcher().line("triage", "") : null;
-            shared.print(json.set("advice", Cli.advice("now", end.next, command)));
-        }
+        printJson(rotation, outcome);
         return end.exit;
+    }
+
+    private void printJson(Rotation rotation, String outcome) {
+        if (shared.json()) {
+            String command = outcome.equals("rotated") ? shared.launcher().line("triage", "") : null;
+            shared.print(rotation.json(outcome)
+                    .set("advice", Cli.advice("now", ENDS.get(outcome).next, command)));
+        }
     }
 
     private void byHand(List<HandStep> steps) {

@@ -15,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
+import runbook.Text.Json;
 
 /**
  * How a rotation could do harm, each way seen once: beside another, after a refusal, by what it believes or shows. (A dry
@@ -50,7 +51,8 @@ class RotationHarmTest {
             first.awaitUntil("the record names the tool", () -> bench.record().contains("\"pid\" : " + held));
             String record = bench.record();
             bench.ends(21, bench.rotate("--dry-run"), "another rotation is running on " + bench.incident);
-            bench.ends(21, bench.rotate(), "another rotation is running on " + bench.incident);
+            Run.Result refused = bench.ends(21, bench.rotate("--json"), "another rotation is running on " + bench.incident);
+            Schemas.check("rotate-key", Json.read(refused.out()));
             bench.ends(21, elsewhere(bench.sandbox.issueKey()), "another rotation is running on vault:secret/klaviyo#key");
             assertEquals(record, bench.record());
             bench.release();

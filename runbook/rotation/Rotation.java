@@ -513,7 +513,7 @@ public final class Rotation {
     }
 
     /** Keys, account and steps, those that were planned among them, as {@code rotate-key --json} shows them. */
-    public JsonNode json(String outcome) {
+    public ObjectNode json(String outcome) {
         List<Step> all = new ArrayList<>(progress.made);
         all.addAll(outcome.equals("planned") ? plan() : List.of());
         ObjectNode root = Json.object().put("schema", 1).put("outcome", outcome)
