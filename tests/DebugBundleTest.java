@@ -434,6 +434,8 @@ class DebugBundleTest {
                 "the report loads something");
         assertEquals("outage", Json.read(files.get("klaviyo/triage.json")).path("drill").asText());
         saysAll(files.get("summary.md"), "DRILL", "### Calls to Klaviyo in the logs, by status");
+        files.get("summary.md").lines().filter(line -> line.startsWith("- `")).forEach(line ->
+                assertTrue(line.endsWith("`"), "a line that stayed is shown whole or cut between its words: " + line));
         ends(0, script("open", out, "--to", work.resolve("unpacked"), "--no-browser"));
         assertEquals(files.get("report.html"), Files.readString(work.resolve("unpacked/report.html")));
     }

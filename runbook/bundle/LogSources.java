@@ -396,6 +396,7 @@ final class LogSources {
         private static final int LOOKED_AT = 20;
         private static final int CANDIDATES = 300;
         private static final int MOST_KINDS = 4_000;
+        private static final int SHORTEST = 20;
         private static final int LONGEST = 160;
         private static final int MANY = 50_000_000;
 
@@ -423,8 +424,13 @@ final class LogSources {
                 while (end < text.length && text[end] != '\n') {
                     end++;
                 }
-                if (number % step == 0 && end - start > 20) {
-                    String line = new String(text, start, Math.min(end - start, LONGEST), StandardCharsets.ISO_8859_1);
+                if (number % step == 0 && end - start > SHORTEST) {
+                    int cut = Math.min(end, start + LONGEST);
+                    // Not within a stand-in: half of one is none, and would be redacted once more.
+                    while (cut < end && cut > start + SHORTEST && " ,;&".indexOf(text[cut]) < 0) {
+                        cut--;
+                    }
+                    String line = new String(text, start, cut - start, StandardCharsets.ISO_8859_1);
                     long kind = LogReader.kind(line);
                     if (counts.size() < MOST_KINDS || counts.containsKey(kind)) {
                         counts.merge(kind, 1, Integer::sum);
