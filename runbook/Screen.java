@@ -59,14 +59,7 @@ public final class Screen {
     /** How much is shown: a verdict alone, what is wrong and what comes next, or everything. */
     public enum Level { ONE_LINE, SHORT, ALL }
 
-    /**
-     * A screen.
-     *
-     * @param host    what it is part of
-     * @param out     one of the host's streams
-     * @param noColor whether colours were declined
-     * @param level   how much to show
-     */
+    /** A screen on one of the host's streams, without colours where those were declined. */
     public Screen(Cli.Host host, PrintStream out, boolean noColor, Level level) {
         this.out = out;
         this.level = level;
@@ -143,29 +136,28 @@ public final class Screen {
 
     /** Plain text, wrapped. */
     public void line(String text) {
-        entry(Mark.NONE, "", text, 0, "0");
+        entry(Mark.NONE, "", text, "0");
     }
 
     /** A heading, bold on a terminal. */
     public void heading(String text) {
-        entry(Mark.NONE, "", text, 0, "1");
+        entry(Mark.NONE, "", text, "1");
     }
 
     /** Text indented by {@code columns}, wrapped with a hanging indent. */
     public void indented(int columns, String text) {
-        entry(Mark.NONE, " ".repeat(columns), text, columns, "0");
+        entry(Mark.NONE, " ".repeat(columns), text, "0");
     }
 
     /** A list's entry: its lead, then text wrapped beside it. */
     public void item(String lead, String text) {
-        entry(Mark.NONE, lead, text, lead.length(), "0");
+        entry(Mark.NONE, lead, text, "0");
     }
 
     /** A line with a symbol: {@code ✓ auth      Acme (AbC123)}; the label padded to {@code labelWidth}. */
     public void marked(Mark mark, String label, int labelWidth, String text) {
         String padded = label + " ".repeat(Math.max(0, labelWidth - label.length()));
-        String lead = symbol(mark) + (padded.isEmpty() ? "" : padded + "  ");
-        entry(mark, lead, text, lead.length(), "0");
+        entry(mark, symbol(mark) + (padded.isEmpty() ? "" : padded + "  "), text, "0");
     }
 
     /** A verdict: a symbol and bold words. The one line that is shown where one alone was asked for, unwrapped then. */
@@ -174,7 +166,7 @@ public final class Screen {
             out.println(symbol(mark) + clean(text));
             out.flush();
         } else {
-            entry(mark, symbol(mark), text, 2, "1");
+            entry(mark, symbol(mark), text, "1");
         }
     }
 
@@ -207,10 +199,7 @@ public final class Screen {
         return unicode ? symbols : ascii;
     }
 
-    /**
-     * An instant in UTC to the second, with the local time beside it where that is another: {@code 2026-11-23T03:04:05Z
-     * (04:04 CET)}.
-     */
+    /** In UTC, with the local time beside it where that is another: {@code 2026-11-23T03:04:05Z (04:04 CET)}. */
     public String time(Instant at) {
         String utc = at.truncatedTo(ChronoUnit.SECONDS).toString();
         boolean same = zone.getRules().getOffset(at).equals(ZoneOffset.UTC);
@@ -224,11 +213,11 @@ public final class Screen {
         }
     }
 
-    private void entry(Mark mark, String lead, String text, int indent, String style) {
-        List<String> lines = wrap(clean(text), Math.max(20, width - indent));
-        for (int i = 0; i < lines.size(); i++) {
-            String head = i == 0 ? paint(mark.color, clean(lead)) : " ".repeat(indent);
-            print((head + paint(style, lines.get(i))).stripTrailing());
+    private void entry(Mark mark, String lead, String text, String style) {
+        String head = paint(mark.color, clean(lead));
+        for (String line : wrap(clean(text), Math.max(20, width - lead.length()))) {
+            print((head + paint(style, line)).stripTrailing());
+            head = " ".repeat(lead.length());
         }
     }
 

@@ -116,8 +116,11 @@ class SettingsTest {
         assertRefused(own, home.resolve(".klaviyo-runbook.properties") + ": ".repeat(says.startsWith("is no") ? 0 : 1));
         assertRefused(own, says);
         assertFalse(own.toString().contains("s3cret"), own.toString());
-        Files.delete(home.resolve(".klaviyo-runbook.properties"));
-        team(line);
+    }
+
+    @Test
+    void aTeamsWrongSettingNamesItsFileToo() throws IOException {
+        team("timeout=soon");
         assertRefused(triage("--curl", "--templates=" + team).run(), team.resolve("team.properties").toString());
     }
 
