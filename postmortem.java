@@ -58,9 +58,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.EnumSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -124,7 +122,7 @@ class Postmortem extends PostmortemCommand {
 
     @Override
     public Integer call() {
-        Optional<Incident> incident = open().or(this::newest);
+        Optional<Incident> incident = incident(true);
         Document document = out == null ? Document.of(incident, shared.host().path("")) : Document.named(out);
         return check == null ? write(incident, document)
                 : check(check.isEmpty() ? document : new Document(shared.host().path(check)));
@@ -315,11 +313,9 @@ class Postmortem extends PostmortemCommand {
             int added = notebook.take(contents, first, last);
             List<String> problems = contents.problems();
             say(Mark.OK, "imported", added + " of " + Text.count(contents.events().size(), "event") + " from a "
-                    + contents.form() + " file into " + notebook.incident());
+                    + contents.form() + " file into " + notebook.incident()
+                    + (problems.isEmpty() ? "" : ", " + Text.count(problems.size(), "row") + " skipped"));
             problems.stream().limit(MOST_PROBLEMS).forEach(problem -> say(Mark.WARN, "note", problem));
-            if (problems.size() > MOST_PROBLEMS) {
-                say(Mark.WARN, "note", problems.size() - MOST_PROBLEMS + " more were skipped");
-            }
             sayIfClosed(notebook);
             return done(Json.object().put("form", contents.form()).put("read", contents.events().size())
                     .put("added", added).set("problems", Json.of(problems)));
@@ -381,27 +377,19 @@ class Postmortem extends PostmortemCommand {
             boolean there = Files.exists(document.markdown());
             List<Document.Place> places = there ? document.unfinished() : List.of();
             if (!anyway && !(there && places.isEmpty())) {
-                refuse(document, there, places);
+                list(document.markdown(), places);
+                shared.screen().verdict(Mark.FAIL, "not closed: " + (there
+                        ? Text.count(places.size(), "place") + " to finish first (or --anyway)"
+                        : "there is no " + document.markdown() + " yet; postmortem writes it (or --anyway)"));
                 return UNFINISHED;
             }
             String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
                     : Text.count(places.size(), "place") + " of the postmortem unfinished";
-            Map<String, Object> data = new LinkedHashMap<>(Map.of("unfinished", places.size()));
-            Optional.ofNullable(by).ifPresent(name -> data.put("by", Notebook.name(name)));
-            notebook.add(now, Event.CLOSED, state, data);
+            ObjectNode data = Json.object().put("unfinished", places.size());
+            notebook.add(now, Event.CLOSED, state, by == null ? data : data.put("by", Notebook.name(by)));
             say(Mark.OK, "closed", notebook.incident() + ": " + state);
             return done(Json.object().put("closed", true).put("unfinished", places.size())
                     .put("incident", notebook.incident().toString()));
-        }
-
-        private void refuse(Document document, boolean there, List<Document.Place> places) {
-            list(document.markdown(), places);
-            shared.screen().verdict(Mark.FAIL, "not closed: " + (there
-                    ? Text.count(places.size(), "place") + " to finish first (or --anyway)"
-                    : "there is no " + document.markdown() + " yet; write it first (or --anyway)"));
-            if (!there) {
-                shared.screen().command(2, shared.launcher().line("postmortem", ""));
-            }
         }
     }
 }
@@ -415,38 +403,31 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     final Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
 
-    /** The incident named, else the newest open real one here, else the newest open drill. */
-    Optional<Incident> open() {
+    /** The incident named, else the newest open real one here, else the newest open drill, else the newest of all. */
+    Optional<Incident> incident(boolean closedToo) {
         try {
             Optional<Incident> named = shared.openIncident();
-            return named.isPresent() ? named : Incident.newestOpen(shared.incidents(), drill -> !drill.isEmpty());
+            Optional<Incident> open = named.isPresent() ? named
+                    : Incident.newestOpen(shared.incidents(), drill -> !drill.isEmpty());
+            return open.isPresent() || !closedToo ? open
+                    : Incident.newestFirst(shared.incidents()).stream().findFirst();
         } catch (IOException e) {
             throw new Problem(1, "./" + Incident.BASE + " cannot be read (" + Incident.why(e)
                     + "): name the incident's folder with --incident DIR");
         }
     }
 
-    /** The newest, open or closed. */
-    Optional<Incident> newest() {
-        try {
-            return Incident.newestFirst(shared.incidents()).stream().findFirst();
-        } catch (IOException e) {
-            return Optional.empty();
-        }
-    }
-
     /** An incident to read. */
     Incident incident() {
-        return open().or(this::newest).orElseThrow(() ->
+        return incident(true).orElseThrow(() ->
                 new Problem("no incident in ./" + Incident.BASE + " (--incident DIR names one)"));
     }
 
-    /** An open incident's journal, to write in; says on the screen when this is a drill, or it is closed. */
+    /** An open incident's journal, to write in; says on the screen when this is a drill. */
     Notebook notebook() {
-        Incident incident = open().orElseThrow(() -> new Problem(newest()
-                .map(newest -> "no incident is open here, the newest is closed: for that one add --incident "
-                        + newest).orElse("no open incident in ./" + Incident.BASE + " (--incident DIR names one)")));
-        Notebook notebook = Notebook.of(incident, shared.drill());
+        Incident open = incident(false).orElseThrow(() -> new Problem("no incident is open here, the newest is closed: "
+                + "for that one add --incident " + incident()));
+        Notebook notebook = Notebook.of(open, shared.drill());
         notebook.drill().ifPresent(scenario ->
                 shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
         return notebook;

@@ -29,8 +29,7 @@ class PostmortemDocumentTest extends PostmortemJournals {
     }
 
     private Document.Written again(String existing) {
-        return report(incident).markdown(Templates.builtIn().template("postmortem.md"),
-                Optional.of(existing));
+        return report(incident).markdown(Templates.builtIn().template("postmortem.md"), Optional.of(existing));
     }
 
     private Document.Written afterMoreHappened(String existing) {

@@ -131,7 +131,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
             """);
         String text = markdown(of(whole(Diagnosis.SILENT_OUTAGE), null, site, null));
 
-        assertSays(text, "| 03:45 | Klaviyo (investigating): Elevated 503s on APIs — Looking into it. | status page |",
+        assertSays(text,
+                "| 03:45 | Klaviyo (investigating): Elevated 503s on APIs — Looking into it. | status page |",
                 "| Vendor's acknowledgement | 41 minutes (2026-11-20 03:45) |",
                 "detected by us 41 minutes before the status page",
                 "Klaviyo's own record: Elevated 503s on APIs, https://stspg.io/abc");

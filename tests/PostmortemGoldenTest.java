@@ -11,7 +11,6 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Settings.Templates;
 import runbook.report.Postmortem;
@@ -54,16 +53,6 @@ class PostmortemGoldenTest extends PostmortemJournals {
         String empty = markdown(empty());
         compare("empty.md", empty);
         assertTrue(empty.contains("**Date:** 2026-11-20 09:00"), "dates are filled in");
-    }
-
-    @Test
-    void notOverYet() {
-        Incident incident = whole(Diagnosis.KLAVIYO_OUTAGE);
-        add(incident, 60, "watch", Event.DEGRADED, "profiles fails again", Map.of());
-        String text = markdown(incident);
-        assertTrue(text.contains("**Date:** 2026-11-20 03:04 - ongoing UTC")
-                && text.contains("**Duration:** not over yet")
-                && text.contains("it came back and failed again (times: 1)"), text);
     }
 
     private static Incident recorded(String scenario) throws IOException {

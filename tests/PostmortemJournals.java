@@ -89,7 +89,8 @@ abstract class PostmortemJournals {
 
     /** The same with everything filled in that people have to. */
     static String filledIn(String fresh) {
-        return fresh.replace("**(to confirm)**", "").replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
+        return fresh.replace("**(to confirm)**", "")
+                .replace("Owner: [name] - Due: [date]", "Owner: Ana - Due: 2126-01-15")
                 .replace("[Technical explanation: how and what, not who]", "A clean-up deleted the key.")
                 .replace("[...]", "see the facts").replaceAll("\\[unknown: [^\\]]*\\]", "nobody can say");
     }

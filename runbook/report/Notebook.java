@@ -3,6 +3,7 @@ package runbook.report;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
@@ -18,12 +19,10 @@ import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -82,14 +81,14 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
      *
      * @throws Problem when the journal cannot be written
      */
-    public void add(Instant at, String kind, String summary, Map<String, ?> data) {
-        append(new Event(at, "postmortem", kind, summary, Json.of(data)));
+    public void add(Instant at, String kind, String summary, ObjectNode data) {
+        append(new Event(at, "postmortem", kind, summary, data));
     }
 
     /** Adds what somebody said, redacted; returns it as it was written down. */
     public String tell(Instant at, String kind, String text, Optional<String> by) {
         String said = Redactor.strict().text(Text.safe(text, LONGEST_TEXT));
-        add(at, kind, said, by.map(name -> Map.of("by", name(name))).orElse(Map.of()));
+        add(at, kind, said, by.map(name -> Json.object().put("by", name(name))).orElse(Json.object()));
         return said;
     }
 
@@ -97,7 +96,7 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     public void lead(Instant at, String given) {
         String name = name(given);
         if (!events.isEmpty() && !Incident.lead(events).equals(name)) {
-            add(at, Event.NOTE, name + " leads the incident", Map.of("lead", name));
+            add(at, Event.NOTE, name + " leads the incident", Json.object().put("lead", name));
         }
     }
 
@@ -107,11 +106,10 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     }
 
     private void append(Event event) {
-        Map<String, Object> all = new LinkedHashMap<>();
-        event.data().properties().forEach(field -> all.put(field.getKey(), field.getValue()));
-        drill.ifPresent(scenario -> all.put("drill", scenario));
+        ObjectNode data = event.data().deepCopy();
+        drill.ifPresent(scenario -> data.put("drill", scenario));
         try {
-            incident.append(new Event(event.at(), event.step(), event.event(), event.summary(), Json.of(all)));
+            incident.append(new Event(event.at(), event.step(), event.event(), event.summary(), data));
         } catch (IOException e) {
             throw new Problem(1, "--incident " + incident + ": its journal cannot be written: " + Incident.why(e));
         }
@@ -133,19 +131,18 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
         Set<String> there = events.stream().map(Notebook::same).collect(Collectors.toSet());
         int added = 0;
         for (Event event : file.events) {
-            Event clean = new Event(event.at(), event.step(), event.event(), Redactor.strict().text(event.summary()),
-                    event.data());
-            if (!clean.at().isBefore(first) && !clean.at().isAfter(last) && there.add(same(clean))) {
-                append(clean);
+            boolean wanted = !event.at().isBefore(first) && !event.at().isAfter(last);
+            if (wanted && there.add(same(event))) {
+                append(event);
                 added++;
             }
         }
         return added;
     }
 
-    // Pseudonyms differ from run to run, so that they must not tell an event apart from itself.
+    // The journal redacts, and pseudonyms differ from run to run: they must not tell an event apart from itself.
     private static String same(Event event) {
-        return event.at().toEpochMilli() + event.summary().replaceAll("-[0-9a-f]{6,}", "-");
+        return event.at().toEpochMilli() + Redactor.strict().text(event.summary()).replaceAll("-[0-9a-f]{6,}", "-");
     }
 
     /**
@@ -185,7 +182,7 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
         for (JsonNode row : rows) {
             number++;
             boolean noise = slack && (row.path("text").asText().isBlank()
-                    || NOISE.matcher(row.path("subtype").asText()).matches());
+                    || row.path("subtype").asText().matches("(channel|group)_.*|bot_add|bot_remove|.*_item"));
             try {
                 if (!noise && !row.isMissingNode()) {
                     contents.events.add(event(row, form, now));
@@ -210,9 +207,8 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     }
 
     private static List<JsonNode> csv(String content) throws IOException {
-        CsvMapper mapper = CsvMapper.builder().enable(CsvParser.Feature.TRIM_SPACES)
-                .enable(CsvParser.Feature.SKIP_EMPTY_LINES).enable(CsvParser.Feature.IGNORE_TRAILING_UNMAPPABLE)
-                .build();
+        CsvMapper mapper = CsvMapper.builder().enable(CsvParser.Feature.TRIM_SPACES, CsvParser.Feature.SKIP_EMPTY_LINES,
+                CsvParser.Feature.IGNORE_TRAILING_UNMAPPABLE).build();
         try (MappingIterator<JsonNode> rows = mapper.readerFor(JsonNode.class)
                 .with(CsvSchema.emptySchema().withHeader()).readValues(content)) {
             return rows.readAll();
@@ -225,8 +221,6 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
             List.of("text", "summary", "message", "event text", "description", "what");
     private static final List<String> BY = List.of("by", "author", "who", "name", "username", "user");
     private static final List<String> KIND = List.of("kind", "event");
-    private static final Pattern NOISE =
-            Pattern.compile("(channel|group)_.*|bot_add|bot_remove|reminder_add|pinned_item");
 
     /** A row as an event, whatever the file's form; its text becomes one line. */
     private static Event event(JsonNode row, String form, Instant now) {
@@ -243,12 +237,15 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
         }
         String kind = field(row, KIND).asText();
         boolean known = kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED);
-        Map<String, String> data = new TreeMap<>(Map.of("from", form, "by", name(Stream.of("/user_profile/display_name",
-                "/user_profile/real_name", "/data/by").map(row::at).filter(name -> !name.asText().isBlank()).findFirst()
-                .orElse(field(row, BY)).asText())));
-        data.values().removeIf(String::isEmpty);
+        String by = Stream.of("/user_profile/display_name", "/user_profile/real_name", "/data/by")
+                .map(pointer -> row.at(pointer).asText()).filter(name -> !name.isBlank()).findFirst()
+                .orElse(field(row, BY).asText());
+        ObjectNode data = Json.object().put("from", form);
+        if (!by.isBlank()) {
+            data.put("by", name(by));
+        }
         return new Event(at, "import", known ? kind : Event.NOTE,
-                Text.safe(form.equals("Slack") ? plain(text) : text, LONGEST_TEXT), Json.of(data));
+                Text.safe(form.equals("Slack") ? plain(text) : text, LONGEST_TEXT), data);
     }
 
     private static JsonNode field(JsonNode row, List<String> names) {

@@ -3,7 +3,6 @@ package runbook.report;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -102,7 +101,7 @@ public final class Postmortem {
         String diagnosis = diagnosed.map(data -> data.path("diagnosis").asText()).orElse("unknown");
         this.wording = Wording.of(sources.templates(), diagnosis);
         this.known = new Known(sources.drill().orElse(evidence.drill()), "Klaviyo " + wording.lessons().errorType(),
-                diagnosis, severity(), sources.lead().orElseGet(() -> Incident.lead(timeline.events())),
+                diagnosis, severity(), sources.lead().orElseGet(() -> Incident.lead(timeline.telling())),
                 timeline.closed(), timeline.events().size(), List.copyOf(evidence.notes().missing()));
     }
 
@@ -171,14 +170,14 @@ public final class Postmortem {
         Map<String, Object> values = values();
         List<Timeline.Row> rows = timeline.rows();
         List<Timeline.Row> last = rows.subList(Math.max(0, rows.size() - 10), rows.size());
-        Optional<Instant> due = timeline.events().stream().filter(Postmortem::sent).map(Postmortem::promised)
-                .reduce(Optional.empty(), (one, later) -> later);
+        String due = timeline.telling().stream().filter(Postmortem::sent)
+                .map(event -> Text.safe(event.data().path("next").asText(), 20)).reduce("", (one, later) -> later);
         values.put("drill", Text.safe(known.drill, 60));
         values.put("lead", Text.safe(known.lead, 80));
         values.put("diagnosisTitle", Text.safe(title(), 160));
         values.put("closed", known.closed.map(Timeline::full).orElse(""));
-        values.put("due", due.map(Timeline::full).orElse(""));
-        values.put("overdue", due.filter(at -> at.isBefore(sources.now())).isPresent());
+        values.put("due", due);
+        values.put("overdue", due.compareTo(sources.now().toString()) < 0);
         values.put("last", lines(last, row -> Map.of("time", row.time(), "label", Text.safe(row.label(), 80),
                 "text", Text.safe(row.text(), 120), "source", Text.safe(row.source(), 30), "by",
                 Notebook.name(row.by()))));
@@ -188,24 +187,15 @@ public final class Postmortem {
         return sources.templates().template("handover.md").fill(values).stripTrailing();
     }
 
-    /** When the next message is due by this one. */
-    private static Optional<Instant> promised(Event message) {
-        try {
-            return Optional.of(Instant.parse(message.data().path("next").asText()));
-        } catch (DateTimeException e) {
-            return Optional.empty();
-        }
-    }
-
     // The leading diagnosis is the most severe; of equals the last, when most was known.
     private Optional<JsonNode> worst() {
         Comparator<JsonNode> severity = Comparator.comparing(data -> data.path("severity").asText("P9"));
-        return timeline.events().stream().filter(Timeline::found).map(Event::data)
+        return timeline.telling().stream().filter(Timeline::found).map(Event::data)
                 .reduce((one, other) -> severity.compare(other, one) <= 0 ? other : one);
     }
 
     private String severity() {
-        return timeline.events().stream().map(event -> event.data().path("severity").asText())
+        return timeline.telling().stream().map(event -> event.data().path("severity").asText())
                 .filter(severity -> severity.matches("P[1-4]")).min(Comparator.naturalOrder()).orElse("");
     }
 
@@ -276,7 +266,7 @@ public final class Postmortem {
     private void response(Map<String, Object> values) {
         Map<String, Optional<Instant>> at = new LinkedHashMap<>();
         timeline.moments().forEach((name, when) -> at.put(name, when.map(When::at)));
-        Optional<Instant> told = timeline.events().stream().filter(Postmortem::sent).findFirst().map(Event::at);
+        Optional<Instant> told = timeline.telling().stream().filter(Postmortem::sent).findFirst().map(Event::at);
         measure(values, "timeToDetect", at.get("began"), at.get("detected"));
         measure(values, "timeToAcknowledge", at.get("detected"), at.get("acknowledged"));
         measure(values, "timeToMitigate", at.get("began"), at.get("mitigated"));
@@ -320,7 +310,7 @@ public final class Postmortem {
         values.put("reason", Markdown.text(data.path("reason").asText(), 400));
         values.put("path", lines(path, step -> Map.of("question", Markdown.text(step.path("question").asText(), 160),
                 "answer", Markdown.text(step.path("answer").asText(), 120))));
-        values.put("named", lines(timeline.events().stream().filter(event -> Timeline.is(event, Event.DIAGNOSED)
+        values.put("named", lines(timeline.telling().stream().filter(event -> Timeline.is(event, Event.DIAGNOSED)
                 && Timeline.diagnosis(event).isEmpty()).limit(10).toList(), this::said));
         values.put("factors", lines(wording.lessons().factors(), factor -> Map.of("text", factor)));
         values.put("also", lines(StreamSupport.stream(data.path("also").spliterator(), false).toList(),
@@ -401,7 +391,7 @@ public final class Postmortem {
     }
 
     private void messages(Map<String, Object> values) {
-        List<Event> told = timeline.events().stream().filter(Postmortem::sent).toList();
+        List<Event> told = timeline.telling().stream().filter(Postmortem::sent).toList();
         values.put("messages", lines(told.stream().limit(MOST_MESSAGES).toList(), event -> Map.of("at",
                 Timeline.full(event.at()), "source", Markdown.text(event.step(), 40), "text",
                 Markdown.text(event.summary(), 160), "quote", Markdown.quote(event.data().path("text").asText(), 30))));

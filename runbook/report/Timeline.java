@@ -33,7 +33,7 @@ final class Timeline {
     /** An event's kind: the recovery held. */
     static final String STABLE = "stable";
 
-    private static final Duration SHORT = Duration.ofMinutes(30);
+    private static final Duration AFTERMATH = Duration.ofMinutes(30);
     static final int MOST_ROWS = 300;
     private static final DateTimeFormatter CLOCK = utc("HH:mm");
     private static final DateTimeFormatter FULL = utc("yyyy-MM-dd HH:mm");
@@ -61,6 +61,8 @@ final class Timeline {
     record Relapse(Instant good, Instant failed) { }
 
     private final List<Event> events;
+    // A long journal is nearly all notes that say no more than their line: what counts is looked for among the rest.
+    private final List<Event> telling;
     private final Map<Event, String> labels = new HashMap<>();
     private final List<Relapse> relapses = new ArrayList<>();
     private final Optional<Event> recovered;
@@ -69,6 +71,7 @@ final class Timeline {
     Timeline(List<Event> recorded) {
         events = recorded.stream().flatMap(Timeline::withStable).sorted(Comparator.comparing(Event::at)).distinct()
                 .toList();
+        telling = events.stream().filter(event -> !event.event().equals(Event.NOTE) || !event.data().isEmpty()).toList();
         recovered = lasting();
         label();
     }
@@ -127,7 +130,7 @@ final class Timeline {
     /** The recovery after which it never failed again; those before it become relapses. */
     private Optional<Event> lasting() {
         Event good = null;
-        for (Event event : events) {
+        for (Event event : telling) {
             if (is(event, Event.RECOVERED, STABLE)) {
                 good = good == null ? event : good;
             } else if (good != null && event.failing()) {
@@ -140,9 +143,9 @@ final class Timeline {
 
     // A triage that finds what is known identifies no cause anew, and what it found is no alert beside the page.
     private void label() {
-        boolean paged = events.stream().anyMatch(Timeline::alert);
+        boolean paged = telling.stream().anyMatch(Timeline::alert);
         Set<String> known = new HashSet<>();
-        for (Event event : events) {
+        for (Event event : telling) {
             String label = switch (event.event()) {
                 case Event.DETECTED -> alert(event) ? "Alert fired" : paged ? "Triage" : "First failed check";
                 case Event.DIAGNOSED -> diagnosed(event, known);
@@ -173,6 +176,11 @@ final class Timeline {
         return events;
     }
 
+    /** All but notes that say no more than their line. */
+    List<Event> telling() {
+        return telling;
+    }
+
     List<Relapse> relapses() {
         return relapses;
     }
@@ -195,7 +203,7 @@ final class Timeline {
 
     /** The first alert, or failed check of ours. */
     Optional<When> detected() {
-        return events.stream().filter(Timeline::ourSign).findFirst().map(When::of);
+        return telling.stream().filter(Timeline::ourSign).findFirst().map(When::of);
     }
 
     /** It worked again, for good. */
@@ -215,11 +223,11 @@ final class Timeline {
     }
 
     Optional<Instant> closed() {
-        return events.stream().filter(event -> is(event, Event.CLOSED)).reduce((one, later) -> later).map(Event::at);
+        return telling.stream().filter(event -> is(event, Event.CLOSED)).reduce((one, later) -> later).map(Event::at);
     }
 
     private Optional<When> first(String... kinds) {
-        return events.stream().filter(event -> is(event, kinds)).findFirst().map(When::of);
+        return telling.stream().filter(event -> is(event, kinds)).findFirst().map(When::of);
     }
 
     // ---- times in words, UTC
@@ -286,7 +294,8 @@ final class Timeline {
             return Optional.empty();
         }
         Instant begin = events.get(0).at();
-        Instant end = end();
+        Instant last = events.get(events.size() - 1).at();
+        Instant end = restored().map(when -> when.at().plus(AFTERMATH)).filter(at -> at.isBefore(last)).orElse(last);
         List<Event> seen = events.stream().filter(event -> !event.at().isAfter(end)).toList();
         Chart chart = new Chart("event", "Timeline", begin, end).bands(bands(seen, end));
         chart.marks(seen.stream().filter(Timeline::milestone).map(this::mark).toList());
@@ -297,16 +306,6 @@ final class Timeline {
                     List.of(new Chart.Line("", points)), List.of()));
         }
         return Optional.of(chart);
-    }
-
-    private Instant end() {
-        Instant last = events.get(events.size() - 1).at();
-        Optional<Instant> held = events.stream().filter(event -> is(event, STABLE, Event.RECOVERED))
-                .reduce((one, later) -> later).map(Event::at).filter(at -> recovered.isPresent());
-        return held.map(at -> {
-            Duration lasted = Duration.between(began().map(When::at).orElse(at), at);
-            return at.plus(lasted.compareTo(SHORT) > 0 ? lasted : SHORT);
-        }).filter(at -> at.isBefore(last)).orElse(last);
     }
 
     private Chart.Mark mark(Event event) {
