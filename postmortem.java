@@ -133,7 +133,8 @@ class Postmortem extends PostmortemCommand {
     private int write(Optional<Incident> incident, Document document) {
         Optional<String> existing = document.existing();
         String git = gitName();
-        Optional<Notebook> notebook = incident.map(one -> Notebook.of(one, shared.drill()));
+        boolean asked = lead != null || shared.host().terminal();
+        Optional<Notebook> notebook = incident.filter(one -> asked).map(one -> Notebook.of(one, shared.drill()));
         if (lead == null && notebook.filter(one -> Incident.lead(one.events()).isEmpty()).isPresent()) {
             lead = confirmed(git);
         }
@@ -206,7 +207,7 @@ class Postmortem extends PostmortemCommand {
 
     /** Asks at a terminal who leads; null where nobody is there to ask, or nobody leads. */
     private String confirmed(String name) {
-        if (!shared.host().terminal() || shared.json() || name.isEmpty()) {
+        if (shared.json() || name.isEmpty()) {
             return null;
         }
         shared.host().out().print("Who leads the incident? [" + name + "] (- for nobody yet) ");

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -31,6 +30,7 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -439,6 +439,10 @@ public final class Incident {
         private long number;
         private long position;
         private boolean inLine;
+        // Bytes are taken one by one: streams, which lock each time, would make a long journal slow.
+        private final byte[] buffer = new byte[1 << 16];
+        private int from;
+        private int to;
 
         Lines(InputStream file) {
             this.file = file;
@@ -447,28 +451,40 @@ public final class Incident {
         /** The next line without its end; null after the last. */
         byte[] next() throws IOException {
             while (inLine) {
-                int rest = file.read();
+                int rest = read();
                 inLine = rest >= 0 && rest != '\n';
                 position++;
             }
-            ByteArrayOutputStream line = new ByteArrayOutputStream(256);
-            int one = file.read();
+            byte[] line = new byte[256];
+            int length = 0;
+            int one = read();
             if (one < 0) {
                 return null;
             }
-            while (one >= 0 && one != '\n' && line.size() <= Journal.LONGEST_LINE) {
-                line.write(one);
-                one = file.read();
+            while (one >= 0 && one != '\n' && length <= Journal.LONGEST_LINE) {
+                line = length < line.length ? line : Arrays.copyOf(line, 2 * length);
+                line[length++] = (byte) one;
+                one = read();
             }
             inLine = one >= 0 && one != '\n';
             number++;
-            position += line.size() + 1;
-            return line.toByteArray();
+            position += length + 1;
+            return Arrays.copyOf(line, length);
+        }
+
+        private int read() throws IOException {
+            if (from == to) {
+                from = 0;
+                to = Math.max(0, file.read(buffer));
+            }
+            return to == 0 ? -1 : buffer[from++] & 0xff;
         }
 
         /** Goes on after the line that is under way there. */
         void skipTo(long there) throws IOException {
-            file.skipNBytes(there - position);
+            int read = (int) Math.min(to - from, there - position);
+            from += read;
+            file.skipNBytes(there - position - read);
             position = there;
             inLine = true;
         }

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -287,7 +288,7 @@ class PostmortemTest extends PostmortemJournals {
     void aHundredThousandEventsTakeAtMostTwiceTheTimeOfTen() throws IOException, InterruptedException {
         long small = Math.min(time(10), time(10));
         long large = Long.MAX_VALUE;
-        // The machine may be busy with other tests: the best of a few counts.
+        // The processor's time counts, for the machine may be busy with other tests; and the best of a few.
         for (int attempt = 0; attempt < 4 && large > 2 * small; attempt++) {
             large = Math.min(large, time(100_000));
             small = Math.max(small, time(10));
@@ -304,14 +305,14 @@ class PostmortemTest extends PostmortemJournals {
             Files.writeString(journal.resolve("journal.jsonl"), IntStream.range(0, events)
                     .mapToObj(i -> String.format(line, BEGAN.plusMillis(300L * i), i)).collect(Collectors.joining()));
         }
-        long start = System.nanoTime();
         Run.Running running = Run.process("postmortem").cwd(folder).env("KLAVIYO_STATUS_URL", NOWHERE)
                 .args("--incident", journal.toString()).start();
         long mostMemory = 0;
+        long millis = 0;
         while (!running.process().waitFor(20, TimeUnit.MILLISECONDS)) {
             mostMemory = Math.max(mostMemory, residentMegabytes(running.process().pid()));
+            millis = running.process().info().totalCpuDuration().map(Duration::toMillis).orElse(millis);
         }
-        long millis = (System.nanoTime() - start) / 1_000_000;
         assertEquals(0, running.await().exit());
         assertTrue(mostMemory < 256, mostMemory + " MB resident");
         return millis;

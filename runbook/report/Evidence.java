@@ -103,9 +103,9 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
         List<Event> events = journal(from, notes);
         String drill = Incident.drill(events);
         Optional<Facts> facts = bundle(from, notes);
-        Timeline told = new Timeline(events);
+        Timeline told = new Timeline(events.stream().filter(Timeline::telling).toList());
         Optional<Instant> noticed = told.detected().map(When::at)
-                .or(() -> told.events().stream().findFirst().map(Event::at));
+                .or(() -> events.stream().map(Event::at).min(Comparator.naturalOrder()));
         Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
         Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
                 .orElse(from.now());

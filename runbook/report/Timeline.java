@@ -15,7 +15,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Stream;
 import runbook.Chart;
 import runbook.Chart.Band;
 import runbook.Chart.Shape;
@@ -60,8 +59,8 @@ final class Timeline {
     /** It seemed to work again from one moment on, until it failed again at another. */
     record Relapse(Instant good, Instant failed) { }
 
-    private final List<Event> events;
-    // A long journal is nearly all notes that say no more than their line: what counts is looked for among the rest.
+    private final List<Event> events = new ArrayList<>();
+    // A long journal is nearly all notes: what counts is looked for among the rest.
     private final List<Event> telling;
     private final Map<Event, String> labels = new HashMap<>();
     private final List<Relapse> relapses = new ArrayList<>();
@@ -69,14 +68,35 @@ final class Timeline {
 
     /** @param recorded in any order; what is there twice counts once */
     Timeline(List<Event> recorded) {
-        events = recorded.stream().flatMap(Timeline::withStable).sorted(Comparator.comparing(Event::at)).distinct()
-                .toList();
-        telling = events.stream().filter(event -> !event.event().equals(Event.NOTE) || !event.data().isEmpty()).toList();
+        List<Event> sorted = new ArrayList<>(recorded);
+        recorded.stream().filter(event -> is(event, Event.RECOVERED)).forEach(event -> heldSince(event, sorted));
+        sorted.sort(Comparator.comparing(Event::at));
+        for (Event event : sorted) {
+            if (!there(event)) {
+                events.add(event);
+            }
+        }
+        telling = events.stream().filter(Timeline::telling).toList();
         recovered = lasting();
         label();
     }
 
+    // A long journal is sorted by time: what is there twice is found without a look at all of it.
+    private boolean there(Event event) {
+        for (int i = events.size() - 1; i >= 0 && events.get(i).at().equals(event.at()); i--) {
+            if (events.get(i).equals(event)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     // ---- single events
+
+    /** Whether it is more than a note that says no more than its line. */
+    static boolean telling(Event event) {
+        return !event.event().equals(Event.NOTE) || !event.data().isEmpty();
+    }
 
     static boolean is(Event event, String... kinds) {
         return List.of(kinds).contains(event.event());
@@ -109,14 +129,13 @@ final class Timeline {
     }
 
     // Watch tells of a recovery once it held: the moment it began is an event of its own, with the runbook's words.
-    private static Stream<Event> withStable(Event event) {
-        Instant since = is(event, Event.RECOVERED) ? goodSince(event) : event.at();
-        if (!since.isBefore(event.at())) {
-            return Stream.of(event);
+    private static void heldSince(Event held, List<Event> events) {
+        Instant since = goodSince(held);
+        if (since.isBefore(held.at())) {
+            events.remove(held);
+            events.add(new Event(since, held.step(), held.event(), "first good round of an unbroken run", held.data()));
+            events.add(new Event(held.at(), held.step(), STABLE, held.summary(), Json.object()));
         }
-        String words = "first good round of an unbroken run";
-        return Stream.of(new Event(since, event.step(), event.event(), words, event.data()),
-                new Event(event.at(), event.step(), STABLE, event.summary(), Json.object()));
     }
 
     private static Instant goodSince(Event recovery) {
