@@ -44,6 +44,9 @@ final class Archive {
     private static final Pattern SIZE = Pattern.compile("(?i)(\\d{1,9})\\s*(b|kb|mb|gb)?");
     private static final List<String> UNITS = List.of("B", "kB", "MB", "GB", "TB");
     private static final Pattern RESERVED = Pattern.compile("(?i)(con|prn|aux|nul|com\\d|lpt\\d)(\\..*)?");
+    // From a root, with another system's signs, or with a step that is none or leads up.
+    private static final Pattern LEAVING = Pattern.compile("(?s)/.*|.*[\\\\:].*|(.*/)?\\.{0,2}(/.*)?");
+    private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\p{Cf}]");
     private static final int LONGEST_NAME = 80;
 
     private Archive() { }
@@ -74,9 +77,12 @@ final class Archive {
 
     /** One file of the archive; {@code notes} are what there is to say about it: truncated, changed while read, … */
     record Item(String path, String collector, Pipeline.Part part, Tally tally, List<String> notes) {
+        List<String> allNotes() {
+            return Stream.concat(notes.stream(), part.notes().stream()).toList();
+        }
+
         Map<String, Object> json() throws IOException {
-            List<String> all = new ArrayList<>(notes);
-            all.addAll(part.notes());
+            List<String> all = allNotes();
             Pipeline.Sums sums = part.sums();
             return Summary.fields("path", path, "bytes", sums.plain(), "sha256", sums.sha256(), "collector", collector,
                     "truncated", all.stream().anyMatch(note -> note.matches("truncated.*|.*stopped early.*")),
@@ -117,21 +123,15 @@ final class Archive {
 
         /** Why a name from an archive cannot be given to a file here, on any system; empty when it can. */
         static String unsafe(String name) {
-            if (name.isEmpty() || name.startsWith("/") || name.contains("\\") || name.contains(":")) {
+            List<String> parts = List.of(name.split("/"));
+            if (LEAVING.matcher(name).matches()) {
                 return "would leave the folder";
+            } else if (parts.stream().anyMatch(part -> RESERVED.matcher(part).matches())) {
+                return "is reserved on some system";
+            } else if (parts.stream().anyMatch(part -> part.getBytes(StandardCharsets.UTF_8).length > 255)) {
+                return "is too long";
             }
-            for (String part : name.split("/", -1)) {
-                if (part.isEmpty() || part.equals(".") || part.equals("..")) {
-                    return "would leave the folder";
-                } else if (RESERVED.matcher(part).matches()) {
-                    return "is reserved on some system";
-                } else if (part.getBytes(StandardCharsets.UTF_8).length > 255) {
-                    return "is too long";
-                } else if (part.matches("(?s).*[\\p{Cc}\\p{Cf}].*")) {
-                    return "holds control characters";
-                }
-            }
-            return "";
+            return CONTROL.matcher(name).find() ? "holds control characters" : "";
         }
 
         private synchronized String take(String path) {

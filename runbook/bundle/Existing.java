@@ -322,7 +322,7 @@ public final class Existing {
                 throw new Problem("nothing to clean in " + source + why);
             }
             List<String> leftOut = new ArrayList<>(outcome.remarks());
-            outcome.items().forEach(item -> item.notes().forEach(note -> leftOut.add(item.path() + ": " + note)));
+            outcome.items().forEach(item -> item.allNotes().forEach(note -> leftOut.add(item.path() + ": " + note)));
             Path copy = staging.folder.resolve("copy");
             boolean folder = Files.isDirectory(source) || isZip(source);
             if (isZip(target)) {
