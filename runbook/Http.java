@@ -190,19 +190,21 @@ public final class Http {
      */
     public record Fault(Kind kind, String words, long millis) implements Answer { }
 
-    /** What an application's health endpoint says of it, from well to worse. */
+    /** What an application's health endpoint says of it, from well to worse; what does not answer is worst. */
     public enum Health {
-        HEALTHY, DEGRADED, DOWN;
+        HEALTHY, DEGRADED, DOWN, UNREACHABLE;
 
         // Words seen in the status field of common health endpoints (Spring, Rails, Kubernetes, RFC drafts).
         private static final Pattern SO_SO = Pattern.compile("(?i)degraded|warn(ing)?|partial|yellow|unstable");
         private static final Pattern BAD = Pattern.compile(
                 "(?i)down|fail(ed|ing|ure)?|error|unhealthy|critical|red|unavailable|out_of_service|false");
 
-        /** By the status of the reply, or else by the word in {@link #field}; a fault is as bad as a 500. */
+        /** By the status of the reply, or else by the word in {@link #field}. */
         public static Health of(Answer answer) {
-            if (!(answer instanceof Reply reply) || reply.status / 100 != 2
-                    || BAD.matcher(field(reply)).matches()) {
+            if (!(answer instanceof Reply reply)) {
+                return UNREACHABLE;
+            }
+            if (reply.status / 100 != 2 || BAD.matcher(field(reply)).matches()) {
                 return DOWN;
             }
             return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;

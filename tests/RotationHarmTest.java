@@ -140,6 +140,15 @@ class RotationHarmTest {
         assertFalse(back.out().contains("everything is as it was"), back::toString);
     }
 
+    @ParameterizedTest
+    @CsvSource({"false, 22, everything is as it was", "true, 23, look at the application"})
+    void anApplicationThatWasIllAndDoesNotAnswerAfterARollBackIsWorse(boolean dying, int exit, String says) {
+        bench.ill = true;
+        bench.dying = dying;
+        bench.ends(exit, bench.rotate(), says);
+        bench.has(bench.oldKey);
+    }
+
     // ---- 6: tested is what is stored
 
     @Test

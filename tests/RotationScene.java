@@ -35,6 +35,10 @@ final class RotationScene implements AutoCloseable {
     final StandIns tools = new StandIns(folder, oldKey);
     /** Whether the application tells which key it uses. */
     volatile boolean telling;
+    /** Whether it is ill with every key; and does not answer at all once it ran with the new one and has the old again. */
+    volatile boolean ill;
+    volatile boolean dying;
+    private volatile boolean changed;
     private final LoopbackServer app = new LoopbackServer(request -> health());
     private final Path home = folder.resolve("home");
 
@@ -49,7 +53,11 @@ final class RotationScene implements AutoCloseable {
     }
 
     private LoopbackServer.Response health() {
-        boolean well = sandbox.accepts(tools.app());
+        changed |= tools.app().equals(newKey);
+        if (dying && changed && tools.app().equals(oldKey)) {
+            throw new IllegalStateException("no answer is wanted");
+        }
+        boolean well = !ill && sandbox.accepts(tools.app());
         Map<String, Object> body = new TreeMap<>(Map.of("status", well ? "ok" : "down"));
         if (telling) {
             body.put("keyFingerprint", Key.of(tools.app()).fingerprint());

@@ -31,7 +31,7 @@ final class AppWatch {
     private record State(Health health, String words, String key) {
         static State of(Answer answer) {
             if (answer instanceof Fault fault) {
-                return new State(Health.DOWN, fault.words(), "");
+                return new State(Health.of(fault), fault.words(), "");
             }
             Reply reply = (Reply) answer;
             String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
