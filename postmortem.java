@@ -134,11 +134,7 @@ class Postmortem extends PostmortemCommand {
         Optional<String> existing = document.existing();
         String git = gitName();
         boolean asked = lead != null || shared.host().terminal();
-        Optional<Notebook> notebook = incident.filter(one -> asked).map(one -> Notebook.of(one, shared.drill()));
-        if (lead == null && notebook.filter(one -> Incident.lead(one.events()).isEmpty()).isPresent()) {
-            lead = confirmed(git);
-        }
-        notebook.filter(one -> lead != null).ifPresent(one -> one.lead(now, lead));
+        incident.filter(one -> asked).ifPresent(one -> settleLead(Notebook.of(one, shared.drill()), git));
         runbook.report.Postmortem report = runbook.report.Postmortem.of(new Sources(incident,
                 Optional.ofNullable(bundle), Optional.of(shared.settings()), queries, now,
                 Optional.ofNullable(lead).map(Notebook::name), git, shared.drill(),
@@ -205,18 +201,20 @@ class Postmortem extends PostmortemCommand {
         }
     }
 
-    /** Asks at a terminal who leads; null where nobody is there to ask, or nobody leads. */
-    private String confirmed(String name) {
-        if (shared.json() || name.isEmpty()) {
-            return null;
+    /** Puts on record who leads; where nobody does, asks at the terminal, with a name to confirm. */
+    private void settleLead(Notebook notebook, String perhaps) {
+        if (lead == null && Incident.lead(notebook.events()).isEmpty() && !perhaps.isEmpty() && !shared.json()) {
+            shared.host().out().print("Who leads the incident? [" + perhaps + "] (- for nobody yet) ");
+            shared.host().out().flush();
+            try {
+                String said = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
+                lead = said == null || said.strip().equals("-") ? null : said.isBlank() ? perhaps : said.strip();
+            } catch (IOException e) {
+                // Then nobody leads yet.
+            }
         }
-        shared.host().out().print("Who leads the incident? [" + name + "] (- for nobody yet) ");
-        shared.host().out().flush();
-        try {
-            String said = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
-            return said == null || said.strip().equals("-") ? null : said.isBlank() ? name : said.strip();
-        } catch (IOException e) {
-            return null;
+        if (lead != null) {
+            notebook.lead(now, lead);
         }
     }
 

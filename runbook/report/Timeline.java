@@ -71,24 +71,15 @@ final class Timeline {
         List<Event> sorted = new ArrayList<>(recorded);
         recorded.stream().filter(event -> is(event, Event.RECOVERED)).forEach(event -> heldSince(event, sorted));
         sorted.sort(Comparator.comparing(Event::at));
+        // What is there twice stands one after the other.
         for (Event event : sorted) {
-            if (!there(event)) {
+            if (events.isEmpty() || !events.get(events.size() - 1).equals(event)) {
                 events.add(event);
             }
         }
         telling = events.stream().filter(Timeline::telling).toList();
         recovered = lasting();
         label();
-    }
-
-    // A long journal is sorted by time: what is there twice is found without a look at all of it.
-    private boolean there(Event event) {
-        for (int i = events.size() - 1; i >= 0 && events.get(i).at().equals(event.at()); i--) {
-            if (events.get(i).equals(event)) {
-                return true;
-            }
-        }
-        return false;
     }
 
     // ---- single events
