@@ -287,8 +287,6 @@ class Postmortem extends PostmortemCommand {
             footer = {"  jbang postmortem import incident-channel/2026-11-23.json --from 10:00 --to 12:30",
                 "  jbang postmortem import pager.csv", "  jbang postmortem import incident.zip"})
     static class Import extends PostmortemCommand {
-        private static final int MOST_PROBLEMS = 20;
-
         @Parameters(paramLabel = "FILE",
                 description = "a channel's day from Slack (JSON), CSV with a header, JSON Lines, an exported incident")
         Path file;
@@ -314,7 +312,7 @@ class Postmortem extends PostmortemCommand {
             say(Mark.OK, "imported", added + " of " + Text.count(contents.events().size(), "event") + " from a "
                     + contents.form() + " file into " + notebook.incident()
                     + (problems.isEmpty() ? "" : ", " + Text.count(problems.size(), "row") + " skipped"));
-            problems.stream().limit(MOST_PROBLEMS).forEach(problem -> say(Mark.WARN, "note", problem));
+            problems.stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
             sayIfClosed(notebook);
             return done(Json.object().put("form", contents.form()).put("read", contents.events().size())
                     .put("added", added).set("problems", Json.of(problems)));

@@ -109,7 +109,8 @@ class PostmortemHostileTest extends PostmortemJournals {
                 + String.format(line, "2026-11-20T03:10", "first") + String.format(line, "2026-11-20T03:20", "second")
                 + String.format(line, "2026-11-20T03:20", "second") + String.format(line, "2199-01-01T00:00", "future")
                 + "{\"at\":\"yesterday\",\"event\":\"note\"}\n" + "not json\n" + "[1,2]\n" + "\u0000\u0001\n"
-                + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n" + "{\"at\":\"2026-11-20T03:5");
+                + "{\"at\":\"2026-11-20T03:40:00Z\",\"unknown\":true}\n"
+                + String.format(line, "2199-01-02T00:00", "future").repeat(40) + "{\"at\":\"2026-11-20T03:5");
         Postmortem report = report(incident);
         String text = markdown(report);
 
@@ -117,8 +118,9 @@ class PostmortemHostileTest extends PostmortemJournals {
                 text);
         assertEquals(1, text.split("\\| second", -1).length - 1, "twice recorded, once told");
         String said = String.join("\n", report.known().missing());
+        assertTrue(said.lines().count() < 20, said);
         for (String problem : List.of("line 6 skipped", "line 7 skipped", "line 8 skipped", "line 9 skipped",
-                "line 11 skipped", "the clock of watch was wrong: 2199-01-01T00:00:00Z future")) {
+                "line 51 skipped", "the clock of watch was wrong: 2199-01-01T00:00:00Z future")) {
             assertTrue(said.contains(problem), problem + " in\n" + said);
         }
     }

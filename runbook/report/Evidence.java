@@ -147,8 +147,11 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
 
     private static void take(Event event, List<Event> events, Instant now, Notes notes) {
         if (event.at().isAfter(now.plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
-            notes.missing.add("left out, since the clock of " + event.step() + " was wrong: " + event.at() + " "
-                    + Text.safe(event.summary(), 60));
+            String left = "left out, since the clock of " + event.step() + " was wrong: ";
+            if (notes.missing.size() <= MOST_ODD) {
+                notes.missing.add(left + (notes.missing.size() == MOST_ODD ? "there are more"
+                        : event.at() + " " + Text.safe(event.summary(), 60)));
+            }
             return;
         }
         // Memory has a bound: of very many events, notes tell no more than their line.
