@@ -1,12 +1,15 @@
 package runbook.redact;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.BitSet;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -345,8 +348,7 @@ final class Encoded {
     /**
      * Secrets whose values are known, searched for literally, whatever their characters, in either case and with a plus
      * for a blank: as they are, in base64 at its three alignments, and in hexadecimal; other encodings are peeled off
-     * before. Tens of thousands cost no more than one, since a value is looked up by its first four bytes, then by a
-     * hash of all of it.
+     * before. Tens of thousands cost hardly more than one, since a value is looked up by its first four bytes.
      */
     static final class Known {
         /** Shorter ones would be found in everything. */
@@ -354,10 +356,13 @@ final class Encoded {
         // Base64 of fewer bytes than this says too little to be searched for at the two odd alignments.
         private static final int SHORTEST_SHIFTED = 9;
 
-        private final long[] first = new long[1 << 14];
-        /** By the first four bytes: how long the values are that begin so, longest first. */
-        private final Map<Integer, TreeSet<Integer>> lengths = new HashMap<>();
-        private final Map<Long, String> ids = new HashMap<>();
+        private record Value(byte[] bytes, String id) { }
+
+        /** Which bytes may be first (1), second (2), third (4) and fourth (8). */
+        private final byte[] places = new byte[256];
+        private final BitSet begins = new BitSet(1 << 20);
+        /** By the first four bytes, longest first. */
+        private final Map<Integer, List<Value>> values = new HashMap<>();
 
         Known(Map<String, String> idByValue) {
             idByValue.forEach((value, id) -> {
@@ -370,6 +375,7 @@ final class Encoded {
                     put(shifted.replace('+', '-').replace('/', '_').getBytes(StandardCharsets.US_ASCII), id);
                 }
             });
+            values.values().forEach(list -> list.sort(Comparator.comparingInt(value -> -value.bytes.length)));
         }
 
         // In the middle of something larger the value begins at any of base64's alignments: what of it stays the same.
@@ -383,49 +389,57 @@ final class Encoded {
         private void put(byte[] bytes, String id) {
             if (bytes.length >= SHORTEST) {
                 int prefix = prefix(bytes, 0);
-                first[slot(prefix) >>> 6] |= 1L << slot(prefix);
-                lengths.computeIfAbsent(prefix, any -> new TreeSet<>(java.util.Comparator.reverseOrder()))
-                        .add(bytes.length);
-                ids.putIfAbsent(hash(bytes, 0, bytes.length), id);
+                for (int b = 0; b < 256; b++) {
+                    for (int i = 0; i < SHORTEST; i++) {
+                        places[b] |= fold((byte) b) == fold(bytes[i]) ? 1 << i : 0;
+                    }
+                }
+                begins.set(slot(prefix));
+                values.computeIfAbsent(prefix, any -> new ArrayList<>(1)).add(new Value(bytes, id));
             }
         }
 
         void find(byte[] data, int length, Runs found) {
-            for (int at = 0; at + SHORTEST <= length && !ids.isEmpty(); at++) {
-                int prefix = prefix(data, at);
-                if ((first[slot(prefix) >>> 6] >>> slot(prefix) & 1) != 0 && lengths.containsKey(prefix)) {
-                    for (int size : lengths.get(prefix)) {
-                        String id = at + size <= length ? ids.get(hash(data, at, size)) : null;
-                        if (id != null) {
-                            found.found(at, at + size, id);
-                            at += size - 1;
-                            break;
-                        }
-                    }
+            int floor = 0;
+            for (int at = 0, under = 0; at < length; at++) {
+                under = (under << 1 | 1) & places[data[at] & 0xff];
+                int start = at - SHORTEST + 1;
+                if (under >> SHORTEST - 1 != 0 && start >= floor) {
+                    floor = Math.max(floor, find(data, start, length, found));
                 }
             }
         }
 
-        private static int fold(byte b) {
-            return b >= 'A' && b <= 'Z' ? b + 32 : b == '+' ? ' ' : b & 0xff;
+        private int find(byte[] data, int start, int length, Runs found) {
+            int prefix = prefix(data, start);
+            for (Value value : begins.get(slot(prefix)) ? values.getOrDefault(prefix, List.of()) : List.<Value>of()) {
+                int end = start + value.bytes.length;
+                if (end <= length && isAt(value.bytes, data, start)) {
+                    found.found(start, end, value.id);
+                    return end;
+                }
+            }
+            return 0;
         }
 
         private static int prefix(byte[] data, int at) {
             return fold(data[at]) << 24 | fold(data[at + 1]) << 16 | fold(data[at + 2]) << 8 | fold(data[at + 3]);
         }
 
-        private static int slot(int prefix) {
-            return prefix * 0x9e3779b1 >>> 12;
+        private static boolean isAt(byte[] value, byte[] data, int start) {
+            int i = SHORTEST;
+            while (i < value.length && fold(value[i]) == fold(data[start + i])) {
+                i++;
+            }
+            return i == value.length;
         }
 
-        // 64 bits of a strong enough mix: that two texts share them by chance costs a word that was no secret.
-        private static long hash(byte[] data, int at, int size) {
-            long hash = size;
-            for (int i = at; i < at + size; i++) {
-                hash = (hash ^ fold(data[i])) * 0x9e3779b97f4a7c15L;
-                hash ^= hash >>> 29;
-            }
-            return hash;
+        private static int fold(byte b) {
+            return b >= 'A' && b <= 'Z' ? b + 32 : b == '+' ? ' ' : b & 0xff;
+        }
+
+        private static int slot(int prefix) {
+            return prefix * 0x9e3779b1 >>> 12;
         }
     }
 }

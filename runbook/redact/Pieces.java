@@ -1,17 +1,16 @@
 package runbook.redact;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
-import java.io.SequenceInputStream;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.Enumeration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.zip.GZIPInputStream;
@@ -217,43 +216,28 @@ public final class Pieces {
 
         // Characters as UTF-8, some thousand at a time; what has no character becomes a question mark.
         private static InputStream narrowed(InputStreamReader reader) {
-            return new SequenceInputStream(new Enumeration<InputStream>() {
+            return new InputStream() {
                 private final char[] chars = new char[8_192];
-                private int read;
+                private InputStream bytes = InputStream.nullInputStream();
 
                 @Override
-                public boolean hasMoreElements() {
-                    return read >= 0;
+                public int read() throws IOException {
+                    byte[] one = new byte[1];
+                    return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
                 }
 
                 @Override
-                public InputStream nextElement() {
-                    try {
-                        read = reader.read(chars, 0, chars.length - 1);
-                        int more = read > 0 && Character.isHighSurrogate(chars[read - 1]) ? Math.max(0, reader
-                                .read(chars, read, 1)) : 0;
-                        return new java.io.ByteArrayInputStream(
-                                new String(chars, 0, Math.max(0, read) + more).getBytes(StandardCharsets.UTF_8));
-                    } catch (IOException e) {
-                        read = -1;
-                        return new FailedInput(e);
+                public int read(byte[] into, int at, int most) throws IOException {
+                    int read = most == 0 ? 0 : bytes.read(into, at, most);
+                    for (int more = 0; read < 0 && more >= 0; read = bytes.read(into, at, most)) {
+                        more = reader.read(chars, 0, chars.length - 1);
+                        boolean half = more > 0 && Character.isHighSurrogate(chars[more - 1]);
+                        int all = Math.max(0, more) + (half ? Math.max(0, reader.read(chars, more, 1)) : 0);
+                        bytes = new ByteArrayInputStream(new String(chars, 0, all).getBytes(StandardCharsets.UTF_8));
                     }
+                    return read;
                 }
-            });
-        }
-
-        /** Tells what went wrong when it is read. */
-        private static final class FailedInput extends InputStream {
-            private final IOException why;
-
-            FailedInput(IOException why) {
-                this.why = why;
-            }
-
-            @Override
-            public int read() throws IOException {
-                throw why;
-            }
+            };
         }
     }
 

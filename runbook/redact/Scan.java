@@ -99,7 +99,7 @@ public final class Scan {
                 byte[] bytes = lower(text.getBytes(StandardCharsets.UTF_8));
                 if (bytes.length >= PREFIX) {
                     int first = first(bytes, 0);
-                    begins.set(Math.floorMod(first, 1 << 20));
+                    begins.set(slot(first));
                     wanted.computeIfAbsent(first, any -> new ArrayList<>(1)).add(new Wanted(id, bytes));
                 }
             }));
@@ -111,9 +111,10 @@ public final class Scan {
                 return;
             }
             byte[] data = lower(Arrays.copyOf(piece.data(), piece.length()));
-            for (int at = piece.from(); at < piece.to() && at + PREFIX <= data.length; at++) {
-                int first = first(data, at);
-                if (begins.get(Math.floorMod(first, 1 << 20))) {
+            int last = Math.min(piece.to(), data.length - PREFIX + 1);
+            for (int at = piece.from(), first = 0; at < last; at++) {
+                first = at == piece.from() ? first(data, at) : first << 8 | data[at + PREFIX - 1] & 0xff;
+                if (begins.get(slot(first))) {
                     for (Wanted value : wanted.getOrDefault(first, List.of())) {
                         int end = at + value.bytes.length;
                         if (end <= data.length && Arrays.equals(data, at, end, value.bytes, 0, value.bytes.length)) {
@@ -128,9 +129,13 @@ public final class Scan {
         private static int first(byte[] bytes, int at) {
             int first = 0;
             for (int i = at; i < at + PREFIX; i++) {
-                first = first * 257 + bytes[i];
+                first = first << 8 | bytes[i] & 0xff;
             }
             return first;
+        }
+
+        private static int slot(int first) {
+            return first * 0x85ebca6b >>> 12;
         }
 
         private static byte[] lower(byte[] bytes) {
