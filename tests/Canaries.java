@@ -41,16 +41,10 @@ final class Canaries {
             new Kind("anonymous id", "anonymous_id", (r, i) -> hex(r, 20)),
             new Kind("_kx", "_kx", (r, i) -> letters(r, 20)),
             new Kind("push token", "push_token", (r, i) -> letters(r, 44)),
-            new Kind(
-                    "AWS id",
-                    "",
-                    (r, i) -> "AKIA" + letters(r, 16).toUpperCase().replaceAll("[0189]", "Q")),
+            new Kind("AWS id", "", (r, i) -> "AKIA" + letters(r, 16).toUpperCase().replaceAll("[0189]", "Q")),
             new Kind("AWS secret", "aws_secret_access_key", (r, i) -> letters(r, 40)),
             new Kind("Google key", "", (r, i) -> "AIza" + letters(r, 35)),
-            new Kind(
-                    "JWT",
-                    "",
-                    (r, i) -> base64("{\"alg\":\"HS256\"}") + "." + base64("{\"sub\":\"" + i + "\"}") + "."
+            new Kind("JWT", "", (r, i) -> base64("{\"alg\":\"HS256\"}") + "." + base64("{\"sub\":\"" + i + "\"}") + "."
                             + letters(r, 30)),
             new Kind("Slack token", "", (r, i) -> "xoxb-" + digits(r, 11) + "-" + letters(r, 20)),
             new Kind("GitHub token", "", (r, i) -> "ghp_" + letters(r, 36)),
@@ -71,13 +65,10 @@ final class Canaries {
             (field, value) -> "body=" + base64(json(field, value)) + ";",
             (field, value) -> "shift " + base64("x" + json(field, value)) + " " + base64("xy " + json(field, value)),
             (field, value) -> json(field, value).replace("\"", "&quot;"),
-            (field, value) -> json(field, value)
-                    .replace("\"", "\\u0022")
-                    .replace("@", "\\u0040")
+            (field, value) -> json(field, value).replace("\"", "\\u0022").replace("@", "\\u0040")
                     .replace("+", "\\u002b"),
             (field, value) -> "{:" + (field.isEmpty() ? "value" : field) + "=>\"" + value + "\"}",
-            (field, value) ->
-                    "hex " + HexFormat.of().formatHex(json(field, value).getBytes(StandardCharsets.UTF_8)));
+            (field, value) -> "hex " + HexFormat.of().formatHex(json(field, value).getBytes(StandardCharsets.UTF_8)));
 
     private Canaries() { }
 
@@ -115,19 +106,13 @@ final class Canaries {
             add(all, "address with a login", password, "redis://default:" + password + "@cache.internal:6379/0");
             add(all, "login with an at sign", password, "amqp://u:x@" + password + "@mq:5672");
             add(all, "JDBC", password, "jdbc:postgresql://db:5432/shop?user=shop&password=" + password + "&ssl=true");
-            add(
-                    all,
-                    "Slack webhook",
-                    password,
-                    "https://hooks.slack.com/services/T" + digits(random, 8) + "/B" + digits(random, 8) + "/" + password
-                            + password);
+            add(all, "Slack webhook", password,
+                    "https://hooks.slack.com/services/T" + digits(random, 8) + "/B" + digits(random, 8)
+                            + "/" + password + password);
             add(all, "OAuth code", password, "GET /oauth/callback?code=" + password + "&state=x");
             add(all, "cookie", password, "Cookie: session=" + password + "; theme=dark");
             add(all, "option", password, "mysql --password " + password);
-            add(
-                    all,
-                    "service account",
-                    password,
+            add(all, "service account", password,
                     "{\"private_key\": \"-----BEGIN PRIVATE KEY-----\\n" + password
                             + "\\n-----END PRIVATE KEY-----\\n\"}");
             add(all, "key's end alone", key.substring(10), "the part after the site id: " + key.substring(10));
@@ -140,10 +125,7 @@ final class Canaries {
 
     /** Every way in which the secret could still be there. */
     static List<String> traces(String secret) {
-        List<String> traces = new ArrayList<>(List.of(
-                secret,
-                url(secret),
-                url(url(secret)),
+        List<String> traces = new ArrayList<>(List.of(secret, url(secret), url(url(secret)),
                 HexFormat.of().formatHex(secret.getBytes(StandardCharsets.UTF_8)),
                 new StringBuilder(secret).reverse().toString()));
         for (int shift = 0; shift < 3; shift++) {
@@ -154,7 +136,7 @@ final class Canaries {
         return traces;
     }
 
-    /** What looks like a secret and is none. */
+    /** What looks like a secret and is none: numbers and codes that are made up anew. */
     static List<String> lookAlikes(long seed) {
         Random random = new Random(seed);
         List<String> all = new ArrayList<>();
@@ -173,27 +155,6 @@ final class Canaries {
             all.add("traceparent=00-" + hex(random, 32) + "-" + hex(random, 16) + "-01");
             all.add("profile 01H" + letters(random, 23).toUpperCase());
         }
-        all.addAll(List.of(
-                "{\"code\":\"throttled\",\"detail\":\"Request was throttled.\"}",
-                "site AbC123",
-                "scopes: events:write credentials:read push-tokens:read",
-                "lodash@4.17.21",
-                "status=429 Retry-After: 12",
-                "took 12.5 ms at 12:34:56",
-                "RateLimit-Limit: 700, RateLimit-Remaining: 3",
-                "token_type=bearer max_tokens=4096",
-                "\"first_name\": null",
-                "authentication_failed: Incorrect authentication credentials.",
-                "gzip=on capacity=10 latency=3",
-                "k8s pod checkout-7d9f8b6c5d-x2x4z restarted",
-                "sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC",
-                "at c.a.shop.Checkout$Handler.lambda$null$0(Checkout.java:128)",
-                "/var/log/app/klaviyo-2026-11-23.log.gz",
-                "127.0.0.1:8080",
-                "00:1b:44:11:3a:b7",
-                "list Y6nRLr",
-                "GET /api/profiles?page[size]=1&fields[profile]=created",
-                "dependency com.klaviyo:sdk:1.2.3"));
         return all;
     }
 

@@ -60,13 +60,6 @@ class RedactTest {
         }
     }
 
-    @Test
-    void lookAlikesSurvive() {
-        for (String text : Canaries.lookAlikes(2)) {
-            assertEquals("klaviyo " + text + " end", STRICT.text("klaviyo " + text + " end"));
-        }
-    }
-
     @ParameterizedTest
     @ValueSource(longs = {11, 12})
     void everydayShapesDoNotLeak(long seed) {
@@ -91,9 +84,9 @@ class RedactTest {
     }
 
     @Test
-    void everydayLookAlikesStay() {
-        List<String> damaged = Shapes.lookAlikes().stream().filter(text -> !STRICT.text("klaviyo " + text + " end")
-                .equals("klaviyo " + text + " end"))
+    void lookAlikesStay() {
+        List<String> damaged = Stream.of(Canaries.lookAlikes(2), Shapes.lookAlikes()).flatMap(List::stream)
+                .map(text -> "klaviyo " + text + " end").filter(text -> !STRICT.text(text).equals(text))
                 .map(text -> text + " becomes " + STRICT.text(text)).toList();
         assertTrue(damaged.isEmpty(), damaged.size() + "\n" + String.join("\n", damaged));
     }
@@ -110,8 +103,7 @@ class RedactTest {
     void aValueHasOnePseudonymByNameAndByForm() {
         String key = STRICT.text(KEY);
         assertEquals("Authorization: Klaviyo-API-Key " + key, STRICT.text("Authorization: Klaviyo-API-Key " + KEY));
-        assertEquals(
-                "\"phone_number\":\"" + STRICT.text("+15550109999") + "\"",
+        assertEquals("\"phone_number\":\"" + STRICT.text("+15550109999") + "\"",
                 STRICT.text("\"phone_number\":\"+15550109999\""));
         assertEquals(STRICT.text("tel +1 (555) 010-9999"), STRICT.text("tel +15550109999"));
     }
@@ -143,9 +135,8 @@ class RedactTest {
         Redactor relaxed = new Redactor(Policy.strict().keeping(Set.of("email")));
         assertEquals("jo@shop.example", relaxed.text("jo@shop.example"));
         assertFalse(relaxed.text("at 203.0.113.9").contains("203"));
-        assertTrue(assertThrows(Problem.class, () -> Policy.strict().keeping(Set.of("klaviyo-key")))
-                .getMessage()
-                .contains("email"));
+        String refused = assertThrows(Problem.class, () -> Policy.strict().keeping(Set.of("klaviyo-key"))).getMessage();
+        assertTrue(refused.contains("email"), refused);
     }
 
     @Test
@@ -336,8 +327,7 @@ class RedactTest {
     static void assertNoTrace(String secret, String text, String planted) {
         String folded = text.toLowerCase(Locale.ROOT);
         for (String trace : Canaries.traces(secret)) {
-            assertFalse(
-                    folded.contains(trace.toLowerCase(Locale.ROOT)),
+            assertFalse(folded.contains(trace.toLowerCase(Locale.ROOT)),
                     () -> trace + " is left of " + planted + " in " + text.substring(0, Math.min(400, text.length())));
         }
     }
