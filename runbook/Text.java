@@ -473,9 +473,9 @@ public final class Text {
         }
 
         /**
-         * Reads a time that somebody gave for an {@code option}; none in the future, or before Klaviyo existed. Where it
-         * is known when the incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said days
-         * later is of the day on which the incident began.
+         * Reads a time that somebody gave for an {@code option}; none in the future, or before Klaviyo existed. Where
+         * it is known when the incident began, a bare {@code 23:50} said after midnight is yesterday's, and one said
+         * days later is of the day on which the incident began.
          */
         public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
             Instant at;

@@ -22,7 +22,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Message.Template;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
-import runbook.Text.Json;
 
 /** Where a script's values come from, what it says of wrong ones, and the commands that it prints. */
 class SettingsTest {
