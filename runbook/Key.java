@@ -4,18 +4,24 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.Settings.Problem;
 
 /**
@@ -35,6 +41,7 @@ public final class Key {
     private static final Pattern MASKED = Pattern.compile("(?i)pk_[a-z0-9_]{8,}");
     private static final Pattern ARGUMENT = Pattern.compile("(?i)(?<![a-z0-9])pk_[a-z0-9_]{24,}");
     private static final int LONGEST = 4_096;
+    private static final int LONGEST_FILE = 1 << 20;
     private static final int SHORTEST_TOKEN = 16;
     private static final Duration COMMAND = Duration.ofMinutes(1);
     /** Tokens have no form by which they could be recognised: those that were given are remembered, to be masked. */
@@ -219,7 +226,7 @@ public final class Key {
      *
      * @param host      where standard input, variables and files are
      * @param option    how the options are called on the command line, for messages: {@code --key}, {@code --new-key}
-     * @param file      a file, {@code -} for standard input, or null
+     * @param file      a file, {@code FILE#VARIABLE} of a dotenv file, {@code -} for standard input, or null
      * @param command   a line for the shell that prints the key, or null
      * @param variables the environment variables to fall back on, in order; one whose name ends in TOKEN holds an
      *                  access token, and an empty one is none
@@ -237,18 +244,58 @@ public final class Key {
         for (String variable : variables) {
             Optional<String> value = host.env(variable);
             if (value.isPresent()) {
-                return value.map(variable.endsWith("TOKEN") ? Key::token : Key::of);
+                return value.map(text -> named(variable, text));
             }
         }
         return Optional.empty();
     }
 
     private static Key fromFile(Cli.Host host, String option, String file) {
-        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(host.path(file))) {
-            return of(text(option, input.readNBytes(LONGEST + 1)));
+        int hash = file.lastIndexOf('#');
+        boolean inside = hash > 0 && !Files.exists(host.path(file));
+        Path path = host.path(inside ? file.substring(0, hash) : file);
+        try (InputStream input = file.equals("-") ? host.in() : Files.newInputStream(path)) {
+            byte[] bytes = input.readNBytes(LONGEST_FILE);
+            Map<String, String> assigned = assignments(new String(bytes, StandardCharsets.UTF_8));
+            String shown = Text.safe(path.toString(), 80);
+            String variable = file.substring(hash + 1);
+            if (!inside && assigned.isEmpty()) {
+                return of(text(option, bytes));
+            } else if (!inside) {
+                throw new Problem(option + ": " + shown + " is a dotenv file: write " + option + " '" + shown
+                        + "#VARIABLE'" + names(assigned));
+            } else if (assigned.getOrDefault(variable, "").isBlank()) {
+                throw new Problem(option + ": " + shown + " sets no " + Text.safe(variable, 60) + names(assigned));
+            }
+            return named(variable, assigned.get(variable));
         } catch (IOException e) {
             throw new Problem(option + " cannot be read: " + Incident.why(e));
         }
+    }
+
+    private static Key named(String variable, String value) {
+        return variable.endsWith("TOKEN") ? token(value) : of(value);
+    }
+
+    // The variables that somebody may mean, those first whose value looks like a key.
+    private static String names(Map<String, String> assigned) {
+        List<String> names = new ArrayList<>(assigned.keySet());
+        names.sort(Comparator.comparing(name -> !assigned.get(name).contains("pk_")));
+        String few = names.stream().limit(4).map(name -> Text.safe(name, 40)).collect(Collectors.joining(", "));
+        return names.isEmpty() ? "" : " (it sets " + few + (names.size() > 4 ? ", …)" : ")");
+    }
+
+    /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
+    private static Map<String, String> assignments(String text) {
+        Map<String, String> assigned = new LinkedHashMap<>();
+        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
+                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
+                .matcher(text);
+        while (line.find()) {
+            assigned.put(line.group(1),
+                    Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));
+        }
+        return assigned;
     }
 
     private static Key fromCommand(Cli.Host host, String option, String command) {

@@ -91,12 +91,15 @@ class KeyTest {
     @CsvSource(delimiter = '|', value = {
         "a file|                      key|                                     | OLD",
         "standard input|              -|                                       | OLD",
-        "a command|                   |                     cat key            | OLD"})
+        "a command|                   |                     cat key            | OLD",
+        "a variable of a dotenv file| shop.env#KLAVIYO_KEY|                    | NEW",
+        "a token in a dotenv file|    shop.env#KLAVIYO_ACCESS_TOKEN|           | TOKEN"})
     void aKeyIsReadFrom(String where, String file, String command, String expected) throws IOException {
+        dotenv();
         Files.writeString(folder.resolve("key"), OLD + "\n");
         Key key = Key.read(host(OLD + "\r\n", Map.of()), "--key", file, command, "KLAVIYO_PRIVATE_KEY").orElseThrow();
-        assertEquals(expected.replace("OLD", OLD), key.reveal());
-        assertFalse(key.token());
+        assertEquals(expected.replace("OLD", OLD).replace("NEW", NEW).replace("TOKEN", TOKEN), key.reveal());
+        assertEquals(expected.equals("TOKEN"), key.token());
     }
 
     @Test
@@ -110,6 +113,9 @@ class KeyTest {
 
     @ParameterizedTest(name = "{2}")
     @CsvSource(delimiter = '|', value = {
+        "shop.env|                   |         shop.env is a dotenv file: write --key-file 'HERE/shop.env#VARIABLE' (it sets KLAVIYO_KEY,",
+        "shop.env#KLAVIYO_KEYS|      |         shop.env sets no KLAVIYO_KEYS (it sets KLAVIYO_KEY,",
+        "shop.env#EMPTY|             |         shop.env sets no EMPTY",
         "none|                       |         --key-file cannot be read: no such file or folder",
         "empty|                      |         --key-file gave nothing",
         "large|                      |         --key-file gave more than 4096 bytes: that is no key",
@@ -117,10 +123,11 @@ class KeyTest {
         "|                           exit 3|   --key-command ended with exit code 3: run it by hand to see why",
         "|                           true|     --key-command gave nothing"})
     void aSourceThatHoldsNoKeyIsNamed(String file, String command, String says) throws IOException {
+        dotenv();
         Files.writeString(folder.resolve("empty"), "\n");
         Files.writeString(folder.resolve("large"), "x".repeat(5_000));
         String said = assertThrows(Problem.class, () -> Key.read(host("", Map.of()), "--key", file, command, "X")).getMessage();
-        assertTrue(said.contains(says), said);
+        assertTrue(said.contains(says.replace("HERE", folder.toString())), said);
         assertHidden(said);
     }
 
@@ -144,6 +151,11 @@ class KeyTest {
             assertTrue(result.err().contains("a private key stands on the command line"), result.toString());
             assertHidden(result.out() + result.err());
         }
+    }
+
+    private void dotenv() throws IOException {
+        Files.writeString(folder.resolve("shop.env"), "# of the shop\nA=b c # d\nEMPTY=\nexport KLAVIYO_KEY='" + NEW
+                + "'  # live\r\nKLAVIYO_ACCESS_TOKEN=\"" + TOKEN + "\"\n");
     }
 
     private Optional<Key> fromEnvironment(Map<String, String> environment) {
