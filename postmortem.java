@@ -154,7 +154,7 @@ class Postmortem extends PostmortemCommand {
         json.set("files", Json.of(files));
         json.set("kept", Json.of(written.kept()));
         json.set("notes", Json.of(report.known().missing()));
-        json.set("advice", next(unfinished, report.known().closed()));
+        json.set("advice", next(unfinished, report.known().closed(), incident));
         return done(json);
     }
 
@@ -166,7 +166,7 @@ class Postmortem extends PostmortemCommand {
                 + (known.events() == 1 ? "1 entry" : known.events() + " entries"));
         if (incident.isEmpty()) {
             say(Mark.WARN, "", "no incident here: " + (bundle == null
-                    ? "an empty template (--incident DIR names one)" : "from the bundle alone"));
+                    ? "an empty template (--incident DIR names one" + otherKind() + ")" : "from the bundle alone"));
         }
         known.closed().ifPresent(at -> say(Mark.WARN, "closed", incident.map(Incident::toString).orElse("it")
                 + " was closed at " + at + "; written again"));
@@ -177,12 +177,12 @@ class Postmortem extends PostmortemCommand {
         known.missing().forEach(problem -> say(Mark.WARN, "note", problem));
     }
 
-    private JsonNode next(int unfinished, Optional<Instant> closed) {
+    private JsonNode next(int unfinished, Optional<Instant> closed, Optional<Incident> incident) {
         boolean over = unfinished == 0 && closed.isPresent();
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
                 : closed.map(at -> "Nothing is left to fill in, and the incident was closed at " + at)
                         .orElse("Nothing is left to fill in. The incident is ended by");
-        String command = over ? null : shared.launcher().line("postmortem", unfinished > 0 ? "--check" : "close");
+        String command = over ? null : launcher(incident).line("postmortem", unfinished > 0 ? "--check" : "close");
         shared.screen().line(words);
         if (!over) {
             shared.screen().command(2, command);
@@ -340,7 +340,7 @@ class Postmortem extends PostmortemCommand {
         public Integer call() {
             Incident incident = incident();
             String text = runbook.report.Postmortem.of(Sources.recorded(incident, now, shared.templates()))
-                    .handover(shared.launcher()::line);
+                    .handover(launcher(Optional.of(incident))::line);
             shared.screen().verbatim(text);
             return done(Json.object().put("incident", incident.toString()).set("lines",
                     Json.of(text.lines().toList())));
@@ -400,14 +400,10 @@ abstract class PostmortemCommand implements Callable<Integer> {
 
     final Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
 
-    /** The incident named, else the newest open real one here, else the newest open drill, else the newest of all. */
+    /** The incident named, else the newest open one here, else the newest closed; drills and real ones apart. */
     Optional<Incident> incident(boolean closedToo) {
         try {
-            Optional<Incident> named = shared.openIncident();
-            Optional<Incident> open = named.isPresent() ? named
-                    : Incident.newestOpen(shared.incidents(), drill -> !drill.isEmpty());
-            return open.isPresent() || !closedToo ? open
-                    : Incident.newestFirst(shared.incidents()).stream().findFirst();
+            return closedToo ? shared.incidentToRead() : shared.openIncident();
         } catch (IOException e) {
             throw new Problem(1, "./" + Incident.BASE + " cannot be read (" + Incident.why(e)
                     + "): name the incident's folder with --incident DIR");
@@ -417,7 +413,30 @@ abstract class PostmortemCommand implements Callable<Integer> {
     /** An incident to read. */
     Incident incident() {
         return incident(true).orElseThrow(() ->
-                new Problem("no incident in ./" + Incident.BASE + " (--incident DIR names one)"));
+                new Problem("no " + (shared.drill().isEmpty() ? "real incident" : "drill " + shared.drill().get())
+                        + " in ./" + Incident.BASE + " (--incident DIR names one" + otherKind() + ")"));
+    }
+
+    /** Whoever looks for a drill's incident without {@code --drill} is told of it. */
+    String otherKind() {
+        try {
+            Optional<Incident> drill = Incident.newest(shared.incidents(), name -> !name.isEmpty());
+            return shared.drill().isPresent() || drill.isEmpty() ? ""
+                    : "; the newest here is a drill's, found with --drill " + scenario(drill.get());
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    private static String scenario(Incident incident) {
+        return Text.safe(Notebook.of(incident, Optional.empty()).drill().orElse(""), 60);
+    }
+
+    /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
+    Cli.Launcher launcher(Optional<Incident> incident) {
+        String scenario = incident.map(PostmortemCommand::scenario).orElse("");
+        boolean said = scenario.isEmpty() || shared.drill().isPresent();
+        return said ? shared.launcher() : shared.launcher().inDrill(scenario);
     }
 
     /** An open incident's journal, to write in; says on the screen when this is a drill. */

@@ -564,6 +564,12 @@ public final class Cli {
         return incident != null ? Optional.of(Incident.at(incident)) : openIn(incidents());
     }
 
+    /** The same, else the newest that somebody closed: to be read. */
+    public Optional<Incident> incidentToRead() throws IOException {
+        Optional<Incident> open = openIncident();
+        return open.isPresent() ? open : Incident.newest(incidents(), this::ofOurKind);
+    }
+
     private static boolean isOld(Incident open) throws IOException {
         Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
         return open.journal().read().events().stream().allMatch(event -> event.at().isBefore(dayAgo));
@@ -664,6 +670,13 @@ public final class Cli {
             } catch (URISyntaxException | RuntimeException e) {
                 return Path.of("");
             }
+        }
+
+        /** The same for an incident that turned out to be a drill's, of that scenario. */
+        public Launcher inDrill(String scenario) {
+            Map<String, String> more = new LinkedHashMap<>(options);
+            more.put("drill", "--drill " + Text.word(scenario));
+            return new Launcher(script, more, notes);
         }
 
         /** The words that start a script, without options. */

@@ -107,6 +107,16 @@ public final class Incident {
         return Optional.empty();
     }
 
+    /** The same, open or closed. */
+    public static Optional<Incident> newest(Path base, Predicate<String> drill) throws IOException {
+        for (Incident incident : newestFirst(base)) {
+            if (drill.test(drill(incident.journal().read().events()))) {
+                return Optional.of(incident);
+            }
+        }
+        return Optional.empty();
+    }
+
     /** The incidents under {@code base}, open and closed; none when there is no such folder. */
     public static List<Incident> newestFirst(Path base) throws IOException {
         if (!Files.isDirectory(base)) {

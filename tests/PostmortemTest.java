@@ -235,6 +235,36 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
+    void aDrillAndARealIncidentSideBySideAreNeverTakenForEachOther() throws IOException {
+        Incident drill = Incident.at(folder.resolve("klaviyo-incidents/20261119T000000Z"));
+        drill.append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "revoked-key", "severity", "P1")));
+        drill.append(Event.now("postmortem", Event.CLOSED, "x", Map.of("drill", "revoked-key")));
+        Run.Result close = run("close", "--drill", "revoked-key");
+        assertRefused(close, "20261119T000000Z");
+        assertFalse(close.toString().contains("20261120T030405Z"), close.toString());
+        assertSays(ran("handover", "--drill", "revoked-key"), "DRILL revoked-key", "20261119T000000Z");
+        String real = ran("handover");
+        assertSays(real, "20261120T030405Z");
+        assertFalse(real.contains("rill"), real);
+
+        Incident open = Incident.at(folder.resolve("klaviyo-incidents/20261121T000000Z"));
+        open.append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "outage", "severity", "P1")));
+        assertSays(ran("handover"), "20261120T030405Z");
+        assertSays(ran("handover", "--incident", open.toString()), "DRILL outage",
+                "watch@CATALOG --incident " + open + " --drill outage");
+        String named = ran("handover", "--drill", "outage", "--incident", incident.toString());
+        assertFalse(named.contains("DRILL"), named);
+    }
+
+    @Test
+    void whoeverForgetsThatItWasADrillIsToldHowToFindIt() throws IOException {
+        Path elsewhere = Tree.temporary("drills");
+        Incident.at(elsewhere.resolve("klaviyo-incidents/20261119T000000Z"))
+                .append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "outage", "severity", "P1")));
+        assertRefused(script(elsewhere).args("handover").run(), "--drill outage");
+    }
+
+    @Test
     void anIncidentIsCarriedToAnotherMachine() throws IOException {
         ran();
         String clean = read(written("journal.jsonl"));

@@ -101,7 +101,7 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
     static Evidence gather(Postmortem.Sources from) {
         Notes notes = new Notes(new ArrayList<>(), new ArrayList<>());
         List<Event> events = journal(from, notes);
-        String drill = Incident.drill(events);
+        String drill = events.isEmpty() ? from.drill().orElse("") : Incident.drill(events);
         Optional<Facts> facts = bundle(from, notes);
         Timeline told = new Timeline(events.stream().filter(Timeline::telling).toList());
         Optional<Instant> noticed = told.detected().map(When::at)

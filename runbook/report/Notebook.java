@@ -56,15 +56,15 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     /**
      * Opens it; a missing journal is an empty one.
      *
-     * @param drill the drill that is on, where the journal does not say
+     * @param drill the drill that is on, where the journal has nothing yet
      * @throws Problem when the journal cannot be read
      */
     public static Notebook of(Incident incident, Optional<String> drill) {
         try {
             List<Event> events = incident.journal().read().events();
             Incident.State state = Incident.State.of(events);
-            return new Notebook(incident, events, state,
-                    Optional.of(Incident.drill(events)).filter(name -> !name.isEmpty()).or(() -> drill));
+            Optional<String> recorded = Optional.of(Incident.drill(events)).filter(name -> !name.isEmpty());
+            return new Notebook(incident, events, state, events.isEmpty() ? drill : recorded);
         } catch (IOException e) {
             throw new Problem(1, "--incident " + incident + ": its journal cannot be read: " + Incident.why(e));
         }

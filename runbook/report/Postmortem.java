@@ -54,7 +54,7 @@ public final class Postmortem {
      * @param now       the time of writing
      * @param lead      who leads; empty for whom the journal names
      * @param perhaps   who may lead where nothing says, for somebody to confirm; may be empty
-     * @param drill     the drill's scenario; empty for what the journal says
+     * @param drill     the drill's scenario; where the journal has nothing yet
      * @param command   what starts this script, for the reader to paste: {@code jbang postmortem@org}
      * @param templates whose words to take
      */
@@ -100,7 +100,7 @@ public final class Postmortem {
         this.diagnosed = worst();
         String diagnosis = diagnosed.map(data -> data.path("diagnosis").asText()).orElse("unknown");
         this.wording = Wording.of(sources.templates(), diagnosis);
-        this.known = new Known(sources.drill().orElse(evidence.drill()), "Klaviyo " + wording.lessons().errorType(),
+        this.known = new Known(evidence.drill(), "Klaviyo " + wording.lessons().errorType(),
                 diagnosis, severity(), sources.lead().orElseGet(() -> Incident.lead(timeline.telling())),
                 timeline.closed(), timeline.events().size(), List.copyOf(evidence.notes().missing()));
     }
