@@ -389,6 +389,7 @@ class Triage implements Callable<Integer> {
             screen.verdict(Mark.OK, headline(verdict) + drillWords());
             screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
                     + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
+            showLog(found);
             screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
                     + " spent");
             return;
@@ -401,9 +402,19 @@ class Triage implements Callable<Integer> {
         }
     }
 
+    // That a log was read, and what it came to, is told also where nothing is wrong in it.
+    private void showLog(Findings found) {
+        Check read = found.log().check();
+        if (log != null) {
+            screen.marked(mark(read.outcome()), read.name(), 0, Text.safe(read.summary(), 2 * screen.width() - 32));
+        }
+    }
+
     private void showShort(Verdict verdict) {
         screen.line();
-        List<Checks.Group> groups = verdict.findings().groups();
+        showLog(verdict.findings());
+        List<Checks.Group> groups = verdict.findings().groups().stream()
+                .filter(group -> log == null || !group.name().equals("app-log")).toList();
         groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
                 Text.safe(group.text(), 2 * (screen.width() - group.name().length()) - 24)));
         if (groups.size() > MOST_FINDINGS) {
@@ -440,7 +451,8 @@ class Triage implements Callable<Integer> {
         }
         heading("Next");
         showNext(verdict.actions(launcher));
-        screen.line("Not checked: " + skipped(found));
+        String skipped = skipped(found);
+        screen.line(skipped.isEmpty() ? "Everything was checked" : "Not checked: " + skipped);
         String spent = found.requests().entrySet().stream().map(one -> one.getKey() + " " + one.getValue())
                 .collect(Collectors.joining(", "));
         screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota"

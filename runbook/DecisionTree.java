@@ -132,6 +132,8 @@ public final class DecisionTree {
                     branch("not seen from here", leaf(null, null, "where nothing is reached, this says nothing"))),
             askAll("Which errors does our app get from Klaviyo?", Facts::applicationErrors,
                     branch("401, and the key is refused here too", REFUSED_KEY),
+                    branch("401 on some calls only", leaf(P2, STALE_APP_KEY,
+                            "part of the app may hold an old key: update its secret, restart it")),
                     branch("401, and the key here was replaced",
                             leaf(P1, STALE_APP_KEY, "the app may hold the old one too: update its secret, restart it")),
                     branch("401, and the key is fine here",
@@ -143,6 +145,8 @@ public final class DecisionTree {
                     branch("no 429 yet, and one caller runs away", leaf(P3, RUNAWAY_LOOP, "stop that caller")),
                     branch("400", leaf(P3, PAYLOAD_INVALID, "payload validation error")),
                     branch("410", leaf(P1, REVISION_RETIRED, "the app pins a retired revision")),
+                    branch("410 on some calls only",
+                            leaf(P2, REVISION_RETIRED, "part of the app pins a retired revision")),
                     branch("other 4xx", leaf(P3, PAYLOAD_INVALID, "what the app sends or asks for is refused")),
                     branch("5xx", leaf(P2, SERVER_ERROR, "likely intermittent: retry with backoff"))),
             ask("Are webhooks arriving?", Facts::webhooks,
@@ -374,9 +378,14 @@ public final class DecisionTree {
         }
 
         static Set<String> applicationErrors(Findings found) {
-            Set<String> answers = Stream.of("429", "400", "410").filter(found::appSees).collect(Collectors.toSet());
+            Set<String> answers = Stream.of("429", "400").filter(found::appSees).collect(Collectors.toSet());
+            if (found.appSees("410")) {
+                answers.add(onSomeCalls(found, "410") ? "410 on some calls only" : "410");
+            }
             if (found.appSees("401")) {
-                answers.add("401, and " + keyHere(found));
+                boolean refusedHere = found.symptoms().containsKey(Symptom.UNAUTHORIZED);
+                answers.add(!refusedHere && onSomeCalls(found, "401") ? "401 on some calls only"
+                        : "401, and " + keyHere(found));
             }
             // A 403 tells the application nothing about who sent it: where our probes are stopped or shed, so is it.
             if (found.appSees("403") && !found.symptoms().containsKey(Symptom.CDN_BLOCK) && !shedsLoad(found)) {
@@ -394,6 +403,12 @@ public final class DecisionTree {
                 answers.add("5xx");
             }
             return answers;
+        }
+
+        /** Whether a status is known from the application's log alone, where most calls do not get it. */
+        static boolean onSomeCalls(Findings found, String status) {
+            return found.log().byStatus().containsKey(status) && !found.errors().byStatus().containsKey(status)
+                    && !found.log().nearlyAll(status);
         }
 
         private static String keyHere(Findings found) {

@@ -188,59 +188,127 @@ public final class OurSide {
      * What the application's log says of its calls to Klaviyo ({@code --log}): errors by status, and in words the
      * caller that makes nearly all calls and more than the endpoint allows.
      */
-    public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop) {
+    public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop, long calls) {
         static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
-                + " log"), Map.of(), Optional.empty());
-        /** What came before this much of the log's end is told, and is no trouble any more. */
+                + " log"), Map.of(), Optional.empty(), 0);
+        /** How far back from its end a log tells of now, and how many calls it takes for that at least. */
         private static final Duration LATELY = Duration.ofMinutes(15);
+        private static final long ENOUGH = 20;
+        /** A status that was not seen for this long while other calls went on is over. */
+        private static final Duration OVER = Duration.ofMinutes(5);
         private static final double NEARLY_ALL = 0.75;
 
         /** Reads it to its end. */
         public static AppLog look(InputStream log) {
             long start = System.nanoTime();
-            LogReader reader = new LogReader(ZoneId.systemDefault(), null, Instant.now(),
-                    Redactor.strict()::text);
+            Instant now = Instant.now();
+            LogReader reader = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
             reader.read("log", log);
-            return of(reader.facts(), Duration.ofNanos(System.nanoTime() - start).toMillis());
+            return of(reader.facts(), now, Duration.ofNanos(System.nanoTime() - start).toMillis());
         }
 
-        private static AppLog of(LogReader.Facts facts, long millis) {
-            Instant recent = facts.minutes().stream().map(LogReader.Minute::at).filter(Objects::nonNull)
-                    .max(Comparator.naturalOrder()).orElse(Instant.MAX).minus(LATELY);
+        private static AppLog of(LogReader.Facts facts, Instant now, long millis) {
+            Instant end = facts.minutes().stream().map(LogReader.Minute::at).filter(Objects::nonNull)
+                    .max(Comparator.naturalOrder()).orElse(null);
+            boolean stale = end != null && end.isBefore(now.minus(LATELY));
+            Instant since = end == null ? Instant.MAX : end.minus(LATELY);
+            List<LogReader.Minute> recent = recent(facts.minutes(), since);
+            long calls = recent.stream().mapToLong(LogReader.Minute::calls).sum();
             Map<String, Long> lately = new TreeMap<>();
-            facts.minutes().stream().filter(minute -> minute.at() == null || !minute.at().isBefore(recent))
-                    .flatMap(minute -> minute.statuses().entrySet().stream())
-                    .filter(calls -> LogReader.Facts.failed(calls.getKey()))
-                    .forEach(calls -> lately.merge(calls.getKey().toString(), calls.getValue(), Long::sum));
+            recent.forEach(minute -> minute.statuses().forEach((status, count) -> {
+                if (!stale && LogReader.Facts.failed(status)) {
+                    lately.merge(status.toString(), count, Long::sum);
+                }
+            }));
+            lately.entrySet().removeIf(one -> few(one.getValue(), calls) || over(one.getKey(), recent, end, now));
             List<LogReader.Rate> rates = facts.endpoints();
-            Optional<String> loop = rates.stream().findFirst().filter(rate -> rate.share() >= NEARLY_ALL
-                    && rate.perMinute() > limit(rate) && !rate.peakAt().isBefore(recent))
+            Optional<String> loop = rates.stream().findFirst().filter(rate -> !stale && rate.share() >= NEARLY_ALL
+                    && rate.perMinute() > limit(rate) && !rate.peakAt().isBefore(since))
                     .map(rate -> words(rate) + caller(facts));
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", lately);
+            detail.put("recentCalls", calls);
+            detail.put("stale", stale);
             detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
+            detail.put("lastFailure", facts.last() == null ? null : facts.last().at());
             detail.put("endpoints", rates.stream().limit(10).map(rate -> Map.of("endpoint", rate.endpoint(),
                     "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
             detail.put("loop", loop.orElse(null));
-            Outcome outcome = harmless(lately) && loop.isEmpty() ? Outcome.OK : Outcome.FAIL;
-            return new AppLog(new Check("app-log", facts.minutes().isEmpty() ? Outcome.WARN : outcome,
-                    summary(facts, lately, loop), millis, null, Json.of(detail)), lately, loop);
+            boolean passed = lately.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
+            Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
+            return new AppLog(new Check("app-log", harmless(lately) && loop.isEmpty() ? fine : Outcome.FAIL,
+                    summary(facts, lately, loop, stale ? end : null, now), millis, null, Json.of(detail)), lately, loop,
+                    calls);
         }
 
-        private static String summary(LogReader.Facts facts, Map<String, Long> lately, Optional<String> loop) {
-            String lines = String.format(Locale.ROOT, "%,d lines", facts.lines());
+        // The minutes since then, and those before them until there are enough calls to weigh a failure among.
+        private static List<LogReader.Minute> recent(List<LogReader.Minute> minutes, Instant since) {
+            List<LogReader.Minute> recent = new ArrayList<>();
+            long calls = 0;
+            for (int i = minutes.size() - 1; i >= 0; i--) {
+                LogReader.Minute minute = minutes.get(i);
+                if (minute.at() == null || !minute.at().isBefore(since) || calls < ENOUGH) {
+                    recent.add(minute);
+                    calls += minute.calls();
+                }
+            }
+            return recent;
+        }
+
+        // A single failure, or one in some hundreds, is what retries are for.
+        private static boolean few(long failed, long calls) {
+            return failed * 100 < calls || failed < 3 && failed * 5 < calls;
+        }
+
+        private static boolean over(String status, List<LogReader.Minute> recent, Instant end, Instant now) {
+            Instant last = recent.stream().filter(minute -> minute.at() != null
+                    && minute.statuses().containsKey(Integer.valueOf(status))).map(LogReader.Minute::at)
+                    .max(Comparator.naturalOrder()).orElse(null);
+            return last != null && last.isBefore(end) && last.isBefore(now.minus(OVER));
+        }
+
+        /** Whether nearly all of the log's recent calls get this status. */
+        boolean nearlyAll(String status) {
+            return byStatus.getOrDefault(status, 0L) >= NEARLY_ALL * calls;
+        }
+
+        /** What the log's word rests on: {@code 40 of 1,200 recent calls in the log}; empty where it tells nothing. */
+        String basis() {
+            long failed = byStatus.values().stream().mapToLong(Long::longValue).sum();
+            return failed == 0 ? "" : String.format(Locale.ROOT, "%,d of the log's %,d recent calls", failed, calls);
+        }
+
+        private static String summary(LogReader.Facts facts, Map<String, Long> lately, Optional<String> loop,
+                Instant ended, Instant now) {
+            String lines = facts.lines() == 1 ? "1 line" : String.format(Locale.ROOT, "%,d lines", facts.lines());
             if (facts.minutes().isEmpty()) {
                 return "no call to Klaviyo in its " + lines;
             }
-            List<String> said = new ArrayList<>(List.of(lines, "the application gets "
-                    + (lately.isEmpty() ? "no errors from Klaviyo" : OurSide.words(lately))));
-            if (facts.first() != null && facts.first().at() != null) {
+            long failed = facts.minutes().stream().mapToLong(LogReader.Minute::failed).sum();
+            boolean timed = failed > 0 && facts.last().at() != null;
+            List<String> said = new ArrayList<>(List.of(lines + (failed == 0 ? ", no failed call"
+                    : String.format(Locale.ROOT, ", %,d failed call%s", failed, failed == 1 ? "" : "s"))
+                    + (timed ? ", the last " + ago(facts.last().at(), now) : "")));
+            if (ended != null) {
+                said.add("it ends " + ago(ended, now) + ", and tells nothing of now");
+            } else if (!lately.isEmpty()) {
+                said.add("the application gets " + OurSide.words(lately));
+            } else if (failed > 0) {
+                said.add("too few, or over by now");
+            }
+            if (!lately.isEmpty() && facts.first().at() != null) {
                 said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
             }
             loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
                     .map(AppLog::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
             return String.join("; ", said);
+        }
+
+        private static String ago(Instant at, Instant now) {
+            long minutes = Duration.between(at, now).toMinutes();
+            String hours = minutes < 2 * 60 ? minutes + " min" : minutes / 60 + " h";
+            return minutes < 1 ? "just now" : hours + " ago";
         }
 
         private static String words(LogReader.Rate rate) {

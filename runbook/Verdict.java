@@ -303,7 +303,14 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         values.put("wait", found.limits().waitWords());
         values.put("low", String.join(", ", found.limits().low()));
         values.put("loop", found.log().loop().orElse(""));
-        values.put("errors", "the application gets " + OurSide.words(errors));
+        String basis = found.log().basis();
+        values.put("errors", "the application gets " + OurSide.words(errors)
+                + (basis.isEmpty() ? "" : " (" + basis + ")"));
+        values.put("told", found.symptoms().isEmpty() && !errors.isEmpty() ? "yes" : "");
+        values.put("limited", found.symptoms().containsKey(Symptom.THROTTLED) ? "yes" : "");
+        values.put("some401", Facts.onSomeCalls(found, "401") ? "yes" : "");
+        values.put("keyWorks", found.keyIsAccepted() ? "yes" : "");
+        values.put("noLog", found.log().check().outcome() == Check.Outcome.SKIPPED ? "yes" : "");
         values.put("failing", found.endpoints().stream().filter(Probe::fails).map(probe -> probe.endpoint().name())
                 .collect(Collectors.joining(", ")));
         values.put("app", found.app().summary());
