@@ -241,7 +241,8 @@ class DebugBundle implements Callable<Integer> {
     }
 
     private String open(Bundle.Made made) {
-        return shared.launcher().line("debug-bundle", "open " + Text.word(made.file().toString()));
+        // It takes none of the options that this run was given.
+        return shared.launcher().command("debug-bundle") + " open " + Text.word(made.file().toString());
     }
 
     private ObjectNode json(Bundle.Made made) {

@@ -31,6 +31,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import runbook.LogReader;
 import runbook.Text.Json;
 
@@ -438,6 +439,22 @@ class DebugBundleTest {
                 assertTrue(line.endsWith("`"), "a line that stayed is shown whole or cut between its words: " + line));
         ends(0, script("open", out, "--to", work.resolve("unpacked"), "--no-browser"));
         assertEquals(files.get("report.html"), Files.readString(work.resolve("unpacked/report.html")));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "--json"})
+    void theCommandItPrintsOpensTheBundle(String json) throws Exception {
+        Path work = Tree.temporary("pasted");
+        Path templates = Files.createDirectories(work.resolve("templates"));
+        Run run = with(script("--drill", "outage", "--yes", "--timeout", "9s", "--templates", templates).cwd(work),
+                json.isEmpty() ? new Object[0] : new Object[] {json});
+        String out = ends(0, run).out();
+        String command = json.isEmpty() ? out.strip().lines().reduce("", (before, line) -> line).strip()
+                : Json.read(out).path("advice").path("command").asText();
+        String[] words = command.split(" ");
+        assertTrue(words[1].startsWith("debug-bundle"), command);
+        Object[] pasted = Arrays.copyOfRange(words, 2, words.length);
+        saysAll(ends(0, with(script(pasted).cwd(work), "--no-browser")).out(), "unpacked to ");
     }
 
     @Test
