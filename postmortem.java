@@ -88,7 +88,7 @@ import runbook.report.Postmortem.Sources;
             Postmortem.Handover.class, Postmortem.Close.class},
         footerHeading = "%nExit codes: 0 written; 51 --check: unfinished places remain; 1 unexpected%n"
                 + "  failure; 2 wrong usage; 130 interrupted.%n%nExamples:%n",
-        footer = {"  jbang postmortem --lead Ana --bundle klaviyo-incidents/*/bundle-*.zip",
+        footer = {"  jbang postmortem --lead Ana --bundle bundle-20261123T101200Z.zip",
             "  jbang postmortem --check docs/postmortems/2026-11-23.md"})
 class Postmortem extends PostmortemCommand {
     public static void main(String... args) {

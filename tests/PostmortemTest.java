@@ -265,6 +265,12 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
+    void noExampleHasAPatternThatTwoFilesWouldMakeWrongUsage() {
+        String help = run("--help").out();
+        assertFalse(help.contains("*"), help);
+    }
+
+    @Test
     void anIncidentIsCarriedToAnotherMachine() throws IOException {
         ran();
         String clean = read(written("journal.jsonl"));
