@@ -230,11 +230,21 @@ public final class Checks implements AutoCloseable {
                     boolean refused = check == auth.check() && keyFaults().isEmpty() && auth.fails();
                     String text = refused ? Symptom.describe(auth.samples().get(0))
                             : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", "");
-                    groups.computeIfAbsent(outcome + text, key ->
-                            new Group(new ArrayList<>(), outcome, text)).names.add(name);
+                    Map<String, String> told = withoutRays(text);
+                    groups.computeIfAbsent(outcome + String.join("; ", told.keySet()), key -> new Group(
+                            new ArrayList<>(), outcome, String.join("; ", told.values()))).names.add(name);
                 });
             }
             return List.copyOf(groups.values());
+        }
+
+        // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
+        private static Map<String, String> withoutRays(String text) {
+            Map<String, String> told = new LinkedHashMap<>();
+            for (String part : text.split("; ")) {
+                told.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
+            }
+            return told;
         }
 
         /** The same with the status page as it was read at another time. */

@@ -199,6 +199,7 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
      */
     public List<Action> actions(Launcher launcher) {
         Map<String, Object> values = values(findings);
+        values.put("urgent", lead.severity == Severity.P1 || lead.severity == Severity.P2 ? "yes" : "");
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
             if (next.when().map(name -> !values.getOrDefault(name, "").equals("")).orElse(true)) {

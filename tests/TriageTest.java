@@ -78,6 +78,8 @@ class TriageTest {
                 () -> assertEquals(scenario, json.path("drill").asText()),
                 () -> assertEquals(CHECKS, TriageRun.texts(json.path("checks"), "name")),
                 () -> assertFalse(json.path("actions").isEmpty(), "says what to do next"),
+                () -> assertEquals(exit == 11 || exit == 12, json.path("actions").toString().contains("Tell people"),
+                        "people are told of P1 and P2"),
                 () -> assertFalse(json.path("actions").toString().contains("127.0.0.1"), "the sandbox is gone by then"),
                 () -> assertEquals(severity == null, json.path("respondBy").isNull()),
                 () -> assertTrue(json.path("requestsSpent").asInt() <= 14, "spends little"),
@@ -108,6 +110,18 @@ class TriageTest {
         Run.Result result = drill("runaway-loop").args(option).run();
         assertTrue(result.out().replaceAll("\\s+", " ").contains(expected), result.toString());
         assertTrue(lines == 0 || result.out().lines().count() == lines, result.toString());
+    }
+
+    @Test
+    void answersThatDifferInTheirRayAloneAreOneFinding() {
+        String shown = drill("cdn-block").run().out().replaceAll("\\s+", " ");
+        assertTrue(shown.matches(".*auth, profiles and 4 more .*") && shown.split("cf-ray ").length <= 3, shown);
+    }
+
+    @Test
+    void noEmptyListOfWhatWasNotCheckedIsShown() {
+        String all = drill("stale-app-key").args("-v", "--log", "-").stdin("").run().out();
+        assertFalse(all.lines().anyMatch(line -> line.strip().equals("Not checked:")), all);
     }
 
     @ParameterizedTest
@@ -278,6 +292,7 @@ class TriageTest {
             TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", ""));
             assertEquals("klaviyo-outage P1 exit 11", run.verdict());
             assertEquals(0, run.json().path("requestsSpent").asInt(), "asks the API nothing");
+            assertTrue(run.json().path("actions").toString().contains(sandbox.statusUrl() + "/api/v2/summary.json"), run.toString());
         }
     }
 
