@@ -420,7 +420,7 @@ class RotateKey implements Callable<Integer>, Listener {
     @Override
     public void ended(Step step) {
         screen.marked(step.outcome().mark, "", 0,
-                step.place() + ": " + step.detail() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
+                step.words() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
         command(4, step.command());
         if (!step.mend().isEmpty()) {
             screen.indented(4, "To mend:");

@@ -157,6 +157,11 @@ class RotationTest {
         Incident incident = Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty()).orElseThrow();
         assertTrue(incident.journal().read().events().stream().allMatch(event -> event.drill().equals(drill)));
         assertTrue(Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).isEmpty());
+        // The journal is redacted, and says all the same what the screen said.
+        String journal = Files.readString(incident.folder().resolve("journal.jsonl"));
+        assertFalse(journal.matches("(?s).*secret-[0-9a-f]{6}.*"), journal);
+        assertTrue(journal.contains("#KLAVIYO_PRIVATE_KEY – holds newer form"), journal);
+        assertTrue(result.out().contains("#KLAVIYO_PRIVATE_KEY – holds newer form"), result.out());
     }
 
     @Test

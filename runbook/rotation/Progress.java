@@ -69,8 +69,13 @@ public final class Progress {
             return outcome.name().toLowerCase(Locale.ROOT);
         }
 
+        /** What it was about and what it found: after a place, no colon, which would make the words its value. */
+        public String words() {
+            return place + (place.contains(":") ? " – " : ": ") + detail;
+        }
+
         private String line() {
-            return place + ": " + detail + (mend.isEmpty() ? "" : " To mend: " + mend.replace("\n", " or "));
+            return words() + (mend.isEmpty() ? "" : " To mend: " + mend.replace("\n", " or "));
         }
 
         /** The step as in {@code rotate-key --json}. */
