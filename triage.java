@@ -319,7 +319,10 @@ class Triage implements Callable<Integer> {
                     + "name was mistyped): --incident " + other + " joins it"));
             Incident folder = incident.orElseGet(() -> shared.newIncident(found.findings().at()));
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
-            JsonNode data = Json.of(verdict.journalData());
+            Map<String, Object> told = new TreeMap<>(verdict.journalData());
+            found.findings().log().failingSince().filter(since -> wrong)
+                    .ifPresent(since -> told.put("firstFailure", since));
+            JsonNode data = Json.of(told);
             opened = !Files.exists(folder.journal().file());
             if (wrong && opened) {
                 String how = pagedAt == null ? "triage found " : "paged; triage found ";

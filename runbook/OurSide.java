@@ -196,6 +196,7 @@ public final class OurSide {
         private static final long ENOUGH = 20;
         /** A status that was not seen for this long while other calls went on is over. */
         private static final Duration OVER = Duration.ofMinutes(5);
+        private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
 
         /** Reads it to its end. */
@@ -231,6 +232,7 @@ public final class OurSide {
             detail.put("stale", stale);
             detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
             detail.put("lastFailure", facts.last() == null ? null : facts.last().at());
+            detail.put("failingSince", stale ? null : failingSince(facts));
             detail.put("endpoints", rates.stream().limit(10).map(rate -> Map.of("endpoint", rate.endpoint(),
                     "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
             detail.put("loop", loop.orElse(null));
@@ -276,6 +278,29 @@ public final class OurSide {
         String basis() {
             long failed = byStatus.values().stream().mapToLong(Long::longValue).sum();
             return failed == 0 ? "" : String.format(Locale.ROOT, "%,d of the log's %,d recent calls", failed, calls);
+        }
+
+        // What failed now and then before is not the beginning: in what is, no half hour passes without a failure.
+        private static Instant failingSince(LogReader.Facts facts) {
+            Instant began = null;
+            List<Instant> failing = facts.minutes().stream().filter(minute -> minute.at() != null
+                    && minute.statuses().keySet().stream().anyMatch(LogReader.Facts::failed))
+                    .map(LogReader.Minute::at).sorted(Comparator.reverseOrder()).toList();
+            for (Instant at : failing) {
+                if (began != null && at.plus(ONE_EPISODE).isBefore(began)) {
+                    break;
+                }
+                began = at;
+            }
+            Instant first = facts.first() == null ? null : facts.first().at();
+            boolean exact = began != null && first != null && first.isAfter(began)
+                    && first.isBefore(began.plusSeconds(60));
+            return exact ? first : began;
+        }
+
+        /** When the failures began that the log ends with, or ended with; empty where it has none. */
+        public Optional<String> failingSince() {
+            return Optional.of(check.detail().path("failingSince").asText("")).filter(at -> at.endsWith("Z"));
         }
 
         private static String summary(LogReader.Facts facts, Map<String, Long> lately, Optional<String> loop,

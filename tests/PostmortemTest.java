@@ -271,6 +271,17 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
+    void anIncidentBeganWhenTheLogThatTriageReadSaysSo() throws IOException {
+        Path elsewhere = Tree.temporary("onset");
+        Run.Result triage = Run.script("triage").args("--drill", "revoked-key").cwd(elsewhere).run();
+        String first = read(Incident.newest(elsewhere.resolve("klaviyo-incidents"), name -> true).orElseThrow()
+                .journal().file()).replaceAll("(?s).*?first failure (?:[^ ]*T)?(..:..)Z.*", "$1");
+        assertTrue(first.matches("..:.."), triage.toString());
+        Run.Result handover = script(elsewhere).args("handover", "--drill", "revoked-key").run();
+        assertSays(handover.out().replaceAll("\\s+", " "), first + " UTC (the application's log, read by triage)");
+    }
+
+    @Test
     void anIncidentIsCarriedToAnotherMachine() throws IOException {
         ran();
         String clean = read(written("journal.jsonl"));

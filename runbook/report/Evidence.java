@@ -120,7 +120,7 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
         Stream.concat(noted.stream().map(Evidence::noted), vendor.stream().flatMap(Evidence::written))
                 .forEach(event -> written.put(event.at(), event));
         events.addAll(written.values());
-        onset(numbers, facts, noticed).ifPresent(events::add);
+        onset(numbers, facts, noticed, triaged(events)).ifPresent(events::add);
         return new Evidence(events, drill, facts, vendor, numbers, notes);
     }
 
@@ -163,14 +163,27 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
     // ---- when it began
 
     /** When failures began, by metrics or logs, if that was before anybody noticed; whichever saw it first. */
-    private static Optional<Event> onset(Numbers numbers, Optional<Facts> facts, Optional<Instant> noticed) {
+    private static Optional<Event> onset(Numbers numbers, Optional<Facts> facts, Optional<Instant> noticed,
+            Optional<Event> triaged) {
         Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
         Optional<Event> metrics = Optional.of(numbers.errors).filter(curve -> numbers.unit.equals(MEASURED))
                 .flatMap(curve -> rose(curve, until)).map(at -> symptom(at, "metrics", ""));
         Optional<Event> logs = facts.flatMap(read -> episode(failures(read), until).map(at -> symptom(at,
                 "application logs", read.first() == null ? "" : " (HTTP " + read.first().status() + ")")));
-        return Stream.of(metrics, logs).flatMap(Optional::stream).min(Comparator.comparing(Event::at))
+        return Stream.of(metrics, logs, triaged).flatMap(Optional::stream).min(Comparator.comparing(Event::at))
                 .filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()));
+    }
+
+    /** The beginning of the failures in the log that triage was given. */
+    private static Optional<Event> triaged(List<Event> events) {
+        return events.stream().map(event -> event.data().path("firstFailure").asText("")).filter(at -> !at.isEmpty())
+                .flatMap(at -> {
+                    try {
+                        return Stream.of(Instant.parse(at)).filter(EARLIEST::isBefore);
+                    } catch (DateTimeException e) {
+                        return Stream.of();
+                    }
+                }).min(Comparator.naturalOrder()).map(at -> symptom(at, "the application's log, read by triage", ""));
     }
 
     private static Event symptom(Instant at, String source, String status) {
