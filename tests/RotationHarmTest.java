@@ -121,7 +121,7 @@ class RotationHarmTest {
         String theirs = bench.sandbox.issueKey();
         bench.tools.set(theirs);
         for (Run run : List.of(bench.rotate(), bench.rotate("--roll-back"))) {
-            bench.ends(21, run, "\u2717 vault:secret/klaviyo#key: holds " + sha(theirs), sha(bench.newKey));
+            bench.ends(21, run, "\u2717 vault:secret/klaviyo#key – holds " + sha(theirs), sha(bench.newKey));
         }
         assertEquals(theirs, bench.tools.value());
     }
