@@ -12,24 +12,24 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * The form that was asked for is single scripts and a small helper: at most 65 files and 16,000 lines of Java outside tests/, 9,000
- * in tests/, 38 requests of a first postmortem. The lines and the postmortem are not there yet: their numbers below are where it
- * stands, may only go down, and whoever folds something takes them with it.
+ * The form that was asked for is single scripts and a small helper: at most 65 files and 16,000 lines of Java outside tests/, and
+ * 9,000 in tests/. The lines are not there yet: their numbers below are where it stands, may only go down, and whoever folds
+ * something takes them with it.
  */
 class FormTest {
     @Test
     void theScriptsAndTheirHelperStaySmall() {
         List<Path> sources = files("").filter(FormTest::ours).toList();
         assertAtMost(65, sources.size(), "Java files outside tests/");
-        assertAtMost(27_200, lines(sources), "lines of Java outside tests/");
-        assertAtMost(14_300, lines(files("tests").filter(file -> file.toString().endsWith(".java")).toList()), "lines in tests/");
+        assertAtMost(24_300, lines(sources), "lines of Java outside tests/");
+        assertAtMost(12_550, lines(files("tests").filter(file -> file.toString().endsWith(".java")).toList()), "lines in tests/");
         assertAtMost(110, lines(List.of(Repository.file("jbang"))), "lines of ./jbang");
         assertAtMost(450, lines(List.of(Repository.file("README.md"))), "lines of README.md");
     }
 
     /** Each is a request of its own when JBang gets a script from a catalog: the catalog, the script, its sources and files. */
     @ParameterizedTest
-    @CsvSource({"triage, 35", "rotate-key, 36", "watch, 42", "debug-bundle, 48", "postmortem, 42"})
+    @CsvSource({"triage, 35", "rotate-key, 36", "watch, 42", "debug-bundle, 48", "postmortem, 38"})
     void aFirstStartFromACatalogTakesFewRequests(String step, int most) {
         List<String> script = read(Repository.file(step + ".java"));
         List<String> fetched = script.stream().filter(line -> line.matches("//(SOURCES|FILES) .*")).toList();
@@ -39,9 +39,7 @@ class FormTest {
 
     @Test
     void noLineIsWiderThanTheEditorsLimit() {
-        // The postmortem and the redactor are not there yet.
-        List<String> wide = files("").filter(FormTest::ours)
-                .filter(file -> !file.toString().matches(".*/(runbook/(report|redact)/.*|postmortem.java)")).flatMap(file -> read(file).stream()
+        List<String> wide = files("").filter(FormTest::ours).flatMap(file -> read(file).stream()
                 .filter(line -> line.length() > 120 && !line.startsWith("//"))
                 .map(line -> file.getFileName() + ": " + line.strip())).toList();
         assertEquals(List.of(), wide);
