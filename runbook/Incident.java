@@ -5,7 +5,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.BufferedInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -398,7 +397,7 @@ public final class Incident {
                 return problems;
             }
             long from = Files.size(file) - newest;
-            try (InputStream input = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+            try (InputStream input = Files.newInputStream(file)) {
                 Lines lines = new Lines(input);
                 for (byte[] line = lines.next(); line != null; line = lines.next()) {
                     String wrong = line.length > LONGEST_LINE ? "it is longer than 1 MiB" : take(line, use);

@@ -98,24 +98,22 @@ public final class Redactor {
     /**
      * What a redactor goes by besides the rules' forms.
      *
-     * @param rules   the rules
-     * @param keep    ids of personal data that may stay
-     * @param known   secrets whose values are known: value to the id that it is counted and replaced by
-     * @param key     the pseudonyms' key
-     * @param harmless values that stay where a rule about personal data finds them: a vendor's public addresses are
-     * nobody's
+     * @param rules the rules
+     * @param keep  ids of personal data that may stay
+     * @param known secrets whose values are known: value to the id that it is counted and replaced by
+     * @param key   the pseudonyms' key
      */
-    public record Policy(Rules rules, Set<String> keep, Map<String, String> known, byte[] key, Set<String> harmless) {
+    public record Policy(Rules rules, Set<String> keep, Map<String, String> known, byte[] key) {
         /** Everything goes, by the built-in rules, and pseudonyms are keyed by a random key that nobody keeps. */
         public static Policy strict() {
             byte[] key = new byte[32];
             new SecureRandom().nextBytes(key);
-            return new Policy(Rules.builtIn(), Set.of(), Map.of(), key, Set.of());
+            return new Policy(Rules.builtIn(), Set.of(), Map.of(), key);
         }
 
         /** Goes by other rules. */
         public Policy by(Rules others) {
-            return new Policy(others, keep, known, key, harmless);
+            return new Policy(others, keep, known, key);
         }
 
         /**
@@ -131,7 +129,7 @@ public final class Redactor {
                             mayStay));
                 }
             }
-            return new Policy(rules, Set.copyOf(ids), known, key, harmless);
+            return new Policy(rules, Set.copyOf(ids), known, key);
         }
 
         /** Searches for this value too; see {@link #knowing(Map)}. */
@@ -150,17 +148,12 @@ public final class Redactor {
                     more.putIfAbsent(value, id);
                 }
             });
-            return new Policy(rules, keep, more, key, harmless);
+            return new Policy(rules, keep, more, key);
         }
 
         /** Makes pseudonyms by this key, so that they are the same in every bundle that is made with it. */
         public Policy pseudonymsBy(byte[] newKey) {
-            return new Policy(rules, keep, known, newKey.clone(), harmless);
-        }
-
-        /** Lets these values through where a rule about personal data finds them. */
-        public Policy sparing(Set<String> values) {
-            return new Policy(rules, keep, known, key, Set.copyOf(values));
+            return new Policy(rules, keep, known, newKey.clone());
         }
 
         /** The ids of the rules that are relaxed, in order. */
@@ -567,9 +560,7 @@ public final class Redactor {
             }
             formEnd = end;
             Rule called = byContext ? byForm(rule, start, end) : rule;
-            if (!called.personal() || !redactor.policy.harmless.contains(value)) {
-                span(start, formEnd, called.id(), called.sameness(), quoteEnd > quoteStart);
-            }
+            span(start, formEnd, called.id(), called.sameness(), quoteEnd > quoteStart);
             return true;
         }
 
