@@ -356,10 +356,14 @@ public final class Memory implements AutoCloseable {
         }
 
         private Chart.Band band(long until) {
-            boolean partly = failures > 0 && failures < count;
-            Chart.Tone tone = failures == 0 ? Chart.Tone.GOOD : Chart.Tone.BAD;
-            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until),
-                    partly ? "failed in part" : failures == 0 ? "good" : "failed", partly ? Chart.Tone.ACTING : tone);
+            if (failures > 0 && failures < count) {
+                return band(until, "failed in part", Chart.Tone.ACTING);
+            }
+            return failures == 0 ? band(until, "good", Chart.Tone.GOOD) : band(until, "failed", Chart.Tone.BAD);
+        }
+
+        private Chart.Band band(long until, String words, Chart.Tone tone) {
+            return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until), words, tone);
         }
     }
 
