@@ -45,10 +45,7 @@ class RotationHarmTest {
 
     @Test
     void aRunningRotationIsLeftAloneByADryRunByAnotherOneAndByOneOfTheSameStore() throws Exception {
-        try (Run.Running first = bench.heldAt("patch", "--tool-timeout", "20s")) {
-            // The tool runs a moment before the record names it.
-            String held = Files.readString(bench.tools.file("there")).replaceFirst("(?s)\\..*", "");
-            first.awaitUntil("the record names the tool", () -> bench.record().contains("\"pid\" : " + held));
+        try (Run.Running first = bench.notedAt("patch", "--tool-timeout", "20s")) {
             String record = bench.record();
             bench.ends(21, bench.rotate("--dry-run"), "another rotation is running on " + bench.incident);
             Run.Result refused = bench.ends(21, bench.rotate("--json"), "another rotation is running on " + bench.incident);

@@ -196,7 +196,7 @@ class RotationKillTest {
 
     @Test
     void aLateWriteOfTheRunThatWasKilledCannotUndoTheNextOne() throws Exception {
-        try (Run.Running running = bench.heldAt("patch")) {
+        try (Run.Running running = bench.notedAt("patch")) {
             running.kill();
         }
         // The tool is an orphan now. A dry run lets it be; the next run has to outwait or end it.

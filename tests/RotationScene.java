@@ -146,6 +146,21 @@ final class RotationScene implements AutoCloseable {
         return apart(more).start().awaitUntil("the tool is held at " + call, () -> Files.exists(tools.file("there")));
     }
 
+    /** Held there, and named in the record, which the tool runs a moment before: what is killed earlier has had no key. */
+    Run.Running notedAt(String call, String... more) {
+        return heldAt(call, more).awaitUntil("the record names the tool", () ->
+                record().matches("(?s).*\"pid\" : " + held() + "\\D.*"));
+    }
+
+    private String held() {
+        try {
+            String there = Files.readString(tools.file("there"));
+            return there.contains(".") ? there.substring(0, there.indexOf('.')) : "not told yet";
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     void release() throws IOException {
         Files.createFile(tools.file("go"));
     }
