@@ -10,7 +10,6 @@
 //DEPS com.samskivert:jmustache:1.16
 //DEPS org.commonmark:commonmark:0.29.0
 //FILES templates/=../templates/scenarios.json
-//SOURCES ../debug-bundle.java
 //SOURCES BundleBench.java
 //SOURCES FleetBench.java
 //SOURCES LogMaker.java
