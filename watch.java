@@ -185,7 +185,7 @@ class Watch implements Callable<Integer> {
                 drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents(),
                 journal -> Checks.Before.of(shared.host(), settings, journal));
         Telling.Choice telling = telling();
-        try (Face face = face(telling.tool()); Watching watching = new Watching(plan, telling, face)) {
+        try (Face face = face(); Watching watching = new Watching(plan, telling, face)) {
             int exit = watching.run();
             // The terminal is given back before the end is told, or it would go with the view.
             face.close();
@@ -280,9 +280,8 @@ class Watch implements Callable<Integer> {
 
     // ---- what people see
 
-    private Face face(Tool tool) {
-        Optional<? extends Face> view = shared.json() ? Optional.empty()
-                : LiveView.open(shared.host(), tool, screen);
+    private Face face() {
+        Optional<? extends Face> view = shared.json() ? Optional.empty() : LiveView.open(shared.host(), screen);
         return view.isPresent() ? view.get() : new Lines();
     }
 

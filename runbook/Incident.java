@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -192,6 +193,23 @@ public final class Incident {
     private static void create(Path folder) throws IOException {
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder, mode("rwx------"));
+        }
+    }
+
+    /**
+     * Locks a file (0600, made where it is missing, and its folder too) until the channel is closed; empty while
+     * somebody else holds it. The operating system's lock ends with the process, however that ends: what a kill left
+     * locks nobody out.
+     */
+    public static Optional<FileChannel> lock(Path file) throws IOException {
+        create(file.toAbsolutePath().getParent());
+        FileChannel channel = FileChannel.open(file,
+                Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode("rw-------"));
+        try {
+            return channel.tryLock() == null ? Optional.empty() : Optional.of(channel);
+        } catch (OverlappingFileLockException e) {
+            // Another thread of this process holds it. Closing the channel would end that lock too.
+            return Optional.empty();
         }
     }
 

@@ -3,12 +3,11 @@ package runbook;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
-import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
@@ -17,8 +16,9 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import picocli.CommandLine.Help.Ansi;
 import runbook.Text.Json;
 
@@ -110,18 +110,30 @@ public final class Screen {
         return StandardCharsets.UTF_8;
     }
 
-    private static int terminalWidth(Cli.Host host) {
-        try {
-            Optional<String> columns = host.env("COLUMNS");
-            if (columns.isPresent()) {
-                return Integer.parseInt(columns.get());
+    /** A terminal's rows and columns. */
+    public record Size(int rows, int columns) {
+        private static final Pattern FORM = Pattern.compile("(\\d{1,4}) (\\d{1,4})");
+
+        /** As the terminal itself has it now, else as the shell does, else 24 by 80. */
+        public static Size of(Cli.Host host) {
+            String said = "";
+            try {
+                Tool tool = Tool.of(host, Duration.ofSeconds(2));
+                said = tool.run(tool.shell("stty size </dev/tty")).out().strip();
+            } catch (Tool.Failure e) {
+                // The shell has an idea of it too.
             }
-            Process stty = new ProcessBuilder("stty", "size").redirectInput(Path.of("/dev/tty").toFile()).start();
-            String size = new String(stty.getInputStream().readNBytes(40), StandardCharsets.US_ASCII);
-            return Integer.parseInt(size.strip().split(" ")[1]);
-        } catch (IOException | RuntimeException e) {
-            return 80;
+            String shell = host.env("LINES").orElse("24") + " " + host.env("COLUMNS").orElse("80");
+            Matcher size = Stream.of(said, shell, "24 80").map(FORM::matcher).filter(Matcher::matches).findFirst()
+                    .orElseThrow();
+            return new Size(Integer.parseInt(size.group(1)), Integer.parseInt(size.group(2)));
         }
+    }
+
+    // What somebody set goes before what the terminal has.
+    private static int terminalWidth(Cli.Host host) {
+        return host.env("COLUMNS").filter(columns -> columns.matches("\\d{1,4}")).map(Integer::parseInt)
+                .orElseGet(() -> Size.of(host).columns);
     }
 
     /** Columns to fit into. */

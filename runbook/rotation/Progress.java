@@ -8,10 +8,8 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -19,7 +17,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import runbook.Http;
@@ -381,22 +378,12 @@ public final class Progress {
          * @throws Problem when somebody else has it, or the file cannot be made
          */
         public void take(Path file, String what) {
-            boolean free;
             try {
-                Incident.at(file.toAbsolutePath().getParent()).create();
-                FileChannel channel = FileChannel.open(file,
-                        Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), Incident.mode("rw-------"));
-                held.add(channel);
-                free = channel.tryLock() != null;
-            } catch (OverlappingFileLockException e) {
-                free = false;
+                held.add(Incident.lock(file).orElseThrow(() -> new Problem(Rotation.REFUSED, "another rotation is"
+                        + " running on " + what + ": wait for it, or end it; this one has changed nothing")));
             } catch (IOException e) {
                 throw new Problem(Rotation.REFUSED, file + " (--incident, or XDG_STATE_HOME) cannot be written: without"
                         + " it two rotations could run at once, and a killed one not go on: " + Incident.why(e));
-            }
-            if (!free) {
-                throw new Problem(Rotation.REFUSED, "another rotation is running on " + what
-                        + ": wait for it, or end it; this one has changed nothing");
             }
         }
 

@@ -11,17 +11,14 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
-import java.util.stream.Stream;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
 import runbook.Text;
 import runbook.Text.Durations;
-import runbook.Tool;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.State;
@@ -35,18 +32,16 @@ import runbook.watching.Watching.Shot;
 public final class LiveView implements Watching.Face {
     private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
-    private static final Duration SIZING = Duration.ofSeconds(2);
     private static final long PAINT_EVERY = 1_000_000_000L;
     private static final int NOTES = 6;
     private static final int NARROWEST = 20;
     private static final int LOWEST = 3;
 
     private final Cli.Host host;
-    private final Tool tool;
     private final Screen screen;
     private final Thread giveBack = new Thread(this::giveBack, "terminal");
     private final Deque<Note> notes = new ArrayDeque<>();
-    private int[] size;
+    private Screen.Size size;
     private boolean open = true;
     private long painted;
     private volatile boolean resized;
@@ -60,34 +55,20 @@ public final class LiveView implements Watching.Face {
         }
     }
 
-    private LiveView(Cli.Host host, Tool tool, Screen screen) {
+    private LiveView(Cli.Host host, Screen screen) {
         this.host = host;
-        this.tool = tool;
         this.screen = screen;
-        this.size = size(tool, host);
+        this.size = Screen.Size.of(host);
         Runtime.getRuntime().addShutdownHook(giveBack);
         onResize();
         say(OPEN);
     }
 
     /** A view on the terminal behind standard output; empty where there is none that can show one. */
-    public static Optional<LiveView> open(Cli.Host host, Tool tool, Screen screen) {
+    public static Optional<LiveView> open(Cli.Host host, Screen screen) {
         String type = host.env("TERM").orElse("dumb");
         boolean capable = host.terminal() && !type.startsWith("dumb") && !type.equals("unknown");
-        return capable ? Optional.of(new LiveView(host, tool, screen)) : Optional.empty();
-    }
-
-    /** Rows and columns: as the terminal says, else as the shell does. */
-    private static int[] size(Tool tool, Cli.Host host) {
-        String said = "";
-        try {
-            said = tool.run(tool.shell("stty size </dev/tty"), "", SIZING, Map.of()).out().strip();
-        } catch (Tool.Failure e) {
-            // The shell has an idea of it too.
-        }
-        String shell = host.env("LINES").orElse("24") + " " + host.env("COLUMNS").orElse("80");
-        return Stream.of(said, shell, "24 80").filter(one -> one.matches("\\d{1,4} \\d{1,4}")).findFirst()
-                .map(one -> Stream.of(one.split(" ")).mapToInt(Integer::parseInt).toArray()).orElseThrow();
+        return capable ? Optional.of(new LiveView(host, screen)) : Optional.empty();
     }
 
     // By reflection: named in the source, the compiler warns of it at each first start. Without it the size stays.
@@ -154,7 +135,7 @@ public final class LiveView implements Watching.Face {
         if (resized) {
             resized = false;
             stale = true;
-            size = size(tool, host);
+            size = Screen.Size.of(host);
             say("\033[2J");
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
@@ -170,8 +151,8 @@ public final class LiveView implements Watching.Face {
         synchronized (notes) {
             shown = List.copyOf(notes);
         }
-        int columns = Math.max(NARROWEST, size[1]);
-        List<String> lines = lay(shot, shown, columns, Math.max(LOWEST, size[0] - 1), screen);
+        int columns = Math.max(NARROWEST, size.columns());
+        List<String> lines = lay(shot, shown, columns, Math.max(LOWEST, size.rows() - 1), screen);
         say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
     }
 

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -87,10 +86,9 @@ public final class Memory implements AutoCloseable {
 
     private void lead(Incident open) {
         try {
-            lock = FileChannel.open(there(open, LOCK), StandardOpenOption.WRITE);
-            leading = lock.tryLock() != null;
-        } catch (OverlappingFileLockException e) {
-            leading = false;
+            Optional<FileChannel> free = Incident.lock(open.folder().resolve(LOCK));
+            leading = free.isPresent();
+            lock = free.orElse(null);
         } catch (IOException e) {
             complain(e);
         }
