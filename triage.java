@@ -220,7 +220,7 @@ class Triage implements Callable<Integer> {
             return preflight(findings, found.exitCode());
         }
         found = paged.map(found::since).orElse(found);
-        Verdict verdict = writable ? record(found) : found;
+        Verdict verdict = writable ? record(found, paged) : found;
         remember(verdict);
         show(verdict);
         if (announce != null || post) {
@@ -307,7 +307,7 @@ class Triage implements Callable<Integer> {
     }
 
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
-    private Verdict record(Verdict found) {
+    private Verdict record(Verdict found, Optional<Instant> paged) {
         boolean wrong = found.severity().isPresent();
         if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
             incident = Optional.empty();
@@ -322,11 +322,16 @@ class Triage implements Callable<Integer> {
             Map<String, Object> told = new TreeMap<>(verdict.journalData());
             found.findings().log().failingSince().filter(since -> wrong)
                     .ifPresent(since -> told.put("firstFailure", since));
+            if (!found.findings().log().statuses().isEmpty()) {
+                told.put("logged", found.findings().log().statuses());
+            }
             JsonNode data = Json.of(told);
             opened = !Files.exists(folder.journal().file());
-            if (wrong && opened) {
-                String how = pagedAt == null ? "triage found " : "paged; triage found ";
-                folder.append(new Event(verdict.since().truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
+            // A page is on record also where watch, or an earlier triage, has opened the incident.
+            if (wrong && (opened || paged.isPresent())) {
+                String how = paged.isEmpty() ? "triage found " : "paged; triage found ";
+                Instant since = opened ? verdict.since() : paged.get();
+                folder.append(new Event(since.truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
                         how + verdict.diagnosis().id(), data));
             }
             if (lead != null) {

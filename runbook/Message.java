@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -249,11 +250,31 @@ public final class Message {
          */
         public record Next(Template text, Optional<Template> run, Optional<Template> command, Optional<String> when) { }
 
-        /** Suggestions for people to judge: a name for the title, what usually contributes, and what usually helps. */
-        public record Lessons(String errorType, List<String> factors, List<Lesson> actions) { }
+        /**
+         * For the postmortem, where people judge it: a name for the title, what usually contributes, what usually
+         * helps, what to mind when failed calls are repeated, which of them may be, and what is measured. Of the last
+         * three, what is left out is what the row {@code unknown} has.
+         */
+        public record Lessons(String errorType, List<String> factors, List<Lesson> actions, List<String> replay,
+                List<Repeat> repeat, List<Measure> measures) {
+            private Lessons or(Lessons usual) {
+                return new Lessons(errorType, factors, actions, replay.isEmpty() ? usual.replay : replay,
+                        repeat.isEmpty() ? usual.repeat : repeat, measures.isEmpty() ? usual.measures : measures);
+            }
+        }
 
         /** A suggested action item; {@code type} is prevent, detect, mitigate or process. */
         public record Lesson(String type, String text) { }
+
+        /** Whether calls of a kind may be repeated, those whose method and path the pattern finds. */
+        public record Repeat(String name, Pattern calls, String rule) { }
+
+        /**
+         * How long it took from one of an incident's moments to another: what that is, the kind of event that tells the
+         * second, and what is said when it took no longer than was wanted, and when it did.
+         */
+        public record Measure(String name, String from, String to, String definition, Optional<String> kind,
+                Optional<Duration> within, Optional<Template> quick, Optional<Template> slow) { }
 
         /** The table, by the diagnosis's id as {@code triage --json} names it. */
         public static Map<String, Wording> all(Templates templates) {
@@ -268,7 +289,8 @@ public final class Message {
             }
             Wording usual = all.get(UNKNOWN);
             Wording found = all.getOrDefault(diagnosis, usual);
-            return new Wording(found.title, found.reason, found.next, found.words.or(usual.words), found.lessons);
+            return new Wording(found.title, found.reason, found.next, found.words.or(usual.words),
+                    found.lessons.or(usual.lessons));
         }
     }
 
@@ -334,14 +356,22 @@ public final class Message {
     /**
      * A logic-less text (Mustache): <code>{{name}}</code>, and sections <code>{{#name}}…{{/name}}</code> and
      * <code>{{^name}}…{{/name}}</code>. A name that does not exist is a {@link Problem}, wherever in the template it
-     * stands. Values go in as they are: whoever fills it escapes them for where the text will be read.
+     * stands. Whoever fills it escapes the values for where the text will be read.
      *
      * @param origin where it came from, for messages
      */
     public record Template(String origin, String text) {
         /** The text with its values put in: strings, and booleans for sections, to which an empty string is false. */
         public String fill(Map<String, Object> values) {
-            var compiled = compiled();
+            return fill(values, Object::toString);
+        }
+
+        /**
+         * The same with values of any type, made texts by {@code form}. In a record's section, and in that of each
+         * element of a list, its components have names of their own; they have to be among the values too.
+         */
+        public String fill(Map<String, Object> values, Function<Object, String> form) {
+            var compiled = compiled(form);
             refuseUnknown(compiled, new TreeSet<>(values.keySet()));
             try {
                 return compiled.execute(values);
@@ -352,13 +382,14 @@ public final class Message {
 
         /** The same template, once it is sure that it can be parsed; a {@link Problem} when it cannot. */
         public Template parsed() {
-            compiled();
+            compiled(Object::toString);
             return this;
         }
 
-        private com.samskivert.mustache.Template compiled() {
+        private com.samskivert.mustache.Template compiled(Function<Object, String> form) {
             try {
-                return Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(text);
+                return Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).withFormatter(form::apply)
+                        .compile(text);
             } catch (MustacheException | UnsupportedOperationException e) {
                 throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
             }

@@ -229,6 +229,7 @@ public final class OurSide {
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", lately);
             detail.put("recentCalls", calls);
+            detail.put("statuses", facts.statuses());
             detail.put("stale", stale);
             detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
             detail.put("lastFailure", facts.last() == null ? null : facts.last().at());
@@ -301,6 +302,11 @@ public final class OurSide {
         /** When the failures began that the log ends with, or ended with; empty where it has none. */
         public Optional<String> failingSince() {
             return Optional.of(check.detail().path("failingSince").asText("")).filter(at -> at.endsWith("Z"));
+        }
+
+        /** All calls in it by their status, 0 for those without an answer. */
+        public JsonNode statuses() {
+            return check.detail().path("statuses");
         }
 
         private static String summary(LogReader.Facts facts, Map<String, Long> lately, Optional<String> loop,
