@@ -6,7 +6,6 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -34,6 +33,7 @@ import java.util.AbstractMap;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -44,11 +44,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import runbook.Message.Template;
 import runbook.Settings.Problem;
 
@@ -87,7 +86,7 @@ public final class Text {
     public static final class Durations {
         private static final Duration LONGEST = Duration.ofDays(3_650);
         private static final Pattern FORM =
-                Pattern.compile("(?:(N)d)?(?:(N)h)?(?:(N)m(?!s))?(?:(N)s)?(?:(N)ms)?".replace("N", "\\d{1,9}"));
+                Pattern.compile("0|(?:(N)d)?(?:(N)h)?(?:(N)m(?!s))?(?:(N)s)?(?:(N)ms)?".replace("N", "\\d{1,9}"));
         private static final long[] MILLIS = {86_400_000, 3_600_000, 60_000, 1_000, 1};
         private static final String[] UNITS = {"d", "h", "min", "s", "ms"};
 
@@ -96,25 +95,26 @@ public final class Text {
         /** Reads a duration; an {@link IllegalArgumentException} says how to write one, and that zero is none. */
         public static Duration parse(String text) {
             Matcher parts = FORM.matcher(text.strip());
+            if (text.isBlank() || !parts.matches()) {
+                throw refused(text, "is no duration");
+            }
             Duration duration = Duration.ZERO;
-            for (int i = 0; !text.isBlank() && parts.matches() && i < MILLIS.length; i++) {
+            for (int i = 0; i < MILLIS.length; i++) {
                 String part = parts.group(i + 1);
                 duration = duration.plusMillis(part == null ? 0 : MILLIS[i] * Long.parseLong(part));
             }
             if (duration.isZero() || duration.compareTo(LONGEST) > 0) {
-                boolean zero = text.strip().equals("0") || !text.isBlank() && parts.matches();
-                String why = zero ? "has to be more than 0" : "is no duration";
-                why = duration.isZero() ? why : "is longer than ten years";
-                throw new IllegalArgumentException(
-                        "'" + safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m");
+                throw refused(text, "has to be more than 0 and at most ten years");
             }
             return duration;
         }
 
-        /**
-         * With at most two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 1 h 30 min}, {@code 3 d 4
-         * h}.
-         */
+        private static IllegalArgumentException refused(String text, String why) {
+            String said = "'" + safe(text, 40) + "' " + why + ": write 500ms, 5s, 2m or 1h30m";
+            return new IllegalArgumentException(said);
+        }
+
+        /** With at most two units: {@code 340 ms}, {@code 4.2 s}, {@code 2 min 5 s}, {@code 3 d 4 h}. */
         public static String words(Duration duration) {
             long millis = duration.toMillis();
             if (millis >= 1_000 && millis < 10_000 && millis % 1_000 >= 100) {
@@ -137,16 +137,13 @@ public final class Text {
 
         /** The nearest of the names by edit distance, where one is near enough to be meant. */
         public static Optional<String> to(String wrong, Collection<String> names) {
-            String best = null;
-            int least = FARTHEST + 1;
-            for (String name : new TreeSet<>(names)) {
-                int distance = distance(wrong, name);
-                if (distance < least && distance <= Math.max(wrong.length(), name.length()) / 2) {
-                    best = name;
-                    least = distance;
-                }
-            }
-            return Optional.ofNullable(best);
+            return names.stream().sorted().filter(name -> near(wrong, name))
+                    .min(Comparator.comparingInt(name -> distance(wrong, name)));
+        }
+
+        private static boolean near(String wrong, String name) {
+            int half = Math.max(wrong.length(), name.length()) / 2;
+            return distance(wrong, name) <= Math.min(FARTHEST, half);
         }
 
         /**
@@ -158,10 +155,7 @@ public final class Text {
         }
 
         private static int distance(String a, String b) {
-            int[] row = new int[b.length() + 1];
-            for (int j = 0; j <= b.length(); j++) {
-                row[j] = j;
-            }
+            int[] row = IntStream.rangeClosed(0, b.length()).toArray();
             for (int i = 1; i <= a.length(); i++) {
                 int diagonal = row[0];
                 row[0] = i;
@@ -181,8 +175,6 @@ public final class Text {
         private static final ObjectMapper MAPPER = JsonMapper.builder()
                 .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
                 .build();
-
-        private static final ObjectReader TABLES = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
 
         private Json() { }
 
@@ -217,9 +209,7 @@ public final class Text {
             } else if (value instanceof Map<?, ?> map) {
                 boolean ordered = map instanceof LinkedHashMap || map instanceof SortedMap || map instanceof EnumMap;
                 ObjectNode object = nodes.objectNode();
-                for (Map.Entry<?, ?> field : (ordered ? map : new TreeMap<>(map)).entrySet()) {
-                    object.set(field.getKey().toString(), of(field.getValue()));
-                }
+                (ordered ? map : new TreeMap<>(map)).forEach((name, held) -> object.set(name.toString(), of(held)));
                 return object;
             } else if (value instanceof Collection<?> collection) {
                 ArrayNode array = nodes.arrayNode();
@@ -254,164 +244,158 @@ public final class Text {
 
         /**
          * Reads a table: an object whose fields are rows' ids. A row becomes a record, its fields the record's
-         * components by name; a component {@code id} gets the row's id. Components are strings, numbers, booleans,
-         * enums (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, trees ({@link
-         * JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by string) of those.
-         * An {@link Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
+         * components by name; a component {@code id} gets the row's id. Components are texts, numbers, booleans, enums
+         * (by name, whatever the case, {@code -} for {@code _}), {@link Duration}, {@link Pattern}, trees ({@link
+         * JsonNode}), Mustache templates ({@link Template}), records, and lists and maps (by name) of those. An {@link
+         * Optional} may be missing; a missing list or map is empty; anything else has to be there. A record's
          * constructor refuses what makes no sense with an {@link IllegalArgumentException}, whose message says what to
          * write. What a team wrote is read and checked at once; of ours a row is when it is asked for, which takes less
          * time. A {@link Problem} is one line that names file ({@code origin}), id and field.
          */
-        public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> row) {
-            Map<String, T> rows = new Table<>(origin, rows(origin, text), team, row);
-            return team ? Collections.unmodifiableMap(new LinkedHashMap<>(rows)) : rows;
-        }
-
-        /** A table's rows by id, not read yet. */
-        private static JsonNode rows(String origin, String text) {
+        public static <T extends Record> Map<String, T> table(String origin, String text, boolean team, Class<T> type) {
+            Set<Map.Entry<String, T>> rows = new LinkedHashSet<>();
             try {
-                JsonNode table = orMissing(TABLES.readTree(text));
+                JsonNode table = MAPPER.reader().with(StreamReadFeature.STRICT_DUPLICATE_DETECTION).readTree(text);
                 if (!table.isObject()) {
                     throw new Problem(origin + " has to be an object: rows by id");
                 }
-                return table;
+                table.properties().forEach(row -> rows.add(new Row<>(origin, row, team, type)));
             } catch (JsonProcessingException e) {
                 String line = e.getLocation() == null ? "" : " line " + e.getLocation().getLineNr();
                 throw new Problem(origin + line + " is no JSON: " + safe(e.getOriginalMessage(), 200));
             }
+            if (team) {
+                rows.forEach(Map.Entry::getValue);
+            }
+            return new AbstractMap<>() {
+                @Override
+                public Set<Map.Entry<String, T>> entrySet() {
+                    return Collections.unmodifiableSet(rows);
+                }
+            };
         }
     }
 
-    /** A table's rows by id, each read when it is first asked for. */
-    private static final class Table<T extends Record> extends AbstractMap<String, T> {
-        private final String origin;
-        private final JsonNode rows;
+    /** One row of a table: its id, and the record that it is read into when somebody first asks for it. */
+    private static final class Row<T extends Record> implements Map.Entry<String, T> {
+        private final String where;
+        private final Map.Entry<String, JsonNode> row;
         private final boolean team;
         private final Class<T> type;
-        private final Map<String, T> read = new ConcurrentHashMap<>();
+        private T read;
 
-        Table(String origin, JsonNode rows, boolean team, Class<T> type) {
-            this.origin = origin;
-            this.rows = rows;
+        Row(String origin, Map.Entry<String, JsonNode> row, boolean team, Class<T> type) {
+            this.where = origin + ", " + safe(row.getKey(), 60) + ": ";
+            this.row = row;
             this.team = team;
             this.type = type;
         }
 
         @Override
-        public T get(Object id) {
-            JsonNode row = rows.get(id.toString());
-            return row == null ? null : read.computeIfAbsent(id.toString(), name ->
-                    type.cast(new Row(origin + ", " + safe(name, 60), name, team).record("", row, type)));
+        public String getKey() {
+            return row.getKey();
         }
 
         @Override
-        public boolean containsKey(Object id) {
-            return rows.has(id.toString());
+        public synchronized T getValue() {
+            if (read == null) {
+                read = type.cast(record("", row.getValue(), type));
+            }
+            return read;
         }
 
         @Override
-        public Set<String> keySet() {
-            Set<String> ids = new LinkedHashSet<>();
-            rows.fieldNames().forEachRemaining(ids::add);
-            return ids;
+        public T setValue(T value) {
+            throw new UnsupportedOperationException();
         }
 
-        @Override
-        public Set<Entry<String, T>> entrySet() {
-            Map<String, T> all = new LinkedHashMap<>();
-            keySet().forEach(id -> all.put(id, get(id)));
-            return all.entrySet();
-        }
-    }
-
-    /** One row of a table while it is read: what its messages begin with, and its id. */
-    private record Row(String where, String id, boolean team) {
         private Problem wrong(String field, String what) {
-            return new Problem(where + ": " + (field.isEmpty() ? "" : field + " ") + what);
+            return new Problem(where + (field.isEmpty() ? "" : field + " ") + what);
         }
 
         private Object record(String field, JsonNode node, Class<?> type) {
-            if (!node.isObject()) {
-                throw wrong(field, "has to be an object");
-            }
             String prefix = field.isEmpty() ? "" : field + ".";
-            Map<String, Type> known = new LinkedHashMap<>();
-            List<Class<?>> types = new ArrayList<>();
-            for (RecordComponent component : type.getRecordComponents()) {
-                known.put(component.getName(), component.getGenericType());
-                types.add(component.getType());
-            }
-            node.fieldNames().forEachRemaining(name -> {
-                if (!known.containsKey(name)) {
-                    throw wrong(prefix + safe(name, 40), "is no field" + Nearest.hint(name, known.keySet()));
+            RecordComponent[] components = type.getRecordComponents();
+            List<String> known = Stream.of(components).map(RecordComponent::getName).toList();
+            for (Map.Entry<String, JsonNode> given : object(field, node)) {
+                if (!known.contains(given.getKey())) {
+                    String name = safe(given.getKey(), 40);
+                    throw wrong(prefix + name, "is no field" + Nearest.hint(name, known));
                 }
-            });
-            List<Object> values = new ArrayList<>();
-            known.forEach((name, kind) -> values.add(name.equals("id") && prefix.isEmpty() && !node.has("id") ? id
-                    : component(prefix + name, node.get(name), kind)));
+            }
+            Object[] values = new Object[components.length];
+            for (int i = 0; i < values.length; i++) {
+                String name = known.get(i);
+                boolean rowsId = name.equals("id") && field.isEmpty() && !node.has("id");
+                values[i] = rowsId ? getKey() : value(prefix + name, node.get(name), components[i].getGenericType());
+            }
             try {
-                Constructor<?> constructor = type.getDeclaredConstructor(types.toArray(Class<?>[]::new));
-                constructor.setAccessible(true);
-                return constructor.newInstance(values.toArray());
+                Class<?>[] types = Stream.of(components).map(RecordComponent::getType).toArray(Class<?>[]::new);
+                Constructor<?> canonical = type.getDeclaredConstructor(types);
+                canonical.setAccessible(true);
+                return canonical.newInstance(values);
             } catch (InvocationTargetException e) {
                 throw e.getCause() instanceof IllegalArgumentException said ? wrong(field, safe(said.getMessage(), 200))
-                        : e.getCause() instanceof Problem problem ? problem : new IllegalStateException(e.getCause());
+                        : new IllegalStateException(e.getCause());
             } catch (ReflectiveOperationException e) {
                 throw new IllegalStateException(type + " is no record to read rows into", e);
             }
         }
 
-        private Object component(String field, JsonNode node, Type type) {
+        private Set<Map.Entry<String, JsonNode>> object(String field, JsonNode node) {
+            if (!node.isObject()) {
+                throw wrong(field, "has to be an object");
+            }
+            return node.properties();
+        }
+
+        private Object value(String field, JsonNode node, Type type) {
             boolean missing = node == null || node.isNull();
             if (type instanceof ParameterizedType generic) {
-                Type[] inner = generic.getActualTypeArguments();
-                if (generic.getRawType() == Optional.class) {
-                    return missing ? Optional.empty() : Optional.of(component(field, node, inner[0]));
-                }
-                JsonNode container = missing ? MissingNode.getInstance() : node;
-                return generic.getRawType() == List.class ? list(field, container, inner[0])
-                        : map(field, container, inner[1]);
+                return missing ? none(generic) : held(field, node, generic);
             } else if (missing) {
                 throw wrong(field, "is missing");
             }
             Class<?> plain = MethodType.methodType((Class<?>) type).unwrap().returnType();
-            boolean text = !plain.isRecord() || plain == Template.class;
-            return text ? value(field, node, plain) : record(field, node, plain);
+            return plain.isRecord() && plain != Template.class ? record(field, node, plain) : plain(field, node, plain);
         }
 
-        private List<Object> list(String field, JsonNode node, Type inner) {
-            if (!node.isArray() && !node.isMissingNode()) {
-                throw wrong(field, "has to be a list");
-            }
-            List<Object> values = new ArrayList<>();
-            node.forEach(element -> values.add(component(field + "[" + values.size() + "]", element, inner)));
-            return Collections.unmodifiableList(values);
+        private static Object none(ParameterizedType type) {
+            boolean optional = type.getRawType() == Optional.class;
+            return optional ? Optional.empty() : type.getRawType() == List.class ? List.of() : Map.of();
         }
 
-        private Map<String, Object> map(String field, JsonNode node, Type inner) {
-            if (!node.isObject() && !node.isMissingNode()) {
-                throw wrong(field, "has to be an object");
+        private Object held(String field, JsonNode node, ParameterizedType type) {
+            Type[] inner = type.getActualTypeArguments();
+            if (type.getRawType() == Optional.class) {
+                return Optional.of(value(field, node, inner[0]));
+            } else if (type.getRawType() == List.class) {
+                if (!node.isArray()) {
+                    throw wrong(field, "has to be a list");
+                }
+                List<Object> elements = new ArrayList<>();
+                node.forEach(one -> elements.add(value(field + "[" + elements.size() + "]", one, inner[0])));
+                return Collections.unmodifiableList(elements);
             }
             Map<String, Object> values = new LinkedHashMap<>();
-            node.fieldNames().forEachRemaining(name ->
-                    values.put(name, component(field + "." + name, node.get(name), inner)));
+            for (Map.Entry<String, JsonNode> one : object(field, node)) {
+                values.put(one.getKey(), value(field + "." + one.getKey(), one.getValue(), inner[1]));
+            }
             return Collections.unmodifiableMap(values);
         }
 
-        private Object value(String field, JsonNode node, Class<?> type) {
+        private Object plain(String field, JsonNode node, Class<?> type) {
             if (type == JsonNode.class) {
                 return node;
             } else if (type == boolean.class && node.isBoolean()) {
                 return node.booleanValue();
-            } else if (type == int.class && node.isIntegralNumber() && node.canConvertToInt()) {
+            } else if (type == int.class && node.canConvertToInt() && node.isIntegralNumber()) {
                 return node.intValue();
-            } else if (type == long.class && node.isIntegralNumber() && node.canConvertToLong()) {
-                return node.longValue();
             } else if (type == double.class && node.isNumber()) {
                 return node.doubleValue();
             } else if (type.isPrimitive() || !node.isTextual()) {
-                String fit = type == boolean.class ? "true or false" : type.isPrimitive() ? "a number" : "text";
-                throw wrong(field, "has to be " + fit);
+                String numeric = type.isPrimitive() ? "a number" : "text";
+                throw wrong(field, "has to be " + (type == boolean.class ? "true or false" : numeric));
             }
             return type.isEnum() ? constant(field, node.textValue(), type) : fromText(field, node.textValue(), type);
         }
@@ -435,14 +419,13 @@ public final class Text {
                 } else if (type == Pattern.class) {
                     return Pattern.compile(text);
                 } else if (type == Template.class) {
-                    Template template = new Template(where + ": " + field, text);
+                    Template template = new Template(where + field, text);
                     return team ? template.parsed() : template;
                 }
                 return text;
-            } catch (PatternSyntaxException e) {
-                throw wrong(field, "is no pattern: " + safe(e.getDescription(), 80));
             } catch (IllegalArgumentException e) {
-                throw wrong(field, safe(e.getMessage(), 200));
+                String pattern = type == Pattern.class ? "is no pattern: " : "";
+                throw wrong(field, pattern + safe(e.getMessage(), 200));
             }
         }
     }
@@ -462,15 +445,11 @@ public final class Text {
         private static final Duration LONG_AGO = Duration.ofDays(2);
         private static final String FORMS =
                 "write 10:12, \"10 min ago\", \"2026-11-23 10:12\" or 2026-11-23T10:12:00Z (UTC)";
-        private static final List<DateTimeFormatter> LOCAL = List.of(
-                strict("uuuu-MM-dd H:mm[:ss]"), strict("uuuu-MM-dd'T'HH:mm[:ss]['Z']"));
+        // Strict: otherwise 30 February is the 28th.
+        private static final DateTimeFormatter LOCAL =
+                DateTimeFormatter.ofPattern("uuuu-MM-dd H:mm[:ss]").withResolverStyle(ResolverStyle.STRICT);
 
         private Moment() { }
-
-        // Otherwise 30 February is the 28th.
-        private static DateTimeFormatter strict(String pattern) {
-            return DateTimeFormatter.ofPattern(pattern).withResolverStyle(ResolverStyle.STRICT);
-        }
 
         /**
          * Reads a time that somebody gave for an {@code option}; none in the future, or before Klaviyo existed. Where
@@ -478,16 +457,14 @@ public final class Text {
          * days later is of the day on which the incident began.
          */
         public static Instant past(String option, String text, Instant now, Optional<Instant> began) {
+            String given = option + " \"" + safe(text, 40) + "\" ";
             Instant at;
             try {
                 at = read(text.strip(), now, began);
             } catch (DateTimeException | ArithmeticException | IllegalArgumentException e) {
-                at = null;
-            }
-            String given = option + " \"" + Text.safe(text, 40) + "\" ";
-            if (at == null) {
                 throw new Problem(given + "is no time: " + FORMS);
-            } else if (at.isAfter(now)) {
+            }
+            if (at.isAfter(now)) {
                 String today = now.toString().substring(0, 16);
                 throw new Problem(given + "is in the future: it is " + today + "Z now (times are UTC)");
             } else if (at.isBefore(EARLIEST)) {
@@ -510,38 +487,27 @@ public final class Text {
         }
 
         private static Instant onClock(String day, String time, Instant now, Optional<Instant> began) {
-            LocalDate today = LocalDate.ofInstant(now, ZoneOffset.UTC);
             LocalTime clock = LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time);
-            Instant todays = today.atTime(clock).toInstant(ZoneOffset.UTC);
+            Instant todays = LocalDate.ofInstant(now, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);
             Instant yesterdays = todays.minus(Duration.ofDays(1));
             if (day != null) {
                 return day.equalsIgnoreCase("today") ? todays : yesterdays;
             }
-            Optional<Instant> daysAgo = began.filter(start -> start.isBefore(now.minus(LONG_AGO)));
-            if (daysAgo.isPresent()) {
-                Instant first = daysAgo.get().minus(BEFORE_THE_INCIDENT);
+            Instant first = began.map(start -> start.minus(BEFORE_THE_INCIDENT)).orElse(now);
+            if (began.isPresent() && began.get().isBefore(now.minus(LONG_AGO))) {
                 Instant thatDay = LocalDate.ofInstant(first, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);
                 return thatDay.isBefore(first) ? thatDay.plus(Duration.ofDays(1)) : thatDay;
             }
-            boolean overMidnight = todays.isAfter(now)
-                    && began.isPresent() && yesterdays.isAfter(began.get().minus(BEFORE_THE_INCIDENT));
-            return overMidnight ? yesterdays : todays;
+            return todays.isAfter(now) && yesterdays.isAfter(first) ? yesterdays : todays;
         }
 
         private static Instant dated(String text) {
             try {
                 return OffsetDateTime.parse(text).toInstant();
-            } catch (DateTimeException e) {
-                // Not with an offset: UTC then, in one of the forms below.
+            } catch (DateTimeException withoutOffset) {
+                String local = text.replaceFirst("T(?=\\d)", " ").replaceFirst("\\s*(Z|UTC)$", "");
+                return LocalDateTime.parse(local, LOCAL).toInstant(ZoneOffset.UTC);
             }
-            for (DateTimeFormatter form : LOCAL) {
-                try {
-                    return LocalDateTime.parse(text.replaceFirst("\\s*UTC$", ""), form).toInstant(ZoneOffset.UTC);
-                } catch (DateTimeException e) {
-                    // Perhaps the next form.
-                }
-            }
-            return null;
         }
     }
 }

@@ -403,7 +403,7 @@ class TriageTest {
     @CsvSource(delimiter = '|', value = {
         "--timeout 5x            | no duration",
         "--timeout 0             | has to be more than 0",
-        "--timeout 9999999h      | longer than ten years",
+        "--timeout 9999999h      | at most ten years",
         "--observed 99           | --observed",
         "--endpoint nosuch       | there are profiles, lists, metrics",
         "--endpoint profile      | did you mean profiles?",
