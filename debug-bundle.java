@@ -275,7 +275,7 @@ class DebugBundle implements Callable<Integer> {
         List<Path> secretFiles = List.of();
 
         @Mixin
-        Cli shared = Cli.with("--no-color", "--templates");
+        Cli shared = new Cli();
 
         @Override
         public Integer call() throws IOException {
@@ -313,7 +313,7 @@ class DebugBundle implements Callable<Integer> {
         Bundle.Redaction redaction = new Bundle.Redaction();
 
         @Mixin
-        Cli shared = Cli.with("--no-color", "--templates");
+        Cli shared = new Cli();
 
         @Override
         public Integer call() throws IOException {
@@ -345,7 +345,7 @@ class DebugBundle implements Callable<Integer> {
         boolean noBrowser;
 
         @Mixin
-        Cli shared = Cli.with("--no-color", "--templates");
+        Cli shared = new Cli();
 
         @Override
         public Integer call() throws IOException {

@@ -29,6 +29,10 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
@@ -61,19 +65,20 @@ public final class Cli {
     /** The toolkit's version, shown by {@code --version} and written into what the scripts leave behind. */
     public static final String VERSION = "1.0.0";
     private static final int BUG = 1;
-    /** The names of the options below, which scripts have or leave out. */
-    private static final Set<String> SHARED = Set.of("api-url", "status-url", "app-url", "webhook-url", "prometheus",
-            "revision", "key-file", "key-command", "insecure-http", "timeout", "incident", "drill", "templates", "json",
-            "verbose", "quiet", "no-color");
-    /** Of these, what does not carry over to printed commands; {@code --key-command} may hold a secret. */
+    /** The shared options are numbered from here on, by tens under one heading; lower ones are a script's own. */
+    private static final int FIRST_SHARED = 1010;
+    private static final Map<Integer, String> HEADINGS = Map.of(0, "This step:",
+            FIRST_SHARED, "Where things are:", 1020, "The private key:", 1030, "This run:", 1040, "Output:");
+    /** Of the shared ones, what does not carry over to printed commands; {@code --key-command} may hold a secret. */
     private static final Set<String> HERE = Set.of("key-command", "json", "verbose", "quiet", "no-color");
     private static final String API = "api-url app-url webhook-url revision key-file key-command insecure-http";
     private static final String SITES = API + " status-url prometheus timeout";
     private static final String TEXTS = SITES + " templates";
-    /** What a script, or a subcommand of one, has no use for; all others it has. */
-    private static final Map<String, String> USELESS = Map.of("rotate-key", "status-url webhook-url",
-            "postmortem", API, "postmortem handover", SITES, "postmortem event", TEXTS, "postmortem import", TEXTS,
-            "postmortem export", TEXTS, "postmortem close", TEXTS);
+    private static final String ALL_BUT_TEXTS = SITES + " incident drill json verbose quiet";
+    /** What a command (the first pattern that fits) has no use for; all others it has. */
+    private static final String[][] USELESS = {{"rotate-key", "status-url webhook-url"},
+        {"postmortem handover", SITES}, {"postmortem (event|import|export|close)", TEXTS}, {"postmortem", API},
+        {"debug-bundle (open|verify|redact)|drill|sandbox", ALL_BUT_TEXTS}, {".*", ""}};
     /** Set by a game day, whose sandbox is in another process: every screen and artefact has to say DRILL. */
     private static final String GAME_DAY = "KLAVIYO_GAME_DAY";
 
@@ -183,25 +188,10 @@ public final class Cli {
     @Spec(Spec.Target.MIXEE)
     CommandSpec spec;
 
-    private final Set<String> wanted;
     private Host host;
     private Values values;
     private Screen screen;
     private Sandbox sandbox;
-
-    private Cli(Set<String> wanted) {
-        this.wanted = wanted;
-    }
-
-    /** All shared options. */
-    public Cli() {
-        this(SHARED);
-    }
-
-    /** Of the shared options only these, written as on the command line: {@code --json}. */
-    public static Cli with(String... names) {
-        return new Cli(Set.of(String.join(" ", names).replace("--", "").split(" ")));
-    }
 
     /** The scenarios' names, for help and completion. */
     static final class Scenarios implements Iterable<String> {
@@ -272,14 +262,15 @@ public final class Cli {
     }
 
     private static void prepare(CommandLine line, Host host, List<Cli> mixins, String... arguments) {
-        String script = line.getCommandName();
-        Values values = Values.read(host, templates(host, script, arguments), script);
+        Values values = new Values(host, line.getCommandName(), templatesIn(arguments));
+        values.refuseUnknown(names(line, true), names(line, false));
         for (Cli cli : mixins) {
             cli.host = host;
             cli.values = values;
-            cli.leaveOut(useless(cli.spec.qualifiedName()));
+            List<String> useless = useless(cli.spec.qualifiedName());
+            List.copyOf(cli.spec.options()).stream().filter(option -> shared(option) && useless.contains(name(option)))
+                    .forEach(cli.spec::remove);
         }
-        values.refuseUnknown(SHARED, ownOptions(line));
         groupOptions(line, values);
         line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
         line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
@@ -295,46 +286,31 @@ public final class Cli {
     }
 
     // Before anything is parsed: the team's settings may lie in that folder.
-    private static Templates templates(Host host, String script, String... arguments) {
-        String folder = Values.read(host, null, script).of("templates").map(Value::text).orElse("");
-        for (int i = 0; i < arguments.length; i++) {
-            if (arguments[i].startsWith("--templates=")) {
-                folder = arguments[i].substring("--templates=".length());
-            } else if (arguments[i].equals("--templates") && i + 1 < arguments.length) {
-                folder = arguments[i + 1];
-            }
-        }
-        return folder.isEmpty() ? Templates.builtIn() : Templates.over(host.path(folder));
-    }
-
-    private void leaveOut(List<String> useless) {
-        for (OptionSpec option : List.copyOf(spec.options())) {
-            String name = name(option);
-            if (SHARED.contains(name) && (useless.contains(name) || !wanted.contains(name))) {
-                spec.remove(option);
-            }
-        }
-    }
-
-    private static List<String> useless(String command) {
-        String names = USELESS.getOrDefault(command, USELESS.getOrDefault(command.split(" ")[0], ""));
-        return List.of(names.split(" "));
+    private static Optional<String> templatesIn(String... arguments) {
+        Matcher given = Pattern.compile("(?m)^--templates[=\n](.+)").matcher(String.join("\n", arguments));
+        return given.results().map(match -> match.group(1)).reduce((first, last) -> last);
     }
 
     private static String name(OptionSpec option) {
         return option.longestName().replaceFirst("^--?", "");
     }
 
-    private static Set<String> ownOptions(CommandLine line) {
+    private static boolean shared(OptionSpec option) {
+        return option.order() >= FIRST_SHARED;
+    }
+
+    private static Set<String> names(CommandLine line, boolean shared) {
         Set<String> names = new TreeSet<>();
-        for (OptionSpec option : line.getCommandSpec().options()) {
-            names.add(name(option));
-        }
-        names.removeAll(SHARED);
-        for (CommandLine sub : line.getSubcommands().values()) {
-            names.addAll(ownOptions(sub));
-        }
+        line.getCommandSpec().options().stream().filter(option -> shared(option) == shared)
+                .forEach(option -> names.add(name(option)));
+        line.getSubcommands().values().forEach(sub -> names.addAll(names(sub, shared)));
         return names;
+    }
+
+    private static List<String> useless(String command) {
+        String[] first = Stream.of(USELESS).filter(row -> command.matches("(?s)(" + row[0] + ")( .*)?")).findFirst()
+                .orElseThrow();
+        return List.of(first[1].split(" "));
     }
 
     private void close() {
@@ -345,10 +321,6 @@ public final class Cli {
 
     // ---- help, and what went wrong
 
-    /** The shared options are numbered by tens; all others are the script's own. */
-    private static final Map<Integer, String> HEADINGS = new TreeMap<>(Map.of(
-            0, "This step:", 1010, "Where things are:", 1020, "The private key:", 1030, "This run:", 1040, "Output:"));
-
     private static void groupOptions(CommandLine line, Values values) {
         line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
         for (CommandLine sub : line.getSubcommands().values()) {
@@ -357,16 +329,12 @@ public final class Cli {
     }
 
     private static String optionsByHeading(Help help, Values values) {
-        List<OptionSpec> all = new ArrayList<>(help.commandSpec().options());
-        all.removeIf(OptionSpec::hidden);
-        all.sort(Comparator.comparingInt(OptionSpec::order));
         StringBuilder text = new StringBuilder();
-        HEADINGS.forEach((from, heading) -> {
-            List<OptionSpec> options = all.stream().filter(option -> headingOf(option) == from).toList();
-            if (!options.isEmpty()) {
-                text.append(String.format("%n%s%n", heading)).append(layout(help, options, help.colorScheme()));
-            }
-        });
+        help.commandSpec().options().stream().filter(option -> !option.hidden())
+                .sorted(Comparator.comparingInt(OptionSpec::order))
+                .collect(Collectors.groupingBy(Cli::headingOf, TreeMap::new, Collectors.toList()))
+                .forEach((number, options) -> text.append(String.format("%n%s%n", HEADINGS.get(number)))
+                        .append(layout(help, options, help.colorScheme())));
         List<String> elsewhere = elsewhere(help.commandSpec(), values);
         text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
         elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
@@ -375,7 +343,7 @@ public final class Cli {
 
     private static int headingOf(OptionSpec option) {
         boolean standard = option.usageHelp() || option.versionHelp();
-        return standard ? 1040 : option.order() < 1010 ? 0 : option.order() / 10 * 10;
+        return standard ? 1040 : shared(option) ? option.order() / 10 * 10 : 0;
     }
 
     private static Help.Layout layout(Help help, List<OptionSpec> options, Help.ColorScheme colors) {
@@ -399,9 +367,7 @@ public final class Cli {
     private static int usage(ParameterException e, Host host, Values values) {
         CommandLine line = e.getCommandLine();
         say(host, message(e, values));
-        if (e instanceof UnmatchedArgumentException unmatched && !unmatched.getSuggestions().isEmpty()) {
-            host.err.println("Did you mean " + String.join(" or ", unmatched.getSuggestions()) + "?");
-        }
+        UnmatchedArgumentException.printSuggestions(e, line.getErr());
         if (e.getArgSpec() instanceof OptionSpec option) {
             host.err.print(layout(line.getHelp(), List.of(option), Help.defaultColorScheme(Ansi.OFF)));
         }
@@ -556,7 +522,12 @@ public final class Cli {
      */
     public Optional<Incident> incident() throws IOException {
         Optional<Incident> open = openIncident();
-        return incident == null && open.isPresent() && isOld(open.get()) ? Optional.empty() : open;
+        if (incident == null && open.isPresent()) {
+            Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
+            List<Incident.Event> events = open.get().journal().read().events();
+            return open.filter(one -> events.stream().anyMatch(event -> !event.at().isBefore(dayAgo)));
+        }
+        return open;
     }
 
     /** The same, however old it is: a postmortem is written days later. */
@@ -570,35 +541,31 @@ public final class Cli {
         return open.isPresent() ? open : Incident.newest(incidents(), this::ofOurKind);
     }
 
-    private static boolean isOld(Incident open) throws IOException {
-        Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
-        return open.journal().read().events().stream().allMatch(event -> event.at().isBefore(dayAgo));
-    }
-
-    /** Where incidents are kept: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
-    public Path incidents() {
-        return host.path(values.of("incidents").map(Value::text).orElse(Incident.BASE));
-    }
-
     /**
      * The open incident that a new one does not join: beside the one that {@code --incident} names, perhaps mistyped,
      * or too old. Empty where an incident is joined.
      */
     public Optional<Incident> besideNew() throws IOException {
+        Optional<Incident> joined = incident();
         if (incident == null) {
-            return incident().isPresent() ? Optional.empty() : openIn(incidents());
+            return joined.isPresent() ? Optional.empty() : openIncident();
         }
         Path base = incident.toAbsolutePath().getParent();
-        return base == null || Files.exists(Incident.at(incident).journal().file()) ? Optional.empty() : openIn(base);
-    }
-
-    private Optional<Incident> openIn(Path base) throws IOException {
-        return Incident.newestOpen(base, this::ofOurKind);
+        return base == null || Files.exists(joined.get().journal().file()) ? Optional.empty() : openIn(base);
     }
 
     /** A new incident's folder here. */
     public Incident newIncident(Instant at) {
         return Incident.named(incidents(), at, this::ofOurKind);
+    }
+
+    /** Where incidents are kept: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
+    public Path incidents() {
+        return host.path(setting("incidents").orElse(Incident.BASE));
+    }
+
+    private Optional<Incident> openIn(Path base) throws IOException {
+        return Incident.newestOpen(base, this::ofOurKind);
     }
 
     private boolean ofOurKind(String other) {
@@ -628,13 +595,12 @@ public final class Cli {
             List<String> left = new ArrayList<>();
             for (OptionSpec option : parsed.matchedOptions()) {
                 String longest = option.longestName();
-                String given = option.originalStringValues().isEmpty() ? "" : option.originalStringValues().get(0);
+                String given = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
                 String open = Settings.open(given);
                 if (longest.equals("--key-command")) {
                     left.add(longest);
-                } else if (SHARED.contains(name(option)) && !HERE.contains(name(option))) {
-                    boolean flag = option.arity().max() == 0;
-                    options.put(name(option), flag ? longest : longest + " " + Text.word(open));
+                } else if (shared(option) && !HERE.contains(name(option))) {
+                    options.put(name(option), longest + (given.isEmpty() ? "" : " " + Text.word(open)));
                     left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + longest));
                 }
             }
@@ -686,8 +652,8 @@ public final class Cli {
 
         /** A script's whole command line, with those of the options that it has. */
         public String line(String name, String more) {
-            List<String> useless = useless((name + " " + more.strip()).replaceFirst("^(\\S+(?: [a-z]\\S*)?).*", "$1"));
             StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
+            List<String> useless = useless(name + " " + more.strip());
             options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
             return line.toString();
         }

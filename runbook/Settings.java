@@ -7,19 +7,22 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.util.Collection;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import runbook.Message.Template;
 import runbook.Text.Json;
 import runbook.Text.Nearest;
@@ -45,7 +48,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         static Target of(Values values, String api, String status, String app, String webhook, String prometheus) {
             return new Target(klaviyos(values, "api-url", api), klaviyos(values, "status-url", status),
                     given(values, "app-url", app), given(values, "webhook-url", webhook),
-                    given(values, "prometheus", prometheus == null ? null : bare(prometheus)));
+                    given(values, "prometheus", bare(prometheus)));
         }
 
         private static URI klaviyos(Values values, String name, String text) {
@@ -62,7 +65,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         private static String bare(String text) {
-            return text.strip().replaceFirst("(?<!/)/+$", "");
+            return text == null ? null : text.strip().replaceFirst("(?<!/)/+$", "");
         }
     }
 
@@ -169,14 +172,12 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         /** A team's folder over the built-in ones; none of its files may have nearly the name of a template. */
         public static Templates over(Path folder) {
-            try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
-                for (Path file : files) {
-                    String name = file.getFileName().toString();
-                    Optional<String> near = NAMES.contains(name) ? Optional.empty() : Nearest.to(name, NAMES);
-                    if (near.isPresent()) {
-                        throw new Problem(file + " is no template's name, did you mean " + near.get() + "?");
-                    }
-                }
+            try (Stream<Path> files = Files.list(folder)) {
+                files.map(file -> file.getFileName().toString()).filter(name -> !NAMES.contains(name))
+                        .forEach(name -> Nearest.to(name, NAMES).ifPresent(near -> {
+                            throw new Problem(folder.resolve(name) + " is no template's name, did you mean " + near
+                                    + "?");
+                        }));
                 return new Templates(folder);
             } catch (IOException e) {
                 throw new Problem("--templates " + folder + " cannot be read: " + Incident.why(e)
@@ -203,11 +204,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 return read(over.resolve(name));
             }
             try (InputStream file = Templates.class.getResourceAsStream("/templates/" + name)) {
-                if (file == null) {
-                    throw new IllegalStateException(
-                            "templates/" + name + " did not come with the script: a //FILES line is missing");
-                }
-                return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+                return new String(Objects.requireNonNull(file, name).readAllBytes(), StandardCharsets.UTF_8);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -237,18 +234,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
 
         /** Writes all built-in files that came with the script into a folder, to start a team's own with. */
         public static List<Path> export(Path folder) {
-            List<Path> files = NAMES.stream().filter(BUILT_IN::carries).map(folder::resolve).toList();
-            for (Path file : files) {
-                if (Files.exists(file)) {
-                    throw new Problem(file + " is there already: give a new folder");
-                }
-            }
+            List<Path> written = new ArrayList<>();
             try {
                 Files.createDirectories(folder);
-                for (Path file : files) {
-                    Files.writeString(file, BUILT_IN.text(file.getFileName().toString()));
+                for (String name : NAMES.stream().filter(BUILT_IN::carries).toList()) {
+                    Path file = folder.resolve(name);
+                    written.add(Files.writeString(file, BUILT_IN.text(name), StandardOpenOption.CREATE_NEW));
                 }
-                return files;
+                return written;
+            } catch (FileAlreadyExistsException e) {
+                throw new Problem(e.getMessage() + " is there already: give a new folder");
             } catch (IOException e) {
                 throw new Problem("--export-templates " + folder + " cannot be written: " + Incident.why(e));
             }
@@ -279,29 +274,24 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 Pattern.compile("://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN");
 
         private final Cli.Host host;
-        private final Templates templates;
         private final String script;
+        private final Templates templates;
         /** By their names for people, the one that wins first. */
         private final Map<String, Properties> files = new LinkedHashMap<>();
 
-        private Values(Cli.Host host, Templates templates, String script) {
+        /** Reads the person's own file, and the team's from the folder that was given, or is set elsewhere. */
+        Values(Cli.Host host, String script, Optional<String> folder) {
             this.host = host;
-            this.templates = templates;
             this.script = script;
-        }
-
-        /** Reads the person's own file and the team's; without templates the former, which may say where they are. */
-        static Values read(Cli.Host host, Templates templates, String script) {
-            Values values = new Values(host, templates, script);
             Path own = host.home().resolve(".klaviyo-runbook.properties");
             if (Files.isRegularFile(own)) {
-                values.add(own.toString(), Templates.read(own));
+                add(own.toString(), Templates.read(own));
             }
-            String team = templates != null && templates.carries(TEAM) ? templates.text(TEAM) : "";
-            if (!team.isBlank()) {
-                values.add(templates.origin(TEAM), team);
+            templates = folder.or(() -> of("templates").map(Value::text)).map(host::path).map(Templates::over)
+                    .orElse(Templates.builtIn());
+            if (templates.carries(TEAM)) {
+                add(templates.origin(TEAM), templates.text(TEAM));
             }
-            return values;
         }
 
         private void add(String origin, String text) {
@@ -312,13 +302,13 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 throw new Problem(
                         origin + " is no properties file (name=value a line): " + Text.safe(e.getMessage(), 80));
             }
-            for (String name : values.stringPropertyNames()) {
-                String value = values.getProperty(name);
-                if (!Key.mask(value).equals(value) || SECRET.matcher(value).find()) {
-                    throw new Problem(origin + ": " + Text.safe(name, 40)
+            values.forEach((name, value) -> {
+                String held = value.toString();
+                if (!Key.mask(held).equals(held) || SECRET.matcher(held).find()) {
+                    throw new Problem(origin + ": " + Text.safe(name.toString(), 40)
                             + " holds a secret: take it out, and give it in the environment or from a secret store");
                 }
-            }
+            });
             files.put(origin, values);
         }
 
@@ -330,18 +320,10 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         /** A value by its name; empty where none stands anywhere. */
         public Optional<Value> of(String name) {
             String variable = ENVIRONMENT.getOrDefault(name, "");
-            Optional<String> given = host.env(variable);
-            if (given.isPresent()) {
-                return Optional.of(new Value(given.get(), variable));
-            }
-            for (Map.Entry<String, Properties> file : files.entrySet()) {
-                String own = file.getValue().getProperty(script + "." + name, "");
-                String value = (own.isBlank() ? file.getValue().getProperty(name, "") : own).strip();
-                if (!value.isEmpty()) {
-                    return Optional.of(new Value(value, file.getKey()));
-                }
-            }
-            return Optional.empty();
+            Optional<Value> given = host.env(variable).map(text -> new Value(text, variable));
+            return given.or(() -> files.entrySet().stream().flatMap(file -> Stream.of(script + "." + name, name)
+                            .map(each -> new Value(file.getValue().getProperty(each, "").strip(), file.getKey())))
+                    .filter(value -> !value.text.isEmpty()).findFirst());
         }
 
         /** What is said of a value, with the variable or file in front where it comes from there. */
@@ -351,10 +333,10 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         }
 
         /** Refuses names that nothing has, neither the shared options nor those that only this script has. */
-        void refuseUnknown(Collection<String> shared, Collection<String> own) {
+        void refuseUnknown(Set<String> shared, Set<String> own) {
             Set<String> known = new TreeSet<>(PLAIN);
             known.addAll(shared);
-            List.of(shared, own).forEach(names -> names.forEach(name -> known.add(script + "." + name)));
+            Stream.of(shared, own).flatMap(Set::stream).forEach(name -> known.add(script + "." + name));
             files.forEach((file, values) -> {
                 for (String name : new TreeSet<>(values.stringPropertyNames())) {
                     String of = name.split("\\.")[0];

@@ -96,7 +96,7 @@ class GameDay implements Callable<Integer> {
     String lead;
 
     @Mixin
-    Cli shared = Cli.with("--no-color", "--templates");
+    Cli shared = new Cli();
 
     private Screen screen;
     private Path folder;

@@ -67,7 +67,7 @@ class ServeSandbox implements Callable<Integer> {
     String file;
 
     @Mixin
-    Cli shared = Cli.with("--no-color", "--templates");
+    Cli shared = new Cli();
 
     @Override
     public Integer call() throws IOException, InterruptedException {
