@@ -1,34 +1,30 @@
 package runbook;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.JsonValue;
+import com.fasterxml.jackson.annotation.Nulls;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationContext;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.deser.std.FromStringDeserializer;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.module.SimpleModule;
-import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
-import java.time.Duration;
 import java.time.Instant;
+import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.time.format.DateTimeFormatterBuilder;
-import java.time.temporal.ChronoField;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -47,16 +43,13 @@ import java.util.stream.Stream;
 public final class LogReader {
     /** The time of a line that names none. */
     public static final long NO_TIME = Long.MIN_VALUE;
-    private static final int NO_STATUS = -1;
+    private static final int NONE = -1;
     private static final int LONGEST_LINE = 4_000;
-    private static final int LONGEST_HEAD = 1_000;
     private static final int MOST_CELLS = 60_000;
     private static final int MOST_KINDS = 5_000;
     private static final int MOST_CUSTOMERS = 50_000;
     private static final int MOST_NAMES = 200;
     private static final int MOST_TOLD = 20;
-    private static final int MOST_NUMBERS = 40;
-    private static final int SHORTEST_ID = 10;
     private static final long MINUTE = 60_000;
     private static final String OTHER = "other";
 
@@ -64,16 +57,24 @@ public final class LogReader {
     private final Instant from;
     private final Instant to;
     private final UnaryOperator<String> clean;
-    private final Map<String, Queue> queues = new TreeMap<>();
+    private final Words words = new Words(LONGEST_LINE);
     private final Map<Long, Shape> shapes = new HashMap<>();
+    private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
+    private final TreeMap<Long, Wait> waits = new TreeMap<>();
+    private final Map<String, Long> endpoints = new HashMap<>();
+    private final Map<String, Long> callers = new HashMap<>();
+    private final Map<String, Long> customers = new HashMap<>();
+    private final TreeMap<String, Queue> queues = new TreeMap<>();
     private final TreeSet<String> zones = new TreeSet<>();
     private final TreeSet<String> notRead = new TreeSet<>();
-    private Counts counts = new Counts();
-    private boolean named;
     private boolean zoneMissing;
     private long lines;
     private long bytes;
     private long outside;
+    private long calls;
+    private long dropped;
+    private Failure first;
+    private Failure last;
 
     /**
      * A reader of one application's logs.
@@ -115,8 +116,8 @@ public final class LogReader {
     public final class Source {
         private final String name;
         private final Stamps stamps = new Stamps(zone, to);
-        private final byte[] rest = new byte[LONGEST_LINE];
-        private int kept;
+        private final byte[] beginning = new byte[LONGEST_LINE];
+        private int begun;
         // Of the record that the last lines belong to: one with a time, and those without one below it.
         private long time = NO_TIME;
         private boolean klaviyo;
@@ -133,23 +134,20 @@ public final class LogReader {
                 int start = 0;
                 for (int i = 0; i < length; i++) {
                     if (data[i] == '\n') {
-                        if (kept > 0) {
-                            keep(data, start, i);
-                            endOfLine();
-                        } else {
-                            line(data, start, Math.min(i, start + LONGEST_LINE));
-                        }
+                        complete(data, start, i);
                         start = i + 1;
                     }
                 }
-                keep(data, start, length);
+                begin(data, start, length);
             }
         }
 
         /** No more will come. */
         public void end() {
             synchronized (LogReader.this) {
-                endOfLine();
+                if (begun > 0) {
+                    line(beginning, 0, begun);
+                }
                 if (time != NO_TIME) {
                     zones.add(stamps.zone());
                     zoneMissing |= !stamps.named();
@@ -157,16 +155,19 @@ public final class LogReader {
             }
         }
 
-        private void keep(byte[] data, int start, int end) {
-            int more = Math.min(end - start, rest.length - kept);
-            System.arraycopy(data, start, rest, kept, more);
-            kept += more;
+        private void begin(byte[] data, int start, int end) {
+            int more = Math.min(end - start, beginning.length - begun);
+            System.arraycopy(data, start, beginning, begun, more);
+            begun += more;
         }
 
-        private void endOfLine() {
-            if (kept > 0) {
-                line(rest, 0, kept);
-                kept = 0;
+        private void complete(byte[] data, int start, int end) {
+            if (begun > 0) {
+                begin(data, start, end);
+                line(beginning, 0, begun);
+                begun = 0;
+            } else {
+                line(data, start, Math.min(end, start + LONGEST_LINE));
             }
         }
 
@@ -178,55 +179,84 @@ public final class LogReader {
                 klaviyo = false;
                 told = false;
             }
-            int marks = LogLine.marks(data, start, end);
-            boolean number = (marks & LogLine.NUMBER) != 0;
-            klaviyo |= (marks & LogLine.KLAVIYO) != 0;
-            // Lines that name neither count only where no line does.
-            if (klaviyo || number && ((marks & LogLine.ROUTE) != 0 || !named)) {
-                look(new String(data, start, end - start, StandardCharsets.ISO_8859_1), number);
+            int about = klaviyo ? Words.KLAVIYO : Words.about(data, start, end);
+            klaviyo = about == Words.KLAVIYO;
+            if (about != Words.NOTHING) {
+                words.read(data, start, end);
+                look(shape());
             }
         }
 
-        private void look(String line, boolean number) {
-            long kind = kind(line);
-            Shape shape = shapes.get(kind);
-            if (shape == null) {
-                shape = Shape.of(line);
-                if (shapes.size() < MOST_KINDS) {
-                    shapes.put(kind, shape);
-                }
-            }
-            int status = told || !number ? NO_STATUS : shape.status(line);
-            if (status == NO_STATUS && !told && klaviyo && shape.unanswered) {
-                status = Facts.NO_ANSWER;
-            }
-            if (status != NO_STATUS && (klaviyo || !shape.elsewhere)) {
+        private void look(Shape shape) {
+            int status = words.status(shape.statusAt);
+            status = status == NONE && klaviyo && shape.unanswered ? Facts.NO_ANSWER : status;
+            boolean ours = klaviyo || !shape.endpoint.isEmpty() && !shape.elsewhere;
+            if (ours && !told && status != NONE) {
                 told = true;
-                call(new Call(time, status, shape, line), klaviyo || !shape.endpoint.isEmpty());
+                count(shape, status, time);
             }
-            Matcher depth = klaviyo && shape.queue ? LogLine.QUEUE.matcher(line) : null;
-            if (depth != null && depth.find()) {
-                Queue seen = Queue.one(name, instant(time), Double.parseDouble(depth.group(1)));
-                queues.merge(name, seen, Queue::then);
-            }
-        }
-
-        private void call(Call call, boolean ofKlaviyo) {
-            if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
-                outside++;
-                return;
-            }
-            // The first call that is Klaviyo's for sure makes nobody's of those before it.
-            counts = ofKlaviyo && !named ? new Counts() : counts;
-            named |= ofKlaviyo;
-            if (ofKlaviyo || !named) {
-                counts.add(call);
+            int depth = klaviyo ? words.number(shape.depthAt, 9) : NONE;
+            if (depth != NONE) {
+                queues.merge(name, Queue.one(name, instant(time), depth), Queue::then);
             }
         }
     }
 
+    private Shape shape() {
+        if (shapes.size() >= MOST_KINDS) {
+            shapes.clear();
+        }
+        return shapes.computeIfAbsent(words.kind, kind -> Shape.of(words));
+    }
+
+    // ---- counting
+
+    private record Cell(long minute, String endpoint) { }
+
     private static Instant instant(long millis) {
         return millis == NO_TIME ? null : Instant.ofEpochMilli(millis);
+    }
+
+    /** Counts the call of the line whose words are read. */
+    private void count(Shape shape, int status, long time) {
+        if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
+            outside++;
+            return;
+        }
+        calls++;
+        counted(callers, shape.caller, MOST_NAMES);
+        String endpoint = counted(endpoints, shape.endpoint, MOST_NAMES);
+        byMinute(new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint), shape, status);
+        if (Facts.failed(status)) {
+            failed(new Failure(instant(time), status, endpoint));
+            List<String> whose = shape.customers ? Shape.customers(words.text()) : List.of();
+            whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
+        }
+    }
+
+    // Under its name, or with the others once there are too many.
+    private static String counted(Map<String, Long> counts, String name, int most) {
+        String known = counts.size() < most || counts.containsKey(name) ? name : OTHER;
+        counts.merge(known, 1L, Long::sum);
+        return known;
+    }
+
+    private void byMinute(Cell cell, Shape shape, int status) {
+        if (cells.size() >= MOST_CELLS && !cells.containsKey(cell)) {
+            dropped++;
+            return;
+        }
+        cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
+        if (status == 429) {
+            int seconds = Math.max(0, words.number(shape.waitAt, 6));
+            waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
+        }
+    }
+
+    private void failed(Failure failure) {
+        boolean timed = failure.at != null;
+        first = first == null || timed && (first.at == null || first.at.isAfter(failure.at)) ? failure : first;
+        last = last == null || timed && (last.at == null || !last.at.isAfter(failure.at)) ? failure : last;
     }
 
     /** Everything counted so far. */
@@ -236,96 +266,27 @@ public final class LogReader {
             String begin = from == null ? "" : from + " to ";
             left.add(Text.count(outside, "call") + " outside " + begin + to + " not counted");
         }
-        if (!named && counts.calls > 0) {
-            left.add("no line names Klaviyo or a route of its API: every status is taken for its answer");
-        }
-        if (counts.dropped > 0) {
-            left.add(Text.count(counts.dropped, "call") + " beyond " + MOST_CELLS
+        if (dropped > 0) {
+            left.add(Text.count(dropped, "call") + " beyond " + MOST_CELLS
                     + " minutes and endpoints not counted by minute");
         }
-        boolean zoneNamed = !zones.isEmpty() && !zoneMissing;
-        return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(), zoneNamed, lines,
-                bytes, counts.minutes(), counts.callers(), counts.first, counts.last,
-                List.copyOf(counts.waits.values()), counts.customers(),
+        List<Minute> minutes = cells.entrySet().stream().map(cell -> new Minute(instant(cell.getKey().minute),
+                clean.apply(cell.getKey().endpoint), cell.getValue())).sorted(Minute.IN_ORDER).toList();
+        List<Caller> loudest = most(callers).filter(caller -> !caller.getKey().isEmpty()).limit(MOST_TOLD)
+                .map(one -> new Caller(clean.apply(one.getKey()), one.getValue(), one.getValue() / (double) calls))
+                .toList();
+        Map<String, Long> affected = new LinkedHashMap<>();
+        most(customers).limit(MOST_NAMES).forEach(one -> affected.put(one.getKey(), one.getValue()));
+        return new Facts(Facts.SCHEMA, from, to, zones.size() == 1 ? zones.first() : zone.getId(),
+                !zones.isEmpty() && !zoneMissing, lines, bytes, minutes, loudest, first, last,
+                List.copyOf(waits.values()),
+                new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, affected),
                 List.copyOf(queues.values()), List.of(), List.of(), List.copyOf(left));
     }
 
-    // ---- counting
-
-    private record Call(long time, int status, Shape shape, String line) { }
-
-    private record Cell(long minute, String endpoint) { }
-
-    /** What is counted of calls. */
-    private final class Counts {
-        private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
-        private final Map<String, Long> endpoints = new HashMap<>();
-        private final Map<String, Long> callers = new HashMap<>();
-        private final Map<String, Long> customers = new HashMap<>();
-        private final TreeMap<Long, Wait> waits = new TreeMap<>();
-        private long calls;
-        private long dropped;
-        private Failure first;
-        private Failure last;
-
-        void add(Call call) {
-            calls++;
-            String endpoint = counted(endpoints, call.shape.endpoint, MOST_NAMES);
-            counted(callers, call.shape.caller, MOST_NAMES);
-            long minute = call.time == NO_TIME ? NO_TIME : Math.floorDiv(call.time, MINUTE) * MINUTE;
-            Cell cell = new Cell(minute, endpoint);
-            if (cells.size() < MOST_CELLS || cells.containsKey(cell)) {
-                cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(call.status, 1L, Long::sum);
-            } else {
-                dropped++;
-            }
-            if (call.status == 429) {
-                Matcher wait = LogLine.WAIT.matcher(call.line);
-                int seconds = wait.find() ? Integer.parseInt(wait.group(1)) : 0;
-                waits.merge(minute, new Wait(instant(minute), 1, seconds), Wait::and);
-            }
-            if (Facts.failed(call.status)) {
-                failure(new Failure(instant(call.time), call.status, endpoint), call);
-            }
-        }
-
-        // Under its name, or with the others once there are too many.
-        private static String counted(Map<String, Long> counts, String name, int most) {
-            String known = counts.size() < most || counts.containsKey(name) ? name : OTHER;
-            counts.merge(known, 1L, Long::sum);
-            return known;
-        }
-
-        private void failure(Failure failure, Call call) {
-            boolean timed = failure.at != null;
-            first = first == null || timed && (first.at == null || first.at.isAfter(failure.at)) ? failure : first;
-            last = last == null || timed && (last.at == null || !last.at.isAfter(failure.at)) ? failure : last;
-            LogLine.customers(call.line).forEach(name -> counted(customers, name, MOST_CUSTOMERS));
-        }
-
-        List<Minute> minutes() {
-            Comparator<Minute> byTime = Comparator.comparing(Minute::at, Comparator.nullsFirst(Instant::compareTo));
-            return cells.entrySet().stream().map(cell -> new Minute(instant(cell.getKey().minute),
-                    clean.apply(cell.getKey().endpoint), cell.getValue()))
-                    .sorted(byTime.thenComparing(Minute::endpoint)).toList();
-        }
-
-        List<Caller> callers() {
-            return loudest(callers).filter(caller -> !caller.getKey().isEmpty()).limit(MOST_TOLD)
-                    .map(caller -> new Caller(clean.apply(caller.getKey()), caller.getValue(),
-                            caller.getValue() / (double) calls)).toList();
-        }
-
-        Customers customers() {
-            Map<String, Long> most = new LinkedHashMap<>();
-            loudest(customers).limit(MOST_NAMES).forEach(one -> most.put(one.getKey(), one.getValue()));
-            return new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, most);
-        }
-
-        private static Stream<Map.Entry<String, Long>> loudest(Map<String, Long> counts) {
-            return counts.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
-                    .thenComparing(Map.Entry.comparingByKey()));
-        }
+    private static Stream<Map.Entry<String, Long>> most(Map<String, Long> counts) {
+        return counts.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed()
+                .thenComparing(Map.Entry.comparingByKey()));
     }
 
     // ---- what is told
@@ -361,25 +322,15 @@ public final class LogReader {
         public static final int SCHEMA = 1;
         /** The status of a call that was not answered: a timeout, a refused connection. */
         public static final int NO_ANSWER = 0;
+        private static final JsonSetter.Value FULL = JsonSetter.Value.forValueNulls(Nulls.AS_EMPTY, Nulls.SKIP);
         private static final ObjectMapper MAPPER = JsonMapper.builder()
-                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                .addModule(new SimpleModule().addSerializer(Instant.class, ToStringSerializer.instance)
-                        .addDeserializer(Instant.class, new Times())).build();
+                .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).addMixIn(Instant.class, Time.class)
+                // A file from elsewhere may lack lists, or elements of them.
+                .withConfigOverride(List.class, list -> list.setSetterInfo(FULL))
+                .withConfigOverride(Map.class, map -> map.setSetterInfo(FULL)).build();
 
-        /** Makes empty lists of missing ones: a file from elsewhere may lack them. */
         public Facts {
-            minutes = full(minutes);
-            callers = full(callers);
-            waits = full(waits);
             customers = customers == null ? new Customers(0, false, Map.of()) : customers;
-            queue = full(queue);
-            metrics = full(metrics);
-            vendor = full(vendor).stream().filter(incident -> incident.updates() != null).toList();
-            notRead = full(notRead);
-        }
-
-        private static <T> List<T> full(List<T> list) {
-            return list == null ? List.of() : list.stream().filter(Objects::nonNull).toList();
         }
 
         /** Whether a status is a failure: 4xx, 5xx or no answer. */
@@ -408,15 +359,17 @@ public final class LogReader {
             long calls = minutes.stream().mapToLong(Minute::calls).sum();
             long failed = minutes.stream().mapToLong(Minute::failed).sum();
             List<Minute> timed = minutes.stream().filter(minute -> minute.at != null).toList();
-            Minute peak = timed.stream().max(Comparator.comparing(Minute::calls)).orElse(null);
-            if (peak == null) {
-                return new Rate(endpoint, calls, failed, calls / (double) all, 0, null, null);
+            int peak = 0;
+            for (int i = 1; i < timed.size(); i++) {
+                peak = timed.get(i).calls() > timed.get(peak).calls() ? i : peak;
             }
-            int since = timed.indexOf(peak);
-            while (since > 0 && timed.get(since - 1).calls() * 2 >= peak.calls()) {
+            int since = peak;
+            while (since > 0 && timed.get(since - 1).calls() * 2 >= timed.get(peak).calls()) {
                 since--;
             }
-            return new Rate(endpoint, calls, failed, calls / (double) all, peak.calls(), peak.at, timed.get(since).at);
+            double share = calls / (double) all;
+            return timed.isEmpty() ? new Rate(endpoint, calls, failed, share, 0, null, null) : new Rate(endpoint, calls,
+                    failed, share, timed.get(peak).calls(), timed.get(peak).at, timed.get(since).at);
         }
 
         /**
@@ -459,15 +412,16 @@ public final class LogReader {
         }
     }
 
-    private static final class Times extends FromStringDeserializer<Instant> {
-        Times() {
-            super(Instant.class);
+    /** How times are written in JSON. */
+    private abstract static class Time {
+        @JsonCreator
+        static Instant parse(CharSequence text) {
+            throw new UnsupportedOperationException("Instant's is called");
         }
 
+        @JsonValue
         @Override
-        protected Instant _deserialize(String text, DeserializationContext context) {
-            return Instant.parse(text);
-        }
+        public abstract String toString();
     }
 
     /**
@@ -475,6 +429,9 @@ public final class LogReader {
      * calls.
      */
     public record Minute(Instant at, String endpoint, SortedMap<Integer, Long> statuses) {
+        private static final Comparator<Minute> IN_ORDER = Comparator.comparing(Minute::at,
+                Comparator.nullsFirst(Instant::compareTo)).thenComparing(Minute::endpoint);
+
         /** Calls of any status. */
         public long calls() {
             return statuses.values().stream().mapToLong(Long::longValue).sum();
@@ -535,160 +492,59 @@ public final class LogReader {
      * A hash of a line without its numbers and ids: the same for lines that differ in nothing else, so that what they
      * say is worked out once for each kind.
      */
-    public static long kind(String line) {
-        long hash = 7;
-        for (int start = 0, end = 0; start < line.length(); start = end + 1) {
-            boolean digits = false;
-            boolean hex = true;
-            for (end = start; end < line.length() && alphanumeric(line.charAt(end)); end++) {
-                char c = line.charAt(end);
-                digits |= c <= '9';
-                hex &= c <= 'F' || c >= 'a' && c <= 'f';
-            }
-            int length = end - start;
-            boolean id = hex && (digits || length >= 4) || digits && length >= SHORTEST_ID;
-            for (int i = start; i < end && !id; i++) {
-                hash = line.charAt(i) <= '9' ? hash : 31 * hash + line.charAt(i);
-            }
-            hash = 31 * hash + (end < line.length() ? line.charAt(end) : 0);
-        }
-        return hash;
+    public static long kind(byte[] data, int start, int end) {
+        Words words = new Words(end - start);
+        words.read(data, start, end);
+        return words.kind;
     }
 
-    private static boolean alphanumeric(char c) {
-        return c >= '0' && c <= '9' || (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    }
-
-    /**
-     * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
-     * made it, where its status stands, whether it is another service's, and whether it was not answered.
-     */
-    private record Shape(String endpoint, String caller, int statusAt, boolean elsewhere, boolean unanswered,
-            boolean queue) {
-        static Shape of(String line) {
-            String head = line.substring(0, Math.min(line.length(), LONGEST_HEAD));
-            String endpoint = LogLine.endpoint(line);
-            boolean otherRoute = line.contains(" /") && endpoint.isEmpty() && LogLine.METHOD.matcher(line).find();
-            boolean elsewhere = otherRoute || line.contains("://") || line.contains(" HTTP/1.")
-                    || line.contains(" HTTP/2");
-            return new Shape(endpoint, LogLine.caller(head), LogLine.statusAt(line), elsewhere,
-                    LogLine.UNANSWERED.matcher(head).find(), line.contains("ueue") || line.contains("acklog"));
-        }
-
-        /** The status that a line of this kind tells of, or {@link LogLine#NO_STATUS}. */
-        int status(String line) {
-            int run = -1;
-            int start = 0;
-            for (int i = 0; i < line.length() && run < statusAt; i++) {
-                if (alphanumeric(line.charAt(i)) && (i == 0 || !alphanumeric(line.charAt(i - 1)))) {
-                    run++;
-                    start = i;
-                }
-            }
-            Matcher status = LogLine.STATUS.matcher(line).region(start, Math.min(line.length(), start + 4));
-            return run == statusAt && run >= 0 && status.lookingAt() ? Integer.parseInt(status.group(1)) : NO_STATUS;
-        }
-    }
-
-    /** Reads one line: its bytes, one character each (ISO 8859-1). */
-    private static final class LogLine {
-        static final int NUMBER = 1;
+    /** A line's words, which are its runs of letters and digits, and what kind of line they make. */
+    private static final class Words {
+        static final int NOTHING = 0;
+        static final int ROUTE = 1;
         static final int KLAVIYO = 2;
-        static final int ROUTE = 4;
-        private static final Pattern STATUS = Pattern.compile("([1-5]\\d\\d)(?![0-9A-Za-z])");
-        private static final Pattern KNOWN = Pattern.compile("20[0124]|30[123478]|40[0134568]|409|41[03-5]|42[29]|431|"
-                + "499|50[0-4]|52[0-7]|530");
-        private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
-        static final Pattern METHOD = Pattern.compile(METHODS);
-        static final Pattern WAIT = anyCase("(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|"
-                + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
-        static final Pattern QUEUE = anyCase("(?:queue|backlog).{0,40}?\\b(?:depth|size|length|pending|waiting|lag)"
-                + "[\"' =:]{1,4}(\\d{1,9})\\b");
-        static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
-                + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
-                + "broken pipe");
         private static final byte[] NAME = "klaviyo".getBytes(StandardCharsets.ISO_8859_1);
         private static final byte[] API = "/api/".getBytes(StandardCharsets.ISO_8859_1);
         private static final byte[] CLIENT = "/client/".getBytes(StandardCharsets.ISO_8859_1);
-        // A number that may be a status: by itself, and neither a price, a share, a duration nor a size. A right arrow
-        // is three of these characters.
-        private static final Pattern ALONE = anyCase("(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])\\d{1,3}(?![\\w%$@\\xa4\\xe2]|"
-                + "[.,:/-]\\d|\\s?(?:m?s|msec|secs?|seconds?|mins?|minutes?|hours?|days?|us|ns|[kmg]i?b|bytes?|eur|usd|"
-                + "gbp|dollars?|euros?)(?![\\w=:]))");
-        private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
-        private static final String SIGNS = SIGN + "+$";
-        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGNS;
-        // What says before a number that it is a status.
-        private static final Pattern NAMED = anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|"
-                + "status(?:[_-]?code)?|(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED);
-        private static final Pattern CODE = anyCase("(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|"
-                + "sort)[ \"'`:=])\\bcode" + SIGNS);
-        // What says so where a reason or an end follows: "returned 200 rows" tells of rows.
-        private static final Pattern TOLD = anyCase("(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|"
-                + "answer(?:ed)?|reply|replied|gets?|got|received?|failed|failure|rejected|refused|throttled|result|"
-                + "reason|unauthorized|forbidden|conflict|gone|not found|(?:too )?many requests|bad request|"
-                + "bad gateway|service unavailable|gateway time-?out)|exception|error)" + LINKED + "|[>\\x92]"
-                + SIGN + "*$|" + METHODS + "[ \"'`:=]+[^ ]*/(?:api|client)/[^ ]*" + SIGNS);
-        private static final Pattern ENDS = anyCase("[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|"
-                + "on|after|in|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|"
-                + "\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))");
-        // What is counted or numbered: what follows its number is no reason.
-        private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
-                + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
-                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]+)$");
-        private static final Pattern REASON = anyCase("(?:20\\d[^\\w]+(?:ok|created|accepted|no content)\\b|"
-                + "[2-5]\\d\\d[\"'`)\\]:,;-]*\\s*(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors)|"
-                + "4\\d\\d[\"'`)\\]:,;-]*\\s*(?:client error|bad request|invalid|unauthori[sz]ed|authentication_failed|"
-                + "not_authenticated|forbidden|permission_denied|not.found|method not|conflict|duplicate_profile|gone|"
-                + "payload|request entity|content too|unprocessable|too many|throttled)|"
-                + "5\\d\\d[\"'`)\\]:,;-]*\\s*(?:server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|"
-                + "origin|a timeout|web server))");
-        private static final Pattern CALL = Pattern.compile("(?:\\b(" + METHODS + ")\\b[^/]{0,60}"
-                + "(?:https?://[^/\\s]{1,100})?)?(/(?:api|client)/(?:account|api-key|back-in-stock|bulk|campaign|"
-                + "catalog|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|"
-                + "review|segment|subscription|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)"
-                + "((?:/[\\w%~.-]+){0,3})(?:.{0,100}\"(" + METHODS + ")\")?");
-        private static final String LEVEL = "\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
-                + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
-        private static final List<Pattern> CALLERS = List.of(
-                anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
-                        + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
-                Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|"
-                        + "\\()"),
-                Pattern.compile(LEVEL + "\\[\\s*([^\\]]{1,60})\\]\\s{1,4}"),
-                Pattern.compile("\\s([A-Za-z][\\w./-]{1,40})\\[\\d+\\]:"));
-        private static final List<String> STAND_INS =
-                List.of("email-", "phone-", "profile-", "external-id-", "customer-");
-        private static final Pattern STAND_IN =
-                Pattern.compile("\\b(?:" + String.join("|", STAND_INS) + ")[0-9a-f]{6,16}\\b");
-        private static final Pattern WORD = Pattern.compile("[0-9A-Za-z]+");
+        private static final int SHORTEST_HEX = 4;
+        private static final int SHORTEST_ID = 10;
+        private static final byte DIGIT = 1;
+        private static final byte HEX = 2;
+        private static final byte LETTER = 4;
+        private static final byte[] CLASS = new byte[256];
 
-        private LogLine() { }
-
-        private static Pattern anyCase(String pattern) {
-            return Pattern.compile(pattern, Pattern.CASE_INSENSITIVE);
+        static {
+            Arrays.fill(CLASS, '0', '9' + 1, DIGIT);
+            Arrays.fill(CLASS, 'A', 'Z' + 1, LETTER);
+            Arrays.fill(CLASS, 'a', 'z' + 1, LETTER);
+            Arrays.fill(CLASS, 'A', 'F' + 1, HEX);
+            Arrays.fill(CLASS, 'a', 'f' + 1, HEX);
         }
 
-        /**
-         * What a line may have, told by looking at each byte once, for most have nothing of interest: a {@link #NUMBER}
-         * of three digits, {@link #KLAVIYO}'s name in any case, and something like a {@link #ROUTE} of an API.
-         */
-        static int marks(byte[] data, int start, int end) {
-            int marks = 0;
-            int digits = 0;
-            for (int i = start; i <= end; i++) {
-                int b = i < end ? data[i] : ' ';
-                if (b >= '0' && b <= '9') {
-                    digits++;
-                    continue;
+        private final int[] starts;
+        private byte[] data;
+        private int begin;
+        private int end;
+        private int count;
+        private long kind;
+
+        /** For lines of at most so many bytes. */
+        Words(int longest) {
+            starts = new int[longest];
+        }
+
+        /** Whether a line names Klaviyo, or else something like a route of its API: most lines do neither. */
+        static int about(byte[] data, int start, int end) {
+            int about = NOTHING;
+            for (int i = start; i < end; i++) {
+                int b = data[i] | 0x20;
+                if (b == 'k' && is(NAME, data, i, end)) {
+                    return KLAVIYO;
+                } else if (b == '/' && (is(API, data, i, end) || is(CLIENT, data, i, end))) {
+                    about = ROUTE;
                 }
-                boolean three = digits == 3 && data[i - 3] >= '1' && data[i - 3] <= '5';
-                marks |= three && !alphanumeric((char) b) ? NUMBER : 0;
-                marks |= (b | 0x20) == 'k' && is(NAME, data, i, end) ? KLAVIYO : 0;
-                marks |= b == '/' && (is(API, data, i, end) || is(CLIENT, data, i, end)) ? ROUTE : 0;
-                digits = 0;
             }
-            return marks;
+            return about;
         }
 
         private static boolean is(byte[] word, byte[] data, int at, int end) {
@@ -699,25 +555,167 @@ public final class LogReader {
             return i == word.length;
         }
 
-        /** Which run of letters and digits of the line is an HTTP status, counted from 0; -1 when none is. */
-        static int statusAt(String line) {
-            Matcher number = ALONE.matcher(line);
-            for (int seen = 0; seen < MOST_NUMBERS && number.find(); seen++) {
-                String before = line.substring(Math.max(0, number.start() - 120), number.start());
-                boolean known = KNOWN.matcher(number.group()).matches() && !COUNTED.matcher(before).find();
-                boolean reason = REASON.matcher(line).region(number.start(), line.length()).lookingAt();
-                boolean ends = ENDS.matcher(line).region(number.end(), line.length()).lookingAt();
-                if (NAMED.matcher(before).find() || known && (reason || CODE.matcher(before).find()
-                        || ends && TOLD.matcher(before).find())) {
-                    return (int) WORD.matcher(line.substring(0, number.start())).results().count();
-                }
-            }
-            return -1;
+        static boolean alphanumeric(byte b) {
+            return CLASS[b & 0xff] != 0;
         }
 
-        static String endpoint(String line) {
+        void read(byte[] line, int from, int to) {
+            data = line;
+            begin = from;
+            end = to;
+            count = 0;
+            kind = 7;
+            for (int i = from; i < to; i++) {
+                int start = i;
+                long spelt = kind;
+                int seen = 0;
+                for (; i < to && alphanumeric(line[i]); i++) {
+                    byte c = CLASS[line[i] & 0xff];
+                    seen |= c;
+                    spelt = c == DIGIT ? spelt : 31 * spelt + line[i];
+                }
+                if (i > start) {
+                    starts[count++] = start;
+                }
+                boolean digits = (seen & DIGIT) != 0;
+                boolean hex = (seen & LETTER) == 0 && (digits || i - start >= SHORTEST_HEX);
+                boolean id = hex || digits && i - start >= SHORTEST_ID;
+                kind = 31 * (id ? kind : spelt) + (i < to ? line[i] : 0);
+            }
+        }
+
+        /** Which of its words begins there; {@link LogReader#NONE} when none does. */
+        int place(int at) {
+            return Math.max(NONE, Arrays.binarySearch(starts, 0, count, begin + at));
+        }
+
+        /** The number with which that word begins; {@link LogReader#NONE} for no word, or none or a longer one. */
+        int number(int place, int mostDigits) {
+            int i = place == NONE || place >= count ? end : starts[place];
+            int first = i;
+            int number = 0;
+            for (; i < end && CLASS[data[i] & 0xff] == DIGIT && i - first <= mostDigits; i++) {
+                number = 10 * number + data[i] - '0';
+            }
+            return i == first || i - first > mostDigits ? NONE : number;
+        }
+
+        /** That word as an HTTP status; {@link LogReader#NONE} when it is none. */
+        int status(int place) {
+            int number = number(place, 3);
+            boolean whole = number >= 100 && (starts[place] + 3 == end || !alphanumeric(data[starts[place] + 3]));
+            return whole && number < 600 ? number : NONE;
+        }
+
+        /** The line, one character a byte. */
+        String text() {
+            return new String(data, begin, end - begin, StandardCharsets.ISO_8859_1);
+        }
+    }
+
+    /**
+     * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
+     * made it, whether it is another service's or was not answered, whether it names customers, and which words are
+     * its status, the wait that was asked for and a queue's depth.
+     */
+    private record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean customers,
+            int statusAt, int waitAt, int depthAt) {
+        private static final int LONGEST_HEAD = 1_000;
+        private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
+        private static final String ROUTE = "/(?:api|client)/";
+        private static final Pattern METHOD = Pattern.compile(METHODS);
+        private static final Pattern CALL = Pattern.compile("(?:\\b(" + METHODS + ")\\b[^/]{0,60}"
+                + "(?:https?://[^/\\s]{1,100})?)?(" + ROUTE + "(?:account|api-key|back-in-stock|bulk|campaign|catalog|"
+                + "coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|review|"
+                + "segment|subscription|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)"
+                + "((?:/[\\w%~.-]+){0,3})(?:.{0,100}\"(" + METHODS + ")\")?");
+        private static final String LEVEL = "\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
+                + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
+        private static final List<Pattern> CALLERS = List.of(
+                anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
+                        + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
+                Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\()"),
+                Pattern.compile(LEVEL + "\\[\\s*([^\\]]{1,60})\\]\\s{1,4}"),
+                Pattern.compile("\\s([A-Za-z][\\w./-]{1,40})\\[\\d+\\]:"));
+        private static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
+                + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
+                + "broken pipe");
+        private static final Pattern CUSTOMER =
+                Pattern.compile("\\b(?:email|phone|profile|external-id|customer)-[0-9a-f]{6,16}\\b");
+        private static final Pattern WAIT = anyCase("(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|"
+                + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
+        private static final Pattern DEPTH = anyCase("(?:queue|backlog).{0,40}?\\b(?:depth|size|length|pending|"
+                + "waiting|lag)[\"' =:]{1,4}(\\d{1,9})\\b");
+
+        // What may stand between a word and the status that it announces; a right arrow is three of these characters.
+        private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
+        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "++";
+        private static final String ERROR = "40[01345689]|41[0345]|42[29]|431|499|50[0-4]|52[0-7]|530";
+        private static final String KNOWN = alone("20[0124]|30[123478]|" + ERROR);
+        private static final String ENDS = "[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|"
+                + "in|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|"
+                + "\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))";
+        private static final String NOT_COUNTED = "(?<!#|\\b(?:port|order|id|user|customer|product|item|profile|sku|"
+                + "line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
+                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})";
+        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
+
+        /** How clients write a status, which is each form's first group. */
+        private static final List<Pattern> STATUS = List.of(
+                // By its name.
+                anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|status(?:[_-]?code)?|"
+                        + "(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED + alone("[1-5]\\d\\d")),
+                anyCase("(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|sort)[ \"'`:=])\\bcode"
+                        + SIGN + "++" + KNOWN),
+                // After a word that tells of an answer, where it ends what is said: "returned 200 rows" tells of rows.
+                anyCase("(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|answer(?:ed)?|reply|replied|gets?|got|"
+                        + "received?|failed|failure|rejected|refused|throttled|result|reason|unauthorized|forbidden|"
+                        + "conflict|gone|not found|(?:too )?many requests|bad request|bad gateway|"
+                        + "service unavailable|gateway time-?out)|exception|error)" + LINKED + KNOWN + ENDS),
+                anyCase("(?:[>\\x92]" + SIGN + "*+|" + ROUTE + "[\\w/%~.?&=-]{0,100}+" + SIGN + "++)" + KNOWN + ENDS),
+                // By what follows it.
+                anyCase(NOT_COUNTED + alone("20\\d") + "[^\\w]+(?:ok|created|accepted|no content)\\b"),
+                anyCase(NOT_COUNTED + KNOWN + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|"
+                        + "(?:" + METHODS + " )?(?:https?://[\\w.:-]+)?" + ROUTE + ")"),
+                anyCase(NOT_COUNTED + alone(ERROR) + THEN + "(?:client error|bad request|invalid|unauthori[sz]ed|"
+                        + "authentication_failed|not_authenticated|forbidden|permission_denied|not.found|method not|"
+                        + "conflict|duplicate_profile|gone|payload|request entity|content too|unprocessable|too many|"
+                        + "throttled|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|"
+                        + "a timeout|web server)"));
+
+        private static Pattern anyCase(String pattern) {
+            return Pattern.compile(pattern, Pattern.CASE_INSENSITIVE);
+        }
+
+        // A number by itself, as a group: neither a price, a share, a duration nor a size.
+        private static String alone(String number) {
+            return "(?<![^ \\t\"'`(\\[=:>,\\\\|\\x92])(" + number + ")(?![\\w%$@\\xa4\\xe2]|[.,:/-]\\d|\\s?(?:m?s|msec|"
+                    + "secs?|seconds?|mins?|minutes?|hours?|days?|us|ns|[kmg]i?b|bytes?|eur|usd|gbp|dollars?|euros?)"
+                    + "(?![\\w=:]))";
+        }
+
+        static Shape of(Words words) {
+            String line = words.text();
+            String head = line.substring(0, Math.min(line.length(), LONGEST_HEAD));
+            String endpoint = endpoint(line);
+            boolean otherRoute = line.contains(" /") && endpoint.isEmpty() && METHOD.matcher(line).find();
+            boolean elsewhere = otherRoute || Stream.of("://", " HTTP/1.", " HTTP/2").anyMatch(line::contains);
+            int status = STATUS.stream().mapToInt(form -> first(form, line)).filter(at -> at != NONE).min()
+                    .orElse(NONE);
+            return new Shape(endpoint, caller(head), elsewhere, UNANSWERED.matcher(head).find(),
+                    !customers(line).isEmpty(), words.place(status), words.place(first(WAIT, line)),
+                    words.place(first(DEPTH, line)));
+        }
+
+        // Where the first group stands; NONE where there is no match.
+        private static int first(Pattern pattern, String line) {
+            Matcher found = pattern.matcher(line);
+            return found.find() ? found.start(1) : NONE;
+        }
+
+        private static String endpoint(String line) {
             Matcher call = CALL.matcher(line);
-            if (!line.contains("/api/") && !line.contains("/client/") || !call.find()) {
+            if (!call.find()) {
                 return "";
             }
             String method = call.group(1) != null ? call.group(1) : call.group(4);
@@ -728,16 +726,15 @@ public final class LogReader {
             return endpoint.toString();
         }
 
-        /** A job or service that the line names, its logger, its thread or its program; numbers as {@code #}. */
-        static String caller(String line) {
+        // A job or service that the line names, its logger, its thread or its program; numbers as #.
+        private static String caller(String line) {
             return CALLERS.stream().map(pattern -> pattern.matcher(line)).filter(Matcher::find).findFirst()
                     .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
         }
 
         /** Pseudonyms of customers in it. */
         static List<String> customers(String line) {
-            return STAND_INS.stream().noneMatch(line::contains) ? List.of()
-                    : STAND_IN.matcher(line).results().map(MatchResult::group).toList();
+            return CUSTOMER.matcher(line).results().map(MatchResult::group).toList();
         }
     }
 
@@ -748,39 +745,27 @@ public final class LogReader {
      */
     public static final class Stamps {
         private static final int LOOK = 200;
-        private static final int LONGEST_ZONE = 7;
-        private static final int MOST_MINUTES = 2_000;
-        private static final Duration NEAR = Duration.ofDays(60);
-        // Up to the minute: as long as it is before the hour, how it looks, and how it is read.
-        private static final int ISO = 11;
-        private static final int WEB = 12;
-        private static final int SYSLOG = 7;
-        private static final Pattern FORM = Pattern.compile("\\d{4}([-/])\\d\\d\\1\\d\\d[Tt ]\\d\\d:\\d\\d"
-                + "|\\d\\d/[A-Za-z]{3}/\\d{4}:\\d\\d:\\d\\d|[A-Za-z]{3} [ \\d]\\d \\d\\d:\\d\\d");
-        private static final Pattern ZONE = Pattern.compile(" ?(?:([zZ])(?![A-Za-z])|"
-                + "([+-]\\d\\d):?(\\d\\d)|(UTC|GMT|CES?T|[ECP][SD]T)\\b)");
+        private static final long NEAR = 60 * 24 * 60 * MINUTE;
+        private static final String MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
+        private static final Pattern ZONE =
+                Pattern.compile("[zZ]\\b|([+-]\\d\\d):?(\\d\\d)|(UTC|GMT|CES?T|[ECP][SD]T)\\b");
         private static final Map<String, Integer> HOURS = Map.of("UTC", 0, "GMT", 0, "CET", 1, "CEST", 2, "EST", -5,
                 "EDT", -4, "CST", -6, "CDT", -5, "PST", -8, "PDT", -7);
 
         private final ZoneId zone;
         private final Instant end;
-        private final Map<Integer, DateTimeFormatter> forms;
+        private final int year;
         private ZoneOffset named;
         private boolean unnamed;
-        // By its text and what follows the seconds, for there a zone would begin: most lines are of the same minutes.
-        private final Map<String, Long> minutes = new HashMap<>();
+        // The last minute that named no zone, and when it began: most lines are of the same one as those before.
+        private long local = NO_TIME;
+        private long began;
 
         /** @param zone of times that name none; {@code end} tells which year syslog's yearless times are of */
         public Stamps(ZoneId zone, Instant end) {
             this.zone = zone;
             this.end = end;
-            this.forms = Map.of(ISO, form("uuuu-MM-dd'T'HH:mm"), WEB, form("dd/MMM/uuuu:HH:mm"), SYSLOG,
-                    form("MMM d HH:mm"));
-        }
-
-        private DateTimeFormatter form(String pattern) {
-            return new DateTimeFormatterBuilder().parseCaseInsensitive().appendPattern(pattern)
-                    .parseDefaulting(ChronoField.YEAR, end.atZone(zone).getYear()).toFormatter(Locale.ENGLISH);
+            this.year = end.atZone(zone).getYear();
         }
 
         /** The zone that the times were read in: the one they name, or the one that was given. */
@@ -812,58 +797,89 @@ public final class LogReader {
 
         // Hours, minutes and seconds begin there; the day stands before them.
         private long clock(byte[] data, int from, int hour, int last) {
-            int second = hour + 6;
-            if (hour - SYSLOG < from || second + 2 > last || !digit(data[second]) || !digit(data[second + 1])) {
+            int next = hour + 8;
+            long day = next > last ? NO_TIME : day(data, from, hour);
+            int minutes = day == NO_TIME ? NONE : number(data, hour, 2) * 60 + number(data, hour + 3, 2);
+            int seconds = minutes < 0 ? NONE : number(data, hour + 6, 2);
+            if (seconds < 0) {
                 return NO_TIME;
             }
-            boolean yearless = data[hour - 1] == ' ' && data[hour - 4] == ' ';
-            int length = yearless ? SYSLOG : data[hour - 1] == ':' ? WEB : ISO;
-            int millis = (data[second] - '0') * 10_000 + (data[second + 1] - '0') * 1_000;
-            boolean point = second + 3 < last && (data[second + 2] == '.' || data[second + 2] == ',');
-            boolean fraction = point && digit(data[second + 3]);
-            int next = fraction ? second + 3 : second + 2;
-            for (int unit = 100; fraction && next < last && digit(data[next]); next++, unit /= 10) {
-                millis += (data[next] - '0') * unit;
-            }
-            if (hour - length < from) {
-                return NO_TIME;
-            }
-            String minute = new String(data, hour - length, length + 5, StandardCharsets.ISO_8859_1);
-            String rest = new String(data, next, Math.min(last - next, LONGEST_ZONE), StandardCharsets.ISO_8859_1);
-            Long begin = minutes.get(minute + rest);
-            if (begin == null) {
-                begin = begin(minute, rest);
-                if (minutes.size() > MOST_MINUTES) {
-                    minutes.clear();
+            long millis = day * 24 * 60 * MINUTE + minutes * MINUTE + seconds * 1_000L;
+            boolean point = next + 1 < last && (data[next] == '.' || data[next] == ',');
+            if (point && digit(data[next + 1])) {
+                next++;
+                for (int unit = 100; next < last && digit(data[next]); next++, unit /= 10) {
+                    millis += (data[next] - '0') * unit;
                 }
-                minutes.put(minute + rest, begin);
             }
-            return begin == NO_TIME ? NO_TIME : begin + millis;
+            return inZone(millis, offset(data, next, last));
         }
 
-        private long begin(String minute, String rest) {
-            if (!FORM.matcher(minute).matches()) {
-                return NO_TIME;
+        // The day since 1970 that stands before the hour, or NO_TIME.
+        private long day(byte[] data, int from, int hour) {
+            int room = hour - from;
+            if (room >= 12 && data[hour - 1] == ':' && data[hour - 6] == '/') {
+                return day(number(data, hour - 5, 4), month(data, hour - 9), number(data, hour - 12, 2));
+            } else if (room >= 7 && data[hour - 1] == ' ' && data[hour - 4] == ' ') {
+                int days = data[hour - 3] == ' ' ? number(data, hour - 2, 1) : number(data, hour - 3, 2);
+                return day(year, month(data, hour - 7), days);
             }
-            int length = minute.length() - 5;
-            String plain = length == ISO ? minute.replace('/', '-').replaceFirst("[t ]", "T")
-                    : minute.replace("  ", " ");
-            try {
-                LocalDateTime local = LocalDateTime.parse(plain, forms.get(length));
-                Matcher zoned = ZONE.matcher(rest);
-                ZoneOffset offset = zoned.lookingAt() ? offset(zoned) : null;
-                unnamed |= offset == null;
-                named = offset == null ? named : offset;
-                return (offset == null ? local.atZone(zone).toInstant() : local.toInstant(offset)).toEpochMilli();
-            } catch (DateTimeException e) {
-                return NO_TIME;
+            boolean iso = room >= 11 && data[hour - 4] == data[hour - 7] && "-/".indexOf(data[hour - 4]) >= 0;
+            return !iso ? NO_TIME
+                    : day(number(data, hour - 11, 4), number(data, hour - 6, 2), number(data, hour - 3, 2));
+        }
+
+        private static long day(int year, int month, int day) {
+            boolean fits = year >= 0 && month > 0 && month <= 12 && day > 0 && day <= 31;
+            return fits ? LocalDate.of(year, month, 1).toEpochDay() + day - 1 : NO_TIME;
+        }
+
+        private static int month(byte[] data, int at) {
+            int month = MONTHS.indexOf(new String(data, at, 3, StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT));
+            return month % 3 == 0 ? month / 3 + 1 : NONE;
+        }
+
+        // So many digits as a number; below zero by far where they are not all digits.
+        private static int number(byte[] data, int at, int digits) {
+            int number = 0;
+            for (int i = at; i < at + digits; i++) {
+                number = digit(data[i]) ? number * 10 + data[i] - '0' : -1_000_000;
             }
+            return number;
+        }
+
+        // The zone that is written there; null where none is.
+        private ZoneOffset offset(byte[] data, int at, int last) {
+            int sign = at < last && data[at] == ' ' ? at + 1 : at;
+            ZoneOffset offset = null;
+            if (sign < last && "+-zZUGCEP".indexOf(data[sign]) >= 0) {
+                String text = new String(data, sign, Math.min(last - sign, 6), StandardCharsets.ISO_8859_1);
+                Matcher zoned = ZONE.matcher(text);
+                offset = zoned.lookingAt() ? offset(zoned) : null;
+            }
+            unnamed |= offset == null;
+            named = offset == null ? named : offset;
+            return offset;
         }
 
         private static ZoneOffset offset(Matcher zoned) {
-            String name = zoned.group(4);
-            return zoned.group(1) != null ? ZoneOffset.UTC : name != null ? ZoneOffset.ofHours(HOURS.get(name))
-                    : ZoneOffset.of(zoned.group(2) + ":" + zoned.group(3));
+            if (zoned.group(1) != null) {
+                return ZoneOffset.of(zoned.group(1) + ":" + zoned.group(2));
+            }
+            return ZoneOffset.ofHours(HOURS.getOrDefault(zoned.group(), 0));
+        }
+
+        private long inZone(long millis, ZoneOffset offset) {
+            if (offset != null) {
+                return millis - offset.getTotalSeconds() * 1_000L;
+            }
+            long minute = Math.floorDiv(millis, MINUTE) * MINUTE;
+            if (minute != local) {
+                local = minute;
+                LocalDateTime time = LocalDateTime.ofEpochSecond(minute / 1_000, 0, ZoneOffset.UTC);
+                began = time.atZone(zone).toInstant().toEpochMilli();
+            }
+            return began + millis - minute;
         }
 
         private long sinceEpoch(byte[] data, int at, int last) {
@@ -872,11 +888,15 @@ public final class LogReader {
             while (next < last && digit(data[next]) && next - at < 17) {
                 value = value * 10 + data[next++] - '0';
             }
-            boolean ends = next >= last || !alphanumeric((char) data[next]);
-            int digits = ends ? next - at : 0;
-            long time = digits == 10 ? value * 1_000 : digits == 13 ? value : digits == 16 ? value / 1_000 : NO_TIME;
+            boolean ends = next >= last || !Words.alphanumeric(data[next]);
+            long time = switch (ends ? next - at : 0) {
+                case 10 -> value * 1_000;
+                case 13 -> value;
+                case 16 -> value / 1_000;
+                default -> NO_TIME;
+            };
             // An order's number may look the same: only what is near the window is taken for a time.
-            return time != NO_TIME && Math.abs(end.toEpochMilli() - time) < NEAR.toMillis() ? time : NO_TIME;
+            return time != NO_TIME && Math.abs(end.toEpochMilli() - time) < NEAR ? time : NO_TIME;
         }
 
         private static boolean digit(byte b) {

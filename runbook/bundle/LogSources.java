@@ -430,11 +430,10 @@ final class LogSources {
                     while (cut < end && cut > start + SHORTEST && " ,;&".indexOf(text[cut]) < 0) {
                         cut--;
                     }
-                    String line = new String(text, start, cut - start, StandardCharsets.ISO_8859_1);
-                    long kind = LogReader.kind(line);
+                    long kind = LogReader.kind(text, start, cut);
                     if (counts.size() < MOST_KINDS || counts.containsKey(kind)) {
                         counts.merge(kind, 1, Integer::sum);
-                        lines.putIfAbsent(kind, line);
+                        lines.putIfAbsent(kind, new String(text, start, cut - start, StandardCharsets.ISO_8859_1));
                     }
                 }
                 start = end + 1;
