@@ -183,7 +183,8 @@ class Watch implements Callable<Integer> {
         Goal goal = new Goal(until, orDefault(lasting, 120_000, 8_000), failAfter);
         Plan plan = new Plan(settings, checks(settings), goal, pause, orDefault(max, 4 * 3_600_000L, 180_000),
                 drill() ? DRILL_SPEED : 1, backlog, incident(), shared.incidents(),
-                journal -> Checks.Before.of(shared.host(), settings, journal));
+                journal -> Checks.Before.of(shared.host(), settings, journal),
+                shared.launcher().line("postmortem", "event told --kind announced"));
         Telling.Choice telling = telling();
         try (Face face = face(); Watching watching = new Watching(plan, telling, face)) {
             int exit = watching.run();

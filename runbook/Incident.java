@@ -135,7 +135,12 @@ public final class Incident {
 
     /** Its journal. */
     public Journal journal() {
-        return new Journal(folder.resolve("journal.jsonl"));
+        return journal("journal.jsonl");
+    }
+
+    /** A file of its folder that is written and read as the journal is. */
+    public Journal journal(String name) {
+        return new Journal(folder.resolve(name));
     }
 
     /** Whether these events are of an incident that nobody has closed. */

@@ -106,7 +106,7 @@ final class WatchBench {
             Duration days = Duration.ofDays(9);
             Plan plan = new Plan(settings, checks, new Goal(Integer.MAX_VALUE, days, 2), Duration.ofMillis(1), days,
                     SPEED, "klaviyo_retry_queue_depth", Optional.of(Incident.at(Path.of("incident"))), Path.of("."),
-                    journal -> Checks.Before.NOTHING);
+                    journal -> Checks.Before.NOTHING, "");
             Telling.Choice nobody = new Telling.Choice(Optional.empty(), Optional.empty(), new Tool(Map.of(),
                     Path.of(""), days, ""), days, false, false, Optional.empty(), Settings.Templates.builtIn());
             try (Watching watching = new Watching(plan, nobody, child)) {

@@ -144,18 +144,17 @@ class WatchStateTest {
     @Test
     void onlyTheFirstOfSeveralFallsChangesTheStateAndSoIsTold() {
         List<Happening> falls = rounds("bbggbbggbb").stream().filter(one -> one.is(State.FLAPPING)).toList();
-        assertEquals(List.of(true, false), falls.stream().map(Happening::changes).toList());
+        assertEquals(List.of(true, false), falls.stream().map(one -> one.before().isPresent()).toList());
         assertEquals(List.of(2, 3), falls.stream().map(one -> one.facts().get("falls")).toList());
     }
 
     @Test
     void theConditionsSayHowFarItIsAndEachHoldsRecoveryBackUntilItIsMet() {
         rounds("bbgggg");
-        assertTrue(condition("rounds").met());
-        assertEquals("good for 1 min 30 s of 2 min", condition("time").words());
-        assertFalse(condition("time").met());
+        assertEquals(new Condition("rounds", false, "4 of 3 good rounds in a row, good for 1 min 30 s of 2 min"),
+                condition("rounds"));
         rounds("bb");
-        assertEquals("0 of 3 good rounds in a row", condition("rounds").words());
+        assertEquals("0 of 3 good rounds in a row, good for 0 s of 2 min", condition("rounds").words());
         for (int i = 0; i < 10; i++) {
             assertFalse(kinds(round(RED, good("auth"))).contains("recovered"));
         }
@@ -201,7 +200,7 @@ class WatchStateTest {
     void aRoundThatCannotLookAtWhatFailedIsNeitherGoodNorBad() {
         rounds("b");
         assertEquals("", kinds(round(GREEN, good("app"), waiting("auth", Result.BAD))));
-        assertEquals("0 of 3 good rounds in a row", condition("rounds").words());
+        assertEquals("0 of 3 good rounds in a row, good for 0 s of 2 min", condition("rounds").words());
         assertEquals("degraded", kinds(rounds("b")));
     }
 

@@ -10,7 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Text;
@@ -58,7 +57,14 @@ public final class Keeper {
     public record Condition(String name, boolean met, String words) { }
 
     /** What a look can give: {@link #UNKNOWN} was not made (nothing to ask, or not yet). */
-    public enum Result { GOOD, BAD, UNKNOWN }
+    public enum Result {
+        GOOD, BAD, UNKNOWN;
+
+        /** {@code good}: how files and JSON call it. */
+        String word() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
 
     /**
      * What is known of one check in a round.
@@ -74,6 +80,10 @@ public final class Keeper {
 
         boolean passed() {
             return fresh && result == Result.GOOD;
+        }
+
+        boolean looked() {
+            return passed() || failed();
         }
 
         Reading stale() {
@@ -105,11 +115,16 @@ public final class Keeper {
     /**
      * Something that a watch notices and that people will want to know, once.
      *
-     * @param kind    {@code degraded}, {@code blip}, {@code gap}, …: how journal and JSON call it
-     * @param changes whether it changes the state, so that people have to be told
-     * @param facts   more for the journal: plain values and instants
+     * @param kind   {@code degraded}, {@code blip}, {@code gap}, …: how journal and JSON call it
+     * @param before the state that it ends, so that people have to be told; empty when it changes none
+     * @param facts  more for the journal: plain values and instants
      */
-    public record Happening(String kind, long at, boolean changes, String words, Map<String, Object> facts) {
+    public record Happening(String kind, long at, Optional<State> before, String words, Map<String, Object> facts) {
+        /** Something that changes no state. */
+        static Happening of(String kind, long at, String words, Map<String, Object> facts) {
+            return new Happening(kind, at, Optional.empty(), words, facts);
+        }
+
         /** Whether it is the change to that state. */
         public boolean is(State state) {
             return kind.equals(state.word());
@@ -119,9 +134,8 @@ public final class Keeper {
     private final Goal goal;
     private final List<Long> falls = new ArrayList<>();
     private final List<Long> blips = new ArrayList<>();
-    private final Set<String> unproven = new TreeSet<>();
-    // What was seen since it is good, and by what: by itself, or by another check that proves it.
-    private final Map<String, String> seen = new TreeMap<>();
+    // What was looked at when it became good, and what has proven it since: itself or another check; empty for nothing.
+    private final Map<String, String> proven = new TreeMap<>();
     // Checks that failed while what would prove them passed: for them it proves nothing.
     private final Set<String> disputed = new HashSet<>();
     private State state;
@@ -175,31 +189,37 @@ public final class Keeper {
 
     /** Nothing failed, and nothing that failed earlier is still to be looked at again or proven by another. */
     boolean good(Round round) {
-        return !round.bad() && round.readings().stream().anyMatch(Reading::passed) && round.readings().stream()
+        Stream<Reading> open = round.readings().stream()
                 .filter(reading -> !reading.fresh() && reading.result() == Result.BAD)
-                .allMatch(one -> seen.containsKey(one.check()) || proof(round, one).isPresent());
+                .filter(reading -> proven.getOrDefault(reading.check(), "").isEmpty());
+        return !round.bad() && round.readings().stream().anyMatch(Reading::passed)
+                && open.allMatch(reading -> proof(round, reading).isPresent());
     }
 
     private Optional<String> proof(Round round, Reading reading) {
-        return Optional.of(reading).filter(Reading::passed).map(Reading::check)
-                .or(() -> disputed.contains(reading.check()) ? Optional.empty() : round.proof(reading.check()));
+        if (reading.passed()) {
+            return Optional.of(reading.check());
+        }
+        return disputed.contains(reading.check()) ? Optional.empty() : round.proof(reading.check());
     }
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
     public Happening gap(long from, long to, String why) {
         goodRounds = 0;
         badRounds = 0;
-        seen.clear();
+        proven.clear();
         String words = "nothing was observed for " + words(to - from) + " (" + why + "); not counted as healthy";
-        return new Happening("gap", to, false, words,
+        return Happening.of("gap", to, words,
                 Map.of("from", Instant.ofEpochMilli(from), "to", Instant.ofEpochMilli(to)));
     }
+
+    // ---- failed rounds
 
     private void fail(Round round) {
         badSince = badRounds++ == 0 ? round.at() : badSince;
         badWords = round.failures();
         goodRounds = 0;
-        seen.clear();
+        proven.clear();
         if (badRounds == goal.failAfter() && state != State.DEGRADED && up) {
             fall(round.at());
         } else if (state == State.FLAPPING && badRounds > goal.failAfter()
@@ -224,12 +244,18 @@ public final class Keeper {
 
     // Only the first of several changes the state.
     private void flap(long at, int times) {
-        boolean first = state != State.FLAPPING;
-        since = first ? at : since;
+        Optional<State> before = Optional.of(state).filter(one -> one != State.FLAPPING);
+        since = before.isPresent() ? at : since;
         state = State.FLAPPING;
         String words = "up and down, " + Text.count(times, "fall") + " so far: " + badWords;
-        news.add(new Happening(state.word(), at, first, words, Map.of("falls", times)));
+        news.add(new Happening(state.word(), at, before, words, Map.of("falls", times)));
     }
+
+    private void forgetOld(List<Long> moments, long now) {
+        moments.removeIf(at -> now - at > goal.flapWindow());
+    }
+
+    // ---- good rounds
 
     private void pass(Round round) {
         if (badRounds > 0 && badRounds < goal.failAfter() && state != State.DEGRADED && up) {
@@ -252,7 +278,7 @@ public final class Keeper {
 
     private void blip(long at) {
         String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
-        news.add(new Happening("blip", badSince, false, words,
+        news.add(Happening.of("blip", badSince, words,
                 Map.of("since", Instant.ofEpochMilli(badSince), "rounds", badRounds)));
         forgetOld(blips, at);
         blips.add(badSince);
@@ -265,40 +291,37 @@ public final class Keeper {
     private void count(Round round) {
         if (goodRounds++ == 0) {
             goodSince = round.at();
-            unproven.clear();
-            seen.clear();
-            round.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN).map(Reading::check)
-                    .forEach(unproven::add);
+            proven.clear();
+            round.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN)
+                    .forEach(reading -> proven.put(reading.check(), ""));
         }
         for (Reading reading : round.readings()) {
-            boolean itself = reading.check().equals(seen.get(reading.check()));
-            proof(round, reading).filter(by -> !itself).ifPresent(by -> seen.put(reading.check(), by));
+            if (!reading.check().equals(proven.get(reading.check()))) {
+                proof(round, reading).ifPresent(by -> proven.put(reading.check(), by));
+            }
         }
-        unproven.removeAll(seen.keySet());
     }
 
     private void recover(long at) {
-        Map<String, String> provenBy = new TreeMap<>(seen);
-        provenBy.entrySet().removeIf(one -> one.getKey().equals(one.getValue()));
+        Map<String, String> byOthers = new TreeMap<>(proven);
+        byOthers.entrySet().removeIf(one -> one.getKey().equals(one.getValue()));
+        String proofs = byOthers.entrySet().stream()
+                .map(one -> "; " + one.getKey() + " is proven by " + one.getValue()).collect(Collectors.joining());
+        String words = Text.count(goodRounds, "good round") + " in a row over " + words(at - goodSince) + proofs;
+        news.add(new Happening(State.RECOVERED.word(), at, Optional.of(state), words, Map.of(
+                "goodSince", Instant.ofEpochMilli(goodSince), "rounds", goodRounds, "provenBy", byOthers)));
         state = State.RECOVERED;
         since = at;
         troubled = false;
-        String proofs = provenBy.entrySet().stream()
-                .map(one -> "; " + one.getKey() + " is proven by " + one.getValue()).collect(Collectors.joining());
-        String words = Text.count(goodRounds, "good round") + " in a row over " + words(at - goodSince) + proofs;
-        news.add(new Happening(state.word(), at, true, words, Map.of("goodSince", Instant.ofEpochMilli(goodSince),
-                "rounds", goodRounds, "provenBy", provenBy)));
     }
 
     private void change(State to, long at, String words) {
+        news.add(new Happening(to.word(), at, Optional.of(state), words, Map.of("since", Instant.ofEpochMilli(at))));
         state = to;
         since = at;
-        news.add(new Happening(to.word(), at, true, words, Map.of("since", Instant.ofEpochMilli(at))));
     }
 
-    private void forgetOld(List<Long> moments, long now) {
-        moments.removeIf(at -> now - at > goal.flapWindow());
-    }
+    // ---- what can be asked of it
 
     /** Where things stand. */
     public State state() {
@@ -313,12 +336,12 @@ public final class Keeper {
     /** What recovery asks for, in the order in which to show it, each with how far it is at a moment. */
     public List<Condition> conditions(long now) {
         long held = goodRounds == 0 ? 0 : now - goodSince;
-        List<Condition> conditions = new ArrayList<>(List.of(
-                new Condition("rounds", goodRounds >= goal.rounds(),
-                        goodRounds + " of " + Text.count(goal.rounds(), "good round") + " in a row"),
-                new Condition("time", goodRounds > 0 && held >= goal.lasting().toMillis(),
-                        "good for " + words(held) + " of " + Durations.words(goal.lasting()))));
-        if (goodRounds > 0 && !unproven.isEmpty()) {
+        boolean met = goodRounds >= goal.rounds() && held >= goal.lasting().toMillis();
+        List<Condition> conditions = new ArrayList<>(List.of(new Condition("rounds", met,
+                goodRounds + " of " + Text.count(goal.rounds(), "good round") + " in a row, good for " + words(held)
+                + " of " + Durations.words(goal.lasting()))));
+        List<String> unproven = proven.keySet().stream().filter(check -> proven.get(check).isEmpty()).toList();
+        if (!unproven.isEmpty()) {
             String words = "not looked at since it is good: " + String.join(", ", unproven);
             conditions.add(new Condition("checks", false, words));
         }

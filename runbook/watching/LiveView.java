@@ -6,13 +6,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
 import runbook.Cli;
 import runbook.Screen;
@@ -30,21 +29,26 @@ import runbook.watching.Watching.Shot;
  * back when this closes or a signal ends the process.
  */
 public final class LiveView implements Watching.Face {
-    private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
+    private static final String OPEN = "\033[?1049h\033[?25l";
+    private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
+    private static final String BELL = "\007";
     private static final long PAINT_EVERY = 1_000_000_000L;
-    private static final int NOTES = 6;
     private static final int NARROWEST = 20;
     private static final int LOWEST = 3;
+    private static final int MOST_NOTES = 6;
+    private static final int LONGEST_NAME = 20;
+    private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
 
     private final Cli.Host host;
     private final Screen screen;
     private final Thread giveBack = new Thread(this::giveBack, "terminal");
-    private final Deque<Note> notes = new ArrayDeque<>();
+    // Newest first.
+    private final List<Note> notes = new CopyOnWriteArrayList<>();
     private Screen.Size size;
     private boolean open = true;
     private long painted;
-    private volatile boolean resized;
+    private volatile boolean resized = true;
     private volatile boolean stale = true;
 
     /** An event as the view remembers it. */
@@ -53,12 +57,17 @@ public final class LiveView implements Watching.Face {
         private boolean minor() {
             return Set.of("draft", "ran", "watching", "slowed", "status-page").contains(kind);
         }
+
+        private Line line() {
+            return new Line(Mark.NONE, CLOCK.format(at) + " " + kind + ": " + words);
+        }
     }
+
+    private record Line(Mark mark, String words) { }
 
     private LiveView(Cli.Host host, Screen screen) {
         this.host = host;
         this.screen = screen;
-        this.size = Screen.Size.of(host);
         Runtime.getRuntime().addShutdownHook(giveBack);
         onResize();
         say(OPEN);
@@ -112,15 +121,13 @@ public final class LiveView implements Watching.Face {
     }
 
     @Override
-    public void event(Instant at, String kind, String words, JsonNode data) {
-        // A bell for whoever looks elsewhere.
-        say(Set.of("degraded", "recovering", "flapping", "recovered").contains(kind) ? "\007" : "");
-        synchronized (notes) {
-            notes.addFirst(new Note(at, kind, words));
-            while (notes.size() > NOTES) {
-                Optional<Note> oldestMinor = notes.stream().filter(Note::minor).reduce((one, older) -> older);
-                notes.removeLastOccurrence(oldestMinor.orElseGet(notes::getLast));
-            }
+    public synchronized void event(Instant at, String kind, String words, JsonNode data) {
+        // For whoever looks elsewhere.
+        say(Set.of("degraded", "recovering", "flapping", "recovered").contains(kind) ? BELL : "");
+        notes.add(0, new Note(at, kind, words));
+        if (notes.size() > MOST_NOTES) {
+            Optional<Note> oldestMinor = notes.stream().filter(Note::minor).reduce((one, older) -> older);
+            notes.remove(oldestMinor.orElse(notes.get(MOST_NOTES)));
         }
         stale = true;
     }
@@ -136,114 +143,97 @@ public final class LiveView implements Watching.Face {
             resized = false;
             stale = true;
             size = Screen.Size.of(host);
-            say("\033[2J");
+            say(CLEAR);
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
             stale = false;
             painted = System.nanoTime();
-            paint(shot.get());
+            List<String> lines = lay(shot.get(), notes, Math.max(NARROWEST, size.columns()),
+                    Math.max(LOWEST, size.rows() - 1), screen);
+            say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
         }
         Thread.sleep(Math.min(250, most.toMillis()));
     }
 
-    private void paint(Shot shot) {
-        List<Note> shown;
-        synchronized (notes) {
-            shown = List.copyOf(notes);
-        }
-        int columns = Math.max(NARROWEST, size.columns());
-        List<String> lines = lay(shot, shown, columns, Math.max(LOWEST, size.rows() - 1), screen);
-        say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
-    }
-
     // ---- the picture
-
-    private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
-    private static final Duration SOON = Duration.ofMinutes(5);
-    private static final int LONGEST_NAME = 20;
 
     /**
      * The lines to show on a terminal of this size, what matters most first: none wider than {@code columns - 1}, no
      * more than {@code rows}.
+     *
+     * @param notes newest first
      */
     public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, Screen screen) {
-        Panel panel = new Panel(columns, screen, new ArrayList<>());
-        panel.head(shot);
-        panel.add(Mark.NONE, "");
-        shot.conditions().forEach(one -> panel.add(one.met() ? Mark.OK : Mark.WARN, one.words()));
+        Line blank = new Line(Mark.NONE, "");
+        List<Line> lines = head(shot);
+        lines.add(blank);
+        shot.conditions().forEach(one -> lines.add(new Line(one.met() ? Mark.OK : Mark.WARN, one.words())));
         // The newest event that is of weight stands above all checks, older ones and drafts below.
         Optional<Note> newest = notes.stream().filter(note -> !note.minor()).findFirst();
-        newest.ifPresent(panel::note);
-        panel.add(Mark.NONE, "");
+        newest.ifPresent(note -> lines.add(note.line()));
+        lines.add(blank);
         shot.readings().stream().sorted(Comparator.comparing(one -> one.result() != Result.BAD))
-                .forEach(reading -> panel.check(reading, shot.again().apply(reading.check())));
-        panel.add(Mark.NONE, "");
-        notes.stream().filter(note -> newest.filter(note::equals).isEmpty()).forEach(panel::note);
-        return panel.lines.subList(0, Math.min(rows, panel.lines.size()));
+                .forEach(reading -> lines.add(check(reading, shot.again().apply(reading.check()))));
+        lines.add(blank);
+        notes.stream().filter(note -> newest.filter(note::equals).isEmpty()).forEach(note -> lines.add(note.line()));
+        return lines.stream().limit(rows).map(line -> screen.cut(line.mark, line.words, columns)).toList();
     }
 
-    private record Panel(int columns, Screen screen, List<String> lines) {
-        private void head(Shot shot) {
-            shot.drill().ifPresent(name -> add(Mark.WARN, "DRILL " + name + ": an exercise, nothing here is real"));
-            boolean starting = shot.state() == State.STARTING;
-            Mark mark = switch (shot.state()) {
-                case HEALTHY, RECOVERED -> Mark.OK;
-                case DEGRADED -> Mark.FAIL;
-                case FLAPPING, STARTING, RECOVERING -> Mark.WARN;
-            };
-            add(mark, state(shot) + (starting ? ": nothing is decided yet" : " for " + words(shot.lasting())));
-            shot.message().ifPresent(due -> message(due, shot.posts()));
-            if (shot.untold() > 0) {
-                add(Mark.WARN, Text.count(shot.untold(), "message") + " not accepted yet, tried again");
-            }
-            String began = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident");
-            String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
-            add(Mark.NONE, began + "; now " + CLOCK.format(shot.now()) + " UTC; " + next);
-            add(Mark.NONE, Text.count(shot.requests(), "request") + " spent; Ctrl-C leaves, and watch goes on when it "
-                    + "is started again");
-        }
-
-        // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
-        private static String state(Shot shot) {
-            List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
-            List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
-            boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
-            return shot.state() == State.DEGRADED && all ? "DOWN" : shot.state().name();
-        }
-
+    private static List<Line> head(Shot shot) {
+        List<Line> lines = new ArrayList<>();
+        shot.drill().ifPresent(name ->
+                lines.add(new Line(Mark.WARN, "DRILL " + name + ": an exercise, nothing here is real")));
+        lines.add(state(shot));
         // What needs a person stands right under the state.
-        private void message(Duration due, boolean posted) {
-            if (posted) {
-                add(Mark.NONE, "next post to Slack in " + words(due));
-            } else if (due.compareTo(SOON) < 0) {
-                String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
-                add(Mark.WARN, "MESSAGE TO PEOPLE " + when);
-            }
+        shot.message().ifPresent(due -> lines.addAll(message(due, shot.record())));
+        if (shot.untold() > 0) {
+            lines.add(new Line(Mark.WARN, Text.count(shot.untold(), "message") + " not accepted yet, tried again"));
         }
+        String began = shot.incident().map(ago -> "incident began " + words(ago) + " ago").orElse("no incident");
+        String next = shot.next().map(left -> "next round in " + words(left)).orElse("looking now");
+        lines.add(new Line(Mark.NONE, began + "; " + next + "; Ctrl-C leaves; "
+                + Text.count(shot.requests(), "request") + " spent"));
+        return lines;
+    }
 
-        private void check(Reading reading, Optional<Duration> wait) {
-            Mark mark = switch (reading.result()) {
-                case GOOD -> Mark.OK;
-                case BAD -> Mark.FAIL;
-                case UNKNOWN -> Mark.SKIP;
-            };
-            String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
-            String again = wait.filter(left -> !reading.fresh())
-                    .map(left -> "(again in " + words(left) + ") ").orElse("");
-            add(mark, String.format("%-" + LONGEST_NAME + "s %7s  ", Text.safe(reading.check(), LONGEST_NAME), took)
-                    + again + reading.words());
-        }
+    private static Line state(Shot shot) {
+        // Everything fails that asks Klaviyo's API, or some of it: not the same to whoever is asked how bad it is.
+        List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
+        List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
+        boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
+        String lasting = " for " + words(shot.lasting()) + " (now " + CLOCK.format(shot.now()) + " UTC)";
+        return switch (shot.state()) {
+            case HEALTHY, RECOVERED -> new Line(Mark.OK, shot.state() + lasting);
+            case DEGRADED -> new Line(Mark.FAIL, (all ? "DOWN" : "DEGRADED") + lasting);
+            case FLAPPING, RECOVERING -> new Line(Mark.WARN, shot.state() + lasting);
+            case STARTING -> new Line(Mark.WARN, "STARTING: nothing is decided yet");
+        };
+    }
 
-        private void note(Note note) {
-            add(Mark.NONE, CLOCK.format(note.at) + " " + note.kind + ": " + note.words);
+    private static List<Line> message(Duration due, Optional<String> record) {
+        if (record.isEmpty()) {
+            return List.of(new Line(Mark.NONE, "next post to Slack in " + words(due)));
+        } else if (due.compareTo(Telling.SOON) >= 0) {
+            return List.of();
         }
+        String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
+        return List.of(new Line(Mark.WARN, "MESSAGE TO PEOPLE " + when + "; once it is sent, say so:"),
+                new Line(Mark.NONE, record.get()));
+    }
 
-        private static String words(Duration duration) {
-            return Durations.words(Duration.ofSeconds(Math.max(1, (duration.toMillis() + 999) / 1_000)));
-        }
+    private static Line check(Reading reading, Optional<Duration> wait) {
+        Mark mark = switch (reading.result()) {
+            case GOOD -> Mark.OK;
+            case BAD -> Mark.FAIL;
+            case UNKNOWN -> Mark.SKIP;
+        };
+        String took = reading.millis() < 10_000 ? reading.millis() + " ms" : reading.millis() / 1_000 + " s";
+        String again = wait.filter(left -> !reading.fresh()).map(left -> "(again in " + words(left) + ") ").orElse("");
+        String name = Text.safe(reading.check(), LONGEST_NAME);
+        return new Line(mark, String.format("%-" + LONGEST_NAME + "s %7s  ", name, took) + again + reading.words());
+    }
 
-        private void add(Mark mark, String words) {
-            lines.add(screen.cut(mark, words, columns));
-        }
+    private static String words(Duration duration) {
+        return Durations.words(Duration.ofSeconds(Math.max(1, (duration.toMillis() + 999) / 1_000)));
     }
 }

@@ -1,14 +1,10 @@
 package runbook.watching;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
@@ -22,10 +18,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import runbook.Chart;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -45,80 +41,106 @@ import runbook.watching.Keeper.State;
  */
 public final class Memory implements AutoCloseable {
     private static final String STEP = "watch";
-    // One short line a round: {"at":"…","good":{"auth":120},"bad":{"app":15}}, milliseconds by check.
+    // One event a round: what was good and what was bad, each with the milliseconds that it took.
     private static final String ROUNDS = "watch-rounds.jsonl";
-    private static final String LOCK = "watch.lock";
     private static final int MOST_EARLY = 50;
 
     private final Path base;
     private final Optional<String> drill;
+    private final History history;
     private final Consumer<String> complain;
-    private Optional<Incident> incident;
+    private final Set<String> complained = ConcurrentHashMap.newKeySet();
     // What the vendor wrote before we saw a failure belongs to the incident that the failure opens.
     private final List<Happening> early = new ArrayList<>();
+    private Optional<Incident> incident = Optional.empty();
     private FileChannel lock;
     private boolean leading = true;
-    private boolean complained;
-    private boolean noted;
-    private final Set<String> problemsTold = new HashSet<>();
 
     /**
      * The memory of the incident that is open; when there is none, the first failure opens one under {@code base}.
      * {@code complain} is told in one line what cannot be read or written.
      */
-    public Memory(Optional<Incident> incident, Path base, Optional<String> drill, Consumer<String> complain) {
-        this.incident = incident;
+    Memory(Optional<Incident> incident, Path base, Optional<String> drill, History history,
+           Consumer<String> complain) {
         this.base = base;
+        this.history = history;
         this.drill = drill;
         this.complain = complain;
-        incident.ifPresent(this::lead);
+        incident.ifPresent(this::enter);
     }
 
-    /** The incident, if one is open by now. */
-    public Optional<Incident> incident() {
-        return incident;
-    }
-
-    /** Whether this is the one watch that writes and tells people. */
-    public boolean leading() {
-        return leading;
-    }
-
-    private void lead(Incident open) {
+    private void enter(Incident open) {
+        incident = Optional.of(open);
         try {
-            Optional<FileChannel> free = Incident.lock(open.folder().resolve(LOCK));
-            leading = free.isPresent();
-            lock = free.orElse(null);
+            lock = Incident.lock(open.folder().resolve("watch.lock")).orElse(null);
+            leading = lock != null;
         } catch (IOException e) {
             complain(e);
         }
     }
 
-    private static Path there(Incident open, String name) throws IOException {
-        Path file = open.folder().resolve(name);
-        return Files.exists(file) ? file : open.write(name, new byte[0]);
+    /** The incident, if one is open by now. */
+    Optional<Incident> incident() {
+        return incident;
     }
+
+    /** Whether this is the one watch that writes and tells people. */
+    boolean leading() {
+        return leading;
+    }
+
+    @Override
+    public void close() {
+        try (FileChannel held = lock) {
+            // Let go of.
+        } catch (IOException e) {
+            complain(e);
+        }
+    }
+
+    // ---- what is read
 
     /**
      * The journal as it stands: what watches wrote, what changed the incident, and how it began. Other notes are left
      * out, for a journal may be long. Empty when there is none or it cannot be read.
      */
-    public List<Event> journal() {
+    List<Event> journal() {
         List<Event> events = new ArrayList<>();
-        incident.ifPresent(open -> {
-            try {
-                List<String> problems = open.journal().each(event -> {
-                    if (events.isEmpty() || event.step().equals(STEP) || !event.event().equals(Event.NOTE)) {
-                        events.add(event);
-                    }
-                });
-                problems.stream().filter(problemsTold::add).forEach(complain);
-            } catch (IOException e) {
-                complain(e);
+        incident.ifPresent(open -> read(open.journal(), event -> {
+            if (events.isEmpty() || event.step().equals(STEP) || !event.event().equals(Event.NOTE)) {
+                events.add(event);
             }
-        });
+        }));
         return events;
     }
+
+    /** Takes up every earlier round, oldest first: its time, and the checks that it looked at. */
+    void rounds(BiConsumer<Instant, Set<String>> round) {
+        incident.ifPresent(open -> read(open.journal(ROUNDS), event -> {
+            List<Reading> looks = new ArrayList<>();
+            for (Result result : List.of(Result.GOOD, Result.BAD)) {
+                event.data().path(result.word()).properties().forEach(look ->
+                        looks.add(new Reading(look.getKey(), result, true, look.getValue().asLong(), "")));
+            }
+            history.add(event.at().toEpochMilli(), looks);
+            round.accept(event.at(), looks.stream().map(Reading::check).collect(Collectors.toSet()));
+        }));
+    }
+
+    /** All that was seen drawn as SVG, or as a page that holds it. */
+    String chart(boolean page, Instant began, Instant end) {
+        return history.drawn(page, began, end, journal(), drill);
+    }
+
+    private void read(Incident.Journal journal, Consumer<Event> use) {
+        try {
+            journal.each(use).stream().filter(complained::add).forEach(complain);
+        } catch (IOException e) {
+            complain(e);
+        }
+    }
+
+    // ---- what is written
 
     /**
      * Puts a happening into the journal. The first failure opens an incident; anything else without one stays out.
@@ -146,12 +168,9 @@ public final class Memory implements AutoCloseable {
     }
 
     private void open(Happening first) {
-        Incident made = Incident.named(base, Instant.now(), other -> other.equals(drill.orElse("")));
-        incident = Optional.of(made);
-        lead(made);
+        enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
         append(Event.DETECTED, first.words(), Map.of("since", Instant.ofEpochMilli(first.at())));
         early.forEach(posted -> write(posted, Set.of(), Map.of()));
-        early.clear();
     }
 
     /** Puts something else into the journal, if there is one; gives the event where that worked. */
@@ -163,40 +182,13 @@ public final class Memory implements AutoCloseable {
 
     /** Notes a round, so that a watch that is started again knows of it. */
     void round(long at, List<Reading> readings) {
-        ObjectNode line = Json.object().put("at", Instant.ofEpochMilli(at).toString());
-        ObjectNode good = line.putObject("good");
-        ObjectNode bad = line.putObject("bad");
-        readings.stream().filter(reading -> reading.passed() || reading.failed())
-                .forEach(reading -> (reading.passed() ? good : bad).put(reading.check(), reading.millis()));
-        attempt(open -> {
-            // The first line begins with a line end: what a kill tore before it stays a line of its own.
-            String all = (noted ? "" : "\n") + Json.line(line) + "\n";
-            Files.writeString(there(open, ROUNDS), all, StandardOpenOption.APPEND);
-            noted = true;
-        });
-    }
-
-    /** Reads every earlier round, oldest first: its time and what it looked at; a torn line is left out. */
-    void rounds(BiConsumer<Instant, List<Reading>> round) {
-        incident.map(open -> open.folder().resolve(ROUNDS)).filter(Files::exists).ifPresent(file -> {
-            try (Stream<String> lines = Files.lines(file)) {
-                lines.forEach(line -> readRound(line, round));
-            } catch (IOException | UncheckedIOException e) {
-                complain.accept("what earlier watches saw cannot be read: " + e.getMessage());
-            }
-        });
-    }
-
-    private static void readRound(String line, BiConsumer<Instant, List<Reading>> round) {
-        try {
-            JsonNode node = Json.read(line);
-            List<Reading> looks = new ArrayList<>();
-            Map.of("good", Result.GOOD, "bad", Result.BAD).forEach((name, result) -> node.path(name).properties()
-                    .forEach(one -> looks.add(new Reading(one.getKey(), result, true, one.getValue().asLong(), ""))));
-            round.accept(Instant.parse(node.path("at").asText()), looks);
-        } catch (IOException | DateTimeException e) {
-            // Torn by a kill: one round of many.
-        }
+        history.add(at, readings);
+        Map<Result, Map<String, Long>> looks = readings.stream().filter(Reading::looked).collect(Collectors.groupingBy(
+                Reading::result, Collectors.toMap(Reading::check, Reading::millis)));
+        Map<String, Object> data = new TreeMap<>();
+        looks.forEach((result, millis) -> data.put(result.word(), millis));
+        Event event = new Event(Instant.ofEpochMilli(at), STEP, "round", "", Json.of(data));
+        attempt(open -> open.journal(ROUNDS).append(event));
     }
 
     /** Leaves a file in the incident folder. */
@@ -212,7 +204,6 @@ public final class Memory implements AutoCloseable {
         try {
             if (incident.isPresent() && leading) {
                 writing.on(incident.get());
-                complained = false;
                 return true;
             }
         } catch (IOException e) {
@@ -222,19 +213,9 @@ public final class Memory implements AutoCloseable {
     }
 
     private void complain(IOException e) {
-        if (!complained) {
-            String why = Incident.why(e);
-            complain.accept("the incident folder cannot be used (" + why + "); the watch goes on without it");
-        }
-        complained = true;
-    }
-
-    @Override
-    public void close() {
-        try (FileChannel held = lock) {
-            // Let go of.
-        } catch (IOException e) {
-            complain(e);
+        String words = "the incident folder cannot be used (" + Incident.why(e) + "); the watch goes on without it";
+        if (complained.add("the incident folder")) {
+            complain.accept(words);
         }
     }
 
@@ -253,35 +234,32 @@ public final class Memory implements AutoCloseable {
             State state = State.STARTING;
             Instant since = Instant.EPOCH;
             List<Instant> falls = new ArrayList<>();
+            Set<String> updates = new HashSet<>();
+            Map<String, Untold> untold = new LinkedHashMap<>();
             List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
             for (Event event : ours) {
-                Instant began = instant(event, "since", event.at());
                 State now = State.of(text(event, "state"));
-                since = now == State.STARTING ? since : began;
-                state = now == State.STARTING ? state : now;
-                if (event.event().equals(Event.RECOVERED)) {
-                    falls.clear();
-                } else if (now == State.DEGRADED || now == State.FLAPPING) {
-                    falls.add(began);
+                if (now != State.STARTING) {
+                    state = now;
+                    since = instant(event, "since");
                 }
-            }
-            Set<String> updates = ours.stream().map(event -> text(event, "update")).collect(Collectors.toSet());
-            return new Past(Incident.State.of(events), state, since, falls, updates,
-                    ours.stream().map(Event::at).max(Instant::compareTo), untold(ours));
-        }
-
-        private static List<Untold> untold(List<Event> ours) {
-            Set<String> told = ours.stream().map(one -> text(one, "of") + text(one, "channel"))
-                    .collect(Collectors.toSet());
-            List<Untold> untold = new ArrayList<>();
-            for (Event event : ours) {
+                if (now == State.DEGRADED || now == State.FLAPPING) {
+                    falls.add(since);
+                } else if (now == State.RECOVERED) {
+                    falls.clear();
+                }
+                updates.add(text(event, "update"));
                 Set<String> channels = new TreeSet<>();
                 event.data().path("tell").forEach(channel -> channels.add(channel.asText()));
-                channels.removeIf(channel -> told.contains(event.at() + channel));
-                untold.add(new Untold(event, channels));
+                if (!channels.isEmpty()) {
+                    untold.put(event.at().toString(), new Untold(event, channels));
+                }
+                Optional.ofNullable(untold.get(text(event, "of")))
+                        .ifPresent(one -> one.channels.remove(text(event, "channel")));
             }
-            untold.removeIf(one -> one.channels.isEmpty());
-            return untold;
+            untold.values().removeIf(one -> one.channels.isEmpty());
+            return new Past(Incident.State.of(events), state, since, falls, updates,
+                    ours.stream().map(Event::at).max(Instant::compareTo), List.copyOf(untold.values()));
         }
 
         /** Whether something was wrong when the journal was last written to. */
@@ -293,67 +271,99 @@ public final class Memory implements AutoCloseable {
             return event.data().path(field).asText("");
         }
 
-        private static Instant instant(Event event, String field, Instant otherwise) {
+        // Of a field that says when; the event's own time where none does.
+        private static Instant instant(Event event, String field) {
             try {
-                return event.data().has(field) ? Instant.parse(text(event, field)) : otherwise;
+                return event.data().has(field) ? Instant.parse(text(event, field)) : event.at();
             } catch (DateTimeException e) {
-                return otherwise;
+                return event.at();
             }
         }
     }
 
-    /**
-     * What every check came to over the whole incident: bounded, however long it lasts, and drawn as a chart.
-     */
+    /** What every check came to over the whole incident: bounded, however long it lasts, and drawn as a chart. */
     public static final class History {
-        private final Map<String, Series> series = new LinkedHashMap<>();
+        private static final int MOST = 512;
+
+        private final Map<String, TreeMap<Long, Looks>> checks = new LinkedHashMap<>();
         private final long reach;
+        private long grain = 1;
 
         /** An empty history, where {@code reach} is how long a look tells of what came after it. */
         public History(Duration reach) {
             this.reach = reach.toMillis();
         }
 
-        /** Takes in the looks that a round made. */
+        /** Takes in the looks that a round made. Thinned evenly: a watch of a week still has the whole week. */
         public void add(long at, List<Reading> readings) {
-            readings.stream().filter(one -> one.passed() || one.failed()).forEach(one -> {
-                Looks look = new Looks(at, at, 1, one.passed() ? 0 : 1, one.millis(), one.millis());
-                series.computeIfAbsent(one.check(), name -> new Series()).add(look);
-            });
+            readings.stream().filter(Reading::looked).forEach(one -> checks
+                    .computeIfAbsent(one.check(), name -> new TreeMap<>())
+                    .merge(at / grain, new Looks(at, at, 1, one.passed() ? 0 : 1, one.millis(), one.millis()),
+                            Looks::and));
+            while (checks.values().stream().anyMatch(looks -> looks.size() > MOST)) {
+                grain *= 2;
+                checks.replaceAll((name, finer) -> {
+                    TreeMap<Long, Looks> coarser = new TreeMap<>();
+                    finer.values().forEach(looks -> coarser.merge(looks.from / grain, looks, Looks::and));
+                    return coarser;
+                });
+            }
         }
 
         /** All of it drawn as SVG, or as a page that holds it. */
         public String drawn(boolean page, Instant began, Instant end, List<Event> events, Optional<String> drill) {
             String title = "Klaviyo, as watch saw it" + drill.map(name -> " (DRILL: " + name + ")").orElse("");
-            long first = series.values().stream().mapToLong(one -> one.all.from).min().orElse(Long.MAX_VALUE);
+            long first = checks.values().stream().mapToLong(looks -> looks.firstEntry().getValue().from).min()
+                    .orElse(Long.MAX_VALUE);
             Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
             Chart chart = new Chart("watch", title, from, end).marks(events.stream().map(History::mark).toList());
-            series.forEach((name, one) -> chart.lane(one.lane(name, reach)));
+            checks.forEach((name, looks) -> chart.lane(lane(name, List.copyOf(looks.values()))));
             return page ? new Page(title).html(chart.figure()).html() : chart.svg();
         }
 
         private static Chart.Mark mark(Event event) {
             String kind = event.data().path("kind").asText(event.event());
-            // The vendor's own time; when it was seen is the next best.
-            Instant at = Past.instant(event, "vendorAt", event.at());
             Chart.Shape shape = switch (kind) {
                 case "status-page" -> Chart.Shape.VENDOR;
                 case "detected", "degraded", "flapping", "blip", "gap" -> Chart.Shape.WORSE;
                 case "recovering", "recovered", "mitigated", "rotated" -> Chart.Shape.BETTER;
                 default -> Chart.Shape.OTHER;
             };
+            // The vendor's own time; when it was seen is the next best.
+            Instant at = Past.instant(event, "vendorAt");
             return new Chart.Mark(at, shape, kind, kind + ": " + event.summary(), event.step());
+        }
+
+        // From each look to the next, but not across a time in which nobody looked.
+        private Chart.Lane lane(String name, List<Looks> looks) {
+            List<Chart.Point> line = new ArrayList<>();
+            List<Chart.Band> strip = new ArrayList<>();
+            for (int i = 0; i < looks.size(); i++) {
+                Looks one = looks.get(i);
+                long next = i + 1 < looks.size() ? looks.get(i + 1).from : one.to;
+                boolean seen = next - one.to <= reach;
+                strip.add(one.band(seen ? next : one.to));
+                line.add(new Chart.Point(Instant.ofEpochMilli((one.from + one.to) / 2), one.millis / 1e3 / one.count));
+                if (!seen) {
+                    line.add(new Chart.Point(Instant.ofEpochMilli(one.to), Double.NaN));
+                }
+            }
+            Looks all = looks.stream().reduce(Looks::and).orElseThrow();
+            String note = String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s",
+                    100.0 * (all.count - all.failures) / all.count, Text.count(all.count, "look"),
+                    Durations.words(Duration.ofMillis(all.slowest)));
+            return new Chart.Lane(name, note, " s", 44, List.of(new Chart.Line("", line)), strip);
         }
     }
 
     /** Some neighbouring looks of one check. */
     private record Looks(long from, long to, int count, int failures, long millis, long slowest) {
-        private Looks and(Looks later) {
+        Looks and(Looks later) {
             return new Looks(from, later.to, count + later.count, failures + later.failures, millis + later.millis,
                     Math.max(slowest, later.slowest));
         }
 
-        private Chart.Band band(long until) {
+        Chart.Band band(long until) {
             if (failures > 0 && failures < count) {
                 return band(until, "failed in part", Chart.Tone.ACTING);
             }
@@ -362,47 +372,6 @@ public final class Memory implements AutoCloseable {
 
         private Chart.Band band(long until, String words, Chart.Tone tone) {
             return new Chart.Band(Instant.ofEpochMilli(from), Instant.ofEpochMilli(until), words, tone);
-        }
-    }
-
-    /** What one check came to over time: thinned evenly, so that a watch of a week still has the whole week. */
-    private static final class Series {
-        private static final int MOST = 512;
-
-        private final TreeMap<Long, Looks> parts = new TreeMap<>();
-        private long millisEach = 1;
-        private Looks all;
-
-        private void add(Looks one) {
-            all = all == null ? one : all.and(one);
-            parts.merge(one.from / millisEach, one, Looks::and);
-            while (parts.size() > MOST) {
-                millisEach *= 2;
-                List<Looks> finer = List.copyOf(parts.values());
-                parts.clear();
-                finer.forEach(part -> parts.merge(part.from / millisEach, part, Looks::and));
-            }
-        }
-
-        // From each look to the next, but not across a time in which nobody looked.
-        private Chart.Lane lane(String name, long reach) {
-            List<Chart.Point> line = new ArrayList<>();
-            List<Chart.Band> strip = new ArrayList<>();
-            for (Map.Entry<Long, Looks> part : parts.entrySet()) {
-                Looks one = part.getValue();
-                long next = Optional.ofNullable(parts.higherEntry(part.getKey())).map(later -> later.getValue().from)
-                        .orElse(one.to);
-                boolean seen = next - one.to <= reach;
-                strip.add(one.band(seen ? next : one.to));
-                line.add(new Chart.Point(Instant.ofEpochMilli((one.from + one.to) / 2), one.millis / 1e3 / one.count));
-                if (!seen) {
-                    line.add(new Chart.Point(Instant.ofEpochMilli(one.to), Double.NaN));
-                }
-            }
-            String note = String.format(Locale.ROOT, "%.1f %% good of %s, slowest %s",
-                    100.0 * (all.count - all.failures) / all.count, Text.count(all.count, "look"),
-                    Durations.words(Duration.ofMillis(all.slowest)));
-            return new Chart.Lane(name, note, " s", 44, List.of(new Chart.Line("", line)), strip);
         }
     }
 }

@@ -7,7 +7,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -20,14 +19,14 @@ import java.util.stream.Collectors;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks;
 import runbook.Checks.Before;
-import runbook.Screen.Check;
-import runbook.Screen.Check.Outcome;
 import runbook.Checks.Findings;
 import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
 import runbook.Prometheus;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Settings;
 import runbook.StatusPage;
 import runbook.Text;
@@ -47,92 +46,95 @@ public final class Rounds implements AutoCloseable {
     /**
      * What a round gave.
      *
-     * @param vendor   the vendor's updates that are new, oldest first
+     * @param news     what was not told yet: the vendor's updates, oldest first, and that our key was replaced
      * @param requests what it sent to Klaviyo's API
      * @param findings the checks as triage knows them, the status page as it was last read; empty where it never was
      */
-    public record Look(Round round, List<Happening> vendor, int requests, Optional<Findings> findings) { }
+    public record Look(Round round, List<Happening> news, int requests, Optional<Findings> findings) { }
 
+    private final Settings settings;
     private final Checks checks;
     private final Pace pace;
-    private final Supplier<Before> journal;
-    private final Settings settings;
     private final Set<String> told;
     private final Optional<Backlog> backlog;
-    private final Map<String, Reading> known = new LinkedHashMap<>();
-    private volatile List<Reading> shown;
+    private final Supplier<Before> known;
+    private volatile List<Reading> readings;
     private Set<String> open = Set.of();
     private StatusPage status;
     private Before before = Before.NOTHING;
 
     /**
-     * Rounds of what these settings point at.
+     * Rounds of what a plan asks for.
      *
-     * @param names   the checks by triage's names, endpoints one by one; {@code status-page} among them when recovery
-     *                depends on it
-     * @param told    ids of the vendor's updates that were told before
-     * @param backlog the query for the retry queue
-     * @param began   when the incident began
-     * @param journal what is known of our key; asked whenever Klaviyo refuses it
+     * @param told  ids of the vendor's updates that were told before
+     * @param began when the incident began
+     * @param known what is known of our key; asked whenever Klaviyo refuses it
      */
-    public Rounds(Settings settings, Set<String> names, Pace pace, Set<String> told, String backlog, Instant began,
-                  Supplier<Before> journal) {
+    Rounds(Watching.Plan plan, Pace pace, Set<String> told, Instant began, Supplier<Before> known) {
+        this.settings = plan.settings();
         Settings.Probing wide = settings.probing();
         this.checks = new Checks(settings.withProbing(
                 new Settings.Probing(wide.timeout(), 1, wide.slow(), wide.endpoints())));
         this.pace = pace;
-        this.settings = settings;
         this.told = new HashSet<>(told);
-        this.journal = journal;
-        names.forEach(name -> known.put(name, new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at")));
-        shown = List.copyOf(known.values());
-        this.backlog = Optional.ofNullable(settings.target().prometheus())
-                .map(address -> new Backlog(new Prometheus(checks.http(), address, wide.timeout()), backlog, began));
+        this.known = known;
+        readings = plan.checks().stream()
+                .map(name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at")).toList();
+        backlog = Optional.ofNullable(settings.target().prometheus())
+                .map(address -> new Prometheus(checks.http(), address, wide.timeout()))
+                .map(prometheus -> new Backlog(prometheus, plan.backlog(), began));
     }
 
     /** The HTTP client of its checks, for whoever else has something to send. */
-    public Http http() {
+    Http http() {
         return checks.http();
     }
 
     /** The last readings, the status page's among them, in the order in which people read checks. */
-    public List<Reading> readings() {
-        return shown;
+    List<Reading> readings() {
+        return readings;
     }
 
     /** Makes one round with what is due at a moment. */
-    public Look look(long now) {
+    Look look(long now) {
         Set<String> due = pace.due(now);
-        due.retainAll(known.keySet());
         pace.made(due, now);
         Findings found = checks.run(due);
-        before = found.checks().stream().anyMatch(Rounds::refused) ? journal.get() : Before.NOTHING;
+        before = found.checks().stream().anyMatch(Rounds::refused) ? known.get() : Before.NOTHING;
         Findings findings = found.with(before);
+        Map<String, Check> made = findings.checks().stream().filter(check -> due.contains(check.name()))
+                .collect(Collectors.toMap(Check::name, check -> check));
         // What is not looked at now keeps its last result, and no longer counts as seen.
-        known.replaceAll((name, last) -> last.stale());
-        findings.checks().stream().filter(check -> due.contains(check.name()))
-                .forEach(check -> known.put(check.name(), reading(check, findings)));
-        shown = List.copyOf(known.values());
+        readings = readings.stream().map(last -> made.containsKey(last.check())
+                ? reading(made.get(last.check()), findings) : last.stale()).toList();
         heed(findings, now);
-        List<Happening> updates = List.of();
+        List<Happening> news = new ArrayList<>();
+        replaced().filter(told::add).ifPresent(why -> news.add(Happening.of("key-replaced", now, why, Map.of())));
         if (due.contains(PAGE)) {
             status = findings.status();
-            updates = news(status, now);
+            news.addAll(updates(now));
         }
         List<Condition> asked = new ArrayList<>();
-        if (known.containsKey(PAGE)) {
+        List<Reading> deciding = readings.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
+        if (deciding.size() < readings.size()) {
             asked.add(condition(status));
         }
         backlog.map(Backlog::look).ifPresent(asked::add);
-        List<Reading> deciding = shown.stream().filter(reading -> !reading.check().equals(PAGE)).toList();
-        return new Look(new Round(now, deciding, asked), updates, findings.requestsSpent(),
+        return new Look(new Round(now, deciding, asked), news, findings.requestsSpent(),
                 Optional.ofNullable(status).map(findings::with));
     }
+
+    @Override
+    public void close() {
+        checks.close();
+    }
+
+    // ---- what a check came to
 
     private Reading reading(Check check, Findings findings) {
         // Triage counts its samples; here it is always one.
         String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), LONGEST_WORDS);
-        Optional<String> replaced = refused(check) ? replaced() : Optional.empty();
+        Optional<String> replaced = replaced().filter(why -> refused(check));
         return new Reading(check.name(), result(check, findings), true, check.millis(),
                 replaced.map(why -> "HTTP 401: " + why).orElse(words));
     }
@@ -141,8 +143,8 @@ public final class Rounds implements AutoCloseable {
         return check.outcome() == Outcome.FAIL && Integer.valueOf(401).equals(check.http());
     }
 
-    /** Says that the key of this shell was replaced, and when, if that is why the last round was refused. */
-    Optional<String> replaced() {
+    // If that is why the last round was refused.
+    private Optional<String> replaced() {
         return before.replacedAt().map(at -> "this shell's key was replaced at " + at.truncatedTo(ChronoUnit.MINUTES)
                 + ": load the new one and start watch again");
     }
@@ -158,16 +160,16 @@ public final class Rounds implements AutoCloseable {
 
     // Bad where it means slow or unwell; elsewhere it says that something could not be told, or is for later.
     private static Result warned(Check check, Findings findings) {
-        if (check.name().startsWith("endpoint:")) {
-            boolean slow = findings.endpoints().stream().anyMatch(probe -> probe.check() == check && probe.slow());
-            return slow ? Result.BAD : Result.UNKNOWN;
+        boolean slow = findings.endpoints().stream().anyMatch(probe -> probe.check() == check && probe.slow());
+        if (slow || check.name().equals("app")) {
+            return Result.BAD;
         }
-        return switch (check.name()) {
-            case "app" -> Result.BAD;
-            case "app-errors" -> check.state().equals("known") ? Result.GOOD : Result.UNKNOWN;
-            case "auth" -> findings.auth().shows(Symptom.THROTTLED) ? Result.UNKNOWN : Result.GOOD;
-            default -> Result.GOOD;
+        boolean told = switch (check.name()) {
+            case "app-errors" -> check.state().equals("known");
+            case "auth" -> !findings.auth().shows(Symptom.THROTTLED);
+            default -> !check.name().startsWith("endpoint:");
         };
+        return told ? Result.GOOD : Result.UNKNOWN;
     }
 
     private void heed(Findings findings, long now) {
@@ -182,6 +184,8 @@ public final class Rounds implements AutoCloseable {
                     ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER));
         }
     }
+
+    // ---- the vendor's page
 
     /** The status page as far as recovery depends on it. One that cannot be read, or was not yet, proves nothing. */
     private static Condition condition(StatusPage page) {
@@ -203,12 +207,12 @@ public final class Rounds implements AutoCloseable {
     }
 
     /** What the vendor wrote about incidents that matter and was not told yet, oldest first. */
-    private List<Happening> news(StatusPage summary, long now) {
-        if (summary.source() == StatusPage.Source.NONE) {
+    private List<Happening> updates(long now) {
+        if (status.source() == StatusPage.Source.NONE) {
             return List.of();
         }
         List<StatusPage.Incident> all =
-                new ArrayList<>(summary.incidents().stream().filter(StatusPage.Incident::matters).toList());
+                new ArrayList<>(status.incidents().stream().filter(StatusPage.Incident::matters).toList());
         Set<String> gone = new HashSet<>(open);
         open = all.stream().map(StatusPage.Incident::id).collect(Collectors.toSet());
         gone.removeAll(open);
@@ -221,16 +225,16 @@ public final class Rounds implements AutoCloseable {
                 // The next change may tell.
             }
         }
-        return all.stream().flatMap(one -> one.updates().stream().map(update -> news(one, update, now)))
+        return all.stream().flatMap(one -> one.updates().stream().map(update -> told(one, update, now)))
                 .sorted(Comparator.comparing(one -> one.facts().get("vendorAt").toString()))
                 .filter(one -> told.add(one.facts().get("update").toString())).toList();
     }
 
-    private static Happening news(StatusPage.Incident incident, StatusPage.Update update, long now) {
+    private static Happening told(StatusPage.Incident incident, StatusPage.Update update, long now) {
         String at = Objects.toString(update.at(), "");
         String words = "Klaviyo" + (at.isEmpty() ? "" : " at " + at) + ": " + incident.name() + ": " + update.status()
                 + (update.body().isBlank() ? "" : ": " + Text.safe(update.body(), 200));
-        return new Happening(PAGE, now, false, words, Map.of("vendorAt", at, "incident", incident.name(), "status",
+        return Happening.of(PAGE, now, words, Map.of("vendorAt", at, "incident", incident.name(), "status",
                 update.status(), "body", update.body(), "update", id(incident.id(), update.at(), update.status())));
     }
 
@@ -239,11 +243,6 @@ public final class Rounds implements AutoCloseable {
         String name = incident.substring(incident.lastIndexOf('/') + 1);
         String minute = at == null ? "" : at.truncatedTo(ChronoUnit.MINUTES) + " ";
         return name + " " + minute + status.toLowerCase(Locale.ROOT);
-    }
-
-    @Override
-    public void close() {
-        checks.close();
     }
 
     /** Our application's retry queue as Prometheus has it, now and before the incident. */
@@ -282,8 +281,11 @@ public final class Rounds implements AutoCloseable {
             } else if (result.series().isEmpty()) {
                 return unknown("Prometheus knows no " + Text.safe(query, 60));
             }
-            double now = result.series().stream().mapToDouble(Prometheus.Series::last)
-                    .filter(Double::isInfinite).findFirst().orElse(result.sum().orElse(Double.NaN));
+            return judged(result.series().stream().mapToDouble(Prometheus.Series::last)
+                    .filter(Double::isInfinite).findFirst().orElse(result.sum().orElse(Double.NaN)));
+        }
+
+        private Condition judged(double now) {
             nonsense = Double.isFinite(now) ? 0 : nonsense + 1;
             if (nonsense > 0) {
                 String value = Double.isNaN(now) ? "NaN" : now > 0 ? "+Inf" : "-Inf";

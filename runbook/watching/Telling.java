@@ -16,7 +16,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
-import java.util.function.Function;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -33,6 +32,8 @@ import runbook.watching.Memory.Untold;
  * kill interrupts stands in the journal as untold, and the next watch takes it up.
  */
 public final class Telling implements AutoCloseable {
+    /** How long before a message is due a person begins to care. */
+    static final Duration SOON = Duration.ofMinutes(5);
     private static final String SLACK = "slack";
     private static final String EXEC = "exec";
     private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
@@ -67,6 +68,7 @@ public final class Telling implements AutoCloseable {
     private final Map<String, ExecutorService> ways = new TreeMap<>();
     private final AtomicInteger pending = new AtomicInteger();
     private boolean complained;
+    private long due;
 
     /** {@code say} shows a kind of event and its words. */
     Telling(Choice choice, Http http, Memory memory, Optional<String> drill, BiConsumer<String, String> say) {
@@ -95,17 +97,43 @@ public final class Telling implements AutoCloseable {
         return ways.containsKey(SLACK);
     }
 
-    /** How often a message is due. */
-    Duration remind() {
-        return choice.remind();
+    /** How many messages are not settled yet. */
+    int pending() {
+        return pending.get();
     }
 
-    // ---- what is to be told
+    // ---- when it is told
+
+    /** Takes in that people were told at a moment, or need not be until then. */
+    void told(long at) {
+        due = Math.max(due, at + choice.remind().toMillis());
+    }
+
+    /** When they have to be told next. */
+    long due() {
+        return due;
+    }
+
+    /** Takes in that it still lasts: what a person says was sent counts, and what is due is posted. */
+    void lasts(State state, long now) {
+        if (!posts() && now >= due - SOON.toMillis()) {
+            Incident.State.of(memory.journal()).told().forEach(sent -> told(Math.min(now, sent.at().toEpochMilli())));
+        } else if (posts() && now >= due) {
+            told(now);
+            // Unless something is waiting to be accepted already.
+            if (pending() == 0 && memory.leading()) {
+                String text = message(state, Instant.now()).forSlack(choice.templates());
+                submit(SLACK, () -> post("", text));
+            }
+        }
+    }
 
     /** Tells of a change, known by its time in the journal; where there is no journal, it is told all the same. */
     void change(Instant at, State state, State before, String words) {
         if (memory.leading()) {
-            drafts(state, at);
+            Message message = message(state, at);
+            draft(choice.internal(), at, "internal", message.internal(choice.templates()));
+            draft(choice.external(), at, "external", message.external(choice.templates()));
             tell(at, channels(), state, before, words);
         }
     }
@@ -115,14 +143,6 @@ public final class Telling implements AutoCloseable {
         for (Untold one : memory.leading() ? untold : List.<Untold>of()) {
             State state = State.of(one.event().data().path("state").asText());
             tell(one.event().at(), one.channels(), state, State.STARTING, one.event().summary());
-        }
-    }
-
-    /** Posts that it still lasts, unless something is waiting to be accepted already. */
-    void remind(State state) {
-        if (posts() && pending() == 0 && memory.leading()) {
-            String text = message(state, Instant.now()).forSlack(choice.templates());
-            submit(SLACK, () -> post("", text));
         }
     }
 
@@ -140,15 +160,9 @@ public final class Telling implements AutoCloseable {
         }
     }
 
-    private void drafts(State state, Instant at) {
-        Message message = message(state, at);
-        draft(choice.internal(), at, "internal", message::internal);
-        draft(choice.external(), at, "external", message::external);
-    }
-
-    private void draft(boolean wanted, Instant at, String audience, Function<Templates, String> text) {
+    private void draft(boolean wanted, Instant at, String audience, String text) {
         String name = "message-" + STAMP.format(at) + "-" + audience + ".md";
-        if (wanted && memory.leave(name, text.apply(choice.templates()))) {
+        if (wanted && memory.leave(name, text)) {
             say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
         }
     }
@@ -157,14 +171,14 @@ public final class Telling implements AutoCloseable {
     private Message message(State state, Instant at) {
         List<Event> journal = memory.journal();
         Incident.State incident = Incident.State.of(journal);
-        Message.State stands = state == State.RECOVERED ? Message.State.RESOLVED : Message.State.of(journal);
-        if (state != State.RECOVERED && stands == Message.State.RESOLVED) {
+        boolean over = state == State.RECOVERED;
+        Message.State stands = over ? Message.State.RESOLVED : Message.State.of(journal);
+        if (!over && stands == Message.State.RESOLVED) {
             stands = Message.State.INVESTIGATING;
         }
-        Instant next = state == State.RECOVERED ? null : at.plus(choice.remind());
         return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
                 at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill)
-                .withNext(next).withAction(ACTIONS.get(state));
+                .withNext(over ? null : at.plus(choice.remind())).withAction(ACTIONS.get(state));
     }
 
     // ---- how it is told
@@ -189,8 +203,6 @@ public final class Telling implements AutoCloseable {
     }
 
     private void execute(String of, List<String> command, Map<String, String> variables) {
-        // Without its folder and arguments, which may hold what nobody should read.
-        String name = "--exec " + Tool.name(command);
         String why = "";
         try {
             Tool.Output output = choice.tool().run(command, "", RUNNING, variables);
@@ -198,7 +210,8 @@ public final class Telling implements AutoCloseable {
         } catch (Tool.Failure e) {
             why = e.getMessage();
         }
-        String words = why.isEmpty() ? name + " ran" : name + ": " + why;
+        // Without its folder and arguments, which may hold what nobody should read.
+        String words = "--exec " + Tool.name(command) + (why.isEmpty() ? " ran" : ": " + why);
         memory.append(Event.NOTE, words, Map.of("kind", "ran", "channel", EXEC, "of", of));
         say.accept(why.isEmpty() ? "ran" : "not-ran", words);
     }
@@ -223,11 +236,6 @@ public final class Telling implements AutoCloseable {
 
     private Slack.Posted attempt(String text) {
         return Slack.post(http, choice.webhook().orElseThrow(), text, POSTING);
-    }
-
-    /** How many messages are not settled yet. */
-    int pending() {
-        return pending.get();
     }
 
     /** Waits until everything is told, but no longer than this; nothing is to be told after it. */

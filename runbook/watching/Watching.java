@@ -9,7 +9,6 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -19,7 +18,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -62,10 +60,11 @@ public final class Watching implements AutoCloseable {
      * @param incident the incident that is open
      * @param base     where a new one is made
      * @param known    what is known of the key beside a journal, asked whenever Klaviyo refuses it
+     * @param record   the command by which a person says that people were told
      */
     public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
                        String backlog, Optional<Incident> incident, Path base,
-                       Function<List<Event>, Before> known) { }
+                       Function<List<Event>, Before> known, String record) { }
 
     /** Where a watch shows itself: a live view, lines in a pipe, or JSON. */
     public interface Face extends AutoCloseable {
@@ -92,20 +91,20 @@ public final class Watching implements AutoCloseable {
      * @param again    how long a check still has to wait for its quota
      * @param next     until the next round; empty while one is under way
      * @param message  until people have to be told again; negative when that is overdue, empty when it is over
-     * @param posts    whether watch tells them itself
+     * @param record   the command by which a person says that they were; empty where watch tells them itself
      * @param untold   messages that Slack has not accepted yet
      */
     public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
                        List<Reading> readings, Function<String, Optional<Duration>> again,
                        List<Condition> conditions, long requests, Optional<Duration> next,
-                       Optional<Duration> message, boolean posts, int untold) { }
+                       Optional<Duration> message, Optional<String> record, int untold) { }
 
     private final Plan plan;
     private final Face face;
     private final Optional<String> drill;
     private final Pace.Ticker ticker = new Pace.Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
     private final long start = ticker.millis();
-    private final History history;
+    private final CountDownLatch closed = new CountDownLatch(1);
     private final Pace pace;
     private final Memory memory;
     private final Past past;
@@ -113,12 +112,8 @@ public final class Watching implements AutoCloseable {
     private final Rounds rounds;
     private final Telling telling;
     private final Keeper keeper;
-    private final CountDownLatch closed = new CountDownLatch(1);
     private volatile boolean leaving;
-    private State told;
     private String diagnosis;
-    private long due;
-    private boolean replacedSaid;
     private long requests;
     private long made;
     private long lastLook;
@@ -132,23 +127,19 @@ public final class Watching implements AutoCloseable {
         this.face = face;
         drill = plan.settings().drill();
         long slowest = Math.max(plan.interval().toMillis(), (long) (SLOWEST.toMillis() / plan.speed()));
-        history = new History(Duration.ofMillis(3 * slowest));
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
-        memory = new Memory(plan.incident(), plan.base(), drill, words -> say("trouble", words));
+        memory = new Memory(plan.incident(), plan.base(), drill, new History(Duration.ofMillis(3 * slowest)), words -> say("trouble", words));
         past = Past.of(memory.journal());
         began = past.incident().began().map(this::before).orElse(start);
-        rounds = new Rounds(plan.settings(), plan.checks(), pace, past.updates(), plan.backlog(),
-                Instant.ofEpochMilli(began),
+        rounds = new Rounds(plan, pace, past.updates(), Instant.ofEpochMilli(began),
                 () -> plan.known().apply(memory.journal()));
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
+        telling.told(past.incident().told().stream().map(Event::at).map(this::before).max(Long::compare).orElse(began));
         // A recovery that was followed by nothing bad is no state to go on from: who watches now asks about now.
-        boolean over = past.state() == State.RECOVERED || past.state() == State.HEALTHY;
-        told = past.troubled() && !over ? past.state() : State.STARTING;
-        keeper = new Keeper(plan.goal(), told, told == State.STARTING ? start : before(past.since()), past.troubled(),
-                past.falls().stream().map(this::before).toList());
+        boolean goesOn = past.troubled() && past.state() != State.RECOVERED && past.state() != State.STARTING;
+        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, goesOn ? before(past.since()) : start,
+                past.troubled(), past.falls().stream().map(this::before).toList());
         diagnosis = past.incident().diagnosis();
-        due = past.incident().told().stream().map(Event::at).max(Instant::compareTo).map(this::before).orElse(began)
-                + choice.remind().toMillis();
     }
 
     // What the journal has is of the past, also where the clock has been set back since.
@@ -195,6 +186,8 @@ public final class Watching implements AutoCloseable {
         closed.countDown();
     }
 
+    // ---- from round to round
+
     private void begin() {
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
                 + Text.count(plan.goal().rounds(), "good round") + " in a row over "
@@ -212,13 +205,11 @@ public final class Watching implements AutoCloseable {
     /** Takes up what earlier watches on this incident saw. */
     private void goOn() {
         lastLook = past.watched().map(this::before).orElse(0L);
-        memory.rounds((when, looks) -> {
-            long at = before(when);
-            history.add(at, looks);
+        memory.rounds((at, checks) -> {
             // The page has no quota, and a watch that begins has to know what it says.
-            pace.made(looks.stream().map(Reading::check).filter(check -> !check.equals("status-page"))
-                    .collect(Collectors.toSet()), at);
-            lastLook = Math.max(lastLook, at);
+            checks.remove("status-page");
+            pace.made(checks, before(at));
+            lastLook = Math.max(lastLook, before(at));
         });
         boolean goesOn = lastLook > 0 && (past.state() != State.RECOVERED || past.troubled());
         if (goesOn && past.state() != State.STARTING) {
@@ -233,6 +224,10 @@ public final class Watching implements AutoCloseable {
     /** How late a round may begin: one that is missed altogether is a gap. */
     private long late() {
         return Math.max(NO_GAP_BELOW, plan.interval().toMillis());
+    }
+
+    private void gap(long to, String why) {
+        happened(keeper.gap(lastLook, to, why), Map.of());
     }
 
     private int watch() throws InterruptedException {
@@ -296,12 +291,7 @@ public final class Watching implements AutoCloseable {
         made++;
         requests += look.requests();
         lastLook = look.round().at();
-        history.add(lastLook, rounds.readings());
-        rounds.replaced().filter(why -> !replacedSaid).ifPresent(why -> {
-            replacedSaid = true;
-            happened(new Happening("key-replaced", lastLook, false, why, Map.of()), Map.of());
-        });
-        look.vendor().forEach(news -> happened(news, Map.of()));
+        look.news().forEach(news -> happened(news, Map.of()));
     }
 
     private void judge() {
@@ -311,19 +301,14 @@ public final class Watching implements AutoCloseable {
             boolean name = unnamed && one.is(State.DEGRADED);
             happened(one, last.findings().filter(any -> name).map(Verdict::of).map(this::diagnosed).orElse(Map.of()));
         }
-        if (!last.vendor().isEmpty() && lasting() && last.round().bad()) {
+        if (!last.news().isEmpty() && lasting() && last.round().bad()) {
             last.findings().map(Verdict::of).ifPresent(this::diagnoseAgain);
         }
         memory.round(lastLook, rounds.readings());
         face.round(this::json);
-        if (lasting() && ticker.millis() >= due && telling.posts()) {
-            due = ticker.millis() + telling.remind().toMillis();
-            telling.remind(keeper.state());
+        if (lasting()) {
+            telling.lasts(keeper.state(), ticker.millis());
         }
-    }
-
-    private void gap(long to, String why) {
-        happened(keeper.gap(lastLook, to, why), Map.of());
     }
 
     private boolean lasting() {
@@ -339,20 +324,17 @@ public final class Watching implements AutoCloseable {
     /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */
     private void happened(Happening happening, Map<String, Object> more) {
         // Whoever looks after it was said that it recovered hears it, but it is not said a second time.
-        boolean news = !(happening.is(State.RECOVERED) && told == State.STARTING && past.state() == State.RECOVERED
-                && !past.troubled());
-        Set<String> tell = happening.changes() ? telling.channels() : Set.of();
-        Optional<Event> event = news ? memory.write(happening, tell, more) : Optional.empty();
+        boolean said = happening.before().filter(State.HEALTHY::equals).isPresent() && happening.is(State.RECOVERED)
+                && past.state() == State.RECOVERED && !past.troubled();
+        Optional<State> before = happening.before().filter(state -> !said);
+        Set<String> tell = before.isPresent() ? telling.channels() : Set.of();
+        Optional<Event> event = said ? Optional.empty() : memory.write(happening, tell, more);
         Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
         face.event(at, happening.kind(), happening.words(), event.map(Event::data).orElse(Json.of(happening.facts())));
-        if (happening.changes()) {
-            State before = told;
-            told = State.of(happening.kind());
-            if (news) {
-                telling.change(at, told, before, happening.words());
-                due = ticker.millis() + telling.remind().toMillis();
-            }
-        }
+        before.ifPresent(state -> {
+            telling.change(at, State.of(happening.kind()), state, happening.words());
+            telling.told(ticker.millis());
+        });
     }
 
     /** What triage would call it. */
@@ -403,18 +385,18 @@ public final class Watching implements AutoCloseable {
 
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
-        return history.drawn(page, Instant.ofEpochMilli(began), Instant.ofEpochMilli(ticker.millis()),
-                memory.journal(), drill);
+        return memory.chart(page, Instant.ofEpochMilli(began), Instant.ofEpochMilli(ticker.millis()));
     }
 
     private Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
         Optional<Duration> incident = Optional.of(Duration.ofMillis(now - began));
-        Optional<Duration> message = Optional.of(Duration.ofMillis(due - now));
+        Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
         return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
                 incident.filter(one -> lasting() || past.troubled()), rounds.readings(),
                 check -> pace.wait(check, now), keeper.conditions(now), requests, next,
-                message.filter(one -> lasting()), telling.posts(), telling.pending());
+                message.filter(one -> lasting()), Optional.of(plan.record()).filter(command -> !telling.posts()),
+                telling.pending());
     }
 
     private JsonNode json() {
@@ -423,7 +405,7 @@ public final class Watching implements AutoCloseable {
                 .put("round", made).put("state", keeper.state().word()).put("good", keeper.good(last.round()));
         ArrayNode checks = json.putArray("checks");
         rounds.readings().forEach(reading -> checks.addObject().put("name", reading.check())
-                .put("result", reading.result().name().toLowerCase(Locale.ROOT)).put("fresh", reading.fresh())
+                .put("result", reading.result().word()).put("fresh", reading.fresh())
                 .put("millis", reading.millis()).put("summary", reading.words()));
         ArrayNode conditions = json.putArray("conditions");
         keeper.conditions(lastLook).forEach(one -> conditions.addObject().put("name", one.name())
