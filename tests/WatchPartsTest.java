@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.IntStream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
@@ -31,7 +30,6 @@ import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.State;
 import runbook.watching.LiveView;
 import runbook.watching.LiveView.Note;
-import runbook.watching.Memory;
 import runbook.watching.Memory.History;
 import runbook.watching.Memory.Past;
 import runbook.watching.Rounds;
@@ -59,10 +57,10 @@ class WatchPartsTest {
         assertEquals(Optional.of(BEGAN.plusSeconds(60)), past.watched());
         assertEquals(List.of(BEGAN), past.falls());
         Past nonsense = Past.of(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "soon")),
-                event(1, "watch", "strange", Map.of("state", 7, "tell", "all"))));
+                event(1, "watch", "strange", Map.of("state", 7, "post", "all"))));
         assertEquals(State.DEGRADED, nonsense.state());
         assertEquals(BEGAN, nonsense.since());
-        assertEquals(List.of(), nonsense.untold());
+        assertEquals(List.of(), nonsense.unposted());
     }
 
     @Test
@@ -80,13 +78,11 @@ class WatchPartsTest {
     }
 
     @Test
-    void whatWasToBeToldIsUntoldUntilEachWayHasConfirmedIt() {
-        Event change = event(0, "watch", "degraded", Map.of("state", "degraded", "tell", List.of("exec", "slack")));
-        Event executed = event(1, "watch", "note", Map.of("channel", "exec", "of", change.at().toString()));
-        Event posted = event(2, "watch", "announced", Map.of("channel", "slack", "of", change.at().toString()));
-        assertEquals(List.of(new Memory.Untold(change, Set.of("exec", "slack"))), Past.of(List.of(change)).untold());
-        assertEquals(List.of(new Memory.Untold(change, Set.of("slack"))), Past.of(List.of(change, executed)).untold());
-        assertEquals(List.of(), Past.of(List.of(change, executed, posted)).untold());
+    void whatWasToBePostedIsSoUntilSlackHasConfirmedIt() {
+        Event change = event(0, "watch", "degraded", Map.of("state", "degraded", "post", true));
+        Event posted = event(2, "watch", "announced", Map.of("of", change.at().toString()));
+        assertEquals(List.of(change), Past.of(List.of(change)).unposted());
+        assertEquals(List.of(), Past.of(List.of(change, posted)).unposted());
     }
 
     @Test

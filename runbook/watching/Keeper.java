@@ -20,7 +20,7 @@ import runbook.Text.Durations;
  * on a clock that nobody sets ({@link Pace.Ticker}).
  */
 public final class Keeper {
-    private static final int BLIPS_THAT_FLAP = 3;
+    private static final int DIPS_THAT_FLAP = 3;
     private static final int FLAP_FACTOR = 5;
 
     /**
@@ -67,11 +67,8 @@ public final class Keeper {
     }
 
     /**
-     * What is known of one check in a round.
-     *
-     * @param fresh  whether the look was made in this round: a check whose quota is spent keeps its last result
-     * @param millis how long that look took
-     * @param words  why, in one line that is safe to print
+     * What is known of one check in a round, how long the look took, and why, in one line that is safe to print. It is
+     * {@code fresh} when it was looked at in this round: a check whose quota is spent keeps its last result.
      */
     public record Reading(String check, Result result, boolean fresh, long millis, String words) {
         boolean failed() {
@@ -113,11 +110,9 @@ public final class Keeper {
     }
 
     /**
-     * Something that a watch notices and that people will want to know, once.
-     *
-     * @param kind   {@code degraded}, {@code blip}, {@code gap}, …: how journal and JSON call it
-     * @param before the state that it ends, so that people have to be told; empty when it changes none
-     * @param facts  more for the journal: plain values and instants
+     * Something that a watch notices and that people will want to know, once: its kind as journal and JSON call it
+     * ({@code degraded}, {@code blip}, {@code gap}, …), the state that it ends, so that people have to be told (empty
+     * when it changes none), and more for the journal: plain values and instants.
      */
     public record Happening(String kind, long at, Optional<State> before, String words, Map<String, Object> facts) {
         /** Something that changes no state. */
@@ -132,8 +127,8 @@ public final class Keeper {
     }
 
     private final Goal goal;
-    private final List<Long> falls = new ArrayList<>();
-    private final List<Long> blips = new ArrayList<>();
+    // When it fell, and when it failed for less than a fall; only what still counts towards flapping.
+    private final List<Long> dips = new ArrayList<>();
     // What was looked at when it became good, and what has proven it since: itself or another check; empty for nothing.
     private final Map<String, String> proven = new TreeMap<>();
     // Checks that failed while what would prove them passed: for them it proves nothing.
@@ -164,7 +159,7 @@ public final class Keeper {
         this.state = state;
         this.since = since;
         this.troubled = troubled;
-        this.falls.addAll(falls);
+        dips.addAll(falls);
         this.up = state != State.FLAPPING;
     }
 
@@ -230,16 +225,21 @@ public final class Keeper {
     }
 
     private void fall(long at) {
-        forgetOld(falls, at);
-        boolean again = !falls.isEmpty() && troubled;
-        falls.add(badSince);
+        int dips = dip(at);
         up = false;
-        if (again) {
-            flap(at, falls.size());
+        if (troubled && dips > 1) {
+            flap(at, dips);
         } else {
             change(State.DEGRADED, badSince, badWords);
         }
         troubled = true;
+    }
+
+    /** Notes that it failed; gives how often it did in a short time. */
+    private int dip(long now) {
+        dips.removeIf(at -> now - at > goal.flapWindow());
+        dips.add(badSince);
+        return dips.size();
     }
 
     // Only the first of several changes the state.
@@ -247,12 +247,9 @@ public final class Keeper {
         Optional<State> before = Optional.of(state).filter(one -> one != State.FLAPPING);
         since = before.isPresent() ? at : since;
         state = State.FLAPPING;
+        troubled = true;
         String words = "up and down, " + Text.count(times, "fall") + " so far: " + badWords;
         news.add(new Happening(state.word(), at, before, words, Map.of("falls", times)));
-    }
-
-    private void forgetOld(List<Long> moments, long now) {
-        moments.removeIf(at -> now - at > goal.flapWindow());
     }
 
     // ---- good rounds
@@ -280,11 +277,9 @@ public final class Keeper {
         String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
         news.add(Happening.of("blip", badSince, words,
                 Map.of("since", Instant.ofEpochMilli(badSince), "rounds", badRounds)));
-        forgetOld(blips, at);
-        blips.add(badSince);
-        if (blips.size() >= BLIPS_THAT_FLAP) {
-            flap(at, blips.size() + falls.size());
-            troubled = true;
+        int dips = dip(at);
+        if (dips >= DIPS_THAT_FLAP && state != State.FLAPPING) {
+            flap(at, dips);
         }
     }
 

@@ -26,10 +26,10 @@ import runbook.watching.Watching.Shot;
 /**
  * The live view: one picture on a screen of its own, painted again every second, after every event and when the
  * terminal changes its size. The terminal keeps its settings (Ctrl-C ends the watch), and gets its screen and cursor
- * back when this closes or a signal ends the process.
+ * back when this closes.
  */
 public final class LiveView implements Watching.Face {
-    private static final String OPEN = "\033[?1049h\033[?25l";
+    private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
     private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
     private static final String BELL = "\007";
@@ -42,11 +42,10 @@ public final class LiveView implements Watching.Face {
 
     private final Cli.Host host;
     private final Screen screen;
-    private final Thread giveBack = new Thread(this::giveBack, "terminal");
     // Newest first.
     private final List<Note> notes = new CopyOnWriteArrayList<>();
     private Screen.Size size;
-    private boolean open = true;
+    private boolean closed;
     private long painted;
     private volatile boolean resized = true;
     private volatile boolean stale = true;
@@ -68,9 +67,7 @@ public final class LiveView implements Watching.Face {
     private LiveView(Cli.Host host, Screen screen) {
         this.host = host;
         this.screen = screen;
-        Runtime.getRuntime().addShutdownHook(giveBack);
         onResize();
-        say(OPEN);
     }
 
     /** A view on the terminal behind standard output; empty where there is none that can show one. */
@@ -98,26 +95,17 @@ public final class LiveView implements Watching.Face {
     }
 
     private synchronized void say(String text) {
-        if (open) {
+        if (!closed) {
             byte[] bytes = text.getBytes(host.charset());
             host.out().write(bytes, 0, bytes.length);
             host.out().flush();
         }
     }
 
-    private synchronized void giveBack() {
-        say(GIVE_BACK);
-        open = false;
-    }
-
     @Override
-    public void close() {
-        giveBack();
-        try {
-            Runtime.getRuntime().removeShutdownHook(giveBack);
-        } catch (IllegalStateException e) {
-            // The process is ending already, and the hook has run.
-        }
+    public synchronized void close() {
+        say(size == null ? "" : GIVE_BACK);
+        closed = true;
     }
 
     @Override
@@ -142,8 +130,9 @@ public final class LiveView implements Watching.Face {
         if (resized) {
             resized = false;
             stale = true;
+            String clear = size == null ? OPEN : CLEAR;
             size = Screen.Size.of(host);
-            say(CLEAR);
+            say(clear);
         }
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
             stale = false;

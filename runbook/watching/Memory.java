@@ -17,7 +17,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -145,10 +144,10 @@ public final class Memory implements AutoCloseable {
     /**
      * Puts a happening into the journal. The first failure opens an incident; anything else without one stays out.
      *
-     * @param tell the ways by which people are to be told of it
+     * @param post whether it is to be posted, which stands in the journal until it was
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
-    Optional<Event> write(Happening happening, Set<String> tell, Map<String, ?> more) {
+    Optional<Event> write(Happening happening, boolean post, Map<String, ?> more) {
         if (incident.isEmpty() && happening.is(State.DEGRADED)) {
             open(happening);
         } else if (incident.isEmpty() && happening.kind().equals("status-page") && early.size() < MOST_EARLY) {
@@ -160,8 +159,8 @@ public final class Memory implements AutoCloseable {
         }
         data.putAll(happening.facts());
         data.putAll(more);
-        if (!tell.isEmpty()) {
-            data.put("tell", tell);
+        if (post) {
+            data.put("post", true);
         }
         boolean named = happening.is(State.DEGRADED) || happening.is(State.RECOVERED);
         return append(named ? happening.kind() : Event.NOTE, happening.words(), data);
@@ -170,7 +169,7 @@ public final class Memory implements AutoCloseable {
     private void open(Happening first) {
         enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
         append(Event.DETECTED, first.words(), Map.of("since", Instant.ofEpochMilli(first.at())));
-        early.forEach(posted -> write(posted, Set.of(), Map.of()));
+        early.forEach(posted -> write(posted, false, Map.of()));
     }
 
     /** Puts something else into the journal, if there is one; gives the event where that worked. */
@@ -219,23 +218,20 @@ public final class Memory implements AutoCloseable {
         }
     }
 
-    /** A change of state that was to be told by these ways ({@link Telling}) and was not yet. */
-    public record Untold(Event event, Set<String> channels) { }
-
     /**
      * What the journal tells of an incident, and of the watches before this one: the state that the last one left and
      * since when (the epoch when there is none), when they saw it fall, oldest first, the ids of the vendor's updates
-     * that were told, when a watch last wrote, and what is still to be told.
+     * that were told, when a watch last wrote, and the changes still to be posted.
      */
     public record Past(Incident.State incident, State state, Instant since, List<Instant> falls, Set<String> updates,
-                       Optional<Instant> watched, List<Untold> untold) {
+                       Optional<Instant> watched, List<Event> unposted) {
         /** What these events tell. */
         public static Past of(List<Event> events) {
             State state = State.STARTING;
             Instant since = Instant.EPOCH;
             List<Instant> falls = new ArrayList<>();
             Set<String> updates = new HashSet<>();
-            Map<String, Untold> untold = new LinkedHashMap<>();
+            Map<String, Event> unposted = new LinkedHashMap<>();
             List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
             for (Event event : ours) {
                 State now = State.of(text(event, "state"));
@@ -249,17 +245,13 @@ public final class Memory implements AutoCloseable {
                     falls.clear();
                 }
                 updates.add(text(event, "update"));
-                Set<String> channels = new TreeSet<>();
-                event.data().path("tell").forEach(channel -> channels.add(channel.asText()));
-                if (!channels.isEmpty()) {
-                    untold.put(event.at().toString(), new Untold(event, channels));
+                if (event.data().path("post").asBoolean()) {
+                    unposted.put(event.at().toString(), event);
                 }
-                Optional.ofNullable(untold.get(text(event, "of")))
-                        .ifPresent(one -> one.channels.remove(text(event, "channel")));
+                unposted.remove(text(event, "of"));
             }
-            untold.values().removeIf(one -> one.channels.isEmpty());
             return new Past(Incident.State.of(events), state, since, falls, updates,
-                    ours.stream().map(Event::at).max(Instant::compareTo), List.copyOf(untold.values()));
+                    ours.stream().map(Event::at).max(Instant::compareTo), List.copyOf(unposted.values()));
         }
 
         /** Whether something was wrong when the journal was last written to. */

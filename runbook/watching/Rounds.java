@@ -16,6 +16,7 @@ import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks;
 import runbook.Checks.Before;
@@ -44,13 +45,10 @@ public final class Rounds implements AutoCloseable {
     private static final int LONGEST_TROUBLE = 90;
 
     /**
-     * What a round gave.
-     *
-     * @param news     what was not told yet: the vendor's updates, oldest first, and that our key was replaced
-     * @param requests what it sent to Klaviyo's API
-     * @param findings the checks as triage knows them, the status page as it was last read; empty where it never was
+     * What a round gave: what the state machine takes in; what was not told yet (the vendor's updates, oldest first,
+     * and that our key was replaced); and the checks as triage knows them, the status page as it was last read.
      */
-    public record Look(Round round, List<Happening> news, int requests, Optional<Findings> findings) { }
+    record Look(Round round, List<Happening> news, Findings findings) { }
 
     private final Settings settings;
     private final Checks checks;
@@ -120,8 +118,7 @@ public final class Rounds implements AutoCloseable {
             asked.add(condition(status));
         }
         backlog.map(Backlog::look).ifPresent(asked::add);
-        return new Look(new Round(now, deciding, asked), news, findings.requestsSpent(),
-                Optional.ofNullable(status).map(findings::with));
+        return new Look(new Round(now, deciding, asked), news, status == null ? findings : findings.with(status));
     }
 
     @Override
@@ -193,17 +190,16 @@ public final class Rounds implements AutoCloseable {
             String why = page == null ? "status page not read yet" : Text.safe(page.check().summary(), LONGEST_TROUBLE);
             return new Condition(PAGE, false, why + " (--no-status-page leaves it out)");
         }
-        List<String> worse = new ArrayList<>();
         List<StatusPage.Incident> ours = page.incidents().stream().filter(StatusPage.Incident::matters).toList();
-        ours.stream().filter(incident -> !incident.monitoring())
-                .forEach(incident -> worse.add(incident.name() + " is " + incident.status()));
+        Stream<String> incidents = ours.stream().filter(incident -> !incident.monitoring())
+                .map(incident -> incident.name() + " is " + incident.status());
+        Stream<String> components = page.components().entrySet().stream()
+                .filter(one -> !one.getValue().equals("under_maintenance"))
+                .map(one -> one.getKey() + ": " + one.getValue().replace('_', ' '));
         // While the vendor monitors its fix, a component may still show what was; without an incident it is believed.
-        if (ours.isEmpty()) {
-            page.components().entrySet().stream().filter(one -> !one.getValue().equals("under_maintenance"))
-                    .forEach(one -> worse.add(one.getKey() + ": " + one.getValue().replace('_', ' ')));
-        }
+        String worse = (ours.isEmpty() ? components : incidents).collect(Collectors.joining("; "));
         return new Condition(PAGE, worse.isEmpty(), "status page: " + (worse.isEmpty() ? "nothing worse than monitoring"
-                : String.join("; ", worse) + " (wanted: monitoring or better)"));
+                : worse + " (wanted: monitoring or better)"));
     }
 
     /** What the vendor wrote about incidents that matter and was not told yet, oldest first. */

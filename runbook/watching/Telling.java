@@ -9,8 +9,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -24,7 +22,6 @@ import runbook.Message.Slack;
 import runbook.Settings.Templates;
 import runbook.Tool;
 import runbook.watching.Keeper.State;
-import runbook.watching.Memory.Untold;
 
 /**
  * What people are told, and when: on every change of state, and again while it lasts. It happens on threads of its own,
@@ -34,8 +31,6 @@ import runbook.watching.Memory.Untold;
 public final class Telling implements AutoCloseable {
     /** How long before a message is due a person begins to care. */
     static final Duration SOON = Duration.ofMinutes(5);
-    private static final String SLACK = "slack";
-    private static final String EXEC = "exec";
     private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final Duration POSTING = Duration.ofSeconds(10);
@@ -48,13 +43,8 @@ public final class Telling implements AutoCloseable {
             State.HEALTHY, "It works; watching until it has held");
 
     /**
-     * How people want to be told.
-     *
-     * @param webhook  Slack's address; empty to post nothing
-     * @param command  run by {@code tool} on every change of state; what happened is in its environment
-     * @param remind   how often a message is due while it lasts
-     * @param internal whether drafts of the internal message are left; {@code external} likewise
-     * @param lead     the incident lead's name
+     * How people want to be told: to Slack's webhook, by a command that {@code tool} runs, by drafts of either message;
+     * how often a message is due while it lasts; and who leads the incident.
      */
     public record Choice(Optional<URI> webhook, Optional<List<String>> command, Tool tool, Duration remind,
                          boolean internal, boolean external, Optional<String> lead, Templates templates) { }
@@ -64,8 +54,8 @@ public final class Telling implements AutoCloseable {
     private final Memory memory;
     private final Optional<String> drill;
     private final BiConsumer<String, String> say;
-    // By way of telling; each has a thread of its own.
-    private final Map<String, ExecutorService> ways = new TreeMap<>();
+    private final ExecutorService posting = Executors.newSingleThreadExecutor(Telling::daemon);
+    private final ExecutorService executing = Executors.newSingleThreadExecutor(Telling::daemon);
     private final AtomicInteger pending = new AtomicInteger();
     private boolean complained;
     private long due;
@@ -77,8 +67,6 @@ public final class Telling implements AutoCloseable {
         this.memory = memory;
         this.drill = drill;
         this.say = say;
-        choice.webhook().ifPresent(webhook -> ways.put(SLACK, Executors.newSingleThreadExecutor(Telling::daemon)));
-        choice.command().ifPresent(command -> ways.put(EXEC, Executors.newSingleThreadExecutor(Telling::daemon)));
     }
 
     private static Thread daemon(Runnable task) {
@@ -87,17 +75,12 @@ public final class Telling implements AutoCloseable {
         return thread;
     }
 
-    /** The ways by which a change is told. */
-    Set<String> channels() {
-        return ways.keySet();
-    }
-
-    /** Whether Slack is one of them. */
+    /** Whether messages go to Slack. */
     boolean posts() {
-        return ways.containsKey(SLACK);
+        return choice.webhook().isPresent();
     }
 
-    /** How many messages are not settled yet. */
+    /** How many messages are not accepted yet. */
     int pending() {
         return pending.get();
     }
@@ -122,8 +105,7 @@ public final class Telling implements AutoCloseable {
             told(now);
             // Unless something is waiting to be accepted already.
             if (pending() == 0 && memory.leading()) {
-                String text = message(state, Instant.now()).forSlack(choice.templates());
-                submit(SLACK, () -> post("", text));
+                post("", message(state, Instant.now()));
             }
         }
     }
@@ -134,29 +116,22 @@ public final class Telling implements AutoCloseable {
             Message message = message(state, at);
             draft(choice.internal(), at, "internal", message.internal(choice.templates()));
             draft(choice.external(), at, "external", message.external(choice.templates()));
-            tell(at, channels(), state, before, words);
-        }
-    }
-
-    /** Tells what an earlier watch was to tell and did not, in its order. */
-    void catchUp(List<Untold> untold) {
-        for (Untold one : memory.leading() ? untold : List.<Untold>of()) {
-            State state = State.of(one.event().data().path("state").asText());
-            tell(one.event().at(), one.channels(), state, State.STARTING, one.event().summary());
-        }
-    }
-
-    private void tell(Instant at, Set<String> by, State state, State before, String words) {
-        if (by.contains(EXEC) && ways.containsKey(EXEC)) {
+            if (posts()) {
+                post(at.toString(), message);
+            }
             Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", state.word(),
                     "KLAVIYO_WATCH_PREVIOUS", before.word(), "KLAVIYO_WATCH_SUMMARY", words,
                     "KLAVIYO_WATCH_AT", at.toString(), "KLAVIYO_WATCH_DRILL", drill.orElse(""),
                     "KLAVIYO_WATCH_INCIDENT", memory.incident().map(Incident::toString).orElse(""));
-            submit(EXEC, () -> execute(at.toString(), choice.command().get(), variables));
+            choice.command().ifPresent(command -> executing.submit(() -> execute(command, variables)));
         }
-        if (by.contains(SLACK) && posts()) {
-            String text = message(state, at).forSlack(choice.templates());
-            submit(SLACK, () -> post(at.toString(), text));
+    }
+
+    /** Posts what an earlier watch was to post and did not, in its order. */
+    void catchUp(List<Event> unposted) {
+        for (Event one : posts() && memory.leading() ? unposted : List.<Event>of()) {
+            State state = State.of(one.data().path("state").asText());
+            post(one.at().toString(), message(state, one.at()));
         }
     }
 
@@ -183,26 +158,7 @@ public final class Telling implements AutoCloseable {
 
     // ---- how it is told
 
-    private interface Work {
-        void run() throws InterruptedException;
-    }
-
-    private void submit(String way, Work work) {
-        pending.incrementAndGet();
-        ways.get(way).submit(() -> {
-            try {
-                work.run();
-            } catch (InterruptedException e) {
-                // The watch ends; what is untold is in the journal.
-                return;
-            } catch (RuntimeException e) {
-                say.accept("trouble", "telling people failed: " + e);
-            }
-            pending.decrementAndGet();
-        });
-    }
-
-    private void execute(String of, List<String> command, Map<String, String> variables) {
+    private void execute(List<String> command, Map<String, String> variables) {
         String why = "";
         try {
             Tool.Output output = choice.tool().run(command, "", RUNNING, variables);
@@ -212,12 +168,27 @@ public final class Telling implements AutoCloseable {
         }
         // Without its folder and arguments, which may hold what nobody should read.
         String words = "--exec " + Tool.name(command) + (why.isEmpty() ? " ran" : ": " + why);
-        memory.append(Event.NOTE, words, Map.of("kind", "ran", "channel", EXEC, "of", of));
+        memory.append(Event.NOTE, words, Map.of("kind", "ran"));
         say.accept(why.isEmpty() ? "ran" : "not-ran", words);
     }
 
-    // The journal says that people were told only of what Slack has accepted.
-    private void post(String of, String text) throws InterruptedException {
+    // What the watch's end interrupts stands in the journal as unposted.
+    private void post(String of, Message message) {
+        String text = message.forSlack(choice.templates());
+        pending.incrementAndGet();
+        posting.submit(() -> {
+            deliver(text);
+            pending.decrementAndGet();
+            // The journal says that people were told only of what Slack has accepted.
+            String words = "internal message posted to Slack";
+            memory.append(Event.ANNOUNCED, words,
+                    Map.of("kind", "told", "of", of, "audience", "internal", "text", text));
+            say.accept("told", words);
+            return true;
+        });
+    }
+
+    private void deliver(String text) throws InterruptedException {
         long pause = FIRST_PAUSE.toMillis();
         for (Slack.Posted posted = attempt(text); !posted.accepted(); posted = attempt(text)) {
             if (!complained) {
@@ -228,10 +199,6 @@ public final class Telling implements AutoCloseable {
             pause = Math.min(2 * pause, LONGEST_PAUSE.toMillis());
         }
         complained = false;
-        String words = "internal message posted to Slack";
-        memory.append(Event.ANNOUNCED, words,
-                Map.of("kind", "told", "channel", SLACK, "of", of, "audience", "internal", "text", text));
-        say.accept("told", words);
     }
 
     private Slack.Posted attempt(String text) {
@@ -241,7 +208,7 @@ public final class Telling implements AutoCloseable {
     /** Waits until everything is told, but no longer than this; nothing is to be told after it. */
     void settle(Duration most) throws InterruptedException {
         long end = System.nanoTime() + most.toNanos();
-        for (ExecutorService way : ways.values()) {
+        for (ExecutorService way : List.of(posting, executing)) {
             way.shutdown();
             way.awaitTermination(end - System.nanoTime(), TimeUnit.NANOSECONDS);
         }
@@ -249,6 +216,7 @@ public final class Telling implements AutoCloseable {
 
     @Override
     public void close() {
-        ways.values().forEach(ExecutorService::shutdownNow);
+        posting.shutdownNow();
+        executing.shutdownNow();
     }
 }

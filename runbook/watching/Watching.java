@@ -51,16 +51,10 @@ public final class Watching implements AutoCloseable {
             "klaviyo-degraded", "server-error", "partial", "indeterminate");
 
     /**
-     * What to watch, and until when.
-     *
-     * @param checks   which checks, by triage's names
-     * @param max      when to give up
-     * @param speed    how many times as fast as real time a drill is; 1 in earnest
-     * @param backlog  the query for the retry queue
-     * @param incident the incident that is open
-     * @param base     where a new one is made
-     * @param known    what is known of the key beside a journal, asked whenever Klaviyo refuses it
-     * @param record   the command by which a person says that people were told
+     * What to watch (by triage's names of checks), how often, until when, and when to give up; how many times as fast
+     * as real time a drill is (1 in earnest); the query for the retry queue; the incident that is open, and where a new
+     * one is made; what is known of the key beside a journal, asked whenever Klaviyo refuses it; and the command by
+     * which a person says that people were told.
      */
     public record Plan(Settings settings, Set<String> checks, Goal goal, Duration interval, Duration max, double speed,
                        String backlog, Optional<Incident> incident, Path base,
@@ -84,15 +78,10 @@ public final class Watching implements AutoCloseable {
     }
 
     /**
-     * All that a live view shows at one moment.
-     *
-     * @param lasting  for how long the state has lasted
-     * @param incident for how long the incident has
-     * @param again    how long a check still has to wait for its quota
-     * @param next     until the next round; empty while one is under way
-     * @param message  until people have to be told again; negative when that is overdue, empty when it is over
-     * @param record   the command by which a person says that they were; empty where watch tells them itself
-     * @param untold   messages that Slack has not accepted yet
+     * All that a live view shows at one moment: how long the state and the incident have lasted, and for how long a
+     * check still has to wait for its quota; until the {@code next} round (empty while one is under way), and until
+     * the next {@code message} is due (negative when it is overdue, empty when it is over); by which command a person
+     * says that people were told (empty where watch tells them), and how many messages Slack has not accepted yet.
      */
     public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
                        List<Reading> readings, Function<String, Optional<Duration>> again,
@@ -174,6 +163,7 @@ public final class Watching implements AutoCloseable {
             } catch (InterruptedException e) {
                 // The process ends all the same.
             }
+            face.close();
         }, "leave"));
     }
 
@@ -199,7 +189,7 @@ public final class Watching implements AutoCloseable {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
         goOn();
-        telling.catchUp(past.untold());
+        telling.catchUp(past.unposted());
     }
 
     /** Takes up what earlier watches on this incident saw. */
@@ -289,7 +279,7 @@ public final class Watching implements AutoCloseable {
     private void seen(Rounds.Look look) {
         last = look;
         made++;
-        requests += look.requests();
+        requests += look.findings().requestsSpent();
         lastLook = look.round().at();
         look.news().forEach(news -> happened(news, Map.of()));
     }
@@ -299,10 +289,10 @@ public final class Watching implements AutoCloseable {
         boolean unnamed = past.incident().severity().isEmpty();
         for (Happening one : keeper.observe(last.round())) {
             boolean name = unnamed && one.is(State.DEGRADED);
-            happened(one, last.findings().filter(any -> name).map(Verdict::of).map(this::diagnosed).orElse(Map.of()));
+            happened(one, name ? diagnosed(Verdict.of(last.findings())) : Map.of());
         }
         if (!last.news().isEmpty() && lasting() && last.round().bad()) {
-            last.findings().map(Verdict::of).ifPresent(this::diagnoseAgain);
+            diagnoseAgain(Verdict.of(last.findings()));
         }
         memory.round(lastLook, rounds.readings());
         face.round(this::json);
@@ -327,8 +317,8 @@ public final class Watching implements AutoCloseable {
         boolean said = happening.before().filter(State.HEALTHY::equals).isPresent() && happening.is(State.RECOVERED)
                 && past.state() == State.RECOVERED && !past.troubled();
         Optional<State> before = happening.before().filter(state -> !said);
-        Set<String> tell = before.isPresent() ? telling.channels() : Set.of();
-        Optional<Event> event = said ? Optional.empty() : memory.write(happening, tell, more);
+        boolean post = before.isPresent() && telling.posts();
+        Optional<Event> event = said ? Optional.empty() : memory.write(happening, post, more);
         Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
         face.event(at, happening.kind(), happening.words(), event.map(Event::data).orElse(Json.of(happening.facts())));
         before.ifPresent(state -> {
