@@ -49,17 +49,23 @@ class WatchPartsTest {
 
     // ---- what the journal tells a watch that is started again
 
+    private static Past past(List<Event> events) {
+        return Past.of(events, Instant.now().toEpochMilli());
+    }
+
     @Test
     void theLastStateOfAnEarlierWatchIsGoneOnFrom() {
-        Past past = Past.of(List.of(watched(0, "degraded", State.DEGRADED), watched(60, "note", State.RECOVERING)));
+        Past past = past(List.of(watched(0, "degraded", State.DEGRADED), watched(60, "note", State.RECOVERING)));
         assertEquals(State.RECOVERING, past.state());
-        assertEquals(BEGAN.plusSeconds(60), past.since());
-        assertEquals(Optional.of(BEGAN.plusSeconds(60)), past.watched());
-        assertEquals(List.of(BEGAN), past.falls());
-        Past nonsense = Past.of(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "soon")),
+        long began = BEGAN.toEpochMilli();
+        assertEquals(List.of(began + 60_000, began + 60_000), List.of(past.since(), past.watched()));
+        assertEquals(List.of(began), past.falls());
+        assertEquals(began + 7, Past.of(List.of(watched(9, "degraded", State.DEGRADED)), began + 7).since(),
+                "of the past, also where the clock has been set back");
+        Past nonsense = past(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "soon")),
                 event(1, "watch", "strange", Map.of("state", 7, "post", "all"))));
         assertEquals(State.DEGRADED, nonsense.state());
-        assertEquals(BEGAN, nonsense.since());
+        assertEquals(began, nonsense.since());
         assertEquals(List.of(), nonsense.unposted());
     }
 
@@ -68,21 +74,21 @@ class WatchPartsTest {
         Event degraded = watched(0, "degraded", State.DEGRADED);
         Event recovered = watched(60, "recovered", State.RECOVERED);
         Event worse = event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"));
-        assertFalse(Past.of(List.of()).troubled());
-        assertTrue(Past.of(List.of(worse)).troubled());
-        assertFalse(Past.of(List.of(degraded, recovered)).troubled());
-        assertTrue(Past.of(List.of(degraded, recovered, worse)).troubled());
+        assertFalse(past(List.of()).troubled());
+        assertTrue(past(List.of(worse)).troubled());
+        assertFalse(past(List.of(degraded, recovered)).troubled());
+        assertTrue(past(List.of(degraded, recovered, worse)).troubled());
         Event healthy = event(90, "triage", "note", Map.of("diagnosis", "healthy"));
-        assertFalse(Past.of(List.of(degraded, recovered, healthy)).troubled());
-        assertEquals(List.of(), Past.of(List.of(degraded, recovered)).falls(), "falls before it are forgotten");
+        assertFalse(past(List.of(degraded, recovered, healthy)).troubled());
+        assertEquals(List.of(), past(List.of(degraded, recovered)).falls(), "falls before it are forgotten");
     }
 
     @Test
     void whatWasToBePostedIsSoUntilSlackHasConfirmedIt() {
         Event change = event(0, "watch", "degraded", Map.of("state", "degraded", "post", true));
         Event posted = event(2, "watch", "announced", Map.of("of", change.at().toString()));
-        assertEquals(List.of(change), Past.of(List.of(change)).unposted());
-        assertEquals(List.of(), Past.of(List.of(change, posted)).unposted());
+        assertEquals(List.of(change), past(List.of(change)).unposted());
+        assertEquals(List.of(), past(List.of(change, posted)).unposted());
     }
 
     @Test

@@ -32,7 +32,6 @@ public final class LiveView implements Watching.Face {
     private static final String OPEN = "\033[?1049h\033[?25l\033[2J";
     private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
-    private static final String BELL = "\007";
     private static final long PAINT_EVERY = 1_000_000_000L;
     private static final int NARROWEST = 20;
     private static final int LOWEST = 3;
@@ -110,8 +109,6 @@ public final class LiveView implements Watching.Face {
 
     @Override
     public synchronized void event(Instant at, String kind, String words, JsonNode data) {
-        // For whoever looks elsewhere.
-        say(Set.of("degraded", "recovering", "flapping", "recovered").contains(kind) ? BELL : "");
         notes.add(0, new Note(at, kind, words));
         if (notes.size() > MOST_NOTES) {
             Optional<Note> oldestMinor = notes.stream().filter(Note::minor).reduce((one, older) -> older);

@@ -42,15 +42,12 @@ public final class Memory implements AutoCloseable {
     private static final String STEP = "watch";
     // One event a round: what was good and what was bad, each with the milliseconds that it took.
     private static final String ROUNDS = "watch-rounds.jsonl";
-    private static final int MOST_EARLY = 50;
 
     private final Path base;
     private final Optional<String> drill;
     private final History history;
     private final Consumer<String> complain;
     private final Set<String> complained = ConcurrentHashMap.newKeySet();
-    // What the vendor wrote before we saw a failure belongs to the incident that the failure opens.
-    private final List<Happening> early = new ArrayList<>();
     private Optional<Incident> incident = Optional.empty();
     private FileChannel lock;
     private boolean leading = true;
@@ -149,9 +146,8 @@ public final class Memory implements AutoCloseable {
      */
     Optional<Event> write(Happening happening, boolean post, Map<String, ?> more) {
         if (incident.isEmpty() && happening.is(State.DEGRADED)) {
-            open(happening);
-        } else if (incident.isEmpty() && happening.kind().equals("status-page") && early.size() < MOST_EARLY) {
-            early.add(happening);
+            enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
+            append(Event.DETECTED, happening.words(), Map.of("since", Instant.ofEpochMilli(happening.at())));
         }
         Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", happening.kind()));
         if (State.of(happening.kind()) != State.STARTING) {
@@ -164,12 +160,6 @@ public final class Memory implements AutoCloseable {
         }
         boolean named = happening.is(State.DEGRADED) || happening.is(State.RECOVERED);
         return append(named ? happening.kind() : Event.NOTE, happening.words(), data);
-    }
-
-    private void open(Happening first) {
-        enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
-        append(Event.DETECTED, first.words(), Map.of("since", Instant.ofEpochMilli(first.at())));
-        early.forEach(posted -> write(posted, false, Map.of()));
     }
 
     /** Puts something else into the journal, if there is one; gives the event where that worked. */
@@ -219,29 +209,31 @@ public final class Memory implements AutoCloseable {
     }
 
     /**
-     * What the journal tells of an incident, and of the watches before this one: the state that the last one left and
-     * since when (the epoch when there is none), when they saw it fall, oldest first, the ids of the vendor's updates
-     * that were told, when a watch last wrote, and the changes still to be posted.
+     * What the journal tells of an incident, and of the watches before this one: when it began, and when people were
+     * told last; the state that the last watch left and since when, when they saw it fall, oldest first, and when one
+     * last wrote (0 for never); the ids of the vendor's updates that were told, and the changes still to be posted.
+     * All of it is of the past, also where the clock has been set back since.
      */
-    public record Past(Incident.State incident, State state, Instant since, List<Instant> falls, Set<String> updates,
-                       Optional<Instant> watched, List<Event> unposted) {
-        /** What these events tell. */
-        public static Past of(List<Event> events) {
+    public record Past(Incident.State incident, long began, long told, State state, long since, List<Long> falls,
+                       long watched, Set<String> updates, List<Event> unposted) {
+        /** What these events tell at a moment. */
+        public static Past of(List<Event> events, long now) {
             State state = State.STARTING;
-            Instant since = Instant.EPOCH;
-            List<Instant> falls = new ArrayList<>();
+            long since = 0;
+            long watched = 0;
+            List<Long> falls = new ArrayList<>();
             Set<String> updates = new HashSet<>();
             Map<String, Event> unposted = new LinkedHashMap<>();
-            List<Event> ours = events.stream().filter(event -> event.step().equals(STEP)).toList();
-            for (Event event : ours) {
-                State now = State.of(text(event, "state"));
-                if (now != State.STARTING) {
-                    state = now;
-                    since = instant(event, "since");
+            for (Event event : events.stream().filter(event -> event.step().equals(STEP)).toList()) {
+                watched = Math.max(watched, Math.min(now, event.at().toEpochMilli()));
+                State seen = State.of(text(event, "state"));
+                if (seen != State.STARTING) {
+                    state = seen;
+                    since = Math.min(now, instant(event, "since").toEpochMilli());
                 }
-                if (now == State.DEGRADED || now == State.FLAPPING) {
+                if (seen == State.DEGRADED || seen == State.FLAPPING) {
                     falls.add(since);
-                } else if (now == State.RECOVERED) {
+                } else if (seen == State.RECOVERED) {
                     falls.clear();
                 }
                 updates.add(text(event, "update"));
@@ -250,13 +242,21 @@ public final class Memory implements AutoCloseable {
                 }
                 unposted.remove(text(event, "of"));
             }
-            return new Past(Incident.State.of(events), state, since, falls, updates,
-                    ours.stream().map(Event::at).max(Instant::compareTo), List.copyOf(unposted.values()));
+            Incident.State incident = Incident.State.of(events);
+            long began = incident.began().map(at -> Math.min(now, at.toEpochMilli())).orElse(now);
+            long told = incident.told().stream().mapToLong(event -> event.at().toEpochMilli()).max().orElse(began);
+            return new Past(incident, began, Math.min(now, told), state, since, falls, watched, updates,
+                    List.copyOf(unposted.values()));
         }
 
         /** Whether something was wrong when the journal was last written to. */
         public boolean troubled() {
             return incident.failing().isPresent();
+        }
+
+        /** Whether it was over: who watches now asks about now. */
+        boolean over() {
+            return state == State.RECOVERED && !troubled();
         }
 
         private static String text(Event event, String field) {

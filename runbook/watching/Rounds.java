@@ -36,6 +36,7 @@ import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;
 import runbook.watching.Keeper.Round;
+import runbook.watching.Memory.Past;
 
 /** Makes the rounds: triage's own checks, one request each, as many of them as the {@link Pace} allows. */
 public final class Rounds implements AutoCloseable {
@@ -61,26 +62,20 @@ public final class Rounds implements AutoCloseable {
     private StatusPage status;
     private Before before = Before.NOTHING;
 
-    /**
-     * Rounds of what a plan asks for.
-     *
-     * @param told  ids of the vendor's updates that were told before
-     * @param began when the incident began
-     * @param known what is known of our key; asked whenever Klaviyo refuses it
-     */
-    Rounds(Watching.Plan plan, Pace pace, Set<String> told, Instant began, Supplier<Before> known) {
+    /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
+    Rounds(Watching.Plan plan, Pace pace, Past past, Supplier<Before> known) {
         this.settings = plan.settings();
         Settings.Probing wide = settings.probing();
         this.checks = new Checks(settings.withProbing(
                 new Settings.Probing(wide.timeout(), 1, wide.slow(), wide.endpoints())));
         this.pace = pace;
-        this.told = new HashSet<>(told);
+        this.told = new HashSet<>(past.updates());
         this.known = known;
         readings = plan.checks().stream()
                 .map(name -> new Reading(name, Result.UNKNOWN, false, 0, "not yet looked at")).toList();
         backlog = Optional.ofNullable(settings.target().prometheus())
                 .map(address -> new Prometheus(checks.http(), address, wide.timeout()))
-                .map(prometheus -> new Backlog(prometheus, plan.backlog(), began));
+                .map(asked -> new Backlog(asked, plan.backlog(), Instant.ofEpochMilli(past.began())));
     }
 
     /** The HTTP client of its checks, for whoever else has something to send. */

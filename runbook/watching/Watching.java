@@ -97,7 +97,6 @@ public final class Watching implements AutoCloseable {
     private final Pace pace;
     private final Memory memory;
     private final Past past;
-    private final long began;
     private final Rounds rounds;
     private final Telling telling;
     private final Keeper keeper;
@@ -117,23 +116,16 @@ public final class Watching implements AutoCloseable {
         drill = plan.settings().drill();
         long slowest = Math.max(plan.interval().toMillis(), (long) (SLOWEST.toMillis() / plan.speed()));
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
-        memory = new Memory(plan.incident(), plan.base(), drill, new History(Duration.ofMillis(3 * slowest)), words -> say("trouble", words));
-        past = Past.of(memory.journal());
-        began = past.incident().began().map(this::before).orElse(start);
-        rounds = new Rounds(plan, pace, past.updates(), Instant.ofEpochMilli(began),
-                () -> plan.known().apply(memory.journal()));
+        memory = new Memory(plan.incident(), plan.base(), drill, new History(Duration.ofMillis(3 * slowest)),
+                words -> say("trouble", words));
+        past = Past.of(memory.journal(), start);
+        rounds = new Rounds(plan, pace, past, () -> plan.known().apply(memory.journal()));
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
-        telling.told(past.incident().told().stream().map(Event::at).map(this::before).max(Long::compare).orElse(began));
-        // A recovery that was followed by nothing bad is no state to go on from: who watches now asks about now.
+        telling.told(past.told());
         boolean goesOn = past.troubled() && past.state() != State.RECOVERED && past.state() != State.STARTING;
-        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, goesOn ? before(past.since()) : start,
-                past.troubled(), past.falls().stream().map(this::before).toList());
+        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, goesOn ? past.since() : start,
+                past.troubled(), past.falls());
         diagnosis = past.incident().diagnosis();
-    }
-
-    // What the journal has is of the past, also where the clock has been set back since.
-    private long before(Instant at) {
-        return Math.min(start, at.toEpochMilli());
     }
 
     private void say(String kind, String words) {
@@ -194,16 +186,17 @@ public final class Watching implements AutoCloseable {
 
     /** Takes up what earlier watches on this incident saw. */
     private void goOn() {
-        lastLook = past.watched().map(this::before).orElse(0L);
-        memory.rounds((at, checks) -> {
+        lastLook = past.watched();
+        memory.rounds((when, checks) -> {
+            long at = Math.min(start, when.toEpochMilli());
             // The page has no quota, and a watch that begins has to know what it says.
             checks.remove("status-page");
-            pace.made(checks, before(at));
-            lastLook = Math.max(lastLook, before(at));
+            pace.made(checks, at);
+            lastLook = Math.max(lastLook, at);
         });
-        boolean goesOn = lastLook > 0 && (past.state() != State.RECOVERED || past.troubled());
+        boolean goesOn = lastLook > 0 && !past.over();
         if (goesOn && past.state() != State.STARTING) {
-            Instant since = past.since().truncatedTo(ChronoUnit.SECONDS);
+            Instant since = Instant.ofEpochMilli(past.since()).truncatedTo(ChronoUnit.SECONDS);
             say("goes-on", "the journal says " + past.state().word() + " since " + since);
         }
         if (goesOn && start - lastLook > plan.interval().toMillis() + late()) {
@@ -314,8 +307,7 @@ public final class Watching implements AutoCloseable {
     /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */
     private void happened(Happening happening, Map<String, Object> more) {
         // Whoever looks after it was said that it recovered hears it, but it is not said a second time.
-        boolean said = happening.before().filter(State.HEALTHY::equals).isPresent() && happening.is(State.RECOVERED)
-                && past.state() == State.RECOVERED && !past.troubled();
+        boolean said = past.over() && happening.is(State.RECOVERED) && happening.before().get() == State.HEALTHY;
         Optional<State> before = happening.before().filter(state -> !said);
         boolean post = before.isPresent() && telling.posts();
         Optional<Event> event = said ? Optional.empty() : memory.write(happening, post, more);
@@ -375,12 +367,12 @@ public final class Watching implements AutoCloseable {
 
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
-        return memory.chart(page, Instant.ofEpochMilli(began), Instant.ofEpochMilli(ticker.millis()));
+        return memory.chart(page, Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
     }
 
     private Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
-        Optional<Duration> incident = Optional.of(Duration.ofMillis(now - began));
+        Optional<Duration> incident = Optional.of(Duration.ofMillis(now - past.began()));
         Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
         return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
                 incident.filter(one -> lasting() || past.troubled()), rounds.readings(),
