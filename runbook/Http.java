@@ -9,23 +9,16 @@ import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.ProtocolException;
 import java.net.ProxySelector;
-import java.net.SocketTimeoutException;
 import java.net.URI;
-import java.net.UnknownHostException;
 import java.net.http.HttpClient;
-import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
-import java.nio.channels.ClosedChannelException;
-import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
-import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
-import java.security.cert.CertificateNotYetValidException;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
@@ -47,7 +40,6 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
@@ -158,26 +150,25 @@ public final class Http {
 
         /** Whether the body says or looks to be HTML. */
         public boolean html() {
-            String beginning = text().stripLeading();
             return header("content-type").orElse("").contains("text/html")
-                    || beginning.regionMatches(true, 0, "<!doctype html", 0, 14)
-                    || beginning.regionMatches(true, 0, "<html", 0, 5);
+                    || Pattern.compile("(?i)\\s*<(!doctype )?html").matcher(text()).lookingAt();
         }
 
         /** What is wrong with a body that should have been JSON, in words. */
         public String notJson() {
             Matcher title = Pattern.compile("(?is)<title[^>]*>\\s*(.{1,200}?)\\s*</title>").matcher(text());
             String page = html() && title.find() ? "\"" + Text.safe(title.group(1), 60) + "\"" : Text.safe(text(), 60);
-            return wrongForm() + (body.length == 0 ? "" : ": " + page);
+            return wrongForm() + (page.isEmpty() ? "" : ": " + page);
         }
 
         /** The same without the beginning of the body: {@code HTML where JSON should be}. */
         public String wrongForm() {
+            if (!html()) {
+                return (body.length == 0 ? "an empty body" : "no valid JSON") + " where JSON should be";
+            }
             // A page that asks for a login: of a network that wants one, or of another server than was meant.
             Pattern login = Pattern.compile("(?is)type=[\"']?password|<title[^>]*>[^<]*(log|sign)[ -]?(in|on)\\b");
-            String page = login.matcher(text()).find() ? "a login page" : "HTML";
-            String form = html() ? page : "no valid JSON";
-            return (body.length == 0 ? "an empty body" : form) + " where JSON should be";
+            return (login.matcher(text()).find() ? "a login page" : "HTML") + " where JSON should be";
         }
     }
 
@@ -285,67 +276,28 @@ public final class Http {
 
     /** One request, redirects not followed. {@code body} may be null. */
     public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
-        long start = System.nanoTime();
-        Body received = new Body();
-        Optional<URI> proxy = Optional.empty();
+        Exchange exchange = new Exchange(uri);
         CompletableFuture<HttpResponse<Void>> response = null;
         try {
-            proxy = proxyFor(settings.proxies(), uri);
-            HttpRequest request = request(method, uri, headers, body, proxy);
-            response = client(uri, proxy).sendAsync(request, received::begin);
-            return reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS), received, proxy, start);
+            exchange.proxy = proxyFor(settings.proxies(), uri);
+            HttpRequest request = exchange.request(method, headers, body);
+            response = client(uri, exchange.proxy).sendAsync(request, exchange::begin);
+            return exchange.reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS));
         } catch (IllegalArgumentException e) {
             // The message would quote the header, and with it the key.
-            return new Fault(Kind.BAD_REQUEST,
-                    "the request cannot be made: address or header has characters that HTTP does not allow", 0);
+            return exchange.fault(Kind.BAD_REQUEST,
+                    "the request cannot be made: address or header has characters that HTTP does not allow");
         } catch (Problem e) {
-            return new Fault(Kind.PROXY, e.getMessage(), 0);
+            return exchange.fault(Kind.PROXY, e.getMessage());
         } catch (TimeoutException e) {
             response.cancel(true);
-            return received.late(deadline, since(start));
+            return exchange.late(deadline);
         } catch (ExecutionException e) {
-            return fault(e.getCause(), uri, proxy, received, since(start));
+            return exchange.fault(e.getCause(), "");
         } catch (InterruptedException e) {
             response.cancel(true);
             Thread.currentThread().interrupt();
-            return new Fault(Kind.TIMEOUT, "interrupted", since(start));
-        }
-    }
-
-    private static HttpRequest request(
-            String method, URI uri, Map<String, String> headers, byte[] body, Optional<URI> proxy) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(withoutLogin(uri)).header("User-Agent", "klaviyo-runbook")
-                .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
-        headers.forEach(request::header);
-        login(uri).ifPresent(login -> request.setHeader("Authorization", login));
-        proxy.flatMap(Http::login).ifPresent(login -> request.header("Proxy-Authorization", login));
-        return request.build();
-    }
-
-    private static Answer reply(HttpResponse<Void> response, Body received, Optional<URI> proxy, long start) {
-        Map<String, List<String>> headers = new TreeMap<>();
-        response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
-        if (response.statusCode() == 407) {
-            String mend = proxy.flatMap(Http::login).isPresent() ? ", and another than its address holds: "
-                    : ": put user:password into its address, ";
-            String where = proxy.map(Http::hostPort).orElse("");
-            return new Fault(Kind.PROXY, "the proxy wants a login (407)" + mend + where, since(start));
-        }
-        if (headers.getOrDefault("content-encoding", List.of()).stream().anyMatch(one -> one.contains("gzip"))) {
-            // Never unpacked, so that a small answer cannot become a large one.
-            return new Fault(Kind.BAD_ENCODING, "HTTP " + response.statusCode()
-                    + " with a gzip body, which was not asked for", since(start));
-        }
-        byte[] body = received.bytes();
-        return new Reply(response.uri(), response.statusCode(), headers, body, json(body), since(start));
-    }
-
-    // Read once here: the body is asked about many times.
-    private static JsonNode json(byte[] body) {
-        try {
-            return Json.read(body);
-        } catch (IOException | StackOverflowError e) {
-            return MissingNode.getInstance();
+            return exchange.fault(Kind.TIMEOUT, "interrupted");
         }
     }
 
@@ -464,97 +416,50 @@ public final class Http {
     // ---- faults
 
     /**
-     * How a fault of the JDK's client is known (tried on 17 and 25), the first that fits. Where the client has no
-     * exception type of its own for it, its messages tell.
-     *
-     * @param type    among the causes
-     * @param message a pattern to be found in the message
-     * @param says    {who} is the server or the proxy, {host} the server, {said} the client's message, made safe
+     * How a fault is known by what the JDK throws (tried on 17 and 25), the first that fits: a pattern in the names and
+     * messages of the exception and its causes, which begin with "connect" where no connection came about, and with
+     * "begun" where an answer had. In the words, {who} is the server or the proxy, {host} the server, {said} the
+     * message, made safe.
      */
-    private record Sign(Class<? extends Throwable> type, String message, Kind kind, String says) {
+    private record Sign(String seen, Kind kind, String says) {
         static final List<Sign> ALL = List.of(
-                new Sign(TooLarge.class, "", Kind.TOO_LARGE, "HTTP {status} with a body larger than 1 MiB"),
-                new Sign(ProtocolException.class, "Header size too big", Kind.TOO_LARGE, "headers without end"),
-                new Sign(ProtocolException.class, "Invalid header", Kind.MALFORMED,
+                new Sign("TooLarge", Kind.TOO_LARGE, "HTTP {status} with a body larger than 1 MiB"),
+                new Sign("Header size too big", Kind.TOO_LARGE, "headers without end"),
+                new Sign("ProtocolException.*Invalid header", Kind.MALFORMED,
                         "an answer with control characters in a header, which HTTP does not allow"),
-                new Sign(ProtocolException.class, "", Kind.MALFORMED, "an answer that is not valid HTTP: {said}"),
-                new Sign(UnresolvedAddressException.class, "", Kind.DNS, "DNS: no address for {who}"),
-                new Sign(UnknownHostException.class, "", Kind.DNS, "DNS: no address for {who}"),
+                new Sign("ProtocolException", Kind.MALFORMED, "an answer that is not valid HTTP: {said}"),
+                new Sign("UnresolvedAddress|UnknownHost", Kind.DNS, "DNS: no address for {who}"),
                 // The client's time to connect spans the TLS handshake; the network's check tells them apart.
-                new Sign(HttpConnectTimeoutException.class, "", Kind.CONNECT_TIMEOUT,
-                        "no connection to {who} within the timeout"),
-                new Sign(SocketTimeoutException.class, "", Kind.CONNECT_TIMEOUT,
-                        "no connection to {who} within the timeout"),
-                new Sign(SSLException.class, "", Kind.TLS, ""),
-                new Sign(IOException.class, "Tunnel failed|proxy", Kind.PROXY, "{who} refused: {said}"),
-                new Sign(IOException.class, "refused", Kind.REFUSED, "{who} refuses connections"),
+                new Sign("(Connect|Socket)Timeout", Kind.CONNECT_TIMEOUT, "no connection to {who} within the timeout"),
+                new Sign("CertificateExpired|CertificateNotYetValid", Kind.TLS_EXPIRED,
+                        "TLS: the certificate has expired or is not valid yet"),
+                new Sign("No subject alternative|No name matching", Kind.TLS_WRONG_NAME,
+                        "TLS: the certificate is for another host name"),
+                new Sign("CertPathBuilder|unable to find valid certification path", Kind.TLS_UNTRUSTED,
+                        "TLS: the certificate comes from an unknown authority{issuer}. Does something here inspect"
+                        + " TLS? Then give Java a trust store that has that authority:"
+                        + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE"),
+                new Sign("javax\\.net\\.ssl\\.", Kind.TLS, "TLS handshake failed: {said}"),
+                new Sign("Tunnel failed|proxy", Kind.PROXY, "{who} refused: {said}"),
                 // The client tries a refused connection again on the channel that it closed, and then says only that.
-                new Sign(ClosedChannelException.class, "^connect", Kind.REFUSED, "{who} refuses connections"),
-                new Sign(IOException.class, "^connect|unreachable|No route", Kind.UNREACHABLE,
-                        "{who} cannot be reached: {said}"),
-                new Sign(IOException.class, "chunk", Kind.MALFORMED, "HTTP {status} with a broken chunked body"),
-                new Sign(IOException.class, "^begun", Kind.RESET,
+                new Sign("refused|^connect.*ClosedChannel", Kind.REFUSED, "{who} refuses connections"),
+                new Sign("^connect|unreachable|No route", Kind.UNREACHABLE, "{who} cannot be reached: {said}"),
+                new Sign("chunk", Kind.MALFORMED, "HTTP {status} with a broken chunked body"),
+                new Sign("^begun", Kind.RESET,
                         "HTTP {status}, then the connection broke after {size} bytes of the body"),
-                new Sign(IOException.class, "received no bytes|reset|EOF|closed", Kind.RESET,
+                new Sign("received no bytes|reset|EOF|[Cc]losed", Kind.RESET,
                         "{host} closed the connection without an answer"),
-                new Sign(Throwable.class, "", Kind.MALFORMED, "no usable answer: {said}"));
-
-        boolean fits(Throwable thrown, String said) {
-            return has(thrown, type) && Pattern.compile(message).matcher(said).find();
-        }
+                new Sign("", Kind.MALFORMED, "no usable answer: {said}"));
     }
 
     /** What kept a connection from coming about, or its TLS; {@code shown} are the server's certificates. */
     static Fault fault(IOException thrown, URI uri, Optional<URI> proxy, List<X509Certificate> shown) {
-        return has(thrown, SSLException.class) ? tlsFault(thrown, shown, 0) : fault(thrown, uri, proxy, new Body(), 0);
-    }
-
-    private static Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, Body received, long millis) {
-        String message = String.valueOf(thrown.getMessage());
-        // A failure to connect and one after the answer began are told apart by the first word.
-        String begun = received.status == 0 ? "" : "begun ";
-        String when = has(thrown, ConnectException.class) ? "connect " : begun;
-        Sign sign = Sign.ALL.stream().filter(one -> one.fits(thrown, when + message)).findFirst().orElseThrow();
-        if (sign.kind == Kind.TLS) {
-            return tlsFault(thrown, List.of(), millis);
-        }
-        String host = Text.safe(uri.getHost(), 80);
-        String words = sign.says.replace("{who}", proxy.map(through -> "the proxy " + hostPort(through)).orElse(host))
-                .replace("{status}", String.valueOf(received.status)).replace("{size}", String.valueOf(received.size()))
-                .replace("{host}", host).replace("{said}", Text.safe(message, 80));
-        return new Fault(proxy.isPresent() && sign.kind.unreached() ? Kind.PROXY : sign.kind, words, millis);
-    }
-
-    private static boolean has(Throwable thrown, Class<? extends Throwable> type) {
-        return causes(thrown).anyMatch(type::isInstance);
-    }
-
-    private static Stream<Throwable> causes(Throwable thrown) {
-        return Stream.iterate(thrown, cause -> cause != null, Throwable::getCause).limit(20);
-    }
-
-    /**
-     * Why a TLS handshake failed, told apart by what the JDK throws.
-     *
-     * @param shown the certificates that the server showed, its own first; empty where they are not known
-     */
-    private static Fault tlsFault(Throwable thrown, List<X509Certificate> shown, long millis) {
-        String said = causes(thrown).map(cause -> String.valueOf(cause.getMessage())).collect(Collectors.joining(" "));
+        Exchange exchange = new Exchange(uri);
+        exchange.proxy = proxy;
         // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
-        if (has(thrown, CertificateExpiredException.class) || has(thrown, CertificateNotYetValidException.class)
-                || !shown.isEmpty() && shown.get(0).getNotAfter().toInstant().isBefore(Instant.now())) {
-            return new Fault(Kind.TLS_EXPIRED, "TLS: the certificate has expired or is not valid yet", millis);
-        } else if (said.contains("No subject alternative") || said.contains("No name matching")) {
-            // Only the messages of sun.security.util.HostnameChecker tell a wrong name.
-            return new Fault(Kind.TLS_WRONG_NAME, "TLS: the certificate is for another host name", millis);
-        } else if (has(thrown, CertPathBuilderException.class)
-                || said.contains("unable to find valid certification path")) {
-            String issuer = shown.isEmpty() ? "" : ", \"" + issuer(shown.get(shown.size() - 1)) + "\"";
-            return new Fault(Kind.TLS_UNTRUSTED, "TLS: the certificate comes from an unknown authority" + issuer
-                    + ". Does something here inspect TLS? Then give Java a trust store that has that authority:"
-                    + " export JDK_JAVA_OPTIONS=-Djavax.net.ssl.trustStore=FILE", millis);
-        }
-        return new Fault(Kind.TLS, "TLS handshake failed: " + Text.safe(thrown.getMessage(), 100), millis);
+        boolean expired = !shown.isEmpty() && shown.get(0).getNotAfter().toInstant().isBefore(Instant.now());
+        String issuer = shown.isEmpty() ? "" : ", \"" + issuer(shown.get(shown.size() - 1)) + "\"";
+        return exchange.fault(expired ? new CertificateExpiredException() : thrown, issuer);
     }
 
     /** Who signed a certificate, safe to print. */
@@ -623,11 +528,28 @@ public final class Http {
         private static final long serialVersionUID = 1;
     }
 
-    /** Collects a body up to {@link #LARGEST_BODY}, and knows how far it came when the deadline strikes. */
-    private static final class Body {
+    /** One request: collects a body up to {@link #LARGEST_BODY}, and knows how far it came when something happens. */
+    private static final class Exchange {
+        private final URI uri;
+        private final long start = System.nanoTime();
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         /** The HTTP status; 0 while no answer has begun. */
         private volatile int status;
+        private Optional<URI> proxy = Optional.empty();
+
+        Exchange(URI uri) {
+            this.uri = uri;
+        }
+
+        HttpRequest request(String method, Map<String, String> headers, byte[] body) {
+            HttpRequest.Builder request = HttpRequest.newBuilder(withoutLogin(uri))
+                    .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body))
+                    .header("User-Agent", "klaviyo-runbook");
+            headers.forEach(request::header);
+            login(uri).ifPresent(login -> request.setHeader("Authorization", login));
+            proxy.flatMap(Http::login).ifPresent(login -> request.header("Proxy-Authorization", login));
+            return request.build();
+        }
 
         HttpResponse.BodySubscriber<Void> begin(HttpResponse.ResponseInfo info) {
             status = info.statusCode();
@@ -642,20 +564,61 @@ public final class Http {
             part.ifPresent(bytes::writeBytes);
         }
 
-        synchronized int size() {
-            return bytes.size();
-        }
-
-        synchronized byte[] bytes() {
+        private synchronized byte[] body() {
             return bytes.toByteArray();
         }
 
+        Answer reply(HttpResponse<Void> response) {
+            status = response.statusCode();
+            Map<String, List<String>> headers = new TreeMap<>();
+            response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
+            if (status == 407) {
+                String mend = proxy.flatMap(Http::login).isPresent() ? ", and another than its address holds: "
+                        : ": put user:password into its address, ";
+                String where = proxy.map(Http::hostPort).orElse("");
+                return fault(Kind.PROXY, "the proxy wants a login (407)" + mend + where);
+            } else if (headers.getOrDefault("content-encoding", List.of()).toString().contains("gzip")) {
+                // Never unpacked, so that a small answer cannot become a large one.
+                return fault(Kind.BAD_ENCODING, "HTTP " + status + " with a gzip body, which was not asked for");
+            }
+            byte[] body = body();
+            return new Reply(response.uri(), status, headers, body, json(body), since(start));
+        }
+
+        // Read once here: the body is asked about many times.
+        private static JsonNode json(byte[] body) {
+            try {
+                return Json.read(body);
+            } catch (IOException | StackOverflowError e) {
+                return MissingNode.getInstance();
+            }
+        }
+
+        Fault fault(Kind kind, String words) {
+            return new Fault(kind, words, since(start));
+        }
+
         /** The fault of an answer that had not come, or not to its end, when time was up. */
-        Fault late(Duration deadline, long millis) {
+        Fault late(Duration deadline) {
             // What was left of a timeout of 5 s when the request began, 4.987 s, is 5 s to the reader.
             String within = " within " + Durations.words(Duration.ofMillis((deadline.toMillis() + 99) / 100 * 100));
-            return status == 0 ? new Fault(Kind.TIMEOUT, "no answer" + within, millis) : new Fault(Kind.SLOW_BODY,
-                    "HTTP " + status + ", but its body did not end" + within + " (" + size() + " bytes came)", millis);
+            return status == 0 ? fault(Kind.TIMEOUT, "no answer" + within) : fault(Kind.SLOW_BODY,
+                    "HTTP " + status + ", but its body did not end" + within + " (" + body().length + " bytes came)");
+        }
+
+        Fault fault(Throwable thrown, String issuer) {
+            String seen = Stream.iterate(thrown, cause -> cause != null, Throwable::getCause).limit(20)
+                    .map(Throwable::toString).collect(Collectors.joining(" "));
+            String begun = status == 0 ? "" : "begun ";
+            String when = (seen.contains("java.net.ConnectException") ? "connect " : begun) + seen;
+            Sign sign = Sign.ALL.stream().filter(one -> Pattern.compile(one.seen).matcher(when).find()).findFirst()
+                    .orElseThrow();
+            String host = Text.safe(uri.getHost(), 80);
+            String who = proxy.map(through -> "the proxy " + hostPort(through)).orElse(host);
+            String words = sign.says.replace("{who}", who).replace("{host}", host).replace("{issuer}", issuer)
+                    .replace("{status}", "" + status).replace("{size}", "" + body().length)
+                    .replace("{said}", Text.safe(String.valueOf(thrown.getMessage()), 100));
+            return fault(proxy.isPresent() && sign.kind.unreached() ? Kind.PROXY : sign.kind, words);
         }
     }
 
