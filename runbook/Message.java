@@ -15,9 +15,8 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
 import java.util.function.UnaryOperator;
-import java.util.regex.Matcher;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
@@ -43,7 +42,6 @@ public final class Message {
     /** The internal message's values, by their names in {@code slack.md}. */
     private final Map<String, String> internal = new LinkedHashMap<>();
     private Instant next;
-    private boolean drill;
 
     private Message(State state, Instant at, Words words) {
         this.state = state;
@@ -59,23 +57,22 @@ public final class Message {
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
         Message message = new Message(state, at, Wording.of(templates, diagnosis).words());
-        String action = message.words.action();
-        String current = "To do: " + action;
-        if (state == State.MITIGATING) {
-            current = "Under way: " + action;
-            for (Event event : journal) {
-                current = event.mitigating() ? "Done at " + minute(event.at()) + ": " + event.summary() : current;
-            }
-        }
         boolean over = state == State.RESOLVED;
-        if (!over) {
-            Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
-            message.next = due(began, at);
-        }
-        message.internal.put("severity", severity.isBlank() ? "P?" : severity);
-        return message.with("impact", message.words.impact()).with("rootCause", message.words.rootCause())
-                .with("currentAction", current).with("eta", over ? "resolved" : "unknown")
+        Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
+        message.next = over ? null : due(began, at);
+        return message.with("severity", severity.isBlank() ? "P?" : severity).with("drill", "")
+                .with("impact", message.words.impact()).with("rootCause", message.words.rootCause())
+                .with("currentAction", message.action(journal)).with("eta", over ? "resolved" : "unknown")
                 .with("lead", "nobody yet").withLead(Incident.lead(journal));
+    }
+
+    private String action(List<Event> journal) {
+        if (state != State.MITIGATING) {
+            return "To do: " + words.action();
+        }
+        return journal.stream().filter(Event::mitigating).reduce((first, last) -> last)
+                .map(done -> "Done at " + minute(done.at()) + ": " + done.summary())
+                .orElse("Under way: " + words.action());
     }
 
     /**
@@ -120,7 +117,6 @@ public final class Message {
 
     /** In a drill of that scenario, or in earnest. */
     public Message withDrill(Optional<String> scenario) {
-        drill = scenario.isPresent();
         return with("drill", scenario.orElse(""));
     }
 
@@ -162,7 +158,6 @@ public final class Message {
         texts.put("status", state.name());
         texts.put("next", nextInWords());
         texts.put("updated", minute(at));
-        texts.putIfAbsent("drill", "");
         Map<String, Object> values = new LinkedHashMap<>();
         texts.forEach((name, text) -> values.put(name, escape.apply(Text.safe(text, LONGEST_VALUE))));
         return values;
@@ -185,7 +180,7 @@ public final class Message {
                 // Whoever promises to say something more is not saying the last thing.
                 "next", over ? "when we have checked that no data was lost" : nextInWords(),
                 "updated", minute(at),
-                "drill", drill);
+                "drill", !internal.get("drill").isEmpty());
     }
 
     private String nextInWords() {
@@ -304,13 +299,13 @@ public final class Message {
         public static final String VARIABLE = "SLACK_WEBHOOK_URL";
 
         private static final Map<String, String> ADVICE = Map.of(
-                "invalid_token", "the webhook was revoked: make a new one",
-                "no_service", "the webhook was removed: make a new one",
-                "no_team", "the workspace is gone: make a new webhook",
-                "channel_is_archived", "its channel is archived",
-                "channel_not_found", "its channel is gone",
-                "action_prohibited", "an administrator restricts posting to it",
-                "invalid_payload", "it did not understand the message");
+                "invalid_token", ": the webhook was revoked: make a new one",
+                "no_service", ": the webhook was removed: make a new one",
+                "no_team", ": the workspace is gone: make a new webhook",
+                "channel_is_archived", ": its channel is archived",
+                "channel_not_found", ": its channel is gone",
+                "action_prohibited", ": an administrator restricts posting to it",
+                "invalid_payload", ": it did not understand the message");
 
         /**
          * What became of a message: Slack said {@code ok}, or what came back and what to do, in words that are safe to
@@ -344,12 +339,9 @@ public final class Message {
                 return new Posted(false, "Slack was not reached: " + kind, OptionalLong.empty());
             }
             String said = Text.safe(reply.text().replace(webhook.getRawPath(), "[masked]"), 80);
-            if (reply.status() == 200 && said.equals("ok")) {
-                return new Posted(true, "", OptionalLong.empty());
-            }
-            String advice = ADVICE.containsKey(said) ? ": " + ADVICE.get(said) : "";
-            String why = "Slack refused it: HTTP " + reply.status() + " " + said + advice;
-            return new Posted(false, why, reply.number("retry-after"));
+            boolean accepted = reply.status() == 200 && said.equals("ok");
+            String why = "Slack refused it: HTTP " + reply.status() + " " + said + ADVICE.getOrDefault(said, "");
+            return new Posted(accepted, accepted ? "" : why, reply.number("retry-after"));
         }
     }
 
@@ -361,18 +353,12 @@ public final class Message {
      * @param origin where it came from, for messages
      */
     public record Template(String origin, String text) {
+        private static final Pattern TAG = Pattern.compile("\\{\\{\\{?([#^/&>!]?)\\s*([^{}]*?)\\s*}}");
+
         /** The text with its values put in: strings, and booleans for sections, to which an empty string is false. */
         public String fill(Map<String, Object> values) {
-            return fill(values, Object::toString);
-        }
-
-        /**
-         * The same with values of any type, made texts by {@code form}. In a record's section, and in that of each
-         * element of a list, its components have names of their own; they have to be among the values too.
-         */
-        public String fill(Map<String, Object> values, Function<Object, String> form) {
-            var compiled = compiled(form);
-            refuseUnknown(compiled, new TreeSet<>(values.keySet()));
+            var compiled = compiled();
+            refuseUnknown(new TreeSet<>(values.keySet()));
             try {
                 return compiled.execute(values);
             } catch (MustacheException e) {
@@ -382,56 +368,31 @@ public final class Message {
 
         /** The same template, once it is sure that it can be parsed; a {@link Problem} when it cannot. */
         public Template parsed() {
-            compiled(Object::toString);
+            compiled();
             return this;
         }
 
-        private com.samskivert.mustache.Template compiled(Function<Object, String> form) {
+        private com.samskivert.mustache.Template compiled() {
             try {
-                return Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).withFormatter(form::apply)
-                        .compile(text);
+                return Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(text);
             } catch (MustacheException | UnsupportedOperationException e) {
                 throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
             }
         }
 
         // Before anything is filled in: a section that is skipped today must not hide a typing error until tomorrow.
-        private void refuseUnknown(com.samskivert.mustache.Template compiled, Set<String> known) {
-            compiled.visit(new Mustache.Visitor() {
-                @Override
-                public void visitText(String ignored) { }
-
-                @Override
-                public void visitVariable(String name) {
-                    if (!known.contains(name)) {
-                        List<String> there = known.stream().map(one -> "{{" + one + "}}").toList();
-                        String wrong = "{{" + Text.safe(name, 60) + "}}";
-                        throw new Problem(origin + " line " + lineOf(name) + ": there is no " + wrong
-                                + Nearest.hint(wrong, there));
-                    }
+        private void refuseUnknown(Set<String> known) {
+            for (MatchResult tag : TAG.matcher(text).results().toList()) {
+                String kind = tag.group(1);
+                String wrong = "{{" + Text.safe(tag.group(2), 60) + "}}";
+                String place = origin + " line " + text.substring(0, tag.start() + 1).lines().count() + ": ";
+                if (kind.equals(">")) {
+                    throw new Problem(place + "a template cannot include another");
+                } else if (!kind.equals("!") && !known.contains(tag.group(2))) {
+                    List<String> there = known.stream().map(name -> "{{" + name + "}}").toList();
+                    throw new Problem(place + "there is no " + wrong + Nearest.hint(wrong, there));
                 }
-
-                @Override
-                public boolean visitInclude(String name) {
-                    throw new Problem(origin + ": {{>" + name + "}}: a template cannot include another");
-                }
-
-                @Override
-                public boolean visitSection(String name) {
-                    visitVariable(name);
-                    return true;
-                }
-
-                @Override
-                public boolean visitInvertedSection(String name) {
-                    return visitSection(name);
-                }
-            });
-        }
-
-        private long lineOf(String name) {
-            Matcher tag = Pattern.compile("\\{\\{\\{?[#^/&>]?\\s*" + Pattern.quote(name) + "\\s*}}").matcher(text);
-            return tag.find() ? text.substring(0, tag.start() + 1).lines().count() : 1;
+            }
         }
     }
 }

@@ -180,7 +180,7 @@ class MessageTest {
         "{{^rootcause}}x{{/rootcause}};slack.md line 1: there is no {{rootcause}}, did you mean {{rootCause}}?",
         "{{somethingElse}};there is no {{somethingElse}}; there are {{currentAction}}, {{drill}}",
         "a {{#drill}}x;slack.md: Section missing close tag",
-        "{{>other}};slack.md: {{>other}}: a template cannot include another"})
+        "{{>other}};slack.md line 1: a template cannot include another"})
     void templateErrorsSayWhatIsMeant(String template, String says) throws IOException {
         Files.writeString(team.resolve("slack.md"), template.replace("\\n", "\n"));
 
