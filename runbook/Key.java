@@ -309,8 +309,7 @@ public final class Key {
             }
             return of(text(option, output.out().getBytes(StandardCharsets.UTF_8)));
         } catch (Tool.Failure e) {
-            throw new Problem(option + (e.kind() == Tool.Failure.Kind.TIMED_OUT
-                    ? " did not end within a minute and was stopped" : " cannot be run: " + e.getMessage()));
+            throw new Problem(option + ": " + e.getMessage());
         }
     }
 

@@ -16,8 +16,10 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -46,9 +48,9 @@ public final class Tool {
     // Each keeps its tool from asking questions that nobody would see, or from paging its output.
     private static final Map<String, String> QUIET = Map.of("AWS_PAGER", "", "CLOUDSDK_CORE_DISABLE_PROMPTS", "1",
             "GH_PROMPT_DISABLED", "1", "NO_COLOR", "1", "SYSTEMD_PAGER", "", "SYSTEMD_COLORS", "0");
-    /** White space, or a piece of a word: in single quotes, in double quotes, escaped, or bare. */
-    private static final Pattern PIECE = Pattern.compile(
-            "(\\s+)|'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|\\\\(.)|([^\\s'\"\\\\]+|\\\\$)", Pattern.DOTALL);
+    /** A word of a command line, and what of it is quoted or escaped. */
+    private static final Pattern WORD = Pattern.compile("(?s)('[^']*'|\"(\\\\.|[^\"\\\\])*\"|\\\\.|[^\\s'\"\\\\])+");
+    private static final Pattern QUOTED = Pattern.compile("(?s)'([^']*)'|\"((?:\\\\.|[^\"\\\\])*)\"|\\\\(.)");
 
     private final Map<String, String> environment;
     private final Path folder;
@@ -117,27 +119,23 @@ public final class Tool {
      * @throws Problem when a quote stays open, or nothing is there
      */
     public static List<String> split(String option, String line) {
-        List<String> words = new ArrayList<>();
-        boolean open = false;
-        int at = 0;
-        for (Matcher piece = PIECE.matcher(line).useTransparentBounds(true); at < line.length(); at = piece.end()) {
-            if (!piece.region(at, line.length()).lookingAt()) {
-                throw new Problem(option + ": a " + line.charAt(at) + " is never closed");
-            }
-            boolean space = piece.group(1) != null;
-            if (!space) {
-                String escaped = Optional.ofNullable(piece.group(3)).map(text -> text.replaceAll("(?s)\\\\(.)", "$1"))
-                        .orElse(null);
-                String text = Stream.of(piece.group(2), escaped, piece.group(4), piece.group(5))
-                        .filter(one -> one != null).findFirst().orElseThrow();
-                words.add((open ? words.remove(words.size() - 1) : "") + text);
-            }
-            open = !space;
+        String between = WORD.matcher(line).replaceAll("").strip();
+        if (!between.isEmpty()) {
+            throw new Problem(option + ": a " + between.charAt(0) + " is never closed");
         }
+        List<String> words = WORD.matcher(line).results().map(word -> bare(word.group())).toList();
         if (words.isEmpty()) {
             throw new Problem(option + ": there is no command in it");
         }
-        return List.copyOf(words);
+        return words;
+    }
+
+    private static String bare(String word) {
+        return QUOTED.matcher(word).replaceAll(quoted -> {
+            String twice = quoted.group(2) == null ? null : quoted.group(2).replaceAll("(?s)\\\\(.)", "$1");
+            return Matcher.quoteReplacement(Stream.of(quoted.group(1), twice, quoted.group(3))
+                    .filter(Objects::nonNull).findFirst().orElseThrow());
+        });
     }
 
     /** What a tool gave. It may hold a secret, so it has no text of its own. */
@@ -155,19 +153,16 @@ public final class Tool {
 
     /** What kept a tool from giving anything: its message is one line, safe to print. */
     public static final class Failure extends Exception {
-        /** What it was: not installed, not ended in time, or anything else. */
-        public enum Kind { MISSING, TIMED_OUT, FAILED }
+        private final boolean missing;
 
-        private final Kind kind;
-
-        Failure(Kind kind, String message) {
+        Failure(boolean missing, String message) {
             super(message, null, false, false);
-            this.kind = kind;
+            this.missing = missing;
         }
 
-        /** What it was. */
-        public Kind kind() {
-            return kind;
+        /** Whether it is not installed, or cannot be started. */
+        public boolean missing() {
+            return missing;
         }
     }
 
@@ -211,7 +206,7 @@ public final class Tool {
                 }
             }
         } catch (IOException e) {
-            throw new Failure(Failure.Kind.FAILED, "no temporary file can be made: " + Text.safe(e.getMessage(), 120));
+            throw new Failure(false, "no temporary file can be made: " + Text.safe(e.getMessage(), 120));
         }
     }
 
@@ -228,7 +223,7 @@ public final class Tool {
         standStill();
         List<String> words = new ArrayList<>(command);
         words.set(0, find(words.get(0)).orElseThrow(() ->
-                new Failure(Failure.Kind.MISSING, name(command) + " is not installed (not on the PATH)")));
+                new Failure(true, name(command) + " is not installed (not on the PATH)")));
         ProcessBuilder builder = new ProcessBuilder(words);
         if (!folder.toString().isEmpty()) {
             builder.directory(folder.toFile());
@@ -243,7 +238,7 @@ public final class Tool {
             return child;
         } catch (IOException e) {
             String why = Text.safe(concealed(String.valueOf(e.getMessage())), 120);
-            throw new Failure(Failure.Kind.MISSING, name(command) + " cannot be run: " + why);
+            throw new Failure(true, name(command) + " cannot be run: " + why);
         }
     }
 
@@ -300,10 +295,9 @@ public final class Tool {
 
         private int await(Duration within) throws Failure {
             if (!ends(within)) {
-                throw Thread.currentThread().isInterrupted()
-                        ? new Failure(Failure.Kind.FAILED, name(command) + " was interrupted")
-                        : new Failure(Failure.Kind.TIMED_OUT, name(command) + " did not end within "
-                                + Durations.words(within) + " and was stopped");
+                boolean interrupted = Thread.currentThread().isInterrupted();
+                throw new Failure(false, name(command) + (interrupted ? " was interrupted"
+                        : " did not end within " + Durations.words(within) + " and was stopped"));
             }
             running.remove(process);
             standStill();
@@ -390,8 +384,8 @@ public final class Tool {
         if (program.contains("/") || windows && program.contains("\\")) {
             return Optional.of(program);
         }
-        String endings = windows ? ";" + variable("PATHEXT").orElse(".COM;.EXE;.BAT;.CMD") : "";
-        return Stream.of(variable("PATH").orElse("").split(windows ? ";" : ":"))
+        String endings = windows ? ";" + variable("PATHEXT", ".COM;.EXE;.BAT;.CMD") : "";
+        return Stream.of(variable("PATH", "").split(windows ? ";" : ":"))
                 .flatMap(place -> Stream.of(endings.split(";"))
                         .map(ending -> folder.resolve(place.isEmpty() ? "." : place).resolve(program + ending)))
                 .filter(file -> Files.isRegularFile(file) && (windows || Files.isExecutable(file)))
@@ -399,10 +393,10 @@ public final class Tool {
     }
 
     // Windows calls it Path, and takes any case.
-    private Optional<String> variable(String name) {
-        return environment.entrySet().stream()
-                .filter(entry -> windows ? entry.getKey().equalsIgnoreCase(name) : entry.getKey().equals(name))
-                .map(Map.Entry::getValue).findFirst();
+    private String variable(String name, String otherwise) {
+        Map<String, String> named = new TreeMap<>(windows ? String.CASE_INSENSITIVE_ORDER : null);
+        named.putAll(environment);
+        return named.getOrDefault(name, otherwise);
     }
 
     // ---- what nobody may see

@@ -333,7 +333,7 @@ public final class Stores {
             try {
                 return hands.run(command, input, lasting);
             } catch (Tool.Failure e) {
-                boolean missing = e.kind() == Tool.Failure.Kind.MISSING;
+                boolean missing = e.missing();
                 String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
                 throw new Trouble(missing ? Trouble.Kind.MISSING : Trouble.Kind.UNKNOWN, e.getMessage(),
                         missing ? install : "run it by hand to see why: " + Tool.shown(command));
