@@ -44,7 +44,10 @@
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmn16m -Xlog:disable
 //CDS
 
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
@@ -58,6 +61,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -66,7 +70,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -78,11 +81,9 @@ import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import runbook.ApiChecks.Account;
 import runbook.Checks;
-import runbook.Screen.Check;
-import runbook.Screen.Check.Outcome;
 import runbook.Checks.Findings;
+import runbook.Checks.Group;
 import runbook.Cli;
 import runbook.Cli.Launcher;
 import runbook.DecisionTree.Diagnosis;
@@ -97,6 +98,8 @@ import runbook.Message.Slack;
 import runbook.Message.Wording;
 import runbook.OurSide.AppLog;
 import runbook.Screen;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Screen.Mark;
 import runbook.Settings;
 import runbook.Settings.Problem;
@@ -120,6 +123,10 @@ import runbook.Verdict.Action;
 class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
     private static final int MOST_COMMANDS = 3;
+    private static final int ALL = Integer.MAX_VALUE;
+    private static final int ACCOUNTS_AT_ONCE = 20;
+    // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
+    private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
 
     public static void main(String... args) {
         String said = String.join(" ", args) + " " + System.getenv("KLAVIYO_API_URL");
@@ -193,10 +200,9 @@ class Triage implements Callable<Integer> {
         screen = shared.screen();
         launcher = shared.launcher();
         if (export != null) {
-            Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
-            screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
-                    + " lays them over.");
-            return 0;
+            return export();
+        } else if (curl) {
+            return curlCommands(settings());
         }
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
                 .map(text -> Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
@@ -204,23 +210,18 @@ class Triage implements Callable<Integer> {
         FutureTask<Map<String, Wording>> table = new FutureTask<>(() -> Wording.all(shared.templates()));
         new Thread(table, "diagnoses").start();
         Settings settings = settings();
-        if (curl) {
-            return curlCommands(settings);
-        } else if (accounts != null) {
+        if (accounts != null) {
             return fleet(settings, joined(table));
         }
-        if (screen.verbose()) {
-            screen.line("Klaviyo triage at " + screen.time(Instant.now()) + drillWords() + ", at most "
-                    + Durations.words(shared.timeout()) + " ...");
-        }
-        boolean writable = openIncident();
-        Findings findings = look(settings);
-        Verdict found = Verdict.of(findings, joined(table));
+        boolean writable = findIncident();
+        Verdict verdict = Verdict.of(look(settings), joined(table));
         if (preflight) {
-            return preflight(findings, found.exitCode());
+            return preflight(verdict);
         }
-        found = paged.map(found::since).orElse(found);
-        Verdict verdict = writable ? record(found, paged) : found;
+        paged.ifPresent(verdict::since);
+        if (writable) {
+            record(verdict, paged);
+        }
         remember(verdict);
         show(verdict);
         if (announce != null || post) {
@@ -232,7 +233,14 @@ class Triage implements Callable<Integer> {
         return verdict.exitCode();
     }
 
-    static <T> T joined(Future<T> future) {
+    private int export() {
+        Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
+        screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
+                + " lays them over.");
+        return 0;
+    }
+
+    private static <T> T joined(Future<T> future) {
         try {
             return future.get();
         } catch (ExecutionException e) {
@@ -246,17 +254,16 @@ class Triage implements Callable<Integer> {
     // ---- what to look at
 
     private Settings settings() {
-        for (int status : observed) {
-            if (status < 100 || status > 599) {
-                throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
-            }
-        }
+        observed.stream().filter(status -> status < 100 || status > 599).findFirst().ifPresent(status -> {
+            throw new Problem("--observed " + status + " is no HTTP status: give statuses such as 400,429");
+        });
         Settings settings = shared.settings();
         Settings.Probing all = settings.probing();
-        List<Endpoint> chosen = endpoints.stream().map(Triage::endpoint).toList();
-        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), all.slow(),
-                        chosen.isEmpty() ? all.endpoints() : chosen))
-                .withApp(new Settings.AppErrors(observed, errorsQuery == null ? settings.app().query() : errorsQuery));
+        List<Endpoint> chosen = endpoints.isEmpty() ? all.endpoints()
+                : endpoints.stream().map(Triage::endpoint).toList();
+        String query = errorsQuery == null ? settings.app().query() : errorsQuery;
+        return settings.withProbing(new Settings.Probing(all.timeout(), all.samples(), all.slow(), chosen))
+                .withApp(new Settings.AppErrors(observed, query));
     }
 
     private static Endpoint endpoint(String name) {
@@ -294,7 +301,7 @@ class Triage implements Callable<Integer> {
     // ---- what is left behind
 
     /** Finds the open incident. No other folder is opened where it cannot be read: nobody would look for that one. */
-    private boolean openIncident() {
+    private boolean findIncident() {
         try {
             incident = shared.incident();
             journal = incident.isEmpty() ? List.of() : incident.get().journal().read().events();
@@ -307,37 +314,29 @@ class Triage implements Callable<Integer> {
     }
 
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
-    private Verdict record(Verdict found, Optional<Instant> paged) {
-        boolean wrong = found.severity().isPresent();
+    private void record(Verdict verdict, Optional<Instant> paged) {
+        boolean wrong = verdict.severity().isPresent();
         if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
             incident = Optional.empty();
-            return found;
+            return;
         }
-        Verdict verdict = found.in(journal);
+        verdict.in(journal);
         try {
             shared.besideNew().ifPresent(other -> warn("another incident is open, and not joined (an older one, or the "
                     + "name was mistyped): --incident " + other + " joins it"));
-            Incident folder = incident.orElseGet(() -> shared.newIncident(found.findings().at()));
+            Incident folder = incident.orElseGet(() -> shared.newIncident(verdict.findings().at()));
             Instant at = verdict.findings().at().truncatedTo(ChronoUnit.MILLIS);
-            Map<String, Object> told = new TreeMap<>(verdict.journalData());
-            found.findings().log().failingSince().filter(since -> wrong)
-                    .ifPresent(since -> told.put("firstFailure", since));
-            if (!found.findings().log().statuses().isEmpty()) {
-                told.put("logged", found.findings().log().statuses());
-            }
-            JsonNode data = Json.of(told);
+            JsonNode data = Json.of(verdict.journalData());
             opened = !Files.exists(folder.journal().file());
             // A page is on record also where watch, or an earlier triage, has opened the incident.
             if (wrong && (opened || paged.isPresent())) {
-                String how = paged.isEmpty() ? "triage found " : "paged; triage found ";
                 Instant since = opened ? verdict.since() : paged.get();
                 folder.append(new Event(since.truncatedTo(ChronoUnit.MILLIS), "triage", Event.DETECTED,
-                        how + verdict.diagnosis().id(), data));
+                        (paged.isEmpty() ? "" : "paged; ") + "triage found " + verdict.diagnosis().id(), data));
             }
             if (lead != null) {
                 String name = Text.safe(lead, 60);
-                folder.append(Event.now("triage", Event.ACKNOWLEDGED, name + " leads the incident",
-                        withDrill(Map.of("by", name))));
+                append(folder, Event.ACKNOWLEDGED, name + " leads the incident", Map.of("by", name));
             }
             folder.append(new Event(at, "triage", wrong ? Event.DIAGNOSED : Event.NOTE, headline(verdict), data));
             incident = Optional.of(folder);
@@ -347,7 +346,12 @@ class Triage implements Callable<Integer> {
         } catch (IOException e) {
             notWritten(e);
         }
-        return verdict;
+    }
+
+    private void append(Incident folder, String event, String summary, Map<String, Object> data) throws IOException {
+        Map<String, Object> all = new TreeMap<>(data);
+        shared.drill().ifPresent(scenario -> all.put("drill", scenario));
+        folder.append(Event.now("triage", event, summary, all));
     }
 
     private void notWritten(IOException why) {
@@ -358,30 +362,18 @@ class Triage implements Callable<Integer> {
     /** A healthy triage leaves no file behind but the last good state. */
     private void remember(Verdict verdict) {
         Findings found = verdict.findings();
-        Optional<Account> account = found.account().filter(any -> verdict.healthy() && shared.drill().isEmpty());
-        if (account.isPresent()) {
+        if (found.account().isPresent() && verdict.healthy() && shared.drill().isEmpty()) {
             try {
-                LastGood.remember(shared.host(), account.get().id(), account.get().name(), scopes(found),
-                        found.settings().key().orElseThrow(), found.at());
+                LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
+                        found.scopes(), found.settings().key().orElseThrow(), found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
             }
         }
     }
 
-    private static Set<String> scopes(Findings found) {
-        return found.endpoints().stream().filter(probe -> probe.success().isPresent()).map(probe -> probe.endpoint()
-                .scope()).filter(scope -> !scope.isEmpty()).collect(Collectors.toCollection(TreeSet::new));
-    }
-
     private void warn(String message) {
         shared.host().err().println("warning: " + message);
-    }
-
-    private Map<String, Object> withDrill(Map<String, Object> data) {
-        Map<String, Object> all = new TreeMap<>(data);
-        shared.drill().ifPresent(scenario -> all.put("drill", scenario));
-        return all;
     }
 
     private JsonNode json(Verdict verdict) {
@@ -392,95 +384,85 @@ class Triage implements Callable<Integer> {
 
     private void show(Verdict verdict) {
         Findings found = verdict.findings();
-        if (verdict.healthy() && !explain && !screen.quiet() && !screen.verbose()) {
-            String skipped = skipped(found);
-            screen.verdict(Mark.OK, headline(verdict) + drillWords());
-            screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
-                    + (skipped.isEmpty() ? "everything was checked" : "not checked: " + skipped));
-            showLog(found);
-            screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
-                    + " spent");
+        showVerdict(verdict);
+        if (isWell(verdict)) {
             return;
         }
-        showVerdict(verdict);
-        if (screen.verbose()) {
-            showAll(verdict);
-        } else {
-            showShort(verdict);
-        }
-    }
-
-    // That a log was read, and what it came to, is told also where nothing is wrong in it.
-    private void showLog(Findings found) {
-        Check read = found.log().check();
-        if (log != null) {
-            screen.marked(mark(read.outcome()), read.name(), 0, Text.safe(read.summary(), 2 * screen.width() - 32));
-        }
-    }
-
-    private void showShort(Verdict verdict) {
         screen.line();
-        showLog(verdict.findings());
-        List<Checks.Group> groups = verdict.findings().groups().stream()
-                .filter(group -> log == null || !group.name().equals("app-log")).toList();
-        groups.stream().limit(MOST_FINDINGS).forEach(group -> screen.marked(mark(group.outcome()), group.name(), 0,
-                Text.safe(group.text(), 2 * (screen.width() - group.name().length()) - 24)));
-        if (groups.size() > MOST_FINDINGS) {
-            screen.indented(2, "and " + Text.count(groups.size() - MOST_FINDINGS, "more finding"));
+        List<Group> checks = screen.verbose() ? found.checks().stream().map(Group::of).toList() : told(found);
+        showChecks(checks, MOST_FINDINGS);
+        if (screen.verbose()) {
+            screen.line();
+            verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
+                    + step.answer()));
         }
-        if (!verdict.also().isEmpty()) {
-            screen.indented(2, "Also: " + verdict.also().stream().limit(3).map(Diagnosis::id)
+        if (screen.verbose()) {
+            verdict.also().forEach(also -> screen.marked(Mark.WARN, also.id(), 0, verdict.reason(also)));
+            verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
+        } else if (!verdict.also().isEmpty()) {
+            screen.indented(2, "Also: " + verdict.also().stream().map(Diagnosis::id).limit(3)
                     .collect(Collectors.joining(", ")));
         }
-        explainTree(verdict);
+        if (explain) {
+            screen.line();
+            verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
+        }
         screen.line();
-        List<Action> actions = verdict.actions(launcher);
-        int shown = 0;
-        for (int commands = 0; shown < actions.size() && commands < MOST_COMMANDS && shown <= MOST_COMMANDS; shown++) {
-            commands += actions.get(shown).command() == null ? 0 : 1;
-        }
-        showNext(actions.subList(0, shown));
-        String more = actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "";
-        screen.line("-v shows " + more + "every check and the path");
-    }
-
-    private void showAll(Verdict verdict) {
-        Findings found = verdict.findings();
-        heading("Checks");
-        showChecks(found.checks());
-        heading("Path");
-        verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
-                + step.answer()));
-        explainTree(verdict);
-        if (!verdict.others().isEmpty() || !verdict.consequences().isEmpty()) {
-            heading("Also");
-            verdict.others().forEach(other -> screen.marked(Mark.WARN, other.diagnosis().id(), 0, other.reason()));
-            verdict.consequences().forEach(consequence -> screen.marked(Mark.WARN, "consequence", 0, consequence));
-        }
-        heading("Next");
         showNext(verdict.actions(launcher));
-        String skipped = skipped(found);
-        screen.line(skipped.isEmpty() ? "Everything was checked" : "Not checked: " + skipped);
-        String spent = found.requests().entrySet().stream().map(one -> one.getKey() + " " + one.getValue())
-                .collect(Collectors.joining(", "));
-        screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota"
-                + (spent.isEmpty() ? "" : " (" + spent + ")"));
-        screen.line();
-        showVerdict(verdict);
+        if (screen.verbose()) {
+            screen.line(notChecked(found, "Everything was checked"));
+            screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota");
+            screen.line();
+            showVerdict(verdict);
+        }
     }
 
-    private void heading(String text) {
-        screen.line();
-        screen.heading(text);
+    /** What is not well, equal findings together; first what a log that was given came to, well or not. */
+    private List<Group> told(Findings found) {
+        Stream<Group> read = Stream.of(found.log().check()).filter(any -> log != null).map(Group::of);
+        return Stream.concat(read, found.groups().stream()
+                .filter(group -> log == null || !group.name().equals("app-log"))).toList();
     }
 
-    private void showChecks(List<Check> checks) {
+    private void showChecks(List<Group> checks, int most) {
         int width = checks.stream().mapToInt(check -> check.name().length()).max().orElse(0);
-        checks.forEach(check -> screen.marked(mark(check.outcome()), check.name(), width,
-                check.summary() + (check.millis() > 0 ? " [" + check.millis() + " ms]" : "")));
+        checks.stream().limit(screen.verbose() ? checks.size() : most).forEach(check -> {
+            String text = Text.safe(check.text(), 2 * (screen.width() - check.name().length()) - 24);
+            boolean all = screen.verbose() || most == ALL;
+            screen.marked(mark(check.outcome()), check.name(), all ? width : 0, all ? check.text() : text);
+        });
+        if (checks.size() > most && !screen.verbose()) {
+            screen.indented(2, "and " + Text.count(checks.size() - most, "more finding"));
+        }
+    }
+
+    private void showNext(List<Action> actions) {
+        int shown = 0;
+        int commands = 0;
+        while (shown < actions.size() && (screen.verbose() || commands < MOST_COMMANDS && shown <= MOST_COMMANDS)) {
+            Action next = actions.get(shown++);
+            screen.item("  " + shown + ". ", next.text());
+            if (next.command() != null) {
+                screen.command(5, next.command());
+                commands++;
+            }
+        }
+        launcher.notes().forEach(note -> screen.indented(2, note));
+        screen.line();
+        incident.ifPresent(folder -> screen.line("Incident folder: " + folder
+                + (opened ? " (opened now)" : " (joined: it was open already)")));
+        if (!screen.verbose()) {
+            String more = actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "";
+            screen.line("-v shows " + more + "every check and the path");
+        }
+    }
+
+    private boolean isWell(Verdict verdict) {
+        return verdict.healthy() && !explain && !screen.verbose();
     }
 
     private void showVerdict(Verdict verdict) {
+        Findings found = verdict.findings();
         Mark mark = switch (verdict.exitCode()) {
             case 0 -> Mark.OK;
             case 14 -> Mark.WARN;
@@ -488,6 +470,14 @@ class Triage implements Callable<Integer> {
             default -> Mark.FAIL;
         };
         screen.verdict(mark, headline(verdict) + drillWords());
+        if (isWell(verdict)) {
+            screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
+                    + notChecked(found, "everything was checked"));
+            showChecks(told(found).subList(0, log == null ? 0 : 1), MOST_FINDINGS);
+            screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
+                    + " spent");
+            return;
+        }
         screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
         verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
                 + severity.words() + ")"));
@@ -508,33 +498,15 @@ class Triage implements Callable<Integer> {
         return shared.drill().map(scenario -> " (DRILL" + space + scenario + ")").orElse("");
     }
 
-    private void explainTree(Verdict verdict) {
-        if (explain) {
-            heading("Decision tree");
-            verdict.explain(screen.either("→", "").isEmpty()).forEach(screen::verbatim);
-        }
-    }
-
-    private void showNext(List<Action> actions) {
-        for (int i = 0; i < actions.size(); i++) {
-            screen.item("  " + (i + 1) + ". ", actions.get(i).text());
-            Optional.ofNullable(actions.get(i).command()).ifPresent(command -> screen.command(5, command));
-        }
-        launcher.notes().forEach(note -> screen.indented(2, note));
-        screen.line();
-        incident.ifPresent(folder -> screen.line("Incident folder: " + folder
-                + (opened ? " (opened now)" : " (joined: it was open already)")));
-    }
-
     private static Mark mark(Outcome outcome) {
         return outcome == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(outcome.name());
     }
 
-    private static String skipped(Findings found) {
-        return found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
+    private static String notChecked(Findings found, String nothing) {
+        String skipped = found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
                 .collect(Collectors.joining(", "));
+        return skipped.isEmpty() ? nothing : "not checked: " + skipped;
     }
-
     // ---- telling people
 
     private void announce(Verdict verdict) {
@@ -543,12 +515,10 @@ class Triage implements Callable<Integer> {
                 Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
                 .withDrill(shared.drill());
         if (announce == Audience.internal || announce == Audience.both) {
-            heading("Internal message");
-            screen.verbatim(message.internal(texts));
+            draft("Internal message", message.internal(texts));
         }
         if (announce == Audience.external || announce == Audience.both) {
-            heading("External message");
-            screen.verbatim(message.external(texts));
+            draft("External message", message.external(texts));
         }
         if (post) {
             post(Http.of(verdict.findings().settings()), message);
@@ -557,6 +527,12 @@ class Triage implements Callable<Integer> {
             screen.line("These are drafts. Once one is sent, put it on record:");
             screen.command(2, launcher.line("postmortem", "event 'told people' --kind announced"));
         }
+    }
+
+    private void draft(String heading, String text) {
+        screen.line();
+        screen.heading(heading);
+        screen.verbatim(text);
     }
 
     private void post(Http http, Message message) {
@@ -573,9 +549,8 @@ class Triage implements Callable<Integer> {
         if (posted.accepted() && incident.isPresent()) {
             String state = message.state().word();
             try {
-                incident.get().append(Event.now("triage", Event.ANNOUNCED, "internal message posted to Slack: " + state,
-                        withDrill(Map.of("audience", "internal", "state", state, "text",
-                                message.internal(shared.templates())))));
+                append(incident.get(), Event.ANNOUNCED, "internal message posted to Slack: " + state,
+                        Map.of("audience", "internal", "state", state, "text", message.internal(shared.templates())));
             } catch (IOException e) {
                 warn("posted, but not journalled: " + Text.safe(Incident.why(e), 200));
             }
@@ -584,89 +559,161 @@ class Triage implements Callable<Integer> {
 
     // ---- many accounts
 
+    /** One account by its name, and where its private key is: a variable, a file, or a command; null for the others. */
+    record Account(String name, String env, String file, String command) {
+        Account {
+            name = given(name);
+            env = given(env);
+            file = given(file);
+            command = given(command);
+        }
+
+        private static String given(String text) {
+            return text == null || text.isBlank() ? null : text.strip();
+        }
+
+        private boolean complete() {
+            return name != null && Stream.of(env, file, command).filter(Objects::nonNull).count() == 1;
+        }
+
+        private Optional<Key> key(Cli.Host host) {
+            return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command, "")
+                    : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
+        }
+
+        /** The option that reads this key, to be pasted. A command is not shown: it may hold secrets. */
+        private String keyOption() {
+            String printed = env == null ? "COMMAND" : Text.word("printenv " + env);
+            return file == null ? "--key-command " + printed : "--key-file " + Text.word(file);
+        }
+    }
+
+    private record Result(Account account, Verdict verdict, String reason) { }
+
+    /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
     private int fleet(Settings settings, Map<String, Wording> wording) {
         if (shared.drill().isPresent()) {
             throw new Problem("--accounts and --drill exclude each other: the sandbox has one account");
         }
-        List<Fleet.Result> results = new Fleet(settings, launcher, shared.host(), wording).run(Fleet.read(accounts));
-        int width = results.stream().mapToInt(result -> result.verdict().name().length()).max().orElse(0);
-        results.forEach(result -> screen.marked(result.healthy() ? Mark.OK : Mark.FAIL, result.verdict().name(), width,
-                result.account().name() + (result.healthy() ? "" : ": " + result.reason())));
-        long wrong = results.stream().filter(result -> !result.healthy()).count();
+        List<Account> all = readAccounts();
+        ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
+        try (Checks checks = new Checks(settings)) {
+            Findings once = checks.run(Set.of("status-page", "network"));
+            List<Future<Result>> running = all.stream()
+                    .map(account -> pool.submit(() -> look(checks, once, account, wording))).toList();
+            return show(running.stream().map(Triage::joined).sorted(Comparator.comparing(result ->
+                    WORST_FIRST.indexOf(result.verdict.exitCode()))).toList());
+        } finally {
+            pool.shutdownNow();
+        }
+    }
+
+    // A key that cannot be read costs its account the probes, not the others.
+    private Result look(Checks checks, Findings once, Account account, Map<String, Wording> wording) {
+        Optional<Key> key = Optional.empty();
+        String trouble = "its key is empty";
+        try {
+            key = account.key(shared.host());
+        } catch (Problem problem) {
+            trouble = problem.getMessage();
+        }
+        Verdict verdict = Verdict.of(checks.again(once, key), wording);
+        boolean keyless = verdict.diagnosis() == Diagnosis.KEY_MISSING;
+        String reason = keyless ? trouble : verdict.reason() + (key.isPresent() ? "" : "; " + trouble);
+        return new Result(account, verdict, reason);
+    }
+
+    private int show(List<Result> results) {
+        int width = results.stream().mapToInt(result -> result.verdict.name().length()).max().orElse(0);
+        List<Result> wrong = results.stream().filter(result -> result.verdict.exitCode() != 0).toList();
+        results.forEach(result -> screen.marked(wrong.contains(result) ? Mark.FAIL : Mark.OK, result.verdict.name(),
+                width, result.account.name + (wrong.contains(result) ? ": " + result.reason : "")));
         screen.line();
-        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + results.size()
+        screen.line(wrong.isEmpty() ? "All healthy" : wrong.size() + " of " + results.size()
                 + " not healthy, the worst first. The first alone, with what to do:");
-        if (wrong > 0) {
-            screen.command(2, launcher.line("triage", results.get(0).account().keyOption()));
-        }
+        wrong.stream().findFirst().ifPresent(worst ->
+                screen.command(2, launcher.line("triage", worst.account.keyOption())));
         if (shared.json()) {
-            shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS),
-                    "accounts", results.stream().map(result -> result.json(launcher)).toList())));
+            shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS), "accounts",
+                    results.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
+                            .put("name", result.account.name).put("reason", result.reason)).toList())));
         }
-        return results.get(0).verdict().exitCode();
+        return results.get(0).verdict.exitCode();
+    }
+
+    /** CSV with a header line, or a JSON array of objects; a key itself has no place in it. */
+    private List<Account> readAccounts() {
+        try {
+            // Spreadsheets begin a file with a byte order mark.
+            String text = Files.readString(accounts).replaceFirst("^\ufeff", "").strip();
+            CsvSchema header = CsvSchema.emptySchema().withHeader().withComments();
+            ObjectReader reader = text.startsWith("[") ? new ObjectMapper().readerFor(Account.class)
+                    : new CsvMapper().readerFor(Account.class).with(header);
+            List<Account> all = reader.without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                    .<Account>readValues(text).readAll();
+            for (int i = 0; i < all.size(); i++) {
+                if (!all.get(i).complete()) {
+                    throw new Problem("--accounts: entry " + (i + 1)
+                            + " needs a name, and one of env, file and command");
+                }
+            }
+            List<String> names = all.stream().map(Account::name).toList();
+            names.stream().filter(name -> Collections.frequency(names, name) > 1).findFirst().ifPresent(name -> {
+                throw new Problem("--accounts: " + Text.safe(name, 60) + " is there twice");
+            });
+            if (all.isEmpty()) {
+                throw new Problem("--accounts: no account in it");
+            }
+            return all;
+        } catch (IOException e) {
+            throw new Problem("--accounts " + Text.safe(accounts.toString(), 100) + " cannot be read as CSV or JSON: "
+                    + Text.safe(Incident.why(e), 120));
+        }
     }
 
     // ---- in peacetime
 
     /** Whether all is there that an incident will need: the checks, and what the other steps stand on. */
-    private int preflight(Findings found, int wrong) {
+    private int preflight(Verdict verdict) {
+        Findings found = verdict.findings();
         List<Check> all = new ArrayList<>(found.checks());
         // Whether the application's log is there is asked of what collects it, below.
         all.remove(found.log().check());
-        String scopes = String.join(", ", scopes(found));
-        all.add(need("scopes", !scopes.isEmpty(), "seen to work: " + scopes + "; what writes is not tried, rotate-key"
-                + " --needs is", "none was seen to work: see the key above"));
+        all.add(need("scopes", !found.scopes().isEmpty(), "seen to work: " + String.join(", ", found.scopes())
+                + "; what writes is not tried, rotate-key --needs is", "none was seen to work: see the key above"));
         all.add(need("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set;"
                 + " nothing was posted", "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
         if (found.settings().target().prometheus() != null) {
             all.add(need("metrics", found.errors().counted(), "the errors' query has data", "the errors' query has no"
                     + " data: nobody would see an error; give one that has with --errors-query"));
         }
-        all.add(need("incidents", writable(shared.incidents()), shared.incidents() + " can be written",
-                shared.incidents() + " cannot be written: set incidents in a team.properties"));
         for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
-            all.add(step(step, step, "--version", "fetched and built"));
+            all.add(step(step, step + " --version", "fetched and built"));
         }
         // Their dry runs look at stores, restart targets and logs as the team has set them, and change nothing.
-        all.add(planned("stores", "rotate-key", "rotate-key.to"));
-        all.add(planned("logs", "debug-bundle", "debug-bundle.log"));
-        showChecks(all);
-        long open = all.stream().filter(check -> check.outcome() != Outcome.OK).count();
+        Map.of("stores", "rotate-key.to", "logs", "debug-bundle.log").forEach((name, setting) ->
+                all.add(shared.setting(setting).isEmpty()
+                        ? Check.skipped(name, "not known: set " + setting + " in a team.properties")
+                        : step(name, setting.replaceFirst("\\..*", " --dry-run"), "found as the team has set them")));
+        List<Group> lines = Group.of(all, Check::summary);
+        showChecks(lines, ALL);
+        long open = lines.stream().filter(line -> line.outcome() != Outcome.OK).count();
         screen.line();
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"
-                : open + " of " + all.size() + " would be missed in an incident") + drillWords());
+                : open + " of " + lines.size() + " would be missed in an incident") + drillWords());
         if (shared.json()) {
             shared.print(Json.of(Map.of("schema", 1, "ready", open == 0, "checks", all.stream().map(Check::json)
                     .toList())));
         }
-        return wrong == 0 && open > 0 ? 14 : wrong;
-    }
-
-    /** Whether a folder can be made there: tried, in the nearest one that exists. */
-    private static boolean writable(Path folder) {
-        Path existing = folder.toAbsolutePath();
-        while (!Files.exists(existing)) {
-            existing = existing.getParent();
-        }
-        try {
-            Files.delete(Files.createTempDirectory(existing, "preflight"));
-            return true;
-        } catch (IOException e) {
-            return false;
-        }
+        return verdict.exitCode() == 0 && open > 0 ? 14 : verdict.exitCode();
     }
 
     private static Check need(String name, boolean fine, String good, String bad) {
         return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
     }
 
-    private Check planned(String name, String step, String setting) {
-        return shared.setting(setting).isEmpty() ? Check.skipped(name, "not known: set " + setting
-                + " in a team.properties") : step(name, step, "--dry-run", "found as the team has set them");
-    }
-
-    private Check step(String name, String step, String option, String good) {
-        String command = launcher.command(step) + " " + option;
+    private Check step(String name, String line, String good) {
+        String command = launcher.command(line.split(" ")[0]) + line.replaceFirst("\\S+", "");
         if (command.contains("CATALOG")) {
             return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
         }
@@ -675,7 +722,7 @@ class Triage implements Callable<Integer> {
             Tool.Output output = tool.run(tool.shell(command));
             // What a step marks as wrong, and what a bundle would lack.
             String wrong = Stream.of(output.out(), output.err()).flatMap(String::lines)
-                    .filter(line -> line.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
+                    .filter(one -> one.matches("(✗|x|error:) .*|.* left out: .*")).limit(3)
                     .collect(Collectors.joining("; "));
             String said = wrong.isEmpty() ? "ended with " + output.exit() : wrong;
             return need(name, output.ok() && wrong.isEmpty(), good, Text.safe(said, 240) + " (" + command + ")");
@@ -687,7 +734,11 @@ class Triage implements Callable<Integer> {
     // ---- the checks as curl commands
 
     private int curlCommands(Settings settings) {
-        Settings.Target target = shared.target();
+        if (shared.sandbox().isPresent()) {
+            throw new Problem("--curl prints commands for later, and a drill's sandbox ends with this one: leave out"
+                    + " --drill, or let one stay (jbang sandbox)");
+        }
+        Settings.Target target = settings.target();
         String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
         // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
         // where ps would show it.
@@ -724,119 +775,5 @@ class Triage implements Callable<Integer> {
 
     private static String quoted(Object address) {
         return "'" + Settings.open(address.toString()).replace("'", "'\\''") + "'";
-    }
-}
-
-/**
- * Triage of many accounts. What does not depend on the account is looked at once; each account has limits of its own,
- * so that they are asked side by side, a few dozen at a time to spare this machine. A key that cannot be read costs its
- * account the probes, not the others.
- */
-record Fleet(Settings settings, Launcher launcher, Cli.Host host, Map<String, Wording> wording) {
-    private static final int AT_ONCE = 20;
-
-    /**
-     * One account by its name, and where its private key is: a variable, a file, or a command; null what is not given.
-     */
-    record Account(String name, String env, String file, String command) {
-        /** The option that reads this account's key, to be pasted. A command is not shown: it may hold secrets. */
-        String keyOption() {
-            String printed = env == null ? "COMMAND" : Text.word("printenv " + env);
-            return file == null ? "--key-command " + printed : "--key-file " + Text.word(file);
-        }
-    }
-
-    /** One account's verdict, and why. */
-    record Result(Account account, Verdict verdict, String reason) {
-        boolean healthy() {
-            return verdict.exitCode() == 0;
-        }
-
-        JsonNode json(Launcher launcher) {
-            ObjectNode json = Json.object().put("name", account.name);
-            json.setAll((ObjectNode) verdict.json(launcher, null));
-            return json.put("reason", reason);
-        }
-
-        // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
-        private int rank() {
-            return List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0).indexOf(verdict.exitCode());
-        }
-    }
-
-    /** Each account's result, worst first; equally bad ones in the order given. */
-    List<Result> run(List<Account> accounts) {
-        ExecutorService pool = Executors.newFixedThreadPool(AT_ONCE);
-        try (Checks checks = new Checks(settings)) {
-            Findings shared = checks.run(Set.of("status-page", "network"));
-            List<Future<Result>> running = accounts.stream()
-                    .map(account -> pool.submit(() -> look(checks, shared, account))).toList();
-            return running.stream().map(Triage::joined).sorted(Comparator.comparingInt(Result::rank)).toList();
-        } finally {
-            pool.shutdownNow();
-        }
-    }
-
-    private Result look(Checks checks, Findings shared, Account account) {
-        Optional<Key> key = Optional.empty();
-        String trouble = account.env == null ? "its key is empty" : account.env + " is not set";
-        try {
-            key = account.env != null ? host.env(account.env).map(Key::of)
-                    : Key.read(host, "--accounts, " + account.name + ", key", account.file, account.command, "");
-        } catch (Problem problem) {
-            trouble = problem.getMessage();
-        }
-        Verdict verdict = Verdict.of(checks.again(shared, key), wording);
-        String keyless = verdict.diagnosis() == Diagnosis.KEY_MISSING ? trouble : verdict.reason() + "; " + trouble;
-        return new Result(account, verdict, key.isPresent() ? verdict.reason() : keyless);
-    }
-
-    /**
-     * Reads the list: CSV with a header line, or a JSON array of objects. Both have {@code name} and one of {@code
-     * env}, {@code file} and {@code command}; a key itself has no place in it.
-     *
-     * @throws Problem that names the entry, when the file is unreadable, no such list, or names an account twice
-     */
-    static List<Account> read(Path file) {
-        Map<String, Account> accounts = new LinkedHashMap<>();
-        try {
-            // Spreadsheets begin a file with a byte order mark.
-            String text = Files.readString(file).replaceFirst("^\ufeff", "").strip();
-            for (JsonNode entry : text.startsWith("[") ? Json.read(text) : csv(text)) {
-                Account account = account(entry, accounts.size() + 1);
-                if (accounts.put(account.name, account) != null) {
-                    throw new Problem("--accounts: " + Text.safe(account.name, 60) + " is there twice");
-                }
-            }
-        } catch (IOException e) {
-            throw new Problem("--accounts " + Text.safe(file.toString(), 100) + " cannot be read as CSV or JSON: "
-                    + Text.safe(Incident.why(e), 120));
-        }
-        if (accounts.isEmpty()) {
-            throw new Problem("--accounts: no account in it");
-        }
-        return List.copyOf(accounts.values());
-    }
-
-    private static List<JsonNode> csv(String text) throws IOException {
-        CsvSchema header = CsvSchema.emptySchema().withHeader().withComments();
-        try (var rows = new CsvMapper().readerFor(JsonNode.class).with(header).<JsonNode>readValues(text)) {
-            return rows.readAll();
-        }
-    }
-
-    private static Account account(JsonNode entry, int number) {
-        Account account = new Account(text(entry, "name"), text(entry, "env"), text(entry, "file"),
-                text(entry, "command"));
-        long sources = Stream.of(account.env, account.file, account.command).filter(Objects::nonNull).count();
-        if (account.name == null || sources != 1) {
-            throw new Problem("--accounts: entry " + number + " needs a name, and one of env, file and command");
-        }
-        return account;
-    }
-
-    private static String text(JsonNode entry, String field) {
-        String text = entry.path(field).asText("").strip();
-        return text.isEmpty() ? null : text;
     }
 }

@@ -11,22 +11,21 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import runbook.Screen.Check;
-import runbook.Screen.Check.Outcome;
-import runbook.Http.Deadline;
+import runbook.Checks.Asking;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -55,32 +54,30 @@ public final class ApiChecks {
         }
     }
 
-    /** Whether the key authenticates, and whose it is; no sample without a key, or with one that cannot be sent. */
-    static Probe auth(Optional<Key> given, Http http, Deadline deadline) {
+    // ---- the key
+
+    /** Whether the key authenticates, and whose it is; no sample without a key. */
+    static Probe auth(Optional<Key> given, Asking asking) {
         if (given.isEmpty()) {
-            return new Probe(Check.skipped("auth", "no private key here: set KLAVIYO_PRIVATE_KEY, or give --key-file or"
-                    + " --key-command"), Endpoint.ACCOUNTS, List.of());
+            return Probe.skipped("auth", Endpoint.ACCOUNTS, "no private key here: set KLAVIYO_PRIVATE_KEY, or give"
+                    + " --key-file or --key-command");
         }
         Key key = given.get();
-        boolean sent = !key.cleaned().reveal().isEmpty();
-        List<Answer> answers = sent ? List.of(http.api(Endpoint.ACCOUNTS.target(), deadline.left())) : List.of();
-        Optional<Account> account = answers.stream().findFirst().flatMap(Account::in);
-        String said = answers.stream().map(answer -> said(key, answer, account)).collect(Collectors.joining());
+        Answer answer = asking.api(Endpoint.ACCOUNTS);
+        Optional<Account> account = Account.in(answer);
         List<String> faults = key.faults();
-        String unfit = faults.isEmpty() ? "" : "the key is unfit: " + String.join("; ", faults)
-                + (sent ? ". Tried without that: " : "");
-        Outcome outcome = answers.stream().map(answer -> outcome(key, Symptom.of(answer))).findFirst()
-                .filter(any -> faults.isEmpty()).orElse(Outcome.FAIL);
+        String said = said(answer, account.map(Account::toString).orElse("authenticated"), key.cleaned().describe());
+        String unfit = "the key is unfit: " + String.join("; ", faults) + ". Tried without that: ";
         Map<String, Object> detail = new LinkedHashMap<>();
         detail.put("key", Map.of("kind", key.kind(), "length", key.reveal().length(), "fingerprint",
                 key.fingerprint()));
         detail.put("keyFaults", faults);
         detail.put("account", account.map(one -> Map.of("id", one.id, "name", one.name, "test", one.test))
                 .orElse(null));
-        long millis = answers.stream().mapToLong(Answer::millis).sum();
-        Integer status = answers.isEmpty() ? null : answers.get(0).http();
-        return new Probe(new Check("auth", outcome, unfit + said, millis, status, Json.of(detail)), Endpoint.ACCOUNTS,
-                answers);
+        Outcome outcome = faults.isEmpty() ? outcome(key, Symptom.of(answer)) : Outcome.FAIL;
+        Check check = new Check("auth", outcome, faults.isEmpty() ? said : unfit + said, answer.millis(),
+                answer.http(), Json.of(detail));
+        return new Probe(check, Endpoint.ACCOUNTS, List.of(answer));
     }
 
     private static Outcome outcome(Key key, Symptom symptom) {
@@ -91,17 +88,18 @@ public final class ApiChecks {
         };
     }
 
-    private static String said(Key key, Answer answer, Optional<Account> account) {
+    private static String said(Answer answer, String account, String key) {
         String said = Symptom.describe(answer);
-        String shown = "key " + key.cleaned().describe();
         return switch (Symptom.of(answer)) {
-            case NONE -> account.map(Account::toString).orElse("authenticated") + ", " + shown;
+            case NONE -> account + ", key " + key;
             case FORBIDDEN -> "the key is valid but may not read accounts (" + said + ")";
             case THROTTLED -> "throttled before the key was judged: " + said;
-            case UNAUTHORIZED -> said + "; " + shown;
+            case UNAUTHORIZED -> said + "; key " + key;
             default -> said;
         };
     }
+
+    // ---- the endpoints
 
     /**
      * One endpoint, asked a few times at once, so that an intermittent failure shows as a rate; without samples when
@@ -111,6 +109,10 @@ public final class ApiChecks {
         /** The share of an endpoint's steady window that one probe may spend. */
         private static final double QUOTA = 0.03;
         private static final long APART_MILLIS = 4;
+
+        static Probe skipped(String name, Endpoint endpoint, String why) {
+            return new Probe(Check.skipped(name, why), endpoint, List.of());
+        }
 
         // A few percent of its minute, half of its second, and at least one.
         private static int affordable(Endpoint endpoint, int wanted) {
@@ -122,41 +124,37 @@ public final class ApiChecks {
          * Starts the requests; the supplier waits for the answers and says what they come to. That is done by whoever
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
-        static Supplier<Probe> ask(Endpoint endpoint, Settings settings, Http http, Executor pool, Deadline end) {
-            if (settings.key().isEmpty()) {
-                return () -> new Probe(Check.skipped("endpoint:" + endpoint.name(), "needs a key"), endpoint,
-                        List.of());
-            }
-            Supplier<Answer> request = () -> http.api(endpoint.target(), end.left());
+        static Supplier<Probe> ask(Endpoint endpoint, Asking asking, Executor pool) {
+            Supplier<Answer> request = () -> asking.api(endpoint);
             List<CompletableFuture<Answer>> running = new ArrayList<>();
-            for (int i = 0; i < affordable(endpoint, settings.probing().samples()); i++) {
+            for (int i = 0; i < affordable(endpoint, asking.settings().probing().samples()); i++) {
                 Executor later = i == 0 ? pool
                         : CompletableFuture.delayedExecutor(i * APART_MILLIS, TimeUnit.MILLISECONDS, pool);
                 running.add(CompletableFuture.supplyAsync(request, later));
             }
-            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), settings.probing());
+            Duration slow = asking.settings().probing().slow();
+            return () -> of(endpoint, running.stream().map(CompletableFuture::join).toList(), slow);
         }
 
-        static Probe of(Endpoint endpoint, List<Answer> samples, Settings.Probing probing) {
+        static Probe of(Endpoint endpoint, List<Answer> samples, Duration tooSlow) {
             List<Answer> failed = samples.stream().filter(answer -> !Symptom.NONE.is(answer)).toList();
             long median = samples.stream().map(Answer::millis).sorted().skip(samples.size() / 2).findFirst().orElse(0L);
-            boolean slow = failed.isEmpty() && median > probing.slow().toMillis();
+            boolean slow = failed.isEmpty() && median > tooSlow.toMillis();
             String why = failed.stream().map(Symptom::describe).distinct().limit(2).collect(Collectors.joining("; "));
-            String good = samples.size() + " of " + samples.size() + " ok, median " + median + " ms";
-            String bad = failed.size() + " of " + samples.size() + " failed: " + why;
-            String summary = failed.isEmpty() ? good + (slow ? ", which is slow" : "") : bad;
+            String good = " ok, median " + median + " ms" + (slow ? ", which is slow" : "");
+            String summary = samples.size() - failed.size() + " of " + samples.size() + good;
+            if (!failed.isEmpty()) {
+                summary = failed.size() + " of " + samples.size() + " failed: " + why;
+            }
             // A 403 on webhooks may be the plan (Advanced KDP and app partners only) and no scope of the key's.
-            boolean planMayLack = endpoint.is(Endpoint.WEBHOOKS)
-                    && failed.stream().allMatch(Symptom.FORBIDDEN::is);
-            Outcome well = slow ? Outcome.WARN : Outcome.OK;
-            Outcome ill = planMayLack ? Outcome.WARN : Outcome.FAIL;
+            boolean doubtful = failed.isEmpty() ? slow
+                    : endpoint.is(Endpoint.WEBHOOKS) && failed.stream().allMatch(Symptom.FORBIDDEN::is);
+            Outcome otherwise = failed.isEmpty() ? Outcome.OK : Outcome.FAIL;
             Integer http = (failed.isEmpty() ? samples : failed).stream().map(Answer::http).filter(Objects::nonNull)
                     .max(Comparator.naturalOrder()).orElse(null);
-            Map<String, Long> symptoms = failed.stream()
-                    .collect(Collectors.groupingBy(answer -> Symptom.of(answer).words, Collectors.counting()));
-            Check check = new Check("endpoint:" + endpoint.name(), failed.isEmpty() ? well : ill, summary,
-                    samples.stream().mapToLong(Answer::millis).max().orElse(0), http, Json.of(Map.of("samples",
-                            samples.size(), "failed", failed.size(), "medianMillis", median, "symptoms", symptoms)));
+            Check check = new Check("endpoint:" + endpoint.name(), doubtful ? Outcome.WARN : otherwise, summary,
+                    samples.stream().mapToLong(Answer::millis).max().orElse(0), http,
+                    Json.of(Map.of("samples", samples.size(), "failed", failed.size(), "medianMillis", median)));
             return new Probe(check, endpoint, samples);
         }
 
@@ -181,19 +179,23 @@ public final class ApiChecks {
         }
     }
 
+    // ---- the limits
+
     /**
      * What the answers say about the account's rate limits, which all its private keys share: each endpoint's steady
-     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or null.
+     * window by its name, those that answered 429, and the seconds of the longest wait that a 429 asked for, or 0.
      */
-    public record RateLimits(Map<String, Window> windows, List<String> throttled, Long seconds) {
-        /**
-         * What a few of our own probes can use up in a minute: little left of such a window says nothing of the
-         * application.
-         */
+    public record RateLimits(Map<String, Window> windows, List<String> throttled, long seconds) {
+        /** A window that a few of our own probes can use up: little left of it says nothing of the application. */
         private static final int SMALL = 30;
 
         /** The steady window: requests allowed and left in it, and seconds until it is full again. */
         public record Window(long limit, long remaining, long resetSeconds) {
+            private static Window of(Reply reply) {
+                return new Window(reply.number("ratelimit-limit").orElse(0),
+                        reply.number("ratelimit-remaining").orElse(0), reply.number("ratelimit-reset").orElse(0));
+            }
+
             private boolean low() {
                 return remaining * 10 < limit;
             }
@@ -206,46 +208,34 @@ public final class ApiChecks {
 
         static RateLimits of(Map<String, List<Answer>> answers) {
             Map<String, Window> windows = new LinkedHashMap<>();
-            List<String> throttled = new ArrayList<>();
-            OptionalLong wait = answers.values().stream().flatMap(List::stream).filter(Symptom.THROTTLED::is)
-                    .mapToLong(answer -> ApiError.retryAfter((Reply) answer).orElse(0L)).max();
-            answers.forEach((name, samples) -> {
-                if (samples.stream().anyMatch(Symptom.THROTTLED::is)) {
-                    throttled.add(name);
-                }
-                samples.stream().filter(Reply.class::isInstance).map(Reply.class::cast)
-                        .filter(reply -> reply.status() != 429 && reply.number("ratelimit-limit").isPresent())
-                        .map(RateLimits::window).min(Comparator.comparing(Window::remaining))
-                        .ifPresent(least -> windows.put(name, least));
-            });
-            return new RateLimits(windows, throttled, wait.isPresent() ? wait.getAsLong() : null);
-        }
-
-        private static Window window(Reply reply) {
-            return new Window(reply.number("ratelimit-limit").getAsLong(), reply.number("ratelimit-remaining")
-                    .orElse(0), reply.number("ratelimit-reset").orElse(0));
+            answers.forEach((name, samples) -> samples.stream().filter(Reply.class::isInstance).map(Reply.class::cast)
+                    .filter(reply -> reply.status() != 429 && reply.number("ratelimit-limit").isPresent())
+                    .map(Window::of).min(Comparator.comparing(Window::remaining))
+                    .ifPresent(least -> windows.put(name, least)));
+            List<String> throttled = answers.keySet().stream()
+                    .filter(name -> answers.get(name).stream().anyMatch(Symptom.THROTTLED::is)).toList();
+            long wait = answers.values().stream().flatMap(List::stream).filter(Symptom.THROTTLED::is)
+                    .mapToLong(answer -> ApiError.retryAfter((Reply) answer).orElse(0L)).max().orElse(0);
+            return new RateLimits(windows, throttled, wait);
         }
 
         Check check() {
-            if (windows.isEmpty() && throttled.isEmpty()) {
-                return Check.skipped("rate-limit", "no answer carried rate limit headers");
-            }
             List<String> said = new ArrayList<>();
             if (!throttled.isEmpty()) {
-                said.add("429 on " + String.join(", ", throttled) + (waitWords().isEmpty()
-                        ? ": may be asked again at once" : ": full again in " + waitWords()));
+                String wait = waitWords().isEmpty() ? "may be asked again at once" : "full again in " + waitWords();
+                said.add("429 on " + String.join(", ", throttled) + ": " + wait);
             }
             windows.forEach((name, window) -> said.add(window.words(name)));
+            if (said.isEmpty()) {
+                return Check.skipped("rate-limit", "no answer carried rate limit headers");
+            }
             Outcome well = windows.values().stream().anyMatch(Window::low) ? Outcome.WARN : Outcome.OK;
-            Map<String, Object> detail = new LinkedHashMap<>();
             Map<String, Object> plain = new LinkedHashMap<>();
             windows.forEach((name, window) -> plain.put(name, Map.of("limit", window.limit, "remaining",
                     window.remaining, "resetSeconds", window.resetSeconds)));
-            detail.put("windows", plain);
-            detail.put("throttled", throttled);
-            detail.put("retryAfterSeconds", seconds);
+            JsonNode detail = Json.of(Map.of("windows", plain, "throttled", throttled, "retryAfterSeconds", seconds));
             return new Check("rate-limit", throttled.isEmpty() ? well : Outcome.FAIL, String.join("; ", said), 0,
-                    throttled.isEmpty() ? null : 429, Json.of(detail));
+                    throttled.isEmpty() ? null : 429, detail);
         }
 
         /** Windows of which less than a tenth is left: {@code profiles 3 of 750 left (full again in 12 s)}. */
@@ -256,40 +246,41 @@ public final class ApiChecks {
 
         /** How long a 429 asked to wait, in words; empty when it did not. */
         String waitWords() {
-            return seconds == null || seconds <= 0 ? "" : Durations.words(Duration.ofSeconds(seconds));
+            return seconds <= 0 ? "" : Durations.words(Duration.ofSeconds(seconds));
         }
     }
+
+    // ---- the revision
 
     /** Where the API revision is in its life, by date; the state is whether it is supported. */
     static Check revision(String text, LocalDate today) {
         Optional<Revision> known = Revision.of(text);
         if (known.isEmpty()) {
-            return new Check("revision", Outcome.FAIL, Text.safe(text, 30) + " is no revision: write YYYY-MM-DD", 0,
-                    null, Json.object());
+            String right = Text.safe(text, 30) + " is no revision: write YYYY-MM-DD";
+            return new Check("revision", Outcome.FAIL, right, 0, null, Json.object());
         }
         Revision revision = known.get();
-        Revision.Phase phase = revision.phase(today);
+        String phase = revision.phase(today).name().toLowerCase(Locale.ROOT);
+        String retired = "retired on " + revision.retires();
         String move = revision.date().equals(Revision.NEWEST.date()) ? "" : ": move to " + Revision.NEWEST;
-        String life = switch (phase) {
+        Map<String, Object> detail = Map.of("revision", text, "phase", phase, "deprecated", revision.deprecated(),
+                "retires", revision.retires());
+        String life = switch (revision.phase(today)) {
             case FUTURE -> " is in the future: Klaviyo refuses it";
-            case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", retired on "
-                    + revision.retires();
-            case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; retired on " + revision.retires()
-                    + move;
-            case RETIRED -> " was retired on " + revision.retires() + move;
+            case STABLE -> " is supported; deprecated from " + revision.deprecated() + ", " + retired;
+            case DEPRECATED -> " is deprecated since " + revision.deprecated() + "; " + retired + move;
+            case RETIRED -> " was " + retired + move;
         };
-        Outcome outcome = switch (phase) {
+        Outcome outcome = switch (revision.phase(today)) {
             case STABLE -> Outcome.OK;
             case DEPRECATED -> Outcome.WARN;
             case FUTURE, RETIRED -> Outcome.FAIL;
         };
-        String named = phase.name().toLowerCase(Locale.ROOT);
-        boolean supported = phase == Revision.Phase.STABLE || phase == Revision.Phase.FUTURE;
-        Map<String, Object> detail = Map.of("revision", text, "phase", named, "deprecated", revision.deprecated(),
-                "retires", revision.retires());
         return new Check("revision", outcome, revision + life, 0, null, Json.of(detail),
-                supported ? "yes" : "no: " + named);
+                phase.matches("stable|future") ? "yes" : "no: " + phase);
     }
+
+    // ---- what an answer says
 
     /** What one answer from Klaviyo's API says about what is wrong, with the decision tree's answer for it. */
     public enum Symptom {
@@ -353,6 +344,15 @@ public final class ApiChecks {
         /** Whether an answer says this. */
         boolean is(Answer answer) {
             return of(answer) == this;
+        }
+
+        /** Whether it counts against the quota: what TLS, a proxy or a login page stopped never came to Klaviyo. */
+        static boolean counts(Answer answer) {
+            if (answer instanceof Fault fault) {
+                return !fault.kind().unreached() && !fault.kind().tls() && fault.kind() != Http.Kind.BAD_REQUEST;
+            }
+            Reply reply = (Reply) answer;
+            return !reply.html() && !reply.redirects() || !GARBLED.is(answer);
         }
 
         // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells: 404 does not mean

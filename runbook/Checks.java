@@ -1,6 +1,7 @@
 package runbook;
 
 import java.io.InputStream;
+import java.net.URI;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
@@ -11,11 +12,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.ApiChecks.Account;
 import runbook.ApiChecks.Probe;
@@ -23,8 +27,6 @@ import runbook.ApiChecks.RateLimits;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
 import runbook.Http.Deadline;
-import runbook.Http.Fault;
-import runbook.Http.Reply;
 import runbook.Incident.Event;
 import runbook.Incident.LastGood;
 import runbook.Klaviyo.Endpoint;
@@ -39,6 +41,8 @@ public final class Checks implements AutoCloseable {
     /** The checks that ask something and can be chosen; endpoints are chosen together as {@code endpoints}. */
     public static final Set<String> CHOICES =
             Set.of("status-page", "network", "auth", "endpoints", "app", "app-errors", "app-log", "webhook");
+
+    private static final String NOT_ASKED = "not asked for";
 
     private final Settings settings;
     private final Http http;
@@ -106,21 +110,21 @@ public final class Checks implements AutoCloseable {
      */
     public Findings run(Set<String> names) {
         Instant at = Instant.now();
-        Deadline deadline = Deadline.in(settings.probing().timeout());
+        Asking asking = new Asking(settings, http, Deadline.in(settings.probing().timeout()));
         // The API's answers are awaited longest: they are asked first.
-        Supplier<Probes> asked = ask(names, settings, http, deadline);
-        CompletableFuture<StatusPage> status = later(names.contains("status-page"),
-                () -> StatusPage.read(settings, http, deadline), StatusPage.unseen("not asked for"));
+        Supplier<Probes> asked = ask(names, asking);
+        CompletableFuture<StatusPage> status = later(names.contains("status-page"), () -> StatusPage.read(asking),
+                StatusPage.UNSEEN);
         CompletableFuture<NetworkPath> network = later(names.contains("network"), () ->
-                NetworkPath.to(settings.target().api(), settings.proxies(), deadline), NetworkPath.UNTRODDEN);
-        CompletableFuture<Check> app = later(names.contains("app"),
-                () -> OurSide.health(settings, http, deadline), Check.skipped("app", "not asked for"));
-        CompletableFuture<AppErrors> errors = later(names.contains("app-errors"),
-                () -> AppErrors.look(settings, http, deadline), AppErrors.told(settings));
-        CompletableFuture<AppLog> read = later(names.contains("app-log") && log != null,
-                () -> AppLog.look(log), AppLog.UNREAD);
-        CompletableFuture<Check> webhook = later(names.contains("webhook"),
-                () -> OurSide.webhook(settings, http, deadline), Check.skipped("webhook", "not asked for"));
+                NetworkPath.to(settings.target().api(), asking), NetworkPath.untrodden());
+        CompletableFuture<Check> app = later(names.contains("app"), () -> OurSide.health(asking),
+                Check.skipped("app", NOT_ASKED));
+        CompletableFuture<AppErrors> errors = later(names.contains("app-errors"), () -> AppErrors.look(asking),
+                AppErrors.told(settings));
+        CompletableFuture<AppLog> read = later(names.contains("app-log") && log != null, () -> AppLog.look(log),
+                AppLog.UNREAD);
+        CompletableFuture<Check> webhook = later(names.contains("webhook"), () -> OurSide.webhook(asking),
+                Check.skipped("webhook", NOT_ASKED));
         Probes probes = asked.get();
         Check route = OurSide.listed(webhook.join(), probes.endpoints, settings.target().webhook());
         return new Findings(at, settings, status.join(), network.join(), probes.auth, probes.endpoints, app.join(),
@@ -134,28 +138,43 @@ public final class Checks implements AutoCloseable {
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
     public Findings again(Findings shared, Optional<Key> key) {
         Settings other = settings.withKey(key);
-        Probes probes = ask(CHOICES, other, http.withKey(key), Deadline.in(settings.probing().timeout())).get();
+        Asking asking = new Asking(other, http.withKey(key), Deadline.in(settings.probing().timeout()));
+        Probes probes = ask(CHOICES, asking).get();
         return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints, shared.app,
                 shared.errors, shared.log, shared.webhook, shared.before);
+    }
+
+    /** What a check asks with: what to look at, the client, and until when. */
+    record Asking(Settings settings, Http http, Deadline deadline) {
+        Answer api(Endpoint endpoint) {
+            return http.api(endpoint.target(), deadline.left());
+        }
+
+        Answer get(URI address) {
+            return http.get(address, Map.of(), deadline.left());
+        }
     }
 
     /** What a key makes it possible to ask. */
     private record Probes(Probe auth, List<Probe> endpoints) { }
 
     /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
-    private Supplier<Probes> ask(Set<String> names, Settings with, Http client, Deadline deadline) {
-        Optional<Key> judged = names.contains("auth") ? with.key() : Optional.empty();
-        CompletableFuture<Probe> auth =
-                CompletableFuture.supplyAsync(() -> ApiChecks.auth(judged, client, deadline), pool);
-        List<Supplier<Probe>> running = with.probing().endpoints().stream()
+    private Supplier<Probes> ask(Set<String> names, Asking asking) {
+        Optional<Key> judged = asking.settings.key().filter(key -> names.contains("auth"));
+        CompletableFuture<Probe> auth = CompletableFuture.supplyAsync(() -> ApiChecks.auth(judged, asking), pool);
+        List<Supplier<Probe>> running = asking.settings.probing().endpoints().stream()
                 .filter(one -> names.contains("endpoints") || names.contains("endpoint:" + one.name()))
-                .map(one -> one.is(Endpoint.ACCOUNTS) ? again(auth, one, with.probing())
-                        : Probe.ask(one, with, client, pool, deadline)).toList();
+                .map(one -> probe(one, asking, auth)).toList();
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
-    private static Supplier<Probe> again(CompletableFuture<Probe> auth, Endpoint accounts, Settings.Probing probing) {
-        return () -> Probe.of(accounts, auth.join().samples(), probing);
+    private Supplier<Probe> probe(Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
+        if (asking.settings.key().isEmpty()) {
+            return () -> Probe.skipped("endpoint:" + endpoint.name(), endpoint, "needs a key");
+        } else if (endpoint.is(Endpoint.ACCOUNTS)) {
+            return () -> Probe.of(endpoint, auth.join().samples(), asking.settings.probing().slow());
+        }
+        return Probe.ask(endpoint, asking, pool);
     }
 
     @Override
@@ -188,6 +207,28 @@ public final class Checks implements AutoCloseable {
 
     /** What is told together: checks that came to the same, or one alone. */
     public record Group(List<String> names, Check.Outcome outcome, String text) {
+        /** A check by itself, with the time that it took. */
+        public static Group of(Check check) {
+            String time = check.millis() > 0 ? " [" + check.millis() + " ms]" : "";
+            return new Group(List.of(check.name()), check.outcome(), check.summary() + time);
+        }
+
+        /** Checks in their order, those together that tell the same. Answers that differ in their ray alone do. */
+        public static List<Group> of(List<Check> checks, Function<Check, String> told) {
+            Map<String, Group> groups = new LinkedHashMap<>();
+            for (Check check : checks) {
+                // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
+                Map<String, String> parts = new LinkedHashMap<>();
+                for (String part : told.apply(check).split("; ")) {
+                    parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
+                }
+                Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
+                groups.computeIfAbsent(check.outcome() + String.join("; ", parts.keySet()), key -> group).names
+                        .add(check.name().replace("endpoint:", ""));
+            }
+            return List.copyOf(groups.values());
+        }
+
         /** {@code profiles, lists and 3 more}. */
         public String name() {
             return names.size() <= 3 ? String.join(", ", names)
@@ -211,40 +252,14 @@ public final class Checks implements AutoCloseable {
             return checks;
         }
 
-        /** What the answers say about the account's rate limits. */
-        public RateLimits limits() {
-            return RateLimits.of(answers());
-        }
-
-        /** Where the revision that was asked for is in its life. */
-        Check revision() {
-            return ApiChecks.revision(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC));
-        }
-
         /** What is not well, equal findings together: those that failed first. */
         public List<Group> groups() {
-            Map<String, Group> groups = new LinkedHashMap<>();
-            for (Check.Outcome outcome : List.of(Check.Outcome.FAIL, Check.Outcome.WARN)) {
-                checks().stream().filter(check -> check.outcome() == outcome).forEach(check -> {
-                    String name = check.name().replace("endpoint:", "");
-                    boolean refused = check == auth.check() && keyFaults().isEmpty() && auth.fails();
-                    String text = refused ? Symptom.describe(auth.samples().get(0))
-                            : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", "");
-                    Map<String, String> told = withoutRays(text);
-                    groups.computeIfAbsent(outcome + String.join("; ", told.keySet()), key -> new Group(
-                            new ArrayList<>(), outcome, String.join("; ", told.values()))).names.add(name);
-                });
-            }
-            return List.copyOf(groups.values());
-        }
-
-        // Each answer has a ray of its own: what differs in nothing else is told once, with the first one's.
-        private static Map<String, String> withoutRays(String text) {
-            Map<String, String> told = new LinkedHashMap<>();
-            for (String part : text.split("; ")) {
-                told.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
-            }
-            return told;
+            List<Check> unwell = Stream.of(Check.Outcome.FAIL, Check.Outcome.WARN)
+                    .flatMap(outcome -> checks().stream().filter(check -> check.outcome() == outcome)).toList();
+            boolean refused = keyFaults().isEmpty() && auth.fails();
+            return Group.of(unwell, check -> refused && check == auth.check()
+                    ? Symptom.describe(auth.samples().get(0))
+                    : check.summary().replaceFirst("^(\\d+) of \\1 failed: ", ""));
         }
 
         /** The same with the status page as it was read at another time. */
@@ -260,6 +275,16 @@ public final class Checks implements AutoCloseable {
         /** The same with what an application's log says. */
         public Findings with(AppLog read) {
             return new Findings(at, settings, status, network, auth, endpoints, app, errors, read, webhook, before);
+        }
+
+        /** What the answers say about the account's rate limits. */
+        public RateLimits limits() {
+            return RateLimits.of(answers());
+        }
+
+        /** Where the revision that was asked for is in its life. */
+        Check revision() {
+            return ApiChecks.revision(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC));
         }
 
         /** Everything that the API answered, by endpoint. The accounts endpoint is asked by the key's check alone. */
@@ -280,9 +305,21 @@ public final class Checks implements AutoCloseable {
             return auth.success().flatMap(Account::in);
         }
 
+        /** The scopes that were seen to work. */
+        public Set<String> scopes() {
+            return endpoints.stream().filter(probe -> probe.success().isPresent())
+                    .map(probe -> probe.endpoint().scope()).filter(scope -> !scope.isEmpty())
+                    .collect(Collectors.toCollection(TreeSet::new));
+        }
+
         /** What is wrong with the key's form. */
         List<String> keyFaults() {
             return settings.key().map(Key::faults).orElse(List.of());
+        }
+
+        /** Whether Klaviyo took the key: some request with it succeeded, or was refused for a scope alone. */
+        boolean keyIsAccepted() {
+            return all().anyMatch(Symptom.NONE::is) || auth.shows(Symptom.FORBIDDEN);
         }
 
         /** Whether any request to the API was not answered as it should be. */
@@ -290,27 +327,9 @@ public final class Checks implements AutoCloseable {
             return symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.NONE);
         }
 
-        /** Requests that reached Klaviyo's API, and so count against the account's quota, by endpoint. */
-        public Map<String, Long> requests() {
-            Map<String, Long> requests = new LinkedHashMap<>();
-            answers().forEach((name, samples) ->
-                    requests.put(name, samples.stream().filter(Findings::counted).count()));
-            requests.values().removeIf(count -> count == 0);
-            return requests;
-        }
-
-        // What TLS or a proxy stopped, and what a login page answered, never came to Klaviyo.
-        private static boolean counted(Answer answer) {
-            if (answer instanceof Fault fault) {
-                return !fault.kind().unreached() && !fault.kind().tls() && fault.kind() != Http.Kind.BAD_REQUEST;
-            }
-            Reply reply = (Reply) answer;
-            return !reply.html() && !reply.redirects() || !Symptom.GARBLED.is(answer);
-        }
-
-        /** The sum of {@link #requests()}. */
+        /** Requests that reached Klaviyo's API, and so count against the account's quota. */
         public int requestsSpent() {
-            return requests().values().stream().mapToInt(Long::intValue).sum();
+            return (int) all().filter(Symptom::counts).count();
         }
 
         /**
@@ -321,15 +340,12 @@ public final class Checks implements AutoCloseable {
         public Map<Symptom, Integer> symptoms() {
             Map<Symptom, Integer> counts = new EnumMap<>(Symptom.class);
             Set<Symptom> unsaid = Set.of(Symptom.FORBIDDEN, Symptom.THROTTLED);
-            answers().forEach((name, samples) -> samples.stream().map(Symptom::of)
-                    .filter(symptom -> !scarce(name) || !unsaid.contains(symptom))
-                    .forEach(symptom -> counts.merge(symptom, 1, Integer::sum)));
+            Stream.concat(Stream.of(auth), endpoints.stream()).collect(Collectors.toMap(Probe::endpoint,
+                    Probe::samples, (first, second) -> first)).forEach((endpoint, samples) ->
+                    samples.stream().map(Symptom::of)
+                            .filter(symptom -> endpoint.burst() > 1 || !unsaid.contains(symptom))
+                            .forEach(symptom -> counts.merge(symptom, 1, Integer::sum)));
             return counts;
-        }
-
-        private boolean scarce(String name) {
-            return name.equals(Endpoint.ACCOUNTS.name()) || endpoints.stream().map(Probe::endpoint)
-                    .anyMatch(endpoint -> endpoint.name().equals(name) && endpoint.burst() <= 1);
         }
 
         /** Endpoints of which at least one sample shows such a symptom, accounts among them. */
@@ -338,19 +354,16 @@ public final class Checks implements AutoCloseable {
                     .anyMatch(some)).map(Map.Entry::getKey).toList();
         }
 
-        /** Whether Klaviyo took the key: some request with it succeeded, or was refused for a scope alone. */
-        boolean keyIsAccepted() {
-            return all().anyMatch(Symptom.NONE::is) || auth.shows(Symptom.FORBIDDEN);
+        /** Whether the application gets such a status from Klaviyo, as counted, told, or read in its log. */
+        boolean appSees(String pattern) {
+            return Stream.of(errors.byStatus(), log.byStatus()).flatMap(seen -> seen.keySet().stream())
+                    .anyMatch(status -> status.matches(pattern));
         }
 
-        /** The statuses that the application gets from Klaviyo, as counted, told, or read in its log. */
-        Stream<String> appStatuses() {
-            return Stream.concat(errors.byStatus().keySet().stream(), log.byStatus().keySet().stream()).distinct();
-        }
-
-        /** Whether the application gets this status from Klaviyo. */
-        boolean appSees(String status) {
-            return appStatuses().anyMatch(status::equals);
+        /** Whether a status is known from the application's log alone, where most calls do not get it. */
+        boolean onSomeCalls(String status) {
+            return log.byStatus().containsKey(status) && !errors.byStatus().containsKey(status)
+                    && !log.nearlyAll(status);
         }
     }
 }

@@ -1,11 +1,11 @@
 package runbook;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.InputStream;
 import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -15,22 +15,29 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import runbook.ApiChecks.Probe;
-import runbook.Screen.Check;
-import runbook.Screen.Check.Outcome;
-import runbook.Http.Deadline;
+import runbook.Checks.Asking;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Health;
 import runbook.Http.Kind;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
+import runbook.LogReader.Facts;
+import runbook.LogReader.Minute;
+import runbook.LogReader.Rate;
 import runbook.Prometheus.Result;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
+import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -39,12 +46,16 @@ import runbook.redact.Redactor;
  */
 public final class OurSide {
     /** What to do about a status that the application gets and that is no incident by itself. */
-    static final Map<String, String> ADVICE = Map.of(
+    static final SortedMap<String, String> ADVICE = new TreeMap<>(Map.of(
             "409", "409 duplicate_profile: it is there already, its id in meta.duplicate_profile_id: PATCH that one, "
                     + "it counts as done",
             "413", "413: one request is too large: split the batch, and look for a profile over the size limit in it",
             "202", "202 says accepted, not processed: of events of a profile with the same unique_id one is kept, "
-                    + "and it defaults to the second: send a unique_id of your own");
+                    + "and it defaults to the second: send a unique_id of your own"));
+    /** A 5xx, or what clients count when no answer came. */
+    static final String SERVER_ERROR = "(?i)5\\d\\d|5xx|0+|.*time.?out.*";
+    /** A refusal without a branch of its own in the decision tree. */
+    static final String OTHER_REFUSAL = "(?!400|401|403|409|410|429)4\\d\\d|4xx";
     /** No trouble: a 409 says that the profile is there already, and 2xx or 3xx are no errors at all. */
     private static final Pattern HARMLESS = Pattern.compile("409|[123]\\d\\d|[23]xx");
 
@@ -52,23 +63,23 @@ public final class OurSide {
 
     // ---- our application's health, by its own endpoint: the state is whether it is healthy
 
-    static Check health(Settings settings, Http http, Deadline deadline) {
-        if (settings.target().app() == null) {
+    static Check health(Asking asking) {
+        URI app = asking.settings().target().app();
+        if (app == null) {
             return Check.skipped("app", "no health endpoint given: --app-url or KLAVIYO_APP_URL");
         }
-        Answer answer = http.get(settings.target().app(), Map.of(), deadline.left());
+        Answer answer = asking.get(app);
         if (answer instanceof Fault fault) {
             return new Check("app", Outcome.FAIL, fault.words(), fault.millis(), null, Json.object(), "no");
         }
         Reply reply = (Reply) answer;
-        Health health = Health.of(reply);
+        int health = Health.of(reply).ordinal();
         String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
         String quoted = (Health.garbled(reply) ? ", " + reply.wrongForm() : "") + (body.isEmpty() ? "" : ": " + body);
         String field = Redactor.strict().text(Text.safe(Health.field(reply), 40));
-        JsonNode detail = Json.of(Map.of("status", field, "body", body));
-        Outcome outcome = List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health.ordinal());
-        return new Check("app", outcome, "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted,
-                reply.millis(), reply.status(), detail, List.of("yes", "degraded", "no").get(health.ordinal()));
+        return new Check("app", List.of(Outcome.OK, Outcome.WARN, Outcome.FAIL).get(health),
+                "HTTP " + reply.status() + " in " + reply.millis() + " ms" + quoted, reply.millis(), reply.status(),
+                Json.of(Map.of("status", field, "body", body)), List.of("yes", "degraded", "no").get(health));
     }
 
     // ---- the errors that it gets
@@ -83,16 +94,6 @@ public final class OurSide {
                 + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
     }
 
-    /** Whether a status is a 5xx, or what clients count when no answer came. */
-    static boolean serverError(String status) {
-        return status.matches("(?i)5\\d\\d|5xx|0+|.*time.?out.*");
-    }
-
-    /** Whether a status is a refusal without a branch of its own in the decision tree. */
-    static boolean otherRefusal(String status) {
-        return status.matches("(?!400|401|403|409|410|429)4\\d\\d|4xx");
-    }
-
     /**
      * The errors that our application gets from Klaviyo, counted by Prometheus or told by somebody ({@code
      * --observed}): those that still come, by status; the count is 0 where only the status was told. The check's state
@@ -104,7 +105,7 @@ public final class OurSide {
         private static final String LATELY = "[1m]";
         private static final String UNLABELLED = "unlabelled";
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
-        private static final List<String> LABELS = List.of("status", "status_code", "code", "http_status");
+        private static final String LABELS = "status status_code code http_status";
 
         /** What somebody told, without asking Prometheus. */
         static AppErrors told(Settings settings) {
@@ -115,46 +116,45 @@ public final class OurSide {
                     : known(told, Map.of(), false, null);
         }
 
-        static AppErrors look(Settings settings, Http http, Deadline deadline) {
+        static AppErrors look(Asking asking) {
+            Settings settings = asking.settings();
             Map<String, Long> told = told(settings).byStatus;
             if (settings.target().prometheus() == null) {
                 return told(settings);
             }
             String query = settings.app().query();
-            Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), deadline.left());
+            Prometheus prometheus =
+                    new Prometheus(asking.http(), settings.target().prometheus(), asking.deadline().left());
             Result result = prometheus.instant(query);
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
                 return unavailable(result, told, "metrics unavailable: " + Redactor.strict().text(result.trouble())
                         + "; the direct probes above still hold");
             } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
-                String there = result.series().stream().flatMap(series -> series.labels().keySet().stream())
-                        .distinct().limit(6).collect(Collectors.joining(", "));
+                Set<String> there = new TreeSet<>();
+                result.series().forEach(series -> there.addAll(series.labels().keySet()));
                 return unavailable(result, told, "the query's series have no label that holds a status, but "
-                        + (there.isEmpty() ? "none at all" : there) + ": write sum by (LABEL) (…) in --errors-query");
+                        + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
+                        + ": write sum by (LABEL) (…) in --errors-query");
             }
             // A status missing in the last minute proves nothing, for a scrape a minute gives no increase; one that
             // stands at 0 is over.
             Map<String, Long> lately = counted.isEmpty() || !query.contains(WINDOW) ? Map.of()
                     : count(prometheus.instant(query.replace(WINDOW, LATELY)), query);
             Map<String, Long> over = new TreeMap<>();
-            counted.forEach((status, errors) -> {
-                if (errors > 0) {
-                    (lately.getOrDefault(status, 1L) == 0 ? over : told).put(status, errors);
-                }
-            });
+            counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one ->
+                    (lately.getOrDefault(one.getKey(), 1L) == 0 ? over : told).put(one.getKey(), one.getValue()));
             return known(told, over, !counted.isEmpty(), result.answer());
         }
 
         // By what the query groups by, else by what exporters commonly call a status.
         private static Map<String, Long> count(Result result, String query) {
             Matcher by = GROUPED_BY.matcher(query);
-            List<String> names = Stream.concat(Stream.ofNullable(by.find() ? by.group(1) : null), LABELS.stream())
-                    .toList();
+            List<String> names = List.of(((by.find() ? by.group(1) + " " : "") + LABELS).split(" "));
             Map<String, Long> counts = new TreeMap<>();
             for (Prometheus.Series series : result.series()) {
-                String status = names.stream().filter(series.labels()::containsKey).findFirst()
-                        .map(series.labels()::get).orElse(UNLABELLED);
+                String status = names.stream().map(series.labels()::get).filter(Objects::nonNull).findFirst()
+                        .orElse(UNLABELLED);
                 // increase() extrapolates: half an error is none.
                 counts.merge(Text.safe(status, 20), Math.round(series.last()), Long::sum);
             }
@@ -188,9 +188,8 @@ public final class OurSide {
      * What the application's log says of its calls to Klaviyo ({@code --log}): errors by status, and in words the
      * caller that makes nearly all calls and more than the endpoint allows.
      */
-    public record AppLog(Check check, Map<String, Long> byStatus, Optional<String> loop, long calls) {
-        static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
-                + " log"), Map.of(), Optional.empty(), 0);
+    public static final class AppLog {
+        static final AppLog UNREAD = new AppLog();
         /** How far back from its end a log tells of now, and how many calls it takes for that at least. */
         private static final Duration LATELY = Duration.ofMinutes(15);
         private static final long ENOUGH = 20;
@@ -199,75 +198,96 @@ public final class OurSide {
         private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
 
+        private final Instant now = Instant.now();
+        private final Map<String, Long> byStatus = new TreeMap<>();
+        private Facts facts;
+        private Instant end;
+        private boolean stale;
+        private long calls;
+        private Optional<String> loop = Optional.empty();
+        private Check check = Check.skipped("app-log", "not read: --log FILE reads the application's log");
+
+        private AppLog() { }
+
         /** Reads it to its end. */
         public static AppLog look(InputStream log) {
-            long start = System.nanoTime();
-            Instant now = Instant.now();
-            LogReader reader = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
+            AppLog read = new AppLog();
+            LogReader reader = new LogReader(ZoneId.systemDefault(), null, read.now, Redactor.strict()::text);
             reader.read("log", log);
-            return of(reader.facts(), now, Duration.ofNanos(System.nanoTime() - start).toMillis());
+            read.judge(reader.facts());
+            return read;
         }
 
-        private static AppLog of(LogReader.Facts facts, Instant now, long millis) {
-            Instant end = facts.minutes().stream().map(LogReader.Minute::at).filter(Objects::nonNull)
-                    .max(Comparator.naturalOrder()).orElse(null);
-            boolean stale = end != null && end.isBefore(now.minus(LATELY));
+        private void judge(Facts read) {
+            facts = read;
+            end = times(facts.minutes().stream()).max(Comparator.naturalOrder()).orElse(null);
+            stale = end != null && end.isBefore(now.minus(LATELY));
             Instant since = end == null ? Instant.MAX : end.minus(LATELY);
-            List<LogReader.Minute> recent = recent(facts.minutes(), since);
-            long calls = recent.stream().mapToLong(LogReader.Minute::calls).sum();
-            Map<String, Long> lately = new TreeMap<>();
-            recent.forEach(minute -> minute.statuses().forEach((status, count) -> {
-                if (!stale && LogReader.Facts.failed(status)) {
-                    lately.merge(status.toString(), count, Long::sum);
-                }
-            }));
-            lately.entrySet().removeIf(one -> few(one.getValue(), calls) || over(one.getKey(), recent, end, now));
-            List<LogReader.Rate> rates = facts.endpoints();
-            Optional<String> loop = rates.stream().findFirst().filter(rate -> !stale && rate.share() >= NEARLY_ALL
+            List<Minute> recent = recent(since);
+            calls = recent.stream().mapToLong(Minute::calls).sum();
+            recent.stream().filter(minute -> !stale).forEach(minute -> minute.statuses().forEach((status, count) ->
+                    byStatus.merge(status.toString(), count, Long::sum)));
+            byStatus.entrySet().removeIf(one -> !Facts.failed(Integer.parseInt(one.getKey()))
+                    || few(one.getValue()) || over(Integer.valueOf(one.getKey()), recent));
+            loop = facts.endpoints().stream().findFirst().filter(rate -> !stale && rate.share() >= NEARLY_ALL
                     && rate.perMinute() > limit(rate) && !rate.peakAt().isBefore(since))
-                    .map(rate -> words(rate) + caller(facts));
+                    .map(rate -> words(rate) + caller());
+            boolean passed = byStatus.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
+            Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
             Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("byStatus", lately);
+            detail.put("byStatus", byStatus);
             detail.put("recentCalls", calls);
             detail.put("statuses", facts.statuses());
             detail.put("stale", stale);
-            detail.put("firstFailure", facts.first() == null ? null : facts.first().at());
-            detail.put("lastFailure", facts.last() == null ? null : facts.last().at());
-            detail.put("failingSince", stale ? null : failingSince(facts));
-            detail.put("endpoints", rates.stream().limit(10).map(rate -> Map.of("endpoint", rate.endpoint(),
-                    "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute())).toList());
+            detail.put("failingSince", failingSince().orElse(null));
+            detail.put("endpoints", facts.endpoints().stream().limit(10).map(rate -> Map.of("endpoint",
+                    rate.endpoint(), "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute()))
+                    .toList());
             detail.put("loop", loop.orElse(null));
-            boolean passed = lately.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
-            Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
-            return new AppLog(new Check("app-log", harmless(lately) && loop.isEmpty() ? fine : Outcome.FAIL,
-                    summary(facts, lately, loop, stale ? end : null, now), millis, null, Json.of(detail)), lately, loop,
-                    calls);
+            check = new Check("app-log", harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL, summary(),
+                    Duration.between(now, Instant.now()).toMillis(), null, Json.of(detail));
         }
 
         // The minutes since then, and those before them until there are enough calls to weigh a failure among.
-        private static List<LogReader.Minute> recent(List<LogReader.Minute> minutes, Instant since) {
-            List<LogReader.Minute> recent = new ArrayList<>();
-            long calls = 0;
-            for (int i = minutes.size() - 1; i >= 0; i--) {
-                LogReader.Minute minute = minutes.get(i);
-                if (minute.at() == null || !minute.at().isBefore(since) || calls < ENOUGH) {
+        private List<Minute> recent(Instant since) {
+            List<Minute> recent = new ArrayList<>();
+            long seen = 0;
+            for (int i = facts.minutes().size() - 1; i >= 0; i--) {
+                Minute minute = facts.minutes().get(i);
+                if (minute.at() == null || !minute.at().isBefore(since) || seen < ENOUGH) {
                     recent.add(minute);
-                    calls += minute.calls();
+                    seen += minute.calls();
                 }
             }
             return recent;
         }
 
         // A single failure, or one in some hundreds, is what retries are for.
-        private static boolean few(long failed, long calls) {
+        private boolean few(long failed) {
             return failed * 100 < calls || failed < 3 && failed * 5 < calls;
         }
 
-        private static boolean over(String status, List<LogReader.Minute> recent, Instant end, Instant now) {
-            Instant last = recent.stream().filter(minute -> minute.at() != null
-                    && minute.statuses().containsKey(Integer.valueOf(status))).map(LogReader.Minute::at)
-                    .max(Comparator.naturalOrder()).orElse(null);
-            return last != null && last.isBefore(end) && last.isBefore(now.minus(OVER));
+        private boolean over(Integer status, List<Minute> recent) {
+            return times(recent.stream().filter(minute -> minute.statuses().containsKey(status)))
+                    .max(Comparator.naturalOrder()).filter(last -> last.isBefore(end)
+                            && last.isBefore(now.minus(OVER))).isPresent();
+        }
+
+        private static Stream<Instant> times(Stream<Minute> minutes) {
+            return minutes.map(Minute::at).filter(Objects::nonNull);
+        }
+
+        /** As one line. */
+        public Check check() {
+            return check;
+        }
+
+        Map<String, Long> byStatus() {
+            return byStatus;
+        }
+
+        Optional<String> loop() {
+            return loop;
         }
 
         /** Whether nearly all of the log's recent calls get this status. */
@@ -275,59 +295,59 @@ public final class OurSide {
             return byStatus.getOrDefault(status, 0L) >= NEARLY_ALL * calls;
         }
 
-        /** What the log's word rests on: {@code 40 of 1,200 recent calls in the log}; empty where it tells nothing. */
+        /** What the log's word rests on: {@code 40 of the log's 1,200 recent calls}; empty where it tells nothing. */
         String basis() {
             long failed = byStatus.values().stream().mapToLong(Long::longValue).sum();
             return failed == 0 ? "" : String.format(Locale.ROOT, "%,d of the log's %,d recent calls", failed, calls);
         }
 
-        // What failed now and then before is not the beginning: in what is, no half hour passes without a failure.
-        private static Instant failingSince(LogReader.Facts facts) {
+        /** All calls in it by their status, 0 for those without an answer. */
+        Map<Integer, Long> statuses() {
+            return facts == null ? Map.of() : facts.statuses();
+        }
+
+        /**
+         * When the failures began that the log ends with: in what is one trouble, no half hour passes without one.
+         * Empty where it has none, or ended long ago.
+         */
+        Optional<Instant> failingSince() {
             Instant began = null;
-            List<Instant> failing = facts.minutes().stream().filter(minute -> minute.at() != null
-                    && minute.statuses().keySet().stream().anyMatch(LogReader.Facts::failed))
-                    .map(LogReader.Minute::at).sorted(Comparator.reverseOrder()).toList();
-            for (Instant at : failing) {
+            for (Instant at : stale || facts == null ? List.<Instant>of() : failingMinutes()) {
                 if (began != null && at.plus(ONE_EPISODE).isBefore(began)) {
                     break;
                 }
                 began = at;
             }
-            Instant first = facts.first() == null ? null : facts.first().at();
-            boolean exact = began != null && first != null && first.isAfter(began)
-                    && first.isBefore(began.plusSeconds(60));
-            return exact ? first : began;
+            Instant first = began == null || facts.first() == null ? null : facts.first().at();
+            boolean exact = first != null && first.truncatedTo(ChronoUnit.MINUTES).equals(began);
+            return Optional.ofNullable(exact ? first : began);
         }
 
-        /** When the failures began that the log ends with, or ended with; empty where it has none. */
-        public Optional<String> failingSince() {
-            return Optional.of(check.detail().path("failingSince").asText("")).filter(at -> at.endsWith("Z"));
+        // The newest first.
+        private List<Instant> failingMinutes() {
+            return times(facts.minutes().stream().filter(minute -> minute.failed() > 0))
+                    .sorted(Comparator.reverseOrder()).toList();
         }
 
-        /** All calls in it by their status, 0 for those without an answer. */
-        public JsonNode statuses() {
-            return check.detail().path("statuses");
-        }
-
-        private static String summary(LogReader.Facts facts, Map<String, Long> lately, Optional<String> loop,
-                Instant ended, Instant now) {
+        private String summary() {
             String lines = facts.lines() == 1 ? "1 line" : String.format(Locale.ROOT, "%,d lines", facts.lines());
             if (facts.minutes().isEmpty()) {
                 return "no call to Klaviyo in its " + lines;
             }
-            long failed = facts.minutes().stream().mapToLong(LogReader.Minute::failed).sum();
+            long failed = facts.minutes().stream().mapToLong(Minute::failed).sum();
+            String failures = failed == 0 ? ", no failed call"
+                    : String.format(Locale.ROOT, ", %,d failed call%s", failed, failed == 1 ? "" : "s");
             boolean timed = failed > 0 && facts.last().at() != null;
-            List<String> said = new ArrayList<>(List.of(lines + (failed == 0 ? ", no failed call"
-                    : String.format(Locale.ROOT, ", %,d failed call%s", failed, failed == 1 ? "" : "s"))
-                    + (timed ? ", the last " + ago(facts.last().at(), now) : "")));
-            if (ended != null) {
-                said.add("it ends " + ago(ended, now) + ", and tells nothing of now");
-            } else if (!lately.isEmpty()) {
-                said.add("the application gets " + OurSide.words(lately));
+            List<String> said = new ArrayList<>();
+            said.add(lines + failures + (timed ? ", the last " + ago(facts.last().at()) : ""));
+            if (stale) {
+                said.add("it ends " + ago(end) + ", and tells nothing of now");
+            } else if (!byStatus.isEmpty()) {
+                said.add("the application gets " + OurSide.words(byStatus));
             } else if (failed > 0) {
                 said.add("too few, or over by now");
             }
-            if (!lately.isEmpty() && facts.first().at() != null) {
+            if (!byStatus.isEmpty() && facts.first().at() != null) {
                 said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
             }
             loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
@@ -336,27 +356,25 @@ public final class OurSide {
             return String.join("; ", said);
         }
 
-        private static String ago(Instant at, Instant now) {
-            long minutes = Duration.between(at, now).toMinutes();
-            String hours = minutes < 2 * 60 ? minutes + " min" : minutes / 60 + " h";
-            return minutes < 1 ? "just now" : hours + " ago";
+        private String ago(Instant at) {
+            Duration since = Duration.between(at, now).truncatedTo(ChronoUnit.MINUTES);
+            return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Durations.words(since) + " ago";
         }
 
-        private static String words(LogReader.Rate rate) {
+        private static String words(Rate rate) {
             String most = String.format(Locale.ROOT, " (limit %,d)", limit(rate));
-            String limit = rate.perMinute() > limit(rate) ? most : "";
+            String since = rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11);
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
-                    limit, Math.round(rate.share() * 100),
-                    rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11));
+                    rate.perMinute() > limit(rate) ? most : "", Math.round(rate.share() * 100), since);
         }
 
-        private static String caller(LogReader.Facts facts) {
+        private String caller() {
             return facts.callers().stream().findFirst().filter(caller -> caller.share() >= 0.5)
                     .map(caller -> ", by " + Text.safe(caller.name(), 60)).orElse("");
         }
 
         // Reading and writing of one resource have the same limit where we know one.
-        private static long limit(LogReader.Rate rate) {
+        private static long limit(Rate rate) {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }
@@ -364,30 +382,33 @@ public final class OurSide {
 
     // ---- the route that Klaviyo delivers to: the state is whether webhooks arrive
 
-    static Check webhook(Settings settings, Http http, Deadline deadline) {
-        URI route = settings.target().webhook();
+    static Check webhook(Asking asking) {
+        URI route = asking.settings().target().webhook();
         if (route == null) {
             return Check.skipped("webhook", "no route given: --webhook-url or KLAVIYO_WEBHOOK_URL");
         }
         long start = System.nanoTime();
-        NetworkPath path = NetworkPath.to(route, settings.proxies(), deadline);
-        Answer answer = path.fault().isPresent() ? path.fault().get() : ask(route, http, deadline);
+        NetworkPath path = NetworkPath.to(route, asking);
+        Answer answer = path.fault().isPresent() ? path.fault().get() : ask(route, asking);
+        String summary = answer instanceof Fault fault ? fault.words() : says((Reply) answer);
         String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
-        String summary;
-        String state;
-        if (answer instanceof Fault fault) {
-            boolean certificate = fault.kind().tls() && fault.kind() != Kind.TLS;
-            summary = fault.words();
-            state = certificate ? "no: certificate" : "no: route";
-        } else {
-            Reply reply = (Reply) answer;
-            summary = "HTTP " + reply.status() + says(reply);
-            state = isLive(reply) ? soon : "no: route";
+        String state = answer instanceof Reply reply && isLive(reply) ? soon : "no: route";
+        if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Kind.TLS) {
+            state = "no: certificate";
         }
         boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
         Outcome live = doubtful ? Outcome.WARN : Outcome.OK;
         return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, summary + path.expiry(),
                 Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.of(path.detail()), state);
+    }
+
+    // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST
+    // worth it.
+    private static Answer ask(URI route, Asking asking) {
+        Answer answer = asking.http().once("GET", route, Map.of(), null, asking.deadline().left());
+        return answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())
+                ? asking.http().once("POST", route, Map.of("Content-Type", "application/json"), new byte[0],
+                        asking.deadline().left()) : answer;
     }
 
     // A redirect is no delivery: nothing says that Klaviyo would follow one.
@@ -400,22 +421,11 @@ public final class OurSide {
     }
 
     private static String says(Reply reply) {
-        if (reply.redirects()) {
-            return ", a redirect, which no delivery is known to follow";
-        } else if (!isLive(reply)) {
-            return ": the route is not there or fails";
-        }
-        return isPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
+        String live = isPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
                 : " to an unsigned request: the route is live";
-    }
-
-    // GET first, since it changes nothing anywhere. Only where GET has no route, or is sent elsewhere, is an empty POST
-    // worth it.
-    private static Answer ask(URI route, Http http, Deadline deadline) {
-        Answer answer = http.once("GET", route, Map.of(), null, deadline.left());
-        return answer instanceof Reply reply && (reply.status() == 404 || reply.redirects())
-                ? http.once("POST", route, Map.of("Content-Type", "application/json"), new byte[0], deadline.left())
-                : answer;
+        String dead = reply.redirects() ? ", a redirect, which no delivery is known to follow"
+                : ": the route is not there or fails";
+        return "HTTP " + reply.status() + (isLive(reply) ? live : dead);
     }
 
     /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
@@ -425,22 +435,16 @@ public final class OurSide {
         if (route.outcome() == Outcome.SKIPPED || listing.isEmpty()) {
             return route;
         }
-        List<Boolean> enabled = new ArrayList<>();
-        for (JsonNode webhook : listing.get().json().path("data")) {
-            JsonNode attributes = webhook.path("attributes");
-            if (attributes.path("endpoint_url").asText().matches("(?i)\\w+://" + Pattern.quote(ours.getHost())
-                    + "([:/?#].*)?")) {
-                enabled.add(attributes.path("enabled").asBoolean());
-            }
-        }
-        boolean disabled = !enabled.isEmpty() && !enabled.contains(true);
-        String listed = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
-        Map<String, Object> detail = new LinkedHashMap<>(Map.of("listed", !enabled.isEmpty(), "enabled",
-                enabled.contains(true)));
-        route.detail().properties().forEach(field -> detail.put(field.getKey(), field.getValue()));
+        String host = "(?i)\\w+://" + Pattern.quote(ours.getHost()) + "([:/?#].*)?";
+        Set<Boolean> enabled = StreamSupport.stream(listing.get().json().path("data").spliterator(), false)
+                .map(webhook -> webhook.path("attributes"))
+                .filter(webhook -> webhook.path("endpoint_url").asText().matches(host))
+                .map(webhook -> webhook.path("enabled").asBoolean()).collect(Collectors.toSet());
+        boolean disabled = enabled.equals(Set.of(false));
+        String known = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
+        String summary = route.summary() + (enabled.isEmpty() ? "; Klaviyo lists no webhook of this host" : known);
         Outcome unsure = enabled.isEmpty() && route.outcome() == Outcome.OK ? Outcome.WARN : route.outcome();
-        return new Check(route.name(), disabled ? Outcome.FAIL : unsure, route.summary() + (enabled.isEmpty()
-                ? "; Klaviyo lists no webhook of this host" : listed), route.millis(), route.http(), Json.of(detail),
-                disabled && route.state().startsWith("yes") ? "no: route" : route.state());
+        return new Check(route.name(), disabled ? Outcome.FAIL : unsure, summary, route.millis(), route.http(),
+                route.detail(), disabled && route.state().startsWith("yes") ? "no: route" : route.state());
     }
 }

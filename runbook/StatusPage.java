@@ -1,6 +1,7 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
 import java.time.DateTimeException;
@@ -18,17 +19,18 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jsoup.Jsoup;
 import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 import org.jsoup.parser.Parser;
-import runbook.Screen.Check;
-import runbook.Screen.Check.Outcome;
-import runbook.Http.Deadline;
+import runbook.Checks.Asking;
 import runbook.Http.Answer;
 import runbook.Http.Reply;
+import runbook.Screen.Check;
+import runbook.Screen.Check.Outcome;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -41,8 +43,7 @@ import runbook.redact.Redactor;
  * @param components those that matter and are not operational, name to status
  * @param incidents  unresolved, newest first
  */
-public record StatusPage(Check check, Source source, String overall, Map<String, String> components,
-                         List<Incident> incidents) {
+public record StatusPage(Check check, Source source, Map<String, String> components, List<Incident> incidents) {
     /** How the page was read, best first. */
     public enum Source { JSON, FEED, NONE }
 
@@ -65,16 +66,6 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
      */
     public record Incident(String id, String name, String status, String impact, String url,
             Instant started, Instant posted, Instant resolved, List<Update> updates, boolean matters) {
-        /** When the newest update was written; null when unknown. */
-        public Instant updated() {
-            return updates.isEmpty() ? null : updates.get(0).at;
-        }
-
-        /** The newest update's words. */
-        public String update() {
-            return updates.isEmpty() ? "" : updates.get(0).body;
-        }
-
         /** Whether the vendor only watches its fix, so that nothing is worse than "monitoring". */
         public boolean monitoring() {
             return status.equalsIgnoreCase("monitoring");
@@ -90,18 +81,25 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
             return !OVER.matcher(status).matches();
         }
 
+        private String update() {
+            return updates.isEmpty() ? "" : Text.safe(updates.get(0).body, 240);
+        }
+
         private JsonNode json() {
+            Instant newest = updates.isEmpty() ? null : updates.get(0).at;
             return Json.object().put("id", id).put("name", name).put("status", status).put("impact", impact)
-                    .put("startedAt", Objects.toString(started, null)).put("postedAt", Objects.toString(posted, null))
-                    .put("updatedAt", Objects.toString(updated(), null)).put("update", Text.safe(update(), 240))
-                    .put("matters", matters);
+                    .put("startedAt", Objects.toString(started, null))
+                    .put("updatedAt", Objects.toString(newest, null)).put("update", update()).put("matters", matters);
         }
 
         private String words() {
             return "incident \"" + name + "\" (" + status + (impact.isEmpty() ? "" : ", " + impact) + ")"
-                    + (update().isEmpty() ? "" : ": " + Text.safe(update(), 240));
+                    + (update().isEmpty() ? "" : ": " + update());
         }
     }
+
+    /** A page that nobody looked at. */
+    static final StatusPage UNSEEN = unseen(Check.skipped("status-page", "not asked for"));
 
     /** Components that an integration over the API feels. The page has others: e-mail sending, signup forms. */
     private static final Pattern MATTERS =
@@ -112,35 +110,29 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     /** A feed keeps incidents for weeks, and an old one may never have been marked resolved. */
     private static final Duration RECENT = Duration.ofDays(3);
 
+    private static StatusPage unseen(Check check) {
+        return new StatusPage(check, Source.NONE, Map.of(), List.of());
+    }
+
     // ---- the page as it is now
 
-    static StatusPage read(Settings settings, Http http, Deadline deadline) {
-        URI page = settings.target().status();
+    static StatusPage read(Asking asking) {
+        URI page = asking.settings().target().status();
         // JSON that hangs must not cost the feed its chance.
-        Duration most = deadline.left().multipliedBy(4).dividedBy(5);
-        Answer json = http.get(URI.create(page + "/api/v2/summary.json"), Map.of(), most);
+        Duration most = asking.deadline().left().multipliedBy(4).dividedBy(5);
+        Answer json = asking.http().get(URI.create(page + "/api/v2/summary.json"), Map.of(), most);
         if (json instanceof Reply reply && reply.status() == 200 && reply.json().path("status").isObject()) {
-            return summary(reply);
+            return of(Source.JSON, reply.json(), reply);
         }
         boolean unreached = json instanceof Http.Fault fault && fault.kind().unreached();
-        Answer rss = unreached ? json : http.get(URI.create(page + "/history.rss"), Map.of(), deadline.left());
-        return rss instanceof Reply reply && reply.status() == 200 ? feed(reply).orElseGet(() -> unreachable(json))
-                : unreachable(json);
+        Answer feed = unreached ? json : asking.get(URI.create(page + "/history.rss"));
+        return Optional.of(feed).filter(answer -> answer instanceof Reply reply && reply.status() == 200)
+                .map(Reply.class::cast).flatMap(StatusPage::feed).orElseGet(() -> unseen(new Check("status-page",
+                        Outcome.WARN, "status page unreachable: " + why(json) + "; try another network (mobile) or"
+                        + " @klaviyo", json.millis(), json.http(), Json.object())));
     }
 
-    /** A page that nobody looked at, and why. */
-    static StatusPage unseen(String why) {
-        return new StatusPage(Check.skipped("status-page", why), Source.NONE, "", Map.of(), List.of());
-    }
-
-    private static StatusPage unreachable(Answer json) {
-        Check check = new Check("status-page", Outcome.WARN, "status page unreachable: " + why(json)
-                + "; try another network (mobile) or @klaviyo", json.millis(), json.http(), Json.object());
-        return new StatusPage(check, Source.NONE, "", Map.of(), List.of());
-    }
-
-    private static StatusPage summary(Reply reply) {
-        JsonNode page = reply.json();
+    private static StatusPage of(Source source, JsonNode page, Reply reply) {
         Map<String, String> components = new LinkedHashMap<>();
         for (JsonNode component : page.path("components")) {
             String status = text(component, "status", "operational", 40);
@@ -148,34 +140,11 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 components.put(text(component, "name", "", 60), status);
             }
         }
-        List<String> maintenance = new ArrayList<>();
-        for (JsonNode planned : page.path("scheduled_maintenances")) {
-            if (Pattern.matches("in_progress|verifying", planned.path("status").asText())) {
-                maintenance.add(text(planned, "name", "unnamed maintenance", 80));
-            }
-        }
-        String overall = text(page.path("status"), "description", "no summary", 80);
+        List<String> maintenance = each(page.path("scheduled_maintenances"))
+                .filter(planned -> Pattern.matches("in_progress|verifying", planned.path("status").asText()))
+                .map(planned -> text(planned, "name", "unnamed maintenance", 80)).toList();
         List<Incident> open = incidents(page).stream().filter(Incident::open).toList();
-        return of(Source.JSON, overall, components, open, maintenance, reply);
-    }
-
-    private static Optional<StatusPage> feed(Reply reply) {
-        Document feed = Jsoup.parse(reply.text(), "", Parser.xmlParser());
-        if (feed.selectFirst("rss > channel, feed > entry, feed > title") == null) {
-            return Optional.empty();
-        }
-        Instant since = Instant.now().minus(RECENT);
-        List<Incident> open = feed.select("channel > item, feed > entry").stream().map(StatusPage::item)
-                .flatMap(Optional::stream).filter(Incident::open)
-                .filter(incident -> incident.updated() == null || incident.updated().isAfter(since)).toList();
-        String overall = (open.isEmpty() ? "no open incident in the feed" : Text.count(open.size(), "open incident"))
-                + " (read from its feed: the JSON did not come)";
-        return Optional.of(of(Source.FEED, overall, Map.of(), open, List.of(), reply));
-    }
-
-    /** Puts what was read into one line. */
-    private static StatusPage of(Source source, String overall, Map<String, String> components,
-            List<Incident> open, List<String> maintenance, Reply reply) {
+        String overall = text(page.path("status"), "description", "no summary", 100);
         List<String> said = new ArrayList<>(List.of(overall));
         components.forEach((name, status) -> said.add(name + ": " + status.replace('_', ' ')));
         open.forEach(incident -> said.add(incident.words()));
@@ -183,12 +152,12 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
         JsonNode detail = Json.of(Map.of("source", source.name().toLowerCase(Locale.ROOT), "overall", overall,
                 "components", components, "maintenance", maintenance,
                 "incidents", open.stream().map(Incident::json).toList()));
-        StatusPage page = new StatusPage(null, source, overall, components, open);
         boolean maintained = !maintenance.isEmpty() || components.containsValue(MAINTENANCE);
         Outcome well = source == Source.JSON && !maintained ? Outcome.OK : Outcome.WARN;
-        Check check = new Check("status-page", page.admitsTrouble() ? Outcome.FAIL : well, String.join("; ", said),
-                reply.millis(), reply.status(), detail);
-        return new StatusPage(check, source, overall, components, open);
+        boolean trouble = new StatusPage(null, source, components, open).admitsTrouble();
+        Check check = new Check("status-page", trouble ? Outcome.FAIL : well, String.join("; ", said), reply.millis(),
+                reply.status(), detail);
+        return new StatusPage(check, source, components, open);
     }
 
     /** Whether the page admits trouble with what matters to us. Maintenance may last for weeks: the probes tell. */
@@ -201,6 +170,51 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
     public boolean admitsMajorOutage() {
         return components.containsValue("major_outage")
                 || incidents.stream().anyMatch(one -> one.matters && Pattern.matches("major|critical", one.impact));
+    }
+
+    /** What it says, short: its first incident, else its components, else all there is. */
+    String words() {
+        String named = components.entrySet().stream().map(one -> one.getKey() + ": " + one.getValue().replace('_', ' '))
+                .collect(Collectors.joining(", "));
+        return incidents.stream().findFirst().map(one -> "\"" + one.name + "\" (" + one.status + ")")
+                .orElse(named.isEmpty() ? check.summary() : named);
+    }
+
+    // ---- its feed, read into the form that its JSON has
+
+    private static Optional<StatusPage> feed(Reply reply) {
+        Document feed = Jsoup.parse(reply.text(), "", Parser.xmlParser());
+        if (feed.selectFirst("rss > channel") == null) {
+            return Optional.empty();
+        }
+        Instant since = Instant.now().minus(RECENT);
+        ObjectNode page = Json.object();
+        feed.select("channel > item").stream().map(StatusPage::item)
+                .filter(item -> Objects.requireNonNullElse(time(item, "created_at"), Instant.MAX).isAfter(since))
+                .forEach(page.putArray("incidents")::add);
+        long open = incidents(page).stream().filter(Incident::open).count();
+        page.putObject("status").put("description", (open == 0 ? "no open incident in the feed"
+                : Text.count(open, "open incident")) + " (read from its feed: the JSON did not come)");
+        return Optional.of(of(Source.FEED, page, reply));
+    }
+
+    // Statuspage writes updates newest first: <p><small>Nov 23, 03:24 EST</small><br><strong>Investigating</strong> -
+    // words</p>. The newest is what it is now.
+    private static ObjectNode item(Element item) {
+        Element status = Jsoup.parse(child(item, "description")).selectFirst("strong");
+        String said = status == null ? "resolved" : status.text();
+        String words = status == null ? "" : status.parent().text();
+        ObjectNode incident = Json.object().put("id", child(item, "link")).put("name", child(item, "title"))
+                .put("shortlink", child(item, "link")).put("status", said.toLowerCase(Locale.ROOT))
+                .put("created_at", child(item, "pubDate"));
+        incident.putArray("incident_updates").addObject().put("display_at", child(item, "pubDate"))
+                .put("status", said.toLowerCase(Locale.ROOT))
+                .put("body", words.replaceFirst("^.*?" + Pattern.quote(said) + "\\s*-\\s*", ""));
+        return incident;
+    }
+
+    private static String child(Element item, String name) {
+        return Optional.ofNullable(item.selectFirst(name)).map(Element::wholeText).orElse("").strip();
     }
 
     // ---- incidents, open and over
@@ -223,70 +237,36 @@ public record StatusPage(Check check, Source source, String overall, Map<String,
                 : "HTTP " + reply.status() + (reply.status() == 200 ? ", " + reply.notJson() : "");
     }
 
-    /** Reads {@code {"incidents": […]}}, or the list alone, as Statuspage or triage's JSON writes them. */
-    public static List<Incident> incidents(JsonNode document) {
-        JsonNode list = document.isArray() ? document : document.path("incidents");
-        return StreamSupport.stream(list.spliterator(), false).map(StatusPage::incident).toList();
+    private static List<Incident> incidents(JsonNode page) {
+        return each(page.path("incidents")).map(StatusPage::incident).toList();
     }
 
     private static Incident incident(JsonNode node) {
-        List<Update> updates = new ArrayList<>();
-        for (JsonNode update : node.path("incident_updates")) {
-            updates.add(new Update(text(update, "id", "", 60), time(update, "display_at", "created_at"),
-                    text(update, "status", "unknown", 30), text(update, "body", "", LONGEST_BODY)));
-        }
-        updates.sort(Comparator.comparing(Update::at, Comparator.nullsLast(Comparator.reverseOrder())));
-        if (updates.isEmpty() && node.hasNonNull("update")) {
-            updates.add(new Update("", time(node, "updatedAt"), text(node, "status", "", 30),
-                    text(node, "update", "", LONGEST_BODY)));
-        }
-        Instant created = time(node, "created_at", "createdAt", "postedAt");
+        List<Update> updates = each(node.path("incident_updates"))
+                .map(update -> new Update(text(update, "id", "", 60), time(update, "display_at", "created_at"),
+                        text(update, "status", "unknown", 30), text(update, "body", "", LONGEST_BODY)))
+                .sorted(Comparator.comparing(Update::at, Comparator.nullsLast(Comparator.reverseOrder()))).toList();
+        Instant created = time(node, "created_at");
         Instant posted = created == null && !updates.isEmpty() ? updates.get(updates.size() - 1).at : created;
-        Instant started = time(node, "started_at", "startedAt");
+        Instant started = time(node, "started_at");
         JsonNode touched = node.path("components");
-        boolean matters = touched.isEmpty() || StreamSupport.stream(touched.spliterator(), false)
-                .anyMatch(StatusPage::matters);
         return new Incident(text(node, "id", "", 60), text(node, "name", "unnamed incident", 100),
                 text(node, "status", "unknown", 30), text(node, "impact", "", 20), text(node, "shortlink", "", 200),
-                started == null ? posted : started, posted, time(node, "resolved_at", "resolvedAt"), updates,
-                node.path("matters").asBoolean(matters));
-    }
-
-    // Statuspage writes updates newest first: <p><small>Nov 23, 03:24 EST</small><br><strong>Investigating</strong> -
-    // words</p>. Of a feed's incident the newest is read, which is what it is now.
-    private static Optional<Incident> item(Element item) {
-        Element status = Jsoup.parse(child(item, "description", "content")).selectFirst("strong");
-        if (status == null) {
-            return Optional.empty();
-        }
-        Element whole = status.closest("p") == null ? status.parent() : status.closest("p");
-        String words = whole.text().replaceFirst("^.*?" + Pattern.quote(status.text()) + "\\s*-\\s*", "");
-        Update newest = new Update("", instant(child(item, "pubDate", "updated", "published")),
-                safe(status.text(), 30).toLowerCase(Locale.ROOT), safe(words, LONGEST_BODY));
-        Element link = item.selectFirst("link");
-        String url = link == null ? "" : link.attr("href") + link.wholeText().strip();
-        return Optional.of(new Incident(safe(url, 100), safe(child(item, "title"), 100), newest.status, "",
-                safe(url, 200), newest.at, newest.at, null, List.of(newest), true));
-    }
-
-    // ---- what others write
-
-    private static String child(Element item, String... names) {
-        return Stream.of(names).map(item::selectFirst).filter(Objects::nonNull).findFirst().map(Element::wholeText)
-                .orElse("").strip();
-    }
-
-    private static String safe(String text, int max) {
-        return Text.safe(Redactor.strict().text(text), max);
-    }
-
-    // A field may be missing, or null, which Jackson would call "null".
-    private static String text(JsonNode object, String name, String otherwise, int max) {
-        return safe(object.path(name).asText(otherwise), max);
+                started == null ? posted : started, posted, time(node, "resolved_at"), updates,
+                touched.isEmpty() || each(touched).anyMatch(StatusPage::matters));
     }
 
     private static boolean matters(JsonNode component) {
         return MATTERS.matcher(component.path("name").asText()).find();
+    }
+
+    private static Stream<JsonNode> each(JsonNode list) {
+        return StreamSupport.stream(list.spliterator(), false);
+    }
+
+    // A field may be missing, or null, which Jackson would call "null". Made fit to print and to keep.
+    private static String text(JsonNode object, String name, String otherwise, int max) {
+        return Text.safe(Redactor.strict().text(object.path(name).asText(otherwise)), max);
     }
 
     /** The first of these fields that is an instant, with any offset; null where none is, for the page is not ours. */

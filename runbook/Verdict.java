@@ -19,24 +19,23 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
-import runbook.Screen.Check;
 import runbook.Checks.Findings;
 import runbook.Cli.Launcher;
+import runbook.DecisionTree.Case;
 import runbook.DecisionTree.Diagnosis;
-import runbook.DecisionTree.Facts;
 import runbook.DecisionTree.Step;
 import runbook.Incident.Event;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Message.Wording;
+import runbook.Screen.Check;
 import runbook.Text.Json;
 
 /**
  * What is broken, how bad, and how that was found: the decision tree's leaves over the findings, the worst one
- * leading and the others worst first. It has been this bad since the checks began, unless an incident is older;
- * {@code wording} is what {@code diagnoses.json} has for each diagnosis.
+ * leading. It has been this bad since the checks began, unless an incident is older, or somebody was paged before.
  */
-public record Verdict(Findings findings, Instant since, Case lead, List<Case> others, Map<String, Wording> wording) {
+public final class Verdict {
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
 
@@ -85,15 +84,21 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         }
     }
 
-    /**
-     * One diagnosis that holds, with the reason in one sentence and the questions that led to it. The severity is
-     * null where none can be given: without a key, undecided, or healthy.
-     */
-    public record Case(Diagnosis diagnosis, Severity severity, String reason, List<Step> path) {
-        /** P1 to P3, then what could not be told, then P4. */
-        private int rank() {
-            return severity == null ? 5 : severity.ordinal() * 2;
-        }
+    private final Findings findings;
+    private final Map<String, Wording> wording;
+    private final DecisionTree tree;
+    /** Worst first; the first leads. */
+    private final List<Case> cases;
+    private final Map<String, Object> values;
+    private Instant since;
+
+    private Verdict(Findings findings, Map<String, Wording> wording) {
+        this.findings = findings;
+        this.wording = wording;
+        since = findings.at();
+        tree = new DecisionTree(findings);
+        cases = worstFirst(tree.walk());
+        values = values();
     }
 
     /** The verdict in the words that the settings' templates have for it. */
@@ -101,22 +106,21 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         return of(findings, Wording.all(findings.settings().templates()));
     }
 
-    /** Walks the decision tree over what was found. Of a diagnosis that holds twice the worse counts. */
+    /** The same, {@code wording} being what {@code diagnoses.json} has for each diagnosis. */
     public static Verdict of(Findings findings, Map<String, Wording> wording) {
-        Map<String, Object> values = values(findings);
+        return new Verdict(findings, wording);
+    }
+
+    // Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another.
+    private static List<Case> worstFirst(List<Case> reached) {
         Map<Diagnosis, Case> holding = new EnumMap<>(Diagnosis.class);
-        for (DecisionTree.End end : DecisionTree.ROOT.walk(findings, List.of())) {
-            String reason = wording.get(end.diagnosis().id()).reason().fill(values);
-            Case one = new Case(end.diagnosis(), end.severity(), reason, end.path());
-            holding.merge(end.diagnosis(), one, (first, second) -> second.rank() < first.rank() ? second : first);
+        for (Case one : reached) {
+            holding.merge(one.diagnosis(), one, (first, second) -> second.rank() < first.rank() ? second : first);
         }
         if (holding.size() > 1) {
             holding.remove(Diagnosis.HEALTHY);
         }
-        List<Case> worstFirst = holding.values().stream()
-                .sorted(Comparator.comparingInt(Case::rank).thenComparing(Case::diagnosis)).toList();
-        return new Verdict(findings, findings.at(), worstFirst.get(0), worstFirst.subList(1, worstFirst.size()),
-                wording);
+        return holding.values().stream().sorted(Comparator.comparingInt(Case::rank)).toList();
     }
 
     /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
@@ -126,47 +130,64 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     /** The same verdict, with a time that somebody was paged at. */
     public Verdict since(Instant paged) {
-        return paged.isBefore(since) ? new Verdict(findings, paged, lead, others, wording) : this;
+        since = paged.isBefore(since) ? paged : since;
+        return this;
     }
 
     /**
      * The same verdict as part of an incident: the time to respond counts from when it was first this bad, or worse.
      */
     public Verdict in(List<Event> incident) {
-        Instant first = lead.severity == null ? since : Incident.State.of(incident).since(lead.severity.name(), since);
-        return new Verdict(findings, first, lead, others, wording);
+        severity().ifPresent(now -> since = Incident.State.of(incident).since(now.name(), since));
+        return this;
+    }
+
+    // ---- what it says
+
+    /** What it rests on. */
+    public Findings findings() {
+        return findings;
+    }
+
+    /** Since when it has been this bad, as far as is known. */
+    public Instant since() {
+        return since;
     }
 
     /** The worst that holds. */
     public Diagnosis diagnosis() {
-        return lead.diagnosis;
+        return cases.get(0).diagnosis();
     }
 
     /** Empty when healthy, undecided, or only a key is missing. */
     public Optional<Severity> severity() {
-        return Optional.ofNullable(lead.severity);
+        return Optional.ofNullable(cases.get(0).severity());
     }
 
     /** Why, one sentence. */
     public String reason() {
-        return lead.reason;
+        return reason(diagnosis());
+    }
+
+    /** Why something holds that does not lead. */
+    public String reason(Diagnosis other) {
+        return wording.get(other.id()).reason().fill(values);
     }
 
     /** The questions that led to the diagnosis, and their answers. */
     public List<Step> path() {
-        return lead.path;
+        return cases.get(0).path();
     }
 
     /** What holds besides, worst first. */
     public List<Diagnosis> also() {
-        return others.stream().map(Case::diagnosis).toList();
+        return cases.stream().skip(1).map(Case::diagnosis).toList();
     }
 
     /** What is unwell only because of the rest, each in one sentence. */
     public List<String> consequences() {
-        return Facts.applicationHealth(findings).equals(Facts.CONSEQUENCE)
-                ? List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().summary())
-                : List.of();
+        return !tree.applicationSuffers() ? List.of()
+                : List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().summary());
     }
 
     /** Whether nothing is wrong. */
@@ -198,25 +219,26 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
      * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
      */
     public List<Action> actions(Launcher launcher) {
-        Map<String, Object> values = values(findings);
-        values.put("urgent", lead.severity == Severity.P1 || lead.severity == Severity.P2 ? "yes" : "");
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
-            if (next.when().map(name -> !values.getOrDefault(name, "").equals("")).orElse(true)) {
+            if (next.when().map(name -> !List.of("", false).contains(values.getOrDefault(name, ""))).orElse(true)) {
                 Optional<String> ours = next.run().map(run -> (run.fill(values) + " ").split(" ", 2))
                         .map(run -> launcher.line(run[0], run[1].strip()));
-                actions.add(new Action(next.text().fill(values), next.command().map(text -> text.fill(values))
-                        .or(() -> ours).orElse(null)));
+                Optional<String> any = next.command().map(command -> command.fill(values)).or(() -> ours);
+                actions.add(new Action(next.text().fill(values), any.orElse(null)));
             }
         }
-        findings.appStatuses().map(OurSide.ADVICE::get).filter(advice -> advice != null)
-                .forEach(advice -> actions.add(new Action(advice, null)));
+        OurSide.ADVICE.forEach((status, advice) -> {
+            if (findings.appSees(status)) {
+                actions.add(new Action(advice, null));
+            }
+        });
         return actions;
     }
 
     /** The decision tree as lines, the walked path marked with {@code >}. */
     public List<String> explain(boolean ascii) {
-        return DecisionTree.draw(path(), ascii);
+        return DecisionTree.draw(cases.get(0), ascii);
     }
 
     /**
@@ -236,21 +258,19 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         json.put("checks", findings.checks().stream().map(Check::json).toList());
         List<Action> actions = actions(launcher);
         json.put("actions", actions.stream().map(Action::json).toList());
-        json.put("advice", advice(actions));
+        json.put("advice", Cli.advice(when(), actions.get(0).text, actions.get(0).command));
         json.put("requestsSpent", findings.requestsSpent());
         json.put("incident", incident);
         return Json.of(json);
     }
 
-    // The first thing to do, and when: what could not be told is asked again later, and a healthy API needs nothing.
-    private JsonNode advice(List<Action> actions) {
-        Action first = actions.isEmpty() ? new Action("nothing to do", null) : actions.get(0);
-        String when = switch (diagnosis()) {
+    // What could not be told is asked again later, and a healthy API needs nothing.
+    private String when() {
+        return switch (diagnosis()) {
             case HEALTHY -> "never";
             case INDETERMINATE, NETWORK -> "later";
             default -> "now";
         };
-        return Cli.advice(when, first.text, first.command);
     }
 
     /** What the journal's {@code diagnosed} event carries. */
@@ -266,64 +286,95 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
         data.put("checks", findings.checks().stream()
                 .filter(check -> check.outcome() != Check.Outcome.SKIPPED).map(Check::inShort).toList());
         findings.settings().drill().ifPresent(scenario -> data.put("drill", scenario));
+        if (severity().isPresent()) {
+            findings.log().failingSince().ifPresent(first -> data.put("firstFailure", first));
+        }
+        if (!findings.log().statuses().isEmpty()) {
+            data.put("logged", findings.log().statuses());
+        }
         return data;
     }
 
-    /** What the templates of reasons and next steps can name; empty where it does not apply. */
-    private static Map<String, Object> values(Findings found) {
-        String sent = found.settings().revision();
-        boolean newest = sent.equals(Revision.NEWEST.text());
-        List<String> forbidden = Facts.forbidden(found);
-        String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
-                .filter(found.before().scopes()::contains).collect(Collectors.joining(", "));
-        boolean never = !forbidden.isEmpty() && lost.isEmpty() && found.before().lastGood().isPresent();
-        Map<String, Long> errors = new TreeMap<>(found.log().byStatus());
-        errors.putAll(found.errors().byStatus());
-        Map<String, Object> values = new TreeMap<>(places(found.settings()));
-        values.put("probed", found.symptoms().isEmpty() ? "" : "yes");
-        values.put("failed", Facts.failingShare(found) > 0 ? "yes" : "");
-        values.put("rate", rate(found));
-        values.put("page", page(found.status()));
-        values.put("pageTrouble", found.status().check().summary());
-        values.put("slow", found.endpoints().stream().filter(Probe::slow).map(probe -> probe.endpoint().name() + " "
+    // ---- what the templates of reasons and next steps can name; empty or false where it does not apply
+
+    private Map<String, Object> values() {
+        Map<String, Object> values = new TreeMap<>(places(findings.settings()));
+        aboutKlaviyo(values);
+        aboutTheKey(values);
+        aboutOurSide(values);
+        values.put("urgent", severity().filter(level -> level.compareTo(Severity.P2) <= 0).isPresent());
+        return values;
+    }
+
+    private void aboutKlaviyo(Map<String, Object> values) {
+        values.put("probed", !findings.symptoms().isEmpty());
+        values.put("failed", tree.failingShare() > 0);
+        long asked = findings.symptoms().values().stream().mapToLong(Integer::longValue).sum();
+        values.put("rate", Math.round(tree.failingShare() * asked) + " of " + asked + " requests ("
+                + percent(tree.failingShare()) + ")");
+        values.put("page", findings.status().words());
+        values.put("pageTrouble", findings.status().check().summary());
+        values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe -> probe.endpoint().name() + " "
                 + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
-        values.put("network", found.network().fault().map(Http.Fault::words).or(() ->
-                found.all().map(Symptom::describe).findFirst()).orElse(found.network().check().summary()));
-        values.put("issuer", found.network().interceptedBy().orElse(""));
-        values.put("keyFaults", String.join("; ", found.keyFaults()));
-        values.put("authError", found.auth().samples().stream().map(Symptom::describe).findFirst().orElse("HTTP 401"));
-        values.put("owner", found.before().account());
-        values.put("lastGood", found.before().lastGood().map(Verdict::minute).orElse(""));
-        values.put("replacedAt", found.before().replacedAt().map(Verdict::minute).orElse(""));
-        values.put("lost", lost);
-        values.put("never", never ? "yes" : "");
-        values.put("forbidden", String.join(", ", forbidden));
-        values.put("invalid", String.join(", ", found.showing(Symptom.INVALID::equals)));
-        values.put("blocked", percent(Facts.share(found, Symptom.CDN_BLOCK::equals)));
-        values.put("limits", found.limits().check().summary());
-        values.put("wait", found.limits().waitWords());
-        values.put("low", String.join(", ", found.limits().low()));
-        values.put("loop", found.log().loop().orElse(""));
-        String basis = found.log().basis();
-        values.put("errors", "the application gets " + OurSide.words(errors)
-                + (basis.isEmpty() ? "" : " (" + basis + ")"));
-        values.put("told", found.symptoms().isEmpty() && !errors.isEmpty() ? "yes" : "");
-        values.put("limited", found.symptoms().containsKey(Symptom.THROTTLED) ? "yes" : "");
-        values.put("some401", Facts.onSomeCalls(found, "401") ? "yes" : "");
-        values.put("keyWorks", found.keyIsAccepted() ? "yes" : "");
-        values.put("noLog", found.log().check().outcome() == Check.Outcome.SKIPPED ? "yes" : "");
-        values.put("failing", found.endpoints().stream().filter(Probe::fails).map(probe -> probe.endpoint().name())
+        values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
+                findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
+        values.put("issuer", findings.network().interceptedBy().orElse(""));
+        values.put("invalid", named(Symptom.INVALID));
+        values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));
+        values.put("limited", findings.symptoms().containsKey(Symptom.THROTTLED));
+        values.put("limits", findings.limits().check().summary());
+        values.put("wait", findings.limits().waitWords());
+        values.put("low", String.join(", ", findings.limits().low()));
+        values.put("failing", findings.endpoints().stream().filter(Probe::fails).map(probe -> probe.endpoint().name())
                 .collect(Collectors.joining(", ")));
-        values.put("app", found.app().summary());
-        values.put("webhook", found.webhook().summary());
-        values.put("certificateBroken", found.webhook().state().equals("no: certificate") ? "yes" : "");
-        values.put("revision", found.revision().summary());
-        values.put("revisionOn", String.join(", ", found.showing(Symptom.REVISION::equals)));
+    }
+
+    private void aboutTheKey(Map<String, Object> values) {
+        Checks.Before before = findings.before();
+        List<String> forbidden = tree.forbidden();
+        String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
+                .filter(before.scopes()::contains).collect(Collectors.joining(", "));
+        String sent = findings.settings().revision();
+        boolean newest = sent.equals(Revision.NEWEST.text());
+        values.put("keyFaults", String.join("; ", findings.keyFaults()));
+        values.put("keyWorks", findings.keyIsAccepted());
+        values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
+                .orElse("HTTP 401"));
+        values.put("owner", before.account());
+        values.put("lastGood", before.lastGood().map(Verdict::minute).orElse(""));
+        values.put("replacedAt", before.replacedAt().map(Verdict::minute).orElse(""));
+        values.put("forbidden", String.join(", ", forbidden));
+        values.put("lost", lost);
+        values.put("never", !forbidden.isEmpty() && lost.isEmpty() && before.lastGood().isPresent());
+        values.put("revision", findings.revision().summary());
+        values.put("revisionOn", named(Symptom.REVISION));
         values.put("newest", Revision.NEWEST.text());
         values.put("sentNewest", newest ? sent : "");
         values.put("older", newest ? "" : sent);
-        values.put("gap", (Facts.pageIsSeen(found) ? found.errors().check() : found.status().check()).summary());
-        return values;
+    }
+
+    private void aboutOurSide(Map<String, Object> values) {
+        Map<String, Long> errors = new TreeMap<>(findings.log().byStatus());
+        errors.putAll(findings.errors().byStatus());
+        String basis = findings.log().basis();
+        values.put("errors", "the application gets " + OurSide.words(errors)
+                + (basis.isEmpty() ? "" : " (" + basis + ")"));
+        values.put("told", findings.symptoms().isEmpty() && !errors.isEmpty());
+        values.put("some401", findings.onSomeCalls("401"));
+        values.put("loop", findings.log().loop().orElse(""));
+        values.put("noLog", findings.log().check().outcome() == Check.Outcome.SKIPPED);
+        values.put("app", findings.app().summary());
+        values.put("webhook", findings.webhook().summary());
+        values.put("certificateBroken", findings.webhook().state().equals("no: certificate"));
+        values.put("gap", (tree.pageIsSeen() ? findings.errors().check() : findings.status().check()).summary());
+    }
+
+    private String named(Symptom symptom) {
+        return String.join(", ", findings.showing(symptom::equals));
+    }
+
+    private static String percent(double share) {
+        return Math.round(share * 100) + " %";
     }
 
     // A drill's sandbox is gone by the time that somebody pastes a command; it brings a store and an application.
@@ -340,23 +391,5 @@ public record Verdict(Findings findings, Instant since, Case lead, List<Case> ot
 
     private static String word(URI address, String placeholder) {
         return address == null ? placeholder : Text.word(Settings.open(address.toString()));
-    }
-
-    private static String rate(Findings found) {
-        int all = found.symptoms().values().stream().mapToInt(Integer::intValue).sum();
-        double share = Facts.failingShare(found);
-        return Math.round(share * all) + " of " + all + " requests (" + percent(share) + ")";
-    }
-
-    private static String percent(double share) {
-        return Math.round(share * 100) + " %";
-    }
-
-    private static String page(StatusPage page) {
-        String components = page.components().entrySet().stream()
-                .map(one -> one.getKey() + ": " + one.getValue().replace('_', ' ')).collect(Collectors.joining(", "));
-        return page.incidents().stream().findFirst()
-                .map(incident -> "\"" + incident.name() + "\" (" + incident.status() + ")")
-                .orElse(components.isEmpty() ? page.overall() : components);
     }
 }

@@ -103,7 +103,7 @@ class TriageTest {
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', value = {
         "-q           | 1 | P2 runaway-loop: One caller of ours uses up the account's quota (DRILL runaway-loop)",
-        "-v           | 0 | Spent 14 requests of the account's quota (accounts 1, profiles 3",
+        "-v           | 0 | Spent 14 requests of the account's quota",
         "-v           | 0 | Is it one caller's doing, by the application's log? → yes",
         "--explain    | 0 | Is it one caller's doing, by the application's log?"})
     void moreOrLessIsShownWhenAskedFor(String option, int lines, String expected) {
@@ -372,8 +372,7 @@ class TriageTest {
     @Test
     void inPeacetimeItSaysWhichStoreAndWhichLogOfTheTeamsIsNotThere() throws IOException {
         Path home = Tree.temporary("home");
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n"
-                + "incidents=" + Files.writeString(home.resolve("a-file"), "").resolve("below") + "\n");
+        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.to=file:a.env#K\ndebug-bundle.log=app.log\n");
         Path steps = Files.writeString(home.resolve("steps"), "#!/bin/sh\ncase \"$*\" in\nrotate-key*run) echo '✗ a.env: no such file'; "
                 + "exit 21;;\ndebug-bundle*run) echo 'log app.log: app.log left out: no such file';;\nesac\n");
         Files.setPosixFilePermissions(steps, PosixFilePermissions.fromString("rwx------"));
@@ -381,7 +380,15 @@ class TriageTest {
         String warned = StreamSupport.stream(Json.read(result.out()).path("checks").spliterator(), false)
                 .filter(check -> check.path("outcome").asText().equals("warn")).map(check -> check.path("name").asText() + " "
                         + check.path("summary").asText()).collect(Collectors.joining("; "));
-        assertTrue(warned.matches(".*incidents .* cannot be written.*stores ✗ a.env: no such file \\(.*logs .*left out: no such.*"), warned);
+        assertTrue(warned.matches(".*stores ✗ a.env: no such file \\(.*logs .*left out: no such.*"), warned);
+    }
+
+    @Test
+    void withoutAKeyThePreflightSaysOnceThatTheEndpointsNeedOne() {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
+            String shown = against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").env("KLAVIYO_RUNBOOK_COMMAND", "true").args("--preflight").run().out();
+            assertEquals(2, shown.split("needs a key").length, shown);
+        }
     }
 
     @Test
@@ -435,8 +442,9 @@ class TriageTest {
         assertEquals(9, Json.read(json.out()).path("commands").size(), json.toString());
         assertFalse(json.toString().contains("s3cr3t"), json.toString());
         assertEquals(0, Run.command("sh", "-n").stdin(result.out()).run().exit(), "any shell reads them");
-        String drill = Run.run("triage", "--curl", "--drill", "outage").out();
-        assertTrue(drill.contains("https://a.klaviyo.com/api/accounts") && !drill.contains("127.0.0.1"), "a drill's sandbox is gone: " + drill);
+        Run.Result drill = Run.run("triage", "--curl", "--drill", "outage");
+        assertEquals(2, drill.exit(), drill.toString());
+        assertTrue(drill.err().contains("a drill's sandbox ends with this one") && drill.out().isEmpty(), drill.toString());
     }
 
     @Test
