@@ -79,10 +79,10 @@ public final class LogReader {
     /**
      * A reader of one application's logs.
      *
-     * @param zone      of times that name none
-     * @param from      calls before it are left out; null for all
-     * @param to        calls after it are left out; tells the year of times without one
-     * @param clean     takes secrets and personal data out of a text that ends up in the facts
+     * @param zone  of times that name none
+     * @param from  calls before it are left out; null for all
+     * @param to    calls after it are left out; tells the year of times without one
+     * @param clean takes secrets and personal data out of a text that ends up in the facts
      */
     public LogReader(ZoneId zone, Instant from, Instant to, UnaryOperator<String> clean) {
         this.zone = zone;
@@ -508,17 +508,23 @@ public final class LogReader {
         private static final byte[] CLIENT = "/client/".getBytes(StandardCharsets.ISO_8859_1);
         private static final int SHORTEST_HEX = 4;
         private static final int SHORTEST_ID = 10;
+        // What a byte is: part of a hexadecimal number, a letter beyond those, or nothing of a word.
         private static final byte DIGIT = 1;
         private static final byte HEX = 2;
         private static final byte LETTER = 4;
         private static final byte[] CLASS = new byte[256];
+        // How it enters a word's hash: digits do not.
+        private static final int[] TIMES = new int[256];
+        private static final int[] PLUS = new int[256];
 
         static {
-            Arrays.fill(CLASS, '0', '9' + 1, DIGIT);
             Arrays.fill(CLASS, 'A', 'Z' + 1, LETTER);
             Arrays.fill(CLASS, 'a', 'z' + 1, LETTER);
             Arrays.fill(CLASS, 'A', 'F' + 1, HEX);
             Arrays.fill(CLASS, 'a', 'f' + 1, HEX);
+            Arrays.fill(CLASS, '0', '9' + 1, DIGIT);
+            Arrays.setAll(TIMES, b -> CLASS[b] == DIGIT ? 1 : 31);
+            Arrays.setAll(PLUS, b -> CLASS[b] == DIGIT ? 0 : b);
         }
 
         private final int[] starts;
@@ -530,7 +536,7 @@ public final class LogReader {
 
         /** For lines of at most so many bytes. */
         Words(int longest) {
-            starts = new int[longest];
+            starts = new int[longest + 1];
         }
 
         /** Whether a line names Klaviyo, or else something like a route of its API: most lines do neither. */
@@ -565,22 +571,26 @@ public final class LogReader {
             end = to;
             count = 0;
             kind = 7;
-            for (int i = from; i < to; i++) {
-                int start = i;
-                long spelt = kind;
-                int seen = 0;
-                for (; i < to && alphanumeric(line[i]); i++) {
-                    byte c = CLASS[line[i] & 0xff];
-                    seen |= c;
-                    spelt = c == DIGIT ? spelt : 31 * spelt + line[i];
+            int start = from;
+            int seen = 0;
+            long spelt = kind;
+            for (int i = from; i <= to; i++) {
+                int b = i < to ? line[i] & 0xff : '\n';
+                int c = CLASS[b];
+                seen |= c;
+                spelt = spelt * TIMES[b] + PLUS[b];
+                if (c == 0) {
+                    int length = i - start;
+                    starts[count] = start;
+                    count += length > 0 ? 1 : 0;
+                    boolean digits = (seen & DIGIT) != 0;
+                    boolean hex = (seen & LETTER) == 0 && (digits || length >= SHORTEST_HEX);
+                    boolean id = hex || digits && length >= SHORTEST_ID;
+                    kind = id ? 31 * kind + b : spelt;
+                    spelt = kind;
+                    seen = 0;
+                    start = i + 1;
                 }
-                if (i > start) {
-                    starts[count++] = start;
-                }
-                boolean digits = (seen & DIGIT) != 0;
-                boolean hex = (seen & LETTER) == 0 && (digits || i - start >= SHORTEST_HEX);
-                boolean id = hex || digits && i - start >= SHORTEST_ID;
-                kind = 31 * (id ? kind : spelt) + (i < to ? line[i] : 0);
             }
         }
 
@@ -748,9 +758,7 @@ public final class LogReader {
         private static final long NEAR = 60 * 24 * 60 * MINUTE;
         private static final String MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
         private static final Pattern ZONE =
-                Pattern.compile("[zZ]\\b|([+-]\\d\\d):?(\\d\\d)|(UTC|GMT|CES?T|[ECP][SD]T)\\b");
-        private static final Map<String, Integer> HOURS = Map.of("UTC", 0, "GMT", 0, "CET", 1, "CEST", 2, "EST", -5,
-                "EDT", -4, "CST", -6, "CDT", -5, "PST", -8, "PDT", -7);
+                Pattern.compile(" ?(?:[zZ]\\b|UTC\\b|GMT\\b|([+-](?:0\\d|1[0-7])):?([0-5]\\d))");
 
         private final ZoneId zone;
         private final Instant end;
@@ -850,23 +858,21 @@ public final class LogReader {
 
         // The zone that is written there; null where none is.
         private ZoneOffset offset(byte[] data, int at, int last) {
-            int sign = at < last && data[at] == ' ' ? at + 1 : at;
             ZoneOffset offset = null;
-            if (sign < last && "+-zZUGCEP".indexOf(data[sign]) >= 0) {
-                String text = new String(data, sign, Math.min(last - sign, 6), StandardCharsets.ISO_8859_1);
-                Matcher zoned = ZONE.matcher(text);
-                offset = zoned.lookingAt() ? offset(zoned) : null;
+            if (at < last && data[at] == 'Z') {
+                offset = ZoneOffset.UTC;
+            } else if (at < last && " +-z".indexOf(data[at]) >= 0) {
+                String text = new String(data, at, Math.min(last - at, 7), StandardCharsets.ISO_8859_1);
+                Matcher written = ZONE.matcher(text);
+                offset = written.lookingAt() ? offset(written) : null;
             }
             unnamed |= offset == null;
             named = offset == null ? named : offset;
             return offset;
         }
 
-        private static ZoneOffset offset(Matcher zoned) {
-            if (zoned.group(1) != null) {
-                return ZoneOffset.of(zoned.group(1) + ":" + zoned.group(2));
-            }
-            return ZoneOffset.ofHours(HOURS.getOrDefault(zoned.group(), 0));
+        private static ZoneOffset offset(Matcher zone) {
+            return zone.group(1) == null ? ZoneOffset.UTC : ZoneOffset.of(zone.group(1) + ":" + zone.group(2));
         }
 
         private long inZone(long millis, ZoneOffset offset) {
