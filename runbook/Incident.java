@@ -30,7 +30,6 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,10 +37,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Consumer;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -74,24 +73,18 @@ public final class Incident {
      */
     public static Incident named(Path base, Instant at, Predicate<String> drill) {
         DateTimeFormatter name = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
-        Incident incident = new Incident(base.resolve(name.format(at)));
-        for (int later = 1; later < 100 && !incident.free(drill); later++) {
-            incident = new Incident(base.resolve(name.format(at.plusSeconds(later))));
-        }
-        return incident;
+        Stream<Incident> later = IntStream.range(0, 100)
+                .mapToObj(second -> new Incident(base.resolve(name.format(at.plusSeconds(second)))));
+        return later.filter(one -> one.free(drill)).findFirst().orElseGet(() -> at(base.resolve(name.format(at))));
     }
 
     private boolean free(Predicate<String> drill) {
         try {
-            return journal().read().events().isEmpty() || openFor(drill);
+            List<Event> events = journal().read().events();
+            return events.isEmpty() || open(events) && drill.test(drill(events));
         } catch (IOException e) {
             return false;
         }
-    }
-
-    private boolean openFor(Predicate<String> drill) throws IOException {
-        List<Event> events = journal().read().events();
-        return open(events) && drill.test(drill(events));
     }
 
     /**
@@ -99,18 +92,17 @@ public final class Incident {
      * says which to look at, by the drill's scenario; that of a real incident is empty.
      */
     public static Optional<Incident> newestOpen(Path base, Predicate<String> drill) throws IOException {
-        for (Incident incident : newestFirst(base)) {
-            if (incident.openFor(drill)) {
-                return Optional.of(incident);
-            }
-        }
-        return Optional.empty();
+        return first(base, events -> open(events) && drill.test(drill(events)));
     }
 
     /** The same, open or closed. */
     public static Optional<Incident> newest(Path base, Predicate<String> drill) throws IOException {
+        return first(base, events -> drill.test(drill(events)));
+    }
+
+    private static Optional<Incident> first(Path base, Predicate<List<Event>> wanted) throws IOException {
         for (Incident incident : newestFirst(base)) {
-            if (drill.test(drill(incident.journal().read().events()))) {
+            if (wanted.test(incident.journal().read().events())) {
                 return Optional.of(incident);
             }
         }
@@ -150,14 +142,11 @@ public final class Incident {
 
     /** Whoever leads by these events: the one named last, else who took it first; empty when nobody did. */
     public static String lead(List<Event> events) {
-        String first = "";
-        String named = "";
-        for (Event event : events) {
-            boolean taken = first.isBlank() && event.event().equals(Event.ACKNOWLEDGED);
-            first = taken ? event.data().path("by").asText("") : first;
-            named = event.data().path("lead").asText("").isBlank() ? named : event.data().path("lead").asText();
-        }
-        return named.isEmpty() ? first : named;
+        Stream<String> named = events.stream().map(event -> event.data().path("lead").asText("").strip());
+        Stream<String> taken = events.stream().filter(event -> event.event().equals(Event.ACKNOWLEDGED))
+                .map(event -> event.data().path("by").asText("").strip());
+        return named.filter(name -> !name.isEmpty()).reduce((before, last) -> last)
+                .or(() -> taken.filter(name -> !name.isEmpty()).findFirst()).orElse("");
     }
 
     /** The scenario when these events are a drill's, else empty. */
@@ -174,17 +163,14 @@ public final class Incident {
     /** Leaves a file in the folder (0600), whole or, on failure, not at all; says where it is. */
     public Path write(String name, byte[] content) throws IOException {
         create();
-        return replace(folder.resolve(name), content);
-    }
-
-    private static Path replace(Path target, byte[] content) throws IOException {
-        Path half = Files.createTempFile(target.getParent(), "." + target.getFileName(), ".part", mode("rw-------"));
+        Path half = Files.createTempFile(folder, "." + name, ".part", mode("rw-------"));
         try {
             try (FileOutputStream file = new FileOutputStream(half.toFile())) {
                 file.write(content);
                 file.getFD().sync();
             }
-            return Files.move(half, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            return Files.move(half, folder.resolve(name), StandardCopyOption.ATOMIC_MOVE,
+                    StandardCopyOption.REPLACE_EXISTING);
         } finally {
             Files.deleteIfExists(half);
         }
@@ -192,10 +178,6 @@ public final class Incident {
 
     /** Makes the folder, and those above it, (0700) where it is missing. */
     public void create() throws IOException {
-        create(folder);
-    }
-
-    private static void create(Path folder) throws IOException {
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder, mode("rwx------"));
         }
@@ -207,7 +189,7 @@ public final class Incident {
      * locks nobody out.
      */
     public static Optional<FileChannel> lock(Path file) throws IOException {
-        create(file.toAbsolutePath().getParent());
+        at(file.toAbsolutePath().getParent()).create();
         FileChannel channel = FileChannel.open(file,
                 Set.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE), mode("rw-------"));
         try {
@@ -226,8 +208,8 @@ public final class Incident {
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
     public static String why(IOException e) {
-        String kind = e instanceof AccessDeniedException ? "no permission: "
-                : e instanceof NoSuchFileException ? "no such file or folder: " : "";
+        String kind = Map.of(AccessDeniedException.class, "no permission: ", NoSuchFileException.class,
+                "no such file or folder: ").getOrDefault(e.getClass(), "");
         return kind + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
     }
 
@@ -241,29 +223,21 @@ public final class Incident {
      * names below or any other word; one line for people; and an object with more for the other scripts, maybe empty.
      */
     public record Event(Instant at, String step, String event, String summary, JsonNode data) {
-        /** An alert fired, or a check failed for the first time. */
+        /** An alert fired, or a check failed for the first time; somebody took it; what is broken was named. */
         public static final String DETECTED = "detected";
-        /** Somebody took it. */
         public static final String ACKNOWLEDGED = "acknowledged";
-        /** Triage (or a person) named what is broken. */
         public static final String DIAGNOSED = "diagnosed";
-        /** Something was done against its effects. */
+        /** Something was done against its effects; the private key was replaced, in these steps. */
         public static final String MITIGATED = "mitigated";
-        /** The private key was replaced. */
         public static final String ROTATED = "rotated";
-        /** One step of a rotation. */
         public static final String ROTATION_STEP = "rotation-step";
-        /** Watch saw it get worse. */
+        /** Watch saw it get worse; watch saw it recover. */
         public static final String DEGRADED = "degraded";
-        /** Watch saw it recover. */
         public static final String RECOVERED = "recovered";
-        /** Evidence was collected. */
+        /** Evidence was collected; people were told; anything else; the incident is over and written up. */
         public static final String BUNDLED = "bundled";
-        /** People were told. */
         public static final String ANNOUNCED = "announced";
-        /** Anything else worth a line. */
         public static final String NOTE = "note";
-        /** The incident is over and written up. */
         public static final String CLOSED = "closed";
 
         /** An event that happens now. */
@@ -310,7 +284,7 @@ public final class Incident {
 
         private static Instant instant(String text) {
             try {
-                return text.endsWith("Z") ? Instant.parse(text) : OffsetDateTime.parse(text).toInstant();
+                return OffsetDateTime.parse(text).toInstant();
             } catch (DateTimeException e) {
                 throw new IllegalArgumentException("its time is not ISO 8601");
             }
@@ -324,11 +298,9 @@ public final class Incident {
      * are read.
      */
     public static final class Journal {
-        private static final int LONGEST_LINE = 1 << 20;
-        private static final long FIRST = 64 << 10;
-
-        /** The events in the order of the file, and a sentence for each line that could not be used. */
-        public record Reading(List<Event> events, List<String> problems) { }
+        private static final int FIRST = 64 << 10;
+        private static final int NEWEST = 8 << 20;
+        private static final int MOST_PROBLEMS = 1_000;
 
         private final Path file;
 
@@ -399,50 +371,50 @@ public final class Incident {
             return node.isTextual() ? Json.of(Redactor.strict().text(node.textValue())) : node;
         }
 
-        /** Reads it: all of it, or the beginning and the newest 4 MiB. A missing journal is an empty one. */
+        /** Reads it: all of it, or the beginning and the newest 8 MiB. A missing journal is an empty one. */
         public Reading read() throws IOException {
-            List<Event> events = new ArrayList<>();
-            return new Reading(events, each(4 << 20, events::add));
-        }
-
-        /**
-         * Reads it without keeping it: all of it, or the beginning and the newest 32 MiB. Gives a sentence for each
-         * line that could not be used, and one for what was not read.
-         */
-        public List<String> each(Consumer<Event> use) throws IOException {
-            return each(32 << 20, use);
-        }
-
-        private List<String> each(long newest, Consumer<Event> use) throws IOException {
             refuseOther();
-            List<String> problems = new ArrayList<>();
+            Reading reading = new Reading(new ArrayList<>(), new ArrayList<>());
             if (Files.notExists(file)) {
-                return problems;
+                return reading;
             }
-            long from = Files.size(file) - newest;
             try (InputStream input = Files.newInputStream(file)) {
-                Lines lines = new Lines(input);
-                for (byte[] line = lines.next(); line != null; line = lines.next()) {
-                    String wrong = line.length > LONGEST_LINE ? "it is longer than 1 MiB" : take(line, use);
-                    if (!wrong.isEmpty() && problems.size() < 1_000) {
-                        problems.add(file + " line " + lines.number + " skipped: " + wrong);
-                    }
-                    if (lines.position > FIRST && lines.position < from) {
-                        problems.add(file + " is long: after line " + lines.number + ", "
-                                + (from - lines.position >> 20) + " MiB were not read; what came last is here");
-                        lines.skipTo(from);
-                    }
+                long unread = Files.size(file) - FIRST - NEWEST;
+                String begin = text(input, unread > 0 ? FIRST : FIRST + NEWEST);
+                int lines = take(unread > 0 ? begin.substring(0, begin.lastIndexOf('\n') + 1) : begin, 0, reading);
+                if (unread > 0) {
+                    reading.problems.add(file + " is long: after line " + lines + ", " + (unread >> 20)
+                            + " MiB were not read; what came last is here");
+                    input.skipNBytes(unread);
+                    String last = text(input, NEWEST);
+                    take(last.substring(last.indexOf('\n') + 1), lines, reading);
                 }
             }
-            return problems;
+            return reading;
         }
 
-        // A line with bytes that are no UTF-8 is read all the same, with replacement characters in their place.
-        private static String take(byte[] line, Consumer<Event> use) {
+        // Bytes that are no UTF-8 become replacement characters.
+        private static String text(InputStream input, int most) throws IOException {
+            return new String(input.readNBytes(most), UTF_8);
+        }
+
+        private int take(String text, int linesBefore, Reading reading) {
+            int number = linesBefore;
+            for (String line : text.split("\n")) {
+                number++;
+                String wrong = take(line, reading);
+                if (!wrong.isEmpty() && reading.problems.size() < MOST_PROBLEMS) {
+                    reading.problems.add(file + " line " + number + " skipped: " + wrong);
+                }
+            }
+            return number;
+        }
+
+        private static String take(String line, Reading reading) {
             try {
-                JsonNode node = node(line);
+                JsonNode node = Json.read(line);
                 if (node.isObject()) {
-                    use.accept(Event.of(node));
+                    reading.events.add(Event.of(node));
                 }
                 return node.isObject() || node.isMissingNode() ? "" : "it is no JSON object";
             } catch (IOException | StackOverflowError e) {
@@ -451,76 +423,10 @@ public final class Incident {
                 return e.getMessage();
             }
         }
-
-        private static JsonNode node(byte[] line) throws IOException {
-            try {
-                return Json.read(line);
-            } catch (IOException e) {
-                String replaced = new String(line, UTF_8);
-                if (!replaced.contains("\ufffd")) {
-                    throw e;
-                }
-                return Json.read(replaced);
-            }
-        }
     }
 
-    /** A file's lines as bytes, which a JSON parser reads twice as fast as text; of too long a one, its beginning. */
-    private static final class Lines {
-        private final InputStream file;
-        private long number;
-        private long position;
-        private boolean inLine;
-        // Bytes are taken one by one: streams, which lock each time, would make a long journal slow.
-        private final byte[] buffer = new byte[1 << 16];
-        private int from;
-        private int to;
-
-        Lines(InputStream file) {
-            this.file = file;
-        }
-
-        /** The next line without its end; null after the last. */
-        byte[] next() throws IOException {
-            while (inLine) {
-                int rest = read();
-                inLine = rest >= 0 && rest != '\n';
-                position++;
-            }
-            byte[] line = new byte[256];
-            int length = 0;
-            int one = read();
-            if (one < 0) {
-                return null;
-            }
-            while (one >= 0 && one != '\n' && length <= Journal.LONGEST_LINE) {
-                line = length < line.length ? line : Arrays.copyOf(line, 2 * length);
-                line[length++] = (byte) one;
-                one = read();
-            }
-            inLine = one >= 0 && one != '\n';
-            number++;
-            position += length + 1;
-            return Arrays.copyOf(line, length);
-        }
-
-        private int read() throws IOException {
-            if (from == to) {
-                from = 0;
-                to = Math.max(0, file.read(buffer));
-            }
-            return to == 0 ? -1 : buffer[from++] & 0xff;
-        }
-
-        /** Goes on after the line that is under way there. */
-        void skipTo(long there) throws IOException {
-            int read = (int) Math.min(to - from, there - position);
-            from += read;
-            file.skipNBytes(there - position - read);
-            position = there;
-            inLine = true;
-        }
-    }
+    /** The events of a journal in its order, and a sentence for each line that could not be used. */
+    public record Reading(List<Event> events, List<String> problems) { }
 
     // ---- what the events add up to
 
@@ -598,24 +504,28 @@ public final class Incident {
     public record LastGood(String account, String organisation, Set<String> scopes, Instant at,
                            Map<String, Instant> keys) {
         private static final int MOST = 10;
+        private static final String FILE = "last-good.json";
 
         // Nothing where there is no such file, or none that can be read.
         private static List<LastGood> read(Path file) {
             List<LastGood> all = new ArrayList<>();
             try {
                 boolean fit = Files.isRegularFile(file) && Files.size(file) < 1 << 20;
-                for (JsonNode one : fit ? Json.read(Files.readAllBytes(file)).path("accounts") : Json.object()) {
-                    Set<String> scopes = new TreeSet<>();
-                    one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
-                    Map<String, Instant> keys = new LinkedHashMap<>();
-                    one.path("keys").forEach(key -> keys.put(Text.safe(key.path("sha256").asText(), 8), at(key)));
-                    String name = Text.safe(one.path("name").asText(), 60);
-                    all.add(new LastGood(Text.safe(one.path("id").asText(), 20), name, scopes, at(one), keys));
-                }
+                JsonNode accounts = fit ? Json.read(Files.readAllBytes(file)).path("accounts") : Json.object();
+                accounts.forEach(one -> all.add(LastGood.of(one)));
             } catch (IOException | DateTimeException e) {
                 // Somebody's editor was there: it is written anew the next time that all is well.
             }
             return all;
+        }
+
+        private static LastGood of(JsonNode one) {
+            Set<String> scopes = new TreeSet<>();
+            one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
+            Map<String, Instant> keys = new LinkedHashMap<>();
+            one.path("keys").forEach(key -> keys.put(Text.safe(key.path("sha256").asText(), 8), at(key)));
+            return new LastGood(Text.safe(one.path("id").asText(), 20), Text.safe(one.path("name").asText(), 60),
+                    scopes, at(one), keys);
         }
 
         private static Instant at(JsonNode node) {
@@ -638,32 +548,26 @@ public final class Incident {
         /** Remembers that all is well now, with this key. */
         public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
-            String fingerprint = key.cleaned().fingerprint();
-            Map<String, Instant> keys = new LinkedHashMap<>(Map.of(fingerprint, now));
-            List<LastGood> all = new ArrayList<>();
-            for (LastGood one : read(file(host))) {
-                if (one.account.equals(account)) {
-                    keys.putAll(one.keys);
-                } else {
-                    all.add(one);
-                }
-            }
-            all.add(0, new LastGood(account, organisation, scopes, now, keys));
-            Incident.create(folder(host));
-            List<Map<String, Object>> accounts = all.stream().limit(MOST).map(LastGood::plain).toList();
+            Map<String, Instant> keys = new LinkedHashMap<>(Map.of(key.cleaned().fingerprint(), now));
+            List<LastGood> others = read(file(host));
+            others.stream().filter(one -> one.account.equals(account)).forEach(one -> keys.putAll(one.keys));
+            others.removeIf(one -> one.account.equals(account));
+            LastGood good = new LastGood(account, organisation, scopes, now, keys);
+            List<Map<String, Object>> accounts = Stream.concat(Stream.of(good), others.stream()).limit(MOST)
+                    .map(LastGood::plain).toList();
             String json = Json.pretty(Json.of(Map.of("schema", 1, "accounts", accounts)));
-            replace(file(host), (json + "\n").getBytes(UTF_8));
+            Incident.at(folder(host)).write(FILE, (json + "\n").getBytes(UTF_8));
         }
 
         private Map<String, Object> plain() {
-            List<Map<String, Object>> known = new ArrayList<>();
-            keys.forEach((sha256, since) -> known.add(Map.of("sha256", sha256, "at", since)));
+            List<Map<String, Object>> known = keys.entrySet().stream().limit(MOST)
+                    .map(key -> Map.<String, Object>of("sha256", key.getKey(), "at", key.getValue())).toList();
             return Map.of("id", account, "name", organisation, "scopes", new TreeSet<>(scopes), "at", at,
-                    "keys", known.subList(0, Math.min(MOST, known.size())));
+                    "keys", known);
         }
 
         private static Path file(Cli.Host host) {
-            return folder(host).resolve("last-good.json");
+            return folder(host).resolve(FILE);
         }
 
         /** This toolkit's folder in the user's state folder. */

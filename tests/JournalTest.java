@@ -80,7 +80,7 @@ class JournalTest {
         for (Run.Running process : running) {
             assertEquals(0, process.await().exit(), process.err());
         }
-        Journal.Reading reading = Incident.at(incident).journal().read();
+        Incident.Reading reading = Incident.at(incident).journal().read();
         List<String> said = reading.events().stream().map(Event::summary).toList();
         assertEquals(List.of(), reading.problems());
         assertEquals(PROCESSES * THREADS * APPENDS, said.size());
@@ -109,7 +109,7 @@ class JournalTest {
             {"at":"2026-11-23T05:04:05Z","event":"note","summary":"\\u0000\\u001b"}
             \u0000\u0000\u0000\u0000
             """, StandardOpenOption.APPEND);
-        Journal.Reading reading = incident.journal().read();
+        Incident.Reading reading = incident.journal().read();
         assertEquals(List.of("caf\ufffd", "unknown event", "\u0000\u001b"), reading.events().stream().map(Event::summary).toList());
         assertEquals("paged-somebody", reading.events().get(1).event());
         assertEquals(Instant.parse("2026-11-23T03:04:05Z"), reading.events().get(1).at());
@@ -138,9 +138,7 @@ class JournalTest {
         public static void main(String... args) throws Exception {
             Incident incident = Incident.at(Path.of(args[0]));
             incident.append(Event.now("postmortem", Event.NOTE, "appended", Map.of()));
-            int[] seen = new int[1];
-            incident.journal().each(event -> seen[0]++);
-            Journal.Reading reading = incident.journal().read();
+            Incident.Reading reading = incident.journal().read();
             System.out.println(Incident.newestOpen(Path.of(args[0]).getParent(), String::isEmpty).isPresent() + " "
                     + reading.events().get(0).summary() + " .. " + reading.events().get(reading.events().size() - 1).summary());
             reading.problems().forEach(System.out::println);
@@ -149,7 +147,7 @@ class JournalTest {
 
     @ParameterizedTest(name = "with {0}")
     @CsvSource({"300 MB of lines, journal.jsonl is long: after line \\d+. \\d{3} MiB were not read",
-                "one line of 300 MB, line 2 skipped: it is longer than 1 MiB"})
+                "one line of 300 MB, journal.jsonl is long: after line 1. \\d{3} MiB were not read"})
     void aHugeJournalIsReadInASmallHeapAndStillTakesEvents(String what, String problem) throws Exception {
         Path incident = Files.createDirectories(folder.resolve("20261123T000000Z"));
         String line = "{\"at\":\"2026-11-23T03:04:05.678Z\",\"step\":\"watch\",\"event\":\"note\",\"summary\":\"%s\"}\n";
@@ -348,7 +346,7 @@ class JournalTest {
         Files.setPosixFilePermissions(incident.resolve("journal.jsonl"), PosixFilePermissions.fromString("rw-------"));
         Run.Result result = Run.script("triage").args("--drill", "revoked-key", "--incident", incident.toString())
                 .cwd(folder).run();
-        Journal.Reading reading = Incident.at(incident).journal().read();
+        Incident.Reading reading = Incident.at(incident).journal().read();
         assertEquals(11, result.exit(), result.toString());
         assertTrue(reading.events().stream().anyMatch(event -> event.event().equals(Event.DIAGNOSED)
                                 && event.drill().equals("revoked-key")),

@@ -135,8 +135,9 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
             return events;
         }
         try {
-            List<String> torn = file.get().each(event -> take(event, events, from.now(), notes));
-            torn.stream().map(line -> line.replace(file.get().file().toString(), "journal.jsonl")).limit(MOST_ODD)
+            Incident.Reading reading = file.get().read();
+            reading.events().forEach(event -> take(event, events, from.now(), notes));
+            reading.problems().stream().map(line -> line.replace(file.get().file().toString(), "journal.jsonl")).limit(MOST_ODD)
                     .forEach(notes.missing::add);
             notes.asked.add("journal (" + Text.count(events.size(), "event") + ")");
         } catch (IOException e) {

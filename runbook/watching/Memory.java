@@ -130,7 +130,9 @@ public final class Memory implements AutoCloseable {
 
     private void read(Incident.Journal journal, Consumer<Event> use) {
         try {
-            journal.each(use).stream().filter(complained::add).forEach(complain);
+            Incident.Reading reading = journal.read();
+            reading.events().forEach(use);
+            reading.problems().stream().filter(complained::add).forEach(complain);
         } catch (IOException e) {
             complain(e);
         }
