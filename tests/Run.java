@@ -9,7 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -19,8 +19,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Cli;
+import runbook.Text;
 
 /**
  * Runs a script or another command as a user would, and keeps what it says: {@code Run.run("triage", "--drill",
@@ -41,7 +43,8 @@ final class Run {
     private static final Pattern MAIN_CLASS = Pattern.compile("(?m)^(?:final )?class (\\w+)");
 
     private final List<String> command = new ArrayList<>();
-    private final Map<String, String> environment = new LinkedHashMap<>();
+    private final Map<String, String> environment = new HashMap<>(Map.of("PATH", System.getenv("PATH"),
+            "JAVA_HOME", JAVA_HOME.toString(), "HOME", SCRATCH.toString(), "LANG", "C.UTF-8", "TERM", "dumb"));
     private String mainClass;
     private Path folder = SCRATCH;
     private String input = "";
@@ -51,11 +54,6 @@ final class Run {
 
     private Run(List<String> command) {
         this.command.addAll(command);
-        env("PATH", System.getenv("PATH"));
-        env("JAVA_HOME", JAVA_HOME.toString());
-        env("HOME", SCRATCH.toString());
-        env("LANG", "C.UTF-8");
-        env("TERM", "dumb");
     }
 
     /** What a run left behind; {@code millis} is its whole time as seen from here. */
@@ -65,6 +63,8 @@ final class Run {
             return "exit status " + exit + " after " + millis + " ms\n--- stdout\n" + out + "\n--- stderr\n" + err;
         }
     }
+
+    // ---- what to run
 
     /** Runs one of the repository's scripts ("triage") in this process to its end. */
     static Result run(String script, String... args) {
@@ -81,9 +81,8 @@ final class Run {
     /** The same in a process of its own, with the script's runtime options, without going through JBang. */
     static Run process(String script) {
         String source = source(script);
-        Run run = command(JAVA.toString());
         // Java takes the home from the password file, not from HOME.
-        run.command.add("-Duser.home=" + SCRATCH);
+        Run run = command(JAVA.toString(), "-Duser.home=" + SCRATCH);
         RUNTIME_OPTIONS.matcher(source).results().forEach(line -> run.args(line.group(1).split(" ")));
         // One build serves all tests: the scripts are in this test run's own jar.
         return run.args("-cp", System.getProperty("java.class.path"), mainClass(source));
@@ -121,6 +120,8 @@ final class Run {
         return new Run(List.of(command));
     }
 
+    // ---- and how
+
     Run args(String... args) {
         command.addAll(List.of(args));
         return this;
@@ -129,7 +130,7 @@ final class Run {
     /** Has a person at a terminal of so many columns, without colours; for {@link #script} only. */
     Run terminal(int width) {
         columns = width;
-        return this;
+        return env("COLUMNS", Integer.toString(width)).env("NO_COLOR", "1");
     }
 
     /** Sets a variable for the child, or takes it away with a value of null. */
@@ -174,25 +175,26 @@ final class Run {
 
     /** The command as one line for a shell, for a test that has to start it inside a terminal. */
     String quoted() {
-        return command.stream()
-                .map(word -> "'" + word.replace("'", "'\\''") + "'")
-                .collect(java.util.stream.Collectors.joining(" "));
+        return command.stream().map(Text::word).collect(Collectors.joining(" "));
     }
+
+    // ---- running it
 
     /** Runs it to its end. */
     Result run() {
         return mainClass == null ? start().await() : inThisProcess();
     }
 
+    private Map<String, String> variables() {
+        Map<String, String> set = new HashMap<>(environment);
+        set.values().removeIf(Objects::isNull);
+        return set;
+    }
+
     private Result inThisProcess() {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Map<String, String> variables = new LinkedHashMap<>(environment);
-        variables.values().removeIf(Objects::isNull);
-        if (columns > 0) {
-            variables.putAll(Map.of("COLUMNS", Integer.toString(columns), "NO_COLOR", "1"));
-        }
-        Cli.Host host = new Cli.Host(variables, folder.toAbsolutePath(),
+        Cli.Host host = new Cli.Host(variables(), folder.toAbsolutePath(),
                 new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
                 new PrintStream(out, true, StandardCharsets.UTF_8), new PrintStream(err, true, StandardCharsets.UTF_8),
                 StandardCharsets.UTF_8, columns > 0);
@@ -202,7 +204,7 @@ final class Run {
         long start = System.nanoTime();
         thread.start();
         int exit = -1;
-        Throwable failed = null;
+        Exception failed = null;
         try {
             exit = task.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
         } catch (InterruptedException | ExecutionException | TimeoutException e) {
@@ -232,7 +234,7 @@ final class Run {
         }
     }
 
-    /** Starts a process and returns at once. */
+    /** Starts a process and returns at once. Its output goes to files, so that no child of its own can block us. */
     Running start() {
         if (mainClass != null) {
             throw new IllegalStateException("only Run.process can be watched and killed");
@@ -241,26 +243,21 @@ final class Run {
             Path out = Files.createTempFile(SCRATCH, "out", ".txt");
             Path err = Files.createTempFile(SCRATCH, "err", ".txt");
             ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile())
-                .redirectOutput(out.toFile()).redirectError(err.toFile());
+                    .redirectOutput(out.toFile()).redirectError(err.toFile());
             if (!openInput) {
                 builder.redirectInput(Files.writeString(Files.createTempFile(SCRATCH, "in", ".txt"), input).toFile());
             }
             builder.environment().clear();
-            environment.forEach((name, value) -> {
-                if (value != null) {
-                    builder.environment().put(name, value);
-                }
-            });
-            return new Running(command, builder.start(), out, err, System.nanoTime(), timeout);
+            builder.environment().putAll(variables());
+            return new Running(builder.start(), out, err, System.nanoTime(), timeout);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    /** A process under way. Its output goes to files, so a child of its own that outlives it cannot block us. */
-    record Running(List<String> command, Process process, Path outFile, Path errFile, long startNanos, Duration timeout)
+    /** A process under way. */
+    record Running(Process process, Path outFile, Path errFile, long startNanos, Duration timeout)
             implements AutoCloseable {
-
         /** Standard output so far. */
         String out() {
             return Run.read(outFile);
@@ -273,17 +270,7 @@ final class Run {
 
         /** Waits for the end; kills it and fails when its time is up. */
         Result await() {
-            long left = timeout.toNanos() - (System.nanoTime() - startNanos);
-            try {
-                if (!process.waitFor(left, TimeUnit.NANOSECONDS)) {
-                    close();
-                    throw new AssertionError("Not done after " + timeout + ": " + result(-1));
-                }
-            } catch (InterruptedException e) {
-                close();
-                throw new IllegalStateException(e);
-            }
-            return result(process.exitValue());
+            return awaitUntil("it ended", () -> !process.isAlive()).result(process.exitValue());
         }
 
         /** Waits until standard output contains a match. */
@@ -302,12 +289,21 @@ final class Run {
                 boolean late = System.nanoTime() - startNanos > timeout.toNanos();
                 if (late || !process.isAlive() && !condition.getAsBoolean()) {
                     close();
-                    throw new AssertionError(
-                            (late ? "In time" : "Before its end") + " it was not so that " + what + ": " + result(-1));
+                    String when = late ? "Within " + timeout : "Before its end";
+                    throw new AssertionError(when + " it was not so that " + what + ": " + result(-1));
                 }
                 pause();
             }
             return this;
+        }
+
+        private void pause() {
+            try {
+                process.waitFor(10, TimeUnit.MILLISECONDS);
+            } catch (InterruptedException e) {
+                close();
+                throw new IllegalStateException(e);
+            }
         }
 
         /** As Ctrl-C does. */
@@ -331,14 +327,6 @@ final class Run {
 
         private Result result(int exit) {
             return new Result(exit, out(), err(), TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - startNanos));
-        }
-
-        private static void pause() {
-            try {
-                Thread.sleep(10);
-            } catch (InterruptedException e) {
-                throw new IllegalStateException(e);
-            }
         }
     }
 }
