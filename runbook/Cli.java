@@ -9,6 +9,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
@@ -123,27 +124,27 @@ public final class Cli {
 
     @Option(names = "--api-url", paramLabel = "URL", defaultValue = "https://a.klaviyo.com", order = 1010,
             description = "Klaviyo's API (KLAVIYO_API_URL; ${DEFAULT-VALUE})")
-    String apiUrl = Settings.Target.KLAVIYO.api().toString();
+    URI apiUrl = Settings.Target.KLAVIYO.api();
 
     @Option(names = "--status-url", paramLabel = "URL", defaultValue = "https://status.klaviyo.com", order = 1011,
             description = "its status page (KLAVIYO_STATUS_URL; ${DEFAULT-VALUE})")
-    String statusUrl = Settings.Target.KLAVIYO.status().toString();
+    URI statusUrl = Settings.Target.KLAVIYO.status();
 
     @Option(names = "--app-url", paramLabel = "URL", order = 1012,
             description = "our application's health endpoint (KLAVIYO_APP_URL)")
-    String appUrl;
+    URI appUrl;
 
     @Option(names = "--webhook-url", paramLabel = "URL", order = 1013,
             description = "where Klaviyo delivers to us (KLAVIYO_WEBHOOK_URL)")
-    String webhookUrl;
+    URI webhookUrl;
 
     @Option(names = "--prometheus", paramLabel = "URL", order = 1014,
             description = "anything that speaks its HTTP API (KLAVIYO_PROMETHEUS_URL)")
-    String prometheusUrl;
+    URI prometheusUrl;
 
     @Option(names = "--revision", paramLabel = "DATE", order = 1015,
             description = "API revision to ask for (KLAVIYO_REVISION; 2026-10-15)")
-    String revision;
+    Revision revision;
 
     @Option(names = "--key-file", paramLabel = "FILE", order = 1020,
             description = "private key from a file, - for standard input "
@@ -277,6 +278,7 @@ public final class Cli {
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
                 .setUsageHelpWidth(80).setUsageHelpLongOptionsMaxWidth(28).setCaseInsensitiveEnumValuesAllowed(true)
                 .registerConverter(Duration.class, Durations::parse).registerConverter(Path.class, host::path)
+                .registerConverter(URI.class, Settings::address).registerConverter(Revision.class, Revision::parse)
                 .setOut(new PrintWriter(host.out, true)).setErr(new PrintWriter(host.err, true))
                 .setParameterExceptionHandler((e, ignored) -> usage(e, host, values))
                 .setExecutionExceptionHandler((e, ignored, parsed) -> failure(host, e));
@@ -489,29 +491,34 @@ public final class Cli {
 
     /** Where to look and with which key; in a drill, the sandbox's. */
     public Settings settings() {
-        if (revision != null && Revision.of(revision).isEmpty()) {
-            throw new Problem(values.named("revision", revision, "--revision ") + Text.safe(revision, 30)
-                    + " is no revision: write YYYY-MM-DD, such as " + Revision.NEWEST);
-        }
+        refuseLogin("api-url", apiUrl);
+        refuseLogin("status-url", statusUrl);
         Optional<Sandbox> drilled = sandbox();
         Settings.Target target = drilled.map(Sandbox::target).orElseGet(this::target);
         Map<String, String> proxies = drilled.isPresent() ? Map.of() : host.environment;
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp) {
-            Http.refuseOpen(values.named("api-url", apiUrl, "--api-url"), target.api(), proxies);
+            Http.refuseOpen(values.named("api-url", apiUrl.toString(), "--api-url"), target.api(), proxies);
         }
-        String asked = Optional.ofNullable(revision).or(() -> drilled.map(Sandbox::revision))
-                .orElse(Revision.NEWEST.toString());
+        String asked = Optional.ofNullable(revision).map(Revision::text).or(() -> drilled.map(Sandbox::revision))
+                .orElse(Revision.NEWEST.text());
         return new Settings(target, key, asked,
                 new Settings.Probing(timeout, 3, Duration.ofSeconds(2), Endpoint.KNOWN),
                 new Settings.AppErrors(List.of(), "sum by (status) (increase(klaviyo_api_errors_total[15m]))"),
                 drill(), proxies, templates());
     }
 
+    private void refuseLogin(String option, URI address) {
+        if (address.getRawUserInfo() != null) {
+            throw new Problem(values.named(option, address.toString(), "--" + option)
+                    + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
+        }
+    }
+
     /** Where things are by the options, also in a drill, whose own addresses are gone when it ends. */
     public Settings.Target target() {
-        return Settings.Target.of(values, apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl);
+        return new Settings.Target(apiUrl, statusUrl, appUrl, webhookUrl, prometheusUrl);
     }
 
     // ---- the incident

@@ -101,6 +101,12 @@ public final class Klaviyo {
             }
         }
 
+        /** The same for what somebody wrote; an {@link IllegalArgumentException} says how to write one. */
+        static Revision parse(String text) {
+            return of(text).orElseThrow(() -> new IllegalArgumentException("'" + Text.safe(text, 30)
+                    + "' is no revision: write YYYY-MM-DD, such as " + NEWEST));
+        }
+
         /** Its phase on a day (UTC). */
         public Phase phase(LocalDate today) {
             if (date.isAfter(today)) {

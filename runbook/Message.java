@@ -315,12 +315,11 @@ public final class Message {
 
         private Slack() { }
 
-        /** The webhook's address; a {@link Problem} does not repeat what is none. */
+        /** The webhook's address; a {@link Problem} does not repeat what is none: it is a secret. */
         public static Optional<URI> webhook(Map<String, String> environment) {
             try {
-                return Optional.ofNullable(Settings.address(VARIABLE, environment.get(VARIABLE)));
-            } catch (Problem withItsText) {
-                // Said without the text, which is a secret.
+                return Optional.ofNullable(Settings.address(environment.getOrDefault(VARIABLE, "")));
+            } catch (IllegalArgumentException withItsText) {
                 throw new Problem(VARIABLE
                         + " is no address: copy it again from Slack (it starts with https://hooks.slack.com/)");
             }

@@ -6,7 +6,6 @@ import java.io.Console;
 import java.io.PrintStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
@@ -54,7 +53,7 @@ public final class Screen {
     private final boolean unicode;
     private final int width;
     private final Level level;
-    private final ZoneId zone;
+    private final ZoneId zone = ZoneId.systemDefault();
 
     /** How much is shown: a verdict alone, what is wrong and what comes next, or everything. */
     public enum Level { ONE_LINE, SHORT, ALL }
@@ -66,15 +65,6 @@ public final class Screen {
         color = host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Ansi.AUTO.enabled();
         unicode = host.charset().newEncoder().canEncode("✓–…└");
         width = Math.max(NARROWEST, host.terminal() ? terminalWidth(host) : WIDTH_WITHOUT_TERMINAL);
-        zone = zone(host.env("TZ").orElse(""));
-    }
-
-    private static ZoneId zone(String name) {
-        try {
-            return name.isEmpty() ? ZoneId.systemDefault() : ZoneId.of(name);
-        } catch (DateTimeException e) {
-            return ZoneId.systemDefault();
-        }
     }
 
     /** Whether everything is shown. */

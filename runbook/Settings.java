@@ -44,34 +44,25 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         public static final Target KLAVIYO = new Target(
                 URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null);
 
-        /** From what somebody wrote, null for what nobody did; a Problem names option, variable or file. */
-        static Target of(Values values, String api, String status, String app, String webhook, String prometheus) {
-            return new Target(klaviyos(values, "api-url", api), klaviyos(values, "status-url", status),
-                    given(values, "app-url", app), given(values, "webhook-url", webhook),
-                    given(values, "prometheus", bare(prometheus)));
+        /** Takes trailing slashes from those that are base addresses. */
+        public Target {
+            api = bare(api);
+            status = bare(status);
+            prometheus = bare(prometheus);
         }
 
-        private static URI klaviyos(Values values, String name, String text) {
-            URI address = given(values, name, bare(text));
-            if (address != null && address.getRawUserInfo() != null) {
-                throw new Problem(values.named(name, text, "--" + name)
-                        + " has a login in it, which Klaviyo does not ask for: leave out what stands before the @");
-            }
-            return address;
-        }
-
-        private static URI given(Values values, String name, String text) {
-            return address(values.named(name, text, "--" + name), text);
-        }
-
-        private static String bare(String text) {
-            return text == null ? null : text.strip().replaceFirst("(?<!/)/+$", "");
+        private static URI bare(URI base) {
+            return base == null ? null : URI.create(base.toString().replaceFirst("(?<!/)/+$", ""));
         }
     }
 
-    /** An http or https address, as it is written; null for null, or blank. A {@link Problem} names the option. */
-    public static URI address(String option, String text) {
-        if (text == null || text.isBlank()) {
+    /**
+     * An http or https address, as it is written; null where it is blank.
+     *
+     * @throws IllegalArgumentException that says what would be right
+     */
+    public static URI address(String text) {
+        if (text.isBlank()) {
             return null;
         }
         try {
@@ -83,8 +74,8 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         } catch (URISyntaxException e) {
             // Said below, with what would be right.
         }
-        String right = " is no address: write http://HOST[:PORT][/PATH] or https://…";
-        throw new Problem(option + " " + Text.safe(open(text), 80) + right);
+        throw new IllegalArgumentException("'" + Text.safe(open(text), 80)
+                + "' is no address: write http://HOST[:PORT][/PATH] or https://…");
     }
 
     /** A text for people to see: an address without its login, and without values that look like a token's. */

@@ -105,7 +105,7 @@ class SettingsTest {
         "explain=true                              | there is no explain, did you mean",
         "triage.explian=true                       | there is no triage.explian, did you mean triage.explain?",
         "timeout=soon                              | --timeout: 'soon' is no duration: write 500ms, 5s, 2m or 1h30m",
-        "app-url=shop                              | --app-url shop is no address: write http://HOST",
+        "app-url=shop                              | --app-url: 'shop' is no address: write http://HOST",
         "prometheus=https://ann:s3cret@prom.example | prometheus holds a secret: take it out",
         "app-url=https://x.example/pk_0a0a0a0a0a0a | app-url holds a secret: take it out",
         "\\u00zz=1                                 | is no properties file"})
@@ -126,8 +126,8 @@ class SettingsTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "KLAVIYO_TIMEOUT    | soon                     | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
-        "KLAVIYO_API_URL    | ftp://x                  | KLAVIYO_API_URL: --api-url ftp://x is no address",
-        "KLAVIYO_STATUS_URL | https://x:99999   | KLAVIYO_STATUS_URL: --status-url https://x:99999 is no address",
+        "KLAVIYO_API_URL    | ftp://x                  | KLAVIYO_API_URL: --api-url: 'ftp://x' is no address",
+        "KLAVIYO_STATUS_URL | https://x:99999   | KLAVIYO_STATUS_URL: --status-url: 'https://x:99999' is no address",
         "KLAVIYO_TEMPLATES  | nowhere                  | nowhere cannot be read"})
     void aWrongVariableIsNamed(String name, String value, String says) {
         assertRefused(triage("--curl").env(name, value).run(), says);
@@ -136,7 +136,7 @@ class SettingsTest {
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {
         "--timeout 0        | --timeout: '0' has to be more than 0",
-        "--app-url http://h:99999/x | --app-url http://h:99999/x is no address",
+        "--app-url http://h:99999/x | --app-url: 'http://h:99999/x' is no address",
         "--api-url https://ann:s3cret@a.example | --api-url has a login in it, which Klaviyo does not ask for",
         "-v -q              | -v and -q exclude each other",
         "--nonsense         | Unknown option: '--nonsense'",
