@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,6 +44,15 @@ class FormTest {
                 .filter(line -> line.length() > 120 && !line.startsWith("//"))
                 .map(line -> file.getFileName() + ": " + line.strip())).toList();
         assertEquals(List.of(), wide);
+    }
+
+    /** A test runs a script in its own process: whatever looks past the host would see the test's. */
+    @Test
+    void theHelperLooksAtNothingBesideItsHostAndEndsNoProcess() {
+        Pattern past = Pattern.compile("System\\.(exit|getenv|in|out|err)\\b|getRuntime\\(\\)\\.(halt|exit)");
+        List<String> found = files("runbook").filter(file -> !file.endsWith("Cli.java")).flatMap(file -> read(file).stream()
+                .filter(line -> past.matcher(line).find()).map(line -> file.getFileName() + ": " + line.strip())).toList();
+        assertEquals(List.of(), found);
     }
 
     private static void assertAtMost(int most, long found, String what) {

@@ -50,29 +50,21 @@ public final class TestReport implements TestExecutionListener {
 
     @Override
     public void executionFinished(TestIdentifier id, TestExecutionResult result) {
+        String why = result.getThrowable().map(Throwable::getMessage).orElse("");
         switch (result.getStatus()) {
             case SUCCESSFUL -> PASSED.addAndGet(id.isTest() ? 1 : 0);
-            case ABORTED -> executionSkipped(id, result.getThrowable().map(Throwable::getMessage).orElse("aborted"));
-            case FAILED -> reportFailure(id, result.getThrowable().orElseThrow());
+            case ABORTED -> executionSkipped(id, why);
+            case FAILED -> {
+                // The trace comes from the console launcher at the end.
+                FAILED.add(name(id));
+                OUT.println("FAILED " + name(id) + ": " + why.lines().findFirst().orElse(""));
+            }
         }
-        if (isClass(id)) {
+        if (!id.isTest() && plan.getParent(id).isPresent() && plan.getParent(id).flatMap(plan::getParent).isEmpty()) {
+            long tests = plan.getDescendants(id).stream().filter(TestIdentifier::isTest).count();
             Duration took = Duration.between(started.get(id.getUniqueId()), Instant.now());
-            OUT.printf("%-28s %3d tests %6.1f s%n", name(id), countTests(id), took.toMillis() / 1000.0);
+            OUT.printf("%-28s %3d tests %6.1f s%n", name(id), tests, took.toMillis() / 1000.0);
         }
-    }
-
-    /** Says so at once; the trace comes from the console launcher at the end. */
-    private void reportFailure(TestIdentifier id, Throwable why) {
-        FAILED.add(name(id));
-        OUT.println("FAILED " + name(id) + ": " + String.valueOf(why.getMessage()).lines().findFirst().orElse(""));
-    }
-
-    private boolean isClass(TestIdentifier id) {
-        return !id.isTest() && plan.getParent(id).flatMap(plan::getParent).isEmpty() && plan.getParent(id).isPresent();
-    }
-
-    private long countTests(TestIdentifier id) {
-        return plan.getDescendants(id).stream().filter(TestIdentifier::isTest).count();
     }
 
     /** The names from the test class downwards, as in {@code WrapperTest > arguments arrive unchanged}. */

@@ -116,7 +116,6 @@
 //SOURCES RotationStoresTest.java
 //SOURCES RotationTest.java
 //SOURCES Run.java
-//SOURCES RunTest.java
 //SOURCES SandboxTest.java
 //SOURCES Schemas.java
 //SOURCES ScriptedServer.java
@@ -149,7 +148,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.platform.console.ConsoleLauncher;
 
 /**
@@ -158,7 +156,7 @@ import org.junit.platform.console.ConsoleLauncher;
  * rest).
  */
 class AllTests {
-    private static final List<String> DEFAULTS = List.of(
+    private static final List<String> DEFAULTS = List.of("execute",
         "--disable-banner", "--disable-ansi-colors", "--details=none", "--fail-if-no-tests",
         "--config=junit.jupiter.execution.parallel.enabled=true",
         "--config=junit.jupiter.execution.parallel.mode.default=same_thread",
@@ -171,18 +169,15 @@ class AllTests {
     public static void main(String... args) throws Exception {
         if (!Boolean.getBoolean(INSIDE)) {
             System.exit(inOwnProcess(args));
-        }
-        if (List.of(args).equals(List.of("--readme"))) {
+        } else if (List.of(args).equals(List.of("--readme"))) {
             Readme.write();
             System.exit(0);
         }
-        if (Stream.of(args).anyMatch(arg -> arg.equals("-h") || arg.equals("--help"))) {
-            System.exit(launch(List.of("execute", "--help")));
-        }
-        List<String> options = new ArrayList<>(List.of("execute"));
-        options.addAll(DEFAULTS);
-        options.addAll(selection(List.of(args)));
-        int exit = launch(options);
+        List<String> options = new ArrayList<>(DEFAULTS);
+        options.addAll(selection(args));
+        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        int exit = ConsoleLauncher.run(out, err, options.toArray(String[]::new)).getExitCode();
         TestReport.printSummary();
         System.exit(exit);
     }
@@ -200,25 +195,17 @@ class AllTests {
     }
 
     /** Words are test classes; without any selection the tests in this script's own jar are all meant. */
-    private static List<String> selection(List<String> args) throws Exception {
+    private static List<String> selection(String... args) throws Exception {
         List<String> options = new ArrayList<>();
-        int words = 0;
-        while (words < args.size() && !args.get(words).startsWith("-")) {
-            options.add("--select-class=" + args.get(words++));
+        boolean words = true;
+        for (String arg : args) {
+            words &= !arg.startsWith("-");
+            options.add(words ? "--select-class=" + arg : arg);
         }
-        for (String arg : args.subList(words, args.size())) {
-            options.add(arg.equals("--class") ? "--select-class" : arg);
-        }
-        if (options.stream().noneMatch(option -> option.matches("-[cmpudfrio].*|--select-.*|--scan-.*"))) {
+        if (options.stream().noneMatch(option -> option.matches("-[cmpudfriho].*|--help|--select-.*|--scan-.*"))) {
             Path ownJar = Path.of(AllTests.class.getProtectionDomain().getCodeSource().getLocation().toURI());
             options.add("--scan-class-path=" + ownJar);
         }
         return options;
-    }
-
-    private static int launch(List<String> options) {
-        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
-        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        return ConsoleLauncher.run(out, err, options.toArray(String[]::new)).getExitCode();
     }
 }
