@@ -32,15 +32,13 @@ import runbook.Incident.Event;
  */
 public final class Message {
     private static final int LONGEST_VALUE = 400;
-    private static final String WORKING_AGAIN =
-            "Features powered by Klaviyo (email subscriptions, event tracking) are working normally again.";
-    private static final String CHECKING = "We are checking that no data was lost and will say so here.";
 
     private final State state;
     private final Instant at;
     private final Words words;
-    /** The internal message's values, by their names in {@code slack.md}. */
+    /** The internal message's own values, by their names in {@code slack.md}. */
     private final Map<String, String> internal = new LinkedHashMap<>();
+    private Optional<String> drill = Optional.empty();
     private Instant next;
 
     private Message(State state, Instant at, Words words) {
@@ -51,19 +49,17 @@ public final class Message {
 
     /**
      * What a diagnosis implies, and a journal says: who leads, when the next message is due by how long it has lasted,
-     * and, while it is being mitigated, what was done last. Nobody leads otherwise, and the end is unknown. A resolved
-     * one announces no next message. The severity may be empty, and the journal, when it begins now.
+     * and, while it is being mitigated, what was done last. A resolved one announces no next message. The severity may
+     * be empty, and the journal, when it begins now.
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
         Message message = new Message(state, at, Wording.of(templates, diagnosis).words());
-        boolean over = state == State.RESOLVED;
         Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
-        message.next = over ? null : due(began, at);
-        return message.with("severity", severity.isBlank() ? "P?" : severity).with("drill", "")
-                .with("impact", message.words.impact()).with("rootCause", message.words.rootCause())
-                .with("currentAction", message.action(journal)).with("eta", over ? "resolved" : "unknown")
-                .with("lead", "nobody yet").withLead(Incident.lead(journal));
+        message.next = state == State.RESOLVED ? null : due(began, at);
+        return message.with("severity", severity.isBlank() ? "P?" : severity).with("impact", message.words.impact())
+                .with("rootCause", message.words.rootCause()).with("currentAction", message.action(journal))
+                .with("lead", "").withLead(Incident.lead(journal));
     }
 
     private String action(List<Event> journal) {
@@ -96,17 +92,17 @@ public final class Message {
         return with("currentAction", action);
     }
 
+    /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
+    public Message withLead(String name) {
+        String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
+        return with("lead", bare.isEmpty() ? null : bare);
+    }
+
     private Message with(String name, String known) {
         if (known != null) {
             internal.put(name, known);
         }
         return this;
-    }
-
-    /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
-    public Message withLead(String name) {
-        String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
-        return with("lead", bare.isEmpty() ? null : "@" + bare);
     }
 
     /** With the time of the next message. */
@@ -117,7 +113,8 @@ public final class Message {
 
     /** In a drill of that scenario, or in earnest. */
     public Message withDrill(Optional<String> scenario) {
-        return with("drill", scenario.orElse(""));
+        drill = scenario;
+        return this;
     }
 
     // ---- the texts
@@ -129,7 +126,7 @@ public final class Message {
 
     /** The internal text, for people to read and paste. */
     public String internal(Templates templates) {
-        return templates.template("slack.md").fill(internalValues(UnaryOperator.identity()));
+        return filled(templates.template("slack.md"), internal, UnaryOperator.identity());
     }
 
     /**
@@ -137,54 +134,29 @@ public final class Message {
      * template says can.
      */
     public String forSlack(Templates templates) {
-        UnaryOperator<String> escape = text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-        return templates.template("slack.md").fill(internalValues(escape));
+        return filled(templates.template("slack.md"), internal,
+                text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"));
     }
 
     /** The external text: it names no host, no account, no person and no cause, whatever the message holds. */
     public String external(Templates templates) {
-        return templates.template("status-page.md").fill(externalValues());
+        Map<String, String> external =
+                Map.of("customers", words.customers().orElse(""), "queued", words.queued().orElse(""));
+        return filled(templates.template("status-page.md"), external, UnaryOperator.identity());
     }
 
-    private Map<String, Object> internalValues(UnaryOperator<String> escape) {
-        Map<String, String> texts = new LinkedHashMap<>(internal);
-        String cause = internal.get("rootCause");
-        if (state == State.RESOLVED) {
-            texts.put("impact", "over; it was: " + internal.get("impact"));
-            texts.put("currentAction", "None: it works again, the postmortem follows");
-        } else if (state == State.INVESTIGATING && !cause.startsWith("Not yet known")) {
-            texts.put("rootCause", cause + " (suspected)");
-        }
-        texts.put("status", state.name());
-        texts.put("next", nextInWords());
-        texts.put("updated", minute(at));
+    private String filled(Template template, Map<String, String> texts, UnaryOperator<String> escape) {
         Map<String, Object> values = new LinkedHashMap<>();
         texts.forEach((name, text) -> values.put(name, escape.apply(Text.safe(text, LONGEST_VALUE))));
-        return values;
-    }
-
-    private Map<String, Object> externalValues() {
-        boolean over = state == State.RESOLVED;
-        boolean waiting = !words.queued().orElse("").isEmpty();
-        String queued = switch (state) {
-            case INVESTIGATING -> waiting ? "We are working to process what is delayed." : "";
-            case MITIGATING -> words.queued().orElse("");
-            case RESOLVED -> "Data that was queued meanwhile is being processed.";
-        };
-        return Map.of("headline", over ? "Resolved" : waiting ? "Degraded Performance" : "Operating Normally",
-                "status", state.name(),
-                "customers", over ? WORKING_AGAIN : words.customers().orElse(""),
-                "queued", queued,
-                "dataLoss", state == State.MITIGATING ? "No data loss is expected." : CHECKING,
-                "outlook", over ? "We apologise for the disruption." : "We are monitoring the situation.",
-                // Whoever promises to say something more is not saying the last thing.
-                "next", over ? "when we have checked that no data was lost" : nextInWords(),
-                "updated", minute(at),
-                "drill", !internal.get("drill").isEmpty());
-    }
-
-    private String nextInWords() {
-        return next == null ? "this is the last one, unless it comes back" : "by " + minute(next);
+        for (State each : State.values()) {
+            values.put(each.word(), each == state);
+        }
+        values.put("status", state.name());
+        values.put("suspected", state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known"));
+        values.put("drill", drill.orElse(""));
+        values.put("next", next == null ? "" : minute(next));
+        values.put("updated", minute(at));
+        return template.fill(values);
     }
 
     /** Where an incident stands, in the runbook's words. */
