@@ -71,11 +71,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.FutureTask;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
@@ -207,21 +205,19 @@ class Triage implements Callable<Integer> {
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
                 .map(text -> Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
         // Read beside the checks: it takes as long as a request or two.
-        FutureTask<Map<String, Wording>> table = new FutureTask<>(() -> Wording.all(shared.templates()));
-        new Thread(table, "diagnoses").start();
+        CompletableFuture<Map<String, Wording>> table = CompletableFuture.supplyAsync(() ->
+                Wording.all(shared.templates()), task -> new Thread(task, "diagnoses").start());
         Settings settings = settings();
         if (accounts != null) {
-            return fleet(settings, joined(table));
+            return fleet(settings, read(table));
         }
         boolean writable = findIncident();
-        Verdict verdict = Verdict.of(look(settings), joined(table));
+        Verdict verdict = Verdict.of(look(settings), read(table));
         if (preflight) {
             return preflight(verdict);
         }
-        paged.ifPresent(verdict::since);
-        if (writable) {
-            record(verdict, paged);
-        }
+        verdict = paged.isEmpty() ? verdict : verdict.since(paged.get());
+        verdict = writable ? record(verdict, paged) : verdict;
         remember(verdict);
         show(verdict);
         if (announce != null || post) {
@@ -233,22 +229,17 @@ class Triage implements Callable<Integer> {
         return verdict.exitCode();
     }
 
+    // What is wrong with the table is told by reading it again.
+    private Map<String, Wording> read(CompletableFuture<Map<String, Wording>> table) {
+        return Optional.ofNullable(table.handle((all, failed) -> all).join())
+                .orElseGet(() -> Wording.all(shared.templates()));
+    }
+
     private int export() {
         Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
         screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
                 + " lays them over.");
         return 0;
-    }
-
-    private static <T> T joined(Future<T> future) {
-        try {
-            return future.get();
-        } catch (ExecutionException e) {
-            throw e.getCause() instanceof RuntimeException problem ? problem : new IllegalStateException(e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted", e);
-        }
     }
 
     // ---- what to look at
@@ -314,13 +305,13 @@ class Triage implements Callable<Integer> {
     }
 
     /** Writes the verdict into the incident folder. Whatever goes wrong with that, the diagnosis goes on. */
-    private void record(Verdict verdict, Optional<Instant> paged) {
-        boolean wrong = verdict.severity().isPresent();
+    private Verdict record(Verdict found, Optional<Instant> paged) {
+        boolean wrong = found.severity().isPresent();
         if (!wrong && (incident.isEmpty() || !Files.isDirectory(incident.get().folder()))) {
             incident = Optional.empty();
-            return;
+            return found;
         }
-        verdict.in(journal);
+        Verdict verdict = found.in(journal);
         try {
             shared.besideNew().ifPresent(other -> warn("another incident is open, and not joined (an older one, or the "
                     + "name was mistyped): --incident " + other + " joins it"));
@@ -346,6 +337,7 @@ class Triage implements Callable<Integer> {
         } catch (IOException e) {
             notWritten(e);
         }
+        return verdict;
     }
 
     private void append(Incident folder, String event, String summary, Map<String, Object> data) throws IOException {
@@ -395,8 +387,7 @@ class Triage implements Callable<Integer> {
             screen.line();
             verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
                     + step.answer()));
-        }
-        if (screen.verbose()) {
+            screen.line();
             verdict.also().forEach(also -> screen.marked(Mark.WARN, also.id(), 0, verdict.reason(also)));
             verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
         } else if (!verdict.also().isEmpty()) {
@@ -507,6 +498,7 @@ class Triage implements Callable<Integer> {
                 .collect(Collectors.joining(", "));
         return skipped.isEmpty() ? nothing : "not checked: " + skipped;
     }
+
     // ---- telling people
 
     private void announce(Verdict verdict) {
@@ -599,9 +591,9 @@ class Triage implements Callable<Integer> {
         ExecutorService pool = Executors.newFixedThreadPool(ACCOUNTS_AT_ONCE);
         try (Checks checks = new Checks(settings)) {
             Findings once = checks.run(Set.of("status-page", "network"));
-            List<Future<Result>> running = all.stream()
-                    .map(account -> pool.submit(() -> look(checks, once, account, wording))).toList();
-            return show(running.stream().map(Triage::joined).sorted(Comparator.comparing(result ->
+            List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
+                    look(checks, once, account, wording), pool)).toList();
+            return show(running.stream().map(CompletableFuture::join).sorted(Comparator.comparing(result ->
                     WORST_FIRST.indexOf(result.verdict.exitCode()))).toList());
         } finally {
             pool.shutdownNow();

@@ -290,13 +290,9 @@ public final class ApiChecks {
         /** 410, or a 400 or 404 that says so. */
         REVISION("revision refused"), THROTTLED("429"), OTHER_CLIENT_ERROR("other 4xx"),
         /** The content network's 520 to 530 among them. */
-        SERVER_ERROR("5xx or no answer"), CDN_BLOCK("403 from the CDN"), UNREACHED("5xx or no answer"),
-        /** There was not even an address or a proxy to connect through. */
-        NO_ROUTE("not Klaviyo's answer"), TLS("not Klaviyo's answer"),
-        /** Connected, and then no whole answer. */
-        NO_ANSWER("5xx or no answer"),
-        /** An answer, but not what an API says: HTML, a redirect, broken JSON. */
-        GARBLED("not Klaviyo's answer");
+        SERVER_ERROR("5xx or no answer"), NO_ANSWER("5xx or no answer"), CDN_BLOCK("403 from the CDN"),
+        /** No way to Klaviyo, or an answer that is not what an API says: HTML, a redirect, broken JSON. */
+        FOREIGN("not Klaviyo's answer");
 
         final String words;
 
@@ -306,42 +302,46 @@ public final class ApiChecks {
 
         /** Whether Klaviyo itself fails. */
         boolean failure() {
-            return words.equals(SERVER_ERROR.words);
+            return this == SERVER_ERROR || this == NO_ANSWER;
         }
-
-        /** Whether it is not Klaviyo that answered, if anybody. */
-        boolean foreign() {
-            return words.equals(GARBLED.words);
-        }
-
-        private record Rule(Predicate<Reply> when, Symptom then) { }
-
-        private static final List<Rule> RULES = List.of(new Rule(reply -> reply.status() == 429, THROTTLED),
-                new Rule(reply -> reply.status() >= 500, SERVER_ERROR),
-                new Rule(ApiError::fromCdn, CDN_BLOCK),
-                new Rule(reply -> reply.status() == 401, UNAUTHORIZED),
-                new Rule(reply -> reply.status() == 403, FORBIDDEN),
-                new Rule(reply -> reply.status() == 410 || reply.status() >= 400 && says(reply, "revision"), REVISION),
-                new Rule(reply -> reply.status() == 400, INVALID),
-                new Rule(reply -> reply.status() >= 400, OTHER_CLIENT_ERROR),
-                new Rule(reply -> reply.status() / 100 != 2 || !reply.json().path("data").isArray(), GARBLED));
 
         /** What an answer says. */
         public static Symptom of(Answer answer) {
             if (answer instanceof Reply reply) {
-                return RULES.stream().filter(rule -> rule.when.test(reply)).findFirst().map(Rule::then).orElse(NONE);
+                return reply.status() < 400 ? success(reply) : refusal(reply);
             }
             return switch (((Fault) answer).kind()) {
-                case DNS, PROXY -> NO_ROUTE;
-                case REFUSED, UNREACHABLE, CONNECT_TIMEOUT -> UNREACHED;
-                case TLS, TLS_EXPIRED, TLS_UNTRUSTED, TLS_WRONG_NAME -> TLS;
-                case TIMEOUT, SLOW_BODY, RESET -> NO_ANSWER;
+                case REFUSED, UNREACHABLE, CONNECT_TIMEOUT, TIMEOUT, SLOW_BODY, RESET -> NO_ANSWER;
                 case BAD_REQUEST -> UNAUTHORIZED;
-                case TOO_LARGE, BAD_ENCODING, REDIRECT_LOOP, MALFORMED -> GARBLED;
+                default -> FOREIGN;
             };
         }
 
-        /** Whether an answer says this. */
+        private static Symptom success(Reply reply) {
+            return reply.status() / 100 == 2 && reply.json().path("data").isArray() ? NONE : FOREIGN;
+        }
+
+        private static Symptom refusal(Reply reply) {
+            if (reply.status() < 500 && reply.status() != 429 && ApiError.fromCdn(reply)) {
+                return CDN_BLOCK;
+            }
+            return switch (reply.status()) {
+                case 401 -> UNAUTHORIZED;
+                case 403 -> FORBIDDEN;
+                case 410 -> REVISION;
+                case 429 -> THROTTLED;
+                // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells.
+                case 400 -> says(reply, "revision") ? REVISION : INVALID;
+                case 404 -> says(reply, "revision") ? REVISION : OTHER_CLIENT_ERROR;
+                default -> reply.status() < 500 ? OTHER_CLIENT_ERROR : SERVER_ERROR;
+            };
+        }
+
+        private static boolean says(Reply reply, String word) {
+            return ApiError.of(reply).filter(error ->
+                    error.detail().toLowerCase(Locale.ROOT).contains(word)).isPresent();
+        }
+
         boolean is(Answer answer) {
             return of(answer) == this;
         }
@@ -352,14 +352,7 @@ public final class ApiChecks {
                 return !fault.kind().unreached() && !fault.kind().tls() && fault.kind() != Http.Kind.BAD_REQUEST;
             }
             Reply reply = (Reply) answer;
-            return !reply.html() && !reply.redirects() || !GARBLED.is(answer);
-        }
-
-        // Klaviyo answers a revision it does not serve with 400 or 404, and only the detail tells: 404 does not mean
-        // missing.
-        private static boolean says(Reply reply, String word) {
-            return ApiError.of(reply).filter(error ->
-                    error.detail().toLowerCase(Locale.ROOT).contains(word)).isPresent();
+            return !reply.html() && !reply.redirects() || !FOREIGN.is(answer);
         }
 
         /** Whether an answer is a 403 that does not say which scope is missing. */

@@ -323,7 +323,9 @@ public final class DecisionTree {
 
     /** Whether 403s that name no scope are Klaviyo's own trouble: on most endpoints, or beside 5xx. */
     private boolean shedsLoad() {
-        return found.all().anyMatch(Symptom::namesNoScope) && (gets(Symptom.SERVER_ERROR)
+        boolean unnamed = found.endpoints().stream().flatMap(probe -> probe.samples().stream())
+                .anyMatch(Symptom::namesNoScope);
+        return unnamed && (gets(Symptom.SERVER_ERROR)
                 || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
     }
 
@@ -356,7 +358,7 @@ public final class DecisionTree {
     }
 
     boolean klaviyoAnswers() {
-        return found.symptoms().keySet().stream().anyMatch(symptom -> !symptom.foreign());
+        return found.symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.FOREIGN);
     }
 
     boolean gets(Symptom symptom) {

@@ -295,10 +295,10 @@ public final class OurSide {
             return byStatus.getOrDefault(status, 0L) >= NEARLY_ALL * calls;
         }
 
-        /** What the log's word rests on: {@code 40 of the log's 1,200 recent calls}; empty where it tells nothing. */
+        /** What the log's word rests on: {@code  (40 of the log's 1,200 recent calls)}; empty where it tells nothing. */
         String basis() {
             long failed = byStatus.values().stream().mapToLong(Long::longValue).sum();
-            return failed == 0 ? "" : String.format(Locale.ROOT, "%,d of the log's %,d recent calls", failed, calls);
+            return failed == 0 ? "" : String.format(Locale.ROOT, " (%,d of the log's %,d recent calls)", failed, calls);
         }
 
         /** All calls in it by their status, 0 for those without an answer. */

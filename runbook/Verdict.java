@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
@@ -32,10 +34,11 @@ import runbook.Screen.Check;
 import runbook.Text.Json;
 
 /**
- * What is broken, how bad, and how that was found: the decision tree's leaves over the findings, the worst one
- * leading. It has been this bad since the checks began, unless an incident is older, or somebody was paged before.
+ * What is broken, how bad, and how that was found: the decision tree's leaves over the findings, worst first. It has
+ * been this bad since the checks began, unless an incident is older, or somebody was paged before; {@code wording} is
+ * what {@code diagnoses.json} has for each diagnosis.
  */
-public final class Verdict {
+public record Verdict(Findings findings, Instant since, List<Case> cases, Map<String, Wording> wording) {
     /** Exit code when triage could not tell, or has no key to ask with. */
     public static final int UNDECIDED = 20;
 
@@ -84,43 +87,22 @@ public final class Verdict {
         }
     }
 
-    private final Findings findings;
-    private final Map<String, Wording> wording;
-    private final DecisionTree tree;
-    /** Worst first; the first leads. */
-    private final List<Case> cases;
-    private final Map<String, Object> values;
-    private Instant since;
-
-    private Verdict(Findings findings, Map<String, Wording> wording) {
-        this.findings = findings;
-        this.wording = wording;
-        since = findings.at();
-        tree = new DecisionTree(findings);
-        cases = worstFirst(tree.walk());
-        values = values();
-    }
-
     /** The verdict in the words that the settings' templates have for it. */
     public static Verdict of(Findings findings) {
         return of(findings, Wording.all(findings.settings().templates()));
     }
 
-    /** The same, {@code wording} being what {@code diagnoses.json} has for each diagnosis. */
+    /** Walks the decision tree. Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another. */
     public static Verdict of(Findings findings, Map<String, Wording> wording) {
-        return new Verdict(findings, wording);
-    }
-
-    // Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another.
-    private static List<Case> worstFirst(List<Case> reached) {
         Map<Diagnosis, Case> holding = new EnumMap<>(Diagnosis.class);
-        for (Case one : reached) {
+        for (Case one : new DecisionTree(findings).walk()) {
             holding.merge(one.diagnosis(), one, (first, second) -> second.rank() < first.rank() ? second : first);
         }
         if (holding.size() > 1) {
             holding.remove(Diagnosis.HEALTHY);
         }
-        return holding.values().stream().sorted(Comparator.comparingInt(Case::rank)).toList();
+        List<Case> worstFirst = holding.values().stream().sorted(Comparator.comparingInt(Case::rank)).toList();
+        return new Verdict(findings, findings.at(), worstFirst, wording);
     }
 
     /** A minute in UTC: {@code 2026-11-23T03:04Z}. */
@@ -130,29 +112,15 @@ public final class Verdict {
 
     /** The same verdict, with a time that somebody was paged at. */
     public Verdict since(Instant paged) {
-        since = paged.isBefore(since) ? paged : since;
-        return this;
+        return new Verdict(findings, paged.isBefore(since) ? paged : since, cases, wording);
     }
 
-    /**
-     * The same verdict as part of an incident: the time to respond counts from when it was first this bad, or worse.
-     */
+    /** The same as part of an incident: the time to respond counts from when it was first this bad, or worse. */
     public Verdict in(List<Event> incident) {
-        severity().ifPresent(now -> since = Incident.State.of(incident).since(now.name(), since));
-        return this;
+        return severity().map(now -> since(Incident.State.of(incident).since(now.name(), since))).orElse(this);
     }
 
     // ---- what it says
-
-    /** What it rests on. */
-    public Findings findings() {
-        return findings;
-    }
-
-    /** Since when it has been this bad, as far as is known. */
-    public Instant since() {
-        return since;
-    }
 
     /** The worst that holds. */
     public Diagnosis diagnosis() {
@@ -171,7 +139,7 @@ public final class Verdict {
 
     /** Why something holds that does not lead. */
     public String reason(Diagnosis other) {
-        return wording.get(other.id()).reason().fill(values);
+        return wording.get(other.id()).reason().fill(values());
     }
 
     /** The questions that led to the diagnosis, and their answers. */
@@ -186,7 +154,7 @@ public final class Verdict {
 
     /** What is unwell only because of the rest, each in one sentence. */
     public List<String> consequences() {
-        return !tree.applicationSuffers() ? List.of()
+        return !new DecisionTree(findings).applicationSuffers() ? List.of()
                 : List.of("our application is unwell too, as Klaviyo fails it: " + findings.app().summary());
     }
 
@@ -219,6 +187,7 @@ public final class Verdict {
      * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
      */
     public List<Action> actions(Launcher launcher) {
+        Map<String, Object> values = values();
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
             if (next.when().map(name -> !List.of("", false).contains(values.getOrDefault(name, ""))).orElse(true)) {
@@ -299,39 +268,39 @@ public final class Verdict {
 
     private Map<String, Object> values() {
         Map<String, Object> values = new TreeMap<>(places(findings.settings()));
-        aboutKlaviyo(values);
-        aboutTheKey(values);
+        DecisionTree tree = new DecisionTree(findings);
+        aboutKlaviyo(values, tree);
+        aboutTheKey(values, tree.forbidden());
         aboutOurSide(values);
         values.put("urgent", severity().filter(level -> level.compareTo(Severity.P2) <= 0).isPresent());
+        values.put("gap", (tree.pageIsSeen() ? findings.errors().check() : findings.status().check()).summary());
         return values;
     }
 
-    private void aboutKlaviyo(Map<String, Object> values) {
-        values.put("probed", !findings.symptoms().isEmpty());
-        values.put("failed", tree.failingShare() > 0);
+    private void aboutKlaviyo(Map<String, Object> values, DecisionTree tree) {
         long asked = findings.symptoms().values().stream().mapToLong(Integer::longValue).sum();
-        values.put("rate", Math.round(tree.failingShare() * asked) + " of " + asked + " requests ("
-                + percent(tree.failingShare()) + ")");
+        String share = percent(tree.failingShare());
+        values.put("probed", asked > 0);
+        values.put("failed", tree.failingShare() > 0);
+        values.put("rate", Math.round(tree.failingShare() * asked) + " of " + asked + " requests (" + share + ")");
         values.put("page", findings.status().words());
         values.put("pageTrouble", findings.status().check().summary());
-        values.put("slow", findings.endpoints().stream().filter(Probe::slow).map(probe -> probe.endpoint().name() + " "
-                + probe.check().millis() + " ms").collect(Collectors.joining(", ")));
+        values.put("slow", named(Probe::slow, probe -> " " + probe.check().millis() + " ms"));
+        values.put("failing", named(Probe::fails, probe -> ""));
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
                 findings.all().map(Symptom::describe).findFirst()).orElse(findings.network().check().summary()));
         values.put("issuer", findings.network().interceptedBy().orElse(""));
-        values.put("invalid", named(Symptom.INVALID));
+        values.put("invalid", String.join(", ", findings.showing(Symptom.INVALID::equals)));
+        values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
         values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));
         values.put("limited", findings.symptoms().containsKey(Symptom.THROTTLED));
         values.put("limits", findings.limits().check().summary());
         values.put("wait", findings.limits().waitWords());
         values.put("low", String.join(", ", findings.limits().low()));
-        values.put("failing", findings.endpoints().stream().filter(Probe::fails).map(probe -> probe.endpoint().name())
-                .collect(Collectors.joining(", ")));
     }
 
-    private void aboutTheKey(Map<String, Object> values) {
+    private void aboutTheKey(Map<String, Object> values, List<String> forbidden) {
         Checks.Before before = findings.before();
-        List<String> forbidden = tree.forbidden();
         String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
                 .filter(before.scopes()::contains).collect(Collectors.joining(", "));
         String sent = findings.settings().revision();
@@ -347,7 +316,6 @@ public final class Verdict {
         values.put("lost", lost);
         values.put("never", !forbidden.isEmpty() && lost.isEmpty() && before.lastGood().isPresent());
         values.put("revision", findings.revision().summary());
-        values.put("revisionOn", named(Symptom.REVISION));
         values.put("newest", Revision.NEWEST.text());
         values.put("sentNewest", newest ? sent : "");
         values.put("older", newest ? "" : sent);
@@ -356,9 +324,7 @@ public final class Verdict {
     private void aboutOurSide(Map<String, Object> values) {
         Map<String, Long> errors = new TreeMap<>(findings.log().byStatus());
         errors.putAll(findings.errors().byStatus());
-        String basis = findings.log().basis();
-        values.put("errors", "the application gets " + OurSide.words(errors)
-                + (basis.isEmpty() ? "" : " (" + basis + ")"));
+        values.put("errors", "the application gets " + OurSide.words(errors) + findings.log().basis());
         values.put("told", findings.symptoms().isEmpty() && !errors.isEmpty());
         values.put("some401", findings.onSomeCalls("401"));
         values.put("loop", findings.log().loop().orElse(""));
@@ -366,11 +332,11 @@ public final class Verdict {
         values.put("app", findings.app().summary());
         values.put("webhook", findings.webhook().summary());
         values.put("certificateBroken", findings.webhook().state().equals("no: certificate"));
-        values.put("gap", (tree.pageIsSeen() ? findings.errors().check() : findings.status().check()).summary());
     }
 
-    private String named(Symptom symptom) {
-        return String.join(", ", findings.showing(symptom::equals));
+    private String named(Predicate<Probe> which, Function<Probe, String> more) {
+        return findings.endpoints().stream().filter(which).map(probe -> probe.endpoint().name() + more.apply(probe))
+                .collect(Collectors.joining(", "));
     }
 
     private static String percent(double share) {

@@ -2,12 +2,10 @@ import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -21,11 +19,12 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.DynamicNode;
-import org.junit.jupiter.api.DynamicContainer;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import runbook.Http.Answer;
 import runbook.Http.Kind;
 import runbook.Klaviyo.Endpoint;
@@ -45,7 +44,7 @@ class FaultTest {
     private static final Duration PATIENT = Duration.ofSeconds(8);
     /** For faults that show only when time is up: a quarter of it has to exceed a thread's delay on a busy machine. */
     private static final Duration TIMED = Duration.ofSeconds(4);
-    private static final String CONNECTED = "^DNS \\d+ ms, connect \\d+ ms$";
+    private static final String CONNECTED = "DNS \\d+ ms, connect \\d+ ms$";
     private static final List<String> CHECKS = List.of("status-page", "network", "auth", "endpoint:profiles",
             "endpoint:webhooks", "app", "app-errors", "webhook", "slack");
 
@@ -58,7 +57,6 @@ class FaultTest {
      */
     private record Row(String fault, Duration timeout, Callable<FaultServer> server, Kind kind, String says,
                        Map<String, String> others) {
-        /** A check says it differently. */
         Row but(String check, String differently) {
             Map<String, String> more = new LinkedHashMap<>(others);
             more.put(check, differently);
@@ -74,6 +72,11 @@ class FaultTest {
                     : "Slack was not reached: " + kind.name().toLowerCase(Locale.ROOT).replace('_', ' ');
             return others.getOrDefault(check, check.equals("slack") ? slack : says);
         }
+
+        @Override
+        public String toString() {
+            return fault;
+        }
     }
 
     private static Row row(String fault, Kind kind, String says, Callable<FaultServer> server) {
@@ -87,11 +90,6 @@ class FaultTest {
     private static Row bytes(String fault, Kind kind, String says, String... lines) {
         return answer(fault, kind, says, request -> request.say(String.join("\r\n", lines)));
     }
-
-    /** What came of a row: each check's line, and the rest for the row's own assertions. */
-    private record Seen(Findings findings, Map<String, String> lines, long millis, long sent, int requests) { }
-
-    private final Map<String, Future<Seen>> timed = new LinkedHashMap<>();
 
     private static List<Row> rows() throws Exception {
         String controls = "\u001b[2J\u001b]0;owned\u0007\u009b31m";
@@ -141,44 +139,49 @@ class FaultTest {
                 .timed());
     }
 
-    @TestFactory
-    Stream<DynamicNode> everyFaultAgainstEveryCheck() throws Exception {
-        List<Row> rows = rows();
-        return rows.stream().map(row -> {
-            Seen[] seen = new Seen[1];
-            Stream<DynamicNode> made = Stream.of(dynamicTest("ends in time and in bounds", () -> {
-                seen[0] = row.timeout.equals(TIMED) ? timed(rows).get(row.fault).get() : run(row);
-                inBounds(row, seen[0]);
-            }));
-            Stream<DynamicNode> said = CHECKS.stream().map(check ->
-                dynamicTest(check, () -> assertMatches(row.expected(check), seen[0].lines.get(check))));
-            return DynamicContainer.dynamicContainer(row.fault, Stream.concat(made, said));
-        });
+    /** What came of a row: each check's line, and the rest for what holds for all rows. */
+    private record Seen(Findings findings, Map<String, String> lines, long millis, long sent, int requests) { }
+
+    private static final Map<String, Future<Seen>> WAITING = new LinkedHashMap<>();
+
+    /** Those that wait for time to be up do so side by side. */
+    @BeforeAll
+    static void startTheSlowOnes() throws Exception {
+        ExecutorService threads = Executors.newCachedThreadPool();
+        rows().stream().filter(row -> row.timeout.equals(TIMED))
+                .forEach(row -> WAITING.put(row.fault, threads.submit(() -> run(row))));
+        threads.shutdown();
     }
 
-    /** Starts those that wait for time to be up, all at once, when the first of them is asked for. */
-    private Map<String, Future<Seen>> timed(List<Row> rows) {
-        if (timed.isEmpty()) {
-            ExecutorService threads = Executors.newCachedThreadPool();
-            rows.stream().filter(row -> row.timeout.equals(TIMED))
-                .forEach(row -> timed.put(row.fault, threads.submit(() -> run(row))));
-            threads.shutdown();
-        }
-        return timed;
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("rows")
+    void aFaultIsNamedInEachCheckInTimeAndInBounds(Row row) throws Exception {
+        Seen seen = WAITING.containsKey(row.fault) ? WAITING.get(row.fault).get() : run(row);
+        Answer api = seen.findings.auth().samples().get(0);
+        Stream<Executable> named = CHECKS.stream()
+                .map(check -> () -> assertMatches(check + ": .*" + row.expected(check), check + ": " + seen.lines.get(check)));
+        Stream<Executable> printable = Stream.concat(seen.lines.values().stream(), seen.findings.checks().stream()
+                .map(check -> Json.line(check.json()))).map(said -> () -> assertPrintable(said));
+        assertAll(Stream.of(named, printable, Stream.<Executable>of(
+                () -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
+                () -> assertTrue(seen.millis < row.timeout.toMillis() + 1_000, seen.millis + " ms"),
+                // What TCP's buffers hold has left the server too; a client that read on would be far beyond.
+                () -> assertTrue(seen.sent <= seen.requests * 16L << 20, seen.sent + " bytes in " + seen.requests),
+                () -> assertFalse(seen.lines.toString().contains("secretpath"), "Slack's address is a secret")))
+                .flatMap(all -> all));
     }
 
     private static Seen run(Row row) throws Exception {
         try (FaultServer server = row.server.call()) {
             URI base = server.uri();
             List<Endpoint> probed = List.of(Endpoint.named("profiles").orElseThrow(), Endpoint.WEBHOOKS);
-            Settings settings = new Settings(
-                new Settings.Target(base, base, base, base, base), Optional.of(Key.of(KEY)), "2026-10-15",
-                new Settings.Probing(row.timeout, 2, Duration.ofSeconds(60), probed),
-                new Settings.AppErrors(List.of(), "up"), Optional.empty(), Map.of(),
-                Settings.Templates.builtIn());
+            Settings settings = new Settings(new Settings.Target(base, base, base, base, base),
+                    Optional.of(Key.of(KEY)), "2026-10-15",
+                    new Settings.Probing(row.timeout, 2, Duration.ofSeconds(60), probed),
+                    new Settings.AppErrors(List.of(), "up"), Optional.empty(), Map.of(), Settings.Templates.builtIn());
             long start = System.nanoTime();
             CompletableFuture<Slack.Posted> slack = CompletableFuture.supplyAsync(() ->
-                Slack.post(Http.of(settings), URI.create(base + "/services/T0/B0/secretpath"), "text", row.timeout));
+                    Slack.post(Http.of(settings), URI.create(base + "/services/T0/B0/secretpath"), "text", row.timeout));
             Findings findings = Checks.run(settings);
             long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
             Map<String, String> lines = new LinkedHashMap<>();
@@ -186,18 +189,6 @@ class FaultTest {
             lines.put("slack", slack.join().why());
             return new Seen(findings, lines, millis, server.sent(), server.asked().size());
         }
-    }
-
-    private static void inBounds(Row row, Seen seen) {
-        Answer api = seen.findings.auth().samples().get(0);
-        List<String> said = new ArrayList<>(seen.lines.values());
-        seen.findings.checks().forEach(check -> said.add(Json.line(check.json())));
-        assertAll(() -> assertEquals(row.kind, api instanceof Http.Fault fault ? fault.kind() : null),
-            () -> assertTrue(seen.millis < row.timeout.toMillis() + 1_000, seen.millis + " ms"),
-            // What TCP's buffers hold has left the server too; a client that read on would be far beyond.
-            () -> assertTrue(seen.sent <= seen.requests * 16L << 20, seen.sent + " bytes in " + seen.requests),
-            () -> said.forEach(FaultTest::assertPrintable),
-            () -> assertFalse(String.join("\n", said).contains("secretpath"), "Slack's address is a secret"));
     }
 
     // ---- the same, from triage's command line
