@@ -401,7 +401,7 @@ class Triage implements Callable<Integer> {
         screen.line();
         showNext(verdict.actions(launcher));
         if (screen.verbose()) {
-            screen.line(notChecked(found, "Everything was checked"));
+            screen.line("Not checked: " + notChecked(found));
             screen.line("Spent " + Text.count(found.requestsSpent(), "request") + " of the account's quota");
             screen.line();
             showVerdict(verdict);
@@ -463,7 +463,7 @@ class Triage implements Callable<Integer> {
         screen.verdict(mark, headline(verdict) + drillWords());
         if (isWell(verdict)) {
             screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
-                    + notChecked(found, "everything was checked"));
+                    + "not checked: " + notChecked(found));
             showChecks(told(found).subList(0, log == null ? 0 : 1), MOST_FINDINGS);
             screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
                     + " spent");
@@ -493,10 +493,10 @@ class Triage implements Callable<Integer> {
         return outcome == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(outcome.name());
     }
 
-    private static String notChecked(Findings found, String nothing) {
+    private static String notChecked(Findings found) {
         String skipped = found.checks().stream().filter(check -> check.outcome() == Outcome.SKIPPED).map(Check::name)
                 .collect(Collectors.joining(", "));
-        return skipped.isEmpty() ? nothing : "not checked: " + skipped;
+        return skipped.isEmpty() ? "nothing" : skipped;
     }
 
     // ---- telling people

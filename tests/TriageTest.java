@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -100,28 +101,17 @@ class TriageTest {
         assertEquals(Set.copyOf(Scenario.ids(Templates.builtIn())), tested);
     }
 
-    @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', value = {
-        "-q           | 1 | P2 runaway-loop: One caller of ours uses up the account's quota (DRILL runaway-loop)",
-        "-v           | 0 | Spent 14 requests of the account's quota",
-        "-v           | 0 | Is it one caller's doing, by the application's log? → yes",
-        "--explain    | 0 | Is it one caller's doing, by the application's log?"})
-    void moreOrLessIsShownWhenAskedFor(String option, int lines, String expected) {
-        Run.Result result = drill("runaway-loop").args(option).run();
-        assertTrue(result.out().replaceAll("\\s+", " ").contains(expected), result.toString());
-        assertTrue(lines == 0 || result.out().lines().count() == lines, result.toString());
-    }
-
-    @Test
-    void answersThatDifferInTheirRayAloneAreOneFinding() {
-        String shown = drill("cdn-block").run().out().replaceAll("\\s+", " ");
-        assertTrue(shown.matches(".*auth, profiles and 4 more .*") && shown.split("cf-ray ").length <= 3, shown);
-    }
-
-    @Test
-    void noEmptyListOfWhatWasNotCheckedIsShown() {
-        String all = drill("stale-app-key").args("-v", "--log", "-").stdin("").run().out();
-        assertFalse(all.lines().anyMatch(line -> line.strip().equals("Not checked:")), all);
+    @ParameterizedTest(name = "{0} {1}: {2}")
+    @CsvSource(delimiter = '|', textBlock = """
+        runaway-loop  | -q        | ^. P2 runaway-loop: One caller of ours uses up the account's quota \\(DRILL runaway-loop\\) $
+        runaway-loop  | -v        | one caller's doing, by the application's log\\? → yes .* consequence .* Spent 14 requests of
+        runaway-loop  | --explain | > Is it one caller's doing, by the application's log\\?
+        cdn-block     |           | ^(?!(.*cf-ray){3}).* auth, profiles and 4 more
+        stale-app-key | -v        | Not checked: app-log Spent 14 requests
+        """)
+    void moreOrLessIsShownWhenAskedFor(String scenario, String option, String expected) {
+        Run.Result result = drill(scenario).args(option == null ? new String[0] : new String[] {option}).run();
+        assertTrue(Pattern.compile(expected).matcher(result.out().replaceAll("\\s+", " ")).find(), result.toString());
     }
 
     @ParameterizedTest
@@ -453,14 +443,6 @@ class TriageTest {
                 .cwd(Tree.temporary("triage")).run();
         assertTrue(result.out().chars().allMatch(c -> c < 128), result.out());
         assertTrue(result.out().contains("x P1 klaviyo-outage"), result.out());
-    }
-
-    @Test
-    void defaultsComeFromTheEnvironmentThenFromThePropertiesFile() throws IOException {
-        Path home = Tree.temporary("home");
-        Files.writeString(home.resolve(".klaviyo-runbook.properties"), "api-url=http://127.0.0.1:7\nrevision=2025-10-15\n");
-        String curl = Run.script("triage").home(home).env("KLAVIYO_API_URL", "http://127.0.0.1:9").args("--curl").run().out();
-        assertTrue(curl.contains("http://127.0.0.1:9/api/accounts") && curl.contains("revision: 2025-10-15"), curl);
     }
 
     private static Run drill(String scenario) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -50,24 +51,18 @@ class WildAnswersTest {
     }
 
     @TestFactory
-    Stream<DynamicTest> anErrorBodySeenInTheWild() throws IOException {
-        return rows("tests/wild-errors.json");
-    }
-
-    @TestFactory
-    Stream<DynamicTest> anOddStatusPage() throws IOException {
-        return rows("tests/wild-pages.json");
-    }
-
-    @TestFactory
-    Stream<DynamicTest> aRightAnswer() throws IOException {
-        return rows("tests/right-answers.json");
-    }
-
-    private Stream<DynamicTest> rows(String file) throws IOException {
-        String text = Files.readString(Repository.file(file));
-        return Json.table(file, text, false, Row.class).values().stream()
+    Stream<DynamicTest> anAnswerSeenInTheWildHasTheRightVerdict() {
+        return Stream.of("tests/wild-errors.json", "tests/wild-pages.json", "tests/right-answers.json")
+                .map(Repository::file).flatMap(file -> Json.table(file.toString(), read(file), false, Row.class).values().stream())
                 .map(row -> dynamicTest(row.id, () -> judge(row)));
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private void judge(Row row) {
