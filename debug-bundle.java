@@ -27,6 +27,7 @@
 //SOURCES runbook/bundle/Bundle.java
 //SOURCES runbook/bundle/Collecting.java
 //SOURCES runbook/bundle/Existing.java
+//SOURCES runbook/bundle/LogSources.java
 //SOURCES runbook/bundle/Pipeline.java
 //SOURCES runbook/bundle/Summary.java
 //SOURCES runbook/bundle/Systems.java
@@ -83,7 +84,6 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.bundle.Bundle;
-import runbook.bundle.Bundle.State;
 import runbook.bundle.Existing;
 import runbook.redact.Redactor.Policy;
 
@@ -105,8 +105,6 @@ class DebugBundle implements Callable<Integer> {
     private static final int REFUSED = 42;
     private static final int NOT_WANTED = 130;
     private static final int LABEL = 32;
-    private static final Map<State, Mark> MARKS =
-            Map.of(State.OK, Mark.OK, State.FAILED, Mark.FAIL, State.SKIPPED, Mark.SKIP);
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
             .withZone(ZoneOffset.UTC);
 
@@ -140,9 +138,8 @@ class DebugBundle implements Callable<Integer> {
         shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario
                 + ": everything below is a sandbox, nothing is broken"));
         if (dryRun) {
-            List<Bundle.Progress> plan = bundle.plan();
-            plan.forEach(line -> show(line, screen));
-            return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
+            bundle.plan().forEach(screen::line);
+            return 0;
         }
         screen.line("Klaviyo debug bundle from " + bundle.window().from() + " to " + bundle.window().to() + ", at most "
                 + Durations.words(options.maxTime) + " ...");
@@ -161,7 +158,9 @@ class DebugBundle implements Callable<Integer> {
 
     private Optional<Bundle.Made> made(Bundle bundle, Path target, Screen screen) throws InterruptedException {
         try {
-            return bundle.make(target, progress -> show(progress, screen), sample -> yes || looked(sample, screen));
+            return bundle.make(target, progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped()
+                    ? Mark.SKIP : Mark.FAIL, label(progress.what()), LABEL, progress.words()), sample -> yes
+                    || looked(sample, screen));
         } catch (IOException e) {
             throw new Problem(NOT_WRITTEN, target + " cannot be written (" + Incident.why(e)
                     + "): name another place with --out");
@@ -218,12 +217,10 @@ class DebugBundle implements Callable<Integer> {
                 .collect(Collectors.joining(", "));
     }
 
-    private static void show(Bundle.Progress progress, Screen screen) {
-        // Collectors are named after paths and queries of any length.
-        String name = progress.what();
+    // Collectors are named after paths and queries of any length.
+    private static String label(String name) {
         int length = name.length();
-        String label = length <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(length - LABEL + 15);
-        screen.marked(MARKS.get(progress.state()), label, LABEL, progress.words());
+        return length <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(length - LABEL + 15);
     }
 
     private void show(Bundle.Made made, Policy policy, Screen screen) {

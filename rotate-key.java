@@ -17,7 +17,7 @@
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java
 //SOURCES runbook/rotation/AppWatch.java
-//SOURCES runbook/rotation/DotenvFile.java
+//SOURCES runbook/rotation/Embedded.java
 //SOURCES runbook/rotation/Holding.java
 //SOURCES runbook/rotation/Keys.java
 //SOURCES runbook/rotation/Progress.java
@@ -51,12 +51,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.LastGood;
@@ -67,14 +71,14 @@ import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.DotenvFile;
+import runbook.rotation.Embedded;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Listener;
-import runbook.rotation.Progress.Locks;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation;
+import runbook.rotation.Rotation.Ending;
 import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
@@ -82,8 +86,8 @@ import runbook.sandbox.Sandbox;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
-        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls"
-                + " back if " + "anything fails.", "",
+        description = {"Replaces a Klaviyo private key everywhere it is used, verified at every step, and rolls back if"
+                + " anything fails.", "",
             "Stores: gcp:SECRET[@PROJECT]  aws:SECRET_ID[@REGION][#FIELD]",
             "  azure:VAULT/SECRET  k8s:NAMESPACE/SECRET/FIELD  vault:PATH#FIELD",
             "  github:OWNER/REPO/NAME  heroku:APP/VAR  file:PATH#VAR  exec:COMMAND",
@@ -108,6 +112,8 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Mixin
     Cli shared = new Cli();
+    @Spec
+    CommandSpec spec;
 
     @Option(names = "--to", paramLabel = "STORE", order = 40,
             description = "where the key is kept; repeatable, written in this order")
@@ -116,8 +122,8 @@ class RotateKey implements Callable<Integer>, Listener {
             description = "what to restart so that it reads the key anew; repeatable")
     List<String> restart = List.of();
     @Option(names = "--new-key-file", paramLabel = "FILE", order = 42,
-            description = "the new key from a file, - for standard input (else KLAVIYO_NEW_PRIVATE_KEY, else"
-                + " asked for)")
+            description = "the new key from a file, - for standard input (else"
+                + " KLAVIYO_NEW_PRIVATE_KEY, else asked for)")
     String newKeyFile;
     @Option(names = "--new-key-command", paramLabel = "CMD", order = 43,
             description = "the new key from a command's output")
@@ -155,7 +161,6 @@ class RotateKey implements Callable<Integer>, Listener {
     private List<Place> stores = List.of();
     private boolean changing;
     private String heading = "";
-    private String waitedFor = "";
 
     @Override
     public Integer call() throws IOException {
@@ -175,7 +180,10 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         tool = Tool.of(shared.host(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
-        return answered(new Rotation(wishes(settings), tool, this));
+        Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
+        try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {
+            return rotated(rotation, incident);
+        }
     }
 
     // Called as this process ends, however it ends short of kill -9.
@@ -186,11 +194,10 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    // Whoever asked for JSON gets some, also where there was nothing to begin with.
-    private int answered(Rotation rotation) throws IOException {
-        Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
-        try (Locks locks = new Locks()) {
-            lock(locks, incident);
+    // ---- the step of the runbook
+
+    private int rotated(Rotation rotation, Incident incident) throws IOException {
+        try {
             rotation.begin(incident, dryRun);
             rotation.resumed().ifPresent(at ->
                     screen.verdict(Mark.WARN, "Going on with the rotation begun at " + at));
@@ -199,16 +206,15 @@ class RotateKey implements Callable<Integer>, Listener {
             }
             return end(rotation, rotate(rotation));
         } catch (Problem e) {
+            // Whoever asked for JSON gets some, also where there was nothing to begin with.
             if (e.exitCode() == REFUSED) {
-                printJson(rotation, "refused");
+                printJson(rotation, Ending.REFUSED);
             }
             throw e;
         }
     }
 
-    // ---- the step of the runbook
-
-    private String rotate(Rotation rotation) {
+    private Ending rotate(Rotation rotation) {
         try {
             rotation.preflight(console().isPresent());
             if (rollBack && !dryRun) {
@@ -224,20 +230,13 @@ class RotateKey implements Callable<Integer>, Listener {
             }
             show(rotation.plan());
             if (dryRun || !yes && !confirmed("Go ahead?")) {
-                return dryRun ? "planned" : "refused";
+                return dryRun ? Ending.PLANNED : Ending.REFUSED;
             }
+            changing = true;
+            return rotation.change();
         } catch (Trouble e) {
             return rotation.failed(e);
         }
-        changing = true;
-        return rotation.change();
-    }
-
-    @Override
-    public void rollingBack(String why) {
-        changing = true;
-        screen.line();
-        screen.verdict(Mark.FAIL, "Rolling back: " + why);
     }
 
     // ---- what it is asked to do
@@ -272,19 +271,7 @@ class RotateKey implements Callable<Integer>, Listener {
         Duration wait = grace != null ? grace : Duration.ofSeconds(drilled() ? 2 : 300);
         return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account),
                 key -> LastGood.of(shared.host(), key).map(LastGood::account), new TreeSet<>(needs), restartWithin,
-                verify, wait, disableOld);
-    }
-
-    // A dry run takes the same locks, and leaves no folder behind.
-    private void lock(Locks locks, Incident incident) {
-        if (!dryRun || Files.exists(incident.folder())) {
-            locks.take(incident.folder().resolve("rotation.lock"), incident.toString());
-        }
-        Map<String, String> places = new TreeMap<>();
-        stores.stream().filter(store -> !drilled())
-                .forEach(store -> places.put(Key.of(store.identity()).fingerprint(), store.name()));
-        places.forEach((print, name) ->
-                locks.take(LastGood.folder(shared.host()).resolve("rotate-key-" + print + ".lock"), name));
+                verify, wait, disableOld, LastGood.folder(shared.host()));
     }
 
     // ---- a drill: a dotenv file made for it, and the sandbox's application, which reads that at each restart
@@ -302,18 +289,18 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // A variant breaks one step, once, so that the way back can be watched.
     private Hands drillHands(Sandbox sandbox) {
-        Set<String> breaks = new HashSet<>(Set.of(shared.variant().orElse("")));
+        Set<String> breaks = new HashSet<>(shared.variant().stream().toList());
         return (command, input, lasting) -> {
-            if (command.get(0).equals(DotenvFile.PROGRAM)) {
+            if (command.get(0).equals(Embedded.PROGRAM)) {
                 // A letter too much, as with a slip of the hand.
                 boolean slips = !input.isEmpty() && breaks.remove("read-back");
-                return DotenvFile.run(tool, command, slips ? input + "x" : input);
-            }
-            boolean fails = lasting.isPresent() && breaks.remove("restart");
-            if (lasting.isPresent() && !fails) {
+                return Embedded.run(tool, command, slips ? input + "x" : input);
+            } else if (lasting.isPresent() && breaks.remove("restart")) {
+                return new Tool.Output(22, "", "HTTP 500: the application did not start");
+            } else if (lasting.isPresent()) {
                 sandbox.restartApp(!breaks.remove("verify"));
             }
-            return new Tool.Output(fails ? 22 : 0, "", "HTTP 500: the application did not start");
+            return new Tool.Output(0, "", "");
         };
     }
 
@@ -338,13 +325,14 @@ class RotateKey implements Callable<Integer>, Listener {
     }
 
     private Key askedFor(Rotation rotation) {
+        String needed = needs.isEmpty() ? "those of the old key (shown beside it in that list)"
+                : String.join(", ", needs);
         screen.line();
         screen.heading("A new key is needed");
         screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
                         + " Private API Key");
-        screen.item("  2. ", "Name it after today and this application. Scopes: " + rotation.oldScopes()
-                .orElse(needs.isEmpty()
-                ? "those of the old key (shown beside it in that list)" : String.join(", ", needs)));
+        screen.item("  2. ", "Name it after today and this application. Scopes: "
+                + rotation.oldScopes().orElse(needed));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
         Console console = console().orElseThrow(() ->
                 new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY"));
@@ -359,7 +347,7 @@ class RotateKey implements Callable<Integer>, Listener {
                 + key.cleaned().describe() + ")?") ? key.cleaned() : key;
     }
 
-    // ---- what people see and say
+    // ---- what people are asked
 
     private Optional<Console> console() {
         return shared.host().terminal() ? Optional.ofNullable(System.console()) : Optional.empty();
@@ -386,14 +374,20 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
+    // ---- what people see
+
+    private static final Map<String, String> HEADINGS = Map.of(
+            "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
+            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
+
     private void show(List<Step> plan) {
         screen.line();
         screen.heading("Plan");
         for (Step step : plan) {
             screen.item("  " + HEADINGS.get(step.name()) + ": ", step.place());
             command(6, step.command());
-            if (!step.detail().isEmpty()) {
-                screen.indented(6, step.detail());
+            if (!step.done().detail().isEmpty()) {
+                screen.indented(6, step.done().detail());
             }
         }
     }
@@ -404,79 +398,62 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private static final Map<String, String> HEADINGS = Map.of(
-            "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
-            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
-
     @Override
-    public void began(String step) {
-        if (!heading.equals(step)) {
-            heading = step;
+    public void began(String name) {
+        if (!heading.equals(name)) {
+            heading = name;
             screen.line();
-            screen.heading(HEADINGS.get(step));
+            screen.heading(HEADINGS.get(name));
         }
     }
 
     @Override
     public void ended(Step step) {
-        screen.marked(step.outcome().mark, "", 0,
+        screen.marked(step.done().mark(), "", 0,
                 step.words() + (step.millis() > 0 ? " [" + step.millis() + " ms]" : ""));
         command(4, step.command());
-        if (!step.mend().isEmpty()) {
+        if (!step.done().mend().isEmpty()) {
             screen.indented(4, "To mend:");
-            step.mend().lines().forEach(line -> screen.command(6, line));
+            step.done().mend().lines().forEach(line -> screen.command(6, line));
         }
     }
 
     @Override
     public void waiting(String words) {
-        // The same fault with another number of milliseconds in it is no news.
-        String news = words.replaceAll("\\d", "");
-        if (!words.isEmpty() && !news.equals(waitedFor)) {
-            waitedFor = news;
-            screen.indented(4, words);
-        }
+        screen.indented(4, words);
     }
 
-    private record End(int exit, String verdict, String next) { }
+    @Override
+    public void rollingBack(String why) {
+        changing = true;
+        screen.line();
+        screen.verdict(Mark.FAIL, "Rolling back: " + why);
+    }
 
-    private static final Map<String, End> ENDS = Map.of(
-            "rotated", new End(0, "Rotated: the application runs with the new key",
-                    "See that all is well, and that it stays so"),
-            "planned", new End(0, "Dry run: nothing has changed, and nothing seen stands in the way",
-                    "Run it in earnest: the same without --dry-run"),
-            "refused", new End(REFUSED, "Refused: nothing has changed",
-                    "Mend what the failed step says, and run it again"),
-            "rolled-back", new End(22, "Failed, and rolled back: everything is as it was",
-                    "Mend what the failed step says, and run it again"),
-            "stuck", new End(23, "Failed, and not rolled back: do the steps above, or run this again to finish",
-                    "Do by hand what the failed steps say, or run it again to finish"));
-
-    private int end(Rotation rotation, String outcome) {
+    private int end(Rotation rotation, Ending ending) {
         if (!dryRun) {
-            rotation.end(outcome);
+            rotation.end(ending);
         }
         changing = false;
-        End end = ENDS.get(outcome);
-        if (outcome.equals("stuck")) {
+        if (ending == Ending.STUCK) {
             byHand(rotation.byHand());
         }
         screen.line();
-        screen.verdict(end.exit == 0 ? Mark.OK : Mark.FAIL, end.exit == REFUSED && rotation.resumed().isPresent()
-                ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : end.verdict);
+        boolean unfinished = ending == Ending.REFUSED && rotation.resumed().isPresent();
+        screen.verdict(ending.exit == 0 ? Mark.OK : Mark.FAIL, unfinished
+                ? "Refused: this run has changed nothing, but the rotation before it is unfinished" : ending.verdict);
         shared.drill().ifPresent(scenario -> screen.indented(2, "DRILL " + scenario));
-        if (outcome.equals("rotated")) {
-            next();
+        if (ending.exit == 0) {
+            next(ending);
         }
-        printJson(rotation, outcome);
-        return end.exit;
+        printJson(rotation, ending);
+        return ending.exit;
     }
 
-    private void printJson(Rotation rotation, String outcome) {
+    private void printJson(Rotation rotation, Ending ending) {
         if (shared.json()) {
-            String command = outcome.equals("rotated") ? shared.launcher().line("triage", "") : null;
-            shared.print(rotation.json(outcome)
-                    .set("advice", Cli.advice("now", ENDS.get(outcome).next, command)));
+            String command = ending.exit == 0 ? commands(ending).get(0) : null;
+            shared.print(rotation.json(ending).set("advice", Cli.advice("now", ending.next, command)));
         }
     }
 
@@ -489,20 +466,41 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private void next() {
-        Cli.Launcher launcher = shared.launcher();
-        Optional<String> show = stores.stream().map(Place::show).filter(one -> !one.isEmpty()).findFirst();
+    private void next(Ending ending) {
         screen.line();
         screen.heading("Next");
-        if (!drilled()) {
+        if (ending == Ending.ROTATED && !drilled()) {
+            Optional<String> show = stores.stream().map(Place::show).filter(one -> !one.isEmpty()).findFirst();
             screen.line("Load the new key in this shell:");
             screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"").orElse("read -rs"
                     + " KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));
         }
-        screen.line("See that all is well, and that it stays so:");
-        screen.command(2, launcher.line("triage", ""));
-        screen.command(2, launcher.line("watch", ""));
-        launcher.notes().forEach(screen::line);
-        screen.line("The old key: see step 7 above.");
+        screen.line(ending.next + ":");
+        commands(ending).forEach(command -> screen.command(2, command));
+        shared.launcher().notes().forEach(screen::line);
+        if (ending == Ending.ROTATED) {
+            screen.line("The old key: see step 7 above.");
+        } else if (newKeyCommand != null) {
+            screen.line("Left out of this command, add it again: --new-key-command");
+        }
+        if (ending == Ending.ROTATED && drilled()) {
+            screen.line("Each --drill starts a new sandbox: these two show the scenario's start again, with the old"
+                    + " key.");
+        }
+    }
+
+    // After a dry run the same command without that.
+    private List<String> commands(Ending ending) {
+        Cli.Launcher launcher = shared.launcher();
+        if (ending == Ending.ROTATED) {
+            return List.of(launcher.line("triage", ""), launcher.line("watch", ""));
+        }
+        Stream<OptionSpec> own = spec.commandLine().getParseResult().matchedOptions().stream().distinct()
+                .filter(option -> !spec.mixins().get("shared").optionsMap().containsKey(option.longestName()))
+                .filter(option -> !Set.of("--dry-run", "--new-key-command").contains(option.longestName()));
+        String words = own.flatMap(option -> option.arity().max() == 0 ? Stream.of(option.longestName())
+                : option.originalStringValues().stream().map(value -> option.longestName() + " " + Text.word(value)))
+                .collect(Collectors.joining(" "));
+        return List.of(launcher.line("rotate-key", words));
     }
 }

@@ -262,7 +262,7 @@ class DebugBundleTest {
         ends(0, script("verify", archive));
         Run.command("mkfifo", folder.resolve("pipe").toString()).run();
         String said = ends(41, script("redact", work.resolve("evidence"), "--out", work.resolve("folder"))).out();
-        saysAll(said.replaceAll("\\s+", " "), "no regular file");
+        saysAll(said, "no regular file");
         String names = String.join(" ", work.resolve("folder/inner").toFile().list());
         saysAll(names, "a.log", "email-", "password=");
         saysNone(names, "shop.example", "hunter2");
@@ -302,7 +302,7 @@ class DebugBundleTest {
         assertTrue(result.millis() < 30_000, result.toString());
         Map<String, String> files = unpack(out);
         saysAll(Json.read(files.get("manifest.json")).path("missing").toString(), "binary data", "/dev/zero",
-                "no regular file", "a link back", "exit code 3", "not done within");
+                "no regular file", "a link back", "exit code 3", "not done within 3");
         saysAll(log(files), "klaviyo is fine");
         saysAll(files.get("application/docker/x.log"), "from docker");
         saysAll(files.get("application/aws-logs/g.log"), "klaviyo began");
@@ -436,13 +436,7 @@ class DebugBundleTest {
         assertEquals("outage", Json.read(files.get("klaviyo/triage.json")).path("drill").asText());
         saysAll(files.get("summary.md"), "DRILL", "### Calls to Klaviyo in the logs, by status");
         files.get("summary.md").lines().filter(line -> line.startsWith("- `")).forEach(line ->
-                assertTrue(line.endsWith(" `"), "a line that stayed is redacted once more: " + line));
-        String replaced = result.out().lines().filter(line -> line.contains("personal data replaced:")).findFirst()
-                .orElseThrow().replaceFirst(":.*", "");
-        saysAll(files.get("summary.md"), replaced);
-        int places = Json.read(files.get("redaction.json")).path("totals").findValues("count").stream()
-                .mapToInt(JsonNode::asInt).sum();
-        saysAll(replaced, places + " secrets");
+                assertTrue(line.endsWith("`"), "a line that stayed is shown whole or cut between its words: " + line));
         ends(0, script("open", out, "--to", work.resolve("unpacked"), "--no-browser"));
         assertEquals(files.get("report.html"), Files.readString(work.resolve("unpacked/report.html")));
     }
@@ -467,11 +461,7 @@ class DebugBundleTest {
     void aDryRunWritesNothing() throws Exception {
         Path out = Tree.temporary("dry").resolve("dry.zip");
         Path log = Files.writeString(out.resolveSibling("dry.log"), "klaviyo\n".repeat(1_000));
-        tool(out.resolveSibling("bin"), "docker", "exit 1");
-        Run dry = bundle(out, "--dry-run", "--log", log, "--docker", "shop").env("PATH", "" + out.resolveSibling("bin"));
-        saysAll(ends(0, dry).out(), "8.0 kB", "docker logs");
-        String missing = ends(41, with(dry, "--log", "none.log", "--aws-logs", "g")).out();
-        saysAll(missing, "no log that could be used was found at none.log", "aws is not installed");
+        saysAll(ends(0, bundle(out, "--dry-run", "--log", log, "--docker", "shop")).out(), "8.0 kB", "docker logs");
         assertFalse(Files.exists(out));
     }
 

@@ -19,7 +19,7 @@ class JsonTest {
     @ParameterizedTest(name = "{0} {1}: {2}, {3}")
     @CsvSource(nullValues = "-", value = {
         "rotate-key, --drill revoked-key --yes,              0,  now,   triage",
-        "rotate-key, --drill stale-app-key --dry-run,        0,  now,   -",
+        "rotate-key, --drill stale-app-key --dry-run,        0,  now,   rotate-key",
         "rotate-key, --drill no-network --yes,               21, now,   -",
         "rotate-key, --drill revoked-key:restart --yes,      22, now,   -",
         "watch,      --drill outage --max 2s,                31, later, -",

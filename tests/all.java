@@ -41,6 +41,7 @@
 //SOURCES ../runbook/bundle/Bundle.java
 //SOURCES ../runbook/bundle/Collecting.java
 //SOURCES ../runbook/bundle/Existing.java
+//SOURCES ../runbook/bundle/LogSources.java
 //SOURCES ../runbook/bundle/Pipeline.java
 //SOURCES ../runbook/bundle/Summary.java
 //SOURCES ../runbook/bundle/Systems.java
@@ -55,7 +56,7 @@
 //SOURCES ../runbook/report/Postmortem.java
 //SOURCES ../runbook/report/Timeline.java
 //SOURCES ../runbook/rotation/AppWatch.java
-//SOURCES ../runbook/rotation/DotenvFile.java
+//SOURCES ../runbook/rotation/Embedded.java
 //SOURCES ../runbook/rotation/Holding.java
 //SOURCES ../runbook/rotation/Keys.java
 //SOURCES ../runbook/rotation/Progress.java

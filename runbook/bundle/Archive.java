@@ -20,36 +20,34 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import java.util.zip.CRC32;
-import java.util.zip.CheckedOutputStream;
-import java.util.zip.Inflater;
-import java.util.zip.InflaterOutputStream;
 import runbook.Settings.Problem;
 import runbook.Text;
+import runbook.redact.Redactor.Tally;
 
 /** An archive on its way to the disk: where it grows, the names of its files, their blocks, and the zip they end in. */
 final class Archive {
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
-    private static final Pattern SIZE = Pattern.compile("(?i)(\\d{1,9})\\s*(?:([kmg])?b)?");
+    private static final Pattern SIZE = Pattern.compile("(?i)(\\d{1,9})\\s*(b|kb|mb|gb)?");
     private static final List<String> UNITS = List.of("B", "kB", "MB", "GB", "TB");
+    private static final Pattern RESERVED = Pattern.compile("(?i)(con|prn|aux|nul|com\\d|lpt\\d)(\\..*)?");
+    // From a root, with another system's signs, or with a step that is none or leads up.
+    private static final Pattern LEAVING = Pattern.compile("(?s)/.*|.*[\\\\:].*|(.*/)?\\.{0,2}(/.*)?");
+    private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\p{Cf}]");
+    private static final int LONGEST_NAME = 80;
 
     private Archive() { }
 
@@ -69,57 +67,46 @@ final class Archive {
         return Files.isDirectory(folder) ? folder : Files.createDirectories(folder, mode("rwx------"));
     }
 
-    /** A new file to write into; its folder is made where it is missing. */
-    static OutputStream output(Path file) throws IOException {
+    /** Writes a stream into a new file, and its folder where it is missing. */
+    static void save(InputStream content, Path file) throws IOException {
         newFolder(file.getParent());
-        return Files.newOutputStream(newFile(file));
-    }
-
-    // ---- sizes
-
-    /** {@code 512 B}, {@code 3.4 MB}. */
-    static String words(long bytes) {
-        double value = bytes;
-        int unit = 0;
-        for (; value >= 1000 && unit < UNITS.size() - 1; unit++) {
-            value /= 1000;
+        try (OutputStream output = Files.newOutputStream(newFile(file))) {
+            content.transferTo(output);
         }
-        return String.format(Locale.ROOT, value < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", value, UNITS.get(unit));
     }
 
-    /** Reads a size such as {@code 200MB}, in decimal units; a {@link Problem} names the option. */
-    static long size(String option, String text) {
-        Matcher parts = SIZE.matcher(text.strip());
-        if (!parts.matches() || parts.group(1).matches("0+")) {
-            throw new Problem(option + " '" + Text.safe(text, 40) + "' is no size: write 500kB, 200MB or 1GB");
+    /** One file of the archive; {@code notes} are what there is to say about it: truncated, changed while read, … */
+    record Item(String path, String collector, Pipeline.Part part, Tally tally, List<String> notes) {
+        List<String> allNotes() {
+            return Stream.concat(notes.stream(), part.notes().stream()).toList();
         }
-        String unit = parts.group(2) == null ? "b" : parts.group(2).toLowerCase(Locale.ROOT);
-        return Long.parseLong(parts.group(1)) * (long) Math.pow(1000, "bkmg".indexOf(unit));
+
+        Map<String, Object> json() throws IOException {
+            List<String> all = allNotes();
+            Pipeline.Sums sums = part.sums();
+            return Summary.fields("path", path, "bytes", sums.plain(), "sha256", sums.sha256(), "collector", collector,
+                    "truncated", all.stream().anyMatch(note -> note.matches("truncated.*|.*stopped early.*")),
+                    "notes", all);
+        }
     }
 
-    // ---- names
+    // ---- names and sizes
+
+    /** One name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80 characters. */
+    static String safe(String name) {
+        String plain = name.replaceAll("[^\\p{L}\\p{N}._=@+-]+", "_").replaceAll("^[._]+|[._]+$", "");
+        // The end of a long path tells more than its beginning.
+        String shorter = plain.substring(Math.max(0, plain.length() - LONGEST_NAME)).replaceAll("^[._]+", "");
+        return shorter.isEmpty() ? "unnamed" : RESERVED.matcher(shorter).matches() ? "_" + shorter : shorter;
+    }
 
     /** Names that have been given: none alike in all but case, no file where a folder is. Safe for several threads. */
     static final class Names {
-        private static final int LONGEST = 80;
-        private static final Pattern RESERVED = Pattern.compile("(?i)(con|prn|aux|nul|com\\d|lpt\\d)(\\..*)?");
-        // From a root, with another system's signs, or with a step that is none or leads up.
-        private static final Pattern LEAVING = Pattern.compile("(?s)/.*|.*[\\\\:].*|(.*/)?\\.{0,2}(/.*)?");
-        private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}\\p{Cf}]");
-
         private final Set<String> files = new HashSet<>();
         private final Set<String> folders = new HashSet<>();
 
-        /** One name made safe on every system: letters, digits and {@code . - _ = @ +}, at most 80 characters. */
-        static String safe(String name) {
-            String plain = name.replaceAll("[^\\p{L}\\p{N}._=@+-]+", "_").replaceAll("^[._]+|[._]+$", "");
-            // The end of a long path tells more than its beginning.
-            String shorter = plain.substring(Math.max(0, plain.length() - LONGEST)).replaceAll("^[._]+", "");
-            return shorter.isEmpty() ? "unnamed" : RESERVED.matcher(shorter).matches() ? "_" + shorter : shorter;
-        }
-
         /** The path, or one with a number where it is taken. */
-        String unique(String path) {
+        synchronized String unique(String path) {
             String candidate = path;
             int dot = path.lastIndexOf('.') > path.lastIndexOf('/') ? path.lastIndexOf('.') : path.length();
             for (int number = 2; !take(candidate).isEmpty(); number++) {
@@ -128,8 +115,14 @@ final class Archive {
             return candidate;
         }
 
-        /** Takes a name from an archive; says what stands against giving it to a file here, or nothing. */
+        /** Takes a name from an archive; says what stands against it, or nothing. */
         String objection(String name) {
+            String unsafe = unsafe(name);
+            return unsafe.isEmpty() ? take(name) : unsafe;
+        }
+
+        /** Why a name from an archive cannot be given to a file here, on any system; empty when it can. */
+        static String unsafe(String name) {
             List<String> parts = List.of(name.split("/"));
             if (LEAVING.matcher(name).matches()) {
                 return "would leave the folder";
@@ -138,7 +131,7 @@ final class Archive {
             } else if (parts.stream().anyMatch(part -> part.getBytes(StandardCharsets.UTF_8).length > 255)) {
                 return "is too long";
             }
-            return CONTROL.matcher(name).find() ? "holds control characters" : take(name);
+            return CONTROL.matcher(name).find() ? "holds control characters" : "";
         }
 
         private synchronized String take(String path) {
@@ -155,6 +148,26 @@ final class Archive {
             folders.addAll(above);
             return "";
         }
+    }
+
+    /** {@code 512 B}, {@code 3.4 MB}. */
+    static String words(long bytes) {
+        double value = bytes;
+        int unit = 0;
+        for (; value >= 1000 && unit < UNITS.size() - 1; unit++) {
+            value /= 1000;
+        }
+        return String.format(Locale.ROOT, value < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", value, UNITS.get(unit));
+    }
+
+    /** Reads a size such as {@code 200MB}, in decimal units; a {@link Problem} names the option. */
+    static long size(String option, String text) {
+        var parts = SIZE.matcher(text.strip());
+        if (!parts.matches() || parts.group(1).matches("0+")) {
+            throw new Problem(option + " '" + Text.safe(text, 40) + "' is no size: write 500kB, 200MB or 1GB");
+        }
+        String unit = parts.group(2) == null ? "b" : parts.group(2).toLowerCase(Locale.ROOT);
+        return Long.parseLong(parts.group(1)) * (long) Math.pow(1000, "bkmg".indexOf(unit.charAt(0)));
     }
 
     // ---- where it grows
@@ -238,156 +251,6 @@ final class Archive {
         }
     }
 
-    // ---- the blocks of its files, until it is written
-
-    /** A stretch of a file, in one of its own so that memory stays bounded; {@code packed} and {@code plain} bytes. */
-    private record Block(Path file, int packed, int plain) { }
-
-    /**
-     * How much room all files have together. Where they outgrow it the largest gives way, by its oldest blocks: the
-     * newest are about the incident. Safe for several threads.
-     */
-    static final class Room {
-        private final Path folder;
-        private final long most;
-        private final String bound;
-        private final List<Part> parts = new ArrayList<>();
-        private long packed;
-        private boolean closed;
-
-        /** Room for so many packed bytes, or as many as the disk has room for. */
-        Room(Path folder, long most) throws IOException {
-            // The archive takes over block by block, and wants some of it besides.
-            long free = Files.getFileStore(folder).getUsableSpace() / 4 * 3;
-            this.folder = folder;
-            this.most = Math.min(most, free);
-            this.bound = most <= free ? "size allowed" : "disk";
-        }
-
-        synchronized Part part() {
-            Part part = new Part(this);
-            parts.add(part);
-            return part;
-        }
-
-        private synchronized void add(Part part, byte[] deflated, int plain) throws IOException {
-            if (closed) {
-                throw new IOException("its time was up");
-            }
-            Path file = Files.createTempFile(folder, "block-", "", mode("rw-------"));
-            part.blocks.add(new Block(file, deflated.length, plain));
-            packed += deflated.length;
-            part.packed += deflated.length;
-            part.plain += plain;
-            Files.write(file, deflated);
-            while (packed > most && packed > part.newest()) {
-                parts.stream().filter(one -> one.packed > (one == part ? part.newest() : 0))
-                        .max(Comparator.comparing(one -> one.packed)).orElseThrow().dropOldest();
-            }
-        }
-
-        /** Nothing more comes in, whoever still tries. Tells whether the disk had no room for all of it. */
-        synchronized boolean close() {
-            closed = true;
-            return bound.equals("disk") && parts.stream().anyMatch(part -> part.dropped > 0);
-        }
-    }
-
-    /** Size and check sums of what a part holds, unpacked. */
-    record Sums(long plain, long crc, String sha256) { }
-
-    /** One file of the archive in the making: a deflate stream in blocks that end on a byte's border. */
-    static final class Part {
-        // A deflate stream ends with a block that says so: an empty one.
-        private static final byte[] END = {3, 0};
-
-        private final Room room;
-        private final Deque<Block> blocks = new ArrayDeque<>();
-        private final MessageDigest digest = sha256();
-        private final CRC32 crc = new CRC32();
-        private long packed;
-        private long plain;
-        private long dropped;
-        private Sums sums;
-
-        private Part(Room room) {
-            this.room = room;
-        }
-
-        /** Appends a block: deflated bytes, and what they were. */
-        void append(byte[] deflated, byte[] text) throws IOException {
-            if (text.length > 0) {
-                digest.update(text);
-                crc.update(text);
-                room.add(this, deflated, text.length);
-            }
-        }
-
-        /** It is not wanted after all. */
-        void discard() throws IOException {
-            synchronized (room) {
-                room.parts.remove(this);
-                while (!blocks.isEmpty()) {
-                    dropOldest();
-                }
-            }
-        }
-
-        private long newest() {
-            return blocks.getLast().packed;
-        }
-
-        private void dropOldest() throws IOException {
-            Block oldest = blocks.remove();
-            Files.delete(oldest.file);
-            dropped += oldest.plain;
-            plain -= oldest.plain;
-            packed -= oldest.packed;
-            room.packed -= oldest.packed;
-        }
-
-        /** How much it holds, unpacked. */
-        long plain() {
-            return plain;
-        }
-
-        /** Size and check sums of what is kept, once no more will come. */
-        Sums sums() throws IOException {
-            if (sums == null && dropped > 0) {
-                digest.reset();
-                crc.reset();
-                unpack(new CheckedOutputStream(new DigestOutputStream(OutputStream.nullOutputStream(), digest), crc));
-            }
-            sums = sums != null ? sums : new Sums(plain, crc.getValue(), HexFormat.of().formatHex(digest.digest()));
-            return sums;
-        }
-
-        /** What there is to say about it: whether it had to give way. */
-        List<String> notes() {
-            return dropped == 0 ? List.of() : List.of("truncated: the oldest " + words(dropped)
-                    + " were left out to keep within the " + room.bound);
-        }
-
-        /** Writes what it holds, unpacked. */
-        void unpack(OutputStream text) throws IOException {
-            InflaterOutputStream inflating = new InflaterOutputStream(text, new Inflater(true), 1 << 16);
-            for (Block block : blocks) {
-                Files.copy(block.file, inflating);
-            }
-            inflating.write(END);
-            inflating.flush();
-        }
-
-        /** Hands the raw deflate stream over to whoever puts it into a zip; it is gone then. */
-        private void handOver(OutputStream zip) throws IOException {
-            while (!blocks.isEmpty()) {
-                Files.copy(blocks.element().file, zip);
-                Files.delete(blocks.remove().file);
-            }
-            zip.write(END);
-        }
-    }
-
     static MessageDigest sha256() {
         try {
             return MessageDigest.getInstance("SHA-256");
@@ -404,17 +267,17 @@ final class Archive {
      *
      * @throws IOException when the file cannot be written, or it would be more
      */
-    static void write(Path file, List<Collecting.Item> items, Instant at) throws IOException {
+    static void write(Path file, List<Item> items, Instant at) throws IOException {
         LocalDateTime time = LocalDateTime.ofInstant(at, ZoneOffset.UTC);
         int stamp = (time.getYear() - 1980) << 25 | time.getMonthValue() << 21 | time.getDayOfMonth() << 16
                 | time.getHour() << 11 | time.getMinute() << 5 | time.getSecond() / 2;
         ByteArrayOutputStream directory = new ByteArrayOutputStream();
-        try (OutputStream zip = new BufferedOutputStream(output(file), 1 << 16)) {
+        try (OutputStream zip = new BufferedOutputStream(Files.newOutputStream(newFile(file)), 1 << 16)) {
             long offset = 0;
-            for (Collecting.Item item : items) {
-                Sums sums = item.part().sums();
+            for (Item item : items) {
+                Pipeline.Sums sums = item.part().sums();
                 byte[] name = item.path().getBytes(StandardCharsets.UTF_8);
-                long packed = item.part().packed + Part.END.length;
+                long packed = item.part().packed();
                 if (items.size() > 0xffff || offset + packed > 0xffff_ffffL || sums.plain() > 0xffff_ffffL) {
                     throw new IOException("a zip holds no more than 65,535 files and 4 GB: give a smaller --max-size "
                             + "or --since");

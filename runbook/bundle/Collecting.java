@@ -11,9 +11,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -27,10 +30,9 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
-import runbook.bundle.Bundle.Progress;
-import runbook.bundle.Bundle.State;
+import runbook.bundle.Archive.Item;
+import runbook.bundle.Pipeline.Part;
 import runbook.bundle.Pipeline.Unsafe;
-import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Pieces.PlainInput;
 import runbook.redact.Redactor.Tally;
 
@@ -39,12 +41,14 @@ import runbook.redact.Redactor.Tally;
  * its way in, names and notes too; what one gave before it failed is kept.
  */
 final class Collecting {
-    private static final Duration TICK = Duration.ofMillis(20);
+    private static final Duration TICK = Duration.ofMillis(100);
     private static final long LAST_WAIT = 300_000_000L;
     private static final long LONGEST_GRACE = 3_000_000_000L;
+    private static final int LONGEST_NOTE = 400;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
+    private static final long PACKED_PER_SECOND = 150_000_000;
+    private static final long PLAIN_PER_SECOND = 120_000_000;
     private static final long FRONT_PAGES = 600_000_000;
-    private static final double NANOS_PER_BYTE = 9.2;
 
     private final Workshop shop;
     private final Duration each;
@@ -68,17 +72,16 @@ final class Collecting {
      * One source of evidence.
      *
      * @param name folder in the archive and name: {@code application/journal my-app}
-     * @param plan what it would collect, a line each, for {@code --dry-run}; failed where it is seen not to be there
+     * @param plan what it would collect, a line each, for {@code --dry-run}; with sizes where they are known
      */
-    record Collector(String name, Supplier<List<Progress>> plan, Work work) {
+    record Collector(String name, Supplier<List<String>> plan, Work work) {
         static Collector of(String name, String plan, Work work) {
-            return new Collector(name, () -> List.of(new Progress(name, State.OK, plan)), work);
+            return new Collector(name, () -> List.of(plan), work);
         }
 
         /** One that has nothing to look at, and why not: it is named in the manifest as skipped. */
         static Collector skipped(String name, String why) {
-            return new Collector(name, () -> List.of(new Progress(name, State.SKIPPED, why)), sink ->
-                    sink.skipped = why);
+            return of(name, "skipped, " + why, sink -> sink.skipped = why);
         }
     }
 
@@ -90,18 +93,20 @@ final class Collecting {
         void collect(Sink sink) throws Exception;
     }
 
-    /** One file of the archive; {@code notes} are what there is to say about it: truncated, changed while read, … */
-    record Item(String path, String collector, Archive.Part part, Tally tally, List<String> notes) {
-        List<String> allNotes() {
-            return Stream.concat(notes.stream(), part.notes().stream()).toList();
-        }
-    }
+    /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
+    enum State { OK, FAILED, SKIPPED }
 
     /** How one ended: {@code why} it failed or was skipped, what it left out, and what it gave, failed or not. */
     record Outcome(String collector, State state, List<String> why, List<String> remarks, long millis,
             List<Item> items) {
         boolean failed() {
             return state == State.FAILED;
+        }
+
+        Map<String, Object> json() {
+            return Summary.fields("name", collector, "state", state.name().toLowerCase(Locale.ROOT), "why",
+                    String.join("; ", why), "remarks", remarks, "millis", millis, "files",
+                    items.stream().map(Item::path).sorted().toList());
         }
 
         /** What a person is told about it in one line. */
@@ -115,10 +120,13 @@ final class Collecting {
         }
 
         /** A line for each thing that is not there. */
-        Stream<String> missing() {
-            String ended = collector + " " + state.name().toLowerCase(Locale.ROOT) + ": " + String.join("; ", why);
-            return Stream.concat(state == State.OK ? Stream.of() : Stream.of(ended),
-                    remarks.stream().map(remark -> collector + ": " + remark));
+        List<String> missing() {
+            List<String> missing = new ArrayList<>();
+            if (state != State.OK) {
+                missing.add(collector + (failed() ? " failed: " : " skipped: ") + String.join("; ", why));
+            }
+            remarks.forEach(remark -> missing.add(collector + ": " + remark));
+            return missing;
         }
     }
 
@@ -126,28 +134,34 @@ final class Collecting {
      * What all collectors share: the way in and the room behind it, how much may come, which lines are wanted, and who
      * reads them.
      */
-    record Workshop(Pipeline pipeline, Archive.Room room, long[] left, Archive.Names names, Tool tool, Wanted wanted,
-            Summary.Told told) { }
+    record Workshop(Pipeline pipeline, Pipeline.Room room, long[] left, Archive.Names names, Tool tool,
+            LogSources.Wanted wanted, LogSources.Told told) { }
 
     /** Runs them all; outcomes in the order of the collectors, told to {@code ended} one by one as they end. */
     List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
         ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
+        BlockingQueue<Sink> done = new LinkedBlockingQueue<>();
         try {
             List<Sink> sinks = new ArrayList<>();
             for (Collector collector : collectors) {
                 Sink sink = new Sink(collector.name(), shop);
-                sink.running = pool.submit(() -> sink.collect(collector.work));
                 sinks.add(sink);
+                sink.running = pool.submit(() -> {
+                    sink.collect(collector.work);
+                    done.add(sink);
+                });
             }
             Outcome[] outcomes = new Outcome[sinks.size()];
-            while (Arrays.asList(outcomes).contains(null)) {
-                TimeUnit.NANOSECONDS.sleep(TICK.toNanos());
-                for (int i = 0; i < outcomes.length; i++) {
-                    if (outcomes[i] == null && (sinks.get(i).running.isDone() || overdue(sinks.get(i)))) {
-                        outcomes[i] = sinks.get(i).outcome();
-                        ended.accept(outcomes[i]);
-                    }
+            for (List<Sink> open = new ArrayList<>(sinks); !open.isEmpty(); ) {
+                List<Sink> over = new ArrayList<>();
+                for (Sink sink = done.poll(TICK.toMillis(), TimeUnit.MILLISECONDS); sink != null; sink = done.poll()) {
+                    over.add(sink);
                 }
+                open.stream().filter(this::overdue).forEach(over::add);
+                over.stream().filter(open::remove).forEach(sink -> {
+                    outcomes[sinks.indexOf(sink)] = sink.outcome();
+                    ended.accept(outcomes[sinks.indexOf(sink)]);
+                });
             }
             return Arrays.asList(outcomes);
         } finally {
@@ -160,10 +174,8 @@ final class Collecting {
      * not is interrupted.
      */
     private boolean overdue(Sink sink) {
-        // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
-        long afterwards = frontPages + grace + (long) (shop.told.bytes() * NANOS_PER_BYTE);
         long now = System.nanoTime();
-        if (now < Math.min(sink.start + each.toNanos(), end - afterwards)) {
+        if (now < Math.min(sink.start + each.toNanos(), end - afterwards())) {
             return false;
         }
         if (!sink.expired) {
@@ -174,10 +186,15 @@ final class Collecting {
         return now > sink.expiredAt + grace + LAST_WAIT;
     }
 
+    // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
+    private long afterwards() {
+        long bytes = shop.told.bytes.get();
+        double seconds = bytes / (double) PLAIN_PER_SECOND + bytes / 8.0 / PACKED_PER_SECOND;
+        return frontPages + grace + (long) (seconds * 1e9);
+    }
+
     /** What one collector gives its finds to. */
     static final class Sink {
-        private static final int LONGEST_NOTE = 400;
-
         private final String collector;
         private final Workshop shop;
         private final long start = System.nanoTime();
@@ -219,7 +236,7 @@ final class Collecting {
 
         /** Adds what a stream holds, at most {@code most} bytes; what is no text is noted. */
         void stream(String name, InputStream raw, long most) throws IOException {
-            add(path(name), raw, most, Wanted.EVERYTHING, null, "");
+            add(path(name), raw, most, LogSources.Wanted.EVERYTHING, null, "");
         }
 
         /**
@@ -237,19 +254,19 @@ final class Collecting {
             }
         }
 
-        private void add(String path, InputStream raw, long most, Wanted wanted, LogReader.Source source, String note)
-                throws IOException {
+        private void add(String path, InputStream raw, long most, LogSources.Wanted wanted, LogReader.Source source,
+                String note) throws IOException {
             Tally tally = new Tally();
-            Archive.Part part = shop.room.part();
+            Part part = shop.room.part();
             try {
                 InputStream text = new Guarded(PlainInput.of(new Guarded(raw, () -> expired)), shop.left);
                 Pipeline.Carried carried = shop.pipeline.carry(text, most, wanted, tally, part, bytes ->
                         shop.told.take(source, bytes));
-                List<String> notes = Stream.of(note, expired ? "truncated: its time was up" : "",
-                        carried.trouble() == null ? "" : "reading stopped early: " + carried.trouble(),
-                        carried.leftOut() == 0 ? "" : carried.leftOut()
-                        + " bytes left out: they could not be redacted").filter(one -> !one.isEmpty()).toList();
-                keep(new Item(path, collector, part, tally, notes.stream().map(this::clean).toList()));
+                String leftOut = carried.leftOut() == 0 ? "" : carried.leftOut()
+                        + " bytes left out: they could not be redacted";
+                String stopped = carried.trouble() == null ? "" : "reading stopped early: " + carried.trouble();
+                keep(new Item(path, collector, part, tally, Stream.of(note, expired ? "truncated: its time was up" : "",
+                        stopped, leftOut).filter(one -> !one.isEmpty()).map(this::clean).toList()));
             } catch (PlainInput.NotText e) {
                 remark(path + " left out: " + e.getMessage());
             } catch (IOException e) {
@@ -267,7 +284,7 @@ final class Collecting {
 
         private String path(String name) {
             Stream<String> elements = Stream.of((collector.replaceFirst("/.*", "") + "/" + name).split("/"))
-                    .filter(element -> !element.isEmpty()).map(element -> Archive.Names.safe(clean(element)));
+                    .filter(element -> !element.isEmpty()).map(element -> Archive.safe(clean(element)));
             return shop.names.unique(elements.collect(Collectors.joining("/")));
         }
 

@@ -6,24 +6,19 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemLoopException;
-import java.nio.file.FileVisitOption;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -32,8 +27,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.Consumer;
-import java.util.function.Predicate;
+import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
@@ -42,11 +36,10 @@ import runbook.Incident;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Json;
+import runbook.bundle.Archive.Item;
 import runbook.bundle.Archive.Staging;
 import runbook.bundle.Collecting.Guarded;
-import runbook.bundle.Collecting.Item;
 import runbook.bundle.Collecting.Outcome;
-import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
@@ -55,26 +48,12 @@ import runbook.redact.Redactor.Tally;
 /** What can be done with evidence that is there already, from anybody: verify a bundle, open one, clean evidence. */
 public final class Existing {
     private static final int MOST_FILES = 20_000;
-    private static final int DEEPEST = 16;
     private static final int LONGEST_LIST = 8_000_000;
     private static final int LARGEST_MANIFEST = 16 << 20;
 
     private Existing() { }
 
-    /** How much of it may be unpacked. */
-    public static final class Limit {
-        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB", order = 80,
-                description = "to unpack at most (${DEFAULT-VALUE})")
-        String size;
-
-        private long[] left() {
-            return new long[] {Archive.size("--max-size", size)};
-        }
-    }
-
-    // ---- archives that may be hostile, and files that may be anything
-
-    /** Opens an archive: no pipe is waited for, and its list of files fits into memory. */
+    /** Opens an archive that may be hostile: no pipe is waited for, and its list of files fits into memory. */
     private static ZipFile zip(Path file) {
         try {
             if (!Files.isRegularFile(file)) {
@@ -108,46 +87,19 @@ public final class Existing {
         }
     }
 
-    private static List<ZipEntry> files(ZipFile zip) {
-        return zip.stream().<ZipEntry>map(entry -> entry).filter(entry -> !entry.isDirectory()).toList();
+    private static List<ZipEntry> entries(ZipFile zip) {
+        return zip.stream().<ZipEntry>map(entry -> entry).toList();
     }
 
-    private static String shown(String name, Redactor redactor) {
-        return Text.safe(redactor.text(name), 80);
-    }
+    /** How much of it may be unpacked. */
+    public static final class Limit {
+        @Option(names = "--max-size", paramLabel = "SIZE", defaultValue = "5GB", order = 80,
+                description = "to unpack at most (${DEFAULT-VALUE})")
+        String size;
 
-    /** The wanted files at or below a root, links followed, by name; what cannot be taken is noted. */
-    static List<Path> files(Path root, Predicate<Path> wanted, int most, Consumer<String> note) throws IOException {
-        List<Path> files = new ArrayList<>();
-        Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
-                boolean taken = wanted.test(file);
-                if (taken && !attributes.isRegularFile()) {
-                    note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
-                } else if (taken && files.size() == most) {
-                    note.accept("more than " + most + " files: the rest is left out");
-                    return FileVisitResult.TERMINATE;
-                } else if (taken) {
-                    files.add(file);
-                }
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult visitFileFailed(Path file, IOException e) {
-                boolean loop = e instanceof FileSystemLoopException;
-                note.accept(file + " left out: " + (loop ? "a link back to a folder above it" : Incident.why(e)));
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path folder, IOException e) {
-                return FileVisitResult.CONTINUE;
-            }
-        });
-        files.sort(null);
-        return files;
+        private long[] left() {
+            return new long[] {Archive.size("--max-size", size)};
+        }
     }
 
     // ---- verify
@@ -190,8 +142,8 @@ public final class Existing {
      *
      * @throws Pipeline.Unsafe when it does not
      */
-    static Verified write(Path file, List<Item> items, Instant at) throws IOException {
-        Archive.write(file, items, at);
+    static Verified write(Path file, List<Item> items, Summary.Head head) throws IOException {
+        Archive.write(file, items, head.created());
         Verified back = new Verifying(null, new long[] {Long.MAX_VALUE}).read(file);
         if (!back.good()) {
             throw new Pipeline.Unsafe(String.join("; ", back.problems()));
@@ -220,8 +172,8 @@ public final class Existing {
                 manifest(zip).path("files").forEach(entry ->
                         listed.put(entry.path("path").asText(), entry.path("sha256").asText()));
                 Archive.Names names = new Archive.Names();
-                List<ZipEntry> files = files(zip);
-                for (ZipEntry entry : files) {
+                List<ZipEntry> entries = entries(zip);
+                for (ZipEntry entry : entries) {
                     String name = entry.getName();
                     byte[] data = name.getBytes(StandardCharsets.UTF_8);
                     wrong("the name ", name, names.objection(name));
@@ -234,7 +186,7 @@ public final class Existing {
                     wrong("", name, compared(zip, entry, expected));
                 }
                 listed.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
-                return new Verified(problems, leaks, kept, files.size(), most - left[0]);
+                return new Verified(problems, leaks, kept, entries.size(), most - left[0]);
             }
         }
 
@@ -299,6 +251,10 @@ public final class Existing {
         }
     }
 
+    private static String shown(String name, Redactor redactor) {
+        return Text.safe(redactor.text(name), 80);
+    }
+
     // ---- open
 
     /**
@@ -315,15 +271,17 @@ public final class Existing {
         try (ZipFile zip = zip(archive); Staging staging = new Staging(folder)) {
             Path inside = Archive.newFolder(staging.folder.resolve("unpacked"));
             Archive.Names names = new Archive.Names();
-            for (ZipEntry entry : files(zip)) {
-                String objection = names.objection(entry.getName());
+            for (ZipEntry entry : entries(zip)) {
+                String name = entry.getName().replaceFirst("/$", "");
+                String objection = entry.isDirectory() ? Archive.Names.unsafe(name) : names.objection(name);
                 if (!objection.isEmpty()) {
-                    throw new Problem(archive + " is not unpacked: the name " + shown(entry.getName(),
-                            Redactor.strict()) + " " + objection);
+                    throw new Problem(archive + " is not unpacked: the name " + shown(name, Redactor.strict()) + " "
+                            + objection);
                 }
-                try (InputStream input = new Guarded(zip.getInputStream(entry), left);
-                        OutputStream output = Archive.output(inside.resolve(entry.getName()))) {
-                    input.transferTo(output);
+                if (!entry.isDirectory()) {
+                    try (InputStream input = new Guarded(zip.getInputStream(entry), left)) {
+                        Archive.save(input, inside.resolve(name));
+                    }
                 }
             }
             Files.move(inside, folder);
@@ -350,13 +308,14 @@ public final class Existing {
             throw new Problem("--out " + target + " is there already: name another");
         }
         Redactor redactor = new Redactor(policy);
+        Bundle.Window ever = new Bundle.Window(Instant.EPOCH, Instant.now());
+        LogSources.Wanted wanted = new LogSources.Wanted("", 0, ever, ZoneOffset.UTC);
         try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor);
                 Pipeline again = new Pipeline(redactor.again())) {
-            Archive.Room room = new Archive.Room(staging.folder, Long.MAX_VALUE);
-            Summary.Told nothing = new Summary.Told(ZoneOffset.UTC, new Bundle.Window(Instant.EPOCH, Instant.now()));
+            Pipeline.Room room = new Pipeline.Room(staging.folder, Long.MAX_VALUE);
             Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(pipeline, room, most.left(),
-                    new Archive.Names(), null, Wanted.EVERYTHING, nothing));
-            give(source, sink);
+                    new Archive.Names(), null, wanted, new LogSources.Told(wanted)));
+            new Cleaning(sink).read(source);
             Outcome outcome = sink.outcome();
             if (outcome.items().isEmpty()) {
                 String why = outcome.remarks().isEmpty() ? "" : ": " + outcome.remarks().get(0);
@@ -368,11 +327,11 @@ public final class Existing {
             boolean folder = Files.isDirectory(source) || isZip(source);
             if (isZip(target)) {
                 Summary.Head head = new Summary.Head(null, Instant.now(), null, "", policy.kept());
-                write(copy, Summary.withManifest(again, room, head, List.of(outcome), outcome.items()), head.created());
+                write(copy, Summary.withManifest(again, room, head, List.of(outcome), outcome.items()), head);
             } else {
                 for (Item item : outcome.items()) {
-                    try (OutputStream output = Archive.output(folder ? copy.resolve(item.path()) : copy)) {
-                        item.part().unpack(output);
+                    try (InputStream text = item.part().text()) {
+                        Archive.save(text, folder ? copy.resolve(item.path()) : copy);
                     }
                 }
             }
@@ -385,33 +344,48 @@ public final class Existing {
         return file.toString().toLowerCase(Locale.ROOT).endsWith(".zip");
     }
 
-    // Every file that there is, those inside of an archive too.
-    private static void give(Path source, Collecting.Sink sink) throws IOException {
-        for (Path file : files(source, any -> true, MOST_FILES, sink::remark)) {
-            String name = file.equals(source) ? String.valueOf(source.getFileName())
-                    : source.relativize(file).toString();
-            if (isZip(file)) {
-                try (ZipFile zip = zip(file)) {
-                    for (ZipEntry entry : files(zip)) {
-                        give(zip.getInputStream(entry), name.replaceFirst("....$", "/") + entry.getName(), sink);
-                    }
+    /** Finds what there is to clean, and gives it to the sink. */
+    private record Cleaning(Collecting.Sink sink) {
+        void read(Path source) throws IOException {
+            try (Stream<Path> walk = Files.walk(source)) {
+                for (Path file : walk.filter(one -> !Files.isDirectory(one, LinkOption.NOFOLLOW_LINKS)).sorted()
+                        .toList()) {
+                    readFile(file, file.equals(source) ? String.valueOf(source.getFileName())
+                            : source.relativize(file).toString());
                 }
-            } else if (Files.isReadable(file)) {
-                give(Files.newInputStream(file), name, sink);
-            } else {
-                sink.remark(name + " left out: no permission");
+            } catch (UncheckedIOException e) {
+                throw e.getCause();
             }
         }
-    }
 
-    private static void give(InputStream raw, String name, Collecting.Sink sink) throws IOException {
-        if (sink.files() >= MOST_FILES) {
-            throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
+        private void readFile(Path file, String name) throws IOException {
+            if (!Files.isRegularFile(file)) {
+                sink.remark(name + " left out: it is no regular file (a pipe or a device may never end)");
+            } else if (isZip(file)) {
+                try (ZipFile zip = zip(file)) {
+                    String folder = name.substring(0, name.length() - 4) + "/";
+                    for (ZipEntry entry : entries(zip)) {
+                        if (!entry.isDirectory()) {
+                            add(zip.getInputStream(entry), folder + entry.getName());
+                        }
+                    }
+                }
+            } else if (!Files.isReadable(file)) {
+                sink.remark(name + " left out: no permission");
+            } else {
+                add(Files.newInputStream(file), name);
+            }
         }
-        try (raw) {
-            sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), raw, Long.MAX_VALUE);
-        } catch (ZipException e) {
-            sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
+
+        private void add(InputStream raw, String name) throws IOException {
+            if (sink.files() >= MOST_FILES) {
+                throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
+            }
+            try (raw) {
+                sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), raw, Long.MAX_VALUE);
+            } catch (ZipException e) {
+                sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
+            }
         }
     }
 }

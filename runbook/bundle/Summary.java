@@ -6,22 +6,16 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -38,9 +32,8 @@ import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.Verdict;
-import runbook.bundle.Collecting.Item;
+import runbook.bundle.Archive.Item;
 import runbook.bundle.Collecting.Outcome;
-import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Redactor.Tally;
 
 /** What an archive tells in front of what was collected: manifest, facts and redactions for machines, two pages. */
@@ -50,7 +43,6 @@ final class Summary {
     private static final String NONE = "None seen.";
     private static final String CALLS = "Calls to Klaviyo in the logs, per minute";
     private static final int MOST_STATUSES = 7;
-    private static final Pattern CUT = Pattern.compile("truncated.*|.*stopped early.*");
 
     /** Facts about the whole: {@code kept} are rules that were relaxed, {@code window} may be null. */
     record Head(String drill, Instant created, Bundle.Window window, String words, Set<String> kept) { }
@@ -70,14 +62,13 @@ final class Summary {
     private final List<Item> collected;
     private final Facts facts;
 
-    Summary(Head head, Systems systems, Optional<Incident> incident, Told told, List<Outcome> outcomes) {
+    Summary(Head head, Systems systems, Optional<Incident> incident, LogSources.Told told, List<Outcome> outcomes) {
         this.head = head;
         this.verdict = systems.verdict;
         this.before = incident.flatMap(Summary::diagnosed);
         this.sample = told.sample();
         this.outcomes = outcomes;
-        this.collected = outcomes.stream().flatMap(outcome -> outcome.items().stream())
-                .sorted(Comparator.comparing(Item::path)).toList();
+        this.collected = items(outcomes);
         this.facts = told.reader.facts().with(systems.queues(), List.copyOf(systems.curves),
                 List.copyOf(systems.incidents), missing(outcomes));
     }
@@ -118,12 +109,12 @@ final class Summary {
     }
 
     private String markdown() {
-        long places = redacted().values().stream().mapToLong(Long::longValue).sum();
+        long places = redacted(collected).values().stream().mapToLong(Long::longValue).sum();
         String kept = head.kept.isEmpty() ? "." : ", except " + String.join(", ", head.kept) + ".";
         StringBuilder text = new StringBuilder("## " + title() + "\n\n**" + escaped(headline()) + "**\n\n"
                 + (verdict == null ? "" : escaped(verdict.reason()) + "\n\n")
                 + "Window: " + head.window.from() + " to " + head.window.to() + " (UTC).\n\n"
-                + places + " secrets and personal data replaced by pseudonyms" + kept + "\n");
+                + "Secrets and personal data were replaced by pseudonyms (" + places + " places)" + kept + "\n");
         for (Section section : sections()) {
             text.append("\n### " + section.title + "\n\n" + (section.lines.isEmpty() ? section.none + "\n" : ""));
             section.lines.forEach(line -> text.append("- ").append(escaped(line)).append('\n'));
@@ -198,9 +189,8 @@ final class Summary {
                 : Stream.concat(each, Stream.of("together at last: " + Math.round(last)));
     }
 
-    // The space at its end belongs to nobody: a value that goes to the end of its line would be cut with the quote.
     private static String code(String line) {
-        return "` " + line.replace('`', '\'') + " `";
+        return "`" + line.replace('`', '\'') + "`";
     }
 
     // What stands in back quotes is code already.
@@ -266,76 +256,68 @@ final class Summary {
     // ---- for machines
 
     /** All files, those that people and machines read first before the others. */
-    List<Item> withFrontPages(Pipeline again, Archive.Room room) throws IOException {
+    List<Item> withFrontPages(Pipeline again, Pipeline.Room room) throws IOException {
         String markdown = markdown();
         Map<String, String> pages = new LinkedHashMap<>();
         pages.put("summary.md", markdown);
         pages.put("report.html", html(markdown));
         pages.put("facts.json", facts.json());
-        pages.put("redaction.json", redaction());
         List<Item> files = new ArrayList<>(pages(again, room, pages));
         files.addAll(collected);
+        files.addAll(pages.size(), pages(again, room, Map.of("redaction.json", redaction(files))));
         return withManifest(again, room, head, outcomes, files);
     }
 
     /** The files and, before them, a manifest: what is in an archive, where it comes from, and what is missing. */
-    static List<Item> withManifest(Pipeline again, Archive.Room room, Head head, List<Outcome> outcomes,
+    static List<Item> withManifest(Pipeline again, Pipeline.Room room, Head head, List<Outcome> outcomes,
             List<Item> items) throws IOException {
         List<Object> files = new ArrayList<>();
         for (Item item : items) {
-            Archive.Sums sums = item.part().sums();
-            List<String> notes = item.allNotes();
-            files.add(fields("path", item.path(), "bytes", sums.plain(), "sha256", sums.sha256(), "collector",
-                    item.collector(), "truncated", notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", notes));
+            files.add(item.json());
         }
-        List<Object> collectors = new ArrayList<>();
-        for (Outcome one : outcomes) {
-            collectors.add(fields("name", one.collector(), "state", one.state().name().toLowerCase(Locale.ROOT), "why",
-                    String.join("; ", one.why()), "remarks", one.remarks(), "millis", one.millis(), "files",
-                    one.items().stream().map(Item::path).sorted().toList()));
-        }
-        Object window = head.window == null ? null
-                : fields("from", head.window.from(), "to", head.window.to());
-        String manifest = json(fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version", Cli.VERSION,
-                "drill", head.drill, "created", head.created, "window", window, "grep", head.words, "kept", head.kept,
-                "complete", outcomes.stream().noneMatch(Outcome::failed), "missing", missing(outcomes), "collectors",
-                collectors, "files", files));
-        List<Item> all = new ArrayList<>(pages(again, room, Map.of(MANIFEST, manifest)));
+        Map<String, Object> window = head.window == null ? null : fields("from", head.window.from(), "to",
+                head.window.to());
+        Map<String, Object> manifest = fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
+                Cli.VERSION, "drill", head.drill, "created", head.created, "window", window, "grep", head.words,
+                "kept", head.kept, "complete", outcomes.stream().noneMatch(Outcome::failed), "missing",
+                missing(outcomes), "collectors", outcomes.stream().map(Outcome::json).toList(), "files", files);
+        List<Item> all = new ArrayList<>(pages(again, room, Map.of(MANIFEST, json(manifest))));
         all.addAll(items);
         return all;
     }
 
-    private static List<Item> pages(Pipeline again, Archive.Room room, Map<String, String> texts) throws IOException {
+    private static List<Item> pages(Pipeline again, Pipeline.Room room, Map<String, String> texts)
+            throws IOException {
         List<Item> pages = new ArrayList<>();
         for (Map.Entry<String, String> page : texts.entrySet()) {
             Tally tally = new Tally();
-            Archive.Part part = room.part();
+            Pipeline.Part part = room.part();
             InputStream text = new ByteArrayInputStream(page.getValue().getBytes(StandardCharsets.UTF_8));
-            again.carry(text, Long.MAX_VALUE, Wanted.EVERYTHING, tally, part, any -> { });
+            again.carry(text, Long.MAX_VALUE, LogSources.Wanted.EVERYTHING, tally, part, any -> { });
             pages.add(new Item(page.getKey(), "bundle", part, tally, List.of()));
         }
         return pages;
     }
 
     /**
-     * {@code redaction.json}: count, file and rule, in this order; never a value. {@code "secret": 5} reads as a secret,
-     * and so does {@code "rule": "phone", "count": 30}.
+     * {@code redaction.json}: rule, file and count; never a value. Not rule to count as an object: {@code "secret": 5}
+     * reads as one.
      */
-    private String redaction() {
+    private static String redaction(List<Item> items) {
         List<Object> rows = new ArrayList<>();
-        collected.forEach(item -> item.tally().counts().forEach((rule, count) ->
-                rows.add(fields("count", count, "file", item.path(), "rule", rule))));
+        items.forEach(item -> item.tally().counts().forEach((rule, count) ->
+                rows.add(Map.of("rule", rule, "file", item.path(), "count", count))));
         List<Object> totals = new ArrayList<>();
-        redacted(collected).forEach((rule, count) -> totals.add(fields("count", count, "rule", rule)));
-        return json(fields("schema", SCHEMA, "totals", totals, "redactions", rows));
+        redacted(items).forEach((rule, count) -> totals.add(Map.of("rule", rule, "count", count)));
+        return json(Map.of("schema", SCHEMA, "totals", totals, "redactions", rows));
     }
 
     private static String json(Map<String, Object> json) {
         return Json.pretty(Json.of(json)) + "\n";
     }
 
-    // Names and values, in this order.
-    private static Map<String, Object> fields(Object... namesAndValues) {
+    /** Names and values, in this order. */
+    static Map<String, Object> fields(Object... namesAndValues) {
         Map<String, Object> fields = new LinkedHashMap<>();
         for (int i = 0; i < namesAndValues.length; i += 2) {
             fields.put((String) namesAndValues[i], namesAndValues[i + 1]);
@@ -343,14 +325,15 @@ final class Summary {
         return fields;
     }
 
-    /** A line for each thing that is not there. */
-    static List<String> missing(List<Outcome> outcomes) {
-        return outcomes.stream().flatMap(Outcome::missing).toList();
+    /** What they gave, by path. */
+    static List<Item> items(List<Outcome> outcomes) {
+        return outcomes.stream().flatMap(outcome -> outcome.items().stream())
+                .sorted(Comparator.comparing(Item::path)).toList();
     }
 
-    /** Rule to count, of what was collected: pages that repeat it are not counted again. */
-    Map<String, Long> redacted() {
-        return redacted(collected);
+    /** A line for each thing that is not there. */
+    static List<String> missing(List<Outcome> outcomes) {
+        return outcomes.stream().flatMap(outcome -> outcome.missing().stream()).toList();
     }
 
     /** Rule to count, of all items together. */
@@ -358,100 +341,5 @@ final class Summary {
         Map<String, Long> totals = new TreeMap<>();
         items.forEach(item -> item.tally().counts().forEach((rule, count) -> totals.merge(rule, count, Long::sum)));
         return totals;
-    }
-
-    // ---- what the logs tell, as they come by
-
-    /** Reads all logs while they are collected, redacted as they are: facts, and lines for a person to look at. */
-    static final class Told {
-        private static final int LOOKED_AT = 20;
-        private static final int CANDIDATES = 100;
-        private static final int MOST_KINDS = 4_000;
-        private static final int SHORTEST = 20;
-        private static final int LONGEST = 300;
-        private static final int MANY = 20_000_000;
-
-        final LogReader reader;
-        private final AtomicLong bytes = new AtomicLong();
-        private final Map<Long, Kind> kinds = new LinkedHashMap<>();
-
-        /** Lines that differ in no more than their numbers: one of them, and how many there are. */
-        private static final class Kind {
-            private final String line;
-            private int count;
-
-            Kind(String line) {
-                this.line = line;
-            }
-        }
-
-        Told(ZoneId zone, Bundle.Window window) {
-            reader = new LogReader(zone, window.from(), window.to(), text -> text);
-        }
-
-        /** How much came by. */
-        long bytes() {
-            return bytes.get();
-        }
-
-        /** What comes by, and of which log; null where it is of none. */
-        void take(LogReader.Source source, byte[] text) {
-            long before = bytes.getAndAdd(text.length);
-            if (source != null) {
-                source.take(text, text.length);
-                look(text, before > MANY ? 64 : 1);
-            }
-        }
-
-        private synchronized void look(byte[] text, int step) {
-            for (int start = 0, number = 0; start < text.length; number++) {
-                int end = start;
-                while (end < text.length && text[end] != '\n') {
-                    end++;
-                }
-                while (number % step == 0 && end - start > SHORTEST) {
-                    int cut = cut(text, start, end);
-                    long kind = LogReader.kind(text, start, cut);
-                    if (!kinds.containsKey(kind) && kinds.size() < MOST_KINDS) {
-                        kinds.put(kind, new Kind(new String(text, start, cut - start, StandardCharsets.UTF_8)));
-                    }
-                    if (kinds.containsKey(kind)) {
-                        kinds.get(kind).count++;
-                    }
-                    start = cut;
-                }
-                start = end + 1;
-            }
-        }
-
-        // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
-        // redacted once more.
-        private static int cut(byte[] text, int start, int end) {
-            int cut = Math.min(end, start + LONGEST);
-            while (cut < end && cut > start + SHORTEST && " ,;&".indexOf(text[cut]) < 0) {
-                cut--;
-            }
-            return cut;
-        }
-
-        /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
-        synchronized List<String> sample() {
-            Map<String, Set<String>> rare = new LinkedHashMap<>();
-            kinds.values().stream().sorted(Comparator.comparing(kind -> kind.count)).limit(CANDIDATES).forEach(kind -> {
-                String line = Text.safe(kind.line, LONGEST);
-                rare.put(line, new HashSet<>(List.of(line.split("\\W+"))));
-            });
-            Map<String, Set<String>> chosen = new LinkedHashMap<>();
-            while (chosen.size() < LOOKED_AT && !rare.isEmpty()) {
-                String least = Collections.min(rare.keySet(), Comparator.comparing(line ->
-                        chosen.values().stream().mapToDouble(other -> alike(rare.get(line), other)).max().orElse(0)));
-                chosen.put(least, rare.remove(least));
-            }
-            return List.copyOf(chosen.keySet());
-        }
-
-        private static double alike(Set<String> words, Set<String> others) {
-            return words.stream().filter(others::contains).count() / (double) words.size();
-        }
     }
 }

@@ -4,10 +4,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Http.Answer;
-import runbook.Http.Fault;
 import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Prometheus;
@@ -23,17 +21,15 @@ final class AppWatch {
     static final Duration INTERVAL = Duration.ofMillis(250);
     private static final Duration LONGEST_WATCH = Duration.ofSeconds(30);
     private static final int IN_A_ROW = 2;
-    private static final long UNCOUNTED = -1;
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
     private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
 
     /** How it does, the same for one line, and the fingerprint of the key that it says it uses; empty where none. */
     private record State(Health health, String words, String key) {
         static State of(Answer answer) {
-            if (answer instanceof Fault fault) {
-                return new State(Health.of(fault), fault.words(), "");
+            if (!(answer instanceof Reply reply)) {
+                return new State(Health.of(answer), ((Http.Fault) answer).words(), "");
             }
-            Reply reply = (Reply) answer;
             String body = Text.safe(Redactor.strict().text(Text.safe(reply.text(), 400)), 120);
             return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
                     + (body.isEmpty() ? "" : ": " + body), reply.json().path("keyFingerprint").asText());
@@ -44,7 +40,7 @@ final class AppWatch {
     private final Http http;
     private final Duration within;
     private final Progress progress;
-    private long errorsBefore;
+    private double errorsBefore = Double.NaN;
 
     /** Gives the application so long to be well. */
     AppWatch(Settings settings, Duration within, Progress progress) {
@@ -54,10 +50,26 @@ final class AppWatch {
         this.progress = progress;
     }
 
-    /** Whether Prometheus is there to be asked. */
-    boolean counts() {
-        return settings.target().prometheus() != null;
+    private boolean looking() {
+        return settings.target().app() != null;
     }
+
+    private State look() {
+        return State.of(http.get(settings.target().app(), Map.of(), settings.probing().timeout()));
+    }
+
+    /** Waits; false when it was interrupted. */
+    static boolean pause(Duration duration) {
+        try {
+            Thread.sleep(duration.toMillis());
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    // ---- its health and its key
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
     Done begin() {
@@ -71,23 +83,6 @@ final class AppWatch {
             progress.kept.appKey = now.key;
         }
         return now.health == Health.HEALTHY ? Done.ok(now.words) : Done.warn("not healthy now: " + now.words);
-    }
-
-    private boolean looking() {
-        return settings.target().app() != null;
-    }
-
-    private State look() {
-        return State.of(http.get(settings.target().app(), Map.of(), settings.probing().timeout()));
-    }
-
-    private long errors() {
-        if (!counts()) {
-            return UNCOUNTED;
-        }
-        Prometheus.Result counted = new Prometheus(http, settings.target().prometheus(), settings.probing().timeout())
-                .instant(LAST_MINUTE);
-        return counted.ok() ? Math.round(counted.sum().orElse(0)) : UNCOUNTED;
     }
 
     /** What the plan says of {@link #well}. */
@@ -104,12 +99,12 @@ final class AppWatch {
     /**
      * The application is no worse than it was, and is seen with the key it had.
      *
-     * @param keys   fingerprints of which it may use any, besides that which it used before
-     * @param proven whether it has them by other evidence, should it not tell
+     * @param old    the old key's fingerprint; empty where it is not known
+     * @param proven whether it has that by other evidence, should it not tell
      */
-    Done asBefore(List<String> keys, boolean proven) throws Trouble {
+    Done asBefore(String old, boolean proven) throws Trouble {
         Health before = progress.kept.app == null ? Health.HEALTHY : progress.kept.app;
-        Done done = await(before, Stream.concat(keys.stream(), Stream.ofNullable(progress.kept.appKey)).toList());
+        Done done = await(before, List.of(old, Optional.ofNullable(progress.kept.appKey).orElse("")));
         if (!proven && (!looking() || look().key.isEmpty())) {
             throw Trouble.unknown("nothing shows that it runs with the old key: its health tells no keyFingerprint, and"
                     + " a restart left no mark");
@@ -123,6 +118,7 @@ final class AppWatch {
         }
         long end = System.nanoTime() + within.toNanos();
         int good = 0;
+        boolean told = false;
         String fault;
         do {
             State now = look();
@@ -133,9 +129,29 @@ final class AppWatch {
             if (good >= IN_A_ROW) {
                 return Done.ok(now.words);
             }
-            progress.listener.waiting(fault.isEmpty() ? "" : "waiting for the application: " + fault);
+            if (!fault.isEmpty() && !told) {
+                progress.listener.waiting("waiting for the application: " + fault);
+                told = true;
+            }
         } while (pause(INTERVAL) && (good > 0 || end > System.nanoTime()));
         throw Trouble.unknown("not well within " + Durations.words(within) + ": " + fault);
+    }
+
+    // ---- its errors
+
+    /** Whether Prometheus is there to be asked. */
+    boolean counts() {
+        return settings.target().prometheus() != null;
+    }
+
+    // Rounded, as people see it; no number where nobody counted.
+    private double errors() {
+        if (!counts()) {
+            return Double.NaN;
+        }
+        Prometheus.Result counted = new Prometheus(http, settings.target().prometheus(), settings.probing().timeout())
+                .instant(LAST_MINUTE);
+        return counted.ok() ? Math.rint(counted.sum().orElse(0)) : Double.NaN;
     }
 
     /** What is counted in a while does not grow beyond what it was before. */
@@ -143,30 +159,16 @@ final class AppWatch {
         Duration watch = within.dividedBy(4).compareTo(LONGEST_WATCH) < 0 ? within.dividedBy(4) : LONGEST_WATCH;
         long end = System.nanoTime() + within.toNanos();
         progress.listener.waiting("watching its errors for " + Durations.words(watch));
-        long most = Math.max(errors(), errorsBefore);
-        long now;
+        double most = Math.max(errors(), errorsBefore);
+        double now;
         do {
             pause(watch);
             now = errors();
-            if (most == UNCOUNTED || now == UNCOUNTED) {
-                return Done.warn("nobody counted them: Prometheus gave no answer");
-            }
         } while (now > most && end > System.nanoTime());
-        String seen = now + " in the last minute, " + Math.max(0, errorsBefore) + " in the minute before the rotation";
+        String seen = (long) now + " in the last minute, " + (long) errorsBefore + " in the minute before the rotation";
         if (now > most) {
             throw Trouble.unknown("its errors rise: " + seen);
         }
-        return Done.ok(seen);
-    }
-
-    /** Waits; false when it was interrupted. */
-    static boolean pause(Duration duration) {
-        try {
-            Thread.sleep(duration.toMillis());
-            return true;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
+        return now <= most ? Done.ok(seen) : Done.warn("nobody counted them: Prometheus gave no answer");
     }
 }

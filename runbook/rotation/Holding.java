@@ -1,13 +1,12 @@
 package runbook.rotation;
 
-import java.util.List;
 import java.util.Optional;
 import runbook.Key;
+import runbook.Text;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Entry;
 import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Trouble;
-import runbook.rotation.Stores.Held;
 import runbook.rotation.Stores.Place;
 
 /**
@@ -17,18 +16,37 @@ import runbook.rotation.Stores.Place;
 final class Holding {
     private static final int TRIES = 3;
 
+    /**
+     * What a store holds: the key, where it gives it back; its own name for that, where it has one; and by what it is
+     * known, the key's fingerprint or else that name, empty where nothing tells.
+     */
+    record Held(Optional<Key> key, String version, String mark) {
+        boolean holds(String fingerprint) {
+            return key.isPresent() && mark.equals(fingerprint);
+        }
+
+        String versionWords() {
+            return version.isEmpty() ? "" : ", version " + Text.safe(version, 40);
+        }
+
+        @Override
+        public String toString() {
+            return key.map(held -> held.reveal().isEmpty() ? "nothing" : "sha256 " + mark).orElse("something")
+                    + versionWords();
+        }
+    }
+
     final Place store;
     private final Rotation rotation;
-    private Entry kept;
-    /** The value before, as long as somebody has it. */
-    Optional<Key> old = Optional.empty();
+    private final Entry kept;
     /** What it held when last looked at. */
-    Held now = new Held(Optional.empty(), "");
+    Held now = new Held(Optional.empty(), "", "");
 
+    /** The store, and what is kept of it, by an earlier run too. */
     Holding(Place store, Rotation rotation) {
         this.store = store;
         this.rotation = rotation;
-        kept = new Entry(store.name(), "", "", false, "");
+        this.kept = rotation.progress.kept.stores.computeIfAbsent(store.name(), first -> new Entry());
     }
 
     String name() {
@@ -36,23 +54,7 @@ final class Holding {
     }
 
     boolean touched() {
-        return kept.touched();
-    }
-
-    /** Takes over what an earlier run noted of it, if it is this one. */
-    void restore(Entry earlier) {
-        kept = earlier.name().equals(name()) ? earlier : kept;
-    }
-
-    /** The way back where the store does not tell: the responder's key, or another store's, if it can only be this. */
-    void settle(List<Key> known, Optional<Key> likely) throws Trouble {
-        if (old.isEmpty()) {
-            old = !store.readable() ? likely
-                    : known.stream().filter(key -> key.fingerprint().equals(kept.before())).findFirst();
-        }
-        Trouble.refuse(!store.readable() && old.isEmpty() && rotation.resumed().isEmpty(),
-                name() + " cannot be read, so there would be no way back",
-                "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
+        return kept.touched;
     }
 
     // ---- what it holds
@@ -73,31 +75,25 @@ final class Holding {
     }
 
     private boolean holdsNew() {
-        return now.holds(rotation.newPrint());
-    }
-
-    /** By what it is known what the store holds; empty where nothing tells. */
-    private String mark() {
-        return store.readable() ? now.key().map(Key::fingerprint).orElse("") : now.version();
-    }
-
-    private String words(String mark) {
-        return (store.readable() ? "sha256 " : "version ") + mark;
+        return now.holds(rotation.keys.newPrint());
     }
 
     private boolean holdsOld() {
-        return !mark().isEmpty() && mark().equals(kept.before());
+        return !now.mark().isEmpty() && now.mark().equals(kept.before);
     }
 
-    // With something around it (a line end, quotes), or nothing: what a tool makes of half a write.
-    private boolean mangled() {
-        return now.key().filter(held -> held.reveal().isEmpty()
-                || rotation.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
-    }
-
+    // What this rotation left may have come back with something around it (a line end, quotes), or as nothing; and of a
+    // store that tells nothing nobody knows.
     private boolean ours() {
-        boolean left = kept.wrote().isEmpty() || mark().equals(kept.wrote()) || holdsNew() || mangled();
-        return mark().isEmpty() || holdsOld() || touched() && left;
+        boolean mangled = now.key().filter(held -> held.reveal().isEmpty()
+                || rotation.keys.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
+        boolean left = kept.wrote.isEmpty() || now.mark().equals(kept.wrote) || holdsNew() || mangled;
+        return now.mark().isEmpty() || holdsOld() || touched() && left;
+    }
+
+    /** Whether it holds what somebody else set; a store that cannot be read now is not called so. */
+    boolean strange() {
+        return seen() && !ours();
     }
 
     /** Fails with both fingerprints where somebody else has set it. */
@@ -109,65 +105,56 @@ final class Holding {
     }
 
     private Trouble stranger() {
-        String left = words(store.readable() ? rotation.newPrint() : kept.wrote());
-        String last = touched() ? "left " + left + " there (before: " + words(kept.before()) + ")"
-                : "saw " + words(kept.before()) + " there";
+        String left = words(store.readable() ? rotation.keys.newPrint() : kept.wrote);
+        String last = touched() ? "left " + left + " there (before: " + words(kept.before) + ")"
+                : "saw " + words(kept.before) + " there";
         return Trouble.refused("holds " + now + ", and this rotation " + last
                 + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
 
+    private String words(String mark) {
+        return (store.readable() ? "sha256 " : "version ") + mark;
+    }
+
     /** Preflight: all that would keep it from being written, and what it holds. */
-    Done look() throws Trouble {
+    Done inspect() throws Trouble {
         saw(store.inspect());
         if (!touched()) {
-            kept = new Entry(name(), mark(), now.version(), false, "");
+            kept.before = now.mark();
+            kept.version = now.version();
         }
         if (!store.readable()) {
             return Done.warn("there; " + store.note() + (touched() ? "; the run before has written it" : ""));
         }
         refuseStranger();
         Key held = now.key().orElseThrow();
-        old = holdsOld() ? Optional.of(held) : old;
         String which = holdsOld() ? "the old key, " : "the new key, ";
         String holds = "holds " + (touched() ? which : "") + held.describe() + now.versionWords();
-        return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key"
-                + held.faults().stream().findFirst().map(fault -> ": " + fault).orElse(""));
-    }
-
-    /** What the plan says of {@link #write}. */
-    String plan() {
-        if (rotation.fresh.isPresent() && holdsNew()) {
-            return "holds the new key already: nothing to do";
-        }
-        String crash = undo().isEmpty() ? "after a crash from another store or KLAVIYO_PRIVATE_KEY, else only forward"
-                : "after a crash from its version " + kept.version();
-        return "way back: " + old.map(key -> "sha256 " + key.fingerprint() + ", kept in memory; ").orElse("") + crash
-                + (store.note().isEmpty() ? "" : "; " + store.note());
-    }
-
-    /** What a person pastes to bring the old value back from the store's history; empty where it has none. */
-    private String undo() {
-        return kept.version().isEmpty() ? "" : store.undo(kept.version());
-    }
-
-    HandStep byHand() {
-        String print = store.readable() ? " (" + words(kept.before()) + ")" : "";
-        return undo().isEmpty() ? new HandStep("put the old key" + print + " back into " + name(), store.writing())
-                : new HandStep("put the old value of " + name() + " back from its own history", undo());
+        return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key");
     }
 
     // ---- forward
 
+    /** What the plan says of {@link #write}. */
+    String plan() {
+        if (rotation.keys.fresh.isPresent() && holdsNew()) {
+            return "holds the new key already: nothing to do";
+        }
+        String back = history().isEmpty() ? "what it holds is kept in memory, and nowhere else" : "its version "
+                + kept.version;
+        return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
+    }
+
     /** Makes it hold the new key. */
     Done write() throws Trouble {
-        if (saw(store.read()).holds(rotation.newPrint())) {
+        if (saw(store.read()).holds(rotation.keys.newPrint())) {
             return Done.skipped("holds the new key already");
         }
         refuseStranger();
         boolean first = !touched();
-        note(true, store.readable() ? rotation.newPrint() : "");
+        note(true, store.readable() ? rotation.keys.newPrint() : "");
         try {
-            store.write(rotation.fresh.orElseThrow());
+            store.write(rotation.keys.fresh.orElseThrow());
         } catch (Trouble e) {
             boolean seen = seen();
             if (seen && holdsNew()) {
@@ -190,22 +177,19 @@ final class Holding {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
         }
-        for (int left = TRIES; !saw(store.read()).holds(rotation.newPrint()) && left > 1; left--) {
+        for (int left = TRIES; !saw(store.read()).holds(rotation.keys.newPrint()) && left > 1; left--) {
             AppWatch.pause(AppWatch.INTERVAL);
         }
-        if (holdsNew()) {
-            return Done.ok("holds the new key, sha256 " + rotation.newPrint() + now.versionWords());
-        }
         refuseStranger();
-        if (mangled()) {
-            note(true, now.key().orElseThrow().fingerprint());
+        if (!holdsNew()) {
+            throw Trouble.unknown("gives back " + now + " instead of sha256 " + rotation.keys.newPrint());
         }
-        throw Trouble.unknown("gives back " + now + " instead of sha256 " + rotation.newPrint());
+        return Done.ok("holds the new key, sha256 " + rotation.keys.newPrint() + now.versionWords());
     }
 
     /** Nobody has set it since. */
     Done lookAgain() throws Trouble {
-        if (!saw(store.read()).holds(rotation.newPrint())) {
+        if (store.readable() && !saw(store.read()).holds(rotation.keys.newPrint())) {
             throw stranger();
         }
         return Done.ok("still holds the new key");
@@ -213,57 +197,54 @@ final class Holding {
 
     // Before it is written: what cannot be noted is not done.
     private void note(boolean touched, String wrote) throws Trouble {
-        Entry last = kept;
-        kept = new Entry(name(), last.before(), last.version(), touched, wrote);
-        try {
-            rotation.progress.save(kept);
-        } catch (Trouble e) {
-            kept = last;
-            throw e;
-        }
+        kept.touched = touched;
+        kept.wrote = wrote;
+        rotation.progress.save();
     }
 
     // ---- back
 
-    /** Whether it holds what somebody else set; a store that cannot be read now is not called so. */
-    boolean strange() {
-        return seen() && !ours();
-    }
-
     /** Makes it hold its old value again. */
     Done putBack() throws Trouble {
-        Optional<Trouble> trouble = Optional.empty();
-        boolean back = seen() && holdsOld();
-        for (int left = TRIES; left > 1 && !back; left--) {
-            trouble = written(oldValue());
-            back = store.readable() ? seen() && holdsOld() : trouble.isEmpty();
-        }
-        if (!back) {
-            throw trouble.orElseGet(() -> Trouble.unknown("does not give back the old value, but " + now));
-        }
-        return Done.ok("holds the old value again" + (store.readable() ? ", " + words(kept.before()) : ""));
-    }
-
-    private Optional<Trouble> written(Key key) {
-        try {
+        if (!seen() || !holdsOld()) {
+            Key value = oldValue();
             if (!store.readable()) {
                 // Until it is written nobody knows what such a store has.
                 note(true, "");
             }
-            store.write(key);
-            return Optional.empty();
-        } catch (Trouble e) {
-            return Optional.of(e);
+            try {
+                store.write(value);
+            } catch (Trouble e) {
+                // The tool may have stored it all the same.
+                if (!seen() || !holdsOld()) {
+                    throw e;
+                }
+            }
+            Trouble.refuse(store.readable() && !saw(store.read()).holds(kept.before),
+                    "does not give back the old value, but " + now, "");
         }
+        return Done.ok("holds the old value again" + (store.readable() ? ", " + words(kept.before) : ""));
     }
 
+    // It is in memory, or after a kill in the store's own history; of a store that does not tell, it is the old key.
     private Key oldValue() throws Trouble {
+        Optional<Key> old = store.readable() ? rotation.keys.known(kept.before) : rotation.keys.old;
         if (old.isEmpty()) {
-            // After a kill nobody has it in memory: its own history may.
-            old = store.recall(kept.version()).filter(key -> key.fingerprint().equals(kept.before()));
+            old = store.recall(kept.version).filter(key -> key.fingerprint().equals(kept.before));
             old.ifPresent(rotation.tool::conceal);
         }
-        return old.orElseThrow(() -> Trouble.refused("its old value, " + words(kept.before())
+        return old.orElseThrow(() -> Trouble.refused("its old value, " + words(kept.before)
                 + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
+    }
+
+    // What a person pastes to bring the old value back; empty where the store keeps no old ones.
+    private String history() {
+        return store.undo(kept.version);
+    }
+
+    HandStep byHand() {
+        String print = store.readable() ? " (" + words(kept.before) + ")" : "";
+        return history().isEmpty() ? new HandStep("put the old key" + print + " back into " + name(), store.writing())
+                : new HandStep("put the old value of " + name() + " back from its own history", history());
     }
 }

@@ -2,30 +2,26 @@ package runbook.rotation;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Screen.Mark;
-import runbook.Settings.Problem;
 import runbook.Text;
-import runbook.Text.Json;
 import runbook.Tool;
 
 /**
@@ -35,50 +31,68 @@ import runbook.Tool;
  * that goes on is given its stores anew.
  */
 public final class Progress {
-    // ---- tasks
+    // ---- steps
 
-    /** How a task ends; planned is one that a dry run only shows. */
-    public enum Outcome {
-        OK(Mark.OK), WARN(Mark.WARN), FAILED(Mark.FAIL), SKIPPED(Mark.SKIP), PLANNED(Mark.NONE);
+    /** How a step ended, what it found in one line, and after a failure the commands that mend it, one a line. */
+    public record Done(Mark mark, String detail, String mend) {
+        static Done ok(String detail) {
+            return new Done(Mark.OK, detail, "");
+        }
 
-        /** Its symbol. */
-        public final Mark mark;
+        static Done warn(String detail) {
+            return new Done(Mark.WARN, detail, "");
+        }
 
-        Outcome(Mark mark) {
-            this.mark = mark;
+        static Done skipped(String detail) {
+            return new Done(Mark.SKIP, detail, "");
+        }
+
+        private String word() {
+            return switch (mark) {
+                case OK -> "ok";
+                case WARN -> "warn";
+                case FAIL -> "failed";
+                case SKIP -> "skipped";
+                case NONE -> "planned";
+            };
         }
     }
 
+    interface Action {
+        Done run() throws Trouble;
+    }
+
     /**
-     * One task, for people and machines alike; nothing secret in it.
+     * One thing that a rotation does or looks at, for people and machines alike; nothing secret in it. Before it is
+     * made, its detail is what a plan says of it.
      *
      * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart}, {@code
      *                verify}, {@code disable-old} or {@code roll-back}
-     * @param place   what it was about: a store, a restart target, {@code app}, {@code new key}, …
+     * @param place   what it is about: a store, a restart target, {@code app}, {@code new key}, …
+     * @param command as it is run; empty where no command is
      * @param millis  how long it took
-     * @param command as it was run; empty where no command was
-     * @param detail  what it found, in one line
-     * @param mend    after a failure, the commands that mend it, one a line; may be empty
      */
-    public record Step(String name, String place, Outcome outcome, long millis, String command, String detail,
-            String mend) {
-        private String word() {
-            return outcome.name().toLowerCase(Locale.ROOT);
+    public record Step(String name, String place, String command, Action action, Done done, long millis) {
+        Step(String name, String place, String command, String plan, Action action) {
+            this(name, Text.safe(place, 120), command, action, new Done(Mark.NONE, plan, ""), 0);
         }
 
-        /** What it was about and what it found: after a place, no colon, which would make the words its value. */
+        Step(String name, String place, Action action) {
+            this(name, place, "", "", action);
+        }
+
+        /** What it is about and what it found: after a place, no colon, which would make the words its value. */
         public String words() {
-            return place + (place.contains(":") ? " – " : ": ") + detail;
+            return place + (place.contains(":") ? " – " : ": ") + done.detail;
         }
 
-        private String line() {
-            return words() + (mend.isEmpty() ? "" : " To mend: " + mend.replace("\n", " or "));
+        String line() {
+            return words() + (done.mend.isEmpty() ? "" : " To mend: " + done.mend.replace("\n", " or "));
         }
 
-        /** The step as in {@code rotate-key --json}. */
-        JsonNode json() {
-            return Json.object().put("name", name).put("outcome", word()).put("millis", millis).put("command", command)
-                    .put("detail", line());
+        Map<String, Object> data(String detail) {
+            return Map.of("name", name, "place", place, "outcome", done.word(), "millis", millis, "command", command,
+                    "detail", detail);
         }
     }
 
@@ -87,10 +101,10 @@ public final class Progress {
 
     /** Is told how a rotation goes on, as it does. */
     public interface Listener {
-        /** A task of this step (as in {@link Step#name}) begins. */
-        void began(String step);
+        /** A step of this name begins. */
+        void began(String name);
 
-        /** A task has ended. */
+        /** A step has ended. */
         void ended(Step step);
 
         /** What was changed is put back from now on. */
@@ -106,7 +120,7 @@ public final class Progress {
         enum Kind { MISSING, REFUSED, UNKNOWN }
 
         final Kind kind;
-        private final String mend;
+        final String mend;
 
         Trouble(Kind kind, String what, String mend) {
             super(what, null, false, false);
@@ -129,57 +143,8 @@ public final class Progress {
         }
     }
 
-    /** How a task ended when it did not fail. */
-    record Done(Outcome outcome, String detail) {
-        static Done ok(String detail) {
-            return new Done(Outcome.OK, detail);
-        }
-
-        static Done warn(String detail) {
-            return new Done(Outcome.WARN, detail);
-        }
-
-        static Done skipped(String detail) {
-            return new Done(Outcome.SKIPPED, detail);
-        }
-    }
-
-    /** What a task does. */
-    interface Action {
-        Done run() throws Trouble;
-    }
-
-    /** A task before it is made: as a {@link Step}, with what a plan says of it. */
-    record Task(String name, String place, String command, String plan, Action action) {
-        static Task of(String name, String place, Action action) {
-            return new Task(name, place, "", "", action);
-        }
-
-        Step planned() {
-            return new Step(name, Text.safe(place, 120), Outcome.PLANNED, 0, command, plan, "");
-        }
-    }
-
     // ---- what is kept
 
-    /**
-     * A store as a rotation found and left it.
-     *
-     * @param before  what it held: a fingerprint, or the version of a store that gives no value back; empty for neither
-     * @param version the store's own name for that value
-     * @param touched whether this rotation began to write it
-     * @param wrote   what it left there, as {@code before}; empty where nobody knows
-     */
-    record Entry(String name, String before, String version, boolean touched, String wrote) { }
-
-    /** A process: ids come round again, and only together with the time of its start does one name a process. */
-    record Child(long pid, String started) {
-        static Child of(ProcessHandle process) {
-            return new Child(process.pid(), process.info().startInstant().map(Instant::toString).orElse(""));
-        }
-    }
-
-    /** The file's fields. */
     @JsonInclude(JsonInclude.Include.NON_NULL)
     static final class Kept {
         public int schema = 1;
@@ -193,13 +158,42 @@ public final class Progress {
         /** How the application was before, and the fingerprint of the key that it told. */
         public Http.Health app;
         public String appKey;
-        public List<Entry> stores = List.of();
+        public Map<String, Entry> stores = new TreeMap<>();
         /** Whether a restart has begun. */
         public boolean restarting;
         /** The id of the old key, from just before it is disabled until it is enabled again. */
         public String disabled;
         /** The tool that is about to change something, in case we are killed and it is not. */
         public Child child;
+
+        /** Whether anything has been changed, or may have been. */
+        boolean changed() {
+            return restarting || disabled != null || touched().findAny().isPresent();
+        }
+
+        /** The names of the stores that this rotation began to write. */
+        Stream<String> touched() {
+            return stores.keySet().stream().filter(name -> stores.get(name).touched);
+        }
+    }
+
+    /** A store as a rotation found and left it. */
+    static final class Entry {
+        /** What it held: a fingerprint, or the version of a store that gives no value back; empty for neither. */
+        public String before = "";
+        /** The store's own name for that value. */
+        public String version = "";
+        /** Whether this rotation began to write it. */
+        public boolean touched;
+        /** What it left there, as {@code before}; empty where nobody knows. */
+        public String wrote = "";
+    }
+
+    /** A process: ids come round again, and only together with the time of its start does one name a process. */
+    record Child(long pid, String started) {
+        static Child of(ProcessHandle process) {
+            return new Child(process.pid(), process.info().startInstant().map(Instant::toString).orElse(""));
+        }
     }
 
     private static final String FILE = "rotation.json";
@@ -222,26 +216,19 @@ public final class Progress {
         this.drill = drill;
     }
 
-    /**
-     * Goes on with the rotation in this incident that changed something and came to no good end, if there is one; a
-     * drill never does, for its sandbox is gone, and its keys with it.
-     *
-     * @param onlyLooking nothing is written
-     * @throws IOException when the file cannot be read
-     */
+    // Goes on with the rotation in this incident that changed something and came to no good end, if there is one; a
+    // drill never does, for its sandbox is gone, and its keys with it.
     void begin(Incident where, boolean onlyLooking) throws IOException {
         incident = where;
         looking = onlyLooking;
         Path file = where.folder().resolve(FILE);
-        Kept earlier = drill.isPresent() || !Files.exists(file) ? kept
-                : MAPPER.readValue(Files.readAllBytes(file), Kept.class);
-        boolean changed = earlier.restarting || earlier.disabled != null
-                || earlier.stores.stream().anyMatch(Entry::touched);
-        resumed = changed && List.of(UNFINISHED, "stuck").contains(earlier.outcome);
-        kept = resumed ? earlier : kept;
+        if (drill.isEmpty() && Files.exists(file)) {
+            Kept earlier = MAPPER.readValue(Files.readAllBytes(file), Kept.class);
+            resumed = earlier.changed() && List.of(UNFINISHED, "stuck").contains(earlier.outcome);
+            kept = resumed ? earlier : kept;
+        }
     }
 
-    /** When the rotation began that this goes on with; empty when it goes on with none. */
     Optional<String> resumed() {
         return resumed ? Optional.of(kept.startedAt) : Optional.empty();
     }
@@ -259,42 +246,37 @@ public final class Progress {
 
     // ---- as it goes on
 
-    void make(Task task) throws Trouble {
-        long start = System.nanoTime();
-        listener.began(task.name);
-        try {
-            ended(task, task.action.run(), start, "");
-        } catch (Trouble e) {
-            ended(task, new Done(Outcome.FAILED, e.getMessage()), start, e.mend);
-            throw e;
+    void make(Step step) throws Trouble {
+        Optional<Trouble> trouble = attempt(step);
+        if (trouble.isPresent()) {
+            throw trouble.get();
         }
     }
 
-    /** The same where the rest has to be done whatever comes of it. */
-    Optional<Trouble> attempt(Task task) {
-        Action careful = () -> {
-            try {
-                return task.action.run();
-            } catch (RuntimeException e) {
-                throw Trouble.unknown(Text.safe(String.valueOf(e.getMessage()), 300));
-            }
-        };
+    // For where the rest has to be done whatever comes of it.
+    Optional<Trouble> attempt(Step step) {
+        long start = System.nanoTime();
+        listener.began(step.name);
+        Trouble trouble;
         try {
-            make(new Task(task.name, task.place, task.command, task.plan, careful));
+            ended(step, step.action.run(), start);
             return Optional.empty();
         } catch (Trouble e) {
-            return Optional.of(e);
+            trouble = e;
+        } catch (RuntimeException e) {
+            trouble = Trouble.unknown(Text.safe(String.valueOf(e.getMessage()), 300));
         }
+        ended(step, new Done(Mark.FAIL, trouble.getMessage(), trouble.mend), start);
+        return Optional.of(trouble);
     }
 
-    private void ended(Task task, Done done, long start, String mend) {
-        Step step = new Step(task.name, Text.safe(task.place, 120), done.outcome,
-                (System.nanoTime() - start) / 1_000_000, tool.concealed(task.command),
-                Text.safe(tool.concealed(done.detail), 500), tool.concealed(mend));
-        made.add(step);
-        listener.ended(step);
-        journal(Event.ROTATION_STEP, task.name + " " + step.line(), Map.of("name", task.name, "place", step.place,
-                "outcome", step.word(), "millis", step.millis, "command", step.command, "detail", step.detail));
+    private void ended(Step step, Done done, long start) {
+        Done told = new Done(done.mark, Text.safe(tool.concealed(done.detail), 500), tool.concealed(done.mend));
+        Step ended = new Step(step.name, step.place, tool.concealed(step.command), step.action, told,
+                (System.nanoTime() - start) / 1_000_000);
+        made.add(ended);
+        listener.ended(ended);
+        journal(Event.ROTATION_STEP, ended.name + " " + ended.line(), ended.data(told.detail));
     }
 
     /** A journal that cannot be written costs its entry, never the rotation. */
@@ -310,15 +292,6 @@ public final class Progress {
         }
     }
 
-    /** Writes where a store stands, and the rest. */
-    void save(Entry store) throws Trouble {
-        List<Entry> stores = new ArrayList<>(kept.stores);
-        stores.removeIf(other -> other.name.equals(store.name));
-        stores.add(store);
-        kept.stores = stores;
-        save();
-    }
-
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
     void save() throws Trouble {
         try {
@@ -329,34 +302,8 @@ public final class Progress {
         }
     }
 
-    /** Notes the child that runs now. */
-    void child(ProcessHandle process) {
-        kept.child = Child.of(process);
-        try {
-            save();
-        } catch (Trouble e) {
-            // Only a run after a kill would miss it, and the next state is saved or the rotation ends.
-        }
-    }
-
-    /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
-    void awaitChild(Duration patience) {
-        ProcessHandle.of(kept.child == null ? -1 : kept.child.pid)
-                .filter(process -> Child.of(process).equals(kept.child)).ifPresent(process -> {
-                    try {
-                        process.onExit().get(patience.toMillis(), TimeUnit.MILLISECONDS);
-                    } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
-                    } catch (Exception e) {
-                        Tool.kill(process);
-                    }
-                });
-    }
-
-    void end(String outcome) {
-        kept.outcome = outcome;
-        kept.endedAt = Instant.now().toString();
-        kept.child = null;
+    // Only a run after a kill would miss this, and the next state is saved or the rotation ends.
+    private void saveOrSaySo() {
         try {
             save();
         } catch (Trouble e) {
@@ -364,34 +311,24 @@ public final class Progress {
         }
     }
 
-    /**
-     * At most one rotation at a time on one incident, and on one store of this machine. The locks are the operating
-     * system's: they end with the process, however that ends, so a run after {@code kill -9} is never locked out.
-     */
-    public static final class Locks implements AutoCloseable {
-        private final List<FileChannel> held = new ArrayList<>();
+    void child(ProcessHandle process) {
+        kept.child = Child.of(process);
+        saveOrSaySo();
+    }
 
-        /**
-         * Takes one more.
-         *
-         * @param what is locked by it, for people
-         * @throws Problem when somebody else has it, or the file cannot be made
-         */
-        public void take(Path file, String what) {
-            try {
-                held.add(Incident.lock(file).orElseThrow(() -> new Problem(Rotation.REFUSED, "another rotation is"
-                        + " running on " + what + ": wait for it, or end it; this one has changed nothing")));
-            } catch (IOException e) {
-                throw new Problem(Rotation.REFUSED, file + " (--incident, or XDG_STATE_HOME) cannot be written: without"
-                        + " it two rotations could run at once, and a killed one not go on: " + Incident.why(e));
-            }
-        }
+    /** Waits for a child of a run that was killed, and ends it at last: its late write must not come after ours. */
+    void awaitChild(Duration patience) {
+        ProcessHandle.of(kept.child == null ? -1 : kept.child.pid)
+                .filter(process -> Child.of(process).equals(kept.child)).ifPresent(process -> {
+                    process.onExit().completeOnTimeout(process, patience.toMillis(), TimeUnit.MILLISECONDS).join();
+                    Tool.kill(process);
+                });
+    }
 
-        @Override
-        public void close() throws IOException {
-            for (FileChannel channel : held) {
-                channel.close();
-            }
-        }
+    void end(String outcome) {
+        kept.outcome = outcome;
+        kept.endedAt = Instant.now().toString();
+        kept.child = null;
+        saveOrSaySo();
     }
 }

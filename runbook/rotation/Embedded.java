@@ -1,0 +1,175 @@
+package runbook.rotation;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.UserDefinedFileAttributeView;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import runbook.Incident;
+import runbook.Text;
+import runbook.Tool;
+import runbook.rotation.Progress.Trouble;
+
+/**
+ * A key that is only part of what is stored, a text of a JSON document or a variable of a dotenv file: replaced byte
+ * for byte, with all around it as it was. In JSON it begins and ends with its quotes, in a dotenv file within them.
+ */
+public record Embedded(String whole, String value, int begin, int end) {
+    String replaced(String part) {
+        return whole.substring(0, begin) + part + whole.substring(end);
+    }
+
+    // ---- in a JSON document
+
+    /** The text of that name at the top of the document; empty where there is none, or no JSON. */
+    static Optional<Embedded> field(String document, String name) {
+        try (JsonParser parser = new JsonFactory().createParser(document.toCharArray())) {
+            parser.nextToken();
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                String field = parser.currentName();
+                if (parser.nextToken() == JsonToken.VALUE_STRING && field.equals(name)) {
+                    int begin = (int) parser.currentTokenLocation().getCharOffset();
+                    // Its end is known once it is read.
+                    String value = parser.getText();
+                    int end = (int) parser.currentLocation().getCharOffset();
+                    return Optional.of(new Embedded(document, value, begin, end));
+                }
+                parser.skipChildren();
+            }
+        } catch (IOException e) {
+            // No JSON: it has no field either.
+        }
+        return Optional.empty();
+    }
+
+    // ---- in a dotenv file
+
+    /** The first word of what is done here and not by a tool. */
+    public static final String PROGRAM = "rotate-key:";
+    private static final int LARGEST = 1 << 20;
+    private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("unix");
+
+    /**
+     * Does, as a tool would, {@code rotate-key: read VAR in FILE} or {@code rotate-key: replace VAR in FILE}. The file
+     * is replaced as a whole or not at all; mode, owner, group, access lists and extended attributes stay as they are,
+     * or it is not replaced.
+     *
+     * @param input the new value
+     * @throws Trouble when it cannot be done; then the file is as it was
+     */
+    public static Tool.Output run(Tool tool, List<String> command, String input) throws Trouble {
+        String variable = command.get(2);
+        String name = command.get(4);
+        try {
+            Path file = Path.of(name).toRealPath();
+            if (command.get(1).equals("read")) {
+                refuseUnfit(file, name);
+                return new Tool.Output(0, assignment(file, name, variable).value, "");
+            }
+            replace(tool, file, name, assignment(file, name, variable).replaced(input));
+            return new Tool.Output(0, "", "");
+        } catch (IOException e) {
+            throw Trouble.refused(name + " cannot be read: " + Incident.why(e), Files.notExists(Path.of(name))
+                    ? "find . -name " + Text.word(Path.of(name).getFileName().toString()) : "ls -l " + Text.word(name));
+        }
+    }
+
+    private static void refuseUnfit(Path file, String name) throws IOException, Trouble {
+        Path folder = file.getParent();
+        String me = System.getProperty("user.name");
+        String owner = POSIX ? Files.getOwner(file).getName() : me;
+        Trouble.refuse(!Files.isWritable(folder), "no permission to write in " + folder
+                + ", which replacing the file needs", "sudo chown \"$USER\" " + Text.word(folder.toString()));
+        Trouble.refuse(!owner.equals(me) && !me.equals("root"), name + " belongs to " + owner
+                + ": replacing it would change that", "sudo -u " + owner + " …the same command…");
+        Trouble.refuse(POSIX && (int) Files.getAttribute(file, "unix:nlink") > 1, name
+                + " is a hard link: the file's other names would keep the old key",
+                "find / -xdev -samefile " + Text.word(name) + "   # then make it a symbolic link");
+    }
+
+    // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
+    private static Embedded assignment(Path file, String name, String variable) throws IOException, Trouble {
+        String quoted = Text.word(name);
+        Trouble.refuse(!Files.isRegularFile(file) || Files.size(file) > LARGEST, name + " is no dotenv file",
+                "ls -l " + quoted);
+        String text = Files.readString(file, StandardCharsets.ISO_8859_1);
+        Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
+                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
+                        .matcher(text);
+        Trouble.refuse(!line.find(), name + " sets no " + variable, "echo " + variable + "= >> " + quoted);
+        int group = IntStream.rangeClosed(1, 3).filter(one -> line.group(one) != null).findFirst().orElseThrow();
+        Embedded found = new Embedded(text, line.group(group), line.start(group), line.end(group));
+        Trouble.refuse(line.find(), name + " sets " + variable + " more than once: which one counts depends on who"
+                + " reads it", "grep -n " + variable + " " + quoted + "   # remove all but one");
+        return found;
+    }
+
+    private static void replace(Tool tool, Path file, String name, String text) throws Trouble {
+        // One fixed name: should we be killed in between, the next run finds and removes it.
+        Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
+        Path half = ours.resolve(file.getFileName());
+        try {
+            discard(ours, half);
+            // Nobody else can look into the folder while the copy has not yet all that protects it.
+            Files.createDirectory(ours, Incident.mode("rwx------"));
+            Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
+            Files.writeString(half, text, StandardCharsets.ISO_8859_1);
+            try (FileChannel written = FileChannel.open(half, StandardOpenOption.WRITE)) {
+                written.force(true);
+            }
+            Trouble.refuse(!attributes(tool, file).equals(attributes(tool, half)),
+                    name + " has an owner, access list or attributes that a new file would not have",
+                    "ls -l " + Text.word(name) + "   # or write it by --to 'exec:…'");
+            Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw new Trouble(Trouble.Kind.UNKNOWN, name + " cannot be replaced: " + Incident.why(e),
+                    "ls -ld " + Text.word(file.getParent().toString()));
+        } finally {
+            discard(ours, half);
+        }
+    }
+
+    private static void discard(Path ours, Path half) {
+        try {
+            Files.deleteIfExists(half);
+            Files.deleteIfExists(ours);
+        } catch (IOException e) {
+            // The folder is gone; a run that can write removes it.
+        }
+    }
+
+    // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @
+    // for them.
+    private static Map<String, Object> attributes(Tool tool, Path file) throws IOException {
+        Map<String, Object> all = new TreeMap<>();
+        if (POSIX) {
+            all.putAll(Files.readAttributes(file, "unix:mode,uid,gid", LinkOption.NOFOLLOW_LINKS));
+            try {
+                all.put("listed", tool.run(List.of("ls", "-ld", file.toString())).out().split(" ")[0]);
+            } catch (Tool.Failure e) {
+                all.put("listed", "");
+            }
+        }
+        UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
+        if (view != null) {
+            all.put("attributes", new TreeSet<>(view.list()));
+        }
+        return all;
+    }
+}
