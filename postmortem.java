@@ -84,7 +84,6 @@ import runbook.Text.Moment;
 import runbook.Tool;
 import runbook.report.Document;
 import runbook.report.Notebook;
-import runbook.report.Postmortem.Known;
 import runbook.report.Postmortem.Queries;
 import runbook.report.Postmortem.Sources;
 
@@ -100,8 +99,6 @@ class Postmortem extends PostmortemCommand {
     public static void main(String... args) {
         System.exit(Cli.main(Postmortem::new, args, "--check", "nothing.md"));
     }
-
-    private static final int UNFINISHED = 51;
 
     enum Format { md, html }
 
@@ -130,17 +127,22 @@ class Postmortem extends PostmortemCommand {
     public Integer call() {
         Optional<Incident> incident = incident(true);
         Document document = out == null ? Document.of(incident, shared.host().path("")) : Document.named(out);
-        return check == null ? write(incident, document)
-                : check(check.isEmpty() ? document : new Document(shared.host().path(check)));
+        if (check == null) {
+            return write(incident, document);
+        }
+        boolean own = check.isEmpty();
+        return check(own ? document : new Document(shared.host().path(check)), incident.filter(any -> own));
     }
-
-    // ---- writing
 
     private int write(Optional<Incident> incident, Document document) {
         Optional<String> existing = document.existing();
         String git = gitName();
-        boolean asked = lead != null || shared.host().terminal();
-        incident.filter(one -> asked).ifPresent(one -> settleLead(Notebook.of(one, shared.drill()), git));
+        Optional<Notebook> notebook = incident.filter(any -> lead != null || shared.host().terminal())
+                .map(one -> Notebook.of(one, shared.drill()));
+        if (notebook.isPresent() && lead == null && Incident.lead(notebook.get().events()).isEmpty()) {
+            lead = confirmed("Who leads the incident?", git);
+        }
+        notebook.filter(any -> lead != null).ifPresent(one -> one.lead(now, lead));
         runbook.report.Postmortem report = runbook.report.Postmortem.of(new Sources(incident,
                 Optional.ofNullable(bundle), Optional.of(shared.settings()), queries, now,
                 Optional.ofNullable(lead).map(Notebook::name), git, shared.drill(),
@@ -153,41 +155,42 @@ class Postmortem extends PostmortemCommand {
         if (formats.contains(Format.html)) {
             files.add(Document.save(document.page(), report.html(written.text())));
         }
+        ObjectNode known = report.json();
+        show(known, incident);
+        files.forEach(file -> say(Mark.OK, "written", relative(file)));
+        written.kept().forEach(name -> say(Mark.SKIP, "kept", name + ": somebody edited it, so it was left alone"));
+        known.path("notes").forEach(problem -> say(Mark.WARN, "note", problem.asText()));
         int unfinished = Document.unfinished(written.text()).size();
-        show(report.known(), written, files, incident);
-        ObjectNode json = report.json().put("at", now.toString()).put("unfinished", unfinished)
+        known.put("at", now.toString()).put("unfinished", unfinished)
                 .put("incident", incident.map(Incident::toString).orElse(null));
-        json.set("files", Json.of(files));
-        json.set("kept", Json.of(written.kept()));
-        json.set("notes", Json.of(report.known().missing()));
-        json.set("advice", next(unfinished, report.known().closed(), incident));
-        return done(json);
+        known.set("files", Json.of(files));
+        known.set("kept", Json.of(written.kept()));
+        known.set("advice", next(unfinished, known.path("closed"), incident));
+        return done(known);
     }
 
-    private void show(Known known, Document.Written written, List<Path> files, Optional<Incident> incident) {
-        if (!known.drill().isEmpty()) {
-            shared.screen().heading("DRILL " + known.drill() + ": an exercise, nothing was broken");
+    private void show(JsonNode known, Optional<Incident> incident) {
+        if (known.path("drill").isTextual()) {
+            shared.screen().heading("DRILL " + known.path("drill").asText() + ": an exercise, nothing was broken");
         }
-        shared.screen().verdict(Mark.OK, (known.severity() + " " + known.title()).strip() + ", "
-                + (known.events() == 1 ? "1 entry" : known.events() + " entries"));
+        int entries = known.path("entries").asInt();
+        shared.screen().verdict(Mark.OK, (known.path("severity").asText() + " " + known.path("title").asText()).strip()
+                + ", " + (entries == 1 ? "1 entry" : entries + " entries"));
         if (incident.isEmpty()) {
             say(Mark.WARN, "", "no incident here: " + (bundle == null
                     ? "an empty template (--incident DIR names one" + otherKind() + ")" : "from the bundle alone"));
         }
-        known.closed().ifPresent(at -> say(Mark.WARN, "closed", incident.map(Incident::toString).orElse("it")
-                + " was closed at " + at + "; written again"));
-        files.forEach(file -> say(Mark.OK, "written", relative(file)));
-        written.kept().forEach(name -> say(Mark.SKIP, "kept", name + ": somebody edited it, so it was left alone"));
-        written.left().forEach(name ->
-                say(Mark.SKIP, "left", name + ": somebody removed it, so it was not put back"));
-        known.missing().forEach(problem -> say(Mark.WARN, "note", problem));
+        if (known.path("closed").isTextual()) {
+            say(Mark.WARN, "closed", incident.map(Incident::toString).orElse("it") + " was closed at "
+                    + known.path("closed").asText() + "; written again");
+        }
     }
 
-    private JsonNode next(int unfinished, Optional<Instant> closed, Optional<Incident> incident) {
-        boolean over = unfinished == 0 && closed.isPresent();
+    private JsonNode next(int unfinished, JsonNode closed, Optional<Incident> incident) {
+        boolean over = unfinished == 0 && closed.isTextual();
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
-                : closed.map(at -> "Nothing is left to fill in, and the incident was closed at " + at)
-                        .orElse("Nothing is left to fill in. The incident is ended by");
+                : over ? "Nothing is left to fill in, and the incident was closed at " + closed.asText()
+                        : "Nothing is left to fill in. The incident is ended by";
         String command = over ? null : launcher(incident).line("postmortem", unfinished > 0 ? "--check" : "close");
         shared.screen().line(words);
         if (!over) {
@@ -196,45 +199,15 @@ class Postmortem extends PostmortemCommand {
         return Cli.advice(over ? "never" : "now", words, command);
     }
 
-    // Whoever sits here may be the lead, and may not: it is offered as a name to confirm.
-    private String gitName() {
-        Tool tool = Tool.of(shared.host(), Duration.ofSeconds(2));
-        try {
-            return tool.find("git").isEmpty() ? ""
-                    : Notebook.name(tool.run(List.of("git", "config", "user.name")).out().strip());
-        } catch (Tool.Failure e) {
-            return "";
-        }
-    }
-
-    /** Puts on record who leads; where nobody does, asks at the terminal, with a name to confirm. */
-    private void settleLead(Notebook notebook, String perhaps) {
-        if (lead == null && Incident.lead(notebook.events()).isEmpty() && !perhaps.isEmpty() && !shared.json()) {
-            shared.host().out().print("Who leads the incident? [" + perhaps + "] (- for nobody yet) ");
-            shared.host().out().flush();
-            try {
-                String said = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
-                lead = said == null || said.strip().equals("-") ? null : said.isBlank() ? perhaps : said.strip();
-            } catch (IOException e) {
-                // Then nobody leads yet.
-            }
-        }
-        if (lead != null) {
-            notebook.lead(now, lead);
-        }
-    }
-
     private String relative(Path file) {
         Path here = shared.host().path("").toAbsolutePath();
         return file.toAbsolutePath().startsWith(here) ? here.relativize(file.toAbsolutePath()).toString()
                 : file.toString();
     }
 
-    // ---- checking
-
-    private int check(Document document) {
+    private int check(Document document, Optional<Incident> incident) {
         Path file = document.markdown();
-        List<Document.Place> places = document.unfinished();
+        List<Document.Place> places = document.unfinished(incident);
         list(file, places);
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, places.isEmpty() ? file + " is finished"
                 : Text.count(places.size(), "place") + " in " + file + " to finish");
@@ -277,8 +250,10 @@ class Postmortem extends PostmortemCommand {
                         ? ": postmortem close closes an incident" : ": there are " + String.join(", ", KINDS)));
             }
             Notebook notebook = notebook();
-            Instant when = Moment.past("--at", at, now, notebook.state().began());
-            String said = notebook.tell(when, kind, text, Optional.ofNullable(by));
+            Instant when = Moment.past("--at", at, now, notebook.began());
+            boolean asked = by == null && kind.equals(Event.ACKNOWLEDGED);
+            String who = asked ? confirmed("Who took it?", gitName()) : by;
+            String said = notebook.tell(when, kind, text, Json.object(), Optional.ofNullable(who));
             String incident = notebook.incident().toString();
             shared.screen().marked(Mark.OK, kind, 0,
                     when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
@@ -309,9 +284,8 @@ class Postmortem extends PostmortemCommand {
                 return carried("imported", Notebook.bring(file, shared.incidents()));
             }
             Notebook notebook = notebook();
-            Optional<Instant> began = notebook.state().began();
-            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, began);
-            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, began);
+            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
+            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
             Notebook.Contents contents = Notebook.read(file, now);
             int added = notebook.take(contents, first, last);
             List<String> problems = contents.problems();
@@ -375,22 +349,23 @@ class Postmortem extends PostmortemCommand {
                 say(Mark.OK, "closed", notebook.incident() + " is closed already");
                 return 0;
             }
-            Document document = file == null ? Document.of(Optional.of(notebook.incident()), Path.of(""))
-                    : new Document(file);
+            Optional<Incident> incident = Optional.of(notebook.incident());
+            Document document = file == null ? Document.of(incident, Path.of("")) : new Document(file);
             boolean there = Files.exists(document.markdown());
-            List<Document.Place> places = there ? document.unfinished() : List.of();
+            List<Document.Place> places = there ? document.unfinished(incident) : List.of();
+            String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
+                    : Text.count(places.size(), "place") + " of the postmortem unfinished";
             if (!anyway && !(there && places.isEmpty())) {
                 list(document.markdown(), places);
-                shared.screen().verdict(Mark.FAIL, "not closed: " + (there
-                        ? Text.count(places.size(), "place") + " to finish first (or --anyway)"
+                shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? state + " (or --anyway)"
                         : "there is no " + document.markdown() + " yet; postmortem writes it (or --anyway)"));
                 return UNFINISHED;
             }
-            String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
-                    : Text.count(places.size(), "place") + " of the postmortem unfinished";
-            ObjectNode data = Json.object().put("unfinished", places.size());
-            notebook.add(now, Event.CLOSED, state, by == null ? data : data.put("by", Notebook.name(by)));
+            Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?", gitName()) : by);
+            notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
             say(Mark.OK, "closed", notebook.incident() + ": " + state);
+            places.stream().filter(place -> place.rule().equals(Document.OLDER))
+                    .forEach(place -> say(Mark.WARN, "note", place.message()));
             return done(Json.object().put("closed", true).put("unfinished", places.size())
                     .put("incident", notebook.incident().toString()));
         }
@@ -401,10 +376,14 @@ class Postmortem extends PostmortemCommand {
 @Command(mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         footerHeading = "%nExamples:%n")
 abstract class PostmortemCommand implements Callable<Integer> {
+    static final int UNFINISHED = 51;
+
     @Mixin
     Cli shared = new Cli();
 
     final Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+
+    // ---- which incident
 
     /** The incident named, else the newest open one here, else the newest closed; drills and real ones apart. */
     Optional<Incident> incident(boolean closedToo) {
@@ -454,6 +433,36 @@ abstract class PostmortemCommand implements Callable<Integer> {
                 shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
         return notebook;
     }
+
+    // ---- who
+
+    /** Git's user name: whoever sits here may be the one, and may not. */
+    String gitName() {
+        Tool tool = Tool.of(shared.host(), Duration.ofSeconds(2));
+        try {
+            return tool.find("git").isEmpty() ? ""
+                    : Notebook.name(tool.run(List.of("git", "config", "user.name")).out().strip());
+        } catch (Tool.Failure e) {
+            return "";
+        }
+    }
+
+    /** Asks at the terminal, with a name to confirm; null where nobody can be asked, or it is nobody. */
+    String confirmed(String question, String perhaps) {
+        if (perhaps.isEmpty() || shared.json() || !shared.host().terminal()) {
+            return null;
+        }
+        shared.host().out().print(question + " [" + perhaps + "] (- for nobody yet) ");
+        shared.host().out().flush();
+        try {
+            String said = new BufferedReader(new InputStreamReader(shared.host().in())).readLine();
+            return said == null || said.strip().equals("-") ? null : said.isBlank() ? perhaps : said.strip();
+        } catch (IOException e) {
+            return null;
+        }
+    }
+
+    // ---- what is said
 
     /** What was written down belongs to an incident that is over: whoever adds it should know. */
     void sayIfClosed(Notebook notebook) {

@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -223,10 +224,10 @@ public final class Message {
          * three, what is left out is what the row {@code unknown} has.
          */
         public record Lessons(String errorType, List<String> factors, List<Lesson> actions, List<String> replay,
-                List<Repeat> repeat, List<Measure> measures) {
+                Optional<List<Repeat>> repeat, List<Measure> measures) {
             private Lessons or(Lessons usual) {
                 return new Lessons(errorType, factors, actions, replay.isEmpty() ? usual.replay : replay,
-                        repeat.isEmpty() ? usual.repeat : repeat, measures.isEmpty() ? usual.measures : measures);
+                        repeat.or(() -> usual.repeat), measures.isEmpty() ? usual.measures : measures);
             }
         }
 
@@ -319,7 +320,7 @@ public final class Message {
     /**
      * A logic-less text (Mustache): <code>{{name}}</code>, and sections <code>{{#name}}…{{/name}}</code> and
      * <code>{{^name}}…{{/name}}</code>. A name that does not exist is a {@link Problem}, wherever in the template it
-     * stands. Whoever fills it escapes the values for where the text will be read.
+     * stands. Values go in as they are, unless whoever fills it says how to escape them.
      *
      * @param origin where it came from, for messages
      */
@@ -328,7 +329,16 @@ public final class Message {
 
         /** The text with its values put in: strings, and booleans for sections, to which an empty string is false. */
         public String fill(Map<String, Object> values) {
-            var compiled = compiled();
+            return fill(values, Object::toString, UnaryOperator.identity());
+        }
+
+        /**
+         * The same with values of any type: {@code form} makes texts of them, and {@code escape} fits these to where
+         * they will be read, but for those in triple braces. In a record's section, and in that of each element of a
+         * list, its components have names of their own; they have to be among the values too.
+         */
+        public String fill(Map<String, Object> values, Function<Object, String> form, UnaryOperator<String> escape) {
+            var compiled = compiled(form, escape);
             refuseUnknown(new TreeSet<>(values.keySet()));
             try {
                 return compiled.execute(values);
@@ -339,13 +349,14 @@ public final class Message {
 
         /** The same template, once it is sure that it can be parsed; a {@link Problem} when it cannot. */
         public Template parsed() {
-            compiled();
+            compiled(Object::toString, UnaryOperator.identity());
             return this;
         }
 
-        private com.samskivert.mustache.Template compiled() {
+        private com.samskivert.mustache.Template compiled(Function<Object, String> form, UnaryOperator<String> escape) {
             try {
-                return Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(text);
+                return Mustache.compiler().emptyStringIsFalse(true).withFormatter(form::apply)
+                        .withEscaper(escape::apply).compile(text);
             } catch (MustacheException | UnsupportedOperationException e) {
                 throw new Problem(origin + ": " + Text.safe(e.getMessage(), 200));
             }

@@ -117,10 +117,10 @@ class PostmortemHostileTest extends PostmortemJournals {
         assertTrue(text.indexOf("first") < text.indexOf("second") && text.indexOf("second") < text.indexOf("third"),
                 text);
         assertEquals(1, text.split("\\| second", -1).length - 1, "twice recorded, once told");
-        String said = String.join("\n", report.known().missing());
+        String said = report.json().path("notes").toPrettyString();
         assertTrue(said.lines().count() < 20, said);
         for (String problem : List.of("line 6 skipped", "line 7 skipped", "line 8 skipped", "line 9 skipped",
-                "line 51 skipped", "the clock of watch was wrong: 2199-01-01T00:00:00Z future")) {
+                "line 51 skipped", "41 events of watch left out, since its clock was wrong")) {
             assertTrue(said.contains(problem), problem + " in\n" + said);
         }
     }

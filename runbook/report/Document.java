@@ -49,10 +49,14 @@ public record Document(Path markdown) {
     /** Its name in an incident's folder. */
     public static final String NAME = "postmortem.md";
 
+    /** The rule of a document that does not know what the journal has by now. */
+    public static final String OLDER = "older";
+
     private static final long LARGEST = 32L << 20;
     private static final Pattern OPEN =
             Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
     private static final Pattern CLOSE = Pattern.compile("(?m)^\\h*<!-- /generated:([a-z0-9-]+) -->\\h*(?:\\R|$)");
+    private static final Pattern KNOWS = Pattern.compile("(?m)^<!-- journal: (\\d{1,15}) bytes -->\\h*(?:\\R|$)");
 
     // ---- its files
 
@@ -69,8 +73,8 @@ public record Document(Path markdown) {
 
     /** Where the page is or will be. */
     public Path page() {
-        return markdown.resolveSibling(markdown.getFileName().toString().replaceFirst("\\.(md|markdown)$", "")
-                + ".html");
+        String name = markdown.getFileName().toString();
+        return markdown.resolveSibling(name.replaceFirst("\\.(md|markdown)$", "") + ".html");
     }
 
     /**
@@ -90,17 +94,10 @@ public record Document(Path markdown) {
         return Optional.of(text);
     }
 
-    /** What is unfinished in it. */
-    public List<Place> unfinished() {
-        return unfinished(read("--check"));
-    }
-
     // A device has no end, and what is larger than this is no postmortem.
     private String read(String option) {
         try {
-            if (Files.exists(markdown) && !Files.isRegularFile(markdown)) {
-                throw new IOException("it is no regular file");
-            }
+            refuseOther(markdown);
             if (Files.size(markdown) > LARGEST) {
                 throw new IOException("it is larger than " + (LARGEST >> 20) + " MiB");
             }
@@ -111,12 +108,16 @@ public record Document(Path markdown) {
         }
     }
 
+    private static void refuseOther(Path file) throws IOException {
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new IOException("it is no regular file");
+        }
+    }
+
     /** Writes one of its files: whole or, with a {@link Problem}, not at all. */
     public static Path save(Path file, String text) {
         try {
-            if (Files.exists(file) && !Files.isRegularFile(file)) {
-                throw new IOException("it is no regular file");
-            }
+            refuseOther(file);
             Path folder = file.toAbsolutePath().getParent();
             return Incident.at(folder).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
         } catch (IOException e) {
@@ -126,14 +127,8 @@ public record Document(Path markdown) {
 
     // ---- generated parts
 
-    /**
-     * What came of writing.
-     *
-     * @param text the Markdown
-     * @param kept generated parts that somebody edited, left alone
-     * @param left generated parts that somebody removed, not put back
-     */
-    public record Written(String text, List<String> kept, List<String> left) { }
+    /** What came of writing: the Markdown, and the generated parts that somebody edited, left alone. */
+    public record Written(String text, List<String> kept) { }
 
     /** A generated part; without a hash it was never stamped. */
     private record Part(String name, String hash, String body) {
@@ -149,28 +144,26 @@ public record Document(Path markdown) {
 
     /**
      * The filled template with its parts stamped; of an existing document, its generated parts brought up to date.
-     * Every other word stays, a part that somebody edited stays, and one that somebody removed is not put back.
+     * Every other word stays, a part that somebody edited stays, and one that somebody removed is not put back. A last
+     * line tells how long the journal was that it knows.
      */
-    static Written merge(Optional<String> existing, String filled) {
+    static Written merge(Optional<String> existing, String filled, long journal) {
         Map<String, Part> news = new LinkedHashMap<>();
         String fresh = rewrite(filled, part -> {
             Part unstamped = new Part(part.name, null, part.body);
             news.putIfAbsent(part.name, unstamped);
             return unstamped;
         });
-        if (existing.isEmpty()) {
-            return new Written(fresh, List.of(), List.of());
-        }
         List<String> kept = new ArrayList<>();
-        String merged = rewrite(existing.get().replace("\r\n", "\n"), part -> {
-            Part newer = news.remove(part.name);
+        String merged = existing.isEmpty() ? fresh : rewrite(existing.get(), part -> {
             if (part.edited()) {
                 kept.add(part.name);
             }
-            return newer == null || part.edited() ? part : newer;
+            return part.edited() ? part : news.getOrDefault(part.name, part);
         });
-        boolean windows = existing.get().contains("\r\n");
-        return new Written(windows ? merged.replace("\n", "\r\n") : merged, kept, List.copyOf(news.keySet()));
+        Matcher knows = KNOWS.matcher(merged);
+        String line = "<!-- journal: " + journal + " bytes -->\n";
+        return new Written(knows.find() ? knows.replaceFirst(line) : merged + "\n" + line, kept);
     }
 
     /** Each generated part as {@code renewed} has it, every other word as it is. */
@@ -210,7 +203,7 @@ public record Document(Path markdown) {
      * One place that is not done.
      *
      * @param line    counted from 1
-     * @param rule    a word for machines: placeholder, unknown, owner, due, to-confirm
+     * @param rule    a word for machines: placeholder, unknown, action, to-confirm, older
      * @param message what to do about it
      */
     public record Place(int line, String rule, String message) { }
@@ -234,6 +227,26 @@ public record Document(Path markdown) {
     private static final Pattern OWNER = Pattern.compile("(?i)\\bowner:\\s*(?!-\\s*due:)[^\\s\\[|]");
     private static final Pattern DUE = Pattern.compile("(?i)\\bdue:\\s*(\\d{4}-\\d\\d-\\d\\d)\\b");
 
+    /** What is unfinished in it, and that it does not know what the incident's journal has by now. */
+    public List<Place> unfinished(Optional<Incident> incident) {
+        String text = read("--check");
+        List<Place> places = new ArrayList<>(unfinished(text));
+        Matcher knows = KNOWS.matcher(text);
+        if (incident.isPresent() && knows.find() && Long.parseLong(knows.group(1)) < size(incident.get())) {
+            places.add(new Place((int) text.substring(0, knows.start() + 1).lines().count(), OLDER,
+                    "it is older than the newest events in the journal: postmortem writes them in"));
+        }
+        return places;
+    }
+
+    private static long size(Incident incident) {
+        try {
+            return Files.size(incident.journal().file());
+        } catch (IOException e) {
+            return 0;
+        }
+    }
+
     /** The unfinished places of a Markdown text, in the order of their lines; code is left alone. */
     public static List<Place> unfinished(String document) {
         List<Place> places = new ArrayList<>();
@@ -242,35 +255,40 @@ public record Document(Path markdown) {
         for (String line : document.lines().toList()) {
             number++;
             fenced ^= line.stripLeading().startsWith("```");
-            if (fenced || line.strip().startsWith("<!--") && line.strip().endsWith("-->")) {
-                continue;
-            }
-            // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
-            String text = line.replaceAll("`[^`]*`", "``");
-            if (ACTION.matcher(text).matches()) {
-                action(number, text, places);
-                text = text.replaceAll("(?i)\\b(owner|due):\\s*\\[[^\\]]*\\]", "");
-            }
-            for (Rule rule : RULES) {
-                Matcher found = rule.pattern.matcher(text);
-                if (found.find()) {
-                    String quoted = "\"" + Text.safe(found.group().strip(), 100) + "\" ";
-                    places.add(new Place(number, rule.name, quoted + rule.message));
-                }
+            if (!fenced && !line.strip().matches("<!--.*-->")) {
+                unfinished(number, line, places);
             }
         }
         return List.copyOf(places);
     }
 
-    private static void action(int line, String text, List<Place> places) {
-        if (!OWNER.matcher(text).find()) {
-            places.add(new Place(line, "owner", "the action has no owner: write \"- Owner: name\""));
+    private static void unfinished(int number, String line, List<Place> places) {
+        // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
+        String text = line.replaceAll("`[^`]*`", "``");
+        if (ACTION.matcher(text).matches()) {
+            String owner = OWNER.matcher(text).find() ? "" : " no owner: write \"- Owner: name\"";
+            String due = dated(text) ? "" : " no due date: write \"- Due: YYYY-MM-DD\"";
+            if (!(owner + due).isEmpty()) {
+                String and = owner.isEmpty() || due.isEmpty() ? "" : "; and";
+                places.add(new Place(number, "action", "the action has" + owner + and + due));
+            }
+            text = text.replaceAll("(?i)\\b(owner|due):\\s*\\[[^\\]]*\\]", "");
         }
+        for (Rule rule : RULES) {
+            Matcher found = rule.pattern.matcher(text);
+            if (found.find()) {
+                String quoted = "\"" + Text.safe(found.group().strip(), 100) + "\" ";
+                places.add(new Place(number, rule.name, quoted + rule.message));
+            }
+        }
+    }
+
+    private static boolean dated(String text) {
         Matcher due = DUE.matcher(text);
         try {
-            LocalDate.parse(due.find() ? due.group(1) : "");
+            return due.find() && LocalDate.parse(due.group(1)) != null;
         } catch (DateTimeException e) {
-            places.add(new Place(line, "due", "the action has no due date: write \"- Due: YYYY-MM-DD\""));
+            return false;
         }
     }
 
@@ -308,36 +326,24 @@ public record Document(Path markdown) {
      * Text from outside as Markdown that says just that: no markup, link, mention, issue number or HTML comes of it.
      */
     static final class Markdown {
+        private static final int LONGEST = 400;
         private static final Pattern MARKUP =
                 Pattern.compile("[\\\\`*\\[\\]|~$]|(?<![\\p{Alnum}_])_|_(?![\\p{Alnum}_])");
         // At the beginning of a line: headings (of both kinds), lists, quotes, rules.
-        private static final Pattern BLOCK = Pattern.compile("^([#+=-]|\\d{1,9}(?=[.)]))");
+        private static final Pattern BLOCK = Pattern.compile("^(?:([#+=-])|(\\d{1,9})(?=[.)]))");
         // GitHub and GitLab notify whoever is mentioned and link what
         // looks like an issue; Markdown itself knows neither.
         private static final Pattern REFERENCE = Pattern.compile("(?<![\\p{Alnum}&])([@#!%])(?=[\\p{Alnum}])");
 
         private Markdown() { }
 
-        /**
-         * One line of at most {@code max} characters before escaping; fit for a paragraph, a list or a table's cell.
-         */
-        static String text(String outside, int max) {
-            String html = Text.safe(outside, max).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-            String plain = MARKUP.matcher(html).replaceAll(found -> "\\\\" + Matcher.quoteReplacement(found.group()));
-            String inline = REFERENCE.matcher(plain).replaceAll("$1&#8203;");
-            return BLOCK.matcher(inline).replaceFirst(found -> inline.matches("(?s)\\d.*") ? found.group() + "\\\\"
-                    : "\\\\" + found.group());
-        }
-
-        /** The same, of a length that a table can bear. */
+        /** One bounded line, fit for a paragraph, a list or a table's cell. */
         static String text(String outside) {
-            return text(outside, 300);
-        }
-
-        /** A call's method and route as code; what it cannot be spelled with becomes text. */
-        static String code(String outside) {
-            String line = Text.safe(outside, 120);
-            return line.matches("[\\w /{}.:-]+") ? "`" + line + "`" : text(line);
+            String html = Text.safe(outside, LONGEST).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+            String plain = MARKUP.matcher(html).replaceAll("\\\\$0");
+            String inline = REFERENCE.matcher(plain).replaceAll("$1&#8203;");
+            return BLOCK.matcher(inline).replaceFirst(found ->
+                    found.group(1) != null ? "\\\\" + found.group(1) : found.group(2) + "\\\\");
         }
 
         /** Outside text of several lines, as a block quote with its line breaks kept. */

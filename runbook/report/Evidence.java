@@ -4,18 +4,19 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
@@ -34,161 +35,168 @@ import runbook.Settings.Problem;
 import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Json;
-import runbook.report.Timeline.When;
+import runbook.report.Timeline.Row;
 
 /**
- * Everything that was recorded about an incident, from wherever it could be had.
- *
- * @param events  the journal's, what the vendor wrote, and the first symptom where one was found
- * @param drill   the drill's scenario, empty in earnest
- * @param facts   what a debug bundle counted in the logs; empty without a bundle
- * @param vendor  the vendor's incidents that overlap with ours
+ * Everything that was recorded about an incident: by its journal, a debug bundle's {@code facts.json}, Prometheus and
+ * the vendor's status page. What cannot be had is among what is missing.
  */
-record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<StatusPage.Incident> vendor,
-        Numbers numbers, Notes notes) {
+final class Evidence {
     private static final Duration BEFORE = Duration.ofHours(1);
     private static final Duration AFTER = Duration.ofMinutes(15);
     private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
     private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
     private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
     private static final int MOST_ODD = 12;
-    private static final int MOST_WHOLE = 2_000;
     private static final JsonNode NO_DATA = Json.object();
     private static final int POINTS = 240;
     private static final int LARGEST_FACTS = 64 << 20;
-    private static final String LOGS = "the bundle's logs";
-    private static final String PROMETHEUS = "Prometheus";
-    private static final String MEASURED = "failed calls in 2 minutes";
-
-    /** What was read, in words; and what was not to be had and why, a sentence each. */
-    record Notes(List<String> asked, List<String> missing) { }
 
     /** Failed calls by HTTP status as one source counted them, and all calls where it knows them. */
     record Count(String source, SortedMap<String, Long> failed, OptionalLong calls) {
+        // Where every line is a failure, a log tells of failures alone, and not of all calls.
+        static Count of(String source, Map<Integer, Long> statuses) {
+            SortedMap<String, Long> failed = new TreeMap<>();
+            statuses.entrySet().stream().filter(status -> Facts.failed(status.getKey())).forEach(status -> failed.put(
+                    status.getKey() == Facts.NO_ANSWER ? "no answer" : status.getKey().toString(), status.getValue()));
+            long calls = statuses.values().stream().mapToLong(Long::longValue).sum();
+            boolean all = statuses.keySet().stream().anyMatch(status -> !Facts.failed(status));
+            return new Count(source, failed, all ? OptionalLong.of(calls) : OptionalLong.empty());
+        }
+
         long failures() {
             return failed.values().stream().mapToLong(Long::longValue).sum();
         }
-    }
 
-    /**
-     * Numbers about the incident.
-     *
-     * @param counts the one to be told first; empty when nothing counted calls
-     * @param errors failed calls over time, as {@code unit} says
-     * @param queues calls that wait to be repeated, each instance's own
-     */
-    record Numbers(List<Count> counts, String unit, List<Point> errors, List<Queue> queues) {
-        static final Numbers NONE = new Numbers(List.of(), "", List.of(), List.of());
-
-        /** What the logs tell, whose counts come first since they know each call, beside what was measured. */
-        static Numbers of(Numbers logs, Numbers measured) {
-            Numbers curve = measured.errors.size() > 1 ? measured : logs;
-            return new Numbers(Stream.of(logs, measured).flatMap(one -> one.counts.stream()).toList(), curve.unit,
-                    curve.errors, measured.queues.isEmpty() ? logs.queues : measured.queues);
+        boolean any() {
+            return failures() > 0;
         }
 
-        /** What Prometheus counts, where something else is told first. */
-        Optional<Count> second() {
-            return counts.stream().skip(1).filter(count -> count.source.equals(PROMETHEUS)).findFirst();
+        /** {@code 9.2 % of 31,234 calls}; empty where all calls are not known. */
+        String share() {
+            long all = calls.orElse(0);
+            return all < Math.max(1, failures()) ? ""
+                    : String.format(Locale.ROOT, "%.1f %% of %,d calls", 100.0 * failures() / all, all);
+        }
+
+        /** {@code 401: 2,871, 503: 12}: the most frequent first. */
+        String statuses() {
+            return failed.entrySet().stream().sorted(Map.Entry.<String, Long>comparingByValue().reversed())
+                    .map(status -> Text.safe(status.getKey(), 20) + String.format(Locale.ROOT, ": %,d",
+                            status.getValue())).collect(Collectors.joining(", "));
         }
     }
 
+    /** Calls that waited on one instance: at most, and at the end of the data, which is none where they drained. */
+    record Waiting(String instance, double peak, double left) {
+        // Back at what it held before is drained; a queue first looked at in the middle has to be nearly empty.
+        static Waiting of(Queue queue) {
+            double usual = queue.first() < queue.peak() / 2 ? Math.max(queue.first() * 1.1, queue.first() + 1) : 1;
+            return new Waiting(queue.instance(), queue.peak(), queue.last() <= usual ? 0 : queue.last());
+        }
+
+        boolean more() {
+            return left > 0;
+        }
+    }
+
+    private final Postmortem.Sources from;
+    /** The journal's events, what the vendor wrote, and the first symptom where one was found. */
+    final List<Event> events = new ArrayList<>();
+    /** The journal's length in bytes. */
+    long journalled;
+    /** The drill's scenario, empty in earnest. */
+    final String drill;
+    /** What a debug bundle counted in the logs; empty without a bundle. */
+    final Optional<Facts> facts;
+    /** The vendor's incidents that overlap with ours. */
+    final List<StatusPage.Incident> vendor;
+    /** Each source's count of failed calls, the one to be told first. */
+    final List<Count> counts = new ArrayList<>();
+    /** Each instance has a queue of its own: what one drained is no comfort for what another still holds. */
+    List<Waiting> queues = List.of();
+    /** What was read, in words; and what was not to be had and why, a sentence each. */
+    final List<String> read = new ArrayList<>();
+    final List<String> missing = new ArrayList<>();
+    private final List<Event> symptoms = new ArrayList<>();
+    private final SortedMap<String, Integer> wrongClocks = new TreeMap<>();
+
     /**
-     * Gathers it. What cannot be had becomes one of the notes.
+     * Gathers it.
      *
      * @throws Problem when the bundle that somebody named is none
      */
-    static Evidence gather(Postmortem.Sources from) {
-        Notes notes = new Notes(new ArrayList<>(), new ArrayList<>());
-        List<Event> events = journal(from, notes);
-        String drill = events.isEmpty() ? from.drill().orElse("") : Incident.drill(events);
-        Optional<Facts> facts = bundle(from, notes);
-        Timeline told = new Timeline(events.stream().filter(Timeline::telling).toList());
-        Optional<Instant> noticed = told.detected().map(When::at)
-                .or(() -> events.stream().map(Event::at).min(Comparator.naturalOrder()));
+    Evidence(Postmortem.Sources from) {
+        this.from = from;
+        readJournal();
+        drill = events.isEmpty() ? from.drill().orElse("") : Incident.drill(events);
+        facts = bundle();
+        Timeline told = new Timeline(events);
+        Optional<Instant> noticed = told.moment("detected").or(() -> told.all().stream().findFirst()).map(Row::at);
         Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
         Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
                 .orElse(from.now());
-        Numbers numbers = Numbers.of(facts.map(Evidence::counted).orElse(Numbers.NONE),
-                first.map(at -> prometheus(from, at, last, notes)).orElse(Numbers.NONE));
-        List<StatusPage.Incident> vendor = vendor(from, events, facts, notes).stream()
-                .filter(one -> first.isPresent() && one.overlaps(first.get().minus(BEFORE), last)).toList();
-        // What watch noted of the vendor's updates stands at the vendor's time, with the vendor as its source.
-        List<Event> noted = events.stream().filter(event -> event.data().has("vendorAt")).toList();
-        events.removeAll(noted);
-        Map<Instant, Event> written = new TreeMap<>();
-        Stream.concat(noted.stream().map(Evidence::noted), vendor.stream().flatMap(Evidence::written))
-                .forEach(event -> written.put(event.at(), event));
-        events.addAll(written.values());
-        onset(numbers, facts, noticed, triaged(events)).ifPresent(events::add);
-        return new Evidence(events, drill, facts, vendor, numbers, notes);
+        Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
+        facts.ifPresent(logs -> countLogs(logs, until));
+        first.ifPresent(at -> measure(at, last, until));
+        countTriaged();
+        symptoms.stream().filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()))
+                .min(Comparator.comparing(Event::at)).ifPresent(events::add);
+        vendor = vendor().stream().filter(one -> first.isPresent() && one.overlaps(first.get().minus(BEFORE), last))
+                .toList();
+        vendorsWords();
     }
 
     // ---- the journal
 
-    private static List<Event> journal(Postmortem.Sources from, Notes notes) {
-        List<Event> events = new ArrayList<>();
-        Optional<Incident.Journal> file = from.incident().map(Incident::journal);
-        if (file.isEmpty() || Files.notExists(file.get().file())) {
-            notes.missing.add("no journal: " + (file.isEmpty() ? "no incident folder was given or found"
+    private void readJournal() {
+        Optional<Path> file = from.incident().map(incident -> incident.journal().file()).filter(Files::exists);
+        if (file.isEmpty()) {
+            missing.add("no journal: " + (from.incident().isEmpty() ? "no incident folder was given or found"
                     : "the incident folder has none"));
-            return events;
-        }
-        try {
-            Incident.Reading reading = file.get().read();
-            reading.events().forEach(event -> take(event, events, from.now(), notes));
-            reading.problems().stream().map(line -> line.replace(file.get().file().toString(), "journal.jsonl")).limit(MOST_ODD)
-                    .forEach(notes.missing::add);
-            notes.asked.add("journal (" + Text.count(events.size(), "event") + ")");
-        } catch (IOException e) {
-            notes.missing.add("the journal cannot be read: " + Incident.why(e));
-        }
-        return events;
-    }
-
-    private static void take(Event event, List<Event> events, Instant now, Notes notes) {
-        if (event.at().isAfter(now.plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
-            String left = "left out, since the clock of " + event.step() + " was wrong: ";
-            if (notes.missing.size() <= MOST_ODD) {
-                notes.missing.add(left + (notes.missing.size() == MOST_ODD ? "there are more"
-                        : event.at() + " " + Text.safe(event.summary(), 60)));
-            }
             return;
         }
-        // Memory has a bound: of very many events, notes tell no more than their line.
-        boolean whole = events.size() < MOST_WHOLE || !event.event().equals(Event.NOTE);
-        events.add(new Event(event.at(), event.step().intern(), event.event().intern(), event.summary(),
-                whole ? event.data() : NO_DATA));
+        try {
+            journalled = Files.size(file.get());
+            Incident.Reading reading = from.incident().get().journal().read();
+            reading.events().forEach(this::take);
+            reading.problems().stream().limit(MOST_ODD).forEach(line -> missing.add(line.replace(file.get().toString(), "journal.jsonl")));
+            read.add("journal (" + Text.count(events.size(), "event") + ")");
+        } catch (IOException e) {
+            missing.add("the journal cannot be read: " + Incident.why(e));
+        }
+        wrongClocks.forEach((step, count) -> missing.add(Text.count(count, "event") + " of " + step
+                + " left out, since its clock was wrong"));
+    }
+
+    private void take(Event event) {
+        if (event.at().isAfter(from.now().plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
+            String step = wrongClocks.size() < MOST_ODD ? event.step() : "others";
+            wrongClocks.merge(Text.safe(step, 40), 1, Integer::sum);
+        } else {
+            events.add(event);
+        }
+    }
+
+    // The log that triage was given: when its failures begin; and its counts, the last time that it was given, where
+    // no bundle has counted since.
+    private void countTriaged() {
+        events.stream().flatMap(event -> Timeline.time(event, "firstFailure").stream()).filter(EARLIEST::isBefore)
+                .forEach(at -> symptom(at, "the application's log, read by triage", ""));
+        events.stream().filter(event -> event.data().has("logged") && facts.isEmpty())
+                .reduce((one, later) -> later).ifPresent(event -> {
+                    SortedMap<Integer, Long> statuses = new TreeMap<>();
+                    event.data().path("logged").properties().stream().filter(one -> one.getKey().matches("\\d{1,3}"))
+                            .forEach(one -> statuses.put(Integer.valueOf(one.getKey()), one.getValue().asLong()));
+                    String at = Timeline.full(event.at()).substring(11);
+                    counts.add(Count.of("the application's log, read by triage at " + at, statuses));
+                });
     }
 
     // ---- when it began
 
-    /** When failures began, by metrics or logs, if that was before anybody noticed; whichever saw it first. */
-    private static Optional<Event> onset(Numbers numbers, Optional<Facts> facts, Optional<Instant> noticed,
-            Optional<Event> triaged) {
-        Instant until = noticed.map(at -> at.plus(AFTER)).orElse(Instant.MAX);
-        Optional<Event> metrics = Optional.of(numbers.errors).filter(curve -> numbers.unit.equals(MEASURED))
-                .flatMap(curve -> rose(curve, until)).map(at -> symptom(at, "metrics", ""));
-        Optional<Event> logs = facts.flatMap(read -> episode(failures(read), until).map(at -> symptom(at,
-                "application logs", read.first() == null ? "" : " (HTTP " + read.first().status() + ")")));
-        return Stream.of(metrics, logs, triaged).flatMap(Optional::stream).min(Comparator.comparing(Event::at))
-                .filter(sign -> noticed.isEmpty() || sign.at().isBefore(noticed.get()));
-    }
-
-    /** The beginning of the failures in the log that triage was given. */
-    private static Optional<Event> triaged(List<Event> events) {
-        return events.stream().map(event -> event.data().path("firstFailure").asText("")).filter(at -> !at.isEmpty())
-                .flatMap(at -> {
-                    try {
-                        return Stream.of(Instant.parse(at)).filter(EARLIEST::isBefore);
-                    } catch (DateTimeException e) {
-                        return Stream.of();
-                    }
-                }).min(Comparator.naturalOrder()).map(at -> symptom(at, "the application's log, read by triage", ""));
-    }
-
-    private static Event symptom(Instant at, String source, String status) {
-        return new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + status, NO_DATA);
+    private void symptom(Instant at, String source, String status) {
+        symptoms.add(new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + status, NO_DATA));
     }
 
     /** When a curve rose; empty when it was high before the data begins. */
@@ -215,7 +223,7 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
 
     // ---- a bundle's facts
 
-    private static Optional<Facts> bundle(Postmortem.Sources from, Notes notes) {
+    private Optional<Facts> bundle() {
         Optional<Path> file = from.bundle().or(() -> from.incident().flatMap(Evidence::newestBundle));
         if (file.isEmpty()) {
             return Optional.empty();
@@ -223,20 +231,18 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
         try (ZipFile zip = new ZipFile(file.get().toFile())) {
             ZipEntry entry = zip.stream().filter(one -> one.getName().matches("([^/]+/)?facts\\.json")).findFirst()
                     .orElseThrow(() -> new IOException("it holds no facts.json: make it anew with debug-bundle"));
-            byte[] bytes = zip.getInputStream(entry).readNBytes(LARGEST_FACTS + 1);
-            if (bytes.length > LARGEST_FACTS) {
-                throw new IOException("its facts.json is larger than " + (LARGEST_FACTS >> 20) + " MiB");
-            }
-            Facts facts = Facts.read(bytes);
-            notes.asked.add("debug bundle " + file.get().getFileName() + zone(facts));
-            facts.notRead().stream().limit(10).forEach(line -> notes.missing.add("debug bundle: " + line));
+            Facts facts = Facts.read(zip.getInputStream(entry).readNBytes(LARGEST_FACTS));
+            boolean timed = !facts.minutes().isEmpty() && facts.zone() != null;
+            read.add("debug bundle " + file.get().getFileName() + (!timed ? "" : " (log times read as "
+                    + Text.safe(facts.zone(), 40) + (facts.zoneNamed() ? ")" : ", assumed)")));
+            facts.notRead().stream().limit(10).forEach(line -> missing.add("debug bundle: " + line));
             return Optional.of(facts);
         } catch (IOException e) {
             // One that nobody named is a note and no error.
             if (from.bundle().isPresent()) {
                 throw new Problem("--bundle " + file.get() + " cannot be used: " + Incident.why(e));
             }
-            notes.missing.add("the folder's " + file.get().getFileName() + " cannot be used: " + Incident.why(e));
+            missing.add("the folder's " + file.get().getFileName() + " cannot be used: " + Incident.why(e));
             return Optional.empty();
         }
     }
@@ -250,40 +256,26 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
         }
     }
 
-    private static String zone(Facts facts) {
-        return facts.minutes().isEmpty() || facts.zone() == null ? "" : " (log times read as "
-                + Text.safe(facts.zone(), 40) + (facts.zoneNamed() ? "" : ", assumed") + ")";
-    }
-
-    private static Numbers counted(Facts facts) {
-        SortedMap<String, Long> failed = new TreeMap<>();
-        facts.statuses().forEach((status, calls) -> {
-            if (Facts.failed(status)) {
-                failed.put(status == Facts.NO_ANSWER ? "no answer" : status.toString(), calls);
-            }
-        });
-        long calls = facts.minutes().stream().mapToLong(Minute::calls).sum();
-        // Where every line is a failure, the log tells of failures alone, and not of all calls.
-        boolean all = calls > failed.values().stream().mapToLong(Long::longValue).sum();
-        Count count = new Count(LOGS, failed, all ? OptionalLong.of(calls) : OptionalLong.empty());
-        return new Numbers(calls > 0 ? List.of(count) : List.of(), "failed calls a minute", failures(facts),
-                facts.queue());
-    }
-
-    private static List<Point> failures(Facts facts) {
-        SortedMap<Instant, Long> failed = new TreeMap<>();
-        facts.minutes().stream().filter(minute -> minute.at() != null).forEach(minute ->
-                minute.statuses().forEach((status, calls) ->
-                        failed.merge(minute.at(), Facts.failed(status) ? calls : 0, Long::sum)));
-        return failed.entrySet().stream().map(minute -> new Point(minute.getKey(), minute.getValue())).toList();
+    private void countLogs(Facts logs, Instant until) {
+        queues = logs.queue().stream().map(Waiting::of).toList();
+        SortedMap<Instant, Double> failed = new TreeMap<>();
+        logs.minutes().stream().filter(minute -> minute.at() != null)
+                .forEach(minute -> failed.merge(minute.at(), (double) minute.failed(), Double::sum));
+        List<Point> curve = failed.entrySet().stream()
+                .map(minute -> new Point(minute.getKey(), minute.getValue())).toList();
+        if (!logs.minutes().isEmpty()) {
+            counts.add(Count.of("the bundle's logs", logs.statuses()));
+        }
+        String status = logs.first() == null ? "" : " (HTTP " + logs.first().status() + ")";
+        episode(curve, until).ifPresent(at -> symptom(at, "application logs", status));
     }
 
     // ---- Prometheus
 
-    private static Numbers prometheus(Postmortem.Sources from, Instant noticed, Instant ended, Notes notes) {
+    private void measure(Instant noticed, Instant ended, Instant onset) {
         Optional<Settings> settings = from.settings().filter(some -> some.target().prometheus() != null);
         if (settings.isEmpty()) {
-            return Numbers.NONE;
+            return;
         }
         Prometheus prometheus = new Prometheus(Http.of(settings.get()), settings.get().target().prometheus(),
                 settings.get().probing().timeout());
@@ -298,28 +290,31 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
         Prometheus.Result calls = prometheus.instant(queries.calls.replace("$window", window), until);
         Prometheus.Result queue = prometheus.range(queries.queue, begin, until, POINTS);
         Stream.of(curve, failed, calls, queue).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
-                .forEach(trouble -> notes.missing.add("--prometheus: " + trouble));
+                .forEach(trouble -> missing.add("--prometheus: " + trouble));
         if (failed.ok()) {
-            notes.asked.add(PROMETHEUS);
+            read.add("Prometheus");
         }
-        return new Numbers(counted(failed, calls), MEASURED, curve.total(),
-                queue.series().stream().map(Evidence::queue).flatMap(Optional::stream).toList());
+        if (!failed.series().isEmpty()) {
+            counts.add(count(failed, calls));
+        }
+        rose(curve.total(), onset).ifPresent(at -> symptom(at, "metrics", ""));
+        List<Waiting> waiting = queue.series().stream().map(Evidence::queue).flatMap(Optional::stream).toList();
+        queues = waiting.isEmpty() ? queues : waiting;
     }
 
-    private static List<Count> counted(Prometheus.Result byStatus, Prometheus.Result all) {
+    private static Count count(Prometheus.Result byStatus, Prometheus.Result all) {
         SortedMap<String, Long> failed = new TreeMap<>();
         byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
-                .forEach(series -> failed.merge(label(series, "status", "code"),
-                        Math.round(series.last()), Long::sum));
+                .forEach(series -> failed.merge(label(series, "status", "code"), Math.round(series.last()), Long::sum));
         OptionalLong calls = all.sum().isEmpty() ? OptionalLong.empty()
                 : OptionalLong.of(Math.round(all.sum().getAsDouble()));
-        return byStatus.series().isEmpty() ? List.of() : List.of(new Count(PROMETHEUS, failed, calls));
+        return new Count("Prometheus", failed, calls);
     }
 
-    private static Optional<Queue> queue(Series series) {
+    private static Optional<Waiting> queue(Series series) {
         String instance = label(series, "pod", "instance");
         return series.points().stream().filter(point -> Double.isFinite(point.value()))
-                .map(point -> Queue.one(instance, point.at(), point.value())).reduce(Queue::then);
+                .map(point -> Queue.one(instance, point.at(), point.value())).reduce(Queue::then).map(Waiting::of);
     }
 
     private static String label(Series series, String... names) {
@@ -328,47 +323,47 @@ record Evidence(List<Event> events, String drill, Optional<Facts> facts, List<St
 
     // ---- the vendor
 
-    private static List<StatusPage.Incident> vendor(Postmortem.Sources from, List<Event> journal,
-            Optional<Facts> facts, Notes notes) {
+    private List<StatusPage.Incident> vendor() {
         List<StatusPage.Incident> told = new ArrayList<>(facts.map(Facts::vendor).orElse(List.of()));
-        Optional<Settings> settings = from.settings().filter(some -> some.target().status() != null);
-        boolean real = settings.filter(some -> some.target().status().equals(Settings.Target.KLAVIYO.status()))
-                .isPresent();
-        if (real && !Incident.drill(journal).isEmpty()) {
-            notes.missing.add("a drill: the real status page was not asked");
-        } else if (settings.isPresent() && !journal.isEmpty()) {
+        Optional<Settings> settings = from.settings()
+                .filter(some -> some.target().status() != null && !events.isEmpty());
+        if (settings.isPresent() && !drill.isEmpty()
+                && settings.get().target().status().equals(Settings.Target.KLAVIYO.status())) {
+            missing.add("a drill: the real status page was not asked");
+        } else if (settings.isPresent()) {
             try {
                 told.addAll(StatusPage.history(settings.get().target().status(), Http.of(settings.get()),
                         settings.get().probing().timeout()));
-                notes.asked.add("status page");
+                read.add("status page");
             } catch (IOException e) {
-                notes.missing.add("the status page's record: " + Incident.why(e));
+                missing.add("the status page's record: " + Incident.why(e));
             }
         }
         return told.stream().filter(incident -> incident.posted() != null).toList();
     }
 
-    private static Stream<Event> written(StatusPage.Incident incident) {
-        Event posted = written(incident.posted(), incident.status(), incident.name(), "");
-        return incident.updates().isEmpty() ? Stream.of(posted) : incident.updates().stream()
-                .filter(update -> update.at() != null)
-                .map(update -> written(update.at(), update.status(), incident.name(), update.body()));
-    }
-
-    private static Event noted(Event note) {
-        Instant at = note.at();
-        try {
-            at = Instant.parse(note.data().path("vendorAt").asText());
-        } catch (DateTimeException e) {
-            // Then it stands where watch saw it.
+    // What the vendor wrote stands at the vendor's time, once, with the vendor as its source: also what watch noted.
+    private void vendorsWords() {
+        SortedMap<Instant, Event> words = new TreeMap<>();
+        for (Event note : events.stream().filter(event -> event.data().has("vendorAt")).toList()) {
+            Instant at = Timeline.time(note, "vendorAt").orElse(note.at());
+            words.put(at, word(at, note.data().path("status").asText(), note.data().path("incident").asText(),
+                    note.data().path("body").asText()));
         }
-        return written(at, note.data().path("status").asText(), note.data().path("incident").asText(),
-                note.data().path("body").asText());
+        for (StatusPage.Incident incident : vendor) {
+            List<StatusPage.Update> updates = incident.updates().isEmpty()
+                    ? List.of(new StatusPage.Update("", incident.posted(), incident.status(), ""))
+                    : incident.updates();
+            updates.stream().filter(update -> update.at() != null).forEach(update -> words.put(update.at(),
+                    word(update.at(), update.status(), incident.name(), update.body())));
+        }
+        events.removeIf(event -> event.data().has("vendorAt"));
+        events.addAll(words.values());
     }
 
-    private static Event written(Instant at, String status, String incident, String body) {
+    private static Event word(Instant at, String status, String incident, String body) {
         String words = "Klaviyo (" + Text.safe(status, 30) + "): " + Text.safe(incident, 120);
-        return new Event(at, "status page", Timeline.VENDOR, words + (body.isEmpty() ? "" : " — "
-                + Text.safe(body, 600)), NO_DATA);
+        String rest = body.isEmpty() ? "" : " — " + Text.safe(body, 600);
+        return new Event(at, "status page", Timeline.VENDOR, words + rest, NO_DATA);
     }
 }

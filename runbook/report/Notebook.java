@@ -45,10 +45,9 @@ import runbook.redact.Redactor;
  * An incident's journal as people write in it, and carry it to another machine; nothing secret in it.
  *
  * @param events what the journal held when it was opened
- * @param state  what that adds up to
  * @param drill  the drill's scenario; empty in earnest
  */
-public record Notebook(Incident incident, List<Event> events, Incident.State state, Optional<String> drill) {
+public record Notebook(Incident incident, List<Event> events, Optional<String> drill) {
     private static final int LONGEST_TEXT = 1_000;
     private static final int LONGEST_NAME = 80;
     private static final long LARGEST_FILE = 64L << 20;
@@ -62,12 +61,16 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     public static Notebook of(Incident incident, Optional<String> drill) {
         try {
             List<Event> events = incident.journal().read().events();
-            Incident.State state = Incident.State.of(events);
             Optional<String> recorded = Optional.of(Incident.drill(events)).filter(name -> !name.isEmpty());
-            return new Notebook(incident, events, state, events.isEmpty() ? drill : recorded);
+            return new Notebook(incident, events, events.isEmpty() ? drill : recorded);
         } catch (IOException e) {
             throw new Problem(1, "--incident " + incident + ": its journal cannot be read: " + Incident.why(e));
         }
+    }
+
+    /** When it began, by what was recorded. */
+    public Optional<Instant> began() {
+        return Incident.State.of(events).began();
     }
 
     /** When somebody closed it, for the last time. */
@@ -76,19 +79,11 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
                 .reduce((one, later) -> later);
     }
 
-    /**
-     * Adds an event, as it is.
-     *
-     * @throws Problem when the journal cannot be written
-     */
-    public void add(Instant at, String kind, String summary, ObjectNode data) {
-        append(new Event(at, "postmortem", kind, summary, data));
-    }
-
-    /** Adds what somebody said, redacted; returns it as it was written down. */
-    public String tell(Instant at, String kind, String text, Optional<String> by) {
+    /** Adds what somebody said, redacted, and who that was; returns it as it was written down. */
+    public String tell(Instant at, String kind, String text, ObjectNode data, Optional<String> by) {
         String said = Redactor.strict().text(Text.safe(text, LONGEST_TEXT));
-        add(at, kind, said, by.map(name -> Json.object().put("by", name(name))).orElse(Json.object()));
+        by.ifPresent(name -> data.put("by", name(name)));
+        append(new Event(at, "postmortem", kind, said, data));
         return said;
     }
 
@@ -96,7 +91,8 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
     public void lead(Instant at, String given) {
         String name = name(given);
         if (!events.isEmpty() && !Incident.lead(events).equals(name)) {
-            add(at, Event.NOTE, name + " leads the incident", Json.object().put("lead", name));
+            append(new Event(at, "postmortem", Event.NOTE, name + " leads the incident",
+                    Json.object().put("lead", name)));
         }
     }
 
@@ -126,18 +122,21 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
      */
     public record Contents(String form, List<Event> events, List<String> problems) { }
 
+    // Names of columns in the usual spellings, and where Slack and a journal have them.
+    private static final List<String> TIME = List.of("at", "time", "timestamp", "date", "datetime", "ts");
+    private static final List<String> TEXT =
+            List.of("text", "summary", "message", "event text", "description", "what");
+    private static final List<String> BY = List.of("/user_profile/display_name", "/user_profile/real_name", "/data/by",
+            "by", "author", "who", "name", "username", "user");
+    private static final List<String> KIND = List.of("kind", "event");
+
     /** Takes the events that are not earlier or later than wanted and not there yet; returns how many. */
     public int take(Contents file, Instant first, Instant last) {
         Set<String> there = events.stream().map(Notebook::same).collect(Collectors.toSet());
-        int added = 0;
-        for (Event event : file.events) {
-            boolean wanted = !event.at().isBefore(first) && !event.at().isAfter(last);
-            if (wanted && there.add(same(event))) {
-                append(event);
-                added++;
-            }
-        }
-        return added;
+        List<Event> wanted = file.events.stream().filter(event -> !event.at().isBefore(first)
+                && !event.at().isAfter(last) && there.add(same(event))).toList();
+        wanted.forEach(this::append);
+        return wanted.size();
     }
 
     // The journal redacts, and pseudonyms differ from run to run: they must not tell an event apart from itself.
@@ -173,21 +172,15 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
             throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV with "
                     + "a header, nor JSON Lines, nor what postmortem export wrote");
         }
-        String form = slack ? "Slack" : lines ? "JSON Lines" : "CSV";
-        String place = slack ? "message " : lines ? "line " : "row ";
-        Iterable<JsonNode> rows = slack ? Json.read(content)
-                : lines ? content.lines().map(Notebook::parsed).toList() : csv(content);
-        Contents contents = new Contents(form, new ArrayList<>(), new ArrayList<>());
+        Contents contents = new Contents(slack ? "Slack" : lines ? "JSON Lines" : "CSV", new ArrayList<>(),
+                new ArrayList<>());
         int number = slack || lines ? 0 : 1;
-        for (JsonNode row : rows) {
+        for (JsonNode row : slack ? Json.read(content) : lines ? jsonLines(content) : csv(content)) {
             number++;
-            boolean noise = slack && (row.path("text").asText().isBlank()
-                    || row.path("subtype").asText().matches("(channel|group)_.*|bot_add|bot_remove|.*_item"));
             try {
-                if (!noise && !row.isMissingNode()) {
-                    contents.events.add(event(row, form, now));
-                }
+                event(row, contents.form, now).ifPresent(contents.events::add);
             } catch (Problem e) {
+                String place = slack ? "message " : lines ? "line " : "row ";
                 contents.problems.add(place + number + " skipped: " + e.getMessage());
             }
         }
@@ -198,12 +191,14 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
         return contents;
     }
 
-    private static JsonNode parsed(String line) {
-        try {
-            return Json.read(line);
-        } catch (IOException e) {
-            return Json.of("torn, or no JSON");
-        }
+    private static List<JsonNode> jsonLines(String content) {
+        return content.lines().map(line -> {
+            try {
+                return Json.read(line);
+            } catch (IOException e) {
+                return Json.of("torn, or no JSON");
+            }
+        }).toList();
     }
 
     private static List<JsonNode> csv(String content) throws IOException {
@@ -215,43 +210,43 @@ public record Notebook(Incident incident, List<Event> events, Incident.State sta
         }
     }
 
-    // Names of columns in the usual spellings.
-    private static final List<String> TIME = List.of("at", "time", "timestamp", "date", "datetime", "ts");
-    private static final List<String> TEXT =
-            List.of("text", "summary", "message", "event text", "description", "what");
-    private static final List<String> BY = List.of("by", "author", "who", "name", "username", "user");
-    private static final List<String> KIND = List.of("kind", "event");
-
-    /** A row as an event, whatever the file's form; its text becomes one line. */
-    private static Event event(JsonNode row, String form, Instant now) {
-        String time = field(row, TIME).asText();
-        String text = field(row, TEXT).asText();
-        if (!row.isObject() || text.isBlank()) {
+    /** A row as an event, its text one line; none of an empty line, or of what is no message. */
+    private static Optional<Event> event(JsonNode row, String form, Instant now) {
+        boolean slack = form.equals("Slack");
+        String text = field(row, TEXT);
+        if (row.isMissingNode() || slack && (text.isBlank()
+                || row.path("subtype").asText().matches("(channel|group)_.*|bot_add|bot_remove|.*_item"))) {
+            return Optional.empty();
+        } else if (text.isBlank()) {
             throw new Problem(row.isObject() ? "it has no text" : "it is torn or no JSON");
         }
+        Instant at = at(field(row, TIME), now);
+        String kind = field(row, KIND);
+        boolean known = kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED);
+        ObjectNode data = Json.object().put("from", form);
+        if (!field(row, BY).isEmpty()) {
+            data.put("by", name(field(row, BY)));
+        }
+        return Optional.of(new Event(at, "import", known ? kind : Event.NOTE,
+                Text.safe(slack ? plain(text) : text, LONGEST_TEXT), data));
+    }
+
+    private static Instant at(String time, Instant now) {
         Instant at = time.matches("\\d{9,11}(\\.\\d+)?")
                 ? Instant.ofEpochMilli(new BigDecimal(time).movePointRight(3).longValue())
                 : Moment.past("its time", time, now, Optional.empty());
         if (at.isAfter(now)) {
             throw new Problem("its time is in the future");
         }
-        String kind = field(row, KIND).asText();
-        boolean known = kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED);
-        String by = Stream.of("/user_profile/display_name", "/user_profile/real_name", "/data/by")
-                .map(pointer -> row.at(pointer).asText()).filter(name -> !name.isBlank()).findFirst()
-                .orElse(field(row, BY).asText());
-        ObjectNode data = Json.object().put("from", form);
-        if (!by.isBlank()) {
-            data.put("by", name(by));
-        }
-        return new Event(at, "import", known ? kind : Event.NOTE,
-                Text.safe(form.equals("Slack") ? plain(text) : text, LONGEST_TEXT), data);
+        return at;
     }
 
-    private static JsonNode field(JsonNode row, List<String> names) {
-        return names.stream().flatMap(name -> row.properties().stream()
-                .filter(field -> field.getKey().strip().equalsIgnoreCase(name))).map(Map.Entry::getValue).findFirst()
-                .orElse(Json.object().path("none"));
+    /** The first that there is of these columns, whatever their case, or of these places in a JSON document. */
+    private static String field(JsonNode row, List<String> names) {
+        return names.stream().flatMap(name -> name.startsWith("/") ? Stream.of(row.at(name))
+                : row.properties().stream().filter(field -> field.getKey().strip().equalsIgnoreCase(name))
+                        .map(Map.Entry::getValue)).map(JsonNode::asText).filter(text -> !text.isBlank()).findFirst()
+                .orElse("");
     }
 
     // Slack writes <@U123|ana>, <#C1|general>, <https://x|label> and escapes the three characters that this needs.

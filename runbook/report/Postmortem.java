@@ -12,19 +12,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.BinaryOperator;
-import java.util.function.Function;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import picocli.CommandLine.Option;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.LogReader.Customers;
 import runbook.LogReader.Facts;
-import runbook.LogReader.Queue;
 import runbook.LogReader.Rate;
+import runbook.Message;
 import runbook.Message.Template;
 import runbook.Message.Wording;
 import runbook.Settings;
@@ -32,17 +27,14 @@ import runbook.Settings.Templates;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.report.Document.Markdown;
-import runbook.report.Timeline.Relapse;
-import runbook.report.Timeline.When;
+import runbook.report.Timeline.Row;
 
 /**
  * A postmortem made from what was recorded: the fields of {@code templates/postmortem.md}. Wording is the template's
- * and {@code diagnoses.json}'s; here are values, and whether something holds. What nothing recorded is an empty field.
+ * and {@code diagnoses.json}'s; here are values. What nothing recorded is an empty field.
  */
 public final class Postmortem {
-    private static final int MOST_MESSAGES = 30;
-    private static final Duration QUICK = Duration.ofMinutes(5);
-    private static final Duration SLOW = Duration.ofMinutes(15);
+    private static final int MOST_LINES = 50;
 
     /**
      * Where to look, and what is known beforehand.
@@ -89,20 +81,15 @@ public final class Postmortem {
     private final Sources sources;
     private final Evidence evidence;
     private final Timeline timeline;
-    private final Optional<JsonNode> diagnosed;
+    private final JsonNode diagnosed;
     private final Wording wording;
-    private final Known known;
 
     private Postmortem(Sources sources) {
         this.sources = sources;
-        this.evidence = Evidence.gather(sources);
-        this.timeline = new Timeline(evidence.events());
+        this.evidence = new Evidence(sources);
+        this.timeline = new Timeline(evidence.events);
         this.diagnosed = worst();
-        String diagnosis = diagnosed.map(data -> data.path("diagnosis").asText()).orElse("unknown");
-        this.wording = Wording.of(sources.templates(), diagnosis);
-        this.known = new Known(evidence.drill(), "Klaviyo " + wording.lessons().errorType(),
-                diagnosis, severity(), sources.lead().orElseGet(() -> Incident.lead(timeline.telling())),
-                timeline.closed(), timeline.events().size(), List.copyOf(evidence.notes().missing()));
+        this.wording = Wording.of(sources.templates(), diagnosis());
     }
 
     /**
@@ -120,46 +107,59 @@ public final class Postmortem {
      * @throws runbook.Settings.Problem when the template uses a field that does not exist
      */
     public Document.Written markdown(Template template, Optional<String> existing) {
-        return Document.merge(existing, template.fill(values()));
+        return Document.merge(existing, template.fill(values(), Postmortem::form, Markdown::text),
+                evidence.journalled);
     }
 
     /** The page for that Markdown, with the timeline drawn to scale. */
     public String html(String markdown) {
-        return Document.html(sources.templates().text("postmortem.html"), markdown, timeline.chart(evidence.numbers()),
-                (known.drill.isEmpty() ? "" : "DRILL: ") + "Incident: " + known.title);
+        return Document.html(sources.templates().text("postmortem.html"), markdown, timeline.chart(),
+                (evidence.drill.isEmpty() ? "" : "DRILL: ") + "Incident: " + title());
     }
 
-    /**
-     * What is known, in short.
-     *
-     * @param drill     the drill's scenario, empty in earnest
-     * @param title     {@code Klaviyo 401 Authentication Failure}
-     * @param diagnosis as triage names it; {@code unknown} when nothing was diagnosed
-     * @param severity  {@code P1} to {@code P4} at its worst; empty when nothing said
-     * @param lead      whoever leads, the last word counts; empty when nobody is recorded
-     * @param closed    when somebody closed it
-     * @param events    how many the timeline has
-     * @param missing   what was not to be had, or not as it should be: a sentence each
-     */
-    public record Known(String drill, String title, String diagnosis, String severity, String lead,
-            Optional<Instant> closed, int events, List<String> missing) { }
-
-    /** What is known, in short. */
-    public Known known() {
-        return known;
-    }
-
-    /** The same for machines: null where nothing is known. Times come with the record that has them. */
+    /** What is known, in short: null where nothing is. Times come with the record that has them. */
     public ObjectNode json() {
-        ObjectNode json = Json.object().put("drill", known.drill.isEmpty() ? null : known.drill)
-                .put("title", known.title).put("diagnosis", known.diagnosis).put("severity", known.severity)
-                .put("lead", known.lead);
-        timeline.moments().forEach((name, when) -> json.put(name, when.map(one -> one.at().toString()).orElse(null))
-                .put(name + "By", when.map(When::source).orElse(null)));
-        return json.put("closed", known.closed.map(Instant::toString).orElse(null)).put("entries", known.events)
-                .put("failedCalls", evidence.numbers().counts().stream().findFirst().map(Evidence.Count::failures)
-                        .orElse(null));
+        ObjectNode json = Json.object().put("drill", evidence.drill.isEmpty() ? null : evidence.drill)
+                .put("title", title()).put("diagnosis", diagnosis()).put("severity", severity()).put("lead", lead());
+        for (String name : List.of("began", "detected", "acknowledged", "mitigated", "restored")) {
+            json.put(name, timeline.moment(name).map(row -> row.at().toString()).orElse(null))
+                    .put(name + "By", timeline.moment(name).map(Postmortem::recorded).orElse(null));
+        }
+        json.put("closed", timeline.moment("closed").map(row -> row.at().toString()).orElse(null))
+                .put("entries", timeline.all().size())
+                .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
+        return json.set("notes", Json.of(evidence.missing));
     }
+
+    private static String recorded(Row row) {
+        return row.source() + (row.by().isEmpty() ? "" : ", " + row.by());
+    }
+
+    private String title() {
+        return "Klaviyo " + wording.lessons().errorType();
+    }
+
+    private String severity() {
+        return evidence.events.stream().map(event -> event.data().path("severity").asText())
+                .filter(severity -> severity.matches("P[1-4]")).min(Comparator.naturalOrder()).orElse("");
+    }
+
+    private String lead() {
+        return sources.lead().orElseGet(() -> Incident.lead(evidence.events));
+    }
+
+    // The leading diagnosis is the most severe; of equals the last, when most was known.
+    private JsonNode worst() {
+        Comparator<JsonNode> severity = Comparator.comparing(data -> data.path("severity").asText("P9"));
+        return timeline.all().stream().map(Row::event).filter(Timeline::found).map(Event::data)
+                .reduce((one, other) -> severity.compare(other, one) <= 0 ? other : one).orElse(Json.object());
+    }
+
+    private String diagnosis() {
+        return diagnosed.path("diagnosis").asText("unknown");
+    }
+
+    // ---- for the next person
 
     /**
      * What the next person must know, in at most 25 lines of plain text by {@code handover.md}.
@@ -168,233 +168,159 @@ public final class Postmortem {
      */
     public String handover(BinaryOperator<String> command) {
         Map<String, Object> values = values();
-        List<Timeline.Row> rows = timeline.rows();
-        List<Timeline.Row> last = rows.subList(Math.max(0, rows.size() - 10), rows.size());
-        String due = timeline.telling().stream().filter(Postmortem::sent)
-                .map(event -> Text.safe(event.data().path("next").asText(), 20)).reduce("", (one, later) -> later);
-        values.put("drill", Text.safe(known.drill, 60));
-        values.put("lead", Text.safe(known.lead, 80));
-        values.put("diagnosisTitle", Text.safe(title(), 160));
-        values.put("closed", known.closed.map(Timeline::full).orElse(""));
+        List<Row> rows = timeline.rows();
+        Optional<Instant> due = due();
+        values.put("last", rows.subList(Math.max(0, rows.size() - 10), rows.size()));
         values.put("due", due);
-        values.put("overdue", due.compareTo(sources.now().toString()) < 0);
-        values.put("last", lines(last, row -> Map.of("time", row.time(), "label", Text.safe(row.label(), 80),
-                "text", Text.safe(row.text(), 120), "source", Text.safe(row.source(), 30), "by",
-                Notebook.name(row.by()))));
-        values.put("incident", sources.incident().map(Incident::toString).orElse(""));
+        values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
+        values.put("incident", sources.incident().map(Incident::toString));
         values.put("watch", command.apply("watch", ""));
         values.put("event", command.apply("postmortem", "event 'what happened' --by NAME"));
-        return sources.templates().template("handover.md").fill(values).stripTrailing();
+        return sources.templates().template("handover.md")
+                .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
     }
 
-    // The leading diagnosis is the most severe; of equals the last, when most was known.
-    private Optional<JsonNode> worst() {
-        Comparator<JsonNode> severity = Comparator.comparing(data -> data.path("severity").asText("P9"));
-        return timeline.telling().stream().filter(Timeline::found).map(Event::data)
-                .reduce((one, other) -> severity.compare(other, one) <= 0 ? other : one);
-    }
-
-    private String severity() {
-        return timeline.telling().stream().map(event -> event.data().path("severity").asText())
-                .filter(severity -> severity.matches("P[1-4]")).min(Comparator.naturalOrder()).orElse("");
+    /** When the next message is due: as the last one that was sent said, else by how long it has lasted. */
+    private Optional<Instant> due() {
+        Optional<Event> told = evidence.events.stream().filter(Timeline::sent).max(Comparator.comparing(Event::at));
+        Optional<Instant> began = timeline.moment("detected").or(() -> timeline.moment("began")).map(Row::at);
+        return told.flatMap(event -> Timeline.time(event, "next"))
+                .or(() -> began.map(at -> Message.due(at, told.map(Event::at).orElse(at))));
     }
 
     // ---- the template's fields
 
-    /** Fields of the lines of lists: templates may name them. */
-    private static final List<String> OF_LINES = List.of("-first", "time", "label", "text", "source", "type", "name",
-            "url", "question", "answer", "by", "at", "quote", "failed", "call", "instance", "peak", "left");
+    /** Fields of the lines of lists, and of moments: templates may name them. */
+    private static final String OF_LINES = ". -first time label text source by quote date clock good bad failed took "
+            + "definition kind start end question answer type name rule url any failures statuses count more call "
+            + "instance peak left";
 
-    /** The template's fields: texts are Markdown already, what holds is a boolean, a list has its lines' own fields. */
+    private record Measured(String name, Optional<Duration> took, Optional<String> kind, String definition,
+            Object start, Object end) { }
+
+    private record Failing(String call, long failed, Optional<String> rule) { }
+
+    private static String form(Object value) {
+        if (value instanceof Optional<?> perhaps) {
+            return perhaps.map(Postmortem::form).orElse("");
+        }
+        return value instanceof Number number ? String.format(Locale.ROOT, "%,d", Math.round(number.doubleValue()))
+                : value instanceof Duration took ? Timeline.words(took)
+                : value instanceof Instant at ? Timeline.full(at) : value.toString();
+    }
+
     private Map<String, Object> values() {
         Map<String, Object> values = new LinkedHashMap<>();
-        OF_LINES.forEach(name -> values.put(name, ""));
-        values.put("drill", Markdown.text(known.drill, 60));
+        List.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
+        values.put("drill", evidence.drill);
         values.put("command", sources.command());
-        values.put("errorType", wording.lessons().errorType());
-        values.put("severity", known.severity);
-        values.put("lead", Markdown.text(known.lead, 80));
-        values.put("perhapsLead", Markdown.text(sources.perhaps(), 80));
-        values.put("now", Timeline.full(sources.now()));
+        values.put("severity", severity());
+        values.put("lead", lead());
+        values.put("perhapsLead", sources.perhaps());
+        values.put("now", sources.now());
         course(values);
-        response(values);
         cause(values);
+        measures(values);
         impact(values);
-        queues(values);
-        messages(values);
-        values.put("read", evidence.notes().asked().stream().map(one -> Markdown.text(one, 160))
-                .collect(Collectors.joining(", ")));
-        values.put("missing", lines(evidence.notes().missing(), line -> Map.of("text", Markdown.text(line, 240))));
-        values.put("vendorRecords", lines(evidence.vendor().stream()
-                .filter(incident -> incident.url() != null && incident.url().startsWith("https://")).toList(),
-                incident -> Map.of("name", Markdown.text(incident.name(), 120),
-                        "url", Markdown.text(incident.url(), 200))));
+        replay(values);
+        values.put("messages", timeline.rows().stream().filter(row -> Timeline.sent(row.event())).toList());
+        values.put("read", String.join(", ", evidence.read));
+        values.put("missing", evidence.missing);
+        values.put("vendorRecords", evidence.vendor.stream()
+                .filter(incident -> incident.url() != null && incident.url().startsWith("https://")).toList());
         return values;
     }
 
-    private static <T> List<Map<String, Object>> lines(List<T> all, Function<T, Map<String, Object>> fields) {
-        return all.stream().map(fields).toList();
-    }
-
     private void course(Map<String, Object> values) {
-        List<Timeline.Row> rows = timeline.rows();
-        values.put("rows", lines(rows, row -> Map.of("time", row.time(), "label", Markdown.text(row.label(), 120),
-                "text", Markdown.text(row.text()), "source", Markdown.text(row.source(), 60))));
-        values.put("leftOut", rows.size() >= Timeline.MOST_ROWS ? number(known.events) : "");
-        timeline.moments().forEach((name, when) -> {
-            values.put(name, when.map(one -> Timeline.clock(one.at())).orElse(""));
-            values.put(name + "By", when.map(one -> Markdown.text(one.source(), 80)).orElse(""));
-        });
-        Optional<Instant> from = timeline.began().map(When::at);
-        Optional<Instant> to = timeline.restored().map(When::at);
-        boolean sameDay = from.map(Timeline::date).equals(to.map(Timeline::date));
-        values.put("beganOn", from.map(Timeline::date).orElse(""));
-        values.put("beganFull", from.map(Timeline::full).orElse(""));
-        values.put("restoredFull", to.map(Timeline::full).orElse(""));
-        values.put("until", to.map(sameDay ? Timeline::clock : Timeline::full).orElse(""));
-        values.put("unended", known.closed.isPresent() && to.isEmpty());
-        List<Relapse> relapses = timeline.relapses();
-        Optional<Relapse> last = relapses.stream().skip(Math.max(0, relapses.size() - 1)).findFirst();
-        values.put("relapses", relapses.isEmpty() ? "" : Integer.toString(relapses.size()));
-        values.put("manyRelapses", relapses.size() > 1);
-        values.put("relapseGood", last.map(one -> Timeline.clock(one.good())).orElse(""));
-        values.put("relapseFailed", last.map(one -> Timeline.clock(one.failed())).orElse(""));
-        values.put("course", last.isPresent() || !values.get("mitigated").equals(""));
+        List<Row> rows = timeline.rows();
+        values.put("rows", rows);
+        values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all().size());
+        for (String name : Timeline.MOMENTS) {
+            values.put(name, moment(name));
+        }
+        values.put("duration", timeline.between("began", "restored"));
+        List<Timeline.Relapse> relapses = timeline.relapses();
+        values.put("relapses", relapses.isEmpty() ? "" : relapses.size());
+        values.put("lastRelapse", relapses.subList(Math.max(0, relapses.size() - 1), relapses.size()));
     }
 
-    // How long it took, and whether that was quick or slow. People judge; this only reminds.
-    private void response(Map<String, Object> values) {
-        Map<String, Optional<Instant>> at = new LinkedHashMap<>();
-        timeline.moments().forEach((name, when) -> at.put(name, when.map(When::at)));
-        Optional<Instant> told = timeline.telling().stream().filter(Postmortem::sent).findFirst().map(Event::at);
-        measure(values, "timeToDetect", at.get("began"), at.get("detected"));
-        measure(values, "timeToAcknowledge", at.get("detected"), at.get("acknowledged"));
-        measure(values, "timeToMitigate", at.get("began"), at.get("mitigated"));
-        measure(values, "timeToAct", at.get("detected"), at.get("mitigated"));
-        measure(values, "timeToTell", at.get("detected"), told);
-        measure(values, "duration", at.get("began"), at.get("restored"));
-        values.put("toldNobody", at.get("detected").isPresent() && told.isEmpty());
-        Optional<Instant> posted = timeline.vendorPosted();
-        values.put("vendorPosted", posted.map(Timeline::full).orElse(""));
-        values.put("vendorAfter", lag(at.get("began"), posted, Duration.ZERO));
-        values.put("vendorEarlier", lag(posted, at.get("began"), Duration.ZERO));
-        values.put("beforeVendor", lag(at.get("detected"), posted, Duration.ofMinutes(1)));
-        values.put("afterVendor", lag(posted, at.get("detected"), Duration.ofMinutes(1)));
-    }
-
-    // What happened before it was to be waited for took no time.
-    private static void measure(Map<String, Object> values, String name, Optional<Instant> from, Optional<Instant> to) {
-        Optional<Duration> took = from.flatMap(start -> to.map(end ->
-                end.isBefore(start) ? Duration.ZERO : Duration.between(start, end)));
-        values.put(name, took.map(Timeline::words).orElse(""));
-        values.put(name + "Quick", took.filter(time -> !time.isZero() && time.compareTo(QUICK) <= 0).isPresent());
-        values.put(name + "Slow", took.filter(time -> time.compareTo(SLOW) > 0).isPresent());
-    }
-
-    private static String lag(Optional<Instant> from, Optional<Instant> to, Duration least) {
-        return from.flatMap(start -> to.map(end -> Duration.between(start, end)))
-                .filter(time -> time.compareTo(least) >= 0).map(Timeline::words).orElse("");
-    }
-
-    private String title() {
-        return diagnosed.map(data -> data.path("title").asText()).filter(said -> !said.isEmpty())
-                .orElse(wording.title());
+    private Object moment(String name) {
+        return timeline.moment(name).<Object>map(row -> row).orElse("");
     }
 
     private void cause(Map<String, Object> values) {
-        JsonNode data = diagnosed.orElse(Json.object());
-        List<JsonNode> path = StreamSupport.stream(data.path("path").spliterator(), false).toList();
-        values.put("diagnosed", diagnosed.isPresent());
-        values.put("diagnosis", Markdown.code(known.diagnosis));
-        values.put("diagnosisTitle", Markdown.text(title(), 200));
-        values.put("reason", Markdown.text(data.path("reason").asText(), 400));
-        values.put("path", lines(path, step -> Map.of("question", Markdown.text(step.path("question").asText(), 160),
-                "answer", Markdown.text(step.path("answer").asText(), 120))));
-        values.put("named", lines(timeline.telling().stream().filter(event -> Timeline.is(event, Event.DIAGNOSED)
-                && Timeline.diagnosis(event).isEmpty()).limit(10).toList(), this::said));
-        values.put("factors", lines(wording.lessons().factors(), factor -> Map.of("text", factor)));
-        values.put("also", lines(StreamSupport.stream(data.path("also").spliterator(), false).toList(),
-                also -> Map.of("text", Markdown.text(also.asText(), 80))));
-        values.put("actions", lines(wording.lessons().actions(), action -> Map.of("type", action.type(),
-                "text", action.text())));
+        values.put("errorType", wording.lessons().errorType());
+        values.put("diagnosed", !diagnosed.isEmpty());
+        values.put("diagnosis", diagnosis());
+        values.put("diagnosisTitle", diagnosed.path("title").asText(wording.title()));
+        values.put("reason", diagnosed.path("reason").asText());
+        values.put("path", StreamSupport.stream(diagnosed.path("path").spliterator(), false).map(step -> Map.of(
+                "question", step.path("question").asText(), "answer", step.path("answer").asText())).toList());
+        values.put("named", timeline.rows().stream().filter(row -> row.event().event().equals(Event.DIAGNOSED)
+                && Timeline.diagnosis(row.event()).isEmpty()).toList());
+        values.put("factors", wording.lessons().factors());
+        values.put("also", StreamSupport.stream(diagnosed.path("also").spliterator(), false).map(JsonNode::asText)
+                .toList());
+        values.put("actions", wording.lessons().actions());
     }
 
-    private Map<String, Object> said(Event event) {
-        return Map.of("by", Markdown.text(Timeline.by(event), 60), "at", Timeline.clock(event.at()),
-                "text", Markdown.text(event.summary()));
+    // How long it took, and whether that was as wanted. People judge; this only reminds.
+    private void measures(Map<String, Object> values) {
+        List<Measured> measures = new ArrayList<>();
+        List<String> hints = new ArrayList<>();
+        for (Wording.Measure measure : wording.lessons().measures()) {
+            Optional<Duration> took = timeline.between(measure.from(), measure.to());
+            measures.add(new Measured(measure.name(), took, measure.kind(), measure.definition(),
+                    moment(measure.from()), moment(measure.to())));
+            took.flatMap(time -> hint(measure, time)).ifPresent(hints::add);
+        }
+        values.put("measures", measures);
+        values.put("hints", hints);
+    }
+
+    private static Optional<String> hint(Wording.Measure measure, Duration took) {
+        return measure.within().filter(any -> !took.isZero()).flatMap(within -> {
+            Optional<Template> hint = took.compareTo(within) <= 0 ? measure.quick() : measure.slow();
+            return hint.map(template -> template.fill(Map.of("took", Timeline.words(took),
+                    "within", Text.Durations.words(within))));
+        });
     }
 
     // ---- impact: numbers where they can be had, never a guess
 
     private void impact(Map<String, Object> values) {
-        Optional<Evidence.Count> count = evidence.numbers().counts().stream().findFirst();
-        long failures = count.map(Evidence.Count::failures).orElse(0L);
-        OptionalLong calls = count.map(Evidence.Count::calls).orElse(OptionalLong.empty());
-        boolean share = calls.isPresent() && calls.getAsLong() >= Math.max(1, failures);
-        values.put("countedBy", count.map(Evidence.Count::source).orElse(""));
-        values.put("failures", failures > 0 ? number(failures) : "");
-        values.put("failuresByStatus", count.map(Postmortem::byStatus).orElse(""));
-        values.put("alsoCounted", evidence.numbers().second().map(Evidence.Count::failures).filter(more -> more > 0)
-                .map(Postmortem::number).orElse(""));
-        values.put("calls", share ? number(calls.getAsLong()) : "");
-        values.put("share", share ? String.format(Locale.ROOT, "%.1f %%", 100.0 * failures / calls.getAsLong()) : "");
+        values.put("impact", wording.words().impact());
+        values.put("counts", evidence.counts);
+        Optional<Evidence.Count> count = evidence.counts.stream().findFirst();
+        Optional<Long> failures = count.filter(Evidence.Count::any).map(Evidence.Count::failures);
+        values.put("failedCalls", failures);
+        values.put("share", count.map(Evidence.Count::share));
         // Whom failed calls were about is told with the failed calls that it was counted from.
-        Optional<Customers> customers = evidence.facts().map(Facts::customers)
-                .filter(some -> some.count() > 0 && failures > 0);
-        values.put("customers", customers.map(some -> number(some.count())).orElse(""));
-        values.put("oneCustomer", customers.filter(some -> some.count() == 1).isPresent());
-        values.put("moreCustomers", customers.filter(Customers::more).isPresent());
-        List<Rate> endpoints = evidence.facts().map(Facts::endpoints).orElse(List.of()).stream()
-                .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(rate -> -rate.failed())).limit(50)
-                .toList();
-        values.put("endpoints", lines(endpoints, rate -> Map.of("failed", number(rate.failed()),
-                "call", rate.endpoint().isEmpty() ? "(no route in the log)" : Markdown.code(rate.endpoint()))));
+        values.put("customers", evidence.facts.map(Facts::customers)
+                .filter(some -> some.count() > 0 && failures.isPresent()).<Object>map(some -> some).orElse(""));
+        List<Evidence.Waiting> queues = evidence.queues;
+        double left = queues.stream().mapToDouble(Evidence.Waiting::left).sum();
+        values.put("queued", queues.isEmpty() ? "" : queues.stream().mapToDouble(Evidence.Waiting::peak).sum());
+        values.put("queueLeft", left > 0 ? left : "");
+        values.put("queueEach", queues.size() > 1 ? queues.subList(0, Math.min(MOST_LINES, queues.size())) : List.of());
     }
 
-    private static String byStatus(Evidence.Count count) {
-        return count.failed().entrySet().stream()
-                .sorted(Map.Entry.<String, Long>comparingByValue(Comparator.reverseOrder()))
-                .map(entry -> Markdown.text(entry.getKey(), 20) + ": " + number(entry.getValue()))
-                .collect(Collectors.joining(", "));
+    // Which calls failed is known by a bundle's logs alone; without them all kinds of calls are told apart.
+    private void replay(Map<String, Object> values) {
+        List<Wording.Repeat> kinds = wording.lessons().repeat().orElse(List.of());
+        List<Failing> failing = evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
+                .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(Rate::failed).reversed())
+                .limit(MOST_LINES).map(rate -> failing(rate, kinds)).toList();
+        boolean counted = !failing.isEmpty() || !evidence.counts.isEmpty() && !evidence.counts.get(0).any();
+        values.put("replay", wording.lessons().replay());
+        values.put("failing", failing);
+        values.put("kinds", counted ? List.of() : kinds);
+        values.put("repeatable", !failing.isEmpty() || !counted && !kinds.isEmpty());
     }
 
-    // Each instance has a queue of its own: what one drained is no comfort for what another still holds.
-    private void queues(Map<String, Object> values) {
-        List<Queue> queues = evidence.numbers().queues();
-        values.put("queued", queues.isEmpty() ? "" : number(queues.stream().mapToDouble(Queue::peak).sum()));
-        values.put("queuesMany", queues.size() > 1 ? Integer.toString(queues.size()) : "");
-        values.put("queueHeld", queues.stream().anyMatch(queue -> queue.peak() > 0));
-        double left = queues.stream().mapToDouble(Postmortem::left).sum();
-        values.put("queueLeft", left > 0 ? number(left) : "");
-        values.put("queueEach", lines(queues.size() > 1 ? queues.stream().limit(20).toList() : List.<Queue>of(),
-                queue -> Map.of("instance", Markdown.text(queue.instance(), 60), "peak", number(queue.peak()),
-                        "left", left(queue) > 0 ? number(left(queue)) : "")));
-    }
-
-    // Back at what it held before is drained; a queue that was first looked at in the middle has to be nearly empty.
-    private static double left(Queue queue) {
-        double usual = queue.first() < queue.peak() / 2 ? Math.max(queue.first() * 1.1, queue.first() + 1) : 1;
-        return queue.last() <= usual ? 0 : queue.last();
-    }
-
-    private static String number(double value) {
-        return String.format(Locale.ROOT, "%,d", Math.round(value));
-    }
-
-    // ---- messages
-
-    /** Whether people were told: a message that was written and not sent told nobody. */
-    private static boolean sent(Event event) {
-        JsonNode posted = event.data().path("posted");
-        return Timeline.is(event, Event.ANNOUNCED) && (posted.isMissingNode() || posted.asBoolean()
-                || event.data().path("sent").asBoolean());
-    }
-
-    private void messages(Map<String, Object> values) {
-        List<Event> told = timeline.telling().stream().filter(Postmortem::sent).toList();
-        values.put("messages", lines(told.stream().limit(MOST_MESSAGES).toList(), event -> Map.of("at",
-                Timeline.full(event.at()), "source", Markdown.text(event.step(), 40), "text",
-                Markdown.text(event.summary(), 160), "quote", Markdown.quote(event.data().path("text").asText(), 30))));
-        values.put("moreMessages", told.size() > MOST_MESSAGES ? Integer.toString(told.size() - MOST_MESSAGES) : "");
+    private static Failing failing(Rate rate, List<Wording.Repeat> kinds) {
+        String call = rate.endpoint().isEmpty() ? "(no route in the log)" : rate.endpoint();
+        return new Failing(call, rate.failed(), kinds.stream()
+                .filter(kind -> kind.calls().matcher(rate.endpoint()).find()).findFirst().map(Wording.Repeat::rule));
     }
 }

@@ -3,18 +3,16 @@ package runbook.report;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import runbook.Chart;
 import runbook.Chart.Band;
 import runbook.Chart.Shape;
@@ -22,151 +20,103 @@ import runbook.Chart.Tone;
 import runbook.Incident.Event;
 import runbook.Text;
 import runbook.Text.Json;
+import runbook.report.Document.Markdown;
 
 /** What happened, by time: every event, the moments among them that count, and both as rows and as a picture. */
 final class Timeline {
+    /** The moments that count. */
+    static final List<String> MOMENTS =
+            List.of("began", "detected", "acknowledged", "mitigated", "restored", "told", "vendor", "closed");
     /** An event's kind: the first sign of trouble, found afterwards. */
     static final String SYMPTOM = "symptom";
     /** An event's kind: what the vendor wrote on its status page. */
     static final String VENDOR = "vendor";
     /** An event's kind: the recovery held. */
-    static final String STABLE = "stable";
-
-    private static final Duration AFTERMATH = Duration.ofMinutes(30);
+    private static final String STABLE = "stable";
     static final int MOST_ROWS = 300;
-    private static final DateTimeFormatter CLOCK = utc("HH:mm");
-    private static final DateTimeFormatter FULL = utc("yyyy-MM-dd HH:mm");
+    private static final Duration AFTERMATH = Duration.ofMinutes(30);
 
     /** What the runbook's template calls each kind of event; alerts and diagnoses depend on what was there before. */
-    private static final Map<String, String> LABELS = Map.ofEntries(Map.entry(SYMPTOM, "First symptom"),
-            Map.entry(Event.ACKNOWLEDGED, "Incident acknowledged"), Map.entry(Event.MITIGATED, "Mitigation applied"),
-            Map.entry(Event.ROTATED, "Mitigation applied"), Map.entry(Event.DEGRADED, "Degraded"),
-            Map.entry(Event.RECOVERED, "Service restored"), Map.entry(STABLE, "Monitoring confirmed stable"),
-            Map.entry(Event.BUNDLED, "Evidence collected"), Map.entry(Event.ANNOUNCED, "People told"),
-            Map.entry(Event.CLOSED, "Incident closed"));
+    private static final Map<String, String> LABELS = Map.of(SYMPTOM, "First symptom", Event.MITIGATED,
+            "Mitigation applied", Event.ROTATED, "Mitigation applied", Event.DEGRADED, "Degraded",
+            Event.RECOVERED, "Service restored", STABLE, "Monitoring confirmed stable", Event.BUNDLED,
+            "Evidence collected", Event.ANNOUNCED, "People told", Event.CLOSED, "Incident closed");
     private static final Set<String> MILESTONES = Set.of(SYMPTOM, VENDOR, STABLE, Event.DETECTED, Event.ACKNOWLEDGED,
             Event.DIAGNOSED, Event.MITIGATED, Event.ROTATED, Event.DEGRADED, Event.RECOVERED, Event.CLOSED);
     private static final Map<String, Tone> TONES = Map.of("unnoticed", Tone.QUIET, "investigating", Tone.BAD,
             "mitigating", Tone.ACTING, "watching", Tone.WATCHING, "resolved", Tone.GOOD);
+    /** An event with what templates name of it; its time is told with the date where the incident has several. */
+    record Row(Event event, String label, String date, String clock, String time, String text, String source,
+            String by) {
+        static Row of(Event event, String label, boolean dated) {
+            String date = full(event.at()).substring(0, 10);
+            String clock = full(event.at()).substring(11);
+            return new Row(event, label, date, clock, dated ? date + " " + clock : clock, event.summary(),
+                    event.step(), Timeline.by(event));
+        }
 
-    /** A moment, and which record has it. */
-    record When(Instant at, String source) {
-        static When of(Event event) {
-            return new When(event.at(), event.step() + (by(event).isEmpty() ? "" : ", " + by(event)));
+        Instant at() {
+            return event.at();
+        }
+
+        boolean is(String kind) {
+            return event.event().equals(kind);
+        }
+
+        /** The words of a message, as Markdown. */
+        String quote() {
+            return Markdown.quote(event.data().path("text").asText(), 30);
+        }
+
+        private boolean milestone() {
+            return MILESTONES.contains(event.event());
         }
     }
 
     /** It seemed to work again from one moment on, until it failed again at another. */
-    record Relapse(Instant good, Instant failed) { }
+    record Relapse(Row good, Row bad) { }
 
-    private final List<Event> events = new ArrayList<>();
-    // A long journal is nearly all notes: what counts is looked for among the rest.
-    private final List<Event> telling;
-    private final Map<Event, String> labels = new HashMap<>();
+    private final List<Row> all;
+    private final Map<String, Row> moments = new HashMap<>();
     private final List<Relapse> relapses = new ArrayList<>();
-    private final Optional<Event> recovered;
 
     /** @param recorded in any order; what is there twice counts once */
     Timeline(List<Event> recorded) {
-        List<Event> sorted = new ArrayList<>(recorded);
-        recorded.stream().filter(event -> is(event, Event.RECOVERED)).forEach(event -> heldSince(event, sorted));
-        sorted.sort(Comparator.comparing(Event::at));
-        // What is there twice stands one after the other.
-        for (Event event : sorted) {
-            if (events.isEmpty() || !events.get(events.size() - 1).equals(event)) {
-                events.add(event);
+        all = labelled(recorded.stream().flatMap(Timeline::heldSince).sorted(Comparator.comparing(Event::at))
+                .distinct().toList());
+        for (Row row : all) {
+            moment(row.event).ifPresent(name -> moments.putIfAbsent(name, row));
+            if (row.is(Event.CLOSED)) {
+                moments.put("closed", row);
             }
         }
-        telling = events.stream().filter(Timeline::telling).toList();
-        recovered = lasting();
-        label();
-    }
-
-    // ---- single events
-
-    /** Whether it is more than a note that says no more than its line. */
-    static boolean telling(Event event) {
-        return !event.event().equals(Event.NOTE) || !event.data().isEmpty();
-    }
-
-    static boolean is(Event event, String... kinds) {
-        return List.of(kinds).contains(event.event());
-    }
-
-    /** Who did it, where the journal says so. */
-    static String by(Event event) {
-        return event.data().path("by").asText(event.data().path("lead").asText(""));
-    }
-
-    /** The diagnosis that a check came to; empty for a cause that a person named. */
-    static String diagnosis(Event event) {
-        return event.data().path("diagnosis").asText("");
-    }
-
-    /** Whether a check of ours came to a diagnosis that is none of health. */
-    static boolean found(Event event) {
-        return is(event, Event.DIAGNOSED) && !diagnosis(event).isEmpty() && !diagnosis(event).equals("healthy");
-    }
-
-    // An alert or a person's word, and not what triage wrote when it began the incident.
-    private static boolean alert(Event event) {
-        boolean own = event.step().equals("triage") && event.summary().startsWith("triage found");
-        return is(event, Event.DETECTED) && !own;
-    }
-
-    private static boolean ourSign(Event event) {
-        boolean healthy = diagnosis(event).equals("healthy");
-        return is(event, Event.DETECTED, Event.DEGRADED) || is(event, Event.DIAGNOSED) && !healthy;
+        Stream.of("began", "detected", "acknowledged", "mitigated").map(moments::get).filter(Objects::nonNull)
+                .findFirst().ifPresent(row -> moments.put("began", row));
+        restored().ifPresent(row -> moments.put("restored", row));
     }
 
     // Watch tells of a recovery once it held: the moment it began is an event of its own, with the runbook's words.
-    private static void heldSince(Event held, List<Event> events) {
-        Instant since = goodSince(held);
-        if (since.isBefore(held.at())) {
-            events.remove(held);
-            events.add(new Event(since, held.step(), held.event(), "first good round of an unbroken run", held.data()));
-            events.add(new Event(held.at(), held.step(), STABLE, held.summary(), Json.object()));
+    private static Stream<Event> heldSince(Event event) {
+        Optional<Instant> since = event.event().equals(Event.RECOVERED) ? time(event, "goodSince") : Optional.empty();
+        if (since.isEmpty() || !since.get().isBefore(event.at())) {
+            return Stream.of(event);
         }
-    }
-
-    private static Instant goodSince(Event recovery) {
-        try {
-            return Instant.parse(recovery.data().path("goodSince").asText());
-        } catch (DateTimeException e) {
-            return recovery.at();
-        }
-    }
-
-    /** The recovery after which it never failed again; those before it become relapses. */
-    private Optional<Event> lasting() {
-        Event good = null;
-        for (Event event : telling) {
-            if (is(event, Event.RECOVERED, STABLE)) {
-                good = good == null ? event : good;
-            } else if (good != null && event.failing()) {
-                relapses.add(new Relapse(good.at(), event.at()));
-                good = null;
-            }
-        }
-        return Optional.ofNullable(good);
+        String begins = "first good round of an unbroken run";
+        return Stream.of(new Event(since.get(), event.step(), event.event(), begins, event.data()),
+                new Event(event.at(), event.step(), STABLE, event.summary(), Json.object()));
     }
 
     // A triage that finds what is known identifies no cause anew, and what it found is no alert beside the page.
-    private void label() {
-        boolean paged = telling.stream().anyMatch(Timeline::alert);
+    private static List<Row> labelled(List<Event> events) {
+        boolean paged = events.stream().anyMatch(Timeline::alert);
+        boolean dated = events.stream().map(event -> full(event.at()).substring(0, 10)).distinct().count() > 1;
         Set<String> known = new HashSet<>();
-        for (Event event : telling) {
-            String label = switch (event.event()) {
-                case Event.DETECTED -> alert(event) ? "Alert fired" : paged ? "Triage" : "First failed check";
-                case Event.DIAGNOSED -> diagnosed(event, known);
-                case Event.ACKNOWLEDGED -> LABELS.get(Event.ACKNOWLEDGED)
-                        + (by(event).isEmpty() ? "" : " by " + by(event));
-                default -> LABELS.get(event.event());
-            };
-            if (label != null) {
-                labels.put(event, label);
-            }
-        }
+        return events.stream().map(event -> Row.of(event, switch (event.event()) {
+            case Event.DETECTED -> alert(event) ? "Alert fired" : paged ? "Triage" : "First failed check";
+            case Event.DIAGNOSED -> diagnosed(event, known);
+            case Event.ACKNOWLEDGED -> "Incident acknowledged" + (by(event).isEmpty() ? "" : " by " + by(event));
+            default -> LABELS.getOrDefault(event.event(), "");
+        }, dated)).toList();
     }
 
     private static String diagnosed(Event event, Set<String> known) {
@@ -180,166 +130,165 @@ final class Timeline {
         return first ? "Root cause identified" : unknown ? "Diagnosis changed" : "Triage again";
     }
 
-    // ---- the moments that count; each is empty when nothing recorded it
-
-    List<Event> events() {
-        return events;
+    private static Optional<String> moment(Event event) {
+        return Optional.ofNullable(switch (event.event()) {
+            case SYMPTOM -> "began";
+            case VENDOR -> "vendor";
+            case Event.DETECTED, Event.DEGRADED -> "detected";
+            case Event.DIAGNOSED -> diagnosis(event).equals("healthy") ? null : "detected";
+            case Event.ACKNOWLEDGED -> "acknowledged";
+            case Event.MITIGATED, Event.ROTATED -> "mitigated";
+            case Event.ANNOUNCED -> sent(event) ? "told" : null;
+            default -> null;
+        });
     }
 
-    /** All but notes that say no more than their line. */
-    List<Event> telling() {
-        return telling;
+    /** The recovery after which it never failed again; those before it become relapses. */
+    private Optional<Row> restored() {
+        Row good = null;
+        for (Row row : all) {
+            if (row.is(Event.RECOVERED) || row.is(STABLE)) {
+                good = good == null ? row : good;
+            } else if (good != null && row.event.failing()) {
+                relapses.add(new Relapse(good, row));
+                good = null;
+            }
+        }
+        return Optional.ofNullable(good);
+    }
+
+    // ---- single events
+
+    /** A time among an event's data; empty where there is none. */
+    static Optional<Instant> time(Event event, String name) {
+        try {
+            return Optional.of(event.data().path(name).asText()).filter(at -> at.endsWith("Z")).map(Instant::parse);
+        } catch (DateTimeException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** Who did it, where the journal says so. */
+    private static String by(Event event) {
+        return event.data().path("by").asText(event.data().path("lead").asText(""));
+    }
+
+    /** The diagnosis that a check came to; empty for a cause that a person named. */
+    static String diagnosis(Event event) {
+        return event.data().path("diagnosis").asText("");
+    }
+
+    /** Whether a check of ours came to a diagnosis that is none of health. */
+    static boolean found(Event event) {
+        return event.event().equals(Event.DIAGNOSED) && !diagnosis(event).isEmpty()
+                && !diagnosis(event).equals("healthy");
+    }
+
+    /** Whether people were told: a message that was written and not sent told nobody. */
+    static boolean sent(Event event) {
+        boolean draft = event.data().has("posted") && !event.data().path("posted").asBoolean();
+        return event.event().equals(Event.ANNOUNCED) && (!draft || event.data().path("sent").asBoolean());
+    }
+
+    // An alert or a person's word, and not what triage wrote when it began the incident.
+    private static boolean alert(Event event) {
+        boolean own = event.step().equals("triage") && event.summary().startsWith("triage found");
+        return event.event().equals(Event.DETECTED) && !own;
+    }
+
+    // ---- what counts
+
+    /** Every event, by time. */
+    List<Row> all() {
+        return all;
+    }
+
+    /** Rows for people. Of a rotation's steps those that failed are told; of too many events, milestones first. */
+    List<Row> rows() {
+        return all.stream().filter(row -> !row.is(Event.ROTATION_STEP)
+                || row.event.data().path("outcome").asText().equals("failed"))
+                .sorted(Comparator.comparing(row -> !row.milestone())).limit(MOST_ROWS)
+                .sorted(Comparator.comparing(Row::at)).toList();
     }
 
     List<Relapse> relapses() {
         return relapses;
     }
 
-    /** The moments by the names that templates and {@code --json} have for them. */
-    Map<String, Optional<When>> moments() {
-        Map<String, Optional<When>> moments = new LinkedHashMap<>();
-        moments.put("began", began());
-        moments.put("detected", detected());
-        moments.put("acknowledged", first(Event.ACKNOWLEDGED));
-        moments.put("mitigated", first(Event.MITIGATED, Event.ROTATED));
-        moments.put("restored", restored());
-        return moments;
+    /**
+     * A moment by its name, which is the same in templates and in {@code --json}: began (the first sign of trouble in
+     * any record), detected (the first alert, or failed check of ours), acknowledged, told (the first message that was
+     * sent), mitigated, restored (for good), vendor (its first word), closed. Empty when nothing recorded it.
+     */
+    Optional<Row> moment(String name) {
+        return Optional.ofNullable(moments.get(name));
     }
 
-    /** The first sign of trouble that any record has. */
-    Optional<When> began() {
-        return first(SYMPTOM).or(this::detected).or(() -> first(Event.ACKNOWLEDGED, Event.MITIGATED, Event.ROTATED));
-    }
-
-    /** The first alert, or failed check of ours. */
-    Optional<When> detected() {
-        return telling.stream().filter(Timeline::ourSign).findFirst().map(When::of);
-    }
-
-    /** It worked again, for good. */
-    Optional<When> restored() {
-        return recovered.map(When::of);
-    }
-
-    /** When the vendor first wrote of it. */
-    Optional<Instant> vendorPosted() {
-        return first(VENDOR).map(When::at);
+    /** From one moment to another; negative where that came first. */
+    Optional<Duration> between(String from, String to) {
+        return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(start.at(), end.at())));
     }
 
     /** When it was over: restored, else the last that was recorded before somebody closed it. */
     Optional<Instant> ended() {
-        return restored().map(When::at).or(() -> events.stream().takeWhile(event -> !is(event, Event.CLOSED))
-                .reduce((one, later) -> later).map(Event::at));
+        return moment("restored").or(() -> all.stream().takeWhile(row -> !row.is(Event.CLOSED))
+                .reduce((one, later) -> later)).map(Row::at);
     }
 
-    Optional<Instant> closed() {
-        return telling.stream().filter(event -> is(event, Event.CLOSED)).reduce((one, later) -> later).map(Event::at);
-    }
-
-    private Optional<When> first(String... kinds) {
-        return telling.stream().filter(event -> is(event, kinds)).findFirst().map(When::of);
-    }
-
-    // ---- times in words, UTC
-
-    private static DateTimeFormatter utc(String pattern) {
-        return DateTimeFormatter.ofPattern(pattern, Locale.ROOT).withZone(ZoneOffset.UTC);
-    }
-
-    static String clock(Instant at) {
-        return CLOCK.format(at);
-    }
-
+    /** {@code 2026-11-20 03:04}, UTC. */
     static String full(Instant at) {
-        return FULL.format(at);
+        return at.toString().substring(0, 16).replace('T', ' ');
     }
 
-    static String date(Instant at) {
-        return full(at).substring(0, 10);
-    }
-
-    /** {@code 1 hour 6 minutes}, {@code 41 minutes}, {@code less than a minute}: the runbook's form. */
+    /** {@code 1 hour 6 minutes}, {@code 41 minutes}, {@code 3 minutes before}: the runbook's form. */
     static String words(Duration duration) {
-        long minutes = duration.plusSeconds(30).toMinutes();
+        long minutes = duration.abs().plusSeconds(30).toMinutes();
         String hours = minutes < 60 ? "" : Text.count(minutes / 60, "hour");
         String rest = minutes % 60 == 0 ? "" : Text.count(minutes % 60, "minute");
-        return minutes == 0 ? "less than a minute" : (hours + " " + rest).strip();
-    }
-
-    // ---- the rows
-
-    /**
-     * A row of the table: its time with the date where there are several, the runbook's name for it, what it says,
-     * which step recorded it, and who said so.
-     */
-    record Row(String time, String label, String text, String source, String by) { }
-
-    /**
-     * Its rows by time. Of a rotation's steps those that failed are told: the keys stand in the event that ends it. Of
-     * too many events, milestones are told before others, and of too many milestones the first and the last.
-     */
-    List<Row> rows() {
-        List<Event> told = events.stream().filter(event -> !is(event, Event.ROTATION_STEP)
-                || event.data().path("outcome").asText().equals("failed")).toList();
-        List<Event> rows = new ArrayList<>(told.stream().filter(Timeline::milestone).toList());
-        if (rows.size() > MOST_ROWS) {
-            rows.subList(MOST_ROWS / 2, rows.size() - MOST_ROWS / 2).clear();
-        }
-        told.stream().filter(event -> !milestone(event)).limit(MOST_ROWS - rows.size()).forEach(rows::add);
-        rows.sort(Comparator.comparing(Event::at));
-        boolean dated = rows.stream().map(event -> date(event.at())).distinct().count() > 1;
-        return rows.stream().map(event -> new Row(dated ? full(event.at()) : clock(event.at()),
-                labels.getOrDefault(event, ""), event.summary(), event.step(), by(event))).toList();
-    }
-
-    private static boolean milestone(Event event) {
-        return MILESTONES.contains(event.event());
+        String words = minutes == 0 ? "less than a minute" : (hours + " " + rest).strip();
+        return words + (duration.isNegative() ? " before" : "");
     }
 
     // ---- the picture
 
     /** The picture to scale; empty when there is nothing to show. What came long after it was over is left out. */
-    Optional<Chart> chart(Evidence.Numbers numbers) {
-        if (events.isEmpty()) {
+    Optional<Chart> chart() {
+        if (all.isEmpty()) {
             return Optional.empty();
         }
-        Instant begin = events.get(0).at();
-        Instant last = events.get(events.size() - 1).at();
-        Instant end = restored().map(when -> when.at().plus(AFTERMATH)).filter(at -> at.isBefore(last)).orElse(last);
-        List<Event> seen = events.stream().filter(event -> !event.at().isAfter(end)).toList();
-        Chart chart = new Chart("event", "Timeline", begin, end).bands(bands(seen, end));
-        chart.marks(seen.stream().filter(Timeline::milestone).map(this::mark).toList());
-        if (numbers.errors().size() > 1) {
-            List<Chart.Point> points = numbers.errors().stream()
-                    .map(point -> new Chart.Point(point.at(), point.value())).toList();
-            chart.lane(new Chart.Lane("Calls to Klaviyo", numbers.unit(), "", 90,
-                    List.of(new Chart.Line("", points)), List.of()));
-        }
-        return Optional.of(chart);
+        Instant begin = all.get(0).at();
+        Instant last = all.get(all.size() - 1).at();
+        Instant end = moment("restored").map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
+        List<Row> seen = all.stream().filter(row -> row.milestone() && !row.at().isAfter(end)).toList();
+        return Optional.of(new Chart("event", "Timeline", begin, end).bands(bands(seen, begin, end))
+                .marks(seen.stream().map(Timeline::mark).toList()));
     }
 
-    private Chart.Mark mark(Event event) {
-        boolean better = is(event, Event.RECOVERED, STABLE, Event.MITIGATED, Event.ROTATED);
-        boolean worse = event.failing() || is(event, SYMPTOM);
-        Shape shape = is(event, VENDOR) ? Shape.VENDOR : worse ? Shape.WORSE : better ? Shape.BETTER : Shape.OTHER;
-        String label = labels.getOrDefault(event, "");
-        String words = label + (label.isEmpty() || event.summary().isEmpty() ? "" : ": ") + event.summary();
-        return new Chart.Mark(event.at(), shape, event.event(), words, event.step());
+    private static Chart.Mark mark(Row row) {
+        Shape shape = switch (row.event.event()) {
+            case VENDOR -> Shape.VENDOR;
+            case SYMPTOM -> Shape.WORSE;
+            case STABLE, Event.RECOVERED, Event.MITIGATED, Event.ROTATED -> Shape.BETTER;
+            default -> row.event.failing() ? Shape.WORSE : Shape.OTHER;
+        };
+        String colon = row.label.isEmpty() || row.text.isEmpty() ? "" : ": ";
+        return new Chart.Mark(row.at(), shape, row.event.event(), row.label + colon + row.text, row.source);
     }
 
-    private static List<Band> bands(List<Event> seen, Instant end) {
+    private static List<Band> bands(List<Row> seen, Instant begin, Instant end) {
         List<Band> bands = new ArrayList<>();
         String state = "";
-        Instant since = seen.get(0).at();
-        for (Event event : seen) {
-            String next = after(state, event);
+        Instant since = begin;
+        for (Row row : seen) {
+            String next = after(state, row.event);
             if (!next.equals(state)) {
-                add(bands, state, since, event.at());
+                bands.add(new Band(since, row.at(), state, TONES.get(state)));
                 state = next;
-                since = event.at();
+                since = row.at();
             }
         }
-        add(bands, state, since, end);
+        bands.add(new Band(since, end, state, TONES.get(state)));
+        bands.removeIf(band -> band.tone() == null || !band.to().isAfter(band.from()));
         return bands;
     }
 
@@ -353,11 +302,5 @@ final class Timeline {
             case Event.DEGRADED -> "investigating";
             default -> event.failing() && !state.equals("mitigating") ? "investigating" : state;
         };
-    }
-
-    private static void add(List<Band> bands, String state, Instant from, Instant to) {
-        if (TONES.containsKey(state) && to.isAfter(from)) {
-            bands.add(new Band(from, to, state, TONES.get(state)));
-        }
     }
 }
