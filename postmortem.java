@@ -2,19 +2,14 @@
 //JAVA 17+
 //COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION Writes the postmortem of an incident from what was recorded; people add only what people know
-//SOURCES runbook/ApiChecks.java
 //SOURCES runbook/Chart.java
-//SOURCES runbook/Checks.java
 //SOURCES runbook/Cli.java
-//SOURCES runbook/DecisionTree.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
 //SOURCES runbook/Key.java
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/NetworkPath.java
-//SOURCES runbook/OurSide.java
 //SOURCES runbook/Page.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
@@ -22,7 +17,6 @@
 //SOURCES runbook/StatusPage.java
 //SOURCES runbook/Text.java
 //SOURCES runbook/Tool.java
-//SOURCES runbook/Verdict.java
 //SOURCES runbook/redact/Encoded.java
 //SOURCES runbook/redact/Redactor.java
 //SOURCES runbook/redact/Rules.java

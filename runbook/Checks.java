@@ -26,6 +26,7 @@ import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.RateLimits;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
+import runbook.Http.Asking;
 import runbook.Http.Deadline;
 import runbook.Incident.Event;
 import runbook.Incident.LastGood;
@@ -144,35 +145,24 @@ public final class Checks implements AutoCloseable {
                 shared.errors, shared.log, shared.webhook, shared.before);
     }
 
-    /** What a check asks with: what to look at, the client, and until when. */
-    record Asking(Settings settings, Http http, Deadline deadline) {
-        Answer api(Endpoint endpoint) {
-            return http.api(endpoint.target(), deadline.left());
-        }
-
-        Answer get(URI address) {
-            return http.get(address, Map.of(), deadline.left());
-        }
-    }
-
     /** What a key makes it possible to ask. */
     private record Probes(Probe auth, List<Probe> endpoints) { }
 
     /** Starts them all; the supplier waits for the last. The accounts endpoint is asked once: the key's check does. */
     private Supplier<Probes> ask(Set<String> names, Asking asking) {
-        Optional<Key> judged = asking.settings.key().filter(key -> names.contains("auth"));
+        Optional<Key> judged = asking.settings().key().filter(key -> names.contains("auth"));
         CompletableFuture<Probe> auth = CompletableFuture.supplyAsync(() -> ApiChecks.auth(judged, asking), pool);
-        List<Supplier<Probe>> running = asking.settings.probing().endpoints().stream()
+        List<Supplier<Probe>> running = asking.settings().probing().endpoints().stream()
                 .filter(one -> names.contains("endpoints") || names.contains("endpoint:" + one.name()))
                 .map(one -> probe(one, asking, auth)).toList();
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
     private Supplier<Probe> probe(Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
-        if (asking.settings.key().isEmpty()) {
+        if (asking.settings().key().isEmpty()) {
             return () -> Probe.skipped("endpoint:" + endpoint.name(), endpoint, "needs a key");
         } else if (endpoint.is(Endpoint.ACCOUNTS)) {
-            return () -> Probe.of(endpoint, auth.join().samples(), asking.settings.probing().slow());
+            return () -> Probe.of(endpoint, auth.join().samples(), asking.settings().probing().slow());
         }
         return Probe.ask(endpoint, asking, pool);
     }

@@ -44,6 +44,7 @@ import javax.net.ssl.SSLParameters;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
+import runbook.Klaviyo.Endpoint;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -629,5 +630,16 @@ public final class Http {
         Thread.enumerate(threads);
         Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))
                 .forEach(Thread::interrupt);
+    }
+
+    /** What a check asks with: what to look at, the client, and until when. */
+    record Asking(Settings settings, Http http, Deadline deadline) {
+        Answer api(Endpoint endpoint) {
+            return http.api(endpoint.target(), deadline.left());
+        }
+
+        Answer get(URI address) {
+            return http.get(address, Map.of(), deadline.left());
+        }
     }
 }

@@ -25,7 +25,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
-import runbook.Checks.Asking;
+import runbook.Http.Asking;
 import runbook.Http.Deadline;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
