@@ -159,7 +159,7 @@ class Postmortem extends PostmortemCommand {
                 .put("incident", incident.map(Incident::toString).orElse(null));
         known.set("files", Json.of(files));
         known.set("kept", Json.of(written.kept()));
-        known.set("advice", next(unfinished, known.path("closed"), incident));
+        known.set("advice", next(unfinished, known));
         return done(known);
     }
 
@@ -180,12 +180,13 @@ class Postmortem extends PostmortemCommand {
         }
     }
 
-    private JsonNode next(int unfinished, JsonNode closed, Optional<Incident> incident) {
+    private JsonNode next(int unfinished, JsonNode known) {
+        JsonNode closed = known.path("closed");
         boolean over = unfinished == 0 && closed.isTextual();
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
                 : over ? "Nothing is left to fill in, and the incident was closed at " + closed.asText()
                         : "Nothing is left to fill in. The incident is ended by";
-        String command = over ? null : launcher(incident).line("postmortem", unfinished > 0 ? "--check" : "close");
+        String command = over ? null : launcher(known).line("postmortem", unfinished > 0 ? "--check" : "close");
         shared.screen().line(words);
         if (!over) {
             shared.screen().command(2, command);
@@ -313,8 +314,9 @@ class Postmortem extends PostmortemCommand {
         @Override
         public Integer call() {
             Incident incident = incident();
-            String text = runbook.report.Postmortem.of(Sources.recorded(incident, now, shared.templates()))
-                    .handover(launcher(Optional.of(incident))::line);
+            Sources sources = Sources.recorded(incident, now, shared.templates());
+            runbook.report.Postmortem report = runbook.report.Postmortem.of(sources);
+            String text = report.handover(launcher(report.json())::line);
             shared.screen().verbatim(text);
             return done(Json.object().put("incident", incident.toString()).set("lines",
                     Json.of(text.lines().toList())));
@@ -401,21 +403,17 @@ abstract class PostmortemCommand implements Callable<Integer> {
         try {
             Optional<Incident> drill = Incident.newest(shared.incidents(), name -> !name.isEmpty());
             return shared.drill().isPresent() || drill.isEmpty() ? ""
-                    : "; the newest here is a drill's, found with --drill " + scenario(drill.get());
+                    : "; the newest here is a drill's, found with --drill "
+                            + Text.safe(Incident.drill(drill.get().journal().read().events()), 60);
         } catch (IOException e) {
             return "";
         }
     }
 
-    private static String scenario(Incident incident) {
-        return Text.safe(Notebook.of(incident, Optional.empty()).drill().orElse(""), 60);
-    }
-
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
-    Cli.Launcher launcher(Optional<Incident> incident) {
-        String scenario = incident.map(PostmortemCommand::scenario).orElse("");
-        boolean said = scenario.isEmpty() || shared.drill().isPresent();
-        return said ? shared.launcher() : shared.launcher().inDrill(scenario);
+    Cli.Launcher launcher(JsonNode known) {
+        boolean found = known.path("drill").isTextual() && shared.drill().isEmpty();
+        return found ? shared.launcher().inDrill(Text.safe(known.path("drill").asText(), 60)) : shared.launcher();
     }
 
     /** An open incident's journal, to write in; says on the screen when this is a drill. */

@@ -48,6 +48,8 @@ final class Evidence {
     private static final Duration CLOCKS_DIFFER = Duration.ofMinutes(2);
     private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
     private static final int MOST_ODD = 12;
+    private static final int MOST_NOTES = 1_000;
+    private static final List<String> TELLING = List.of("lead", "vendorAt", "logged", "firstFailure", "drill");
     private static final JsonNode NO_DATA = Json.object();
     private static final int POINTS = 240;
     private static final int LARGEST_FACTS = 64 << 20;
@@ -103,7 +105,8 @@ final class Evidence {
     private final Postmortem.Sources from;
     /** The journal's events, what the vendor wrote, and the first symptom where one was found. */
     final List<Event> events = new ArrayList<>();
-    /** The journal's length in bytes. */
+    /** How many events more there are, and the journal's length in bytes. */
+    int leftOut;
     long journalled;
     /** The drill's scenario, empty in earnest. */
     final String drill;
@@ -160,8 +163,9 @@ final class Evidence {
             journalled = Files.size(file.get());
             Incident.Reading reading = from.incident().get().journal().read();
             reading.events().forEach(this::take);
-            reading.problems().stream().limit(MOST_ODD).forEach(line -> missing.add(line.replace(file.get().toString(), "journal.jsonl")));
-            read.add("journal (" + Text.count(events.size(), "event") + ")");
+            reading.problems().stream().limit(MOST_ODD)
+                    .forEach(line -> missing.add(line.replace(file.get().toString(), "journal.jsonl")));
+            read.add("journal (" + Text.count(events.size() + leftOut, "event") + ")");
         } catch (IOException e) {
             missing.add("the journal cannot be read: " + Incident.why(e));
         }
@@ -169,10 +173,14 @@ final class Evidence {
                 + " left out, since its clock was wrong"));
     }
 
+    // A long journal is nearly all notes of rounds: of these the first are told, and the others counted.
     private void take(Event event) {
+        boolean plain = event.event().equals(Event.NOTE) && TELLING.stream().noneMatch(event.data()::has);
         if (event.at().isAfter(from.now().plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
             String step = wrongClocks.size() < MOST_ODD ? event.step() : "others";
             wrongClocks.merge(Text.safe(step, 40), 1, Integer::sum);
+        } else if (plain && events.size() >= MOST_NOTES) {
+            leftOut++;
         } else {
             events.add(event);
         }

@@ -126,7 +126,7 @@ public final class Postmortem {
                     .put(name + "By", timeline.moment(name).map(Postmortem::recorded).orElse(null));
         }
         json.put("closed", timeline.moment("closed").map(row -> row.at().toString()).orElse(null))
-                .put("entries", timeline.all().size())
+                .put("entries", timeline.all().size() + evidence.leftOut)
                 .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
         return json.set("notes", Json.of(evidence.missing));
     }
@@ -234,7 +234,7 @@ public final class Postmortem {
     private void course(Map<String, Object> values) {
         List<Row> rows = timeline.rows();
         values.put("rows", rows);
-        values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all().size());
+        values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all().size() + evidence.leftOut);
         for (String name : Timeline.MOMENTS) {
             values.put(name, moment(name));
         }
