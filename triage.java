@@ -683,8 +683,8 @@ class Triage implements Callable<Integer> {
             all.add(step(step, step + " --version", "fetched and built"));
         }
         // Their dry runs look at stores, restart targets and logs as the team has set them, and change nothing.
-        Map.of("stores", "rotate-key.to", "logs", "debug-bundle.log").forEach((name, setting) ->
-                all.add(shared.setting(setting).isEmpty()
+        new TreeMap<>(Map.of("rotate-key.to", "stores", "debug-bundle.log", "logs")).descendingMap().forEach(
+                (setting, name) -> all.add(shared.setting(setting).isEmpty()
                         ? Check.skipped(name, "not known: set " + setting + " in a team.properties")
                         : step(name, setting.replaceFirst("\\..*", " --dry-run"), "found as the team has set them")));
         List<Group> lines = Group.of(all, Check::summary);
