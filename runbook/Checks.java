@@ -173,13 +173,12 @@ public final class Checks implements AutoCloseable {
     }
 
     /**
-     * What was known before these checks, from the incident's journal and the last triage that found nothing wrong:
-     * when the key used here was replaced by another, when all was well with it, whose it was then (may be empty),
-     * and the scopes that were seen to work.
+     * What was known before these checks: when the key used here was replaced by another, as the incident's journal or
+     * the state of the last triage that found nothing wrong has it, and that state itself.
      */
-    public record Before(Optional<Instant> replacedAt, Optional<Instant> lastGood, String account, Set<String> scopes) {
+    public record Before(Optional<Instant> replacedAt, Optional<LastGood> good) {
         /** Nothing is known. */
-        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty(), "", Set.of());
+        public static final Before NOTHING = new Before(Optional.empty(), Optional.empty());
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
         public static Before of(Cli.Host host, Settings settings, List<Event> journal) {
@@ -188,10 +187,8 @@ public final class Checks implements AutoCloseable {
             }
             Key key = settings.key().get();
             Optional<LastGood> good = settings.drill().isPresent() ? Optional.empty() : LastGood.of(host, key);
-            Optional<Instant> replaced = Incident.State.of(journal).replacedAt(key.cleaned().fingerprint())
-                    .or(() -> good.flatMap(one -> one.replacedAt(key)));
-            return new Before(replaced, good.map(LastGood::at), good.map(LastGood::organisation).orElse(""),
-                    good.map(LastGood::scopes).orElse(Set.of()));
+            return new Before(Incident.State.of(journal).replacedAt(key.cleaned().fingerprint())
+                    .or(() -> good.flatMap(one -> one.replacedAt(host))), good);
         }
     }
 
@@ -272,7 +269,6 @@ public final class Checks implements AutoCloseable {
             return RateLimits.of(answers());
         }
 
-        /** Where the revision that was asked for is in its life. */
         Check revision() {
             return ApiChecks.revision(settings.revision(), LocalDate.ofInstant(at, ZoneOffset.UTC));
         }
@@ -302,7 +298,6 @@ public final class Checks implements AutoCloseable {
                     .collect(Collectors.toCollection(TreeSet::new));
         }
 
-        /** What is wrong with the key's form. */
         List<String> keyFaults() {
             return settings.key().map(Key::faults).orElse(List.of());
         }

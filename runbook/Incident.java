@@ -496,78 +496,57 @@ public final class Incident {
     }
 
     /**
-     * What was seen when all was well, one for each account, in {@code klaviyo-runbook/last-good.json} of the user's
-     * state folder ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700): the account's id and name, the
-     * scopes that were seen to work, and when; and fingerprints of the keys that worked, the newest first, each with
-     * when it was first seen. Nothing in it is secret.
+     * What was seen when all was well with a key, in {@code klaviyo-runbook/last-good.json} of the user's state folder
+     * ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700): the key's fingerprint, its account's id and
+     * name, the scopes that were seen to work, and when that was first and last. Nothing in it is secret.
      */
-    public record LastGood(String account, String organisation, Set<String> scopes, Instant at,
-                           Map<String, Instant> keys) {
-        private static final int MOST = 10;
+    public record LastGood(String sha256, String account, String organisation, Set<String> scopes, Instant since,
+                           Instant at) {
+        private static final int MOST = 50;
         private static final String FILE = "last-good.json";
 
         // Nothing where there is no such file, or none that can be read.
-        private static List<LastGood> read(Path file) {
+        private static List<LastGood> read(Cli.Host host) {
             List<LastGood> all = new ArrayList<>();
             try {
+                Path file = folder(host).resolve(FILE);
                 boolean fit = Files.isRegularFile(file) && Files.size(file) < 1 << 20;
-                JsonNode accounts = fit ? Json.read(Files.readAllBytes(file)).path("accounts") : Json.object();
-                accounts.forEach(one -> all.add(LastGood.of(one)));
+                for (JsonNode one : fit ? Json.read(Files.readAllBytes(file)).path("keys") : Json.object()) {
+                    Set<String> scopes = new TreeSet<>();
+                    one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
+                    all.add(new LastGood(Text.safe(one.path("sha256").asText(), 8),
+                            Text.safe(one.path("account").asText(), 20), Text.safe(one.path("name").asText(), 60),
+                            scopes, Instant.parse(one.path("since").asText()), Instant.parse(one.path("at").asText())));
+                }
             } catch (IOException | DateTimeException e) {
                 // Somebody's editor was there: it is written anew the next time that all is well.
             }
             return all;
         }
 
-        private static LastGood of(JsonNode one) {
-            Set<String> scopes = new TreeSet<>();
-            one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
-            Map<String, Instant> keys = new LinkedHashMap<>();
-            one.path("keys").forEach(key -> keys.put(Text.safe(key.path("sha256").asText(), 8), at(key)));
-            return new LastGood(Text.safe(one.path("id").asText(), 20), Text.safe(one.path("name").asText(), 60),
-                    scopes, at(one), keys);
-        }
-
-        private static Instant at(JsonNode node) {
-            return Instant.parse(node.path("at").asText());
-        }
-
-        /** What is remembered of the account for which this key worked, be it the newest that did or an older one. */
+        /** What is remembered of a key. */
         public static Optional<LastGood> of(Cli.Host host, Key key) {
             String fingerprint = key.cleaned().fingerprint();
-            return read(file(host)).stream().filter(one -> one.keys.containsKey(fingerprint)).findFirst();
+            return read(host).stream().filter(one -> one.sha256.equals(fingerprint)).findFirst();
         }
 
-        /** When another key took this one's place: first worked after it; empty when none did. */
-        public Optional<Instant> replacedAt(Key key) {
-            List<String> newestFirst = List.copyOf(keys.keySet());
-            int place = newestFirst.indexOf(key.cleaned().fingerprint());
-            return place < 1 ? Optional.empty() : Optional.of(keys.get(newestFirst.get(place - 1)));
+        /** When another key of the account took this one's place: worked after it did; empty when none has. */
+        public Optional<Instant> replacedAt(Cli.Host host) {
+            return read(host).stream().takeWhile(newer -> !newer.equals(this))
+                    .filter(newer -> newer.account.equals(account)).map(LastGood::since).min(Instant::compareTo);
         }
 
         /** Remembers that all is well now, with this key. */
         public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
-            Map<String, Instant> keys = new LinkedHashMap<>(Map.of(key.cleaned().fingerprint(), now));
-            List<LastGood> others = read(file(host));
-            others.stream().filter(one -> one.account.equals(account)).forEach(one -> keys.putAll(one.keys));
-            others.removeIf(one -> one.account.equals(account));
-            LastGood good = new LastGood(account, organisation, scopes, now, keys);
-            List<Map<String, Object>> accounts = Stream.concat(Stream.of(good), others.stream()).limit(MOST)
-                    .map(LastGood::plain).toList();
-            String json = Json.pretty(Json.of(Map.of("schema", 1, "accounts", accounts)));
+            Instant since = of(host, key).map(LastGood::since).orElse(now);
+            LastGood good = new LastGood(key.cleaned().fingerprint(), account, organisation, scopes, since, now);
+            Stream<LastGood> others = read(host).stream().filter(one -> !one.sha256.equals(good.sha256));
+            List<Map<String, Object>> keys = Stream.concat(Stream.of(good), others).limit(MOST).map(one ->
+                    Map.<String, Object>of("sha256", one.sha256, "account", one.account, "name", one.organisation,
+                            "scopes", new TreeSet<>(one.scopes), "since", one.since, "at", one.at)).toList();
+            String json = Json.pretty(Json.of(Map.of("schema", 2, "keys", keys)));
             Incident.at(folder(host)).write(FILE, (json + "\n").getBytes(UTF_8));
-        }
-
-        private Map<String, Object> plain() {
-            List<Map<String, Object>> known = keys.entrySet().stream().limit(MOST)
-                    .map(key -> Map.<String, Object>of("sha256", key.getKey(), "at", key.getValue())).toList();
-            return Map.of("id", account, "name", organisation, "scopes", new TreeSet<>(scopes), "at", at,
-                    "keys", known);
-        }
-
-        private static Path file(Cli.Host host) {
-            return folder(host).resolve(FILE);
         }
 
         /** This toolkit's folder in the user's state folder. */

@@ -57,7 +57,6 @@ final class NetworkPath {
         this.deadline = deadline;
     }
 
-    /** A path that nobody went. */
     static NetworkPath untrodden() {
         return new NetworkPath(null, Optional.empty(), null);
     }
@@ -71,7 +70,6 @@ final class NetworkPath {
 
     // ---- what came of it
 
-    /** The check named {@code network}: the path from here to the API. */
     Check check() {
         if (phases.isEmpty()) {
             return Check.skipped("network", "not asked for");
@@ -85,7 +83,6 @@ final class NetworkPath {
                 Json.of(detail()));
     }
 
-    /** The phases and the certificates as plain values. */
     Map<String, Object> detail() {
         Map<String, Object> detail = new LinkedHashMap<>();
         detail.put("proxy", proxy.map(Http::hostPort).orElse(null));
@@ -100,7 +97,6 @@ final class NetworkPath {
         return detail;
     }
 
-    /** What broke it. */
     Optional<Fault> fault() {
         return fault;
     }
@@ -111,7 +107,6 @@ final class NetworkPath {
                 .map(Http::issuer);
     }
 
-    /** Whether a connection to the server itself came about. */
     boolean reachesServer() {
         return phases.containsKey("connect") && proxy.isEmpty();
     }
@@ -126,7 +121,6 @@ final class NetworkPath {
         return chain.stream().findFirst().map(certificate -> certificate.getNotAfter().toInstant());
     }
 
-    /** Whether the certificate ends within two weeks. */
     boolean expiresSoon() {
         return expires().filter(end -> end.isBefore(Instant.now().plus(EXPIRES_SOON))).isPresent();
     }

@@ -290,12 +290,11 @@ public final class OurSide {
             return loop;
         }
 
-        /** Whether nearly all of the log's recent calls get this status. */
         boolean nearlyAll(String status) {
             return byStatus.getOrDefault(status, 0L) >= NEARLY_ALL * calls;
         }
 
-        /** What the log's word rests on: {@code  (40 of the log's 1,200 recent calls)}; empty where it tells nothing. */
+        /** What the log's word rests on: {@code (40 of the log's 1,200 recent calls)}, after a blank; or nothing. */
         String basis() {
             long failed = byStatus.values().stream().mapToLong(Long::longValue).sum();
             return failed == 0 ? "" : String.format(Locale.ROOT, " (%,d of the log's %,d recent calls)", failed, calls);

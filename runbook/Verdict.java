@@ -27,6 +27,7 @@ import runbook.DecisionTree.Case;
 import runbook.DecisionTree.Diagnosis;
 import runbook.DecisionTree.Step;
 import runbook.Incident.Event;
+import runbook.Incident.LastGood;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Message.Wording;
@@ -92,7 +93,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return of(findings, Wording.all(findings.settings().templates()));
     }
 
-    /** Walks the decision tree. Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another. */
+    /** Walks the tree. Of a diagnosis that holds twice the worse counts, and nothing is healthy beside another. */
     public static Verdict of(Findings findings, Map<String, Wording> wording) {
         Map<Diagnosis, Case> holding = new EnumMap<>(Diagnosis.class);
         for (Case one : new DecisionTree(findings).walk()) {
@@ -300,21 +301,22 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     private void aboutTheKey(Map<String, Object> values, List<String> forbidden) {
-        Checks.Before before = findings.before();
+        Optional<LastGood> good = findings.before().good();
         String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
-                .filter(before.scopes()::contains).collect(Collectors.joining(", "));
+                .filter(scope -> good.filter(one -> one.scopes().contains(scope)).isPresent())
+                .collect(Collectors.joining(", "));
         String sent = findings.settings().revision();
         boolean newest = sent.equals(Revision.NEWEST.text());
         values.put("keyFaults", String.join("; ", findings.keyFaults()));
         values.put("keyWorks", findings.keyIsAccepted());
         values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
                 .orElse("HTTP 401"));
-        values.put("owner", before.account());
-        values.put("lastGood", before.lastGood().map(Verdict::minute).orElse(""));
-        values.put("replacedAt", before.replacedAt().map(Verdict::minute).orElse(""));
+        values.put("owner", good.map(LastGood::organisation).orElse(""));
+        values.put("lastGood", good.map(one -> minute(one.at())).orElse(""));
+        values.put("replacedAt", findings.before().replacedAt().map(Verdict::minute).orElse(""));
         values.put("forbidden", String.join(", ", forbidden));
         values.put("lost", lost);
-        values.put("never", !forbidden.isEmpty() && lost.isEmpty() && before.lastGood().isPresent());
+        values.put("never", !forbidden.isEmpty() && lost.isEmpty() && good.isPresent());
         values.put("revision", findings.revision().summary());
         values.put("newest", Revision.NEWEST.text());
         values.put("sentNewest", newest ? sent : "");

@@ -215,7 +215,7 @@ class JournalTest {
     // ---- what was seen when all was well
 
     @Test
-    void theLastGoodStateIsRememberedByAccountWithoutAnySecret() throws Exception {
+    void theLastGoodStateIsRememberedByKeyWithoutAnySecret() throws Exception {
         Cli.Host host = new Cli.Host(Map.of("XDG_STATE_HOME", folder.resolve("state").toString()), folder, null, null, null);
         Key old = Key.of("pk_AbC123_" + "0a".repeat(17));
         Key fresh = Key.of("pk_AbC123_" + "1b".repeat(17));
@@ -223,14 +223,14 @@ class JournalTest {
         LastGood.remember(host, "XyZ789", "Other", Set.of(), Key.of("pk_" + "2c".repeat(17)), minute("2"));
         LastGood.remember(host, "AbC123", "Acme", Set.of("profiles:read"), fresh, minute("3"));
         LastGood known = LastGood.of(host, old).orElseThrow();
-        assertAll(() -> assertEquals("AbC123 Acme [profiles:read] 2026-11-23T03:03:00Z",
+        assertAll(() -> assertEquals("AbC123 Acme [events:read, profiles:read] 2026-11-23T03:01:00Z",
                         known.account() + " " + known.organisation() + " " + known.scopes() + " " + known.at()),
-                () -> assertEquals(Optional.of(minute("3")), known.replacedAt(old), "this shell has the key that was replaced"),
-                () -> assertEquals(Optional.empty(), known.replacedAt(fresh)),
+                () -> assertEquals(Optional.of(minute("3")), known.replacedAt(host), "this shell has the key that was replaced"),
+                () -> assertEquals(Optional.empty(), LastGood.of(host, fresh).orElseThrow().replacedAt(host)),
                 () -> assertEquals(Optional.empty(), LastGood.of(host, Key.of("pk_unknown"))),
                 () -> assertFalse(Files.readString(file()).matches("(?s).*(0a0a|1b1b|2c2c).*")),
                 () -> assertModes(folder.resolve("state/klaviyo-runbook")));
-        Files.writeString(file(), "{\"accounts\":[{\"id\":\"x\",\"at\":\"yester");
+        Files.writeString(file(), "{\"keys\":[{\"sha256\":\"x\",\"at\":\"yester");
         assertEquals(Optional.empty(), LastGood.of(host, fresh), "a torn file is none");
         LastGood.remember(host, "AbC123", "Acme", Set.of(), fresh, minute("4"));
         assertEquals(1, LastGood.of(host, fresh).stream().count());
