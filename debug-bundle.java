@@ -27,7 +27,6 @@
 //SOURCES runbook/bundle/Bundle.java
 //SOURCES runbook/bundle/Collecting.java
 //SOURCES runbook/bundle/Existing.java
-//SOURCES runbook/bundle/LogSources.java
 //SOURCES runbook/bundle/Pipeline.java
 //SOURCES runbook/bundle/Summary.java
 //SOURCES runbook/bundle/Systems.java
@@ -51,7 +50,7 @@
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/scenarios.json
-//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx80m -XX:CICompilerCount=2 -Xlog:disable
+//RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx112m -Xmn64m -XX:CICompilerCount=2 -Xlog:disable
 //CDS
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -84,6 +83,7 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.bundle.Bundle;
+import runbook.bundle.Bundle.State;
 import runbook.bundle.Existing;
 import runbook.redact.Redactor.Policy;
 
@@ -105,6 +105,8 @@ class DebugBundle implements Callable<Integer> {
     private static final int REFUSED = 42;
     private static final int NOT_WANTED = 130;
     private static final int LABEL = 32;
+    private static final Map<State, Mark> MARKS =
+            Map.of(State.OK, Mark.OK, State.FAILED, Mark.FAIL, State.SKIPPED, Mark.SKIP);
     private static final DateTimeFormatter STAMP = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'")
             .withZone(ZoneOffset.UTC);
 
@@ -138,8 +140,9 @@ class DebugBundle implements Callable<Integer> {
         shared.drill().ifPresent(scenario -> screen.heading("DRILL " + scenario
                 + ": everything below is a sandbox, nothing is broken"));
         if (dryRun) {
-            bundle.plan().forEach(screen::line);
-            return 0;
+            List<Bundle.Progress> plan = bundle.plan();
+            plan.forEach(line -> show(line, screen));
+            return plan.stream().anyMatch(line -> line.state() == State.FAILED) ? INCOMPLETE : 0;
         }
         screen.line("Klaviyo debug bundle from " + bundle.window().from() + " to " + bundle.window().to() + ", at most "
                 + Durations.words(options.maxTime) + " ...");
@@ -158,9 +161,7 @@ class DebugBundle implements Callable<Integer> {
 
     private Optional<Bundle.Made> made(Bundle bundle, Path target, Screen screen) throws InterruptedException {
         try {
-            return bundle.make(target, progress -> screen.marked(progress.good() ? Mark.OK : progress.skipped()
-                    ? Mark.SKIP : Mark.FAIL, label(progress.what()), LABEL, progress.words()), sample -> yes
-                    || looked(sample, screen));
+            return bundle.make(target, progress -> show(progress, screen), sample -> yes || looked(sample, screen));
         } catch (IOException e) {
             throw new Problem(NOT_WRITTEN, target + " cannot be written (" + Incident.why(e)
                     + "): name another place with --out");
@@ -212,22 +213,19 @@ class DebugBundle implements Callable<Integer> {
         }
     }
 
-    private static String counts(Map<String, Long> rules) {
-        return rules.entrySet().stream().map(rule -> rule.getValue() + " " + rule.getKey())
-                .collect(Collectors.joining(", "));
-    }
-
-    // Collectors are named after paths and queries of any length.
-    private static String label(String name) {
+    private static void show(Bundle.Progress progress, Screen screen) {
+        // Collectors are named after paths and queries of any length.
+        String name = progress.what();
         int length = name.length();
-        return length <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(length - LABEL + 15);
+        String label = length <= LABEL ? name : name.substring(0, 14) + "…" + name.substring(length - LABEL + 15);
+        screen.marked(MARKS.get(progress.state()), label, LABEL, progress.words());
     }
 
     private void show(Bundle.Made made, Policy policy, Screen screen) {
         screen.line();
         long redacted = made.redacted().values().stream().mapToLong(Long::longValue).sum();
         screen.line("Triage says " + made.headline());
-        screen.line(redacted + " secrets and personal data replaced: " + counts(made.redacted()));
+        screen.line(redacted + " secrets and personal data replaced: " + Existing.counts(made.redacted()));
         if (!policy.kept().isEmpty()) {
             screen.marked(Mark.WARN, "NOT redacted", LABEL, String.join(", ", policy.kept()));
         }
@@ -283,16 +281,15 @@ class DebugBundle implements Callable<Integer> {
             Existing.Verified verified = Existing.verify(shared.host().path(file.toString()), policy, most);
             Screen screen = shared.screen();
             verified.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
-            verified.leaks().forEach((leak, rules) -> screen.marked(Mark.FAIL, "", 0, leak + " holds "
-                    + counts(rules)));
+            boolean good = verified.problems().isEmpty();
             boolean kept = !verified.kept().isEmpty();
             if (kept) {
-                screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: " + counts(verified.kept()));
+                screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: " + Existing.counts(verified.kept()));
             }
-            screen.verdict(!verified.good() ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.words()
-                    + ", " + (!verified.good() ? "not to be shared" : kept
+            screen.verdict(!good ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.words()
+                    + ", " + (!good ? "not to be shared" : kept
                     ? "sums right, no secret beside what was kept" : "sums right, no secret found"));
-            return verified.good() ? 0 : REFUSED;
+            return good ? 0 : REFUSED;
         }
     }
 
@@ -330,7 +327,7 @@ class DebugBundle implements Callable<Integer> {
     }
 
     @Command(name = "open", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false, description =
-            "Unpacks a bundle safely and opens its report.")
+            "Unpacks a bundle safely and says where its report is.")
     static class Open implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "a bundle")
         Path file;
@@ -340,9 +337,6 @@ class DebugBundle implements Callable<Integer> {
 
         @Mixin
         Existing.Limit most = new Existing.Limit();
-
-        @Option(names = "--no-browser", description = "only unpack")
-        boolean noBrowser;
 
         @Mixin
         Cli shared = new Cli();
@@ -357,28 +351,9 @@ class DebugBundle implements Callable<Integer> {
             Screen screen = shared.screen();
             screen.verdict(Mark.OK, "unpacked to " + target);
             if (Files.exists(report)) {
-                screen.line("Report: " + report.toUri() + (!noBrowser && browse(report) ? " (opened)" : ""));
+                screen.line("Report: " + report.toUri());
             }
             return 0;
-        }
-
-        private boolean browse(Path report) {
-            String system = System.getProperty("os.name").toLowerCase(Locale.ROOT);
-            boolean screenless = shared.host().env("DISPLAY").isEmpty() && shared.host().env("WAYLAND_DISPLAY")
-                    .isEmpty();
-            List<String> words = system.contains("mac") ? List.of("open", report.toString()) : system.contains("win")
-                    ? List.of("rundll32", "url.dll,FileProtocolHandler", report.toUri().toString())
-                    : List.of("xdg-open", report.toString());
-            if (words.get(0).equals("xdg-open") && screenless) {
-                return false;
-            }
-            try {
-                new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                        .start();
-                return true;
-            } catch (IOException e) {
-                return false;
-            }
         }
     }
 }

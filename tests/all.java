@@ -41,7 +41,6 @@
 //SOURCES ../runbook/bundle/Bundle.java
 //SOURCES ../runbook/bundle/Collecting.java
 //SOURCES ../runbook/bundle/Existing.java
-//SOURCES ../runbook/bundle/LogSources.java
 //SOURCES ../runbook/bundle/Pipeline.java
 //SOURCES ../runbook/bundle/Summary.java
 //SOURCES ../runbook/bundle/Systems.java

@@ -30,11 +30,9 @@ import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Moment;
 import runbook.Tool;
-import runbook.bundle.Archive.Item;
-import runbook.bundle.Archive.Staging;
 import runbook.bundle.Collecting.Collector;
-import runbook.bundle.Collecting.Outcome;
-import runbook.bundle.Collecting.State;
+import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
 import runbook.redact.Rules;
@@ -42,6 +40,8 @@ import runbook.redact.Rules;
 /** A debug bundle: collects, redacts meanwhile, writes the archive, reads it back, and only then gives it its name. */
 public final class Bundle {
     private static final long FRONT_PAGES = 200_000;
+    private static final String NO_ROOM =
+            "the oldest lines were left out: the disk has no room for them (--out names another)";
     /** What no rule finds, in one line. */
     public static final String NO_RULE_FINDS = "No rule finds names, streets and the like in free text: look at these "
             + "lines, the least alike of those that stayed, before you send it.";
@@ -211,10 +211,10 @@ public final class Bundle {
             return new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
         }
 
-        private LogSources.Wanted wanted(Window window) {
+        private Wanted wanted(Window window) {
             try {
                 ZoneId zone = logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
-                return new LogSources.Wanted(words, context, window, zone);
+                return new Wanted(words, context, window, zone);
             } catch (DateTimeException e) {
                 throw new Problem("--log-zone " + Text.safe(logZone, 40)
                         + " is no time zone: write UTC, Europe/Berlin or +02:00");
@@ -227,10 +227,11 @@ public final class Bundle {
     private final Optional<Incident> incident;
     private final Redactor redactor;
     private final Window window;
-    private final LogSources.Wanted wanted;
+    private final Wanted wanted;
     private final long size;
+    private final Tool tool;
     private final Systems systems;
-    private final List<Collector> collectors = new ArrayList<>();
+    private final List<Collector> collectors;
 
     /**
      * A bundle to be made.
@@ -246,16 +247,9 @@ public final class Bundle {
         this.window = options.window();
         this.wanted = options.wanted(window);
         this.size = Archive.size("--max-size", options.maxSize);
-        this.systems = new Systems(options, settings, window);
-        List<Collector> logs = new ArrayList<>(LogSources.of(options, window));
-        if (settings.drill().isPresent() && settings.target().app() != null) {
-            logs.add(systems.drillLog());
-        }
-        if (logs.isEmpty()) {
-            logs.add(Collector.skipped("application/logs",
-                    "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
-        }
-        Stream.of(systems.first(), logs, systems.last(incident)).forEach(collectors::addAll);
+        this.tool = Tool.of(options.shared.host(), options.maxEach);
+        this.systems = new Systems(options, settings, window, tool);
+        this.collectors = systems.collectors(incident);
     }
 
     /** What it is about. */
@@ -263,16 +257,22 @@ public final class Bundle {
         return window;
     }
 
-    /** What would be collected, a line each, with sizes where they are known; nothing is read but names and sizes. */
-    public List<String> plan() {
-        return collectors.stream().flatMap(collector -> collector.plan().get().stream()
-                .map(line -> redactor.text(collector.name() + ": " + line))).toList();
+    /**
+     * What would be collected, a line each, with sizes where they are known; failed where it is seen not to be there.
+     * Nothing is read but names and sizes.
+     */
+    public List<Progress> plan() {
+        return collectors.stream().flatMap(collector -> collector.plan().get().stream())
+                .map(line -> new Progress(line.what, line.state, redactor.text(line.words))).toList();
     }
 
     // ---- making it
 
-    /** How far it is: a collector that ended, or a step of the work on the whole. */
-    public record Progress(String what, boolean good, boolean skipped, String words) { }
+    /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
+    public enum State { OK, FAILED, SKIPPED }
+
+    /** How far it is, or would come: a collector, or a step of the work on the whole. */
+    public record Progress(String what, State state, String words) { }
 
     /** What came of it: the archive and its size, a line for all that is missing, rule to count, and the headline. */
     public record Made(Path file, long bytes, int files, String size, List<String> missing, boolean complete,
@@ -290,24 +290,23 @@ public final class Bundle {
     public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
             throws IOException, InterruptedException {
         // The pages are made of redacted text, whose stand-ins stay what they are.
-        try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor);
-                Pipeline again = new Pipeline(redactor.again())) {
-            LogSources.Told told = new LogSources.Told(wanted);
-            Pipeline.Room room = new Pipeline.Room(staging.folder, Math.max(size - FRONT_PAGES, size / 2));
-            Collecting.Workshop shop = new Collecting.Workshop(pipeline, room, new long[] {Long.MAX_VALUE},
-                    new Archive.Names(), Tool.of(options.shared.host(), options.maxEach), wanted, told);
-            List<Outcome> outcomes = new ArrayList<>(new Collecting(shop, options.maxEach, options.start
-                    + options.maxTime.toNanos()).run(collectors, outcome -> progress.accept(new Progress(
-                    outcome.collector(), outcome.state() == State.OK, outcome.state() == State.SKIPPED,
-                    outcome.words()))));
-            outcomes.addAll(room.close());
-            Summary.Head head = new Summary.Head(settings.drill().orElse(null), Instant.now().truncatedTo(
-                    ChronoUnit.MILLIS), window, options.words, redactor.policy().kept());
-            Summary summary = new Summary(head, systems, incident, told, outcomes);
-            Path half = staging.folder.resolve("archive.part");
-            List<Item> all = summary.withFrontPages(again, new Pipeline.Room(staging.folder, Long.MAX_VALUE));
-            Existing.Verified back = Existing.write(half, all, head);
-            progress.accept(new Progress("bundle/read-back", true, false, Archive.words(back.bytes())
+        try (Archive archive = new Archive(target, Math.max(size - FRONT_PAGES, size / 2));
+                Pipeline pipeline = new Pipeline(redactor); Pipeline again = new Pipeline(redactor.again())) {
+            Collecting.Told told = new Collecting.Told(wanted.zone(), window);
+            Collecting collecting =
+                    new Collecting(pipeline, archive, tool, wanted, told, new long[] {Long.MAX_VALUE});
+            List<Sink> sinks = collecting.run(collectors, options.maxEach, options.start + options.maxTime.toNanos(),
+                    sink -> progress.accept(new Progress(sink.name(), sink.state(), sink.words())));
+            if (archive.seal()) {
+                sinks.add(collecting.new Sink("bundle/disk"));
+                sinks.get(sinks.size() - 1).trouble(NO_ROOM);
+            }
+            Summary.Head head = new Summary.Head(settings.drill().orElse(null),
+                    Instant.now().truncatedTo(ChronoUnit.MILLIS), window, options.words, redactor.policy().kept());
+            Summary summary = new Summary(head, systems, incident, told, sinks);
+            Path half = archive.folder.resolve("archive.part");
+            Existing.Verified back = Existing.write(half, summary.withFrontPages(again, archive), head.created());
+            progress.accept(new Progress("bundle/read-back", State.OK, Archive.words(back.bytes())
                     + " read back: what was looked through while it was made, and found clean"));
             if (!looked.test(summary.sample())) {
                 return Optional.empty();
@@ -315,7 +314,7 @@ public final class Bundle {
             long bytes = Files.size(half);
             Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
             return Optional.of(new Made(target, bytes, back.files(), Archive.words(bytes) + ", " + back.words(),
-                    Summary.missing(outcomes), outcomes.stream().noneMatch(Outcome::failed), Summary.redacted(all),
+                    Summary.missing(sinks), Summary.complete(sinks), summary.redacted(),
                     redactor.text(summary.headline())));
         }
     }

@@ -7,19 +7,24 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.ZoneId;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.BlockingQueue;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -30,188 +35,131 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
-import runbook.bundle.Archive.Item;
-import runbook.bundle.Pipeline.Part;
+import runbook.bundle.Bundle.Progress;
+import runbook.bundle.Bundle.State;
 import runbook.bundle.Pipeline.Unsafe;
+import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Pieces.PlainInput;
-import runbook.redact.Redactor.Tally;
 
 /**
- * Runs collectors side by side, each with its own time, all within the whole's. What one gives passes the redactor on
- * its way in, names and notes too; what one gave before it failed is kept.
+ * Runs collectors side by side within their time. What one gives passes the redactor on its way in, names and notes
+ * too; what one gave before it failed is kept.
  */
 final class Collecting {
-    private static final Duration TICK = Duration.ofMillis(100);
+    private static final int TICK = 20;
     private static final long LAST_WAIT = 300_000_000L;
     private static final long LONGEST_GRACE = 3_000_000_000L;
-    private static final int LONGEST_NOTE = 400;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
-    private static final long PACKED_PER_SECOND = 150_000_000;
-    private static final long PLAIN_PER_SECOND = 120_000_000;
     private static final long FRONT_PAGES = 600_000_000;
+    private static final double NANOS_PER_BYTE = 9.2;
 
-    private final Workshop shop;
-    private final Duration each;
-    private final long end;
-    private final long frontPages;
-    private final long grace;
+    private final Pipeline pipeline;
+    private final Archive archive;
+    private final Tool tool;
+    private final Wanted wanted;
+    private final Told told;
+    private final long[] left;
+    private final Archive.Names names = new Archive.Names();
 
     /**
-     * @param each how long one collector may take
-     * @param end  when the whole bundle has to be ready, by {@link System#nanoTime}
+     * @param tool   runs the collectors' programs
+     * @param wanted lines of logs
+     * @param told   reads them
+     * @param left   bytes that may come
      */
-    Collecting(Workshop shop, Duration each, long end) {
-        this.shop = shop;
-        this.each = each;
-        this.end = end;
-        this.frontPages = Math.min(FRONT_PAGES, (end - System.nanoTime()) / 4);
-        this.grace = Math.min(LONGEST_GRACE, (end - System.nanoTime()) / 5);
+    Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, Told told, long[] left) {
+        this.pipeline = pipeline;
+        this.archive = archive;
+        this.tool = tool;
+        this.wanted = wanted;
+        this.told = told;
+        this.left = left;
     }
 
     /**
      * One source of evidence.
      *
      * @param name folder in the archive and name: {@code application/journal my-app}
-     * @param plan what it would collect, a line each, for {@code --dry-run}; with sizes where they are known
+     * @param plan what it would collect, a line each, for {@code --dry-run}; failed where it is seen not to be there
      */
-    record Collector(String name, Supplier<List<String>> plan, Work work) {
+    record Collector(String name, Supplier<List<Progress>> plan, Work work) {
         static Collector of(String name, String plan, Work work) {
-            return new Collector(name, () -> List.of(plan), work);
+            return new Collector(name, () -> List.of(new Progress(name, State.OK, plan)), work);
         }
 
         /** One that has nothing to look at, and why not: it is named in the manifest as skipped. */
         static Collector skipped(String name, String why) {
-            return of(name, "skipped, " + why, sink -> sink.skipped = why);
+            return new Collector(name, () -> List.of(new Progress(name, State.SKIPPED, why)), sink ->
+                    sink.skipped = why);
         }
     }
 
-    /**
-     * Collects into the sink. Whatever it throws is its failure, by the message; what it gave before is kept. It is
-     * interrupted when its time is up.
-     */
+    /** Collects into the sink. Whatever it throws is its failure, by the message; what it gave before is kept. */
     interface Work {
         void collect(Sink sink) throws Exception;
     }
 
-    /** How a collector ended: fine, gave up (perhaps after giving something), or had nothing to do. */
-    enum State { OK, FAILED, SKIPPED }
-
-    /** How one ended: {@code why} it failed or was skipped, what it left out, and what it gave, failed or not. */
-    record Outcome(String collector, State state, List<String> why, List<String> remarks, long millis,
-            List<Item> items) {
-        boolean failed() {
-            return state == State.FAILED;
-        }
-
-        Map<String, Object> json() {
-            return Summary.fields("name", collector, "state", state.name().toLowerCase(Locale.ROOT), "why",
-                    String.join("; ", why), "remarks", remarks, "millis", millis, "files",
-                    items.stream().map(Item::path).sorted().toList());
-        }
-
-        /** What a person is told about it in one line. */
-        String words() {
-            long bytes = items.stream().mapToLong(item -> item.part().plain()).sum();
-            String got = items.isEmpty() ? "nothing" : Text.count(items.size(), "file") + ", " + Archive.words(bytes);
-            String more = remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "";
-            String left = remarks.isEmpty() ? "" : "; " + remarks.get(0) + more;
-            String kept = items.isEmpty() ? "" : " (" + got + " kept)";
-            return state == State.OK ? got + left : String.join("; ", why) + kept;
-        }
-
-        /** A line for each thing that is not there. */
-        List<String> missing() {
-            List<String> missing = new ArrayList<>();
-            if (state != State.OK) {
-                missing.add(collector + (failed() ? " failed: " : " skipped: ") + String.join("; ", why));
-            }
-            remarks.forEach(remark -> missing.add(collector + ": " + remark));
-            return missing;
-        }
-    }
-
     /**
-     * What all collectors share: the way in and the room behind it, how much may come, which lines are wanted, and who
-     * reads them.
+     * Runs them all, each as long as it may take, so that the whole is ready at its end, by {@link System#nanoTime}.
+     * When their time is up sources dry up, and collectors hand over what they have; who does not is interrupted, and
+     * left behind.
+     *
+     * @param ended is told of each as it ends
+     * @return what came of each, in their order
      */
-    record Workshop(Pipeline pipeline, Pipeline.Room room, long[] left, Archive.Names names, Tool tool,
-            LogSources.Wanted wanted, LogSources.Told told) { }
-
-    /** Runs them all; outcomes in the order of the collectors, told to {@code ended} one by one as they end. */
-    List<Outcome> run(List<Collector> collectors, Consumer<Outcome> ended) throws InterruptedException {
+    List<Sink> run(List<Collector> collectors, Duration each, long end, Consumer<Sink> ended)
+            throws InterruptedException {
+        long start = System.nanoTime();
+        long grace = Math.min(LONGEST_GRACE, (end - start) / 5);
+        long afterwards = grace + Math.min(FRONT_PAGES, (end - start) / 4);
         ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
-        BlockingQueue<Sink> done = new LinkedBlockingQueue<>();
+        List<Sink> sinks = new ArrayList<>();
         try {
-            List<Sink> sinks = new ArrayList<>();
             for (Collector collector : collectors) {
-                Sink sink = new Sink(collector.name(), shop);
+                Sink sink = new Sink(collector.name());
                 sinks.add(sink);
-                sink.running = pool.submit(() -> {
-                    sink.collect(collector.work);
-                    done.add(sink);
-                });
+                sink.running = pool.submit(() -> sink.collect(collector.work));
             }
-            Outcome[] outcomes = new Outcome[sinks.size()];
-            for (List<Sink> open = new ArrayList<>(sinks); !open.isEmpty(); ) {
-                List<Sink> over = new ArrayList<>();
-                for (Sink sink = done.poll(TICK.toMillis(), TimeUnit.MILLISECONDS); sink != null; sink = done.poll()) {
-                    over.add(sink);
-                }
-                open.stream().filter(this::overdue).forEach(over::add);
-                over.stream().filter(open::remove).forEach(sink -> {
-                    outcomes[sinks.indexOf(sink)] = sink.outcome();
-                    ended.accept(outcomes[sinks.indexOf(sink)]);
-                });
-            }
-            return Arrays.asList(outcomes);
+            // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
+            await(sinks, ended, () -> Math.min(start + each.toNanos(), end - afterwards
+                    - (long) (told.bytes() * NANOS_PER_BYTE)));
+            long expired = System.nanoTime();
+            sinks.forEach(sink -> sink.expire(Duration.ofNanos(Math.min(each.toNanos(), expired - start))));
+            await(sinks, ended, () -> expired + grace);
+            pool.shutdownNow();
+            await(sinks, ended, () -> expired + grace + LAST_WAIT);
+            sinks.forEach(sink -> sink.close(ended));
+            return sinks;
         } finally {
             pool.shutdownNow();
         }
     }
 
-    /**
-     * Whether it is left behind. When its time is up its sources dry up, and it hands over what it has; one that does
-     * not is interrupted.
-     */
-    private boolean overdue(Sink sink) {
-        long now = System.nanoTime();
-        if (now < Math.min(sink.start + each.toNanos(), end - afterwards())) {
-            return false;
+    private static void await(List<Sink> sinks, Consumer<Sink> ended, LongSupplier until) throws InterruptedException {
+        while (System.nanoTime() < until.getAsLong() && !sinks.stream().allMatch(sink -> sink.closed)) {
+            Thread.sleep(TICK);
+            sinks.stream().filter(sink -> sink.running.isDone()).forEach(sink -> sink.close(ended));
         }
-        if (!sink.expired) {
-            sink.expire(Duration.ofNanos(Math.min(each.toNanos(), now - sink.start)), now);
-        } else if (now > sink.expiredAt + grace) {
-            sink.running.cancel(true);
-        }
-        return now > sink.expiredAt + grace + LAST_WAIT;
     }
 
-    // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
-    private long afterwards() {
-        long bytes = shop.told.bytes.get();
-        double seconds = bytes / (double) PLAIN_PER_SECOND + bytes / 8.0 / PACKED_PER_SECOND;
-        return frontPages + grace + (long) (seconds * 1e9);
-    }
-
-    /** What one collector gives its finds to. */
-    static final class Sink {
-        private final String collector;
-        private final Workshop shop;
+    /** What one collector gives its finds to, and how it ended. */
+    final class Sink {
+        private final String name;
         private final long start = System.nanoTime();
-        private final List<Item> items = new ArrayList<>();
-        private final List<String> troubles = new ArrayList<>();
-        private final List<String> remarks = new ArrayList<>();
+        private final List<Archive.Part> parts = new CopyOnWriteArrayList<>();
+        private final List<String> troubles = new CopyOnWriteArrayList<>();
+        private final List<String> remarks = new CopyOnWriteArrayList<>();
         private final List<Tool.Running> children = new ArrayList<>();
         private Future<?> running;
         private Unsafe unsafe;
         private String skipped;
+        private long millis;
         private boolean closed;
-        private long expiredAt;
         private volatile boolean expired;
 
-        Sink(String collector, Workshop shop) {
-            this.collector = collector;
-            this.shop = shop;
+        /** @param name of the collector, its folder in front */
+        Sink(String name) {
+            this.name = name;
         }
 
         private void collect(Work work) {
@@ -225,94 +173,81 @@ final class Collecting {
             }
         }
 
+        // ---- while it collects
+
         /** Adds a file that is at hand. */
-        void text(String name, String content) throws IOException {
-            stream(name, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE);
+        void text(String file, String content) throws IOException {
+            stream(file, new ByteArrayInputStream(content.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE);
         }
 
-        void json(String name, JsonNode content) throws IOException {
-            text(name, Json.pretty(content) + "\n");
+        void json(String file, JsonNode content) throws IOException {
+            text(file, Json.pretty(content) + "\n");
         }
 
         /** Adds what a stream holds, at most {@code most} bytes; what is no text is noted. */
-        void stream(String name, InputStream raw, long most) throws IOException {
-            add(path(name), raw, most, LogSources.Wanted.EVERYTHING, null, "");
+        void stream(String file, InputStream raw, long most) throws IOException {
+            add(path(file), raw, most, Wanted.EVERYTHING, null);
         }
 
-        /**
-         * Adds the wanted lines of an application's log, which tells of calls to Klaviyo.
-         *
-         * @param note what there is to say about it; may be empty
-         */
-        void log(String name, InputStream raw, long most, String note) throws IOException {
-            String path = path(name);
-            LogReader.Source source = shop.told.reader.source(path);
+        /** Adds the wanted lines of an application's log, which tells of calls to Klaviyo. */
+        void log(String file, InputStream raw, long most) throws IOException {
+            String path = path(file);
+            LogReader.Source source = told.reader.source(path);
             try {
-                add(path, raw, most, shop.wanted, source, note);
+                add(path, raw, most, wanted, source);
             } finally {
                 source.end();
             }
         }
 
-        private void add(String path, InputStream raw, long most, LogSources.Wanted wanted, LogReader.Source source,
-                String note) throws IOException {
-            Tally tally = new Tally();
-            Part part = shop.room.part();
+        private void add(String path, InputStream raw, long most, Wanted lines, LogReader.Source source)
+                throws IOException {
+            Archive.Part part = archive.part(path, name);
             try {
-                InputStream text = new Guarded(PlainInput.of(new Guarded(raw, () -> expired)), shop.left);
-                Pipeline.Carried carried = shop.pipeline.carry(text, most, wanted, tally, part, bytes ->
-                        shop.told.take(source, bytes));
-                String leftOut = carried.leftOut() == 0 ? "" : carried.leftOut()
-                        + " bytes left out: they could not be redacted";
-                String stopped = carried.trouble() == null ? "" : "reading stopped early: " + carried.trouble();
-                keep(new Item(path, collector, part, tally, Stream.of(note, expired ? "truncated: its time was up" : "",
-                        stopped, leftOut).filter(one -> !one.isEmpty()).map(this::clean).toList()));
-            } catch (PlainInput.NotText e) {
-                remark(path + " left out: " + e.getMessage());
+                InputStream drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
+                InputStream text = new Guarded(PlainInput.of(drying), () -> false, left);
+                pipeline.carry(text, most, lines, part, bytes -> told.take(source, bytes));
+                if (expired) {
+                    part.notes.add("truncated: its time was up");
+                }
+                keep(part);
             } catch (IOException e) {
                 part.discard();
-                throw e;
+                if (!(e instanceof PlainInput.NotText)) {
+                    throw e;
+                }
+                remark(path + " left out: " + e.getMessage());
             }
         }
 
-        private synchronized void keep(Item item) throws IOException {
+        private synchronized void keep(Archive.Part part) throws IOException {
             if (closed) {
                 throw new IOException("its time was up");
             }
-            items.add(item);
+            parts.add(part);
         }
 
-        private String path(String name) {
-            Stream<String> elements = Stream.of((collector.replaceFirst("/.*", "") + "/" + name).split("/"))
-                    .filter(element -> !element.isEmpty()).map(element -> Archive.safe(clean(element)));
-            return shop.names.unique(elements.collect(Collectors.joining("/")));
+        private String path(String file) {
+            Stream<String> elements = Stream.of((name.replaceFirst("/.*", "") + "/" + file).split("/"))
+                    .filter(element -> !element.isEmpty()).map(pipeline::clean).map(Archive.Names::safe);
+            return names.unique(elements.collect(Collectors.joining("/")));
         }
 
         /** Says that something is missing from an otherwise good collection. */
-        synchronized void remark(String remark) {
-            remarks.add(clean(remark));
+        void remark(String remark) {
+            remarks.add(pipeline.clean(remark));
         }
 
         /** Says that something went wrong; the rest goes on. */
-        synchronized void trouble(String trouble) {
+        void trouble(String trouble) {
             if (!expired) {
-                troubles.add(clean(trouble));
+                troubles.add(pipeline.clean(trouble));
             }
-        }
-
-        /** A short text, redacted and on one line. */
-        private String clean(String text) {
-            String head = text == null ? "" : text.substring(0, Math.min(text.length(), 20_000));
-            return Text.safe(shop.pipeline.redactor.text(head), LONGEST_NOTE);
-        }
-
-        synchronized int files() {
-            return items.size();
         }
 
         /** A program that is ended when the time is up. */
         synchronized Tool.Running start(List<String> command, boolean merged) throws Tool.Failure {
-            Tool.Running child = shop.tool.start(command, merged);
+            Tool.Running child = tool.start(command, merged);
             children.add(child);
             if (expired) {
                 child.close();
@@ -320,24 +255,62 @@ final class Collecting {
             return child;
         }
 
-        // Streams end, programs are ended, and what came so far can be handed over.
-        private synchronized void expire(Duration after, long now) {
-            trouble("not done within " + Durations.words(after));
-            expiredAt = now;
-            expired = true;
-            children.forEach(Tool.Running::close);
+        private synchronized void expire(Duration after) {
+            if (!closed) {
+                trouble("not done within " + Durations.words(after));
+                expired = true;
+                children.forEach(Tool.Running::close);
+            }
         }
 
-        /** No more is taken: how it ended. */
-        synchronized Outcome outcome() {
-            closed = true;
-            if (unsafe != null) {
-                throw unsafe;
+        private synchronized void close(Consumer<Sink> ended) {
+            if (!closed) {
+                closed = true;
+                millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+                if (unsafe != null) {
+                    throw unsafe;
+                }
+                ended.accept(this);
             }
-            State state = !troubles.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
-            List<String> why = state == State.SKIPPED ? List.of(clean(skipped)) : List.copyOf(troubles);
-            return new Outcome(collector, state, why, List.copyOf(remarks),
-                    TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start), List.copyOf(items));
+        }
+
+        // ---- how it ended
+
+        String name() {
+            return name;
+        }
+
+        State state() {
+            return !troubles.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
+        }
+
+        /** Why it failed or was skipped. */
+        String why() {
+            return skipped != null ? pipeline.clean(skipped) : String.join("; ", troubles);
+        }
+
+        /** What it left out. */
+        List<String> remarks() {
+            return remarks;
+        }
+
+        long millis() {
+            return millis;
+        }
+
+        /** What it gave, failed or not. */
+        List<Archive.Part> parts() {
+            return parts;
+        }
+
+        /** What a person is told about it in one line. */
+        String words() {
+            long bytes = parts.stream().mapToLong(Archive.Part::plain).sum();
+            String got = parts.isEmpty() ? "nothing" : Text.count(parts.size(), "file") + ", " + Archive.words(bytes);
+            String more = remarks.size() > 1 ? " and " + (remarks.size() - 1) + " more remarks" : "";
+            String lacking = remarks.isEmpty() ? "" : "; " + remarks.get(0) + more;
+            String kept = parts.isEmpty() ? "" : " (" + got + " kept)";
+            return state() == State.OK ? got + lacking : why() + kept;
         }
     }
 
@@ -346,17 +319,10 @@ final class Collecting {
         private final BooleanSupplier over;
         private final long[] left;
 
-        /** Ends when it is over. */
-        Guarded(InputStream stream, BooleanSupplier over) {
+        /** @param left bytes that may still be read, of all streams that share it */
+        Guarded(InputStream stream, BooleanSupplier over, long[] left) {
             super(stream);
             this.over = over;
-            this.left = new long[] {Long.MAX_VALUE};
-        }
-
-        /** @param left bytes that may still be read, of all streams that share it */
-        Guarded(InputStream stream, long[] left) {
-            super(stream);
-            this.over = () -> false;
             this.left = left;
         }
 
@@ -367,20 +333,107 @@ final class Collecting {
 
         @Override
         public int read(byte[] target, int offset, int length) throws IOException {
-            int read = -1;
-            try {
-                read = over.getAsBoolean() ? -1 : in.read(target, offset, length);
-            } catch (IOException e) {
-                // A killed child's pipe breaks; what came through it before is kept.
-                if (!over.getAsBoolean()) {
-                    throw e;
-                }
-            }
+            int read = over.getAsBoolean() ? -1 : in.read(target, offset, length);
             left[0] -= Math.max(0, read);
             if (left[0] < 0) {
                 throw new Problem("it unpacks to more than is allowed: raise --max-size if you trust it");
             }
             return read;
+        }
+    }
+
+    // ---- what the logs tell, as they come by
+
+    /** Reads all logs while they are collected, redacted as they are: facts, and lines for a person to look at. */
+    static final class Told {
+        private static final int LOOKED_AT = 20;
+        private static final int CANDIDATES = 100;
+        private static final int MOST_KINDS = 4_000;
+        private static final int SHORTEST = 20;
+        private static final int LONGEST = 300;
+        private static final int MANY = 20_000_000;
+
+        final LogReader reader;
+        private final AtomicLong bytes = new AtomicLong();
+        private final Map<Long, Kind> kinds = new LinkedHashMap<>();
+
+        /** Lines that differ in no more than their numbers: one of them, and how many there are. */
+        private static final class Kind {
+            private final String line;
+            private int count;
+
+            Kind(String line) {
+                this.line = line;
+            }
+        }
+
+        Told(ZoneId zone, Bundle.Window window) {
+            reader = new LogReader(zone, window.from(), window.to(), text -> text);
+        }
+
+        /** How much came by. */
+        long bytes() {
+            return bytes.get();
+        }
+
+        /** What comes by, and of which log; null where it is of none. */
+        void take(LogReader.Source source, byte[] text) {
+            long before = bytes.getAndAdd(text.length);
+            if (source != null) {
+                source.take(text, text.length);
+                look(text, before > MANY ? 64 : 1);
+            }
+        }
+
+        private synchronized void look(byte[] text, int step) {
+            for (int start = 0, number = 0; start < text.length; number++) {
+                int end = start;
+                while (end < text.length && text[end] != '\n') {
+                    end++;
+                }
+                while (number % step == 0 && end - start > SHORTEST) {
+                    int cut = cut(text, start, end);
+                    long kind = LogReader.kind(text, start, cut);
+                    if (!kinds.containsKey(kind) && kinds.size() < MOST_KINDS) {
+                        kinds.put(kind, new Kind(new String(text, start, cut - start, StandardCharsets.UTF_8)));
+                    }
+                    if (kinds.containsKey(kind)) {
+                        kinds.get(kind).count++;
+                    }
+                    start = cut;
+                }
+                start = end + 1;
+            }
+        }
+
+        // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
+        // redacted once more.
+        private static int cut(byte[] text, int start, int end) {
+            int cut = Math.min(end, start + LONGEST);
+            while (cut < end && cut > start + SHORTEST && " ,;&".indexOf(text[cut]) < 0) {
+                cut--;
+            }
+            return cut;
+        }
+
+        /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
+        synchronized List<String> sample() {
+            Map<String, Set<String>> rare = new LinkedHashMap<>();
+            kinds.values().stream().sorted(Comparator.comparing(kind -> kind.count)).limit(CANDIDATES).forEach(kind -> {
+                String line = Text.safe(kind.line, LONGEST);
+                rare.put(line, new HashSet<>(List.of(line.split("\\W+"))));
+            });
+            Map<String, Set<String>> chosen = new LinkedHashMap<>();
+            while (chosen.size() < LOOKED_AT && !rare.isEmpty()) {
+                String least = Collections.min(rare.keySet(), Comparator.comparing(line ->
+                        chosen.values().stream().mapToDouble(other -> alike(rare.get(line), other)).max().orElse(0)));
+                chosen.put(least, rare.remove(least));
+            }
+            return List.copyOf(chosen.keySet());
+        }
+
+        private static double alike(Set<String> words, Set<String> others) {
+            return words.stream().filter(others::contains).count() / (double) words.size();
         }
     }
 }

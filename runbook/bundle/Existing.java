@@ -1,24 +1,25 @@
 package runbook.bundle;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.RandomAccessFile;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemLoopException;
+import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -27,7 +28,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.Stream;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
@@ -36,10 +39,10 @@ import runbook.Incident;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Json;
-import runbook.bundle.Archive.Item;
-import runbook.bundle.Archive.Staging;
+import runbook.bundle.Archive.Part;
 import runbook.bundle.Collecting.Guarded;
-import runbook.bundle.Collecting.Outcome;
+import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Pieces.Piece;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Policy;
@@ -48,48 +51,10 @@ import runbook.redact.Redactor.Tally;
 /** What can be done with evidence that is there already, from anybody: verify a bundle, open one, clean evidence. */
 public final class Existing {
     private static final int MOST_FILES = 20_000;
-    private static final int LONGEST_LIST = 8_000_000;
+    private static final int DEEPEST = 16;
     private static final int LARGEST_MANIFEST = 16 << 20;
 
     private Existing() { }
-
-    /** Opens an archive that may be hostile: no pipe is waited for, and its list of files fits into memory. */
-    private static ZipFile zip(Path file) {
-        try {
-            if (!Files.isRegularFile(file)) {
-                boolean there = Files.exists(file, LinkOption.NOFOLLOW_LINKS);
-                throw new IOException(there ? "it is no regular file" : "there is no such file");
-            }
-            refuseLongList(file);
-            return new ZipFile(file.toFile(), StandardCharsets.UTF_8);
-        } catch (IOException | IllegalArgumentException e) {
-            String why = e instanceof IOException io ? Incident.why(io) : "its names are not UTF-8";
-            throw new Problem(file + " is no archive that can be read (" + Text.safe(why, 120)
-                    + "): name a bundle, bundle-*.zip");
-        }
-    }
-
-    // By the record that a zip ends in: its list of files is read whole when it is opened.
-    private static void refuseLongList(Path file) throws IOException {
-        try (RandomAccessFile zip = new RandomAccessFile(file.toFile(), "r")) {
-            byte[] end = new byte[(int) Math.min(zip.length(), 22 + 0xffff)];
-            zip.seek(zip.length() - end.length);
-            zip.readFully(end);
-            ByteBuffer record = ByteBuffer.wrap(end).order(ByteOrder.LITTLE_ENDIAN);
-            for (int at = end.length - 22; at >= 0; at--) {
-                boolean found = record.getInt(at) == 0x06054b50;
-                int files = found ? record.getShort(at + 10) & 0xffff : 0;
-                if (files > MOST_FILES || found && (record.getInt(at + 12) & 0xffff_ffffL) > LONGEST_LIST) {
-                    throw new Problem(file + " has more than " + MOST_FILES + " files, or "
-                            + Archive.words(LONGEST_LIST) + " of their names: that is no bundle, and not read");
-                }
-            }
-        }
-    }
-
-    private static List<ZipEntry> entries(ZipFile zip) {
-        return zip.stream().<ZipEntry>map(entry -> entry).toList();
-    }
 
     /** How much of it may be unpacked. */
     public static final class Limit {
@@ -102,22 +67,85 @@ public final class Existing {
         }
     }
 
+    // ---- archives that may be hostile, and files that may be anything
+
+    /** Opens an archive: no pipe is waited for, and its list of files fits into memory. */
+    private static ZipFile zip(Path file) {
+        try {
+            if (!Files.isRegularFile(file)) {
+                boolean there = Files.exists(file, LinkOption.NOFOLLOW_LINKS);
+                throw new IOException(there ? "it is no regular file" : "there is no such file");
+            }
+            ZipFile zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8);
+            if (zip.size() > MOST_FILES) {
+                zip.close();
+                throw new IOException("it has more than " + MOST_FILES + " files");
+            }
+            return zip;
+        } catch (IOException e) {
+            throw unreadable(file, Incident.why(e));
+        } catch (IllegalArgumentException | OutOfMemoryError e) {
+            // The list is one array: that there is no room for it harms nobody else.
+            throw unreadable(file, "its list of files is too long, or not in UTF-8");
+        }
+    }
+
+    private static Problem unreadable(Path file, String why) {
+        return new Problem(file + " is no archive that can be read (" + Text.safe(why, 120)
+                + "): name a bundle, bundle-*.zip");
+    }
+
+    private static List<ZipEntry> files(ZipFile zip) {
+        return zip.stream().<ZipEntry>map(entry -> entry).filter(entry -> !entry.isDirectory()).toList();
+    }
+
+    private static String shown(String name, Redactor redactor) {
+        return Text.safe(redactor.text(name), 80);
+    }
+
+    /** The wanted files at or below a root, links followed, by name; what cannot be taken is noted. */
+    static List<Path> files(Path root, Predicate<Path> wanted, int most, Consumer<String> note) throws IOException {
+        List<Path> files = new ArrayList<>();
+        Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+                boolean taken = wanted.test(file);
+                if (taken && !attributes.isRegularFile()) {
+                    note.accept(file + " left out: it is no regular file (a pipe or a device may never end)");
+                } else if (taken && files.size() == most) {
+                    note.accept("more than " + most + " files: the rest is left out");
+                    return FileVisitResult.TERMINATE;
+                } else if (taken) {
+                    files.add(file);
+                }
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult visitFileFailed(Path file, IOException e) {
+                boolean loop = e instanceof FileSystemLoopException;
+                note.accept(file + " left out: " + (loop ? "a link back to a folder above it" : Incident.why(e)));
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path folder, IOException e) {
+                return FileVisitResult.CONTINUE;
+            }
+        });
+        files.sort(null);
+        return files;
+    }
+
     // ---- verify
 
     /**
      * What reading an archive gave: how many files it has, and {@code bytes} unpacked.
      *
-     * @param problems what is wrong with it, a line each
-     * @param leaks    file to rule to count, of what should not be in it
-     * @param kept     rule to count, of personal data that its manifest says was kept
+     * @param problems what is wrong with it or should not be in it, a line each
+     * @param kept     rule to count, of personal data that its manifest says was kept: for the reader to judge
      */
-    public record Verified(List<String> problems, Map<String, Map<String, Long>> leaks, Map<String, Long> kept,
-            int files, long bytes) {
-        /** Whether nothing is wrong with it; what was kept is for the reader to judge. */
-        public boolean good() {
-            return problems.isEmpty() && leaks.isEmpty();
-        }
-
+    public record Verified(List<String> problems, Map<String, Long> kept, int files, long bytes) {
         /** How much it is. */
         public String words() {
             return Text.count(files, "file") + ", " + Archive.words(bytes) + " unpacked";
@@ -142,11 +170,11 @@ public final class Existing {
      *
      * @throws Pipeline.Unsafe when it does not
      */
-    static Verified write(Path file, List<Item> items, Summary.Head head) throws IOException {
-        Archive.write(file, items, head.created());
+    static Verified write(Path file, List<Part> parts, Instant at) throws IOException {
+        Archive.write(file, parts, at);
         Verified back = new Verifying(null, new long[] {Long.MAX_VALUE}).read(file);
-        if (!back.good()) {
-            throw new Pipeline.Unsafe(String.join("; ", back.problems()));
+        if (!back.problems.isEmpty()) {
+            throw new Pipeline.Unsafe(String.join("; ", back.problems));
         }
         return back;
     }
@@ -155,7 +183,6 @@ public final class Existing {
         private final Pipeline judge;
         private final long[] left;
         private final List<String> problems = new ArrayList<>();
-        private final Map<String, Map<String, Long>> leaks = new TreeMap<>();
         private final Map<String, Long> kept = new TreeMap<>();
         private final Set<String> mayStay = new TreeSet<>();
 
@@ -172,13 +199,13 @@ public final class Existing {
                 manifest(zip).path("files").forEach(entry ->
                         listed.put(entry.path("path").asText(), entry.path("sha256").asText()));
                 Archive.Names names = new Archive.Names();
-                List<ZipEntry> entries = entries(zip);
-                for (ZipEntry entry : entries) {
+                List<ZipEntry> files = files(zip);
+                for (ZipEntry entry : files) {
                     String name = entry.getName();
                     byte[] data = name.getBytes(StandardCharsets.UTF_8);
                     wrong("the name ", name, names.objection(name));
                     if (judge != null) {
-                        leak("(file names)", judge.judge(new Piece(data, data.length, 0, data.length), new Tally()));
+                        leaks("the name ", name, judge.judge(new Piece(data, data.length, 0, data.length)));
                     }
                     String expected = listed.remove(name);
                     boolean known = expected != null || name.equals(Summary.MANIFEST);
@@ -186,7 +213,7 @@ public final class Existing {
                     wrong("", name, compared(zip, entry, expected));
                 }
                 listed.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
-                return new Verified(problems, leaks, kept, entries.size(), most - left[0]);
+                return new Verified(problems, kept, files.size(), most - left[0]);
             }
         }
 
@@ -196,23 +223,25 @@ public final class Existing {
             }
         }
 
-        private JsonNode manifest(ZipFile zip) throws IOException {
+        private void leaks(String before, String name, Map<String, Long> found) {
+            Map<String, Long> leaks = new TreeMap<>();
+            found.forEach((rule, count) -> (mayStay.contains(rule) ? kept : leaks).merge(rule, count, Long::sum));
+            wrong(before, name, leaks.isEmpty() ? "" : "holds " + counts(leaks));
+        }
+
+        private JsonNode manifest(ZipFile zip) {
             ZipEntry entry = zip.getEntry(Summary.MANIFEST);
-            if (entry == null) {
-                problems.add("it has no " + Summary.MANIFEST);
-                return Json.object();
-            }
-            try (InputStream stream = zip.getInputStream(entry)) {
+            try (InputStream stream = entry == null ? InputStream.nullInputStream() : zip.getInputStream(entry)) {
                 JsonNode manifest = Json.read(stream.readNBytes(LARGEST_MANIFEST));
-                if (manifest.path("schema").asInt() != Summary.SCHEMA) {
-                    problems.add("its manifest is of an unknown schema");
-                }
                 manifest.path("kept").forEach(rule -> keep(rule.asText()));
-                return manifest;
-            } catch (ZipException | JsonProcessingException | StackOverflowError e) {
-                problems.add("its manifest is no JSON");
-                return Json.object();
+                if (manifest.path("schema").asInt() == Summary.SCHEMA) {
+                    return manifest;
+                }
+            } catch (IOException | StackOverflowError e) {
+                // It is as good as none.
             }
+            problems.add("it has no " + Summary.MANIFEST + " of a known schema");
+            return Json.object();
         }
 
         private void keep(String rule) {
@@ -225,22 +254,18 @@ public final class Existing {
             }
         }
 
-        private void leak(String file, Tally tally) {
-            tally.counts().forEach((rule, count) -> (mayStay.contains(rule) ? kept
-                    : leaks.computeIfAbsent(file, any -> new TreeMap<>())).merge(rule, count, Long::sum));
-        }
-
         /** Looks through an entry; what is wrong with it, or nothing. {@code expected} is its SHA-256, or null. */
         private String compared(ZipFile zip, ZipEntry entry, String expected) throws IOException {
-            Tally tally = new Tally();
             MessageDigest digest = Archive.sha256();
-            try (InputStream stream = new Guarded(new DigestInputStream(zip.getInputStream(entry), digest), left)) {
+            InputStream unpacked = new DigestInputStream(zip.getInputStream(entry), digest);
+            try (InputStream stream = new Guarded(unpacked, () -> false, left)) {
                 String trouble = null;
                 if (judge == null) {
                     stream.transferTo(OutputStream.nullOutputStream());
                 } else {
-                    trouble = judge.each(stream, Long.MAX_VALUE, piece -> judge.judge(piece, tally), tallied -> { });
-                    leak(shown(entry.getName(), judge.redactor), tally);
+                    Tally tally = new Tally();
+                    trouble = judge.each(stream, Long.MAX_VALUE, judge::judge, tally::add);
+                    leaks("", entry.getName(), tally.counts());
                 }
                 boolean same = expected == null || expected.equals(HexFormat.of().formatHex(digest.digest()));
                 return trouble != null ? "cannot be read: " + trouble : same ? ""
@@ -251,8 +276,10 @@ public final class Existing {
         }
     }
 
-    private static String shown(String name, Redactor redactor) {
-        return Text.safe(redactor.text(name), 80);
+    /** {@code 2 email, 1 phone}. */
+    public static String counts(Map<String, Long> rules) {
+        return rules.entrySet().stream().map(rule -> rule.getValue() + " " + rule.getKey())
+                .collect(Collectors.joining(", "));
     }
 
     // ---- open
@@ -268,20 +295,18 @@ public final class Existing {
             throw new Problem(folder + " is there already: name another with --to");
         }
         long[] left = most.left();
-        try (ZipFile zip = zip(archive); Staging staging = new Staging(folder)) {
-            Path inside = Archive.newFolder(staging.folder.resolve("unpacked"));
+        try (ZipFile zip = zip(archive); Archive beside = new Archive(folder, 0)) {
+            Path inside = Archive.newFolder(beside.folder.resolve("unpacked"));
             Archive.Names names = new Archive.Names();
-            for (ZipEntry entry : entries(zip)) {
-                String name = entry.getName().replaceFirst("/$", "");
-                String objection = entry.isDirectory() ? Archive.Names.unsafe(name) : names.objection(name);
+            for (ZipEntry entry : files(zip)) {
+                String objection = names.objection(entry.getName());
                 if (!objection.isEmpty()) {
-                    throw new Problem(archive + " is not unpacked: the name " + shown(name, Redactor.strict()) + " "
-                            + objection);
+                    throw new Problem(archive + " is not unpacked: the name " + shown(entry.getName(),
+                            Redactor.strict()) + " " + objection);
                 }
-                if (!entry.isDirectory()) {
-                    try (InputStream input = new Guarded(zip.getInputStream(entry), left)) {
-                        Archive.save(input, inside.resolve(name));
-                    }
+                try (InputStream input = new Guarded(zip.getInputStream(entry), () -> false, left);
+                        OutputStream output = Archive.output(inside.resolve(entry.getName()))) {
+                    input.transferTo(output);
                 }
             }
             Files.move(inside, folder);
@@ -309,34 +334,32 @@ public final class Existing {
         }
         Redactor redactor = new Redactor(policy);
         Bundle.Window ever = new Bundle.Window(Instant.EPOCH, Instant.now());
-        LogSources.Wanted wanted = new LogSources.Wanted("", 0, ever, ZoneOffset.UTC);
-        try (Staging staging = new Staging(target); Pipeline pipeline = new Pipeline(redactor);
+        try (Archive archive = new Archive(target, Long.MAX_VALUE); Pipeline pipeline = new Pipeline(redactor);
                 Pipeline again = new Pipeline(redactor.again())) {
-            Pipeline.Room room = new Pipeline.Room(staging.folder, Long.MAX_VALUE);
-            Collecting.Sink sink = new Collecting.Sink("", new Collecting.Workshop(pipeline, room, most.left(),
-                    new Archive.Names(), null, wanted, new LogSources.Told(wanted)));
-            new Cleaning(sink).read(source);
-            Outcome outcome = sink.outcome();
-            if (outcome.items().isEmpty()) {
-                String why = outcome.remarks().isEmpty() ? "" : ": " + outcome.remarks().get(0);
+            Sink sink = new Collecting(pipeline, archive, null, Wanted.EVERYTHING,
+                    new Collecting.Told(ZoneOffset.UTC, ever), most.left()).new Sink("");
+            give(source, sink);
+            if (sink.parts().isEmpty()) {
+                String why = sink.remarks().isEmpty() ? "" : ": " + sink.remarks().get(0);
                 throw new Problem("nothing to clean in " + source + why);
             }
-            List<String> leftOut = new ArrayList<>(outcome.remarks());
-            outcome.items().forEach(item -> item.allNotes().forEach(note -> leftOut.add(item.path() + ": " + note)));
-            Path copy = staging.folder.resolve("copy");
+            Path copy = archive.folder.resolve("copy");
             boolean folder = Files.isDirectory(source) || isZip(source);
             if (isZip(target)) {
                 Summary.Head head = new Summary.Head(null, Instant.now(), null, "", policy.kept());
-                write(copy, Summary.withManifest(again, room, head, List.of(outcome), outcome.items()), head);
+                write(copy, Summary.withManifest(again, archive, head, List.of(sink), sink.parts()), head.created());
             } else {
-                for (Item item : outcome.items()) {
-                    try (InputStream text = item.part().text()) {
-                        Archive.save(text, folder ? copy.resolve(item.path()) : copy);
+                for (Part part : sink.parts()) {
+                    part.finish();
+                    try (OutputStream output = Archive.output(folder ? copy.resolve(part.path) : copy)) {
+                        part.unpack(output);
                     }
                 }
             }
             Files.move(copy, target, StandardCopyOption.ATOMIC_MOVE);
-            return new Cleaned(outcome.items().size(), leftOut, Summary.redacted(outcome.items()));
+            List<String> leftOut = new ArrayList<>(sink.remarks());
+            sink.parts().forEach(part -> part.notes.forEach(note -> leftOut.add(part.path + ": " + note)));
+            return new Cleaned(sink.parts().size(), leftOut, Summary.redacted(sink.parts()));
         }
     }
 
@@ -344,48 +367,33 @@ public final class Existing {
         return file.toString().toLowerCase(Locale.ROOT).endsWith(".zip");
     }
 
-    /** Finds what there is to clean, and gives it to the sink. */
-    private record Cleaning(Collecting.Sink sink) {
-        void read(Path source) throws IOException {
-            try (Stream<Path> walk = Files.walk(source)) {
-                for (Path file : walk.filter(one -> !Files.isDirectory(one, LinkOption.NOFOLLOW_LINKS)).sorted()
-                        .toList()) {
-                    readFile(file, file.equals(source) ? String.valueOf(source.getFileName())
-                            : source.relativize(file).toString());
-                }
-            } catch (UncheckedIOException e) {
-                throw e.getCause();
-            }
-        }
-
-        private void readFile(Path file, String name) throws IOException {
-            if (!Files.isRegularFile(file)) {
-                sink.remark(name + " left out: it is no regular file (a pipe or a device may never end)");
-            } else if (isZip(file)) {
+    // Every file that there is, those inside of an archive too.
+    private static void give(Path source, Sink sink) throws IOException {
+        for (Path file : files(source, any -> true, MOST_FILES, sink::remark)) {
+            String name = file.equals(source) ? String.valueOf(source.getFileName())
+                    : source.relativize(file).toString();
+            if (isZip(file)) {
                 try (ZipFile zip = zip(file)) {
-                    String folder = name.substring(0, name.length() - 4) + "/";
-                    for (ZipEntry entry : entries(zip)) {
-                        if (!entry.isDirectory()) {
-                            add(zip.getInputStream(entry), folder + entry.getName());
-                        }
+                    for (ZipEntry entry : files(zip)) {
+                        give(zip.getInputStream(entry), name.replaceFirst("....$", "/") + entry.getName(), sink);
                     }
                 }
-            } else if (!Files.isReadable(file)) {
-                sink.remark(name + " left out: no permission");
+            } else if (Files.isReadable(file)) {
+                give(Files.newInputStream(file), name, sink);
             } else {
-                add(Files.newInputStream(file), name);
+                sink.remark(name + " left out: no permission");
             }
         }
+    }
 
-        private void add(InputStream raw, String name) throws IOException {
-            if (sink.files() >= MOST_FILES) {
-                throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
-            }
-            try (raw) {
-                sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), raw, Long.MAX_VALUE);
-            } catch (ZipException e) {
-                sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
-            }
+    private static void give(InputStream raw, String name, Sink sink) throws IOException {
+        if (sink.parts().size() >= MOST_FILES) {
+            throw new Problem("more than " + MOST_FILES + " files are not cleaned at once: name a folder in it");
+        }
+        try (raw) {
+            sink.stream(name.replace('\\', '/').replaceFirst("(?i)\\.gz$", ""), raw, Long.MAX_VALUE);
+        } catch (ZipException e) {
+            sink.remark(name + " left out: " + Text.safe(e.getMessage(), 120));
         }
     }
 }

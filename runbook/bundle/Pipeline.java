@@ -1,50 +1,39 @@
 package runbook.bundle;
 
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.io.SequenceInputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.security.DigestInputStream;
-import java.security.MessageDigest;
+import java.time.ZoneId;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
-import java.util.Comparator;
+import java.util.BitSet;
 import java.util.Deque;
-import java.util.HexFormat;
-import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.zip.CRC32;
-import java.util.zip.CheckedInputStream;
 import java.util.zip.Deflater;
-import java.util.zip.Inflater;
-import java.util.zip.InflaterInputStream;
+import runbook.LogReader;
 import runbook.Settings.Problem;
-import runbook.bundle.Collecting.Outcome;
+import runbook.Text;
 import runbook.redact.Pieces;
 import runbook.redact.Pieces.Piece;
+import runbook.redact.Pieces.Words;
 import runbook.redact.Redactor;
 import runbook.redact.Redactor.Tally;
 import runbook.redact.Scan;
 
 /**
- * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link Part} in
- * their order. Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker that fails leaves
- * its piece out.
+ * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link
+ * Archive.Part} in their order. Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker
+ * that fails leaves its piece out.
  *
  * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
  * would do it: {@link Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched
@@ -55,6 +44,8 @@ final class Pipeline implements Closeable {
     /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
     private static final int MOST_WORKERS = 8;
     private static final int SEAM = 4_096;
+    private static final int LONGEST_NOTE = 400;
+    private static final int LONGEST_CLEAN = 20_000;
 
     final Redactor redactor;
     private final Scan.Search search;
@@ -89,9 +80,9 @@ final class Pipeline implements Closeable {
             super(REFUSED, "refused: " + found + ". Nothing was kept; please report the rule and the file's kind");
         }
 
-        private static void unlessNone(Tally left) {
-            if (left.total() > 0) {
-                throw new Unsafe("secrets or personal data were left in what was collected (" + left.counts() + ")");
+        private static void unlessNone(Map<String, Long> left) {
+            if (!left.isEmpty()) {
+                throw new Unsafe("secrets or personal data were left in what was collected (" + left + ")");
             }
         }
     }
@@ -100,7 +91,7 @@ final class Pipeline implements Closeable {
 
     /** Takes what came of one piece. */
     interface Taker<T> {
-        void take(T result) throws IOException;
+        void take(T result) throws IOException, InterruptedException, ExecutionException;
     }
 
     /**
@@ -157,51 +148,89 @@ final class Pipeline implements Closeable {
         }
     }
 
-    /** Counts what begins in this piece of what should be clean, by rule; stand-ins are none. */
-    Tally judge(Piece piece, Tally tally) {
+    /** How often each rule finds something that begins in this piece of what should be clean; stand-ins are nothing. */
+    Map<String, Long> judge(Piece piece) {
         Tally rules = new Tally();
         Tally known = new Tally();
         new Scan(redactor, rules).remaining(piece);
         search.count(piece, known);
-        tally.add(rules.counts());
-        known.counts().forEach((id, count) -> tally.add(id, rules.counts().containsKey(id) ? 0 : count));
-        return tally;
+        Map<String, Long> found = rules.counts();
+        known.counts().forEach(found::putIfAbsent);
+        return found;
     }
 
     // ---- carrying a stream into a part
-
-    /** What came of a stream: why it stopped early, or null, and how many bytes could not be judged or redacted. */
-    record Carried(String trouble, long leftOut) { }
 
     /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
     private record Block(byte[] packed, byte[] plain, long leftOut) { }
 
     /**
-     * Carries a stream, at most {@code most} bytes of it, into a part; the listener is given what comes out, redacted,
-     * in its order.
+     * Carries a stream, at most {@code most} bytes of it, into a part. The listener is given what comes out, redacted
+     * and in its order, by a worker, so that it is listened to while what follows is read and written.
      *
      * @throws Unsafe      when something secret is left in what came out
      * @throws IOException when the part cannot be written
      */
-    Carried carry(InputStream input, long most, LogSources.Wanted wanted, Tally tally, Part part,
-            Consumer<byte[]> listener) throws IOException {
-        long[] leftOut = {0};
-        byte[][] before = {new byte[0]};
+    void carry(InputStream input, long most, Wanted wanted, Archive.Part part, Consumer<byte[]> listener)
+            throws IOException {
+        Joining joining = new Joining(part, listener);
         try {
-            String trouble = each(input, most, piece -> block(piece, wanted, tally), block -> {
-                before[0] = seam(before[0], block.plain);
-                part.append(block.packed, block.plain);
-                listener.accept(block.plain);
-                leftOut[0] += block.leftOut;
-            });
-            return new Carried(trouble, leftOut[0]);
+            String trouble = each(input, most, piece -> block(piece, wanted, part.tally), joining::take);
+            if (trouble != null) {
+                part.notes.add(clean("reading stopped early: " + trouble));
+            }
+            if (joining.leftOut > 0) {
+                part.notes.add(joining.leftOut + " bytes left out: they could not be redacted");
+            }
         } finally {
-            part.finish();
+            joining.end();
         }
     }
 
-    private Block block(Piece piece, LogSources.Wanted wanted, Tally tally) {
+    /** A short text, redacted and on one line. */
+    String clean(String text) {
+        return Text.safe(redactor.text(text.substring(0, Math.min(text.length(), LONGEST_CLEAN))), LONGEST_NOTE);
+    }
+
+    /** Where the blocks of one stream come together again. */
+    private final class Joining {
+        private final Archive.Part part;
+        private final Consumer<byte[]> listener;
+        private byte[] before = {};
+        private long leftOut;
+        private Future<?> listening = CompletableFuture.completedFuture(null);
+
+        Joining(Archive.Part part, Consumer<byte[]> listener) {
+            this.part = part;
+            this.listener = listener;
+        }
+
+        void take(Block block) throws IOException, InterruptedException, ExecutionException {
+            leftOut += block.leftOut;
+            if (block.plain.length > 0) {
+                before = seam(before, block.plain);
+                part.append(block.packed, block.plain);
+                listening.get();
+                listening = pool.submit(() -> listener.accept(block.plain));
+            }
+        }
+
+        void end() throws IOException {
+            try {
+                listening.get();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            } catch (ExecutionException e) {
+                throw new IOException("it could not be read: " + e.getCause().getClass().getSimpleName());
+            }
+        }
+    }
+
+    private Block block(Piece piece, Wanted wanted, Tally tally) {
         try {
+            if (!wanted.in(piece)) {
+                return new Block(new byte[0], new byte[0], 0);
+            }
             Scan scan = new Scan(redactor, tally);
             scan.blankPrivateKeys(piece.data(), piece.length());
             int unjudged = piece.blankWhatCannotBeJudged();
@@ -211,7 +240,7 @@ final class Pipeline implements Closeable {
             byte[] plain = clean.toByteArray();
             Tally left = new Tally();
             search.count(new Piece(plain, plain.length, 0, plain.length), left);
-            Unsafe.unlessNone(left);
+            Unsafe.unlessNone(left.counts());
             return new Block(deflated(plain), plain, unjudged);
         } catch (Unsafe e) {
             throw e;
@@ -242,8 +271,8 @@ final class Pipeline implements Closeable {
         int head = Math.min(plain.length, SEAM);
         byte[] seam = Arrays.copyOf(before, before.length + head);
         System.arraycopy(plain, 0, seam, before.length, head);
-        if (before.length > 0 && head > 0) {
-            Unsafe.unlessNone(judge(new Piece(seam, seam.length, before.length / 2, before.length), new Tally()));
+        if (before.length > 0) {
+            Unsafe.unlessNone(judge(new Piece(seam, seam.length, before.length / 2, before.length)));
         }
         byte[] all = plain.length >= SEAM ? plain : seam;
         return Arrays.copyOfRange(all, Math.max(0, all.length - SEAM), all.length);
@@ -254,191 +283,111 @@ final class Pipeline implements Closeable {
         pool.shutdownNow();
     }
 
-    // ---- where the blocks are until the archive is written
+    // ---- which lines
 
     /**
-     * How much room all parts have together. Where they outgrow it the largest gives way, by its oldest blocks: the
-     * newest are about the incident. Safe for several threads.
+     * Which lines go into the bundle: those of the time that hold the words, and some lines around them.
+     *
+     * @param words  in either case; empty for every line
+     * @param around lines of context before and after
+     * @param window null for any time
+     * @param zone   of times that name none
      */
-    static final class Room {
-        private static final long LARGEST_SEGMENT = 4 << 20;
-        private static final AtomicLong MADE = new AtomicLong();
+    record Wanted(String words, int around, Bundle.Window window, ZoneId zone) {
+        static final Wanted EVERYTHING = new Wanted("", 0, null, ZoneId.of("UTC"));
 
-        private final Path folder;
-        private final long most;
-        private final String bound;
-        private final List<Part> parts = new ArrayList<>();
-        private long packed;
-        private boolean closed;
-
-        /** Room for so many packed bytes, or as many as the disk has room for. */
-        Room(Path folder, long most) throws IOException {
-            // The archive takes over segment by segment, and wants some of it besides.
-            long free = Files.getFileStore(folder).getUsableSpace() / 4 * 3;
-            this.folder = folder;
-            this.most = Math.min(most, free);
-            this.bound = most <= free ? "size allowed" : "disk";
+        /** Whether the words are anywhere in a piece, or around it. */
+        boolean in(Piece piece) {
+            return words.isEmpty() || new Words(words).find(piece.data(), 0, piece.length()) >= 0;
         }
 
-        synchronized Part part() throws IOException {
-            Part part = new Part(this);
-            parts.add(part);
-            return part;
-        }
-
-        private void fit() throws IOException {
-            Comparator<Part> bySize = Comparator.comparing(Part::packed);
-            while (packed > most && parts.stream().anyMatch(Part::canShrink)) {
-                parts.stream().filter(Part::canShrink).max(bySize).orElseThrow().dropOldest();
-            }
-        }
-
-        /** Nothing more comes in, whoever still tries. Tells of what did not fit on the disk. */
-        synchronized List<Outcome> close() {
-            closed = true;
-            boolean scarce = bound.equals("disk") && parts.stream().anyMatch(part -> part.dropped > 0);
-            String why = "the oldest lines were left out: the disk has no room for them (--out names another)";
-            return scarce ? List.of(new Outcome("bundle/disk", Collecting.State.FAILED, List.of(why), List.of(), 0,
-                    List.of())) : List.of();
+        /** The wanted lines of a piece, as a piece. */
+        Piece chosen(Piece piece) {
+            return words.isEmpty() && window == null ? piece : new Choice(this, piece).chosen();
         }
     }
 
-    /** A stretch of a part, in a file of its own. */
-    private static final class Segment {
-        private final Path file;
-        private long packed;
-        private long plain;
+    /** Chooses lines of a piece by what they say, and when. */
+    private static final class Choice {
+        private static final int LINES_BACK = 200;
 
-        Segment(Path file) {
-            this.file = file;
-        }
-    }
+        private final Wanted wanted;
+        private final Piece piece;
+        private final byte[] all;
+        private final LogReader.Stamps stamps;
+        /** Where each line starts, and where the last one ends. */
+        private int[] starts = new int[4_096];
+        private int lines;
+        // The last line whose time was asked for: lines without one ask for that of the line before them.
+        private int knownLine = -1;
+        private long knownTime;
 
-    /** Size and check sums of what a part holds, unpacked. */
-    record Sums(long plain, long crc, String sha256) { }
-
-    /** One file of the archive in the making: deflated blocks, in files beside it so that memory stays bounded. */
-    static final class Part {
-        // A deflate stream ends with a block that says so: an empty one.
-        private static final byte[] END = {3, 0};
-
-        private final Room room;
-        private final Deque<Segment> segments = new ArrayDeque<>();
-        private final MessageDigest digest = Archive.sha256();
-        private final CRC32 crc = new CRC32();
-        private OutputStream output;
-        private boolean finished;
-        private Sums sums;
-        private long dropped;
-
-        private Part(Room room) {
-            this.room = room;
-        }
-
-        /** Appends a block: deflated bytes that end on a byte's border, and what they were. */
-        private void append(byte[] packed, byte[] plain) throws IOException {
-            digest.update(plain);
-            crc.update(plain);
-            synchronized (room) {
-                if (room.closed) {
-                    throw new IOException("its time was up");
-                }
-                if (output == null || segments.getLast().packed >= Math.min(Room.LARGEST_SEGMENT, room.most / 8)) {
-                    end();
-                    Path file = room.folder.resolve("part-" + Room.MADE.getAndIncrement());
-                    segments.add(new Segment(Archive.newFile(file)));
-                    output = Files.newOutputStream(segments.getLast().file);
-                }
-                output.write(packed);
-                segments.getLast().packed += packed.length;
-                segments.getLast().plain += plain.length;
-                room.packed += packed.length;
-                room.fit();
-            }
-        }
-
-        private void end() throws IOException {
-            if (output != null) {
-                output.close();
-                output = null;
-            }
-        }
-
-        private void finish() throws IOException {
-            synchronized (room) {
-                end();
-                finished = true;
-                room.fit();
-            }
-        }
-
-        /** It is not wanted after all. */
-        void discard() throws IOException {
-            synchronized (room) {
-                end();
-                room.parts.remove(this);
-                while (!segments.isEmpty()) {
-                    dropOldest();
+        Choice(Wanted wanted, Piece piece) {
+            this.wanted = wanted;
+            this.piece = piece;
+            this.all = piece.data();
+            this.stamps = new LogReader.Stamps(wanted.zone, wanted.window.to());
+            for (int i = 0; i < piece.length(); i++) {
+                if (all[i] == '\n' || i == piece.length() - 1) {
+                    starts = lines + 1 < starts.length ? starts : Arrays.copyOf(starts, 2 * starts.length);
+                    starts[++lines] = i + 1;
                 }
             }
         }
 
-        private boolean canShrink() {
-            return segments.size() > (finished ? 0 : 1);
-        }
-
-        private void dropOldest() throws IOException {
-            Segment oldest = segments.remove();
-            Files.delete(oldest.file);
-            dropped += oldest.plain;
-            room.packed -= oldest.packed;
-        }
-
-        /** Size and check sums of what is kept, once no more will come. */
-        Sums sums() throws IOException {
-            if (sums == null && dropped > 0) {
-                digest.reset();
-                crc.reset();
-                try (InputStream unpacked = new CheckedInputStream(new DigestInputStream(text(), digest), crc)) {
-                    unpacked.transferTo(OutputStream.nullOutputStream());
+        Piece chosen() {
+            Words words = wanted.words.isEmpty() ? null : new Words(wanted.words);
+            BitSet taken = new BitSet(lines);
+            int around = words == null ? 0 : wanted.around;
+            for (int line = next(words, 0); line < lines; line = next(words, line + 1)) {
+                if (inWindow(line)) {
+                    taken.set(Math.max(0, line - around), Math.min(lines, line + around + 1));
                 }
             }
-            sums = sums != null ? sums : new Sums(plain(), crc.getValue(), HexFormat.of().formatHex(digest.digest()));
-            return sums;
+            return copied(taken);
         }
 
-        /** What there is to say about it: whether it had to give way. */
-        List<String> notes() {
-            return dropped == 0 ? List.of() : List.of("truncated: the oldest " + Archive.words(dropped)
-                    + " were left out to keep within the " + room.bound);
-        }
-
-        /** What it holds, unpacked. */
-        InputStream text() throws IOException {
-            List<InputStream> streams = new ArrayList<>();
-            for (Segment one : segments) {
-                streams.add(Files.newInputStream(one.file));
+        /** The first line from this one on that holds the words, or how many lines there are. */
+        private int next(Words words, int from) {
+            int hit = words == null ? starts[from] : words.find(all, starts[from], piece.length());
+            int line = hit < 0 ? lines : from;
+            while (line < lines && starts[line + 1] <= hit) {
+                line++;
             }
-            streams.add(new ByteArrayInputStream(END));
-            return new InflaterInputStream(new SequenceInputStream(Collections.enumeration(streams)),
-                    new Inflater(true), 1 << 16);
+            return line;
         }
 
-        /** Hands the raw deflate stream over to whoever puts it into a zip; it is gone then. */
-        void handOver(OutputStream zip) throws IOException {
-            while (!segments.isEmpty()) {
-                Files.copy(segments.element().file, zip);
-                Files.delete(segments.remove().file);
+        // A line without a time is of the time of the line before it, as the lines of a stack trace are; where no time
+        // is found at all, lines are kept.
+        private boolean inWindow(int line) {
+            long time = LogReader.NO_TIME;
+            for (int i = line; i >= 0 && i > line - LINES_BACK && time == LogReader.NO_TIME; i--) {
+                time = i == knownLine ? knownTime : stamps.find(all, starts[i], starts[i + 1]);
             }
-            zip.write(END);
+            knownLine = line;
+            knownTime = time;
+            return time == LogReader.NO_TIME || wanted.window.holds(time);
         }
 
-        long packed() {
-            return segments.stream().mapToLong(segment -> segment.packed).sum() + END.length;
-        }
-
-        long plain() {
-            return segments.stream().mapToLong(segment -> segment.plain).sum();
+        private Piece copied(BitSet taken) {
+            int begin = piece.beginsWithinLine() ? 0 : piece.from();
+            int end = piece.endsWithinLine() ? piece.length() : piece.to();
+            byte[] chosen = new byte[end - begin];
+            int length = 0;
+            int before = 0;
+            int own = 0;
+            for (int line = taken.nextSetBit(0), next; line >= 0; line = taken.nextSetBit(next)) {
+                next = taken.nextClearBit(line);
+                int first = Math.max(begin, starts[line]);
+                int last = Math.min(end, starts[next]);
+                if (last > first) {
+                    System.arraycopy(all, first, chosen, length, last - first);
+                    length += last - first;
+                    before += Math.max(0, Math.min(last, piece.from()) - first);
+                    own += Math.max(0, Math.min(last, piece.to()) - Math.max(first, piece.from()));
+                }
+            }
+            return new Piece(chosen, length, before, before + own);
         }
     }
 }

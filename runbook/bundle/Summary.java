@@ -12,10 +12,12 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -32,8 +34,10 @@ import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.Verdict;
-import runbook.bundle.Archive.Item;
-import runbook.bundle.Collecting.Outcome;
+import runbook.bundle.Archive.Part;
+import runbook.bundle.Bundle.State;
+import runbook.bundle.Collecting.Sink;
+import runbook.bundle.Pipeline.Wanted;
 import runbook.redact.Redactor.Tally;
 
 /** What an archive tells in front of what was collected: manifest, facts and redactions for machines, two pages. */
@@ -43,6 +47,7 @@ final class Summary {
     private static final String NONE = "None seen.";
     private static final String CALLS = "Calls to Klaviyo in the logs, per minute";
     private static final int MOST_STATUSES = 7;
+    private static final Pattern CUT = Pattern.compile("truncated.*|.*stopped early.*");
 
     /** Facts about the whole: {@code kept} are rules that were relaxed, {@code window} may be null. */
     record Head(String drill, Instant created, Bundle.Window window, String words, Set<String> kept) { }
@@ -58,19 +63,20 @@ final class Summary {
     private final Verdict verdict;
     private final Optional<Event> before;
     private final List<String> sample;
-    private final List<Outcome> outcomes;
-    private final List<Item> collected;
+    private final List<Sink> sinks;
+    private final List<Part> collected;
     private final Facts facts;
 
-    Summary(Head head, Systems systems, Optional<Incident> incident, LogSources.Told told, List<Outcome> outcomes) {
+    Summary(Head head, Systems systems, Optional<Incident> incident, Collecting.Told told, List<Sink> sinks) {
         this.head = head;
         this.verdict = systems.verdict;
         this.before = incident.flatMap(Summary::diagnosed);
         this.sample = told.sample();
-        this.outcomes = outcomes;
-        this.collected = items(outcomes);
+        this.sinks = sinks;
+        this.collected = sinks.stream().flatMap(sink -> sink.parts().stream())
+                .sorted(Comparator.comparing(part -> part.path)).toList();
         this.facts = told.reader.facts().with(systems.queues(), List.copyOf(systems.curves),
-                List.copyOf(systems.incidents), missing(outcomes));
+                List.copyOf(systems.incidents), missing(sinks));
     }
 
     private static Optional<Event> diagnosed(Incident incident) {
@@ -109,12 +115,12 @@ final class Summary {
     }
 
     private String markdown() {
-        long places = redacted(collected).values().stream().mapToLong(Long::longValue).sum();
+        long places = redacted().values().stream().mapToLong(Long::longValue).sum();
         String kept = head.kept.isEmpty() ? "." : ", except " + String.join(", ", head.kept) + ".";
         StringBuilder text = new StringBuilder("## " + title() + "\n\n**" + escaped(headline()) + "**\n\n"
                 + (verdict == null ? "" : escaped(verdict.reason()) + "\n\n")
                 + "Window: " + head.window.from() + " to " + head.window.to() + " (UTC).\n\n"
-                + "Secrets and personal data were replaced by pseudonyms (" + places + " places)" + kept + "\n");
+                + places + " secrets and personal data replaced by pseudonyms" + kept + "\n");
         for (Section section : sections()) {
             text.append("\n### " + section.title + "\n\n" + (section.lines.isEmpty() ? section.none + "\n" : ""));
             section.lines.forEach(line -> text.append("- ").append(escaped(line)).append('\n'));
@@ -126,7 +132,7 @@ final class Summary {
         return List.of(
                 Section.of("Look at it before you send it", "",
                         Stream.concat(Stream.of(Bundle.NO_RULE_FINDS), sample.stream().map(Summary::code))),
-                Section.of("What is missing", "Nothing: every collector ended well.", missing(outcomes).stream()),
+                Section.of("What is missing", "Nothing: every collector ended well.", missing(sinks).stream()),
                 Section.of("Klaviyo's status page", "No incident in the window.",
                         facts.vendor().stream().map(Summary::words)),
                 Section.of("Calls to Klaviyo in the logs, by status", NONE, facts.statuses().entrySet().stream()
@@ -140,7 +146,7 @@ final class Summary {
                         + wait.count() + " × 429" + (wait.longestSeconds() == 0 ? "" : ", longest Retry-After "
                         + wait.longestSeconds() + " s"))),
                 Section.of("What was collected", "Nothing.",
-                        outcomes.stream().map(outcome -> outcome.collector() + ": " + outcome.words())));
+                        sinks.stream().map(sink -> sink.name() + ": " + sink.words())));
     }
 
     private static String words(StatusPage.Incident one) {
@@ -189,8 +195,9 @@ final class Summary {
                 : Stream.concat(each, Stream.of("together at last: " + Math.round(last)));
     }
 
+    // The space at its end belongs to nobody: a value that goes to the end of its line would be cut with the quote.
     private static String code(String line) {
-        return "`" + line.replace('`', '\'') + "`";
+        return "` " + line.replace('`', '\'') + " `";
     }
 
     // What stands in back quotes is code already.
@@ -256,68 +263,68 @@ final class Summary {
     // ---- for machines
 
     /** All files, those that people and machines read first before the others. */
-    List<Item> withFrontPages(Pipeline again, Pipeline.Room room) throws IOException {
+    List<Part> withFrontPages(Pipeline again, Archive archive) throws IOException {
         String markdown = markdown();
-        Map<String, String> pages = new LinkedHashMap<>();
-        pages.put("summary.md", markdown);
-        pages.put("report.html", html(markdown));
-        pages.put("facts.json", facts.json());
-        List<Item> files = new ArrayList<>(pages(again, room, pages));
+        List<Part> files = new ArrayList<>(List.of(page(again, archive, "summary.md", markdown),
+                page(again, archive, "report.html", html(markdown)),
+                page(again, archive, "facts.json", facts.json()),
+                page(again, archive, "redaction.json", redaction())));
         files.addAll(collected);
-        files.addAll(pages.size(), pages(again, room, Map.of("redaction.json", redaction(files))));
-        return withManifest(again, room, head, outcomes, files);
+        return withManifest(again, archive, head, sinks, files);
     }
 
     /** The files and, before them, a manifest: what is in an archive, where it comes from, and what is missing. */
-    static List<Item> withManifest(Pipeline again, Pipeline.Room room, Head head, List<Outcome> outcomes,
-            List<Item> items) throws IOException {
+    static List<Part> withManifest(Pipeline again, Archive archive, Head head, List<Sink> sinks, List<Part> parts)
+            throws IOException {
         List<Object> files = new ArrayList<>();
-        for (Item item : items) {
-            files.add(item.json());
+        for (Part part : parts) {
+            String sha256 = part.finish();
+            files.add(fields("path", part.path, "bytes", part.plain(), "sha256", sha256, "collector", part.collector,
+                    "truncated", part.notes.stream().anyMatch(CUT.asMatchPredicate()), "notes", part.notes));
         }
-        Map<String, Object> window = head.window == null ? null : fields("from", head.window.from(), "to",
-                head.window.to());
-        Map<String, Object> manifest = fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version",
-                Cli.VERSION, "drill", head.drill, "created", head.created, "window", window, "grep", head.words,
-                "kept", head.kept, "complete", outcomes.stream().noneMatch(Outcome::failed), "missing",
-                missing(outcomes), "collectors", outcomes.stream().map(Outcome::json).toList(), "files", files);
-        List<Item> all = new ArrayList<>(pages(again, room, Map.of(MANIFEST, json(manifest))));
-        all.addAll(items);
+        List<Object> collectors = new ArrayList<>();
+        for (Sink sink : sinks) {
+            collectors.add(fields("name", sink.name(), "state", sink.state().name().toLowerCase(Locale.ROOT), "why",
+                    sink.why(), "remarks", sink.remarks(), "millis", sink.millis(), "files",
+                    sink.parts().stream().map(part -> part.path).sorted().toList()));
+        }
+        Object window = head.window == null ? null
+                : fields("from", head.window.from(), "to", head.window.to());
+        String manifest = json(fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version", Cli.VERSION,
+                "drill", head.drill, "created", head.created, "window", window, "grep", head.words, "kept", head.kept,
+                "complete", complete(sinks), "missing", missing(sinks), "collectors", collectors, "files", files));
+        List<Part> all = new ArrayList<>(List.of(page(again, archive, MANIFEST, manifest)));
+        all.addAll(parts);
         return all;
     }
 
-    private static List<Item> pages(Pipeline again, Pipeline.Room room, Map<String, String> texts)
-            throws IOException {
-        List<Item> pages = new ArrayList<>();
-        for (Map.Entry<String, String> page : texts.entrySet()) {
-            Tally tally = new Tally();
-            Pipeline.Part part = room.part();
-            InputStream text = new ByteArrayInputStream(page.getValue().getBytes(StandardCharsets.UTF_8));
-            again.carry(text, Long.MAX_VALUE, LogSources.Wanted.EVERYTHING, tally, part, any -> { });
-            pages.add(new Item(page.getKey(), "bundle", part, tally, List.of()));
-        }
-        return pages;
+    private static Part page(Pipeline again, Archive archive, String name, String text) throws IOException {
+        Part part = archive.part(name, "bundle");
+        again.carry(new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE, Wanted.EVERYTHING,
+                part, any -> { });
+        part.finish();
+        return part;
     }
 
     /**
-     * {@code redaction.json}: rule, file and count; never a value. Not rule to count as an object: {@code "secret": 5}
-     * reads as one.
+     * {@code redaction.json}: count, file and rule, in this order; never a value. {@code "secret": 5} reads as a secret,
+     * and so does {@code "rule": "phone", "count": 30}.
      */
-    private static String redaction(List<Item> items) {
+    private String redaction() {
         List<Object> rows = new ArrayList<>();
-        items.forEach(item -> item.tally().counts().forEach((rule, count) ->
-                rows.add(Map.of("rule", rule, "file", item.path(), "count", count))));
+        collected.forEach(part -> part.tally.counts().forEach((rule, count) ->
+                rows.add(fields("count", count, "file", part.path, "rule", rule))));
         List<Object> totals = new ArrayList<>();
-        redacted(items).forEach((rule, count) -> totals.add(Map.of("rule", rule, "count", count)));
-        return json(Map.of("schema", SCHEMA, "totals", totals, "redactions", rows));
+        redacted(collected).forEach((rule, count) -> totals.add(fields("count", count, "rule", rule)));
+        return json(fields("schema", SCHEMA, "totals", totals, "redactions", rows));
     }
 
     private static String json(Map<String, Object> json) {
         return Json.pretty(Json.of(json)) + "\n";
     }
 
-    /** Names and values, in this order. */
-    static Map<String, Object> fields(Object... namesAndValues) {
+    // Names and values, in this order.
+    private static Map<String, Object> fields(Object... namesAndValues) {
         Map<String, Object> fields = new LinkedHashMap<>();
         for (int i = 0; i < namesAndValues.length; i += 2) {
             fields.put((String) namesAndValues[i], namesAndValues[i + 1]);
@@ -325,21 +332,32 @@ final class Summary {
         return fields;
     }
 
-    /** What they gave, by path. */
-    static List<Item> items(List<Outcome> outcomes) {
-        return outcomes.stream().flatMap(outcome -> outcome.items().stream())
-                .sorted(Comparator.comparing(Item::path)).toList();
+    /** Whether no collector failed. */
+    static boolean complete(List<Sink> sinks) {
+        return sinks.stream().noneMatch(sink -> sink.state() == State.FAILED);
     }
 
     /** A line for each thing that is not there. */
-    static List<String> missing(List<Outcome> outcomes) {
-        return outcomes.stream().flatMap(outcome -> outcome.missing().stream()).toList();
+    static List<String> missing(List<Sink> sinks) {
+        List<String> missing = new ArrayList<>();
+        for (Sink sink : sinks) {
+            if (sink.state() != State.OK) {
+                missing.add(sink.name() + " " + sink.state().name().toLowerCase(Locale.ROOT) + ": " + sink.why());
+            }
+            sink.remarks().forEach(remark -> missing.add(sink.name() + ": " + remark));
+        }
+        return missing;
     }
 
-    /** Rule to count, of all items together. */
-    static Map<String, Long> redacted(List<Item> items) {
+    /** Rule to count, of what was collected: pages that repeat it are not counted again. */
+    Map<String, Long> redacted() {
+        return redacted(collected);
+    }
+
+    /** Rule to count, of all parts together. */
+    static Map<String, Long> redacted(List<Part> parts) {
         Map<String, Long> totals = new TreeMap<>();
-        items.forEach(item -> item.tally().counts().forEach((rule, count) -> totals.merge(rule, count, Long::sum)));
+        parts.forEach(part -> part.tally.counts().forEach((rule, count) -> totals.merge(rule, count, Long::sum)));
         return totals;
     }
 }

@@ -6,18 +6,25 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.PathMatcher;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import runbook.Checks;
 import runbook.Checks.Findings;
@@ -30,29 +37,74 @@ import runbook.Key;
 import runbook.LogReader;
 import runbook.Prometheus;
 import runbook.Settings;
+import runbook.Settings.Problem;
 import runbook.StatusPage;
+import runbook.Text;
 import runbook.Text.Json;
+import runbook.Tool;
 import runbook.Verdict;
+import runbook.bundle.Bundle.Progress;
+import runbook.bundle.Bundle.State;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
 
-/** The systems around an incident: Klaviyo, its status page, our application, Prometheus, this machine, the folder. */
+/**
+ * The systems around an incident: Klaviyo, its status page, our application and its logs, Prometheus, this machine, the
+ * incident's folder.
+ */
 final class Systems {
     /** The metric that the runbook names. */
     private static final String ERRORS = "klaviyo_api_errors_total";
     /** Asked for where it is; nobody has to have it. */
     private static final String QUEUE = "klaviyo_retry_queue_depth";
+    private static final int POINTS = 240;
     // What they hold is no secret, and support needs it; of all other variables the length alone is shown.
     private static final Set<String> SHOWN = Set.of("KLAVIYO_API_URL", "KLAVIYO_STATUS_URL", "KLAVIYO_APP_URL",
             "KLAVIYO_PROMETHEUS_URL", "KLAVIYO_REVISION", "KLAVIYO_TIMEOUT", "KLAVIYO_INCIDENT", "KLAVIYO_TEMPLATES",
             "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy");
-    private static final int POINTS = 240;
+    private static final List<String> PROPERTIES = List.of("os.name", "os.version", "os.arch", "java.version",
+            "java.vm.name", "java.vendor", "user.timezone", "file.encoding");
+
+    /**
+     * A command that prints logs. In its words {@code {}} is what was given, {@code {in}} a folder, an address or a
+     * namespace given with it (the word is left out where none was), {@code {from}} and {@code {to}} the window in ISO
+     * 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970.
+     *
+     * @param kind   of the collector
+     * @param merged whether the tool logs to standard error too
+     */
+    private record Row(String kind, boolean merged, String... words) { }
+
+    private static final Row JOURNAL = new Row("journal", false, "journalctl", "--no-pager", "--quiet",
+            "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}", "--directory={in}",
+            "--unit={}");
+    private static final Row DOCKER = new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}",
+            "--until", "{to}", "{}");
+    private static final Row GCP = new Row("gcp-logs", false, "gcloud", "logging", "read",
+            "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
+            "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)");
+    private static final Row AWS = new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name",
+            "{}", "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text", "--query",
+            "events[].[timestamp,logStreamName,message]");
+    private static final Row LOKI = new Row("loki", false, "logcli", "query", "--addr={in}", "--from={from}",
+            "--to={to}", "--limit=0", "--forward", "--quiet", "--timezone=UTC", "{}");
+    private static final Row PODS = new Row("k8s", false, "kubectl", "get", "pods", "--namespace={in}",
+            "--selector={}", "--output=custom-columns=NAME:.metadata.name,RESTARTS:.status.containerStatuses[*]"
+            + ".restartCount,PHASE:.status.phase,NODE:.spec.nodeName");
+    private static final Row POD = new Row("k8s", false, "kubectl", "logs", "--namespace={in}", "{}",
+            "--all-containers", "--prefix", "--timestamps", "--since-time={from}");
+    private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
+    private static final int LONGEST_LIST = 16 << 20;
+    private static final String SPECIAL = "[*?\\[{]";
+    private static final int MOST_LOGS = 2_000;
 
     private final Bundle.Options options;
     private final Settings settings;
     private final Bundle.Window window;
+    private final Tool tool;
     private final Http http;
     private final Duration timeout;
+    private final List<Collector> collectors = new ArrayList<>();
     /** Incidents of the vendor's that touch the window, oldest first, as far as they are read. */
     final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
     /** What Prometheus told. */
@@ -60,46 +112,49 @@ final class Systems {
     /** What triage said; null until it did. */
     volatile Verdict verdict;
 
-    Systems(Bundle.Options options, Settings settings, Bundle.Window window) {
+    Systems(Bundle.Options options, Settings settings, Bundle.Window window, Tool tool) {
         this.options = options;
         this.settings = settings;
         this.window = window;
+        this.tool = tool;
         this.http = Http.of(settings);
         this.timeout = settings.probing().timeout();
     }
 
-    /** Klaviyo and our application: before the logs. */
-    List<Collector> first() {
+    /** A collector for each, and for all that the options name. */
+    List<Collector> collectors(Optional<Incident> incident) {
         Settings.Target target = settings.target();
-        return List.of(
-                Collector.of("klaviyo/triage", "a triage run against " + target.api() + " and " + target.status(),
-                        this::triage),
-                Collector.of("klaviyo/status-page", target.status() + "/api/v2/incidents.json", this::statusPage),
-                target.app() == null
-                        ? Collector.skipped("application/health", "no health endpoint given (--app-url)")
-                        : Collector.of("application/health", "GET " + target.app(), this::health));
+        add("klaviyo/triage", "a triage run against " + target.api() + " and " + target.status(), this::triage);
+        add("klaviyo/status-page", target.status() + "/api/v2/incidents.json", this::statusPage);
+        if (target.app() == null) {
+            skip("application/health", "no health endpoint given (--app-url)");
+        } else {
+            add("application/health", "GET " + target.app(), this::health);
+        }
+        int others = collectors.size();
+        addLogs();
+        if (collectors.size() == others) {
+            skip("application/logs",
+                    "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)");
+        }
+        if (target.prometheus() == null) {
+            skip("metrics/prometheus", "no address given (--prometheus)");
+        } else {
+            add("metrics/prometheus", target.prometheus() + " " + String.join(", ", queries()), this::metrics);
+        }
+        add("environment/machine", "variables " + String.join(", ", variables()) + "; system, Java, proxies",
+                this::machine);
+        incident.ifPresentOrElse(one -> add("incident/folder", "the files in " + one.folder(), sink ->
+                folder(one.folder(), sink)), () -> skip("incident/folder", "no open incident (--incident)"));
+        return collectors;
     }
 
-    /** Metrics, this machine and the incident: after them. */
-    List<Collector> last(Optional<Incident> incident) {
-        URI prometheus = settings.target().prometheus();
-        return List.of(
-                prometheus == null ? Collector.skipped("metrics/prometheus", "no address given (--prometheus)")
-                        : Collector.of("metrics/prometheus", prometheus + " " + String.join(", ", queries()),
-                        this::metrics),
-                Collector.of("environment/machine", "variables " + String.join(", ", variables())
-                        + "; system, Java, proxies", this::machine),
-                incident.map(Systems::folder)
-                        .orElse(Collector.skipped("incident/folder", "no open incident (--incident)")));
+    private void add(String name, String plan, Collecting.Work work) {
+        collectors.add(Collector.of(name, plan, work));
     }
 
-    /** In a drill the sandbox's application has a log, beside its health endpoint. */
-    Collector drillLog() {
-        return Collector.of("application/drill-log", "the sandbox application's log", sink -> {
-            if (http.get(settings.target().app().resolve("/log"), Map.of(), timeout) instanceof Reply reply) {
-                sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE, "");
-            }
-        });
+    private void skip(String name, String why) {
+        collectors.add(Collector.skipped(name, why));
     }
 
     // ---- Klaviyo as a triage finds it now: the verdict, answers' headers, errors' bodies
@@ -109,21 +164,23 @@ final class Systems {
         verdict = Verdict.of(findings);
         sink.json("triage.json", verdict.json(options.shared.launcher(), null));
         // The same error from three samples is one error.
-        Map<String, Reply> errors = new TreeMap<>();
-        findings.answers().forEach((name, samples) -> samples.forEach(answer -> {
-            if (answer instanceof Reply reply && reply.status() >= 400) {
-                errors.putIfAbsent(name + "-" + reply.status() + " " + reply.body().length, reply);
+        Set<String> seen = new TreeSet<>();
+        for (String check : findings.answers().keySet()) {
+            for (Answer answer : findings.answers().get(check)) {
+                if (answer instanceof Reply reply && reply.status() >= 400 && seen.add(check + reply.status())) {
+                    body("errors/" + check, reply, sink);
+                }
             }
-        }));
-        for (Map.Entry<String, Reply> error : errors.entrySet()) {
-            Reply reply = error.getValue();
-            String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
-            sink.text("errors/" + error.getKey().replaceFirst(" .*", "") + kind, reply.text());
         }
         if (settings.key().isEmpty()) {
             sink.remark("no private key given: the API was not asked (KLAVIYO_PRIVATE_KEY, --key-file or "
                     + "--key-command)");
         }
+    }
+
+    private static void body(String name, Reply reply, Sink sink) throws IOException {
+        String kind = reply.html() ? ".html.txt" : reply.json().isMissingNode() ? ".txt" : ".json";
+        sink.text(name + "-" + reply.status() + kind, reply.text());
     }
 
     // The page is often late and backdates: a day before the window counts as touching it.
@@ -139,10 +196,162 @@ final class Systems {
     private void health(Sink sink) throws IOException {
         Answer answer = http.get(settings.target().app(), Map.of(), timeout);
         if (answer instanceof Reply reply) {
-            String kind = reply.json().isMissingNode() ? ".txt" : ".json";
-            sink.text("health-" + reply.status() + kind, reply.text());
+            body("health", reply, sink);
         } else {
             sink.trouble(((Fault) answer).words());
+        }
+    }
+
+    // ---- logs: as files, or printed by a command
+
+    private void addLogs() {
+        options.logs.forEach(given -> {
+            String name = "application/log " + given;
+            collectors.add(new Collector(name, () -> plan(name, given), sink -> files(given, sink)));
+        });
+        addAll(JOURNAL, options.journal, options.journalDirectory);
+        options.k8s.forEach(this::addPods);
+        addAll(DOCKER, options.docker, null);
+        addAll(GCP, options.gcp, null);
+        addAll(AWS, options.aws, null);
+        addAll(LOKI, options.lokiQueries, options.loki);
+        URI app = settings.target().app();
+        if (settings.drill().isPresent() && app != null) {
+            add("application/drill-log", "the sandbox application's log", sink -> {
+                if (http.get(app.resolve("/log"), Map.of(), timeout) instanceof Reply reply) {
+                    sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE);
+                }
+            });
+        }
+    }
+
+    private List<Progress> plan(String name, String given) {
+        List<Progress> plan = new ArrayList<>();
+        try {
+            for (Path file : logFiles(given, note -> plan.add(new Progress(name, State.SKIPPED, note)))) {
+                plan.add(new Progress(name, State.OK, file + ", " + Archive.words(Files.size(file))));
+            }
+        } catch (IOException e) {
+            plan.add(new Progress(name, State.FAILED, Incident.why(e)));
+        }
+        if (plan.stream().noneMatch(one -> one.state() == State.OK)) {
+            plan.add(new Progress(name, State.FAILED, noLog(given)));
+        }
+        return plan;
+    }
+
+    private static String noLog(String given) {
+        return "no log that could be used was found at " + given;
+    }
+
+    private void files(String given, Sink sink) throws IOException {
+        for (Path file : logFiles(given, sink::remark)) {
+            // Only what was there at the start: a log that grows as fast as it is read would never end.
+            long size = file.toString().endsWith(".gz") ? Long.MAX_VALUE : Files.size(file);
+            try (InputStream stream = Files.newInputStream(file)) {
+                sink.log("log/" + file, stream, size);
+            } catch (IOException e) {
+                sink.remark(file + " left out: " + Incident.why(e));
+            }
+        }
+        if (sink.parts().size() == 0) {
+            sink.trouble(noLog(given));
+        }
+    }
+
+    /** One file, all below a folder, or all that match a pattern, rotated and gzipped ones too; the newest last. */
+    private List<Path> logFiles(String given, Consumer<String> note) throws IOException {
+        // The part before the first special character is where to start looking.
+        int slash = given.split(SPECIAL, 2)[0].lastIndexOf('/');
+        boolean pattern = given.matches(".*" + SPECIAL + ".*");
+        String root = !pattern ? given : slash < 0 ? "." : given.substring(0, Math.max(1, slash));
+        Path start = options.shared.host().path(root).normalize();
+        PathMatcher glob = FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1));
+        List<Path> files = Existing.files(start, file -> !pattern || glob.matches(start.relativize(file)), MOST_LOGS,
+                note);
+        for (Path file : List.copyOf(files)) {
+            if (Files.getLastModifiedTime(file).toInstant().isBefore(window.from())) {
+                note.accept(file + " left out: last changed before the window");
+                files.remove(file);
+            }
+        }
+        files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
+        return files;
+    }
+
+    private void addAll(Row row, List<String> given, String in) {
+        for (String one : given) {
+            String name = "application/" + row.kind + " " + one;
+            List<String> command = command(row, one, in);
+            addCommand(name, command, "", sink -> print(sink, row.kind + "/" + one + ".log", command, row.merged));
+        }
+    }
+
+    private void addCommand(String name, List<String> command, String more, Collecting.Work work) {
+        boolean installed = tool.find(command.get(0)).isPresent();
+        Progress plan = installed ? new Progress(name, State.OK, Tool.shown(command) + more)
+                : new Progress(name, State.FAILED, Tool.name(command) + " is not installed (not on the PATH)");
+        collectors.add(new Collector(name, () -> List.of(plan), work));
+    }
+
+    private List<String> command(Row row, String given, String in) {
+        Instant from = window.from();
+        Instant to = window.to();
+        Map<String, String> values = Map.of("{}", given, "{in}", in == null ? "" : in, "{from}", from.toString(),
+                "{to}", to.toString(), "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
+                "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli());
+        // Each place is filled once: what was given may look like a place.
+        return Stream.of(row.words).filter(word -> in != null || !word.contains("{in}"))
+                .filter(word -> !(word.equals("--unit={}") && given.equals("*")))
+                .map(word -> PLACE.matcher(word).replaceAll(place -> Matcher.quoteReplacement(values
+                        .get(place.group())))).toList();
+    }
+
+    /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
+    private static void print(Sink sink, String file, List<String> command, boolean merged)
+            throws IOException, Tool.Failure {
+        try (Tool.Running child = sink.start(command, merged)) {
+            sink.log(file, child.output(), Long.MAX_VALUE);
+            troubleUnlessGood(sink, command, child);
+        }
+    }
+
+    private static void troubleUnlessGood(Sink sink, List<String> command, Tool.Running child) {
+        if (!child.exit().equals(Optional.of(0))) {
+            String exit = child.exit().map(code -> "exit code " + code).orElse("no exit code yet");
+            sink.trouble(Tool.name(command) + " ended with " + exit + ": " + child.complaint());
+        }
+    }
+
+    // A list of the pods first, then the log of each, and of what ran before in those that were restarted.
+    private void addPods(String given) {
+        String[] parts = given.split("/", 2);
+        if (parts.length < 2 || parts[0].isEmpty() || parts[1].isEmpty()) {
+            throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
+        }
+        List<String> list = command(PODS, parts[1], parts[0]);
+        addCommand("application/k8s " + given, list, ", then kubectl logs of each, and of what ran before in those "
+                + "restarted", sink -> printPods(sink, list, parts[0]));
+    }
+
+    private void printPods(Sink sink, List<String> list, String namespace) throws IOException, Tool.Failure {
+        String table;
+        try (Tool.Running child = sink.start(list, false)) {
+            table = new String(child.output().readNBytes(LONGEST_LIST), StandardCharsets.UTF_8);
+            troubleUnlessGood(sink, list, child);
+        }
+        sink.text("k8s/pods.txt", table);
+        for (String pod : table.lines().skip(1).toList()) {
+            String[] cells = pod.strip().split("\\s+");
+            List<String> log = command(POD, cells[0], namespace);
+            print(sink, "k8s/" + cells[0] + ".log", log, false);
+            if (cells.length > 1 && cells[1].matches(".*[1-9].*")) {
+                List<String> previous = Stream.concat(log.stream(), Stream.of("--previous", "--ignore-errors")).toList();
+                print(sink, "k8s/" + cells[0] + "-previous.log", previous, false);
+            }
+        }
+        if (sink.parts().size() == 1) {
+            sink.trouble("no pod was found");
         }
     }
 
@@ -158,53 +367,49 @@ final class Systems {
         Prometheus prometheus = new Prometheus(http, settings.target().prometheus(), timeout);
         for (String query : queries()) {
             Prometheus.Result during = prometheus.range(query, window.hourBefore().from(), window.to(), POINTS);
-            if (!during.ok()) {
+            if (during.ok()) {
+                metric(query, during, prometheus.instant(query, window.to()), sink);
+            } else {
                 sink.trouble(query + ": " + during.trouble());
                 if (!during.reached()) {
                     return;
                 }
-                continue;
-            }
-            during.notes().forEach(note -> sink.remark(query + ": " + note));
-            if (during.series().isEmpty() && !query.equals(QUEUE)) {
-                sink.remark(query + ": no data in the window");
-            }
-            Prometheus.Result now = prometheus.instant(query, window.to());
-            boolean counter = query.matches("[a-zA-Z_:][\\w:]*_total(\\{.*})?");
-            for (Prometheus.Series series : (during.series().isEmpty() ? now : during).series()) {
-                curves.add(counter ? growth(query, series) : curve(query, series));
-            }
-            String name = Archive.safe(query.length() > 60 ? query.substring(0, 60) : query);
-            sink.json(name + ".json", ((Reply) during.answer()).json());
-            if (now.ok()) {
-                sink.json(name + "-now.json", ((Reply) now.answer()).json());
             }
         }
     }
 
-    private static Stream<Prometheus.Point> finite(Prometheus.Series series) {
-        return series.points().stream().filter(point -> Double.isFinite(point.value()));
-    }
-
-    private static LogReader.Curve curve(String query, Prometheus.Series series) {
-        return new LogReader.Curve(query, series.words(), "", 0, finite(series).toList());
+    private void metric(String query, Prometheus.Result during, Prometheus.Result now, Sink sink) throws IOException {
+        during.notes().forEach(note -> sink.remark(query + ": " + note));
+        if (during.series().isEmpty() && !query.equals(QUEUE)) {
+            sink.remark(query + ": no data in the window");
+        }
+        boolean counter = query.matches("[a-zA-Z_:][\\w:]*_total(\\{.*})?");
+        for (Prometheus.Series series : (during.series().isEmpty() ? now : during).series()) {
+            List<Prometheus.Point> points = series.points().stream().filter(point -> Double.isFinite(point.value()))
+                    .toList();
+            curves.add(counter ? growth(query, series.words(), points)
+                    : new LogReader.Curve(query, series.words(), "", 0, points));
+        }
+        String name = Archive.Names.safe(query.length() > 60 ? query.substring(0, 60) : query);
+        sink.json(name + ".json", ((Reply) during.answer()).json());
+        if (now.ok()) {
+            sink.json(name + "-now.json", ((Reply) now.answer()).json());
+        }
     }
 
     // A counter only says something by how fast it grows; when it falls, the application was restarted.
-    private LogReader.Curve growth(String query, Prometheus.Series series) {
+    private LogReader.Curve growth(String query, String name, List<Prometheus.Point> counted) {
         List<Prometheus.Point> points = new ArrayList<>();
         double grown = 0;
-        Prometheus.Point before = null;
-        for (Prometheus.Point point : finite(series).toList()) {
-            if (before != null) {
-                double more = point.value() >= before.value() ? point.value() - before.value() : point.value();
-                double seconds = Duration.between(before.at(), point.at()).toMillis() / 1000.0;
-                points.add(new Prometheus.Point(point.at(), seconds > 0 ? more * 60 / seconds : 0));
-                grown += point.at().isAfter(window.from()) ? more : 0;
-            }
-            before = point;
+        for (int i = 1; i < counted.size(); i++) {
+            Prometheus.Point before = counted.get(i - 1);
+            Prometheus.Point point = counted.get(i);
+            double more = point.value() >= before.value() ? point.value() - before.value() : point.value();
+            double seconds = Duration.between(before.at(), point.at()).toMillis() / 1000.0;
+            points.add(new Prometheus.Point(point.at(), seconds > 0 ? more * 60 / seconds : 0));
+            grown += point.at().isAfter(window.from()) ? more : 0;
         }
-        return new LogReader.Curve(query, series.words(), "per minute", grown, points);
+        return new LogReader.Curve(query, name, "per minute", grown, points);
     }
 
     /** Retry queues by instance, as Prometheus has them: the curves whose query names a queue. */
@@ -241,10 +446,7 @@ final class Systems {
         }
         sink.json("variables.json", Json.of(variables));
         ObjectNode system = Json.object();
-        for (String property : List.of("os.name", "os.version", "os.arch", "java.version", "java.vm.name",
-                "java.vendor", "user.timezone", "file.encoding")) {
-            system.put(property, System.getProperty(property));
-        }
+        PROPERTIES.forEach(property -> system.put(property, System.getProperty(property)));
         system.put("processors", Runtime.getRuntime().availableProcessors());
         system.put("load", ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage());
         sink.json("system.json", system);
@@ -252,23 +454,18 @@ final class Systems {
 
     // ---- the incident: its journal and what other steps left; earlier bundles are not bundled again
 
-    private static Collector folder(Incident incident) {
-        return Collector.of("incident/folder", "the files in " + incident.folder(), sink -> {
-            try (Stream<Path> files = Files.list(incident.folder())) {
-                for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
-                    if (!file.getFileName().toString().matches("(?s)\\..*|.*\\.zip")) {
-                        add(file, sink);
+    private static void folder(Path folder, Sink sink) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+                String name = file.getFileName().toString();
+                if (!name.matches("(?s)\\..*|.*\\.zip")) {
+                    try (InputStream stream = Files.newInputStream(file)) {
+                        sink.stream(name, stream, Files.size(file));
+                    } catch (IOException e) {
+                        sink.remark(name + " left out: " + Incident.why(e));
                     }
                 }
             }
-        });
-    }
-
-    private static void add(Path file, Sink sink) {
-        try (InputStream stream = Files.newInputStream(file)) {
-            sink.stream(file.getFileName().toString(), stream, Files.size(file));
-        } catch (IOException e) {
-            sink.remark(file.getFileName() + " left out: " + Incident.why(e));
         }
     }
 }
