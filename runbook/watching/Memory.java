@@ -140,23 +140,26 @@ public final class Memory implements AutoCloseable {
 
     // ---- what is written
 
+    /** Opens an incident with its first failure, where none is open. */
+    void open(Happening failure) {
+        if (incident.isEmpty()) {
+            enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
+            append(Event.DETECTED, failure.words(), Map.of("since", Instant.ofEpochMilli(failure.at())));
+        }
+    }
+
     /**
-     * Puts a happening into the journal. The first failure opens an incident; anything else without one stays out.
+     * Puts a happening into the journal, where there is one.
      *
      * @param post whether it is to be posted, which stands in the journal until it was
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
-    Optional<Event> write(Happening happening, boolean post, Map<String, ?> more) {
-        if (incident.isEmpty() && happening.is(State.DEGRADED)) {
-            enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
-            append(Event.DETECTED, happening.words(), Map.of("since", Instant.ofEpochMilli(happening.at())));
-        }
+    Optional<Event> write(Happening happening, boolean post) {
         Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", happening.kind()));
         if (State.of(happening.kind()) != State.STARTING) {
             data.put("state", happening.kind());
         }
         data.putAll(happening.facts());
-        data.putAll(more);
         if (post) {
             data.put("post", true);
         }

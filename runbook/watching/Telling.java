@@ -21,6 +21,7 @@ import runbook.Message;
 import runbook.Message.Slack;
 import runbook.Settings.Templates;
 import runbook.Tool;
+import runbook.watching.Keeper.Happening;
 import runbook.watching.Keeper.State;
 
 /**
@@ -111,16 +112,16 @@ public final class Telling implements AutoCloseable {
     }
 
     /** Tells of a change, known by its time in the journal; where there is no journal, it is told all the same. */
-    void change(Instant at, State state, State before, String words) {
+    void change(Instant at, Happening change) {
         if (memory.leading()) {
-            Message message = message(state, at);
+            Message message = message(State.of(change.kind()), at);
             draft(choice.internal(), at, "internal", message.internal(choice.templates()));
             draft(choice.external(), at, "external", message.external(choice.templates()));
             if (posts()) {
                 post(at.toString(), message);
             }
-            Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", state.word(),
-                    "KLAVIYO_WATCH_PREVIOUS", before.word(), "KLAVIYO_WATCH_SUMMARY", words,
+            Map<String, String> variables = Map.of("KLAVIYO_WATCH_STATE", change.kind(),
+                    "KLAVIYO_WATCH_PREVIOUS", change.before().get().word(), "KLAVIYO_WATCH_SUMMARY", change.words(),
                     "KLAVIYO_WATCH_AT", at.toString(), "KLAVIYO_WATCH_DRILL", drill.orElse(""),
                     "KLAVIYO_WATCH_INCIDENT", memory.incident().map(Incident::toString).orElse(""));
             choice.command().ifPresent(command -> executing.submit(() -> execute(command, variables)));

@@ -102,6 +102,7 @@ public final class Watching implements AutoCloseable {
     private final Keeper keeper;
     private volatile boolean leaving;
     private String diagnosis;
+    private boolean named;
     private long requests;
     private long made;
     private long lastLook;
@@ -126,6 +127,7 @@ public final class Watching implements AutoCloseable {
         keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, goesOn ? past.since() : start,
                 past.troubled(), past.falls());
         diagnosis = past.incident().diagnosis();
+        named = !past.incident().severity().isEmpty();
     }
 
     private void say(String kind, String words) {
@@ -210,7 +212,7 @@ public final class Watching implements AutoCloseable {
     }
 
     private void gap(long to, String why) {
-        happened(keeper.gap(lastLook, to, why), Map.of());
+        happened(keeper.gap(lastLook, to, why));
     }
 
     private int watch() throws InterruptedException {
@@ -274,19 +276,16 @@ public final class Watching implements AutoCloseable {
         made++;
         requests += look.findings().requestsSpent();
         lastLook = look.round().at();
-        look.news().forEach(news -> happened(news, Map.of()));
+        look.news().forEach(this::happened);
     }
 
     private void judge() {
-        // An incident that no triage has looked at gets its name here.
-        boolean unnamed = past.incident().severity().isEmpty();
-        for (Happening one : keeper.observe(last.round())) {
-            boolean name = unnamed && one.is(State.DEGRADED);
-            happened(one, name ? diagnosed(Verdict.of(last.findings())) : Map.of());
+        List<Happening> news = keeper.observe(last.round());
+        news.stream().filter(one -> one.is(State.DEGRADED)).forEach(memory::open);
+        if (lasting() && last.round().bad() && (!named || !last.news().isEmpty())) {
+            diagnose(Verdict.of(last.findings()));
         }
-        if (!last.news().isEmpty() && lasting() && last.round().bad()) {
-            diagnoseAgain(Verdict.of(last.findings()));
-        }
+        news.forEach(this::happened);
         memory.round(lastLook, rounds.readings());
         face.round(this::json);
         if (lasting()) {
@@ -305,33 +304,32 @@ public final class Watching implements AutoCloseable {
     // ---- what happened
 
     /** Carries what happened to the journal, to the screen and to people: to each once, and in this order. */
-    private void happened(Happening happening, Map<String, Object> more) {
+    private void happened(Happening happening) {
         // Whoever looks after it was said that it recovered hears it, but it is not said a second time.
         boolean said = past.over() && happening.is(State.RECOVERED) && happening.before().get() == State.HEALTHY;
-        Optional<State> before = happening.before().filter(state -> !said);
-        boolean post = before.isPresent() && telling.posts();
-        Optional<Event> event = said ? Optional.empty() : memory.write(happening, post, more);
+        boolean told = happening.before().isPresent() && !said;
+        Optional<Event> event = said ? Optional.empty() : memory.write(happening, told && telling.posts());
         Instant at = event.map(Event::at).orElseGet(() -> Instant.now().truncatedTo(ChronoUnit.MILLIS));
         face.event(at, happening.kind(), happening.words(), event.map(Event::data).orElse(Json.of(happening.facts())));
-        before.ifPresent(state -> {
-            telling.change(at, State.of(happening.kind()), state, happening.words());
+        if (told) {
+            telling.change(at, happening);
             telling.told(ticker.millis());
-        });
+        }
     }
 
-    /** What triage would call it. */
-    private Map<String, Object> diagnosed(Verdict verdict) {
-        diagnosis = verdict.diagnosis().id();
-        Map<String, Object> data = new LinkedHashMap<>(Map.of("diagnosis", diagnosis));
-        verdict.severity().ifPresent(severity -> data.put("severity", severity.name()));
-        return data;
-    }
-
-    /** A page that was green and turned red makes another diagnosis: every message from now on has it. */
-    private void diagnoseAgain(Verdict verdict) {
+    /**
+     * Names an incident that no triage has looked at. A page that was green and turned red makes another of it: every
+     * message from now on has it.
+     */
+    private void diagnose(Verdict verdict) {
         String now = verdict.diagnosis().id();
-        if (!now.equals(diagnosis) && BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis)) {
-            memory.append(Event.DIAGNOSED, verdict.title(), diagnosed(verdict));
+        boolean turned = BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis) && !now.equals(diagnosis);
+        if (turned || !named) {
+            named = true;
+            diagnosis = now;
+            Map<String, Object> data = new LinkedHashMap<>(Map.of("diagnosis", now));
+            verdict.severity().ifPresent(severity -> data.put("severity", severity));
+            memory.append(Event.DIAGNOSED, verdict.title(), data);
             say(Event.DIAGNOSED, verdict.title());
         }
     }
