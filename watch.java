@@ -51,6 +51,7 @@
 //CDS
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
@@ -79,15 +80,18 @@ import runbook.Text;
 import runbook.Checks;
 import runbook.Cli;
 import runbook.Screen;
+import runbook.Screen.Mark;
 import runbook.Incident.Event;
 import runbook.Incident;
 import runbook.Tool;
 import runbook.watching.Keeper.Goal;
+import runbook.watching.Keeper.State;
 import runbook.watching.LiveView;
 import runbook.watching.Telling;
 import runbook.watching.Watching;
 import runbook.watching.Watching.Face;
 import runbook.watching.Watching.Plan;
+import runbook.watching.Watching.Shot;
 import runbook.Message.Slack;
 import runbook.sandbox.Sandbox;
 
@@ -287,15 +291,14 @@ class Watch implements Callable<Integer> {
     }
 
     private void end(Watching watching, int exit) {
-        Screen.Mark mark = exit == 0 ? Screen.Mark.OK
-                : exit == Watching.NOT_RECOVERED ? Screen.Mark.FAIL : Screen.Mark.SKIP;
+        Shot end = watching.shot();
         if (!shared.json()) {
-            screen.verdict(mark, (drill() ? "DRILL " + shared.drill().get() + ": " : "") + watching.verdict(exit));
-            watching.open().forEach(words -> screen.marked(Screen.Mark.WARN, "", 0, words));
+            verdict(end, exit);
+            end.open().forEach(words -> screen.marked(Mark.WARN, "", 0, words));
         }
-        watching.incident().ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
-        if (watching.untold() > 0) {
-            screen.line(Text.count(watching.untold(), "message")
+        end.folder().ifPresent(incident -> screen.line("Journal: " + incident.journal().file()));
+        if (end.untold() > 0) {
+            screen.line(Text.count(end.untold(), "message")
                     + " not accepted yet: watch with --post on this incident sends what is left");
         }
         try {
@@ -309,6 +312,17 @@ class Watch implements Callable<Integer> {
         }
     }
 
+    private void verdict(Shot end, int exit) {
+        String drilled = shared.drill().map(scenario -> "DRILL " + scenario + ": ").orElse("");
+        String after = " after " + Durations.words(end.watched().truncatedTo(ChronoUnit.SECONDS).plusSeconds(1));
+        String state = end.state().word();
+        switch (exit) {
+            case 0 -> screen.verdict(Mark.OK, drilled + "recovered: every condition holds" + after);
+            case Watching.NOT_RECOVERED -> screen.verdict(Mark.FAIL, drilled + "not recovered" + after + ": " + state);
+            default -> screen.verdict(Mark.SKIP, drilled + "left" + after + ": " + state + ", not called recovered");
+        }
+    }
+
     /** One line an event; with {@code --json}, one object a round and an event as well. */
     private final class Lines implements Face {
         @Override
@@ -316,21 +330,37 @@ class Watch implements Callable<Integer> {
             screen.verbatim(at.truncatedTo(ChronoUnit.SECONDS) + shared.drill().map(scenario -> " DRILL").orElse("")
                     + String.format("  %-13s  ", kind) + words);
             if (shared.json()) {
-                ObjectNode line = Json.object().put("schema", 1).put("type", "event").put("at", at.toString())
-                        .put("drill", shared.drill().orElse(null)).put("event", kind).put("summary", words);
-                shared.printLine(line.set("data", data));
+                shared.printLine(line("event", at).put("event", kind).put("summary", words).set("data", data));
             }
         }
 
         @Override
-        public synchronized void round(Supplier<JsonNode> round) {
+        public synchronized void round(Supplier<Shot> shot) {
             if (shared.json()) {
-                ObjectNode line = (ObjectNode) round.get();
-                boolean over = line.path("state").asText().equals("recovered");
-                line.set("advice", over ? Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""))
-                        : Cli.advice("later", "Not recovered yet: the next round tells more", null));
-                shared.printLine(line);
+                shared.printLine(json(shot.get()));
             }
+        }
+
+        private ObjectNode line(String type, Instant at) {
+            return Json.object().put("schema", 1).put("type", type).put("at", at.toString())
+                    .put("drill", shared.drill().orElse(null));
+        }
+
+        private JsonNode json(Shot shot) {
+            ObjectNode json = line("round", shot.now()).put("round", shot.round()).put("state", shot.state().word())
+                    .put("good", shot.good());
+            ArrayNode checks = json.putArray("checks");
+            shot.readings().forEach(reading -> checks.addObject().put("name", reading.check())
+                    .put("result", reading.result().word()).put("fresh", reading.fresh())
+                    .put("millis", reading.millis()).put("summary", reading.words()));
+            ArrayNode conditions = json.putArray("conditions");
+            shot.conditions().forEach(one -> conditions.addObject().put("name", one.name()).put("met", one.met())
+                    .put("words", one.words()));
+            json.put("requestsSpent", shot.requests()).put("nextRoundMillis", shot.next().orElseThrow().toMillis())
+                    .put("incident", shot.folder().map(Incident::toString).orElse(null));
+            boolean over = shot.state() == State.RECOVERED;
+            return json.set("advice", over ? Cli.advice("now", "Write it up", shared.launcher().line("postmortem", ""))
+                    : Cli.advice("later", "Not recovered yet: the next round tells more", null));
         }
     }
 }

@@ -117,7 +117,7 @@ final class WatchBench {
         }
 
         @Override
-        public void round(Supplier<JsonNode> json) {
+        public void round(Supplier<Shot> shot) {
             made++;
             if (made == rounds / 10) {
                 warmCpu = system.getProcessCpuTime();

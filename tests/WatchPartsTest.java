@@ -44,7 +44,7 @@ class WatchPartsTest {
     }
 
     private static Event watched(int second, String name, State state) {
-        return event(second, "watch", name, Map.of("kind", state.word(), "state", state.word()));
+        return event(second, "watch", name, Map.of("kind", state.word()));
     }
 
     // ---- what the journal tells a watch that is started again
@@ -62,8 +62,8 @@ class WatchPartsTest {
         assertEquals(List.of(began), past.falls());
         assertEquals(began + 7, Past.of(List.of(watched(9, "degraded", State.DEGRADED)), began + 7).since(),
                 "of the past, also where the clock has been set back");
-        Past nonsense = past(List.of(event(0, "watch", "degraded", Map.of("state", "degraded", "since", "soon")),
-                event(1, "watch", "strange", Map.of("state", 7, "post", "all"))));
+        Past nonsense = past(List.of(event(0, "watch", "degraded", Map.of("kind", "degraded", "since", "soon")),
+                event(1, "watch", "strange", Map.of("kind", 7, "post", "all"))));
         assertEquals(State.DEGRADED, nonsense.state());
         assertEquals(began, nonsense.since());
         assertEquals(List.of(), nonsense.unposted());
@@ -85,7 +85,7 @@ class WatchPartsTest {
 
     @Test
     void whatWasToBePostedIsSoUntilSlackHasConfirmedIt() {
-        Event change = event(0, "watch", "degraded", Map.of("state", "degraded", "post", true));
+        Event change = event(0, "watch", "degraded", Map.of("kind", "degraded", "post", true));
         Event posted = event(2, "watch", "announced", Map.of("of", change.at().toString()));
         assertEquals(List.of(change), past(List.of(change)).unposted());
         assertEquals(List.of(), past(List.of(change, posted)).unposted());
@@ -106,10 +106,10 @@ class WatchPartsTest {
             Result result = check.matches(failing) ? Result.BAD : check.equals("app") ? Result.UNKNOWN : Result.GOOD;
             readings.add(new Reading(check, result, !check.equals("auth"), 12_345, words));
         }
-        return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(30), Optional.of(Duration.ofDays(3)),
-                readings, check -> Optional.of(Duration.ofSeconds(41)),
+        return new Shot(Optional.of("flapping"), BEGAN, state, Duration.ofHours(1), Duration.ofHours(30),
+                Optional.of(Duration.ofDays(3)), Optional.empty(), readings, check -> Optional.of(Duration.ofSeconds(41)),
                 List.of(new Condition("rounds", true, "3 of 3 good rounds in a row"),
-                new Condition("status-page", false, words)), 123_456, Optional.of(Duration.ofSeconds(12)),
+                new Condition("status-page", false, words)), 7, false, 123_456, Optional.of(Duration.ofSeconds(12)),
                 Optional.of(due), Optional.of("jbang postmortem@org event told --kind announced").filter(any -> !posts), 2);
     }
 

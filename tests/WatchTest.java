@@ -149,7 +149,7 @@ class WatchTest {
             running.awaitOut("not-told +slack: Slack refused it: HTTP 500").awaitOut("draft +\\S+-external.md");
             result = heals(running);
         }
-        assertEquals(List.of("degraded", "recovering", "recovered"),
+        assertEquals(List.of("diagnosed", "degraded", "recovering", "recovered"),
                 kinds().stream().filter(kind -> !Set.of("told", "ran").contains(kind)).toList());
         Event recovered = journal().stream().filter(event -> event.event().equals(Event.RECOVERED)).findFirst().get();
         assertTrue(recovered.data().path("rounds").asInt() >= 3);
@@ -195,13 +195,13 @@ class WatchTest {
         List<String> events = result.out().lines()
                 .filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ  [a-z-]+ +\\S.*"))
                 .map(line -> line.split(" +")[1]).toList();
-        assertEquals(List.of("watching", "status-page", "status-page", "degraded", "not-recovered"), events,
+        assertEquals(List.of("watching", "status-page", "status-page", "diagnosed", "degraded", "not-recovered"), events,
                 result.toString());
         assertTrue(result.out().contains("0 of 3 good rounds in a row"), result.out());
         assertTrue(result.out().contains("Klaviyo API unavailable is identified (wanted: monitoring or better)"),
                 result.out());
         assertFalse(result.out().contains("\u001b"), "no cursor movement in a pipe");
-        assertEquals(events.subList(1, 5), kinds());
+        assertEquals(events.subList(1, 6), kinds());
     }
 
     @Test
@@ -286,7 +286,7 @@ class WatchTest {
         }
         ends(0, NO_PAGE);
         ends(0, NO_PAGE);
-        assertEquals(List.of("degraded", "recovering", "recovered"), kinds(), "also when somebody looks again");
+        assertEquals(List.of("diagnosed", "degraded", "recovering", "recovered"), kinds(), "also when somebody looks again");
     }
 
     @Test
@@ -449,7 +449,7 @@ class WatchTest {
         ends(31, cli.args("--max", "1s"));
         List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), String::isEmpty).orElseThrow()
                 .journal().read().events();
-        assertEquals(List.of("detected", "degraded", "not-recovered"), events.stream()
+        assertEquals(List.of("detected", "diagnosed", "degraded", "not-recovered"), events.stream()
                 .map(WatchTest::kind).filter(kind -> !kind.equals("gap")).toList());
         assertEquals("klaviyo-outage", events.get(1).data().path("diagnosis").asText("none"),
                 "as triage would call it");

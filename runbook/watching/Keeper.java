@@ -3,12 +3,10 @@ package runbook.watching;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -22,11 +20,13 @@ import runbook.Text.Durations;
 public final class Keeper {
     private static final int DIPS_THAT_FLAP = 3;
     private static final int FLAP_FACTOR = 5;
+    // The check that asks nothing but whether the key is taken.
+    private static final String KEY = "auth";
 
     /**
-     * Where things stand, as far as the rounds show: nothing is decided yet; good, and nothing was wrong before;
-     * {@code --fail-after} rounds in a row failed; good again, but not everything that recovery asks for is there;
-     * it came back and fell again, more than once in a short time; every condition holds, which ends a watch.
+     * Where things stand by the rounds: nothing is decided yet; good, and nothing was wrong before; {@code
+     * --fail-after} rounds in a row failed; good again, but not everything is there that recovery asks for; it came
+     * back and fell again, more than once in a short time; every condition holds, which ends a watch.
      */
     public enum State {
         STARTING, HEALTHY, DEGRADED, RECOVERING, FLAPPING, RECOVERED;
@@ -61,7 +61,7 @@ public final class Keeper {
         GOOD, BAD, UNKNOWN;
 
         /** {@code good}: how files and JSON call it. */
-        String word() {
+        public String word() {
             return name().toLowerCase(Locale.ROOT);
         }
     }
@@ -101,11 +101,10 @@ public final class Keeper {
             return names + more + ": " + failed.get(0).words();
         }
 
-        // An endpoint that answers 200 was reached, and took the key.
-        private Optional<String> proof(String check) {
-            boolean provable = check.equals("auth") || check.equals("network");
-            return readings.stream().filter(one -> provable && one.passed() && one.check().startsWith("endpoint:"))
-                    .map(Reading::check).findFirst();
+        // An endpoint that answers 200 took the key.
+        private Optional<String> proofOfKey() {
+            return readings.stream().filter(Reading::passed).map(Reading::check)
+                    .filter(check -> check.startsWith("endpoint:")).findFirst();
         }
     }
 
@@ -131,11 +130,11 @@ public final class Keeper {
     private final List<Long> dips = new ArrayList<>();
     // What was looked at when it became good, and what has proven it since: itself or another check; empty for nothing.
     private final Map<String, String> proven = new TreeMap<>();
-    // Checks that failed while what would prove them passed: for them it proves nothing.
-    private final Set<String> disputed = new HashSet<>();
     private State state;
     private long since;
     private boolean troubled;
+    // The check of the key failed while an endpoint took it: none proves it.
+    private boolean disputed;
     // Whether it was good since it last fell: only what was up can fall.
     private boolean up;
     private int goodRounds;
@@ -147,12 +146,8 @@ public final class Keeper {
     private List<Happening> news = new ArrayList<>();
 
     /**
-     * A watch that goes on from what is known.
-     *
-     * @param state    the state that an earlier watch left, else {@link State#STARTING}
-     * @param since    when that state began
-     * @param troubled whether an incident is under way, whoever noticed it
-     * @param falls    when earlier watches saw it fall, oldest first
+     * A watch that goes on from what is known: the state that an earlier one left (else {@link State#STARTING}) and
+     * since when, whether an incident is under way, whoever noticed it, and when earlier watches saw it fall.
      */
     public Keeper(Goal goal, State state, long since, boolean troubled, List<Long> falls) {
         this.goal = goal;
@@ -167,13 +162,8 @@ public final class Keeper {
     public List<Happening> observe(Round round) {
         news = new ArrayList<>();
         asked = round.asked();
-        for (Reading reading : round.readings()) {
-            if (reading.failed() && round.proof(reading.check()).isPresent()) {
-                disputed.add(reading.check());
-            } else if (reading.fresh()) {
-                disputed.remove(reading.check());
-            }
-        }
+        round.readings().stream().filter(one -> one.check().equals(KEY) && one.fresh())
+                .forEach(key -> disputed = key.failed() && round.proofOfKey().isPresent());
         if (round.bad()) {
             fail(round);
         } else if (good(round)) {
@@ -192,10 +182,8 @@ public final class Keeper {
     }
 
     private Optional<String> proof(Round round, Reading reading) {
-        if (reading.passed()) {
-            return Optional.of(reading.check());
-        }
-        return disputed.contains(reading.check()) ? Optional.empty() : round.proof(reading.check());
+        Optional<String> other = reading.check().equals(KEY) && !disputed ? round.proofOfKey() : Optional.empty();
+        return reading.passed() ? Optional.of(reading.check()) : other;
     }
 
     /** Takes in that nobody looked between two moments: whatever was proven has to be proven again. */
@@ -284,13 +272,12 @@ public final class Keeper {
     }
 
     private void count(Round round) {
-        if (goodRounds++ == 0) {
-            goodSince = round.at();
-            proven.clear();
-            round.readings().stream().filter(reading -> reading.result() != Result.UNKNOWN)
-                    .forEach(reading -> proven.put(reading.check(), ""));
-        }
+        boolean first = goodRounds++ == 0;
+        goodSince = first ? round.at() : goodSince;
         for (Reading reading : round.readings()) {
+            if (first && reading.result() != Result.UNKNOWN) {
+                proven.put(reading.check(), "");
+            }
             if (!reading.check().equals(proven.get(reading.check()))) {
                 proof(round, reading).ifPresent(by -> proven.put(reading.check(), by));
             }

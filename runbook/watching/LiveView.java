@@ -118,7 +118,7 @@ public final class LiveView implements Watching.Face {
     }
 
     @Override
-    public void round(Supplier<JsonNode> json) {
+    public void round(Supplier<Shot> shot) {
         stale = true;
     }
 

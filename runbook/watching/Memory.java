@@ -155,11 +155,8 @@ public final class Memory implements AutoCloseable {
      * @return the event, with the time by which it is known; empty when it is not in the journal
      */
     Optional<Event> write(Happening happening, boolean post) {
-        Map<String, Object> data = new LinkedHashMap<>(Map.of("kind", happening.kind()));
-        if (State.of(happening.kind()) != State.STARTING) {
-            data.put("state", happening.kind());
-        }
-        data.putAll(happening.facts());
+        Map<String, Object> data = new TreeMap<>(happening.facts());
+        data.put("kind", happening.kind());
         if (post) {
             data.put("post", true);
         }
@@ -177,11 +174,12 @@ public final class Memory implements AutoCloseable {
     /** Notes a round, so that a watch that is started again knows of it. */
     void round(long at, List<Reading> readings) {
         history.add(at, readings);
-        Map<Result, Map<String, Long>> looks = readings.stream().filter(Reading::looked).collect(Collectors.groupingBy(
-                Reading::result, Collectors.toMap(Reading::check, Reading::millis)));
-        Map<String, Object> data = new TreeMap<>();
-        looks.forEach((result, millis) -> data.put(result.word(), millis));
-        Event event = new Event(Instant.ofEpochMilli(at), STEP, "round", "", Json.of(data));
+        Map<String, Object> looks = new TreeMap<>();
+        for (Result result : List.of(Result.GOOD, Result.BAD)) {
+            looks.put(result.word(), readings.stream().filter(one -> one.fresh() && one.result() == result)
+                    .collect(Collectors.toMap(Reading::check, Reading::millis)));
+        }
+        Event event = new Event(Instant.ofEpochMilli(at), STEP, "round", "", Json.of(looks));
         attempt(open -> open.journal(ROUNDS).append(event));
     }
 
@@ -231,7 +229,7 @@ public final class Memory implements AutoCloseable {
             Map<String, Event> unposted = new LinkedHashMap<>();
             for (Event event : events.stream().filter(event -> event.step().equals(STEP)).toList()) {
                 watched = Math.max(watched, Math.min(now, event.at().toEpochMilli()));
-                State seen = State.of(text(event, "state"));
+                State seen = State.of(text(event, "kind"));
                 if (seen != State.STARTING) {
                     state = seen;
                     since = Math.min(now, instant(event, "since").toEpochMilli());

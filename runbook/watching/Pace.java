@@ -38,11 +38,8 @@ public final class Pace {
     private long begun;
 
     /**
-     * A pace for these checks.
-     *
-     * @param interval between rounds, as somebody wishes
-     * @param speed    how many times as fast as real time a drill runs, quotas included; 1 in earnest
-     * @param random   from 0 to 1, for the jitter
+     * A pace for these checks, with an interval between rounds as somebody wishes. A drill runs so many times as fast
+     * as real time, quotas included; {@code random}, from 0 to 1, makes the jitter.
      */
     public Pace(Collection<String> checks, Duration interval, double speed, DoubleSupplier random) {
         this.interval = interval.toMillis();
@@ -125,6 +122,7 @@ public final class Pace {
         private long lastMonotonic;
         private long lastWall;
         private long now;
+        private long pause;
 
         /** A ticker on these clocks, of which the first stands still while the machine sleeps. */
         public Ticker(LongSupplier monotonicMillis, LongSupplier wallMillis) {
@@ -141,8 +139,18 @@ public final class Pace {
             long passed = wall.getAsLong() - lastWall;
             lastMonotonic += awake;
             lastWall += passed;
-            now += passed - awake > NOTICEABLE ? passed : awake;
+            long step = passed - awake > NOTICEABLE ? passed : awake;
+            pause = Math.max(pause, step);
+            now += step;
             return now;
+        }
+
+        /** The longest time in which nobody looked at it, since this was asked last. */
+        synchronized long longestPause() {
+            millis();
+            long longest = pause;
+            pause = 0;
+            return longest;
         }
     }
 }

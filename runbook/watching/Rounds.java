@@ -59,7 +59,7 @@ public final class Rounds implements AutoCloseable {
     private final Supplier<Before> known;
     private volatile List<Reading> readings;
     private Set<String> open = Set.of();
-    private StatusPage status;
+    private StatusPage status = StatusPage.unseen("status page not read yet");
     private Before before = Before.NOTHING;
 
     /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
@@ -113,7 +113,7 @@ public final class Rounds implements AutoCloseable {
             asked.add(condition(status));
         }
         backlog.map(Backlog::look).ifPresent(asked::add);
-        return new Look(new Round(now, deciding, asked), news, status == null ? findings : findings.with(status));
+        return new Look(new Round(now, deciding, asked), news, findings.with(status));
     }
 
     @Override
@@ -181,8 +181,8 @@ public final class Rounds implements AutoCloseable {
 
     /** The status page as far as recovery depends on it. One that cannot be read, or was not yet, proves nothing. */
     private static Condition condition(StatusPage page) {
-        if (page == null || page.source() == StatusPage.Source.NONE) {
-            String why = page == null ? "status page not read yet" : Text.safe(page.check().summary(), LONGEST_TROUBLE);
+        if (page.source() == StatusPage.Source.NONE) {
+            String why = Text.safe(page.check().summary(), LONGEST_TROUBLE);
             return new Condition(PAGE, false, why + " (--no-status-page leaves it out)");
         }
         List<StatusPage.Incident> ours = page.incidents().stream().filter(StatusPage.Incident::matters).toList();

@@ -58,7 +58,6 @@ public final class Telling implements AutoCloseable {
     private final ExecutorService posting = Executors.newSingleThreadExecutor(Telling::daemon);
     private final ExecutorService executing = Executors.newSingleThreadExecutor(Telling::daemon);
     private final AtomicInteger pending = new AtomicInteger();
-    private boolean complained;
     private long due;
 
     /** {@code say} shows a kind of event and its words. */
@@ -131,7 +130,7 @@ public final class Telling implements AutoCloseable {
     /** Posts what an earlier watch was to post and did not, in its order. */
     void catchUp(List<Event> unposted) {
         for (Event one : posts() && memory.leading() ? unposted : List.<Event>of()) {
-            State state = State.of(one.data().path("state").asText());
+            State state = State.of(one.data().path("kind").asText());
             post(one.at().toString(), message(state, one.at()));
         }
     }
@@ -192,14 +191,12 @@ public final class Telling implements AutoCloseable {
     private void deliver(String text) throws InterruptedException {
         long pause = FIRST_PAUSE.toMillis();
         for (Slack.Posted posted = attempt(text); !posted.accepted(); posted = attempt(text)) {
-            if (!complained) {
-                complained = true;
+            if (pause == FIRST_PAUSE.toMillis()) {
                 say.accept("not-told", "slack: " + posted.why() + "; it is tried until it is accepted");
             }
             Thread.sleep(Math.max(pause, posted.retryAfter().orElse(0) * 1_000));
             pause = Math.min(2 * pause, LONGEST_PAUSE.toMillis());
         }
-        complained = false;
     }
 
     private Slack.Posted attempt(String text) {

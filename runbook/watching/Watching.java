@@ -1,8 +1,6 @@
 package runbook.watching;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -14,7 +12,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -66,7 +63,7 @@ public final class Watching implements AutoCloseable {
         void event(Instant at, String kind, String words, JsonNode data);
 
         /** A round is over. */
-        default void round(Supplier<JsonNode> json) { }
+        default void round(Supplier<Shot> shot) { }
 
         /** Passes the time, and shows what is to be seen meanwhile. */
         default void idle(Duration most, Supplier<Shot> shot) throws InterruptedException {
@@ -78,22 +75,34 @@ public final class Watching implements AutoCloseable {
     }
 
     /**
-     * All that a live view shows at one moment: how long the state and the incident have lasted, and for how long a
-     * check still has to wait for its quota; until the {@code next} round (empty while one is under way), and until
-     * the next {@code message} is due (negative when it is overdue, empty when it is over); by which command a person
-     * says that people were told (empty where watch tells them), and how many messages Slack has not accepted yet.
+     * All that can be seen of a watch at one moment.
+     *
+     * @param watched  for how long it has watched; likewise how long the state and the incident have lasted
+     * @param folder   the incident, by now
+     * @param again    how long a check still has to wait for its quota
+     * @param next     until the next round; empty while one is under way
+     * @param message  until people have to be told again; negative when that is overdue, empty when it is over
+     * @param record   the command by which a person says that they were; empty where watch tells them itself
+     * @param untold   messages that Slack has not accepted yet
      */
-    public record Shot(Optional<String> drill, Instant now, State state, Duration lasting, Optional<Duration> incident,
-                       List<Reading> readings, Function<String, Optional<Duration>> again,
-                       List<Condition> conditions, long requests, Optional<Duration> next,
-                       Optional<Duration> message, Optional<String> record, int untold) { }
+    public record Shot(Optional<String> drill, Instant now, State state, Duration watched, Duration lasting,
+                       Optional<Duration> incident, Optional<Incident> folder, List<Reading> readings,
+                       Function<String, Optional<Duration>> again, List<Condition> conditions, long round, boolean good,
+                       long requests, Optional<Duration> next, Optional<Duration> message, Optional<String> record,
+                       int untold) {
+        /** The conditions that do not hold, in words. */
+        public List<String> open() {
+            return conditions.stream().filter(one -> !one.met() && state != State.RECOVERED).map(Condition::words)
+                    .toList();
+        }
+    }
 
     private final Plan plan;
     private final Face face;
     private final Optional<String> drill;
     private final Pace.Ticker ticker = new Pace.Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
     private final long start = ticker.millis();
-    private final CountDownLatch closed = new CountDownLatch(1);
+    private final CompletableFuture<Void> closed = new CompletableFuture<>();
     private final Pace pace;
     private final Memory memory;
     private final Past past;
@@ -106,8 +115,6 @@ public final class Watching implements AutoCloseable {
     private long requests;
     private long made;
     private long lastLook;
-    private long beat;
-    private boolean stoodStill;
     private Rounds.Look last;
 
     /** A watch that is about to begin, with what the journal tells of the ones before it. */
@@ -152,11 +159,7 @@ public final class Watching implements AutoCloseable {
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             leaving = true;
             watcher.interrupt();
-            try {
-                closed.await(LAST_MOMENT_SECONDS, TimeUnit.SECONDS);
-            } catch (InterruptedException e) {
-                // The process ends all the same.
-            }
+            closed.completeOnTimeout(null, LAST_MOMENT_SECONDS, TimeUnit.SECONDS).join();
             face.close();
         }, "leave"));
     }
@@ -167,7 +170,7 @@ public final class Watching implements AutoCloseable {
         telling.close();
         rounds.close();
         memory.close();
-        closed.countDown();
+        closed.complete(null);
     }
 
     // ---- from round to round
@@ -223,60 +226,55 @@ public final class Watching implements AutoCloseable {
                 return 0;
             } else if (ticker.millis() >= end) {
                 String words = "not recovered within " + Durations.words(plan.max());
-                memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", open()));
+                memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", shot().open()));
                 say("not-recovered", words);
                 return NOT_RECOVERED;
             }
             long planned = Math.min(pace.next(), end);
-            beat = ticker.millis();
             for (long left = planned - ticker.millis(); left > 0; left = planned - ticker.millis()) {
                 idle(Math.min(left, SLICE), Optional.of(Duration.ofMillis(left)));
             }
-            if (stoodStill) {
-                gap(ticker.millis(), "the machine slept or the process stood still");
-            }
+            gapWhereItStoodStill();
         }
     }
 
-    // Whoever idles does so for a second at most: more is time in which nobody could look.
     private void idle(long millis, Optional<Duration> next) throws InterruptedException {
         face.idle(Duration.ofMillis(millis), () -> shot(next));
         if (leaving) {
             throw new InterruptedException();
         }
-        long now = ticker.millis();
-        stoodStill |= now - beat > late();
-        beat = now;
     }
 
-    /** Makes a round on another thread, so that the view stays alive, and takes in what it gave. */
+    // Whoever idles looks at the clock every second at least: more is time in which nobody could look.
+    private boolean gapWhereItStoodStill() {
+        boolean stood = ticker.longestPause() > late();
+        if (stood) {
+            gap(ticker.millis(), "the machine slept or the process stood still");
+        }
+        return stood;
+    }
+
+    /** Makes a round on another thread, so that the view stays alive, and takes in what it saw. */
     private void look() throws InterruptedException {
-        stoodStill = false;
-        beat = ticker.millis();
         CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(ticker.millis()));
         while (!looking.isDone()) {
             idle(20, Optional.empty());
         }
         try {
-            seen(looking.join());
+            last = looking.join();
         } catch (CompletionException e) {
             // A fault of ours, or no memory for what came: a watch of days goes on.
             say("trouble", "this round failed and counts for nothing: " + Text.safe(String.valueOf(e.getCause()), 160));
             return;
         }
-        // In the middle of a round: what it says is neither of before nor of after.
-        if (!stoodStill) {
+        made++;
+        requests += last.findings().requestsSpent();
+        lastLook = last.round().at();
+        last.news().forEach(this::happened);
+        // In the middle of a round, what it says would be neither of before nor of after.
+        if (!gapWhereItStoodStill()) {
             judge();
         }
-    }
-
-    /** Takes in what a round saw, whatever that means. */
-    private void seen(Rounds.Look look) {
-        last = look;
-        made++;
-        requests += look.findings().requestsSpent();
-        lastLook = look.round().at();
-        look.news().forEach(this::happened);
     }
 
     private void judge() {
@@ -287,7 +285,7 @@ public final class Watching implements AutoCloseable {
         }
         news.forEach(this::happened);
         memory.round(lastLook, rounds.readings());
-        face.round(this::json);
+        face.round(() -> shot(Optional.of(Duration.ofMillis(Math.max(0, pace.next() - ticker.millis())))));
         if (lasting()) {
             telling.lasts(keeper.state(), ticker.millis());
         }
@@ -334,63 +332,26 @@ public final class Watching implements AutoCloseable {
         }
     }
 
-    // ---- what can be asked of it
-
-    /** How it ended, in one line. */
-    public String verdict(int exit) {
-        long lasted = Math.max(1, (ticker.millis() - start) / 1_000);
-        String after = " after " + Durations.words(Duration.ofSeconds(lasted));
-        return switch (exit) {
-            case 0 -> "recovered: every condition holds" + after;
-            case NOT_RECOVERED -> "not recovered" + after + ": " + keeper.state().word();
-            default -> "left" + after + ": " + keeper.state().word() + ", not called recovered";
-        };
-    }
-
-    /** The conditions that do not hold, in words. */
-    public List<String> open() {
-        return keeper.state() == State.RECOVERED ? List.of() : keeper.conditions(ticker.millis()).stream()
-                .filter(condition -> !condition.met()).map(Condition::words).toList();
-    }
-
-    /** The incident, by now. */
-    public Optional<Incident> incident() {
-        return memory.incident();
-    }
-
-    /** How many messages nobody has accepted yet. */
-    public int untold() {
-        return telling.pending();
-    }
+    // ---- what can be seen of it
 
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
         return memory.chart(page, Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
     }
 
+    /** How it stands now. */
+    public Shot shot() {
+        return shot(Optional.empty());
+    }
+
     private Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
         Optional<Duration> incident = Optional.of(Duration.ofMillis(now - past.began()));
         Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
-        return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - keeper.since()),
-                incident.filter(one -> lasting() || past.troubled()), rounds.readings(),
-                check -> pace.wait(check, now), keeper.conditions(now), requests, next,
-                message.filter(one -> lasting()), Optional.of(plan.record()).filter(command -> !telling.posts()),
-                telling.pending());
-    }
-
-    private JsonNode json() {
-        ObjectNode json = Json.object().put("schema", 1).put("type", "round")
-                .put("at", Instant.ofEpochMilli(lastLook).toString()).put("drill", drill.orElse(null))
-                .put("round", made).put("state", keeper.state().word()).put("good", keeper.good(last.round()));
-        ArrayNode checks = json.putArray("checks");
-        rounds.readings().forEach(reading -> checks.addObject().put("name", reading.check())
-                .put("result", reading.result().word()).put("fresh", reading.fresh())
-                .put("millis", reading.millis()).put("summary", reading.words()));
-        ArrayNode conditions = json.putArray("conditions");
-        keeper.conditions(lastLook).forEach(one -> conditions.addObject().put("name", one.name())
-                .put("met", one.met()).put("words", one.words()));
-        return json.put("requestsSpent", requests).put("nextRoundMillis", Math.max(0, pace.next() - ticker.millis()))
-                .put("incident", memory.incident().map(Incident::toString).orElse(null));
+        return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - start),
+                Duration.ofMillis(now - keeper.since()), incident.filter(one -> lasting() || past.troubled()),
+                memory.incident(), rounds.readings(), check -> pace.wait(check, now), keeper.conditions(now), made,
+                last != null && keeper.good(last.round()), requests, next, message.filter(one -> lasting()),
+                Optional.of(plan.record()).filter(command -> !telling.posts()), telling.pending());
     }
 }
