@@ -291,7 +291,7 @@ class Watch implements Callable<Integer> {
     }
 
     private void end(Watching watching, int exit) {
-        Shot end = watching.shot();
+        Shot end = watching.shot(Optional.empty());
         if (!shared.json()) {
             verdict(end, exit);
             end.open().forEach(words -> screen.marked(Mark.WARN, "", 0, words));

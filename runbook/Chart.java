@@ -100,6 +100,16 @@ public final class Chart {
             this.path = path;
             this.baseline = baseline;
         }
+
+        /** The outline for a kind of event, by the names in journals. */
+        public static Shape of(String kind) {
+            return switch (kind) {
+                case "status-page" -> VENDOR;
+                case "detected", "degraded", "flapping", "blip", "gap" -> WORSE;
+                case "recovering", "recovered", "mitigated", "rotated" -> BETTER;
+                default -> OTHER;
+            };
+        }
     }
 
     /** A state from one moment to another, in one word. */

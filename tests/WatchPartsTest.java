@@ -2,7 +2,6 @@ import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.StringReader;
@@ -32,7 +31,6 @@ import runbook.watching.LiveView;
 import runbook.watching.LiveView.Note;
 import runbook.watching.Memory.History;
 import runbook.watching.Memory.Past;
-import runbook.watching.Rounds;
 import runbook.watching.Watching.Shot;
 
 /** The parts of watch that need neither a network nor a process: what the journal tells, the screen and the chart. */
@@ -89,13 +87,6 @@ class WatchPartsTest {
         Event posted = event(2, "watch", "announced", Map.of("of", change.at().toString()));
         assertEquals(List.of(change), past(List.of(change)).unposted());
         assertEquals(List.of(), past(List.of(change, posted)).unposted());
-    }
-
-    @Test
-    void anUpdateOfTheVendorsIsTheSameOneWhenItsFeedHasToDoForItsJson() {
-        String feed = Rounds.id("https://status.klaviyo.com/incidents/k1", BEGAN, "Identified");
-        assertEquals(feed, Rounds.id("k1", BEGAN.plusSeconds(12), "identified"));
-        assertNotEquals(feed, Rounds.id("k1", BEGAN, "monitoring"));
     }
 
     // ---- the live view

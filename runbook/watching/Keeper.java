@@ -19,6 +19,7 @@ import runbook.Text.Durations;
  */
 public final class Keeper {
     private static final int DIPS_THAT_FLAP = 3;
+    // How far back a fall still counts towards flapping: so many times as long as it has to hold.
     private static final int FLAP_FACTOR = 5;
     // The check that asks nothing but whether the key is taken.
     private static final String KEY = "auth";
@@ -47,7 +48,6 @@ public final class Keeper {
      * ({@code --for}), and failed rounds in a row before it is more than a blip ({@code --fail-after}).
      */
     public record Goal(int rounds, Duration lasting, int failAfter) {
-        // How far back a fall still counts towards flapping.
         private long flapWindow() {
             return FLAP_FACTOR * lasting.toMillis();
         }
@@ -56,7 +56,7 @@ public final class Keeper {
     /** One of the things that recovery asks for: whether it holds now, and how far it is in words. */
     public record Condition(String name, boolean met, String words) { }
 
-    /** What a look can give: {@link #UNKNOWN} was not made (nothing to ask, or not yet). */
+    /** What a look can give; unknown is one that was not made (nothing to ask, or not yet). */
     public enum Result {
         GOOD, BAD, UNKNOWN;
 
@@ -114,7 +114,6 @@ public final class Keeper {
      * when it changes none), and more for the journal: plain values and instants.
      */
     public record Happening(String kind, long at, Optional<State> before, String words, Map<String, Object> facts) {
-        /** Something that changes no state. */
         static Happening of(String kind, long at, String words, Map<String, Object> facts) {
             return new Happening(kind, at, Optional.empty(), words, facts);
         }
@@ -208,17 +207,17 @@ public final class Keeper {
         } else if (state == State.FLAPPING && badRounds > goal.failAfter()
                 && round.at() - badSince >= goal.flapWindow()) {
             // Down for so long that "up and down" no longer tells the truth.
-            change(State.DEGRADED, round.at(), "steadily failing again: " + badWords);
+            change(State.DEGRADED, round.at(), "steadily failing again: " + badWords, since(round.at()));
         }
     }
 
     private void fall(long at) {
-        int dips = dip(at);
+        int times = dip(at);
         up = false;
-        if (troubled && dips > 1) {
-            flap(at, dips);
+        if (troubled && times > 1) {
+            flap(at, times);
         } else {
-            change(State.DEGRADED, badSince, badWords);
+            change(State.DEGRADED, badSince, badWords, since(badSince));
         }
         troubled = true;
     }
@@ -230,14 +229,10 @@ public final class Keeper {
         return dips.size();
     }
 
-    // Only the first of several changes the state.
     private void flap(long at, int times) {
-        Optional<State> before = Optional.of(state).filter(one -> one != State.FLAPPING);
-        since = before.isPresent() ? at : since;
-        state = State.FLAPPING;
         troubled = true;
         String words = "up and down, " + Text.count(times, "fall") + " so far: " + badWords;
-        news.add(new Happening(state.word(), at, before, words, Map.of("falls", times)));
+        change(State.FLAPPING, at, words, Map.of("falls", times));
     }
 
     // ---- good rounds
@@ -251,7 +246,7 @@ public final class Keeper {
         count(round);
         if (state == State.DEGRADED || state == State.STARTING && troubled) {
             String after = state == State.DEGRADED && round.at() > since ? " after " + words(round.at() - since) : "";
-            change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds");
+            change(State.RECOVERING, round.at(), "good again" + after + "; waiting until it holds", since(round.at()));
         } else if (state == State.STARTING || state == State.RECOVERED) {
             state = State.HEALTHY;
             since = round.at();
@@ -265,9 +260,9 @@ public final class Keeper {
         String words = Text.count(badRounds, "failed round") + ", then good again: " + badWords;
         news.add(Happening.of("blip", badSince, words,
                 Map.of("since", Instant.ofEpochMilli(badSince), "rounds", badRounds)));
-        int dips = dip(at);
-        if (dips >= DIPS_THAT_FLAP && state != State.FLAPPING) {
-            flap(at, dips);
+        int times = dip(at);
+        if (times >= DIPS_THAT_FLAP && state != State.FLAPPING) {
+            flap(at, times);
         }
     }
 
@@ -290,17 +285,21 @@ public final class Keeper {
         String proofs = byOthers.entrySet().stream()
                 .map(one -> "; " + one.getKey() + " is proven by " + one.getValue()).collect(Collectors.joining());
         String words = Text.count(goodRounds, "good round") + " in a row over " + words(at - goodSince) + proofs;
-        news.add(new Happening(State.RECOVERED.word(), at, Optional.of(state), words, Map.of(
-                "goodSince", Instant.ofEpochMilli(goodSince), "rounds", goodRounds, "provenBy", byOthers)));
-        state = State.RECOVERED;
-        since = at;
+        change(State.RECOVERED, at, words, Map.of(
+                "goodSince", Instant.ofEpochMilli(goodSince), "rounds", goodRounds, "provenBy", byOthers));
         troubled = false;
     }
 
-    private void change(State to, long at, String words) {
-        news.add(new Happening(to.word(), at, Optional.of(state), words, Map.of("since", Instant.ofEpochMilli(at))));
+    private void change(State to, long at, String words, Map<String, Object> facts) {
+        // A further fall while it flaps is news, but no change.
+        Optional<State> before = Optional.of(state).filter(one -> one != to);
+        news.add(new Happening(to.word(), at, before, words, facts));
+        since = before.isPresent() ? at : since;
         state = to;
-        since = at;
+    }
+
+    private static Map<String, Object> since(long at) {
+        return Map.of("since", Instant.ofEpochMilli(at));
     }
 
     // ---- what can be asked of it

@@ -4,8 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -33,15 +31,11 @@ public final class LiveView implements Watching.Face {
     private static final String CLEAR = "\033[2J";
     private static final String GIVE_BACK = "\033[?7h\033[?25h\033[?1049l";
     private static final long PAINT_EVERY = 1_000_000_000L;
-    private static final int NARROWEST = 20;
-    private static final int LOWEST = 3;
-    private static final int MOST_NOTES = 6;
+    private static final int MOST_NOTES = 30;
     private static final int LONGEST_NAME = 20;
-    private static final DateTimeFormatter CLOCK = DateTimeFormatter.ofPattern("HH:mm:ss").withZone(ZoneOffset.UTC);
 
     private final Cli.Host host;
     private final Screen screen;
-    // Newest first.
     private final List<Note> notes = new CopyOnWriteArrayList<>();
     private Screen.Size size;
     private boolean closed;
@@ -53,11 +47,11 @@ public final class LiveView implements Watching.Face {
     public record Note(Instant at, String kind, String words) {
         // What a person need not act on gives way to what one has to.
         private boolean minor() {
-            return Set.of("draft", "ran", "watching", "slowed", "status-page").contains(kind);
+            return Set.of("draft", "ran", "watching", "status-page").contains(kind);
         }
 
         private Line line() {
-            return new Line(Mark.NONE, CLOCK.format(at) + " " + kind + ": " + words);
+            return new Line(Mark.NONE, clock(at) + " " + kind + ": " + words);
         }
     }
 
@@ -111,8 +105,7 @@ public final class LiveView implements Watching.Face {
     public synchronized void event(Instant at, String kind, String words, JsonNode data) {
         notes.add(0, new Note(at, kind, words));
         if (notes.size() > MOST_NOTES) {
-            Optional<Note> oldestMinor = notes.stream().filter(Note::minor).reduce((one, older) -> older);
-            notes.remove(oldestMinor.orElse(notes.get(MOST_NOTES)));
+            notes.remove(MOST_NOTES);
         }
         stale = true;
     }
@@ -134,8 +127,8 @@ public final class LiveView implements Watching.Face {
         if (stale || System.nanoTime() - painted > PAINT_EVERY) {
             stale = false;
             painted = System.nanoTime();
-            List<String> lines = lay(shot.get(), notes, Math.max(NARROWEST, size.columns()),
-                    Math.max(LOWEST, size.rows() - 1), screen);
+            List<String> lines =
+                    lay(shot.get(), notes, Math.max(20, size.columns()), Math.max(3, size.rows() - 1), screen);
             say("\033[?7l\033[H" + String.join("\033[K\r\n", lines) + "\033[K\033[J\033[?7h\033[H");
         }
         Thread.sleep(Math.min(250, most.toMillis()));
@@ -145,23 +138,22 @@ public final class LiveView implements Watching.Face {
 
     /**
      * The lines to show on a terminal of this size, what matters most first: none wider than {@code columns - 1}, no
-     * more than {@code rows}.
-     *
-     * @param notes newest first
+     * more than {@code rows}. The newest note is the first.
      */
     public static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, Screen screen) {
         Line blank = new Line(Mark.NONE, "");
         List<Line> lines = head(shot);
         lines.add(blank);
         shot.conditions().forEach(one -> lines.add(new Line(one.met() ? Mark.OK : Mark.WARN, one.words())));
-        // The newest event that is of weight stands above all checks, older ones and drafts below.
-        Optional<Note> newest = notes.stream().filter(note -> !note.minor()).findFirst();
-        newest.ifPresent(note -> lines.add(note.line()));
+        // The newest event that is of weight stands above all checks; others of weight below, and then the rest.
+        List<Note> told = notes.stream().sorted(Comparator.comparing(Note::minor)).toList();
+        int first = told.isEmpty() || told.get(0).minor() ? 0 : 1;
+        told.subList(0, first).forEach(note -> lines.add(note.line()));
         lines.add(blank);
         shot.readings().stream().sorted(Comparator.comparing(one -> one.result() != Result.BAD))
                 .forEach(reading -> lines.add(check(reading, shot.again().apply(reading.check()))));
         lines.add(blank);
-        notes.stream().filter(note -> newest.filter(note::equals).isEmpty()).forEach(note -> lines.add(note.line()));
+        told.subList(first, told.size()).forEach(note -> lines.add(note.line()));
         return lines.stream().limit(rows).map(line -> screen.cut(line.mark, line.words, columns)).toList();
     }
 
@@ -187,7 +179,7 @@ public final class LiveView implements Watching.Face {
         List<Reading> asked = shot.readings().stream().filter(one -> one.result() != Result.UNKNOWN).toList();
         List<Reading> api = asked.stream().filter(reading -> reading.check().matches("auth|endpoint:.*")).toList();
         boolean all = (api.isEmpty() ? asked : api).stream().allMatch(reading -> reading.result() == Result.BAD);
-        String lasting = " for " + words(shot.lasting()) + " (now " + CLOCK.format(shot.now()) + " UTC)";
+        String lasting = " for " + words(shot.lasting()) + " (now " + clock(shot.now()) + " UTC)";
         return switch (shot.state()) {
             case HEALTHY, RECOVERED -> new Line(Mark.OK, shot.state() + lasting);
             case DEGRADED -> new Line(Mark.FAIL, (all ? "DOWN" : "DEGRADED") + lasting);
@@ -217,6 +209,10 @@ public final class LiveView implements Watching.Face {
         String again = wait.filter(left -> !reading.fresh()).map(left -> "(again in " + words(left) + ") ").orElse("");
         String name = Text.safe(reading.check(), LONGEST_NAME);
         return new Line(mark, String.format("%-" + LONGEST_NAME + "s %7s  ", name, took) + again + reading.words());
+    }
+
+    private static String clock(Instant at) {
+        return at.toString().substring(11, 19);
     }
 
     private static String words(Duration duration) {

@@ -75,7 +75,6 @@ public final class Memory implements AutoCloseable {
         }
     }
 
-    /** The incident, if one is open by now. */
     Optional<Incident> incident() {
         return incident;
     }
@@ -87,19 +86,16 @@ public final class Memory implements AutoCloseable {
 
     @Override
     public void close() {
-        try (FileChannel held = lock) {
-            // Let go of.
-        } catch (IOException e) {
-            complain(e);
-        }
+        attempt(open -> {
+            if (lock != null) {
+                lock.close();
+            }
+        });
     }
 
     // ---- what is read
 
-    /**
-     * The journal as it stands: what watches wrote, what changed the incident, and how it began. Other notes are left
-     * out, for a journal may be long. Empty when there is none or it cannot be read.
-     */
+    /** The journal as it stands, without the notes of other steps: it may be long. Empty when it cannot be read. */
     List<Event> journal() {
         List<Event> events = new ArrayList<>();
         incident.ifPresent(open -> read(open.journal(), event -> {
@@ -149,10 +145,8 @@ public final class Memory implements AutoCloseable {
     }
 
     /**
-     * Puts a happening into the journal, where there is one.
-     *
-     * @param post whether it is to be posted, which stands in the journal until it was
-     * @return the event, with the time by which it is known; empty when it is not in the journal
+     * Puts a happening into the journal, where there is one, and whether it is to be posted; gives the event, with the
+     * time by which it is known.
      */
     Optional<Event> write(Happening happening, boolean post) {
         Map<String, Object> data = new TreeMap<>(happening.facts());
@@ -183,7 +177,6 @@ public final class Memory implements AutoCloseable {
         attempt(open -> open.journal(ROUNDS).append(event));
     }
 
-    /** Leaves a file in the incident folder. */
     boolean leave(String name, String text) {
         return attempt(open -> open.write(name, text.getBytes(StandardCharsets.UTF_8)));
     }
@@ -257,7 +250,6 @@ public final class Memory implements AutoCloseable {
             return incident.failing().isPresent();
         }
 
-        /** Whether it was over: who watches now asks about now. */
         boolean over() {
             return state == State.RECOVERED && !troubled();
         }
@@ -318,15 +310,9 @@ public final class Memory implements AutoCloseable {
 
         private static Chart.Mark mark(Event event) {
             String kind = event.data().path("kind").asText(event.event());
-            Chart.Shape shape = switch (kind) {
-                case "status-page" -> Chart.Shape.VENDOR;
-                case "detected", "degraded", "flapping", "blip", "gap" -> Chart.Shape.WORSE;
-                case "recovering", "recovered", "mitigated", "rotated" -> Chart.Shape.BETTER;
-                default -> Chart.Shape.OTHER;
-            };
             // The vendor's own time; when it was seen is the next best.
             Instant at = Past.instant(event, "vendorAt");
-            return new Chart.Mark(at, shape, kind, kind + ": " + event.summary(), event.step());
+            return new Chart.Mark(at, Chart.Shape.of(kind), kind, kind + ": " + event.summary(), event.step());
         }
 
         // From each look to the next, but not across a time in which nobody looked.

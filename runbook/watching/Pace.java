@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -101,12 +100,6 @@ public final class Pace {
     /** How long a check still has to wait; empty when it may be made now. */
     public synchronized Optional<Duration> wait(String check, long now) {
         return Optional.of(readyAt(check)).filter(at -> at > now).map(at -> Duration.ofMillis(at - now));
-    }
-
-    /** The checks that are made less often than every interval. */
-    public synchronized List<String> slowed() {
-        return quotaOf.keySet().stream().filter(check -> allowed.containsKey(quotaOf.get(check))
-                && apart.get(quotaOf.get(check)) > interval).toList();
     }
 
     /**

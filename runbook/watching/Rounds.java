@@ -22,7 +22,6 @@ import runbook.Checks;
 import runbook.Checks.Before;
 import runbook.Checks.Findings;
 import runbook.Http;
-import runbook.Http.Answer;
 import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
 import runbook.Prometheus;
@@ -43,7 +42,6 @@ public final class Rounds implements AutoCloseable {
     private static final String PAGE = "status-page";
     private static final Duration WITHOUT_RETRY_AFTER = Duration.ofMinutes(1);
     private static final int LONGEST_WORDS = 160;
-    private static final int LONGEST_TROUBLE = 90;
 
     /**
      * What a round gave: what the state machine takes in; what was not told yet (the vendor's updates, oldest first,
@@ -78,7 +76,6 @@ public final class Rounds implements AutoCloseable {
                 .map(asked -> new Backlog(asked, plan.backlog(), Instant.ofEpochMilli(past.began())));
     }
 
-    /** The HTTP client of its checks, for whoever else has something to send. */
     Http http() {
         return checks.http();
     }
@@ -166,15 +163,10 @@ public final class Rounds implements AutoCloseable {
 
     private void heed(Findings findings, long now) {
         findings.limits().windows().forEach((endpoint, window) -> pace.limit(endpoint, window.limit()));
-        findings.answers().forEach((name, samples) -> samples.forEach(answer -> heed(name, answer, now)));
-    }
-
-    private void heed(String endpoint, Answer answer, long now) {
-        if (answer instanceof Reply reply && reply.status() == 429) {
-            // From the answer's moment, not the round's: an answer may be late.
-            pace.hold(endpoint, now + reply.millis(),
-                    ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER));
-        }
+        findings.answers().forEach((endpoint, samples) -> samples.stream()
+                .filter(Reply.class::isInstance).map(Reply.class::cast).filter(reply -> reply.status() == 429)
+                .forEach(reply -> pace.hold(endpoint, now + reply.millis(),
+                        ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER))));
     }
 
     // ---- the vendor's page
@@ -182,7 +174,7 @@ public final class Rounds implements AutoCloseable {
     /** The status page as far as recovery depends on it. One that cannot be read, or was not yet, proves nothing. */
     private static Condition condition(StatusPage page) {
         if (page.source() == StatusPage.Source.NONE) {
-            String why = Text.safe(page.check().summary(), LONGEST_TROUBLE);
+            String why = Text.safe(page.check().summary(), 90);
             return new Condition(PAGE, false, why + " (--no-status-page leaves it out)");
         }
         List<StatusPage.Incident> ours = page.incidents().stream().filter(StatusPage.Incident::matters).toList();
@@ -225,15 +217,11 @@ public final class Rounds implements AutoCloseable {
         String at = Objects.toString(update.at(), "");
         String words = "Klaviyo" + (at.isEmpty() ? "" : " at " + at) + ": " + incident.name() + ": " + update.status()
                 + (update.body().isBlank() ? "" : ": " + Text.safe(update.body(), 200));
+        // The same after a restart, and when the page's feed has to do for its JSON, which has neither ids nor seconds.
+        String minute = at.isEmpty() ? "" : at.substring(0, 16);
+        String id = (incident.name() + " " + minute + " " + update.status()).toLowerCase(Locale.ROOT);
         return Happening.of(PAGE, now, words, Map.of("vendorAt", at, "incident", incident.name(), "status",
-                update.status(), "body", update.body(), "update", id(incident.id(), update.at(), update.status())));
-    }
-
-    /** Tells one update from every other, after a restart too, and when the feed has to do for the page's JSON. */
-    public static String id(String incident, Instant at, String status) {
-        String name = incident.substring(incident.lastIndexOf('/') + 1);
-        String minute = at == null ? "" : at.truncatedTo(ChronoUnit.MINUTES) + " ";
-        return name + " " + minute + status.toLowerCase(Locale.ROOT);
+                update.status(), "body", update.body(), "update", id));
     }
 
     /** Our application's retry queue as Prometheus has it, now and before the incident. */

@@ -3,8 +3,6 @@ package runbook.watching;
 import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
@@ -36,8 +34,6 @@ public final class Telling implements AutoCloseable {
     private static final Duration LONGEST_PAUSE = Duration.ofMinutes(1);
     private static final Duration POSTING = Duration.ofSeconds(10);
     private static final Duration RUNNING = Duration.ofSeconds(30);
-    private static final DateTimeFormatter STAMP =
-            DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
     private static final Map<State, String> ACTIONS = Map.of(
             State.RECOVERING, "It works again; watching until it has held",
             State.FLAPPING, "It comes and goes; watching until it holds",
@@ -75,12 +71,10 @@ public final class Telling implements AutoCloseable {
         return thread;
     }
 
-    /** Whether messages go to Slack. */
     boolean posts() {
         return choice.webhook().isPresent();
     }
 
-    /** How many messages are not accepted yet. */
     int pending() {
         return pending.get();
     }
@@ -92,7 +86,6 @@ public final class Telling implements AutoCloseable {
         due = Math.max(due, at + choice.remind().toMillis());
     }
 
-    /** When they have to be told next. */
     long due() {
         return due;
     }
@@ -136,7 +129,8 @@ public final class Telling implements AutoCloseable {
     }
 
     private void draft(boolean wanted, Instant at, String audience, String text) {
-        String name = "message-" + STAMP.format(at) + "-" + audience + ".md";
+        String stamp = at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
+        String name = "message-" + stamp + "-" + audience + ".md";
         if (wanted && memory.leave(name, text)) {
             say.accept("draft", memory.incident().orElseThrow().folder().resolve(name).toString());
         }

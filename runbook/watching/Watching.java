@@ -35,14 +35,14 @@ import runbook.watching.Memory.Past;
 public final class Watching implements AutoCloseable {
     /** Exit code when {@code --max} ran out. */
     public static final int NOT_RECOVERED = 31;
-    /** Exit code when somebody left. */
-    public static final int INTERRUPTED = 130;
+    private static final int INTERRUPTED = 130;
     private static final Duration LAST_WORDS = Duration.ofSeconds(20);
     private static final int LAST_MOMENT_SECONDS = 3;
     private static final long NO_GAP_BELOW = 3_000;
     private static final long SLICE = 1_000;
     // The slowest check is asked once a minute.
     private static final Duration SLOWEST = Duration.ofMinutes(1);
+    private static final Set<State> LASTING = Set.of(State.DEGRADED, State.FLAPPING, State.RECOVERING);
     // What a status page that turns red, or green, makes another of; any other cause is not the page's to change.
     private static final Set<String> BY_THE_PAGE = Set.of("klaviyo-outage", "silent-outage", "unconfirmed-outage",
             "klaviyo-degraded", "server-error", "partial", "indeterminate");
@@ -75,15 +75,10 @@ public final class Watching implements AutoCloseable {
     }
 
     /**
-     * All that can be seen of a watch at one moment.
-     *
-     * @param watched  for how long it has watched; likewise how long the state and the incident have lasted
-     * @param folder   the incident, by now
-     * @param again    how long a check still has to wait for its quota
-     * @param next     until the next round; empty while one is under way
-     * @param message  until people have to be told again; negative when that is overdue, empty when it is over
-     * @param record   the command by which a person says that they were; empty where watch tells them itself
-     * @param untold   messages that Slack has not accepted yet
+     * All that can be seen of a watch at one moment: for how long it has watched, and the state and the incident have
+     * lasted; how long a check has to wait for its quota ({@code again}); the time until the next round (empty while
+     * one is under way) and until people have to be told again (negative when overdue, empty when it is over); by which
+     * command a person says that they were (empty where watch tells them); and what Slack has not accepted yet.
      */
     public record Shot(Optional<String> drill, Instant now, State state, Duration watched, Duration lasting,
                        Optional<Duration> incident, Optional<Incident> folder, List<Reading> readings,
@@ -110,8 +105,8 @@ public final class Watching implements AutoCloseable {
     private final Telling telling;
     private final Keeper keeper;
     private volatile boolean leaving;
+    // Empty while nobody has named it.
     private String diagnosis;
-    private boolean named;
     private long requests;
     private long made;
     private long lastLook;
@@ -130,11 +125,10 @@ public final class Watching implements AutoCloseable {
         rounds = new Rounds(plan, pace, past, () -> plan.known().apply(memory.journal()));
         telling = new Telling(choice, rounds.http(), memory, drill, this::say);
         telling.told(past.told());
-        boolean goesOn = past.troubled() && past.state() != State.RECOVERED && past.state() != State.STARTING;
-        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, goesOn ? past.since() : start,
-                past.troubled(), past.falls());
-        diagnosis = past.incident().diagnosis();
-        named = !past.incident().severity().isEmpty();
+        boolean goesOn = past.troubled() && past.state() != State.RECOVERED;
+        keeper = new Keeper(plan.goal(), goesOn ? past.state() : State.STARTING, past.since(), past.troubled(),
+                past.falls());
+        diagnosis = past.incident().severity().isEmpty() ? "" : past.incident().diagnosis();
     }
 
     private void say(String kind, String words) {
@@ -179,9 +173,6 @@ public final class Watching implements AutoCloseable {
         say("watching", String.join(", ", plan.checks()) + "; every " + Durations.words(plan.interval()) + ", until "
                 + Text.count(plan.goal().rounds(), "good round") + " in a row over "
                 + Durations.words(plan.goal().lasting()));
-        if (!pace.slowed().isEmpty()) {
-            say("slowed", String.join(", ", pace.slowed()) + " less often: watch takes a tenth of a quota at most");
-        }
         if (!memory.leading()) {
             say("second", "another watch keeps this incident's journal and tells people; this one only looks");
         }
@@ -205,17 +196,13 @@ public final class Watching implements AutoCloseable {
             say("goes-on", "the journal says " + past.state().word() + " since " + since);
         }
         if (goesOn && start - lastLook > plan.interval().toMillis() + late()) {
-            gap(start, "no watch was running");
+            happened(keeper.gap(lastLook, start, "no watch was running"));
         }
     }
 
     /** How late a round may begin: one that is missed altogether is a gap. */
     private long late() {
         return Math.max(NO_GAP_BELOW, plan.interval().toMillis());
-    }
-
-    private void gap(long to, String why) {
-        happened(keeper.gap(lastLook, to, why));
     }
 
     private int watch() throws InterruptedException {
@@ -226,7 +213,7 @@ public final class Watching implements AutoCloseable {
                 return 0;
             } else if (ticker.millis() >= end) {
                 String words = "not recovered within " + Durations.words(plan.max());
-                memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", shot().open()));
+                memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", shot(Optional.empty()).open()));
                 say("not-recovered", words);
                 return NOT_RECOVERED;
             }
@@ -249,7 +236,7 @@ public final class Watching implements AutoCloseable {
     private boolean gapWhereItStoodStill() {
         boolean stood = ticker.longestPause() > late();
         if (stood) {
-            gap(ticker.millis(), "the machine slept or the process stood still");
+            happened(keeper.gap(lastLook, ticker.millis(), "the machine slept or the process stood still"));
         }
         return stood;
     }
@@ -280,7 +267,7 @@ public final class Watching implements AutoCloseable {
     private void judge() {
         List<Happening> news = keeper.observe(last.round());
         news.stream().filter(one -> one.is(State.DEGRADED)).forEach(memory::open);
-        if (lasting() && last.round().bad() && (!named || !last.news().isEmpty())) {
+        if (lasting() && last.round().bad() && (diagnosis.isEmpty() || !last.news().isEmpty())) {
             diagnose(Verdict.of(last.findings()));
         }
         news.forEach(this::happened);
@@ -292,11 +279,8 @@ public final class Watching implements AutoCloseable {
     }
 
     private boolean lasting() {
-        return switch (keeper.state()) {
-            case DEGRADED, FLAPPING, RECOVERING -> true;
-            case STARTING -> past.troubled();
-            default -> false;
-        };
+        State state = keeper.state();
+        return LASTING.contains(state) || state == State.STARTING && past.troubled();
     }
 
     // ---- what happened
@@ -322,8 +306,7 @@ public final class Watching implements AutoCloseable {
     private void diagnose(Verdict verdict) {
         String now = verdict.diagnosis().id();
         boolean turned = BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis) && !now.equals(diagnosis);
-        if (turned || !named) {
-            named = true;
+        if (turned || diagnosis.isEmpty()) {
             diagnosis = now;
             Map<String, Object> data = new LinkedHashMap<>(Map.of("diagnosis", now));
             verdict.severity().ifPresent(severity -> data.put("severity", severity));
@@ -339,12 +322,8 @@ public final class Watching implements AutoCloseable {
         return memory.chart(page, Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
     }
 
-    /** How it stands now. */
-    public Shot shot() {
-        return shot(Optional.empty());
-    }
-
-    private Shot shot(Optional<Duration> next) {
+    /** How it stands now, where the next round is so far away. */
+    public Shot shot(Optional<Duration> next) {
         long now = ticker.millis();
         Optional<Duration> incident = Optional.of(Duration.ofMillis(now - past.began()));
         Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
