@@ -99,7 +99,7 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
     }
 
     /** A page that nobody looked at. */
-    static final StatusPage UNSEEN = unseen(Check.skipped("status-page", "not asked for"));
+    public static final StatusPage UNSEEN = unseen(Check.skipped("status-page", "not asked for"));
 
     /** Components that an integration over the API feels. The page has others: e-mail sending, signup forms. */
     private static final Pattern MATTERS =

@@ -57,7 +57,7 @@ public final class Rounds implements AutoCloseable {
     private final Supplier<Before> known;
     private volatile List<Reading> readings;
     private Set<String> open = Set.of();
-    private StatusPage status = StatusPage.unseen("status page not read yet");
+    private StatusPage status = StatusPage.UNSEEN;
     private Before before = Before.NOTHING;
 
     /** Rounds of what a plan asks for. What is known of our key is asked whenever Klaviyo refuses it. */
