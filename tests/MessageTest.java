@@ -55,16 +55,18 @@ class MessageTest {
         }
     }
 
-    @ParameterizedTest
-    @EnumSource(State.class)
-    void internalHasEveryField(State state) {
-        String text = Message.of(TEXTS, "key-invalid", "P1", state, AT, List.of()).withLead("@Ana")
-                .internal(TEXTS);
-
-        assertTrue(text.startsWith("P1 INCIDENT: Klaviyo Integration\nStatus: " + state.name() + "\n"), text);
-        assertSays(text, "Impact: ", "Root cause: ", "Current action: ", "ETA: ", "Incident lead: @Ana\n",
-                "Next update: ", "Last updated: ");
-        assertHides(text, "DRILL");
+    /** Nothing is said to be done, known or over before it is. */
+    @Test
+    void bothTextsSayWhereItStands() throws IOException {
+        StringBuilder texts = new StringBuilder();
+        for (State state : State.values()) {
+            texts.append("=== ").append(state.word()).append("\n").append(outage(state).internal(TEXTS))
+                    .append("\n--- to customers\n").append(outage(state).external(TEXTS)).append("\n");
+        }
+        Message drill = outage(State.MITIGATING).withLead("@Ana").withDrill(Optional.of("outage"));
+        texts.append("=== drill\n").append(drill.internal(TEXTS)).append("\n--- to customers\n")
+                .append(drill.external(TEXTS));
+        assertEquals(Files.readString(Repository.file("tests/messages.txt")), texts.toString());
     }
 
     @ParameterizedTest
@@ -84,34 +86,6 @@ class MessageTest {
     }
 
     @Test
-    void externalIsTheRunbooksText() {
-        assertEquals("""
-            Klaviyo Integration -- Degraded Performance
-
-            Some features powered by Klaviyo (email subscriptions, event tracking) are experiencing delays. \
-            Customer data is being queued and will be processed once the issue is resolved.
-
-            No data loss is expected. We are monitoring the situation.
-
-            Next update: by 2026-11-23T03:09Z
-            Last updated: 2026-11-23T03:04Z
-            """, outage(State.MITIGATING).external(TEXTS));
-    }
-
-    @Test
-    void nothingIsSaidToBeDoneOrKnownBeforeItIs() {
-        Message first = outage(State.INVESTIGATING);
-        String external = first.external(TEXTS);
-
-        assertSays(first.internal(TEXTS), "Current action: To do: switch fallback mode on, queue failed calls",
-                "ETA: unknown\n", "Incident lead: nobody yet\n", "(suspected)");
-        assertSays(external, "We are checking that no data was lost and will say so here.");
-        assertHides(external, "No data loss", "is being queued");
-        assertSays(outage(State.RESOLVED).external(TEXTS), "We are checking that no data was lost and will say so here.",
-                "Next update: when we have checked that no data was lost");
-    }
-
-    @Test
     void theJournalSaysWhatWasDoneWhoLeadsAndWhenTheNextIsDue() {
         List<Event> journal = List.of(
                 new Event(AT, "triage", Event.DETECTED, "triage found klaviyo-outage", Json.object()),
@@ -122,14 +96,6 @@ class MessageTest {
 
         assertSays(message.internal(TEXTS), "Current action: Done at 2026-11-23T03:14Z: fallback on at the shop\n",
                 "Incident lead: @Ana\n", "Next update: by 2026-11-23T03:39Z\n");
-    }
-
-    @Test
-    void drillsSayDrill() {
-        Message drill = outage(State.INVESTIGATING).withDrill(Optional.of("outage"));
-
-        assertTrue(drill.internal(TEXTS).startsWith("DRILL (outage)"));
-        assertTrue(drill.external(TEXTS).startsWith("DRILL"));
     }
 
     @Test
