@@ -98,10 +98,7 @@ class SecretsTest {
     }
 
     @Test
-    void neitherDoesAKeyInTheWrongPlaceNorAFailureOfOurOwn() throws Exception {
-        Run.Result asArgument = Run.script("triage").args(KEY, "--drill", "healthy").cwd(folder).run();
-        assertNothingLeaks(asArgument);
-        assertEquals(2, asArgument.exit(), asArgument.toString());
+    void norDoesAFailureOfOurOwnShowIt() throws Exception {
         Path noStore = Files.writeString(elsewhere.resolve("no-trust-store"), "nothing of the kind");
         Run.Result broken = Run.process("triage")
                 .args("--api-url", "https://127.0.0.1:9", "--status-url", "http://127.0.0.1:9", "--timeout", "5s")

@@ -97,52 +97,41 @@ class SettingsTest {
         assertTrue(result.out().contains("--max-time 2 "), result.toString());
     }
 
-    // ---- what is refused, in one line that names its place
-
-    @ParameterizedTest
+    /** In the person's own file, the team's, a variable, or an option: in one line that names its place. */
+    @ParameterizedTest(name = "{0} {1}")
     @CsvSource(delimiter = '|', value = {
-        "tiemout=5s                                | there is no tiemout, did you mean timeout?",
-        "explain=true                              | there is no explain, did you mean",
-        "triage.explian=true                       | there is no triage.explian, did you mean triage.explain?",
-        "timeout=soon                              | --timeout: 'soon' is no duration: write 500ms, 5s, 2m or 1h30m",
-        "app-url=shop                              | --app-url: 'shop' is no address: write http://HOST",
-        "prometheus=https://ann:s3cret@prom.example | prometheus holds a secret: take it out",
-        "app-url=https://x.example/pk_0a0a0a0a0a0a | app-url holds a secret: take it out",
-        "\\u00zz=1                                 | is no properties file"})
-    void aWrongSettingNamesItsFile(String line, String says) throws IOException {
-        person(line);
-        Run.Result own = triage("--curl").run();
-        assertRefused(own, home.resolve(".klaviyo-runbook.properties") + ": ".repeat(says.startsWith("is no") ? 0 : 1));
-        assertRefused(own, says);
-        assertFalse(own.toString().contains("s3cret"), own.toString());
-    }
-
-    @Test
-    void aTeamsWrongSettingNamesItsFileToo() throws IOException {
-        team("timeout=soon");
-        assertRefused(triage("--curl", "--templates=" + team).run(), team.resolve("team.properties").toString());
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "KLAVIYO_TIMEOUT    | soon                     | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
-        "KLAVIYO_API_URL    | ftp://x                  | KLAVIYO_API_URL: --api-url: 'ftp://x' is no address",
-        "KLAVIYO_STATUS_URL | https://x:99999   | KLAVIYO_STATUS_URL: --status-url: 'https://x:99999' is no address",
-        "KLAVIYO_TEMPLATES  | nowhere                  | nowhere cannot be read"})
-    void aWrongVariableIsNamed(String name, String value, String says) {
-        assertRefused(triage("--curl").env(name, value).run(), says);
-    }
-
-    @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "--timeout 0        | --timeout: '0' has to be more than 0",
-        "--app-url http://h:99999/x | --app-url: 'http://h:99999/x' is no address",
-        "--api-url https://ann:s3cret@a.example | --api-url has a login in it, which Klaviyo does not ask for",
-        "-v -q              | -v and -q exclude each other",
-        "--nonsense         | Unknown option: '--nonsense'",
-        "--drill outrage    | no such scenario, did you mean outage?"})
-    void aWrongOptionIsNamed(String options, String says) {
-        assertRefused(triage(options.split(" ")).run(), says);
+        "own  | tiemout=5s          | OWN: there is no tiemout, did you mean timeout?",
+        "own  | explain=true        | OWN: there is no explain, did you mean",
+        "own  | triage.explian=true | OWN: there is no triage.explian, did you mean triage.explain?",
+        "own  | timeout=soon        | OWN: --timeout: 'soon' is no duration: write 500ms, 5s, 2m or 1h30m",
+        "own  | app-url=shop        | OWN: --app-url: 'shop' is no address: write http://HOST",
+        "own  | prometheus=https://ann:s3cret@prom.example | OWN: prometheus holds a secret: take it out",
+        "own  | app-url=https://x.example/pk_0a0a0a0a0a0a  | OWN: app-url holds a secret: take it out",
+        "own  | \\u00zz=1          | OWN is no properties file",
+        "team | timeout=soon        | TEAM: --timeout: 'soon' is no duration",
+        "KLAVIYO_TIMEOUT    | soon            | KLAVIYO_TIMEOUT: --timeout: 'soon' is no duration",
+        "KLAVIYO_API_URL    | ftp://x         | KLAVIYO_API_URL: --api-url: 'ftp://x' is no address",
+        "KLAVIYO_STATUS_URL | https://x:99999 | KLAVIYO_STATUS_URL: --status-url: 'https://x:99999' is no address",
+        "KLAVIYO_TEMPLATES  | nowhere         | nowhere cannot be read",
+        "option | --timeout 0      | --timeout: '0' has to be more than 0",
+        "option | --revision 2026‑10‑15 | --revision: '2026‑10‑15' is no revision: write YYYY-MM-DD",
+        "option | --app-url http://h:99999/x | --app-url: 'http://h:99999/x' is no address",
+        "option | --api-url https://ann:s3cret@a.example | --api-url has a login in it, which Klaviyo does not ask for",
+        "option | -v -q --drill healthy | -v and -q exclude each other",
+        "option | --nonsense       | Unknown option: '--nonsense'",
+        "option | --drill outrage  | no such scenario, did you mean outage?"})
+    void aWrongValueIsRefusedAndItsPlaceNamed(String where, String wrong, String says) throws IOException {
+        Run triage = triage("--curl", "--templates", team.toString());
+        switch (where) {
+            case "own" -> person(wrong);
+            case "team" -> team(wrong);
+            case "option" -> triage = triage(wrong.split(" "));
+            default -> triage = triage("--curl").env(where, wrong);
+        }
+        Run.Result result = triage.run();
+        assertRefused(result, says.replace("OWN", home.resolve(".klaviyo-runbook.properties").toString())
+                .replace("TEAM", team.resolve("team.properties").toString()));
+        assertFalse(result.toString().contains("s3cret"), result.toString());
     }
 
     // ---- addresses and keys

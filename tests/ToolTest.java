@@ -21,7 +21,6 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Key;
 import runbook.Settings.Problem;
@@ -179,19 +178,13 @@ class ToolTest {
                 () -> assertTrue(windows.windows() && !tool().windows()));
     }
 
-    @ParameterizedTest(name = "{0}")
-    @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
-        "notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''|notify,--to,on call,a \"b\",c d,",
-        "  /opt/x   $HOME `id` |/opt/x,$HOME,`id`"})
-    void aLineIsSplitIntoWordsAndNothingIsExpanded(String line, String words) {
-        assertEquals(List.of(words.split(",", -1)), Tool.split("--exec", line));
-    }
-
-    @ParameterizedTest(name = "[{0}] {1}")
-    @CsvSource({"~, there is no command in it", "say 'x, a ' is never closed", "say \"x, a \" is never closed"})
-    void aLineThatIsNoCommandIsRefused(String line, String says) {
-        Problem problem = assertThrows(Problem.class, () -> Tool.split("--exec", line.replace("~", " ")));
-        assertEquals("--exec: " + says, problem.getMessage());
+    @Test
+    void aLineIsSplitIntoWordsAndNothingIsExpanded() {
+        assertEquals(List.of("notify", "--to", "on call", "a \"b\"", "c d", "", "$HOME", "`id`", "x'y'z"),
+                Tool.split("--exec", " notify --to 'on call' \"a \\\"b\\\"\" c\\ d ''  $HOME `id` x\"'y'\"z"));
+        Map.of(" ", "there is no command in it", "say 'x", "a ' is never closed", "say \"x", "a \" is never closed").forEach(
+                (line, says) -> assertEquals("--exec: " + says,
+                        assertThrows(Problem.class, () -> Tool.split("--exec", line)).getMessage()));
     }
 
     private static String reversed(String text) {
