@@ -484,7 +484,7 @@ public final class Cli {
             String scenario = scenario(drill);
             sandbox = new Sandbox(Scenario.of(templates(), scenario).orElseThrow(() -> new Problem("--drill "
                     + Text.safe(drill, 40) + ": no such scenario"
-                    + Nearest.hint(scenario, Scenario.ids(templates())))), 0);
+                    + Nearest.hint(scenario, Scenario.ids(templates())))));
         }
         return Optional.ofNullable(sandbox);
     }

@@ -428,14 +428,6 @@ class SandboxTest {
         assertEquals(0, value(sandbox, "sum(increase(klaviyo_api_errors_total[10s]))"));
     }
 
-    @Test
-    void aPortThatIsTakenIsNamed() {
-        Scenario scenario = Scenario.of(Templates.builtIn(), "healthy").orElseThrow();
-        int port = HEALTHY.apiUrl().getPort();
-        String says = assertThrows(UncheckedIOException.class, () -> new Sandbox(scenario, port)).getMessage();
-        assertTrue(says.contains(Integer.toString(port)), says);
-    }
-
     // ---- what stands around it
 
     @Test

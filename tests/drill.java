@@ -113,7 +113,7 @@ class GameDay implements Callable<Integer> {
         screen = shared.screen();
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         folder = shared.host().path("klaviyo-game-day").resolve(now).toAbsolutePath();
-        try (Sandbox sandbox = new Sandbox(scenario(scenario), 0)) {
+        try (Sandbox sandbox = new Sandbox(scenario(scenario))) {
             prepare(sandbox);
             boolean key = scenario.equals("revoked-key");
             String rotation = "--key-file old-key --new-key-file new-key --to file:.env#" + VARIABLE + " --restart "

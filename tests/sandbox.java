@@ -59,9 +59,6 @@ class ServeSandbox implements Callable<Integer> {
             description = "a drill's scenario (${DEFAULT-VALUE}); an unknown one lists them")
     String scenario;
 
-    @Option(names = "--port", paramLabel = "PORT", defaultValue = "0", description = "the API's port (a free one)")
-    int port;
-
     @Option(names = "--env", paramLabel = "FILE", defaultValue = "klaviyo-sandbox.env",
             description = "where to write the variables (${DEFAULT-VALUE})")
     String file;
@@ -73,10 +70,7 @@ class ServeSandbox implements Callable<Integer> {
     public Integer call() throws IOException, InterruptedException {
         Scenario chosen = Scenario.of(shared.templates(), scenario).orElseThrow(() -> new Problem("SCENARIO "
                 + Text.safe(scenario, 40) + " is none of " + String.join(", ", Scenario.ids(shared.templates()))));
-        if (port < 0 || port > 65_535) {
-            throw new Problem("--port " + port + ": give 0 (a free one) to 65535");
-        }
-        try (Sandbox sandbox = new Sandbox(chosen, port)) {
+        try (Sandbox sandbox = new Sandbox(chosen)) {
             Path variables = write(sandbox);
             Screen screen = shared.screen();
             screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.target().api() + ", until Ctrl-C");

@@ -48,34 +48,36 @@ final class FakeKlaviyo {
     // ---- what there is
 
     /**
-     * A collection that can be read.
-     *
-     * @param burst  requests allowed per second
-     * @param steady and per minute
-     * @param most   resources that {@code page[size]} may ask for; 0 where there is no such parameter
-     * @param fields that {@code fields[type]} may name
-     * @param extra  those that come only when {@code additional-fields[type]} asks for them
+     * A collection that can be read: requests allowed per second and per minute; resources that {@code page[size]} may
+     * ask for, 0 where there is no such parameter; fields that {@code fields[type]} may name.
      */
-    private record Collection(String type, int burst, int steady, int most, String fields, String extra) {
+    private record Collection(String type, int burst, int steady, int most, String fields) {
         private String path() {
             return "/api/" + type + "s";
+        }
+
+        /** What one of its parameters may be; empty where it has no such parameter. */
+        private List<String> values(String parameter) {
+            if (parameter.equals("additional-fields[api-key]") && this == KEYS) {
+                return List.of("redacted_key");
+            }
+            return parameter.equals("fields[" + type + "]") ? List.of(fields.split(" ")) : List.of();
         }
     }
 
     private static final Collection KEYS =
-            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status", "redacted_key");
+            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status");
     private static final List<Collection> COLLECTIONS = List.of(KEYS,
             new Collection("account", 1, 15, 0, "contact_information id industry locale preferred_currency "
-                    + "public_api_key test_account timezone", ""),
+                    + "public_api_key test_account timezone"),
             new Collection("profile", 75, 750, 100, "created email external_id first_name id image last_event_date "
-                    + "last_name locale location organization phone_number predictive_analytics properties "
-                    + "subscriptions title updated", "predictive_analytics subscriptions"),
-            new Collection("list", 75, 750, 10, "created id name opt_in_process updated", ""),
-            new Collection("metric", 10, 150, 0, "created id integration name updated", ""),
-            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid", ""),
-            new Collection("webhook", 1, 15, 0, "created_at description enabled endpoint_url id name updated_at", ""));
+                    + "last_name locale location organization phone_number properties subscriptions title updated"),
+            new Collection("list", 75, 750, 10, "created id name opt_in_process updated"),
+            new Collection("metric", 10, 150, 0, "created id integration name updated"),
+            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid"),
+            new Collection("webhook", 1, 15, 0, "created_at description enabled endpoint_url id name updated_at"));
     /** What is not served has limits in the middle, and is empty. */
-    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id", "");
+    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id");
     /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
     private static final List<String> FAMILIES = List.of("account", "metric", "subscription", "coupon-code",
             "data-privacy", "push-token", "web-feed", "webhook", "event", "profile", "list", "segment", "template",
@@ -332,14 +334,11 @@ final class FakeKlaviyo {
 
     /** Takes what is offered, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
     private void check(Call call) {
-        Collection asked = call.collection;
-        Map<String, String> offered = Map.of("fields[" + asked.type + "]", asked.fields,
-                "additional-fields[" + asked.type + "]", asked.extra);
         Sites.parameters(call.exchange).forEach((name, value) -> {
-            List<String> fields = List.of(offered.getOrDefault(name, "nothing").split(" "));
+            List<String> may = call.collection.values(name);
             boolean fits = name.equals("page[size]")
-                    ? value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= asked.most
-                    : Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(fields::contains);
+                    ? value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= call.collection.most
+                    : Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(may::contains);
             refuseUnless(fits, name, "'" + name + "' is no parameter of this endpoint, or cannot be this.");
         });
     }

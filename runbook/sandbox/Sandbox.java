@@ -173,12 +173,15 @@ public class Sandbox implements AutoCloseable {
     private final Credential spare = klaviyo.issue(account);
     private final Credential token = klaviyo.authorize(account);
     private final Sites sites = new Sites(this);
-    private final int port;
     private final InstantSource clock;
     private final Consumer<String> seen;
     private final Instant began;
     private final List<HttpServer> servers = new ArrayList<>();
-    private final ExecutorService threads;
+    private final ExecutorService threads = Executors.newCachedThreadPool(work -> {
+        Thread thread = new Thread(work, "sandbox");
+        thread.setDaemon(true);
+        return thread;
+    });
     private final Settings.Target target;
     private final URI ours;
     volatile Scenario scenario;
@@ -188,12 +191,9 @@ public class Sandbox implements AutoCloseable {
     private volatile boolean appBroken;
     private volatile String appKey;
 
-    /**
-     * Starts one with Klaviyo's API at this port, the other sites at those after it; 0 is for any free ones. Every port
-     * is open when this returns, or it is an {@link UncheckedIOException}.
-     */
-    public Sandbox(Scenario scenario, int port) {
-        this(scenario, port, InstantSource.system(), request -> { });
+    /** Starts one on free ports. Every port is open when this returns, or it is an {@link UncheckedIOException}. */
+    public Sandbox(Scenario scenario) {
+        this(scenario, InstantSource.system(), request -> { });
     }
 
     /**
@@ -203,30 +203,23 @@ public class Sandbox implements AutoCloseable {
      * @param seen  is told of each request before it is answered: {@code METHOD /path} for the API, the site in front
      *              of the path for the others
      */
-    Sandbox(Scenario scenario, int port, InstantSource clock, Consumer<String> seen) {
-        this.port = port;
+    Sandbox(Scenario scenario, InstantSource clock, Consumer<String> seen) {
         this.clock = clock;
         this.seen = seen;
         began = clock.instant();
         klaviyo.disabled.addAll(List.of(stale.secret(), token.secret()));
         enter(scenario, ONSET);
-        threads = Executors.newCachedThreadPool(work -> {
-            Thread thread = new Thread(work, "sandbox");
-            thread.setDaemon(true);
-            return thread;
-        });
         try {
-            URI api = site(0, "", klaviyo::answer);
-            URI status = site(1, "status ", sites::statusPage);
-            URI prometheus = scenario.broken(Part.PROMETHEUS) ? REFUSING : site(2, "prometheus ", sites::prometheus);
-            ours = site(3, "app ", sites::ours);
-            URI webhook = scenario.broken(Part.CERTIFICATE) ? opened(expired(4), "app ", sites::ours) : ours;
+            URI api = site("", klaviyo::answer);
+            URI status = site("status ", sites::statusPage);
+            URI prometheus = scenario.broken(Part.PROMETHEUS) ? REFUSING : site("prometheus ", sites::prometheus);
+            ours = site("app ", sites::ours);
+            URI webhook = scenario.broken(Part.CERTIFICATE) ? opened(expired(), "app ", sites::ours) : ours;
             target = new Settings.Target(api, status, ours.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
                     prometheus);
         } catch (IOException e) {
             close();
-            throw new UncheckedIOException("the drill cannot open its ports on loopback"
-                    + (port == 0 ? "" : ", " + port + " and on") + ": " + e.getMessage(), e);
+            throw new UncheckedIOException("the drill cannot open its ports on loopback: " + e.getMessage(), e);
         }
     }
 
@@ -286,8 +279,8 @@ public class Sandbox implements AutoCloseable {
     // ---- its time
 
     /**
-     * Goes over to another scenario, whose schedule starts now. The sites' addresses stay: without a network they drop
-     * connections instead of refusing them, and an expired certificate can only be had from the start.
+     * Goes over to another scenario, whose schedule starts now. The sites' addresses stay: that nothing can be reached
+     * and an expired certificate can only be had from the start.
      */
     public void enter(Scenario next) {
         enter(next, millis());
@@ -393,13 +386,14 @@ public class Sandbox implements AutoCloseable {
         System.setProperty("sun.net.httpserver.nodelay", "true");
     }
 
-    private InetSocketAddress address(int offset) {
-        return new InetSocketAddress(InetAddress.getLoopbackAddress(), port == 0 ? 0 : port + offset);
+    // Of any free port.
+    private static InetSocketAddress address() {
+        return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
     }
 
-    private URI site(int offset, String name, Function<HttpExchange, Reply> site) throws IOException {
+    private URI site(String name, Function<HttpExchange, Reply> site) throws IOException {
         return scenario.broken(Part.NETWORK) ? REFUSING
-                : opened(HttpServer.create(address(offset), CONNECTIONS), name, site);
+                : opened(HttpServer.create(address(), CONNECTIONS), name, site);
     }
 
     private URI opened(HttpServer server, String name, Function<HttpExchange, Reply> site) {
@@ -416,9 +410,6 @@ public class Sandbox implements AutoCloseable {
         try (exchange) {
             String front = name.isEmpty() ? exchange.getRequestMethod() + " " : name;
             seen.accept(front + exchange.getRequestURI().getPath().replaceAll("/+$", ""));
-            if (scenario.broken(Part.NETWORK)) {
-                return;
-            }
             Reply reply = site.apply(exchange);
             byte[] body = reply.body().getBytes(StandardCharsets.UTF_8);
             boolean bodiless = exchange.getRequestMethod().equals("HEAD") || body.length == 0;
@@ -428,7 +419,7 @@ public class Sandbox implements AutoCloseable {
         }
     }
 
-    private HttpsServer expired(int offset) throws IOException {
+    private static HttpsServer expired() throws IOException {
         try {
             KeyStore keys = KeyStore.getInstance("PKCS12");
             keys.load(new ByteArrayInputStream(Base64.getMimeDecoder().decode(EXPIRED)), new char[0]);
@@ -436,7 +427,7 @@ public class Sandbox implements AutoCloseable {
             managers.init(keys, new char[0]);
             SSLContext context = SSLContext.getInstance("TLS");
             context.init(managers.getKeyManagers(), null, null);
-            HttpsServer server = HttpsServer.create(address(offset), CONNECTIONS);
+            HttpsServer server = HttpsServer.create(address(), CONNECTIONS);
             server.setHttpsConfigurator(new HttpsConfigurator(context));
             return server;
         } catch (GeneralSecurityException e) {

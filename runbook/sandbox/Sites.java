@@ -22,7 +22,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
-import java.util.stream.Stream;
 import runbook.Key;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -231,8 +230,8 @@ final class Sites {
     }
 
     private List<Map<String, Object>> incidents(Optional<Page> shown, boolean maintenance) {
-        return shown.filter(page -> page.impact().equals("maintenance") == maintenance).stream()
-                .map(this::incident).toList();
+        return shown.filter(page -> page.impact().equals("maintenance") == maintenance).map(this::incident).stream()
+                .toList();
     }
 
     private Map<String, Object> incident(Page page) {
@@ -262,29 +261,14 @@ final class Sites {
 
     // ---- Prometheus: the queries that a runbook asks, anything else refused rather than guessed at
 
-    private static final Pattern SUM = Pattern.compile("sum *(?:by *\\( *(\\w+) *\\))? *\\((.+)\\)");
-    private static final Pattern CHANGE = Pattern.compile("(increase|rate) *\\( *(\\w+)\\[(\\d{1,6}[smhd])] *\\)");
+    private static final Pattern QUERY = Pattern.compile("(sum *(?:by *\\( *(\\w+) *\\))? *\\( *)?"
+            + "(?:(\\w+)|increase *\\( *(\\w+)\\[(\\d{1,6}[smhd])] *\\))( *\\))?");
     private static final int MOST_POINTS = 11_000;
-
-    /** A time series: its labels, and its value at a moment. */
-    private record Series(Map<String, String> labels, LongToDoubleFunction value) {
-        private Series plus(Series other) {
-            return new Series(labels, at -> value.applyAsDouble(at) + other.value.applyAsDouble(at));
-        }
-
-        /** How much it grew within the time before each moment, in all or per second. */
-        private Series change(long millis, boolean perSecond) {
-            Map<String, String> unnamed = new TreeMap<>(labels);
-            unnamed.remove("__name__");
-            return new Series(unnamed, at -> (value.applyAsDouble(at) - value.applyAsDouble(at - millis))
-                    / (perSecond ? millis / 1000.0 : 1));
-        }
-    }
 
     Reply prometheus(HttpExchange request) {
         String path = request.getRequestURI().getPath();
         boolean range = path.equals("/api/v1/query_range");
-        if (sandbox.scenario.broken(Part.PROMETHEUS) || !range && !path.equals("/api/v1/query")) {
+        if (!range && !path.equals("/api/v1/query")) {
             return NOT_FOUND;
         }
         try {
@@ -296,11 +280,11 @@ final class Sites {
                 throw new IllegalArgumentException("invalid range, zero step or more than 11,000 points");
             }
             List<Object> rows = new ArrayList<>();
-            for (Series one : series(asked.getOrDefault("query", "").strip())) {
+            series(asked.getOrDefault("query", "").strip()).forEach((labels, values) -> {
                 List<Object> samples = LongStream.rangeClosed(0, (end - start) / step)
-                        .mapToObj(i -> sample(one, start + i * step)).toList();
-                rows.add(map("metric", one.labels, range ? "values" : "value", range ? samples : samples.get(0)));
-            }
+                        .mapToObj(i -> sample(start + i * step, values)).toList();
+                rows.add(map("metric", labels, range ? "values" : "value", range ? samples : samples.get(0)));
+            });
             return Reply.json(200, "status", "success",
                     "data", map("resultType", range ? "matrix" : "vector", "result", rows));
         } catch (IllegalArgumentException | DateTimeException e) {
@@ -309,39 +293,42 @@ final class Sites {
     }
 
     /** Seconds, and a string, as Prometheus writes them. */
-    private Object sample(Series series, long at) {
-        double value = series.value.applyAsDouble(at);
+    private Object sample(long at, LongToDoubleFunction values) {
+        double value = values.applyAsDouble(at);
         return List.of(sandbox.at(at).toEpochMilli() / 1000.0,
                 value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value));
     }
 
-    /** The series that a query comes to. */
-    private List<Series> series(String query) {
-        Matcher sum = SUM.matcher(query);
-        Matcher change = CHANGE.matcher(query);
-        if (sum.matches()) {
-            Map<Map<String, String>, Series> groups = new LinkedHashMap<>();
-            for (Series one : series(sum.group(2).strip())) {
-                Map<String, String> kept = new TreeMap<>(one.labels);
-                kept.keySet().removeIf(name -> !name.equals(sum.group(1)));
-                groups.merge(kept, new Series(kept, one.value), Series::plus);
-            }
-            return List.copyOf(groups.values());
-        } else if (change.matches()) {
-            long millis = Durations.parse(change.group(3)).toMillis();
-            boolean perSecond = change.group(1).equals("rate");
-            return series(change.group(2)).stream().map(one -> one.change(millis, perSecond)).toList();
-        } else if (!query.matches("\\w+")) {
+    /** What a query comes to: labels to values over time, which are summed where the labels that are kept are alike. */
+    private Map<Map<String, String>, LongToDoubleFunction> series(String query) {
+        Matcher asked = QUERY.matcher(query);
+        if (!asked.matches() || (asked.group(1) == null) != (asked.group(6) == null)) {
             throw new IllegalArgumentException("invalid parameter \"query\": 1:1: parse error in \"" + query + "\"");
         }
-        return switch (query) {
-            case "klaviyo_api_errors_total" -> Stream.of(400, 401, 403, 410, 429, 503, 504, 522)
-                    .map(status -> new Series(Map.of("__name__", query, "job", "shop", "status", "" + status),
-                            at -> Math.floor(20 + failures(status, at)))).toList();
-            case "klaviyo_retry_queue_depth" -> List.of(
-                    new Series(Map.of("__name__", query, "job", "shop"), at -> Math.floor(backlog(at))));
-            default -> List.of();
-        };
+        boolean increase = asked.group(5) != null;
+        long millis = increase ? Durations.parse(asked.group(5)).toMillis() : 0;
+        Map<Map<String, String>, LongToDoubleFunction> series = new LinkedHashMap<>();
+        metric(increase ? asked.group(4) : asked.group(3)).forEach((labels, values) -> {
+            Map<String, String> kept = new TreeMap<>(labels);
+            kept.keySet().removeIf(name -> asked.group(1) != null ? !name.equals(asked.group(2))
+                    : increase && name.equals("__name__"));
+            LongToDoubleFunction grown = at -> values.applyAsDouble(at) - values.applyAsDouble(at - millis);
+            series.merge(kept, increase ? grown : values,
+                    (one, other) -> at -> one.applyAsDouble(at) + other.applyAsDouble(at));
+        });
+        return series;
+    }
+
+    private Map<Map<String, String>, LongToDoubleFunction> metric(String name) {
+        Map<Map<String, String>, LongToDoubleFunction> series = new LinkedHashMap<>();
+        if (name.equals("klaviyo_api_errors_total")) {
+            List.of(400, 401, 403, 410, 429, 503, 504, 522).forEach(status -> series.put(
+                    Map.of("__name__", name, "job", "shop", "status", "" + status),
+                    at -> Math.floor(20 + failures(status, at))));
+        } else if (name.equals("klaviyo_retry_queue_depth")) {
+            series.put(Map.of("__name__", name, "job", "shop"), at -> Math.floor(backlog(at)));
+        }
+        return series;
     }
 
     /** Unix seconds or RFC 3339, turned into the sandbox's own count; now when there is none. */

@@ -37,7 +37,7 @@ public final class ControlledSandbox extends Sandbox {
     private final Map<String, Integer> requests;
 
     private ControlledSandbox(String scenario, Duration latency, Time time, Map<String, Integer> requests) {
-        super(scenario(scenario), 0, time, request -> {
+        super(scenario(scenario), time, request -> {
             pause(latency);
             requests.merge(request, 1, Integer::sum);
         });
