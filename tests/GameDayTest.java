@@ -58,7 +58,7 @@ class GameDayTest {
     }
 
     private static void theGoldenRecordingIsStillWhatTheStepsWrite(Path journal) throws IOException {
-        Map<String, Set<String>> practised = Recording.shapes(Recording.normalised(journal));
+        Map<String, Set<String>> practised = Recording.shapes(Files.readAllLines(journal));
         Map<String, Set<String>> recorded =
                 Recording.shapes(Files.readAllLines(Repository.file("tests/golden/revoked-key.jsonl")));
         recorded.remove("triage announced"); // only a recording posts its messages

@@ -1,20 +1,21 @@
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import runbook.sandbox.ControlledSandbox;
 
 /**
  * {@code ./jbang bench triage [--baseline FILE] [--runs N]}: the command that JBang prints for triage, run as it is, against a
  * loopback Klaviyo that answers late, in turn with the runbook's script where {@code --baseline} names it. What JBang itself
- * takes is measured by {@code bench start}.
+ * takes is measured by {@code bench start}. {@code ./jbang bench fleet}: the same of many accounts at once.
  */
 final class TriageBench {
-    private record Pair(String latency, double mostRatio) { }
-
-    private static final List<Pair> LATENCIES = List.of(new Pair("100ms", 1.0), new Pair("500ms", 0.5));
+    /** A request's milliseconds, and the largest ratio to the script that is wanted. */
+    private static final Map<Integer, Double> LATENCIES = Map.of(100, 1.0, 500, 0.5);
 
     private TriageBench() { }
 
@@ -22,41 +23,56 @@ final class TriageBench {
         int runs = Integer.parseInt(option(options, "--runs", "7"));
         Path baseline = Path.of(option(options, "--baseline", "")).toAbsolutePath();
         boolean compared = Files.isRegularFile(baseline);
-        if (!compared) {
-            System.out.println("no --baseline FILE: ratios to the runbook's script are skipped");
-        }
         String triage = commandOfJBang();
-        for (Pair pair : LATENCIES) {
-            try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", runbook.Text.Durations.parse(pair.latency), 1)) {
-                List<Long> mine = new ArrayList<>();
-                List<Long> others = new ArrayList<>();
-                for (int run = -1; run < runs; run++) {
-                    // In turn, so that a noisy neighbour hits both; the first warms caches.
-                    long one = against(sandbox, Run.command("sh", "-c", "exec " + triage)).run().millis();
-                    long other = compared ? against(sandbox, Run.command("bash", baseline.toString())).run().millis() : 0;
-                    if (run >= 0) {
-                        mine.add(one);
-                        others.add(other);
-                    }
+        LATENCIES.forEach((latency, most) -> {
+            List<Long> ours = new ArrayList<>();
+            List<Long> script = new ArrayList<>();
+            try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ofMillis(latency), 1)) {
+                // In turn, so that a noisy neighbour hits both; the first warms caches.
+                for (int run = 0; run <= runs; run++) {
+                    ours.add(against(sandbox, "sh", "-c", "exec " + triage).run().millis());
+                    script.add(compared ? against(sandbox, "bash", baseline.toString()).run().millis() : 0);
                 }
-                long ours = StartBench.median(mine);
-                long script = StartBench.median(others);
-                System.out.printf(Locale.ROOT, "%s a request: triage %d ms%s%n", pair.latency, ours, compared ? String.format(Locale.ROOT,
-                        ", the runbook's script %d ms, ratio %.2f (at most %.1f)", script, (double) ours / script, pair.mostRatio) : "");
             }
-        }
+            long mine = StartBench.median(ours.subList(1, runs + 1));
+            long other = StartBench.median(script.subList(1, runs + 1));
+            String ratio = String.format(Locale.ROOT, ", the runbook's script %d ms, ratio %.2f (at most %.1f)", other,
+                    (double) mine / other, most);
+            System.out.println(latency + " ms a request: triage " + mine + " ms"
+                    + (compared ? ratio : " (no --baseline FILE: no ratio to the runbook's script)"));
+        });
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ofMinutes(5), 1)) {
-            Run silent = against(sandbox, Run.command("sh", "-c", "exec " + triage + " --timeout 2s"));
-            System.out.printf(Locale.ROOT, "an API that never answers, --timeout 2s: %d ms (at most 3000)%n", silent.run().millis());
+            long silent = against(sandbox, "sh", "-c", "exec " + triage + " --timeout 2s").run().millis();
+            System.out.println("an API that never answers, --timeout 2s: " + silent + " ms (at most 3000)");
+        }
+    }
+
+    static void fleet(List<String> options) throws IOException {
+        for (int accounts : new int[] {10, 100, 200, 1000}) {
+            Path folder = Tree.temporary("fleet");
+            StringBuilder list = new StringBuilder("name,env,file,command\n");
+            try (ControlledSandbox sandbox = ControlledSandbox.start("healthy", Duration.ofMillis(100), 1)) {
+                for (int i = 0; i < accounts; i++) {
+                    Path key = Files.writeString(folder.resolve("key-" + i), sandbox.openAccount("Shop " + i));
+                    list.append("shop-").append(i).append(",,").append(key).append(",\n");
+                }
+                Path file = Files.writeString(folder.resolve("accounts.csv"), list);
+                // GNU time tells the largest resident size, in kilobytes.
+                Run.Result result = against(sandbox, "/usr/bin/time", "-f", "%M", Repository.file("jbang").toString(), "triage",
+                        "--accounts", file.toString(), "--json").env("HOME", System.getProperty("user.home"))
+                                .env("JBANG_DIR", System.getenv("JBANG_DIR")).timeout(Duration.ofMinutes(2)).run();
+                String kilobytes = result.err().strip().replaceFirst("(?s).*\\n", "");
+                System.out.printf(Locale.ROOT, "%4d accounts: %5d ms, %.1f ms each, %s kB resident, exit %d%n", accounts,
+                        result.millis(), (double) result.millis() / accounts, kilobytes, result.exit());
+            }
         }
     }
 
     /** Asked for after a run with its checks, which makes the class data archive that later runs use. */
     private static String commandOfJBang() {
-        Path folder = Tree.temporary("triage-bench");
         String script = Repository.file("triage.java").toString();
         for (int run = 0; run < 2; run++) {
-            Run.command("sh", "-c", StartBench.launcher("'" + script + "' --drill healthy")).cwd(folder)
+            Run.command("sh", "-c", StartBench.launcher("'" + script + "' --drill healthy")).cwd(Tree.temporary("triage-bench"))
                     .env("JBANG_RUNTIME_SHELL", "bash").env("HOME", System.getenv("HOME")).timeout(Duration.ofMinutes(2)).run();
         }
         Run.Result asked = Run.command(Run.JAVA.toString(), "-cp", StartBench.jar().toString(), "dev.jbang.Main", script)
@@ -67,10 +83,10 @@ final class TriageBench {
         return asked.out().strip();
     }
 
-    private static Run against(ControlledSandbox sandbox, Run run) {
-        return run.env("KLAVIYO_API_URL", sandbox.apiUrl().toString()).env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString())
-                .env("KLAVIYO_APP_URL", sandbox.appUrl().toString()).env("KLAVIYO_PRIVATE_KEY", sandbox.key())
-                .cwd(Tree.temporary("bench"));
+    private static Run against(ControlledSandbox sandbox, String... command) {
+        return Run.command(command).env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
+                .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString()).env("KLAVIYO_APP_URL", sandbox.appUrl().toString())
+                .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("bench"));
     }
 
     private static String option(List<String> options, String name, String otherwise) {

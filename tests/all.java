@@ -83,7 +83,6 @@
 //SOURCES FakeKubernetes.java
 //SOURCES FaultServer.java
 //SOURCES FaultTest.java
-//SOURCES FleetBench.java
 //SOURCES FleetTest.java
 //SOURCES FormTest.java
 //SOURCES GameDayTest.java

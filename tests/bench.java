@@ -11,7 +11,6 @@
 //DEPS org.commonmark:commonmark:0.29.0
 //FILES templates/=../templates/scenarios.json
 //SOURCES BundleBench.java
-//SOURCES FleetBench.java
 //SOURCES LogMaker.java
 //SOURCES LoopbackServer.java
 //SOURCES Repository.java
@@ -73,7 +72,7 @@ class Bench {
         SUBJECTS.put("triage", TriageBench::measure);
         SUBJECTS.put("bundle", BundleBench::measure);
         SUBJECTS.put("watch", WatchBench::measure);
-        SUBJECTS.put("fleet", FleetBench::measure);
+        SUBJECTS.put("fleet", TriageBench::fleet);
     }
 
     private static final String USAGE =
