@@ -20,6 +20,7 @@ import java.security.KeyStore;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashSet;
@@ -206,7 +207,7 @@ public class Sandbox implements AutoCloseable {
     Sandbox(Scenario scenario, InstantSource clock, Consumer<String> seen) {
         this.clock = clock;
         this.seen = seen;
-        began = clock.instant();
+        began = clock.instant().truncatedTo(ChronoUnit.MILLIS);
         klaviyo.disabled.addAll(List.of(stale.secret(), token.secret()));
         enter(scenario, ONSET);
         try {
