@@ -15,6 +15,7 @@ import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -78,9 +79,15 @@ class RedactTest {
         Stream<String> canaries = Canaries.all(5).stream().map(Canaries.Canary::line);
         Stream<String> shapes = Shapes.all(5).stream().map(Shapes.Planted::text);
         List<String> left = Stream.of(samples, canaries, shapes).flatMap(texts -> texts)
-                .flatMap(text -> Rules.builtIn().foundPlainly(STRICT.text(text)).stream())
+                .flatMap(text -> foundPlainly(STRICT.text(text)))
                 .filter(found -> !found.matches("(?s).*[a-z]-[0-9a-f]{6}(?![0-9a-f]).*")).toList();
         assertEquals(List.of(), left);
+    }
+
+    private static Stream<String> foundPlainly(String text) {
+        return Rules.builtIn().all().stream().filter(rule -> rule.form().isPresent() && rule.check().isEmpty())
+                .flatMap(rule -> Pattern.compile("(?d)" + rule.form().get()).matcher(text).results())
+                .map(found -> found.groupCount() > 0 && found.group(1) != null ? found.group(1) : found.group());
     }
 
     @Test
@@ -111,8 +118,8 @@ class RedactTest {
     @Test
     void pseudonymsAreStableWithAKeyAndOnlyWithIt() {
         byte[] key = new byte[32];
-        Redactor one = new Redactor(Policy.strict().pseudonymsBy(key));
-        assertEquals(one.text("a@b.example"), new Redactor(Policy.strict().pseudonymsBy(key)).text("a@b.example"));
+        Redactor one = new Redactor(new Policy(Rules.builtIn(), Set.of(), Map.of(), key));
+        assertEquals(one.text("a@b.example"), new Redactor(new Policy(Rules.builtIn(), Set.of(), Map.of(), key)).text("a@b.example"));
         Set<String> others = new java.util.HashSet<>();
         for (int i = 0; i < 20; i++) {
             others.add(new Redactor(Policy.strict()).text("a@b.example"));
@@ -142,7 +149,7 @@ class RedactTest {
     @Test
     void aKnownValueIsFoundInAllItsEncodings() {
         String value = "n0t/a+known=f\u00f6rm & \"q\"";
-        Redactor redactor = new Redactor(Policy.strict().knowing("secret", value));
+        Redactor redactor = new Redactor(Policy.strict().knowing(Map.of(value, "secret")));
         for (String trace : Canaries.traces(value).subList(0, 4)) {
             assertNoTrace(value, redactor.text("klaviyo <" + trace + ">"), trace);
         }
@@ -158,7 +165,7 @@ class RedactTest {
     @ValueSource(strings = {"x[9K-!pQ]mZ77tr", "un[closed-7", "a.b*c+d?e(f", "\\Qx\\Ey$1{2}", "tab\tand \"quote\"",
             "p\u00e4ss w\u00f6rt"})
     void aKnownValueIsLiteralWhateverItsCharacters(String value) {
-        Policy policy = Policy.strict().knowing("secret", value);
+        Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
         String line = "klaviyo log <" + value + "> and more";
         String cleaned = new Redactor(policy).text(line);
         assertFalse(cleaned.contains(value), cleaned);
@@ -170,7 +177,7 @@ class RedactTest {
     @Test
     void theSecondSearchFindsWhatTheFirstEncodes() {
         String value = "n0t/a+known=form \"q\"";
-        Policy policy = Policy.strict().knowing("secret", value);
+        Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
         for (String trace : Canaries.traces(value).subList(0, 4)) {
             assertTrue(searched(policy, "klaviyo <" + trace + ">") > 0, trace);
         }

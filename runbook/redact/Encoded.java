@@ -103,6 +103,22 @@ final class Encoded {
         return starts == null ? at : ends[at - 1];
     }
 
+    /**
+     * Where a find really begins that seems to begin at {@code start}: in \\njo@x.org the n is the escape's, not the
+     * address's; so with the digits of %22 and \\u0022.
+     */
+    int afterEscape(int start) {
+        for (int at = Math.max(0, start - 5); at < start; at++) {
+            if (ESCAPES[data[at] & 0xff] && text.charAt(at) != '#') {
+                Matcher escape = ESCAPE.matcher(text).region(at, length);
+                if (escape.lookingAt() && escape.end() > start && (at == 0 || data[at - 1] != '\\')) {
+                    return escape.end();
+                }
+            }
+        }
+        return start;
+    }
+
     /** The next layer, or null when there is nothing to take off. */
     Encoded peel(Runs found) {
         Encoded next = new Encoded(new byte[256], 0);

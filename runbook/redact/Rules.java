@@ -1,19 +1,23 @@
 package runbook.redact;
 
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 
@@ -23,51 +27,90 @@ import runbook.Settings.Templates;
  * which stay.
  */
 public final class Rules {
-    static final String FILE = "redaction.json";
-    private static final int LONGEST_BEFORE = 64;
+    private static final String FILE = "redaction.json";
 
     /** What a rule is about. Personal data may be kept with {@code --keep}, a secret never. */
     public enum Kind { SECRET, PERSONAL }
 
     /** Which differently written values are the same one, and get the same pseudonym. */
-    public enum Same { AS_WRITTEN, ANY_CASE, DIGITS }
+    public enum Same {
+        AS_WRITTEN, ANY_CASE, DIGITS;
 
-    /**
-     * Arithmetic that tells real numbers from others that look like them; what is checked is the form's group {@code
-     * n}.
-     */
-    public enum Check { LUHN, IBAN }
+        String of(String value) {
+            return switch (this) {
+                case AS_WRITTEN -> value;
+                case ANY_CASE -> value.toLowerCase(Locale.ROOT);
+                case DIGITS -> value.chars().filter(c -> c >= '0' && c <= '9')
+                        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append).toString();
+            };
+        }
+    }
 
-    /** How a field's value goes on when no quotes stand around it; a field's name is followed by one of these. */
+    /** Arithmetic that tells real numbers from others that look like them; the number is the form's group {@code n}. */
+    public enum Check {
+        LUHN, IBAN;
+
+        boolean passes(String number) {
+            return this == LUHN ? luhn(number) : iban(number);
+        }
+
+        private static boolean luhn(String digits) {
+            int sum = 0;
+            for (int i = 0; i < digits.length(); i++) {
+                int digit = digits.charAt(digits.length() - 1 - i) - '0';
+                sum += i % 2 == 0 ? digit : 2 * digit / 10 + 2 * digit % 10;
+            }
+            return sum % 10 == 0;
+        }
+
+        // ISO 13616: country and check digits go to the end, letters count from 10, and the whole leaves 1 over 97.
+        private static boolean iban(String number) {
+            StringBuilder digits = new StringBuilder();
+            (number.substring(4) + number.substring(0, 4)).chars().forEach(c -> digits.append(Character.digit(c, 36)));
+            return new BigInteger(digits.toString()).mod(BigInteger.valueOf(97)).intValue() == 1;
+        }
+    }
+
+    /** How a field's value goes on when no quotes stand around it. */
     public enum Value {
         /** May hold delimiters: one ends it only when a space, a quote, another delimiter or a new name follows. */
-        SECRET(Rules.SECRET, true, true),
+        SECRET(Rules.SECRET),
         /** A scheme, which stays, and what may be two words. */
-        CREDENTIALS("(?:" + Rules.SCHEME + ")?+" + Rules.SECRET + "(?: [\\w.~+/%-]{6,}+=*+(?![=:]))?", false, true),
-        WORD(Rules.WORD, false, true),
+        CREDENTIALS("(?:" + Rules.SCHEME + ")?+" + Rules.SECRET + "(?: [\\w.~+/%-]{6,}+=*+(?![=:]))?"),
+        WORD(Rules.WORD),
         NAME(Rules.WORD + "(?:(?: (?:v[ao]n|de[rnl]?|l[ae]|d[aiou]s?|bin|al|y|zu[rm]?))*+ [A-Z\\x80-\\xff]"
-                + "(?:[^\\s\"'<>,;&)}\\]|\\\\=:]|(?<=[A-Za-z])'(?=[A-Za-z]))*+(?![=:\"\\]])){0,4}+", false, true),
-        ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff](?:[^\\s\"'<>,;&)}\\]|\\\\=:]*+)(?![=:\"\\]])){0,6}+",
-                false, true),
-        PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD, false, false),
+                + Rules.MORE + "*+(?![=:\"\\]])){0,4}+"),
+        ADDRESS(Rules.WORD + "(?: [A-Z0-9#\\x80-\\xff]" + Rules.MORE + "*+(?![=:\"\\]])){0,6}+"),
+        PHONE("[+(]?\\d(?:[ ().+/\\xa0\\xc2-]{0,3}\\d){5,14}+|" + Rules.WORD),
         /** To the line's end, such as a header with several parts. */
-        LINE("[^\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\n\"'\\\\<>{}]*+)*+", false, true);
+        LINE("[^\\n\"'\\\\<>{}]++(?:\"[^\"\\n]*+\"(?=[;,\\s]|\\z)[^\\n\"'\\\\<>{}]*+)*+");
 
-        /** What follows the name. */
         private final String form;
+        private Pattern bare;
+        private Pattern sign;
 
-        Value(String bare, boolean suffixed, boolean bracketed) {
-            form = (suffixed ? SUFFIX : "") + CLOSES + ASSIGNS + WRAPS
-                    + String.format(HOLDS, bracketed ? "[\\[({]" : "[\\[{]", bare);
+        Value(String form) {
+            this.form = form;
+        }
+
+        Pattern bare() {
+            bare = bare == null ? compiled(form) : bare;
+            return bare;
+        }
+
+        /** What stands between a name and its value; group 1 is the quote that closes the name. */
+        Pattern sign() {
+            sign = sign == null ? compiled((this == SECRET ? SUFFIX : "") + CLOSES + ASSIGNS + WRAPS) : sign;
+            return sign;
         }
     }
 
     static final String SCHEME = "(?i:klaviyo-api-key|bearer|basic|token|apikey) ++";
     private static final String WORD = "(?:[^\\s\"'<>,;&)}\\]|\\\\]++|(?<=[A-Za-z])'(?=[A-Za-z]))++";
+    private static final String MORE = "(?:[^\\s\"'<>,;&)}\\]|\\\\=:]|(?<=[A-Za-z])'(?=[A-Za-z]))";
     private static final String SECRET = "[^\\s\"'<>,;&)}\\]\\\\]++(?:(?:[,;)}\\]]"
             + "(?![\\s\"'<>,;&)}\\]\\\\]|[\\w.$-]+[=:]|\\z)|&(?![\\w.$%\\[\\]-]*+=)"
             + "|'(?=[^\\s\"'<>,;&)}\\]\\\\=:])|\\\\(?![\\\\nrt\"'u]))[^\\s\"'<>,;&)}\\]\\\\]++){0,32}+";
-
     // What closes a name: plurals name lists, and numbers follow. Group 1 is the quote that closes it.
     private static final String CLOSES = "(?:s(?=[\"'\\]]{0,2}[ \\t]*+[:=]>?[ \\t]*+[\\[({]))?+\\d{0,2}+("
             + "[\"'`])?+(?:\\](?:\\[\\])?)?+";
@@ -86,41 +129,38 @@ public final class Rules {
             + "|[A-Za-z_][\\w.:]{0,30}+ ?(?=[\\[({]{1,2}[\"'])|(?:Some|Just|Optional|Option|Ok|Right|Secret|Sen"
                     + "sitive|List|Set|Array|String)\\w*+ ?(?=[\\[({])"
             + "|[A-Za-z]{1,12}+ (?=[\"'](?![,;)}\\s])))?+";
-    // Brackets with several values (group 2), or one, quoted (3 to 6) or bare (7).
-    static final int QUOTE = 1;
-    static final int BRACKET = 2;
-    static final int BARE = 7;
-    private static final String HOLDS = "(?:(%s)|<!\\[CDATA\\[([^\\n]*?)\\]\\]>"
-            + "|\"([^\"\\\\\\n]*+(?:\\\\.[^\"\\\\\\n]*+)*+)(?:\"|(?=\\\\?\\n|\\\\?\\z))"
-            + "|'([^\\n]*?)(?:'(?![A-Za-z])|(?=\\r?\\n|\\z))|`([^`\\n]*+)|(%s))";
     /** What is no value, whatever the field is called. */
-    static final Pattern NOTHING = Pattern.compile(
-            "(?i)null|nil|none|undefined|true|false|n/a|-|\\*+|x{3,}|[\\[<(]?(?:redacted|filtered|masked|hidden"
-                    + "|removed)[\\])>]?");
+    private static final Pattern NOTHING = Pattern.compile(
+            "(?i)null|nil|none|undefined|true|false|n/a|-|\\*+|x{3,}"
+                    + "|[\\[<(]?(?:redacted|filtered|masked|hidden|removed)[\\])>]?");
+    private static final int LONGEST_NOTHING = 12;
 
     /**
      * A row.
      *
      * @param id     begins its stand-ins ({@code email-3f9a2c}) and is counted; several rows may have one
      * @param names  of fields, in any case; {@code pin^}: a word of its own; {@code api key}: with a dash or not; a row
-     * has these and a {@code value}, or …
-     * @param starts … what each match contains (see {@link Trigger#parse}) and its {@code form}
+     *               has these and a {@code value}, or …
+     * @param starts … what each match contains (see {@link Triggers}) and its {@code form}
      * @param form   a match; what is replaced is its group 1, else all
      * @param back   characters before the start that belong to a match
      * @param same   which values are the same one; personal data are so in any case
-     * @param but    whole values that are none
+     * @param but    whole values that are none; <code>{secret}</code> stands for what the row of this id has here
      * @param takes  samples
      * @param spares samples
      */
     public record Rule(String id, Kind kind, List<String> names, Optional<Value> value, List<String> starts,
-            Optional<String> form,
-            Optional<String> back, Optional<Same> same, Optional<Check> check, Optional<String> but, List<String> takes,
-            List<String> spares) {
+            Optional<String> form, Optional<String> back, Optional<Same> same, Optional<Check> check,
+            Optional<String> but, List<String> takes, List<String> spares) {
         /** Refuses a row that is neither by name nor by form. */
         public Rule {
-            if (names.isEmpty() == form.isEmpty() || names.isEmpty() == value.isPresent() || form.isPresent() == starts
-                    .isEmpty()) {
+            boolean byName = !names.isEmpty() && value.isPresent();
+            boolean byForm = !starts.isEmpty() && form.isPresent();
+            if (byName == byForm || names.isEmpty() == value.isPresent() || starts.isEmpty() == form.isPresent()) {
                 throw new IllegalArgumentException("needs either names and value, or starts and form");
+            }
+            if (back.isEmpty() && starts.stream().anyMatch(start -> start.contains("…"))) {
+                throw new IllegalArgumentException("needs back: what repeats has no beginning of its own");
             }
             if (!id.matches("[a-z][a-z-]{0,30}")) {
                 throw new IllegalArgumentException("is no id: write small letters and dashes");
@@ -130,29 +170,82 @@ public final class Rules {
         boolean personal() {
             return kind == Kind.PERSONAL;
         }
+    }
 
-        boolean named() {
-            return !names.isEmpty();
+    /** A rule at work: what it needs is compiled when it is first called for; twice does no harm. */
+    static final class Row {
+        final Rule rule;
+        final Same same;
+        /** Which bytes may stand before the start; null for none. */
+        final boolean[] back;
+        private final String but;
+        private Pattern form;
+        private Pattern none;
+
+        private Row(Rule rule, String but) {
+            this.rule = rule;
+            this.but = but;
+            same = rule.same.orElse(rule.personal() ? Same.ANY_CASE : Same.AS_WRITTEN);
+            back = rule.back.map(Row::bytes).orElse(null);
         }
 
-        Same sameness() {
-            return same.orElse(personal() ? Same.ANY_CASE : Same.AS_WRITTEN);
+        // One beyond ASCII stands for all of them.
+        private static boolean[] bytes(String characters) {
+            boolean[] bytes = new boolean[256];
+            characters.chars().filter(c -> c < 128).forEach(c -> bytes[c] = true);
+            Arrays.fill(bytes, 128, 256, characters.chars().anyMatch(c -> c >= 128));
+            return bytes;
         }
+
+        boolean isNamed() {
+            return rule.form.isEmpty();
+        }
+
+        Pattern form() {
+            form = form == null ? compiled(rule.form.orElseThrow()) : form;
+            return form;
+        }
+
+        /** Whether what stands before a value gives it away, rather than its own form, which may be that of another. */
+        boolean byContext(Matcher form) {
+            return back == null && rule.check.isEmpty() && form.groupCount() > 0;
+        }
+
+        /** Whether arithmetic agrees with what the form found. */
+        boolean passes(Matcher found) {
+            return rule.check.isEmpty() || rule.check.get().passes(found.group("n").replaceAll("[^0-9A-Z]", ""));
+        }
+
+        /** Whether the value is none. */
+        boolean none(String value) {
+            none = none == null && but != null ? Pattern.compile(but) : none;
+            boolean nothing = isNamed() && value.length() < LONGEST_NOTHING;
+            return nothing && NOTHING.matcher(value).matches() || none != null && none.matcher(value).matches();
+        }
+    }
+
+    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
+    private static Pattern compiled(String form) {
+        return Pattern.compile("(?d)" + form);
     }
 
     private static Rules builtIn;
 
     private final List<Rule> all;
-    // Compiled when first called for. Two threads may do so at once: either result is good.
-    private final Pattern[] patterns;
-    private final Pattern[] buts;
     final Triggers triggers;
 
     private Rules(List<Rule> rules) {
         all = List.copyOf(rules);
-        patterns = new Pattern[all.size() + Value.values().length];
-        buts = new Pattern[all.size()];
-        triggers = new Triggers(all);
+        triggers = new Triggers(all.stream().map(rule -> new Row(rule, but(rule))).toList());
+    }
+
+    private String but(Rule rule) {
+        String but = rule.but.orElse(null);
+        return but == null ? null : Pattern.compile("\\{([a-z-]+)\\}").matcher(but).replaceAll(other -> {
+            Optional<String> meant = all.stream().filter(one -> one.id.equals(other.group(1))).findFirst()
+                    .flatMap(Rule::but);
+            return Matcher.quoteReplacement("(?:" + meant.orElse("") + ")");
+        });
     }
 
     /** The built-in rules. */
@@ -204,239 +297,155 @@ public final class Rules {
         for (Rule rule : rows) {
             try {
                 compiled(rule.form.orElse(""));
-                Pattern.compile(rule.but.orElse(""));
+                Pattern.compile(rule.but.isPresent() ? but(rule) : "");
             } catch (PatternSyntaxException e) {
                 return List.of(rule.id + ": form or but is no regular expression: " + e.getDescription());
             }
         }
         for (Rule rule : rows) {
-            rule.takes.forEach(sample -> taken(rule, sample, redactor).ifPresent(failures::add));
+            for (String sample : rule.takes) {
+                String clean = redactor.text(sample.replaceAll("[«»]", ""));
+                if (!clean.matches("(?s)" + taken(rule, sample))) {
+                    failures.add(rule.id + ": does not take «these» alone: " + sample + " becomes " + clean);
+                }
+            }
             rule.spares.stream().filter(sample -> !redactor.text(sample).equals(sample)).forEach(sample ->
                     failures.add(rule.id + ": does not spare " + sample + ", which becomes " + redactor.text(sample)));
         }
         return failures;
     }
 
-    private static Optional<String> taken(Rule rule, String sample, Redactor redactor) {
-        String clean = redactor.text(sample.replaceAll("[«»]", ""));
-        String wanted = Pattern.compile("«.*?»", Pattern.DOTALL).splitAsStream(sample).map(Pattern::quote)
-                .collect(Collectors.joining("\"?" + rule.id + "-[0-9a-f]{6}\"?"));
-        String last = sample.endsWith("»") ? "\"?" + rule.id + "-[0-9a-f]{6}\"?" : "";
-        return clean.matches("(?s)" + wanted + last) ? Optional.empty()
-                : Optional.of(rule.id + ": does not take «these» alone: " + sample + " becomes " + clean);
-    }
-
-    /** How many {@link #pattern patterns} there are. */
-    int patterns() {
-        return patterns.length;
-    }
-
-    /** What is tried where a trigger stands: a row's form, or what follows a name, which all rows of a kind share. */
-    Pattern pattern(int index) {
-        Pattern pattern = patterns[index];
-        if (pattern == null) {
-            pattern = compiled(index < all.size() ? all.get(index).form.orElseThrow()
-                    : Value.values()[index - all.size()].form);
-            patterns[index] = pattern;
-        }
-        return pattern;
-    }
-
-    // (?d): only a line feed ends a line. Without it a "next line" (0x85) inside a UTF-8 letter would.
-    private static Pattern compiled(String form) {
-        return Pattern.compile("(?d)" + listed(form));
-    }
-
-    private static final Pattern CLASS = Pattern.compile("\\\\.|\\[(\\^?)((?:\\\\.|[^\\]\\\\\\[])+)\\](?:([+*])\\+)?",
-            Pattern.DOTALL);
-
-    // The same with every class spelled out, character by character: the JDK looks a list up in one table, and goes
-    // through ranges one by one. A possessive run of them becomes a greedy one that is not gone back into, which it
-    // steps through faster. Texts here have 256 characters, the bytes. An excluded letter stays excluded, so that
-    // either case of it is in (?i).
-    private static String listed(String form) {
-        return CLASS.matcher(form).replaceAll(found -> {
-            if (found.group(2) == null) {
-                return Matcher.quoteReplacement(found.group());
-            }
-            Pattern members = Pattern.compile("[" + found.group(2) + "]");
-            boolean[] in = new boolean[256];
-            boolean letters = false;
-            for (int c = 0; c < 256; c++) {
-                in[c] = members.matcher(String.valueOf((char) c)).matches();
-                letters |= in[c] && Character.isLetter(c);
-            }
-            boolean excluded = !found.group(1).isEmpty();
-            StringBuilder list = new StringBuilder(excluded && letters ? "[^" : "[");
-            for (int c = 0; c < 256; c++) {
-                list.append(in[c] != (excluded && !letters) ? String.format("\\x%02x", c) : "");
-            }
-            if (list.length() == 1) {
-                return Matcher.quoteReplacement(found.group());
-            }
-            String all = list.append(']').toString();
-            return Matcher.quoteReplacement(found.group(3) == null ? all : "(?>" + all + found.group(3) + ")");
-        });
-    }
-
-    /** Whether the value, found by a row, is none. */
-    boolean none(int index, String value) {
-        Rule rule = all.get(index);
-        if (rule.but.isPresent() && buts[index] == null) {
-            buts[index] = Pattern.compile(rule.but.get());
-        }
-        return rule.named() && value.length() < 12 && NOTHING.matcher(value).matches()
-                || rule.but.isPresent() && buts[index].matcher(value).matches();
+    private static String taken(Rule rule, String sample) {
+        String standIn = Matcher.quoteReplacement("\\E\"?" + rule.id + "-[0-9a-f]{6}\"?\\Q");
+        return "\\Q" + sample.replaceAll("(?s)«.*?»", standIn) + "\\E";
     }
 
     /**
-     * What the forms find anywhere in the text, whatever triggers say: nothing, in redacted text, unless a trigger does
-     * not stand in every match of its rule.
-     */
-    public List<String> foundPlainly(String text) {
-        List<String> found = new ArrayList<>();
-        for (int index = 0; index < all.size(); index++) {
-            Rule rule = all.get(index);
-            Matcher matcher = rule.named() ? NOTHING.matcher("") : pattern(index).matcher(text);
-            while (matcher.find()) {
-                int group = matcher.groupCount() > 0 && matcher.start(1) >= 0 ? 1 : 0;
-                if (Redactor.Finder.passes(rule, matcher) && !none(index, matcher.group(group))) {
-                    found.add(rule.id + ": " + matcher.group(group));
-                }
-            }
-        }
-        return found;
-    }
-
-    /**
-     * A short sequence of byte sets that every match of a rule contains: cheap to look for, so that the rule's pattern
-     * is tried only where it may succeed.
+     * Where a rule is tried: behind the name of a field, or around what each of its matches contains.
      *
-     * @param rule    the rule's place in its table
-     * @param pattern what is tried where it stands
-     * @param sets    one set of {@link Triggers#OF classes} for each position
-     * @param rarest  the second position of its rarest pair; 0 for a trigger of one position
-     * @param word    for a field's name: what else it has to be; the pattern is tried behind it
+     * @param size   how many bytes it has; a name is one shorter
+     * @param whole  for a name: whether it counts only where no letter stands before it, or as a part of its own in
+     *               camelCase
+     * @param before for a name: what must not, or must, stand before it; null for anything
      */
-    record Trigger(int rule, int pattern, long[] sets, int rarest, Word word) {
-        /**
-         * Reads the table's notation: {@code #} a digit, {@code ~} a hexadecimal digit, {@code ^} no letter, {@code |}
-         * neither letter nor digit, {@code *} a letter, {@code ?} anything; any other character is itself, in either
-         * case.
-         */
-        static Trigger parse(int rule, int pattern, String notation, Word word) {
-            long[] sets = new long[notation.length()];
-            for (int i = 0; i < sets.length; i++) {
-                sets[i] = switch (notation.charAt(i)) {
-                    case '#' -> Triggers.DIGIT;
-                    case '~' -> Triggers.DIGIT | Triggers.set("abcdef");
-                    case '^' -> ~Triggers.LETTER;
-                    case '|' -> ~(Triggers.LETTER | Triggers.DIGIT);
-                    case '*' -> Triggers.LETTER;
-                    case '?' -> -1L;
-                    default -> Triggers.set(notation.substring(i, i + 1));
-                };
-            }
-            int rarest = 0;
-            long least = Long.MAX_VALUE;
-            for (int i = 1; i < sets.length; i++) {
-                long weight = Triggers.weight(sets[i - 1]) * Triggers.weight(sets[i]);
-                rarest = weight < least ? i : rarest;
-                least = Math.min(weight, least);
-            }
-            return new Trigger(rule, pattern, sets, rarest, word);
+    record Trigger(Row row, int size, boolean whole, Pattern before) {
+        /** Where it begins that ends with the byte at {@code last}. */
+        int start(int last) {
+            return Math.max(0, last + 1 - size);
         }
 
-        /** What may stand at a place; anything outside. */
-        long set(int at) {
-            return at < 0 || at >= sets.length ? -1L : sets[at];
+        /** Whether a name counts that begins at {@code start}. */
+        boolean counts(String text, int start) {
+            if (whole && start > 0 && isLetter(text.charAt(start - 1))) {
+                String rest = text.substring(start + 1, start + size - 1);
+                return text.charAt(start - 1) >= 'a' && text.charAt(start) <= 'Z'
+                        && rest.equals(rest.toLowerCase(Locale.ROOT));
+            }
+            return before == null || before.matcher(text).region(start, start).useTransparentBounds(true).lookingAt();
         }
 
-        /** Whether it stands at {@code start}; what lies outside the data counts as a control character. */
-        boolean at(byte[] data, int start, int length) {
-            for (int i = sets.length - 1; i >= 0; i--) {
-                int at = start + i;
-                int c = at < 0 || at >= length ? Triggers.OF[0] : Triggers.OF[data[at] & 0xff];
-                if ((sets[i] >>> c & 1) == 0) {
-                    return false;
-                }
-            }
-            return word == null || word.stands(data, start);
+        private static boolean isLetter(char c) {
+            return (c | 32) >= 'a' && (c | 32) <= 'z';
         }
     }
 
     /**
-     * A field's name.
+     * All triggers, found in one pass by an automaton: a state of it is made when it is first met, and from then on
+     * each byte costs one step. Bytes are folded into 64 classes, so that a set of them is one {@code long}.
      *
-     * @param size   its length
-     * @param whole  whether it counts only where no letter stands before it, or as a part of its own in camelCase
-     * @param before what must not, or must, stand before it; null for anything
-     */
-    record Word(int size, boolean whole, Pattern before) {
-        // Blanks in the table are a dash, an underscore or nothing.
-        static Stream<Trigger> triggers(int rule, int pattern, String name) {
-            int start = name.lastIndexOf(')') + 1;
-            Pattern before = start == 0 ? null : Pattern.compile(name.substring(0, start));
-            String word = name.substring(start);
-            boolean whole = word.endsWith("^");
-            return Stream.of("", "_", "-").map(blank -> word.replace(" ", blank)).distinct().map(notation -> Trigger
-                    .parse(rule, pattern, notation, new Word(notation.length() - (whole ? 1 : 0), whole, before)));
-        }
-
-        boolean stands(byte[] data, int start) {
-            if (whole && start > 0 && isLetter(data[start - 1])) {
-                boolean camel = data[start - 1] >= 'a' && data[start] <= 'Z';
-                for (int i = start + 1; camel && i < start + size; i++) {
-                    camel = data[i] < 'A' || data[i] > 'Z';
-                }
-                return camel;
-            }
-            int from = Math.max(0, start - LONGEST_BEFORE);
-            return before == null || before.matcher(new String(data, from, start - from, StandardCharsets.ISO_8859_1))
-                    .region(start - from, start - from).useTransparentBounds(true).lookingAt();
-        }
-
-        private static boolean isLetter(byte b) {
-            return (b | 32) >= 'a' && (b | 32) <= 'z';
-        }
-    }
-
-    /**
-     * All triggers, found in one pass. Bytes are folded into 64 classes, so that a set of bytes is one {@code long};
-     * every pair of neighbouring bytes is looked up in a table of 4096 entries (8 KB, so it stays in the fastest
-     * cache), and only a pair that is the rarest of some trigger leads to a closer look.
+     * <p>The table's notation of what starts a match: {@code #} a digit, {@code ~} a hexadecimal digit, {@code ^} no
+     * letter, {@code |} neither letter nor digit, {@code *} a letter, {@code ?} anything, {@code [.:]} one of these; any
+     * other character is itself, in either case. {@code …}: the one before may stand there several times.
      */
     static final class Triggers {
         private static final String NAMED = "abcdefghijklmnopqrstuvwxyz0123456789@%\\&_-.:/+\"'=?$ !,;#(";
-        // What is met most often in logs comes first, roughly: triggers are looked for by their rarest pair.
-        private static final String COMMON = " etaoinsr0123456789lh-.:/=dcum\"_,fpgwybvkxjqz";
-        static final byte[] OF = classes();
-        static final long DIGIT = set("0123456789");
-        static final long LETTER = set("abcdefghijklmnopqrstuvwxyz\u00ff");
+        private static final byte[] CLASS = classes();
+        private static final int CLASSES = 64;
+        private static final long DIGIT = set("0123456789");
+        private static final long LETTER = set("abcdefghijklmnopqrstuvwxyz\u00ff");
+        // What a name's value, a plural or a number may begin with, and the words that may end a secret's name.
+        private static final long AFTER_NAME = set("s0123456789\"'`] \t\r\n=-:;>,");
+        private static final long AFTER_SECRET = AFTER_NAME | set("_ahkv");
+        private static final Pattern SIGN = Pattern.compile("(\\[[^\\]]+\\]|.)(…?)");
+        private static final int START = 1;
+        // Four times as many as the built-in rules have.
+        private static final int MOST_STATES = 8_192;
 
-        // A look at the bytes beside a pair spares most of the closer looks.
-        private record Bucket(Trigger[] triggers, long before, long after) {
-            Bucket and(Trigger trigger) {
-                Trigger[] more = Arrays.copyOf(triggers, triggers.length + 1);
-                more[triggers.length] = trigger;
-                return new Bucket(more, before | trigger.set(trigger.rarest - 2),
-                        after | trigger.set(trigger.rarest + 1));
+        /** One position of a trigger. */
+        private record Place(long set, boolean repeats, Trigger ends) {
+            boolean takes(int c) {
+                return (set >>> c & 1) != 0;
             }
         }
 
-        private final short[] bucketOfPair = new short[64 * 64];
-        private final List<Bucket> building = new ArrayList<>(List.of(new Bucket(new Trigger[0], 0, 0)));
-        private final Bucket[] buckets;
+        /** The places that the last bytes may have led to, and the triggers that end there, in the table's order. */
+        private record State(List<Integer> places, List<Trigger> ends) { }
 
-        Triggers(List<Rule> rules) {
-            for (int i = 0; i < rules.size(); i++) {
-                int row = i;
-                Rule rule = rules.get(i);
-                rule.starts.forEach(notation -> add(Trigger.parse(row, row, notation, null)));
-                rule.names.forEach(name -> Word.triggers(row, rules.size() + rule.value.get().ordinal(), name)
-                        .forEach(this::add));
+        /** Is told of a trigger, and its last byte. */
+        interface Found {
+            void at(Trigger trigger, int last);
+        }
+
+        private final List<Place> places = new ArrayList<>();
+        private final List<Integer> firsts = new ArrayList<>();
+        private final Map<List<Integer>, Integer> numbers = new HashMap<>();
+        private final State[] states = new State[MOST_STATES];
+        // From state and class to the next state; negative where a trigger ends, 0 where nobody came by yet.
+        private final short[] steps = new short[MOST_STATES * CLASSES];
+
+        Triggers(List<Row> rows) {
+            for (Row row : rows) {
+                row.rule.starts.forEach(notation -> add(row, notation, 0, false, null));
+                row.rule.names.forEach(name -> addName(row, name));
             }
-            buckets = building.toArray(Bucket[]::new);
+            // What lies before the data counts as a control character.
+            number(after(List.of(), CLASS[0]));
+        }
+
+        // Blanks in a name are a dash, an underscore or nothing.
+        private void addName(Row row, String name) {
+            int start = name.lastIndexOf(')') + 1;
+            Pattern before = start == 0 ? null : Pattern.compile(name.substring(0, start));
+            boolean whole = name.endsWith("^");
+            String word = name.substring(start, name.length() - (whole ? 1 : 0));
+            long after = row.rule.value.get() == Value.SECRET ? AFTER_SECRET : AFTER_NAME;
+            for (String blank : word.contains(" ") ? List.of("", "_", "-") : List.of("")) {
+                add(row, word.replace(" ", blank), whole ? after & ~LETTER : after, whole, before);
+            }
+        }
+
+        private void add(Row row, String notation, long after, boolean whole, Pattern before) {
+            List<MatchResult> signs = SIGN.matcher(notation).results().toList();
+            int size = signs.size() + (after == 0 ? 0 : 1);
+            Trigger trigger = new Trigger(row, size, whole, before);
+            firsts.add(places.size());
+            for (int i = 0; i < signs.size(); i++) {
+                boolean repeats = !signs.get(i).group(2).isEmpty();
+                places.add(new Place(meant(signs.get(i).group(1)), repeats, i + 1 == size ? trigger : null));
+            }
+            if (after != 0) {
+                places.add(new Place(after, false, trigger));
+            }
+        }
+
+        private static long meant(String sign) {
+            return switch (sign) {
+                case "#" -> DIGIT;
+                case "~" -> DIGIT | set("abcdef");
+                case "^" -> ~LETTER;
+                case "|" -> ~(LETTER | DIGIT);
+                case "*" -> LETTER;
+                case "?" -> -1L;
+                default -> set(sign.length() == 1 ? sign : sign.substring(1, sign.length() - 1));
+            };
+        }
+
+        private static long set(String bytes) {
+            long set = 0;
+            for (byte b : bytes.getBytes(StandardCharsets.ISO_8859_1)) {
+                set |= 1L << CLASS[b & 0xff];
+            }
+            return set;
         }
 
         // Letters lose their case; punctuation that no trigger needs shares a class, as high bytes do, and controls.
@@ -444,74 +453,67 @@ public final class Rules {
             byte[] classes = new byte[256];
             for (int b = 0; b < 256; b++) {
                 int named = NAMED.indexOf(Character.toLowerCase(b < 128 ? (char) b : '\0'));
-                classes[b] = (byte) (named >= 0 ? named : NAMED.length() + (b >= 128 ? 1 : b < 32 || b == 127 ? 2 : 0));
+                int other = b >= 128 ? 1 : b < 32 || b == 127 ? 2 : 0;
+                classes[b] = (byte) (named >= 0 ? named : NAMED.length() + other);
             }
             return classes;
         }
 
-        static long set(String bytes) {
-            long set = 0;
-            for (byte b : bytes.getBytes(StandardCharsets.ISO_8859_1)) {
-                set |= 1L << OF[b & 0xff];
-            }
-            return set;
-        }
-
-        static long weight(long set) {
-            long weight = 0;
-            for (long left = set; left != 0; left &= left - 1) {
-                int c = Long.numberOfTrailingZeros(left);
-                char named = c < NAMED.length() ? NAMED.charAt(c) : '\0';
-                int common = COMMON.indexOf(named);
-                weight += common < 0 ? 2 : COMMON.length() - common;
-            }
-            return weight;
-        }
-
-        // Buckets are shared by the pairs that lead to the same triggers, else an "any" would make thousands.
-        private void add(Trigger trigger) {
-            int second = trigger.rarest;
-            long left = second == 0 ? -1L : trigger.sets[second - 1];
-            short[] next = new short[building.size()];
-            for (long a = left; a != 0; a &= a - 1) {
-                for (long b = trigger.sets[second]; b != 0; b &= b - 1) {
-                    int pair = Long.numberOfTrailingZeros(a) << 6 | Long.numberOfTrailingZeros(b);
-                    int old = bucketOfPair[pair];
-                    if (next[old] == 0) {
-                        building.add(building.get(old).and(trigger));
-                        next[old] = (short) (building.size() - 1);
+        /** Tells of every trigger in the data. */
+        void find(byte[] data, int length, Found found) {
+            int state = START;
+            for (int at = 0; at < length; at++) {
+                int next = steps[state << 6 | CLASS[data[at] & 0xff]];
+                if (next <= 0) {
+                    next = next < 0 ? -next : step(state, CLASS[data[at] & 0xff]);
+                    for (Trigger trigger : state(next).ends) {
+                        found.at(trigger, at);
                     }
-                    bucketOfPair[pair] = next[old];
                 }
+                state = next;
             }
         }
 
-        /** The first position from {@code at} on where a trigger's rarest pair may end, or {@code to}. */
-        int next(byte[] data, int at, int to) {
-            byte[] classes = OF;
-            short[] table = bucketOfPair;
-            int previous = at > 0 ? classes[data[at - 1] & 0xff] : classes[0];
-            for (int i = at; i < to; i++) {
-                int current = classes[data[i] & 0xff];
-                int bucket = table[previous << 6 | current];
-                if (bucket != 0 && isBeside(buckets[bucket], data, i, to)) {
-                    return i;
+        // Another thread's step may be seen before its state is.
+        private State state(int number) {
+            State state = states[number];
+            if (state == null) {
+                synchronized (this) {
+                    state = states[number];
                 }
-                previous = current;
             }
-            return to;
+            return state;
         }
 
-        private static boolean isBeside(Bucket bucket, byte[] data, int at, int to) {
-            int after = at + 1 < to ? OF[data[at + 1] & 0xff] : OF[0];
-            int before = at > 1 ? OF[data[at - 2] & 0xff] : OF[0];
-            return (bucket.after >>> after & bucket.before >>> before & 1) != 0;
+        private synchronized int step(int state, int c) {
+            int next = number(after(states[state].places, c));
+            steps[state << 6 | c] = (short) (states[next].ends.isEmpty() ? next : -next);
+            return next;
         }
 
-        /** The triggers whose rarest pair ends at {@code at}: they may stand there. */
-        Trigger[] candidates(byte[] data, int at) {
-            int previous = at > 0 ? OF[data[at - 1] & 0xff] : OF[0];
-            return buckets[bucketOfPair[previous << 6 | OF[data[at] & 0xff]]].triggers;
+        private List<Integer> after(List<Integer> before, int c) {
+            Set<Integer> after = new TreeSet<>();
+            addTaking(c, firsts, after);
+            for (int place : before) {
+                boolean last = places.get(place).ends != null;
+                addTaking(c, last ? List.of() : List.of(place + 1), after);
+                addTaking(c, places.get(place).repeats ? List.of(place) : List.of(), after);
+            }
+            return List.copyOf(after);
+        }
+
+        private void addTaking(int c, List<Integer> some, Set<Integer> taking) {
+            some.stream().filter(place -> places.get(place).takes(c)).forEach(taking::add);
+        }
+
+        private int number(List<Integer> reached) {
+            int number = numbers.computeIfAbsent(reached, any -> numbers.size() + START);
+            if (number == MOST_STATES) {
+                throw new IllegalStateException("the rules' starts are too many to be looked for at once");
+            }
+            List<Trigger> ends = reached.stream().map(place -> places.get(place).ends).filter(Objects::nonNull).toList();
+            states[number] = new State(reached, ends);
+            return number;
         }
     }
 }
