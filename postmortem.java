@@ -281,16 +281,13 @@ class Postmortem extends PostmortemCommand {
             Notebook notebook = notebook();
             Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
             Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
-            Notebook.Contents contents = Notebook.read(file, now);
-            int added = notebook.take(contents, first, last);
-            List<String> problems = contents.problems();
-            say(Mark.OK, "imported", added + " of " + Text.count(contents.events().size(), "event") + " from a "
-                    + contents.form() + " file into " + notebook.incident()
-                    + (problems.isEmpty() ? "" : ", " + Text.count(problems.size(), "row") + " skipped"));
-            problems.stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
+            Notebook.Taken taken = notebook.take(file, first, last, now);
+            say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
+                    + notebook.incident());
+            taken.problems().stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
             sayIfClosed(notebook);
-            return done(Json.object().put("form", contents.form()).put("read", contents.events().size())
-                    .put("added", added).set("problems", Json.of(problems)));
+            return done(Json.object().put("read", taken.events()).put("added", taken.added())
+                    .set("problems", Json.of(taken.problems())));
         }
     }
 

@@ -26,7 +26,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.DecisionTree.Diagnosis;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader;
@@ -56,6 +55,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     void stop() {
         server.close();
     }
+
+    // ---- Prometheus and the vendor
 
     private static String result(String type, List<?> rows) {
         return Json.line(Json.of(Map.of("status", "success", "data", Map.of("resultType", type, "result", rows))));
@@ -89,20 +90,19 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                 "postmortem", Templates.builtIn()));
     }
 
-    private String told(Incident incident, Facts facts) throws IOException {
-        return markdown(of(incident, bundle(facts.json()), null, null));
+    private static String notes(Postmortem report) {
+        return report.json().path("notes").toString();
     }
 
     @Test
     void numbersFromPrometheus() {
         prometheusKnows();
-        Postmortem report = of(whole(Diagnosis.KEY_INVALID), null, null, site);
+        Postmortem report = of(recorded("revoked-key"), null, null, site);
         String text = markdown(report);
-
         assertSays(text, "- Failed API calls: 2,883 (401: 2,871, 503: 12; Prometheus)",
                 "- Affected share of calls: 9.2 % of 31,234 calls", "- Data queued for retry: 2,400 at most; drained",
                 "| 02:52 | **First symptom**: failed calls begin | metrics |", "| Time to detect | 12 minutes |",
-                "| Time to resolve | 25 minutes |");
+                "(wanted: within 5 min)", "| Time to resolve | 25 minutes |");
         assertTrue(report.json().path("began").asText().startsWith("2026-11-20T02:52:"));
         assertSays(Jsoup.parse(report.html(text)).select("figure > svg").text(), "unnoticed", "investigating",
                 "mitigating", "watching", "resolved");
@@ -111,8 +111,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     @Test
     void prometheusThatDoesNotAnswerIsNamed() {
         answers.put("klaviyo_api_errors_total", "{\"status\":\"error\",\"error\":\"parse error\"}");
-        Postmortem report = of(whole(Diagnosis.KEY_INVALID), null, null, site);
-        assertSays(report.json().path("notes").toString(), "--prometheus: HTTP 200", "parse error");
+        Postmortem report = of(recorded("revoked-key"), null, null, site);
+        assertSays(notes(report), "--prometheus: HTTP 200", "parse error");
         assertSays(markdown(report), "- Affected share of calls: [unknown: ");
     }
 
@@ -129,38 +129,37 @@ class PostmortemEvidenceTest extends PostmortemJournals {
               "resolved_at":"2026-10-01T02:00:00Z","incident_updates":[]},
              {"name":"without a time"}, "not an object"]}\
             """);
-        String text = markdown(of(whole(Diagnosis.SILENT_OUTAGE), null, site, null));
-
+        String text = markdown(of(recorded("silent-outage"), null, site, null));
         assertSays(text,
                 "| 03:45 | Klaviyo (investigating): Elevated 503s on APIs — Looking into it. | status page |",
-                "| Vendor's acknowledgement | 41 minutes | ", "03:45 (status page)",
+                "| Vendor's acknowledgement | 41 minutes |", "03:04 (triage) to 03:45 (status page)",
                 "detected by us 41 minutes before the status page",
                 "Klaviyo's own record: Elevated 503s on APIs, https://stspg.io/abc");
         assertFalse(text.contains("Last month"), text);
     }
 
     @Test
+    void vendorUpdatesThatWatchSawStandAtTheVendorsTime() {
+        Incident incident = recorded("silent-outage");
+        add(incident, "03:08", "watch", Event.NOTE, "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating.",
+                Map.of("kind", "status-page", "vendorAt", "2026-11-20T03:01:00Z", "incident", "API down",
+                        "status", "investigating", "body", "Looking."));
+        assertSays(markdown(incident), "| 03:01 | Klaviyo (investigating): API down — Looking. | status page |",
+                "| Vendor's acknowledgement | 3 minutes before |",
+                "the status page told of it 3 minutes before our own checks");
+    }
+
+    @Test
     void drillsDoNotAskTheRealStatusPage() {
         Incident incident = empty();
-        add(incident, 0, "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
+        add(incident, "03:04", "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
         Postmortem report = of(incident, null, URI.create("https://status.klaviyo.com"), null);
-        assertEquals("[\"a drill: the real status page was not asked\"]", report.json().path("notes").toString());
+        assertEquals("[\"a drill: the real status page was not asked\"]", notes(report));
         assertTrue(markdown(report).startsWith("> **DRILL (revoked-key)**"));
         assertTrue(Jsoup.parse(report.html("")).title().startsWith("DRILL: "));
     }
 
-    @Test
-    void vendorUpdatesThatWatchSawStandAtTheVendorsTime() {
-        Incident incident = whole(Diagnosis.KLAVIYO_OUTAGE);
-        add(incident, 8, "watch", Event.NOTE, "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating: Looking.",
-                Map.of("kind", "status-page", "vendorAt", "2026-11-20T03:01:00Z", "incident", "API down",
-                        "status", "investigating", "body", "Looking."));
-        assertSays(markdown(incident), "| 03:01 | Klaviyo (investigating): API down — Looking. | status page |",
-                "| Vendor's acknowledgement | 3 minutes before | ",
-                "the status page told of it 3 minutes before our own checks");
-    }
-
-    // ---- bundles: their facts.json, as LogReader makes it of a log
+    // ---- bundles: their facts.json, as LogReader makes it of a log; and what triage read of a log
 
     private static Facts facts(ZoneId zone, String log) {
         LogReader reader = new LogReader(zone, null, WRITTEN, text -> text);
@@ -177,18 +176,18 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         return file;
     }
 
-    /** An incident that triage found at 01:41. */
-    private static Incident triaged() {
-        Incident incident = empty();
-        add(incident, "01:41", "triage", Event.DETECTED, "triage found rate-limited");
-        add(incident, "01:41", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
-        return incident;
+    private String told(Incident incident, Facts facts) throws IOException {
+        return markdown(of(incident, bundle(facts.json()), null, null));
     }
 
-    private static void add(Incident incident, String at, String step, String kind, String text) {
-        Map<String, Object> data = step.equals("triage") ? Map.of("diagnosis", "rate-limited", "severity", "P2")
-                : Map.of("by", "Ana");
-        add(incident, new Event(Instant.parse("2026-11-20T" + at + ":00Z"), step, kind, text, Json.of(data)));
+    /** An incident that triage found at 01:41, having read a log. */
+    private static Incident triaged() {
+        Incident incident = empty();
+        Map<String, Object> verdict = Map.of("diagnosis", "rate-limited", "severity", "P2", "firstFailure",
+                "2026-11-20T01:12:00Z", "logged", Map.of("429", 61, "0", 2, "200", 37, "x", "y"));
+        add(incident, "01:41", "triage", Event.DETECTED, "triage found rate-limited", verdict);
+        add(incident, "01:41", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us", verdict);
+        return incident;
     }
 
     @Test
@@ -200,35 +199,45 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                     .append('\n');
         }
         Incident incident = triaged();
-        add(incident, "01:35", "postmortem", Event.DETECTED, "page: error rate");
-        add(incident, "01:42", "postmortem", Event.ACKNOWLEDGED, "taking it");
-        add(incident, "01:45", "watch", Event.RECOVERED, "it held");
+        add(incident, "01:35", "postmortem", Event.DETECTED, "page: error rate", Map.of("by", "Ana"));
+        add(incident, "01:42", "postmortem", Event.ACKNOWLEDGED, "taking it", Map.of("by", "Ana"));
+        add(incident, "01:45", "watch", Event.RECOVERED, "it held", Map.of());
         String text = told(incident, facts(ZoneOffset.UTC, log.toString()));
-
         assertSays(text, "**Date:** 2026-11-20 00:47 - 01:45 UTC", "**Duration:** 58 minutes",
                 "| 00:47 | **First symptom**: failed calls begin", "| 01:35 | **Alert fired**: page: error rate |",
-                "| Time to detect | 48 minutes | first sign of trouble in any record, to our first alert or failed check: "
-                + "00:47 (application logs) to 01:35 (postmortem, Ana) |",
-                "| Time to acknowledge | 7 minutes |", "01:42 (postmortem, Ana)",
+                "| Time to detect | 48 minutes | first sign of trouble in any record, to our first alert or failed "
+                + "check: 00:47 (application logs) to 01:35 (postmortem, Ana) |",
+                "| Time to acknowledge | 7 minutes |", "to 01:42 (postmortem, Ana)",
                 "- Failed API calls: 23,001 (429: 23,000, 500: 1; the bundle's logs)",
                 "- Affected users: 700, counted as customers in the failed calls");
         assertFalse(text.contains("**Alert fired**: triage found"), "what triage found is no alert beside the page");
+    }
+
+    @Test
+    void withoutABundleTheLogThatTriageReadCounts() {
+        assertSays(markdown(triaged()), "| 01:12 | **First symptom**: failed calls begin | the application's log, read "
+                + "by triage |", "- Failed API calls: 63 (429: 61, no answer: 2; the application's log, read by triage "
+                + "at 01:41)", "- Affected share of calls: 63.0 % of 100 calls");
+        prometheusKnows();
+        assertSays(markdown(of(triaged(), null, null, site)),
+                "503: 12; Prometheus); the application's log, read by triage at 01:41 counts 63");
     }
 
     private static final String LOG = """
         2026-11-20T02:58:01.000Z ERROR klaviyo POST https://a.klaviyo.com/api/events status=401 customer=email-3f9a2c
         2026-11-20T02:58:02.000Z ERROR klaviyo POST https://a.klaviyo.com/api/events status=401 customer=email-3f9a2c
         2026-11-20T03:01:02.000Z ERROR klaviyo PATCH /api/profiles/01ABC {"status":503} customer=email-77aa01
-        2026-11-20T03:01:03.000Z INFO klaviyo POST /api/events status=202 customer=email-999999
+        2026-11-20T03:01:03.000Z ERROR klaviyo POST /api/somethings status=500 customer=email-77aa01
+        2026-11-20T03:01:04.000Z INFO klaviyo POST /api/events status=202 customer=email-999999
         """;
 
     @Test
     void logsCountBeforePrometheusWhichIsTold() throws IOException {
         prometheusKnows();
         Path bundle = bundle(facts(ZoneOffset.UTC, LOG).json());
-        assertSays(markdown(of(whole(Diagnosis.KEY_INVALID), bundle, null, site)),
-                "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs); Prometheus counts 2,883",
-                "75.0 % of 4 calls", "2,400 at most; drained", "| 02:52 | **First symptom**");
+        assertSays(markdown(of(recorded("revoked-key"), bundle, null, site)),
+                "- Failed API calls: 4 (401: 2, 500: 1, 503: 1; the bundle's logs); Prometheus counts 2,883",
+                "80.0 % of 5 calls", "2,400 at most; drained", "| 02:52 | **First symptom**");
     }
 
     @Test
@@ -236,18 +245,22 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         Instant posted = Instant.parse("2026-11-20T03:00:01Z");
         Facts facts = facts(ZoneOffset.UTC, LOG).with(List.of(), List.of(), List.of(new StatusPage.Incident("",
                 "API down", "", "", "", posted, posted, null, List.of(), true)), List.of("a log torn"));
-        assertSays(told(null, facts), "- Failed API calls: 3 (401: 2, 503: 1; the bundle's logs)",
-                "- Affected users: 2, counted", "- Affected share of calls: 75.0 % of 4 calls",
-                "| POST /api/events | 2 | only with their original `time`", "| PATCH /api/profiles/{id} | 1 | oldest",
+        String text = told(null, facts);
+        assertSays(text, "- Failed API calls: 4 (401: 2, 500: 1, 503: 1; the bundle's logs)",
+                "- Affected users: 2, counted as customers",
+                "| POST /api/events | 2 | only with their original `time` and `unique_id`",
+                "| PATCH /api/profiles/{id} | 1 | oldest first", "| (no route in the log) | 1 | [yes or no] |",
                 "| 02:58 | **First symptom**: failed calls begin (HTTP 401) | application logs |",
                 "| 03:00 | Klaviyo (): API down | status page |", "debug bundle: a log torn");
+        assertFalse(text.contains("Campaigns"), "only of calls that failed is told whether to repeat them");
     }
 
     @Test
     void aTriageThatFindsTheSameIdentifiesNoCauseAnew() {
         Incident incident = triaged();
-        add(incident, "01:50", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
-        add(incident, "01:59", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us");
+        for (String at : List.of("01:50", "01:59")) {
+            add(incident, at, "triage", Event.DIAGNOSED, "P2 rate-limited", Map.of("diagnosis", "rate-limited"));
+        }
         String text = markdown(incident);
         assertEquals(2, text.split("Root cause identified", -1).length, text);
         assertEquals(3, text.split("Triage again", -1).length, text);
@@ -266,11 +279,12 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     }
 
     @Test
-    void noCustomersOfFailedCallsWhereNoneFailed() throws IOException {
+    void noCustomersOfFailedCallsAndNothingToRepeatWhereNoneFailed() throws IOException {
         String json = facts(ZoneOffset.UTC, "2026-11-20T01:00:00Z klaviyo POST /api/events status=202\n").json()
                 .replace("\"count\":0", "\"count\":1");
-        assertSays(told(triaged(), Facts.read(json.getBytes(StandardCharsets.UTF_8))),
-                "- Failed API calls: none counted by the bundle's logs", "- Affected users: [unknown: ");
+        String text = told(triaged(), Facts.read(json.getBytes(StandardCharsets.UTF_8)));
+        assertSays(text, "- Failed API calls: none counted by the bundle's logs", "- Affected users: [unknown: ");
+        assertFalse(text.contains("Campaigns") || text.contains("Repeat the oldest"), text);
     }
 
     @Test
@@ -289,9 +303,8 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         }
         Problem named = assertThrows(Problem.class, () -> of(null, bundle, null, null));
         assertTrue(named.getMessage().startsWith("--bundle "), named.getMessage());
-
         Incident incident = triaged();
         Files.copy(bundle, incident.folder().resolve("bundle-20261120T014100Z.zip"));
-        assertSays(report(incident).json().path("notes").toString(), "cannot be used");
+        assertSays(notes(report(incident)), "cannot be used");
     }
 }

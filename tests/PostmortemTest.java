@@ -11,6 +11,7 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -26,9 +27,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import runbook.DecisionTree.Diagnosis;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Settings.Templates;
 import runbook.Text.Json;
 
 /** The script as people run it. Its status page is a port that refuses, so that nothing leaves the machine. */
@@ -42,9 +43,8 @@ class PostmortemTest extends PostmortemJournals {
     void folder() throws IOException {
         folder = Tree.temporary("postmortem");
         incident = Incident.at(folder.resolve("klaviyo-incidents/20261120T030405Z"));
-        for (Event event : whole(Diagnosis.KEY_INVALID).journal().read().events()) {
-            incident.append(event);
-        }
+        incident.create();
+        Files.copy(recorded("revoked-key").journal().file(), incident.journal().file());
     }
 
     private Run script(Path in) {
@@ -57,7 +57,10 @@ class PostmortemTest extends PostmortemJournals {
 
     /** The same, which has to end well; its screen without line breaks. */
     private String ran(String... arguments) {
-        Run.Result result = run(arguments);
+        return good(run(arguments));
+    }
+
+    private static String good(Run.Result result) {
         assertEquals(0, result.exit(), result.toString());
         return result.out().replaceAll("\\s+", " ");
     }
@@ -75,10 +78,6 @@ class PostmortemTest extends PostmortemJournals {
         return read(written("postmortem.md"));
     }
 
-    private void happens(String at, String step, String event, String text, Map<String, ?> data) throws IOException {
-        incident.append(new Event(Instant.parse("2026-11-20T" + at + ":00Z"), step, event, text, Json.of(data)));
-    }
-
     private List<Event> events() throws IOException {
         return incident.journal().read().events();
     }
@@ -87,21 +86,23 @@ class PostmortemTest extends PostmortemJournals {
         return PosixFilePermissions.toString(Files.getPosixFilePermissions(file));
     }
 
+    // ---- written, checked, closed
+
     @Test
     void writtenThenCheckedThenFilledInThenClosed() throws IOException {
-        assertSays(ran("--lead", "@Ana"), "postmortem.md", "postmortem.html", "127.0.0.1 refuses");
+        assertSays(ran("--lead", "@Eve"), "postmortem.md", "postmortem.html", "127.0.0.1 refuses");
         assertEquals("rw-------", mode(written("postmortem.md")));
         String fresh = report();
-        assertSays(fresh, "**Incident Lead:** Ana");
+        assertSays(fresh, "**Incident Lead:** Eve");
 
         Run.Result check = run("--check");
         assertEquals(51, check.exit(), check.toString());
         // Unknown impact is unfinished.
         assertSays(check.out(), "Failed API calls: [unknown\" is not known yet");
-        Matcher place = Pattern.compile("postmortem\\.md:(\\d+): the action has no owner").matcher(check.out());
-        assertTrue(place.find(), check.toString());
-        assertTrue(fresh.lines().toList().get(Integer.parseInt(place.group(1)) - 1).startsWith("- [ ] "),
-                "line numbers are right");
+        List<String> lines = fresh.lines().toList();
+        List<String> actions = Pattern.compile("postmortem\\.md:(\\d+): .* lacks an owner or a date").matcher(check.out())
+                .results().map(place -> lines.get(Integer.parseInt(place.group(1)) - 1)).toList();
+        assertEquals(lines.stream().filter(line -> line.startsWith("- [ ] ")).toList(), actions, "each once");
         assertEquals(51, run("close").exit(), "unfinished");
         assertTrue(Incident.open(events()));
 
@@ -112,84 +113,27 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
-    void anIncidentThatFailsAgainAfterItsRecoveryIsNotOver() throws IOException {
-        happens("04:10", "triage", Event.DIAGNOSED, "P1 key-invalid, again",
-                Map.of("diagnosis", "key-invalid", "severity", "P1"));
-        ran();
-        assertSays(report(), "**Date:** 2026-11-20 03:04 - ongoing UTC", "**Duration:** not over yet",
-                "was not over when this was written", "seemed to work again from 03:17 until 04:10",
-                "it came back and failed again (times: 1)");
-        happens("04:30", "watch", Event.RECOVERED, "it held", Map.of());
-        ran();
-        assertSays(report(), "worked again from 04:30 on");
-    }
-
-    @Test
-    void eventsAndSentMessagesShowInWhatIsWritten() throws IOException {
-        ran("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve");
-        happens("03:09", "triage", Event.ANNOUNCED, "internal message",
-                Map.of("text", "Status: MITIGATING", "sent", true));
-        happens("03:10", "watch", Event.ANNOUNCED, "a draft", Map.of("text", "No data was lost.", "posted", false));
+    void oneThatIsOlderThanTheNewestEventsIsSaidToBe() throws IOException {
         ran("--format", "md");
-
-        assertSays(report(), "customers wrote email-", "> Status: MITIGATING");
-        assertFalse(report().contains("jane@example.com"));
-        assertFalse(report().contains("> No data was lost"), "a draft told nobody");
         assertFalse(Files.exists(written("postmortem.html")), "--format md alone");
+        Files.writeString(written("postmortem.md"), filledIn(report()));
+        ran("event", "it was the cache");
+        String older = "it is older than the newest events in the journal: postmortem writes them in";
+        for (String command : List.of("--check", "close")) {
+            Run.Result refused = run(command);
+            assertEquals(51, refused.exit(), refused.toString());
+            assertSays(refused.out(), older);
+        }
+        ran();
+        assertSays(report(), "it was the cache");
+        assertSays(ran("--check"), "is finished");
+        ran("event", "and the disk");
+        assertSays(ran("close", "--anyway"), older);
+        assertFalse(Incident.open(events()));
     }
 
     @Test
-    void wrongUsageSaysWhatToChange() throws IOException {
-        assertRefused(run("event", "x", "--at", "2126-01-01 10:00"), "--at \"2126-01-01 10:00\" is in the future");
-        assertRefused(run("event", "x", "--kind", "acknowleged"), "--kind acknowleged: there are acknowledged");
-        assertRefused(run("--bundle", "nothing.zip"), "nothing.zip cannot be used: no such file");
-        Files.createDirectories(folder.resolve("ours"));
-        Files.writeString(folder.resolve("ours/postmortem.md"), "# {{errorTyp}}\n");
-        assertRefused(run("--templates", "ours"),
-                "ours/postmortem.md line 1: there is no {{errorTyp}}, did you mean {{errorType}}?");
-        Files.writeString(folder.resolve("mine.md"), "my own words\n");
-        assertRefused(run("--out", "mine.md"), "mine.md is there, and has no generated part");
-        assertEquals("my own words\n", read(folder.resolve("mine.md")));
-    }
-
-    @Test
-    void ownTemplateAndPlace() throws IOException {
-        Files.createDirectories(folder.resolve("ours"));
-        Files.writeString(folder.resolve("ours/postmortem.md"), "# {{errorType}} ({{severity}})\n\n"
-                + "<!-- generated:t -->\n{{#rows}}\n{{time}} {{text}}\n{{/rows}}\n<!-- /generated:t -->\n");
-        Run.Result result = run("--templates", "ours", "--out", "docs/one.html", "--format", "html,md", "--json");
-
-        assertEquals(0, result.exit(), result.toString());
-        assertEquals(1, Json.read(result.out()).path("schema").asInt());
-        assertTrue(read(folder.resolve("docs/one.md"))
-                .startsWith("# 401 Authentication Failure (P2)\n"));
-        assertTrue(read(folder.resolve("docs/one.html")).startsWith("<!doctype html>"));
-    }
-
-    @Test
-    void withNothingRecordedAnEmptyOneWithTheDateFilledIn() throws IOException {
-        Path elsewhere = Tree.temporary("postmortem");
-        Run.Result result = script(elsewhere).run();
-
-        assertEquals(0, result.exit(), result.toString());
-        assertSays(read(elsewhere.resolve("postmortem.md")),
-                "## Incident: Klaviyo [Error Type]", "**Date:** " + Instant.now().toString().substring(0, 7));
-        assertSays(result.out(), "--incident DIR names one");
-    }
-
-    @Test
-    void aSlackExportIsTakenOnce() throws IOException {
-        Files.writeString(folder.resolve("day.json"), "[{\"type\":\"message\",\"user\":\"U1\","
-                + "\"ts\":\"1763608000.0002\",\"text\":\"write to jane@example.com\"}]");
-        int before = events().size();
-        ran("import", "day.json");
-        assertSays(ran("import", "day.json"), "0 of 1 event");
-        assertEquals(before + 1, events().size());
-        assertFalse(read(incident.journal().file()).contains("jane@example.com"));
-    }
-
-    @Test
-    void aClosedIncidentIsWrittenAgain() throws IOException {
+    void aClosedIncidentIsWrittenAgain() {
         Run.Result without = run("close");
         assertEquals(51, without.exit(), without.toString());
         assertSays(without.out().replaceAll("\\s+", ""), "20261120T030405Z/postmortem.mdyet");
@@ -197,41 +141,146 @@ class PostmortemTest extends PostmortemJournals {
         assertSays(ran(), "was closed at");
         assertSays(report(), "401 Authentication Failure");
         assertFalse(Files.exists(folder.resolve("postmortem.md")), "no empty template beside it");
-
         assertRefused(run("event", "it was the cache"),
                 "no incident is open here, the newest is closed: for that one add --incident ");
-        assertSays(ran("event", "it was the cache", "--incident", incident.toString()),
-                "this incident was closed at");
+        assertSays(ran("event", "it was the cache", "--incident", incident.toString()), "this incident was closed at");
         ran();
         assertSays(report(), "it was the cache");
     }
+
+    @Test
+    void anIncidentThatFailsAgainAfterItsRecoveryIsNotOver() {
+        add(incident, "04:10", "triage", Event.DIAGNOSED, "P1 key-invalid, again",
+                Map.of("diagnosis", "key-invalid", "severity", "P1"));
+        ran();
+        assertSays(report(), "**Date:** 2026-11-20 03:04 - ongoing UTC", "**Duration:** not over yet",
+                "was not over when this was written", "seemed to work again from 03:17 until 04:10",
+                "it came back and failed again (times: 1)");
+        add(incident, "04:30", "watch", Event.RECOVERED, "it held", Map.of());
+        ran();
+        assertSays(report(), "worked again from 04:30 on");
+    }
+
+    @Test
+    void eventsAndSentMessagesShowInWhatIsWritten() {
+        ran("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve");
+        add(incident, "03:09", "triage", Event.ANNOUNCED, "message", Map.of("text", "Status: MITIGATING", "sent", true));
+        add(incident, "03:10", "watch", Event.ANNOUNCED, "a draft", Map.of("text", "No data was lost.", "posted", false));
+        ran();
+        assertSays(report(), "customers wrote email-", "> Status: MITIGATING");
+        assertFalse(report().contains("jane@example.com"));
+        assertFalse(report().contains("> No data was lost"), "a draft told nobody");
+    }
+
+    @Test
+    void withNothingRecordedAnEmptyOneWithTheDateFilledIn() throws IOException {
+        Path elsewhere = Tree.temporary("postmortem");
+        String screen = good(script(elsewhere).run());
+        assertSays(read(elsewhere.resolve("postmortem.md")),
+                "## Incident: Klaviyo [Error Type]", "**Date:** " + Instant.now().toString().substring(0, 7));
+        assertSays(screen, "--incident DIR names one");
+    }
+
+    @Test
+    void wrongUsageSaysWhatToChange() throws IOException {
+        assertRefused(run("event", "x", "--at", "2126-01-01 10:00"), "--at \"2126-01-01 10:00\" is in the future");
+        assertRefused(run("event", "x", "--kind", "acknowleged"), "--kind acknowleged: there are acknowledged");
+        assertRefused(run("--bundle", "nothing.zip"), "nothing.zip cannot be used: no such file");
+        Files.writeString(folder.resolve("mine.md"), "my own words\n");
+        assertRefused(run("--out", "mine.md"), "mine.md is there, and has no generated part");
+        assertEquals("my own words\n", read(folder.resolve("mine.md")));
+        assertFalse(run("--help").out().contains("*"), "a pattern that two files match would be wrong usage");
+    }
+
+    // ---- a team's own words
+
+    private Path ours(String name, String text) throws IOException {
+        Files.createDirectories(folder.resolve("ours"));
+        return Files.writeString(folder.resolve("ours").resolve(name), text);
+    }
+
+    @Test
+    void ownTemplateAndPlace() throws IOException {
+        ours("postmortem.md", "# {{{errorType}}} ({{severity}})\n\n<!-- generated:t -->\n{{#measures}}\n{{name}} of ours: "
+                + "{{took}}\n{{/measures}}\nHurt: {{{impact}}}\n{{#hints}}\nMind: {{{.}}}\n{{/hints}}\n{{#replay}}\nRepeat: "
+                + "{{{.}}}\n{{/replay}}\n{{#factors}}\nWhy: {{{.}}}\n{{/factors}}\n<!-- /generated:t -->\n");
+        Run.Result result = run("--templates", "ours", "--out", "docs/one.html", "--format", "html,md", "--json");
+        assertEquals(0, result.exit(), result.toString());
+        assertEquals(1, Json.read(result.out()).path("schema").asInt());
+        String text = read(folder.resolve("docs/one.md"));
+        assertTrue(text.startsWith("# 401 Authentication Failure (P1)\n"), text);
+        assertSays(text, "Time to mitigate of ours: 9 minutes", "Hurt: Every call", "Mind: perhaps went well: something",
+                "Repeat: Calls refused with 401", "Why: There was no second key ready");
+        assertTrue(read(folder.resolve("docs/one.html")).startsWith("<!doctype html>"));
+        ours("postmortem.md", "# {{errorTyp}}\n");
+        assertRefused(run("--templates", "ours"),
+                "ours/postmortem.md line 1: there is no {{errorTyp}}, did you mean {{errorType}}?");
+    }
+
+    /** What the sections of measures, impact, hints, replay and lessons say is in the table of diagnoses. */
+    @Test
+    void ownDiagnosesChangeFiveSections() throws IOException {
+        ours("diagnoses.json", Templates.builtIn().text("diagnoses.json").replace("\"Time to mitigate\"", "\"Our way\"")
+                .replace("something was done against it {{took}}", "mended {{took}}")
+                .replace("Every call to Klaviyo is refused (401)", "Nobody gets mail")
+                .replace("the application runs with a key that works", "the cows are home")
+                .replace("There was no second key ready", "Nobody looked")
+                .replace("may send the double opt-in mail again", "ask Legal"));
+        ran("--templates", "ours");
+        assertSays(report(), "| Our way | 9 minutes |", "went well: mended 9 minutes after the first sign",
+                "- What users noticed: Nobody gets mail", "- Calls refused with 401 were never processed: repeat them "
+                + "once the cows are home", "- Nobody looked **(to confirm)**", "- Subscriptions: ask Legal");
+    }
+
+    // ---- who, and the next person
 
     @ParameterizedTest
     @CsvSource(delimiter = ';', nullValues = "nobody", value = {"nobody;[Name: Ana Git?]", "'\n';Ana Git",
         "'Eve\n';Eve", "'-\n';[Name: Ana Git?]"})
     void whoMayLeadIsOfferedToConfirm(String said, String lead) throws IOException {
         incident = Incident.at(folder.resolve("klaviyo-incidents/20261121T030405Z"));
-        happens("03:04", "watch", Event.DEGRADED, "profiles fails", Map.of());
+        add(incident, "03:04", "watch", Event.DEGRADED, "profiles fails", Map.of());
         Path home = Tree.temporary("home");
         Files.writeString(home.resolve(".gitconfig"), "[user]\n\tname = Ana Git\n");
         Run run = script(folder).env("HOME", home.toString());
         Run.Result result = said == null ? run.run() : run.terminal(100).stdin(said).run();
-
         assertEquals(said != null, result.out().contains("Who leads the incident? [Ana Git]"), result.toString());
         assertSays(report(), "**Incident Lead:** " + lead);
+
+        Run took = script(folder).env("HOME", home.toString()).args("event", "on it", "--kind", "acknowledged");
+        good(said == null ? took.run() : took.terminal(100).stdin(said).run());
+        assertEquals(lead.startsWith("[") ? "" : lead, events().get(events().size() - 1).data().path("by").asText());
     }
 
     @Test
-    void aHandoverSaysWhatTheNextPersonMustKnow() throws IOException {
+    void aHandoverSaysWhatTheNextPersonMustKnow() {
         ran("event", "fallback is on", "--kind", "mitigated", "--by", "Eve", "--at", "2026-11-20 03:30");
         Run.Result handover = run("handover");
-
         assertEquals(0, handover.exit(), handover.toString());
         assertTrue(handover.out().lines().count() <= 25, handover.toString());
-        assertSays(handover.out(), "What: P2 Klaviyo refuses the private key", "Lead: Ana",
-                "Since: 2026-11-20 03:04 UTC", "works again since 2026-11-20 03:17 UTC", "key rotated",
+        assertSays(handover.out(), "What: P1 Klaviyo refuses the private key", "Lead: Ana",
+                "Since: 2026-11-20 03:04 UTC (triage)", "works again since 2026-11-20 03:17 UTC", "key rotated",
                 "fallback is on (postmortem, Eve)", "Due next: the postmortem", "20261120T030405Z",
                 "event 'what happened' --by NAME");
+    }
+
+    @Test
+    void aHandoverSaysWhenTheNextMessageIsDue() throws IOException {
+        incident = Incident.at(folder.resolve("klaviyo-incidents/20261121T030405Z"));
+        Instant began = Instant.now().minusSeconds(900).truncatedTo(ChronoUnit.SECONDS);
+        incident.append(new Event(began, "watch", Event.DEGRADED, "profiles fails", Json.object()));
+        assertSays(ran("handover"), "Due next: the first message, nobody was told on record: by "
+                + minute(began.plusSeconds(300)) + " UTC (overdue)");
+        Instant told = began.plusSeconds(600);
+        incident.append(new Event(told, "triage", Event.ANNOUNCED, "posted", Json.object()));
+        assertSays(ran("handover"), "Due next: the next message by " + minute(told.plusSeconds(1_200)) + " UTC What");
+        incident.append(new Event(told.plusSeconds(60), "watch", Event.ANNOUNCED, "posted",
+                Json.object().put("next", told.plusSeconds(3_000).toString())));
+        assertSays(ran("handover"), "Due next: the next message by " + minute(told.plusSeconds(3_000)) + " UTC What");
+    }
+
+    private static String minute(Instant at) {
+        return at.toString().substring(0, 16).replace('T', ' ');
     }
 
     @Test
@@ -243,43 +292,35 @@ class PostmortemTest extends PostmortemJournals {
         assertRefused(close, "20261119T000000Z");
         assertFalse(close.toString().contains("20261120T030405Z"), close.toString());
         assertSays(ran("handover", "--drill", "revoked-key"), "DRILL revoked-key", "20261119T000000Z");
-        String real = ran("handover");
-        assertSays(real, "20261120T030405Z");
-        assertFalse(real.contains("rill"), real);
 
         Incident open = Incident.at(folder.resolve("klaviyo-incidents/20261121T000000Z"));
         open.append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "outage", "severity", "P1")));
-        assertSays(ran("handover"), "20261120T030405Z");
+        String real = ran("handover");
+        assertSays(real, "20261120T030405Z");
+        assertFalse(real.contains("DRILL"), real);
         assertSays(ran("handover", "--incident", open.toString()), "DRILL outage",
                 "watch@CATALOG --incident " + open + " --drill outage");
         String named = ran("handover", "--drill", "outage", "--incident", incident.toString());
         assertFalse(named.contains("DRILL"), named);
+        Files.delete(incident.journal().file());
+        assertRefused(run("handover"), "--drill outage");
     }
 
     @Test
-    void whoeverForgetsThatItWasADrillIsToldHowToFindIt() throws IOException {
-        Path elsewhere = Tree.temporary("drills");
-        Incident.at(elsewhere.resolve("klaviyo-incidents/20261119T000000Z"))
-                .append(Event.now("triage", Event.DETECTED, "x", Map.of("drill", "outage", "severity", "P1")));
-        assertRefused(script(elsewhere).args("handover").run(), "--drill outage");
-    }
-
-    @Test
-    void noExampleHasAPatternThatTwoFilesWouldMakeWrongUsage() {
-        String help = run("--help").out();
-        assertFalse(help.contains("*"), help);
-    }
-
-    @Test
-    void anIncidentBeganWhenTheLogThatTriageReadSaysSo() throws IOException {
+    void anIncidentBeganWhenTheLogSaysSoAndWasDetectedByThePage() throws IOException {
         Path elsewhere = Tree.temporary("onset");
-        Run.Result triage = Run.script("triage").args("--drill", "revoked-key").cwd(elsewhere).run();
-        String first = read(Incident.newest(elsewhere.resolve("klaviyo-incidents"), name -> true).orElseThrow()
-                .journal().file()).replaceAll("(?s).*?first failure (?:[^ ]*T)?(..:..)Z.*", "$1");
-        assertTrue(first.matches("..:.."), triage.toString());
-        Run.Result handover = script(elsewhere).args("handover", "--drill", "revoked-key").run();
-        assertSays(handover.out().replaceAll("\\s+", " "), first + " UTC (the application's log, read by triage)");
+        Run.script("triage").args("--drill", "revoked-key").cwd(elsewhere).run();
+        Incident opened = Incident.newest(elsewhere.resolve("klaviyo-incidents"), name -> true).orElseThrow();
+        String first = read(opened.journal().file()).replaceAll("(?s).*?first failure (?:[^ ]*T)?(..:..)Z.*", "$1");
+        assertSays(good(script(elsewhere).args("handover", "--drill", "revoked-key").run()),
+                first + " UTC (the application's log, read by triage)");
+        Run.script("triage").args("--drill", "revoked-key", "--paged-at", "1 min ago").cwd(elsewhere).run();
+        good(script(elsewhere).args("--incident", opened.toString()).run());
+        assertSays(read(opened.folder().resolve("postmortem.md")), "**Alert fired**: paged; triage found",
+                "; the application's log, read by triage at ");
     }
+
+    // ---- to another machine
 
     @Test
     void anIncidentIsCarriedToAnotherMachine() throws IOException {
@@ -297,8 +338,7 @@ class PostmortemTest extends PostmortemJournals {
 
         Path elsewhere = Tree.temporary("postmortem");
         String archive = folder.resolve("incident.zip").toString();
-        Run.Result taken = script(elsewhere).args("import", archive).run();
-        assertEquals(0, taken.exit(), taken.toString());
+        good(script(elsewhere).args("import", archive).run());
         Path copy = elsewhere.resolve("klaviyo-incidents/20261120T030405Z");
         String journal = read(copy.resolve("journal.jsonl"));
         assertEquals("rwx------", mode(copy));
@@ -330,6 +370,8 @@ class PostmortemTest extends PostmortemJournals {
                     left.skip(1).map(path -> path.getFileName().toString()).sorted().toList());
         }
     }
+
+    // ---- how long it takes
 
     @Test
     void aHundredThousandEventsTakeAtMostTwiceTheTimeOfTen() throws IOException, InterruptedException {

@@ -6,8 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.time.DateTimeException;
-import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -56,7 +54,6 @@ public record Document(Path markdown) {
     private static final Pattern OPEN =
             Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
     private static final Pattern CLOSE = Pattern.compile("(?m)^\\h*<!-- /generated:([a-z0-9-]+) -->\\h*(?:\\R|$)");
-    private static final Pattern KNOWS = Pattern.compile("(?m)^<!-- journal: (\\d{1,15}) bytes -->\\h*(?:\\R|$)");
 
     // ---- its files
 
@@ -161,7 +158,7 @@ public record Document(Path markdown) {
             }
             return part.edited() ? part : news.getOrDefault(part.name, part);
         });
-        Matcher knows = KNOWS.matcher(merged);
+        Matcher knows = KNOWS.pattern.matcher(merged);
         String line = "<!-- journal: " + journal + " bytes -->\n";
         return new Written(knows.find() ? knows.replaceFirst(line) : merged + "\n" + line, kept);
     }
@@ -203,7 +200,7 @@ public record Document(Path markdown) {
      * One place that is not done.
      *
      * @param line    counted from 1
-     * @param rule    a word for machines: placeholder, unknown, action, to-confirm, older
+     * @param rule    a word for machines: action, unknown, placeholder, to-confirm, older
      * @param message what to do about it
      */
     public record Place(int line, String rule, String message) { }
@@ -215,7 +212,13 @@ public record Document(Path markdown) {
         }
     }
 
+    private static final Rule KNOWS = new Rule(OLDER, "(?m)^<!-- journal: (\\d{1,15}) bytes -->\\h*(?:\\R|$)",
+            "it is older than the newest events in the journal: postmortem writes them in");
+    // Of a line the first that finds something is told: whoever mends it looks at all of it.
     private static final List<Rule> RULES = List.of(
+            new Rule("action", "(?i)^\\s*[-*+] \\[[ x]\\](?!(?=.*\\bowner:\\s*(?!-\\s*due:)[^\\s\\[|])"
+                    + ".*\\bdue:\\s*\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])\\b) .*",
+                    "lacks an owner or a date: write \"- Owner: name - Due: YYYY-MM-DD\""),
             new Rule("unknown", "^\\s*[-*+] [^:\\[]{2,60}: \\[?unknown\\b(?=:|\\]|\\s*$)",
                     "is not known yet: find it out as it says there, or write why nobody can"),
             new Rule("placeholder", "(?<![\\\\!\\]])\\[(?![ xX]\\]|\\^|unknown\\b)[^\\]\\[]*[^\\]\\[\\s][^\\]\\[]*\\]"
@@ -223,28 +226,17 @@ public record Document(Path markdown) {
                     "is a placeholder: fill it in, or delete it"),
             new Rule("to-confirm", "(?i)to (be confirmed|confirm)",
                     "is still there: confirm it and delete these words, or correct it"));
-    private static final Pattern ACTION = Pattern.compile("\\s*[-*+] \\[[ xX]\\] .*");
-    private static final Pattern OWNER = Pattern.compile("(?i)\\bowner:\\s*(?!-\\s*due:)[^\\s\\[|]");
-    private static final Pattern DUE = Pattern.compile("(?i)\\bdue:\\s*(\\d{4}-\\d\\d-\\d\\d)\\b");
 
     /** What is unfinished in it, and that it does not know what the incident's journal has by now. */
     public List<Place> unfinished(Optional<Incident> incident) {
         String text = read("--check");
         List<Place> places = new ArrayList<>(unfinished(text));
-        Matcher knows = KNOWS.matcher(text);
-        if (incident.isPresent() && knows.find() && Long.parseLong(knows.group(1)) < size(incident.get())) {
-            places.add(new Place((int) text.substring(0, knows.start() + 1).lines().count(), OLDER,
-                    "it is older than the newest events in the journal: postmortem writes them in"));
+        Matcher knows = KNOWS.pattern.matcher(text);
+        long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
+        if (knows.find() && Long.parseLong(knows.group(1)) < journal) {
+            places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER, KNOWS.message));
         }
         return places;
-    }
-
-    private static long size(Incident incident) {
-        try {
-            return Files.size(incident.journal().file());
-        } catch (IOException e) {
-            return 0;
-        }
     }
 
     /** The unfinished places of a Markdown text, in the order of their lines; code is left alone. */
@@ -255,41 +247,19 @@ public record Document(Path markdown) {
         for (String line : document.lines().toList()) {
             number++;
             fenced ^= line.stripLeading().startsWith("```");
-            if (!fenced && !line.strip().matches("<!--.*-->")) {
-                unfinished(number, line, places);
+            boolean comment = line.strip().matches("<!--.*-->");
+            // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
+            String text = fenced || comment ? "" : line.replaceAll("`[^`]*`", "``");
+            for (Rule rule : RULES) {
+                Matcher found = rule.pattern.matcher(text);
+                if (found.find()) {
+                    String quoted = "\"" + Text.safe(found.group().strip(), 100) + "\" ";
+                    places.add(new Place(number, rule.name, quoted + rule.message));
+                    break;
+                }
             }
         }
         return List.copyOf(places);
-    }
-
-    private static void unfinished(int number, String line, List<Place> places) {
-        // Inline code quotes commands, and a command's "…" or [x] is no gap in the text.
-        String text = line.replaceAll("`[^`]*`", "``");
-        if (ACTION.matcher(text).matches()) {
-            String owner = OWNER.matcher(text).find() ? "" : " no owner: write \"- Owner: name\"";
-            String due = dated(text) ? "" : " no due date: write \"- Due: YYYY-MM-DD\"";
-            if (!(owner + due).isEmpty()) {
-                String and = owner.isEmpty() || due.isEmpty() ? "" : "; and";
-                places.add(new Place(number, "action", "the action has" + owner + and + due));
-            }
-            text = text.replaceAll("(?i)\\b(owner|due):\\s*\\[[^\\]]*\\]", "");
-        }
-        for (Rule rule : RULES) {
-            Matcher found = rule.pattern.matcher(text);
-            if (found.find()) {
-                String quoted = "\"" + Text.safe(found.group().strip(), 100) + "\" ";
-                places.add(new Place(number, rule.name, quoted + rule.message));
-            }
-        }
-    }
-
-    private static boolean dated(String text) {
-        Matcher due = DUE.matcher(text);
-        try {
-            return due.find() && LocalDate.parse(due.group(1)) != null;
-        } catch (DateTimeException e) {
-            return false;
-        }
     }
 
     // ---- its page

@@ -2,7 +2,8 @@ package runbook.report;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
@@ -113,15 +114,6 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
 
     // ---- events from elsewhere
 
-    /**
-     * What a file held.
-     *
-     * @param form     {@code Slack}, {@code CSV} or {@code JSON Lines}
-     * @param events   in the order of the file
-     * @param problems a sentence for each row that could not be used
-     */
-    public record Contents(String form, List<Event> events, List<String> problems) { }
-
     // Names of columns in the usual spellings, and where Slack and a journal have them.
     private static final List<String> TIME = List.of("at", "time", "timestamp", "date", "datetime", "ts");
     private static final List<String> TEXT =
@@ -130,33 +122,65 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
             "by", "author", "who", "name", "username", "user");
     private static final List<String> KIND = List.of("kind", "event");
 
-    /** Takes the events that are not earlier or later than wanted and not there yet; returns how many. */
-    public int take(Contents file, Instant first, Instant last) {
+    /** What came of a file's rows: how many are events, how many of these are new, and why a row could not be used. */
+    public record Taken(int events, int added, List<String> problems) { }
+
+    /**
+     * Takes the events of a channel's day of a Slack export (a JSON array of messages), CSV with a header, or JSON
+     * Lines that are not earlier or later than wanted, and not there yet.
+     *
+     * @param now no event can be later
+     * @throws Problem when it cannot be read, or is none of the three; then nothing is taken
+     */
+    public Taken take(Path file, Instant first, Instant last, Instant now) {
+        List<Event> read = new ArrayList<>();
+        List<String> problems = new ArrayList<>();
+        int number = 0;
+        for (JsonNode row : rows(file)) {
+            number++;
+            try {
+                event(row, now).ifPresent(read::add);
+            } catch (Problem e) {
+                problems.add("row " + number + " skipped: " + e.getMessage());
+            }
+        }
+        if (read.isEmpty() && !problems.isEmpty()) {
+            throw new Problem(file + " tells no event: " + problems.get(0) + ". It needs a field for the time ("
+                    + String.join(", ", TIME) + ") and one for the text (" + String.join(", ", TEXT) + ")");
+        }
         Set<String> there = events.stream().map(Notebook::same).collect(Collectors.toSet());
-        List<Event> wanted = file.events.stream().filter(event -> !event.at().isBefore(first)
+        List<Event> wanted = read.stream().filter(event -> !event.at().isBefore(first)
                 && !event.at().isAfter(last) && there.add(same(event))).toList();
         wanted.forEach(this::append);
-        return wanted.size();
+        return new Taken(read.size(), wanted.size(), problems);
     }
 
     // The journal redacts, and pseudonyms differ from run to run: they must not tell an event apart from itself.
     private static String same(Event event) {
-        return event.at().toEpochMilli() + Redactor.strict().text(event.summary()).replaceAll("-[0-9a-f]{6,}", "-");
+        return event.at().toEpochMilli() + alike(Redactor.strict().text(event.summary()));
     }
 
-    /**
-     * Reads a channel's day of a Slack export (a JSON array of messages), CSV with a header, or JSON Lines.
-     *
-     * @param now no event can be later
-     * @throws Problem when it cannot be read, or is none of the three
-     */
-    public static Contents read(Path file, Instant now) {
+    private static String alike(String redacted) {
+        return redacted.strip().replaceAll("-[0-9a-f]{6,}", "-");
+    }
+
+    private static List<JsonNode> rows(Path file) {
         try {
             if (Files.size(file) > LARGEST_FILE) {
                 throw new Problem(file + " is larger than 64 MiB: import the part that is about the incident");
             }
-            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\\uFEFF", "");
-            return rows(text.strip(), file, now);
+            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\\uFEFF", "")
+                    .strip();
+            boolean json = text.startsWith("[") || text.startsWith("{");
+            if (!json && !text.lines().findFirst().orElse("").contains(",")) {
+                throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV "
+                        + "with a header, nor JSON Lines, nor what postmortem export wrote");
+            }
+            ObjectReader reader = json ? new ObjectMapper().reader()
+                    : CsvMapper.builder().enable(CsvParser.Feature.TRIM_SPACES, CsvParser.Feature.SKIP_EMPTY_LINES,
+                            CsvParser.Feature.IGNORE_TRAILING_UNMAPPABLE).build().reader()
+                            .with(CsvSchema.emptySchema().withHeader());
+            return reader.forType(JsonNode.class).<JsonNode>readValues(text).readAll();
         } catch (JsonProcessingException e) {
             throw new Problem(file + " cannot be read: " + Text.safe(e.getOriginalMessage(), 120)
                     + (e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ")"));
@@ -165,70 +189,21 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
         }
     }
 
-    private static Contents rows(String content, Path file, Instant now) throws IOException {
-        boolean slack = content.startsWith("[");
-        boolean lines = content.startsWith("{");
-        if (!slack && !lines && !content.lines().findFirst().orElse("").contains(",")) {
-            throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV with "
-                    + "a header, nor JSON Lines, nor what postmortem export wrote");
-        }
-        Contents contents = new Contents(slack ? "Slack" : lines ? "JSON Lines" : "CSV", new ArrayList<>(),
-                new ArrayList<>());
-        int number = slack || lines ? 0 : 1;
-        for (JsonNode row : slack ? Json.read(content) : lines ? jsonLines(content) : csv(content)) {
-            number++;
-            try {
-                event(row, contents.form, now).ifPresent(contents.events::add);
-            } catch (Problem e) {
-                String place = slack ? "message " : lines ? "line " : "row ";
-                contents.problems.add(place + number + " skipped: " + e.getMessage());
-            }
-        }
-        if (contents.events.isEmpty() && !contents.problems.isEmpty()) {
-            throw new Problem(file + " tells no event: " + contents.problems.get(0) + ". It needs a field for the time"
-                    + " (" + String.join(", ", TIME) + ") and one for the text (" + String.join(", ", TEXT) + ")");
-        }
-        return contents;
-    }
-
-    private static List<JsonNode> jsonLines(String content) {
-        return content.lines().map(line -> {
-            try {
-                return Json.read(line);
-            } catch (IOException e) {
-                return Json.of("torn, or no JSON");
-            }
-        }).toList();
-    }
-
-    private static List<JsonNode> csv(String content) throws IOException {
-        CsvMapper mapper = CsvMapper.builder().enable(CsvParser.Feature.TRIM_SPACES, CsvParser.Feature.SKIP_EMPTY_LINES,
-                CsvParser.Feature.IGNORE_TRAILING_UNMAPPABLE).build();
-        try (MappingIterator<JsonNode> rows = mapper.readerFor(JsonNode.class)
-                .with(CsvSchema.emptySchema().withHeader()).readValues(content)) {
-            return rows.readAll();
-        }
-    }
-
-    /** A row as an event, its text one line; none of an empty line, or of what is no message. */
-    private static Optional<Event> event(JsonNode row, String form, Instant now) {
-        boolean slack = form.equals("Slack");
-        String text = field(row, TEXT);
-        if (row.isMissingNode() || slack && (text.isBlank()
-                || row.path("subtype").asText().matches("(channel|group)_.*|bot_add|bot_remove|.*_item"))) {
+    /** A row as an event, its text one line; none of what Slack has that is no message. */
+    private static Optional<Event> event(JsonNode row, Instant now) {
+        if (row.path("subtype").asText().matches("(channel|group)_.*|bot_add|bot_remove|.*_item")) {
             return Optional.empty();
-        } else if (text.isBlank()) {
-            throw new Problem(row.isObject() ? "it has no text" : "it is torn or no JSON");
+        }
+        String text = field(row, TEXT);
+        if (text.isBlank()) {
+            throw new Problem("it has no text");
         }
         Instant at = at(field(row, TIME), now);
         String kind = field(row, KIND);
         boolean known = kind.matches("[a-z-]{2,30}") && !kind.equals(Event.CLOSED);
-        ObjectNode data = Json.object().put("from", form);
-        if (!field(row, BY).isEmpty()) {
-            data.put("by", name(field(row, BY)));
-        }
-        return Optional.of(new Event(at, "import", known ? kind : Event.NOTE,
-                Text.safe(slack ? plain(text) : text, LONGEST_TEXT), data));
+        String by = name(field(row, BY));
+        return Optional.of(new Event(at, "import", known ? kind : Event.NOTE, Text.safe(row.has("ts") ? plain(text)
+                : text, LONGEST_TEXT), by.isEmpty() ? Json.object() : Json.object().put("by", by)));
     }
 
     private static Instant at(String time, Instant now) {
@@ -309,9 +284,8 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
             return;
         }
         String text = Files.readString(file);
-        boolean lines = name.endsWith(".jsonl");
-        String clean = Stream.of(lines ? text.split("(?<=\n)") : new String[] {text}).map(piece -> clean(name, piece))
-                .collect(Collectors.joining());
+        String[] pieces = name.endsWith(".jsonl") ? text.split("(?<=\n)") : new String[] {text};
+        String clean = Stream.of(pieces).map(Notebook::clean).collect(Collectors.joining());
         if (!clean.equals(text)) {
             carried.redacted.add(name);
         }
@@ -319,17 +293,17 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
     }
 
     // What was clean when it was written stays as it is, byte for byte. JSON keeps its form, a torn line is a text.
-    private static String clean(String name, String text) {
+    private static String clean(String text) {
+        String before = text;
+        String clean = Redactor.strict().text(text);
         try {
-            JsonNode json = Json.read(name.endsWith(".md") ? "" : text);
-            JsonNode clean = Incident.Journal.redacted(json.deepCopy());
-            if (json.isObject()) {
-                return Key.mask(json.equals(clean) ? text : Json.line(clean) + "\n");
-            }
+            JsonNode json = Json.read(text);
+            before = json.isObject() ? Json.line(json) : text;
+            clean = json.isObject() ? Json.line(Incident.Journal.redacted(json)) + "\n" : clean;
         } catch (IOException e) {
             // A line that is torn, or was never JSON.
         }
-        return Key.mask(Redactor.strict().text(text));
+        return Key.mask(alike(before).equals(alike(clean)) ? text : clean);
     }
 
     /**
