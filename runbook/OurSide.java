@@ -111,20 +111,20 @@ public final class OurSide {
         static AppErrors told(Settings settings) {
             Map<String, Long> told = new TreeMap<>();
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
-            return told.isEmpty() ? new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, "
-                    + "or --observed with the statuses in the application's log"), told)
-                    : known(told, Map.of(), false, null);
+            return !told.isEmpty() ? known(told, Map.of(), false, null)
+                    : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
+                            + " with the statuses in the application's log"), told);
         }
 
         static AppErrors look(Asking asking) {
-            Settings settings = asking.settings();
-            Map<String, Long> told = told(settings).byStatus;
-            if (settings.target().prometheus() == null) {
-                return told(settings);
+            AppErrors alone = told(asking.settings());
+            Map<String, Long> told = alone.byStatus;
+            URI address = asking.settings().target().prometheus();
+            if (address == null) {
+                return alone;
             }
-            String query = settings.app().query();
-            Prometheus prometheus =
-                    new Prometheus(asking.http(), settings.target().prometheus(), asking.deadline().left());
+            String query = asking.settings().app().query();
+            Prometheus prometheus = new Prometheus(asking.http(), address, asking.deadline().left());
             Result result = prometheus.instant(query);
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {

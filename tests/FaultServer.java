@@ -32,11 +32,6 @@ final class FaultServer implements AutoCloseable {
         void say(String answer) throws IOException {
             client.getOutputStream().write(answer.getBytes(StandardCharsets.ISO_8859_1));
         }
-
-        void say(byte[] bytes) throws IOException {
-            client.getOutputStream().write(bytes);
-            server.sent.addAndGet(bytes.length);
-        }
     }
 
     private final ServerSocket socket;
@@ -153,36 +148,32 @@ final class FaultServer implements AutoCloseable {
 
     /** A gigabyte of JSON, its length told beforehand or not. */
     static Answer gigabyte(boolean told) {
-        return request -> {
-            request.say(JSON + (told ? "Content-Length: " + GIGABYTE : "Connection: close") + "\r\n\r\n[");
-            byte[] chunk = " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII);
-            for (long left = GIGABYTE; left > 0; left -= CHUNK) {
-                request.say(chunk);
-            }
-        };
+        String head = JSON + (told ? "Content-Length: " + GIGABYTE : "Connection: close") + "\r\n\r\n[";
+        return flood(head, " ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII), GIGABYTE / CHUNK);
     }
 
     /** 100 MB of spaces in 100 kB. */
     static Answer gzipBomb() throws IOException {
         ByteArrayOutputStream small = new ByteArrayOutputStream();
         try (GZIPOutputStream zip = new GZIPOutputStream(small)) {
-            for (int i = 0; i < 1_600; i++) {
-                zip.write(" ".repeat(CHUNK).getBytes(StandardCharsets.US_ASCII));
-            }
+            zip.write(" ".repeat(1_600 * CHUNK).getBytes(StandardCharsets.US_ASCII));
         }
-        return request -> {
-            request.say(JSON + "Content-Encoding: gzip\r\nContent-Length: " + small.size() + "\r\n\r\n");
-            request.say(small.toByteArray());
-        };
+        String head = JSON + "Content-Encoding: gzip\r\nContent-Length: " + small.size() + "\r\n\r\n";
+        return flood(head, small.toByteArray(), 1);
     }
 
     /** Headers without end, as fast as they are read. */
     static Answer endlessHeaders() {
         byte[] lines = ("X-More: " + "y".repeat(1_000) + "\r\n").repeat(60).getBytes(StandardCharsets.US_ASCII);
+        return flood("HTTP/1.1 200 OK\r\n", lines, Long.MAX_VALUE);
+    }
+
+    private static Answer flood(String head, byte[] part, long times) {
         return request -> {
-            request.say("HTTP/1.1 200 OK\r\n");
-            while (true) {
-                request.say(lines);
+            request.say(head);
+            for (long i = 0; i < times; i++) {
+                request.client.getOutputStream().write(part);
+                request.server.sent.addAndGet(part.length);
             }
         };
     }
