@@ -84,12 +84,10 @@ import runbook.Checks;
 import runbook.Checks.Findings;
 import runbook.Checks.Group;
 import runbook.Cli;
-import runbook.Cli.Launcher;
 import runbook.DecisionTree.Diagnosis;
 import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Incident.LastGood;
 import runbook.Key;
 import runbook.Klaviyo.Endpoint;
 import runbook.Message;
@@ -102,15 +100,10 @@ import runbook.Screen.Check.Outcome;
 import runbook.Screen.Mark;
 import runbook.Settings;
 import runbook.Settings.Problem;
-import runbook.Settings.Templates;
 import runbook.Text;
-import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.Text.Moment;
-import runbook.Text.Nearest;
 import runbook.Tool;
 import runbook.Verdict;
-import runbook.Verdict.Action;
 
 @Command(name = "triage", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -190,7 +183,7 @@ class Triage implements Callable<Integer> {
     boolean post;
 
     private Screen screen;
-    private Launcher launcher;
+    private Cli.Launcher launcher;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
     private boolean opened;
@@ -205,7 +198,7 @@ class Triage implements Callable<Integer> {
             return curlCommands(settings());
         }
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
-                .map(text -> Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
+                .map(text -> Text.Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
         // Read beside the checks: it takes as long as a request or two.
         CompletableFuture<Map<String, Wording>> table = CompletableFuture.supplyAsync(() ->
                 Wording.all(shared.templates()), task -> new Thread(task, "diagnoses").start());
@@ -238,7 +231,7 @@ class Triage implements Callable<Integer> {
     }
 
     private int export() {
-        Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
+        Settings.Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
         screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
                 + " lays them over.");
         return 0;
@@ -266,7 +259,7 @@ class Triage implements Callable<Integer> {
         }
         return Endpoint.named(name).orElseThrow(() -> new Problem("--endpoint " + Text.safe(name, 40)
                 + " is neither a known endpoint nor a path such as /api/segments"
-                + Nearest.hint(name, Endpoint.KNOWN.stream().map(Endpoint::name).toList())));
+                + Text.Nearest.hint(name, Endpoint.KNOWN.stream().map(Endpoint::name).toList())));
     }
 
     private Findings look(Settings settings) {
@@ -358,7 +351,7 @@ class Triage implements Callable<Integer> {
         Findings found = verdict.findings();
         if (found.account().isPresent() && verdict.healthy() && shared.drill().isEmpty()) {
             try {
-                LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
+                Incident.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
                         found.scopes(), found.settings().key().orElseThrow(), found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));
@@ -429,11 +422,11 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private void showNext(List<Action> actions) {
+    private void showNext(List<Verdict.Action> actions) {
         int shown = 0;
         int commands = 0;
         while (shown < actions.size() && (screen.verbose() || commands < MOST_COMMANDS && shown <= MOST_COMMANDS)) {
-            Action next = actions.get(shown++);
+            Verdict.Action next = actions.get(shown++);
             screen.item("  " + shown + ". ", next.text());
             if (next.command() != null) {
                 screen.command(5, next.command());
@@ -479,7 +472,7 @@ class Triage implements Callable<Integer> {
     private String due(Instant by) {
         Duration late = Duration.between(by, Instant.now());
         return late.isNegative() ? "Respond by " + screen.time(by)
-                : "A response was due by " + screen.time(by) + ", " + Durations.words(late) + " ago";
+                : "A response was due by " + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
     }
 
     private static String headline(Verdict verdict) {
@@ -504,7 +497,7 @@ class Triage implements Callable<Integer> {
     // ---- telling people
 
     private void announce(Verdict verdict) {
-        Templates texts = shared.templates();
+        Settings.Templates texts = shared.templates();
         Message message = Message.of(texts, verdict.diagnosis().id(), verdict.severity().map(Enum::name).orElse(""),
                 Message.State.of(journal), Instant.now().truncatedTo(ChronoUnit.SECONDS), journal).withLead(lead)
                 .withDrill(shared.drill());

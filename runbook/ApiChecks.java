@@ -18,7 +18,6 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import runbook.Http.Answer;
-import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Klaviyo.ApiError;
@@ -26,7 +25,6 @@ import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
-import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -57,7 +55,7 @@ public final class ApiChecks {
     // ---- the key
 
     /** Whether the key authenticates, and whose it is; no sample without a key. */
-    static Probe auth(Optional<Key> given, Asking asking) {
+    static Probe auth(Optional<Key> given, Http.Asking asking) {
         if (given.isEmpty()) {
             return Probe.skipped("auth", Endpoint.ACCOUNTS, "no private key here: set KLAVIYO_PRIVATE_KEY, or give"
                     + " --key-file or --key-command");
@@ -124,7 +122,7 @@ public final class ApiChecks {
          * Starts the requests; the supplier waits for the answers and says what they come to. That is done by whoever
          * asks for it: where many threads come to one lambda at once, each spins a class of its own.
          */
-        static Supplier<Probe> ask(Endpoint endpoint, Asking asking, Executor pool) {
+        static Supplier<Probe> ask(Endpoint endpoint, Http.Asking asking, Executor pool) {
             Supplier<Answer> request = () -> asking.api(endpoint);
             List<CompletableFuture<Answer>> running = new ArrayList<>();
             for (int i = 0; i < affordable(endpoint, asking.settings().probing().samples()); i++) {
@@ -246,7 +244,7 @@ public final class ApiChecks {
 
         /** How long a 429 asked to wait, in words; empty when it did not. */
         String waitWords() {
-            return seconds <= 0 ? "" : Durations.words(Duration.ofSeconds(seconds));
+            return seconds <= 0 ? "" : Text.Durations.words(Duration.ofSeconds(seconds));
         }
     }
 

@@ -21,20 +21,14 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.ApiChecks.Account;
 import runbook.ApiChecks.Probe;
-import runbook.ApiChecks.RateLimits;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
-import runbook.Http.Deadline;
-import runbook.Incident.Event;
 import runbook.Incident.LastGood;
-import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppLog;
 import runbook.Screen.Check;
-import runbook.Text.Json;
 import runbook.redact.Redactor;
 
 /** Makes the checks, all at once. Each ends by the timeout whatever the network does, and so does the whole. */
@@ -77,7 +71,7 @@ public final class Checks implements AutoCloseable {
             }
         }
         Thread thread = new Thread(() -> {
-            Json.line(Json.object());
+            Text.Json.line(Text.Json.object());
             Http.prepare(tls);
             Redactor.strict().text("{}");
         }, "prepare");
@@ -111,7 +105,7 @@ public final class Checks implements AutoCloseable {
      */
     public Findings run(Set<String> names) {
         Instant at = Instant.now();
-        Asking asking = new Asking(settings, http, Deadline.in(settings.probing().timeout()));
+        Asking asking = new Asking(settings, http, Http.Deadline.in(settings.probing().timeout()));
         // The API's answers are awaited longest: they are asked first.
         Supplier<Probes> asked = ask(names, asking);
         CompletableFuture<StatusPage> status = later(names.contains("status-page"), () -> StatusPage.read(asking),
@@ -139,7 +133,7 @@ public final class Checks implements AutoCloseable {
     /** The probes that need a key, once, with another key or none; everything else as {@code shared} has it. */
     public Findings again(Findings shared, Optional<Key> key) {
         Settings other = settings.withKey(key);
-        Asking asking = new Asking(other, http.withKey(key), Deadline.in(settings.probing().timeout()));
+        Asking asking = new Asking(other, http.withKey(key), Http.Deadline.in(settings.probing().timeout()));
         Probes probes = ask(CHOICES, asking).get();
         return new Findings(shared.at, other, shared.status, shared.network, probes.auth, probes.endpoints, shared.app,
                 shared.errors, shared.log, shared.webhook, shared.before);
@@ -158,10 +152,10 @@ public final class Checks implements AutoCloseable {
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
-    private Supplier<Probe> probe(Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
+    private Supplier<Probe> probe(Klaviyo.Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
         if (asking.settings().key().isEmpty()) {
             return () -> Probe.skipped("endpoint:" + endpoint.name(), endpoint, "needs a key");
-        } else if (endpoint.is(Endpoint.ACCOUNTS)) {
+        } else if (endpoint.is(Klaviyo.Endpoint.ACCOUNTS)) {
             return () -> Probe.of(endpoint, auth.join().samples(), asking.settings().probing().slow());
         }
         return Probe.ask(endpoint, asking, pool);
@@ -181,7 +175,7 @@ public final class Checks implements AutoCloseable {
         public static final Before NOTHING = new Before(Optional.empty(), Optional.empty());
 
         /** What a journal and, in earnest, the last good state know of these settings' key. */
-        public static Before of(Cli.Host host, Settings settings, List<Event> journal) {
+        public static Before of(Cli.Host host, Settings settings, List<Incident.Event> journal) {
             if (settings.key().isEmpty()) {
                 return NOTHING;
             }
@@ -265,8 +259,8 @@ public final class Checks implements AutoCloseable {
         }
 
         /** What the answers say about the account's rate limits. */
-        public RateLimits limits() {
-            return RateLimits.of(answers());
+        public ApiChecks.RateLimits limits() {
+            return ApiChecks.RateLimits.of(answers());
         }
 
         Check revision() {
@@ -287,8 +281,8 @@ public final class Checks implements AutoCloseable {
         }
 
         /** Whose key it is, where that was told. */
-        public Optional<Account> account() {
-            return auth.success().flatMap(Account::in);
+        public Optional<ApiChecks.Account> account() {
+            return auth.success().flatMap(ApiChecks.Account::in);
         }
 
         /** The scopes that were seen to work. */

@@ -10,11 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
-import runbook.Checks.Findings;
-import runbook.Http.Answer;
-import runbook.Http.Fault;
 import runbook.Screen.Check.Outcome;
 import runbook.Verdict.Severity;
 
@@ -195,11 +191,11 @@ public final class DecisionTree {
     /** From this share of failing requests on, it is an outage and not a degradation. */
     private static final double NEARLY_ALL = 0.8;
 
-    private final Findings found;
+    private final Checks.Findings found;
     private final List<Case> cases = new ArrayList<>();
 
     /** The tree over what was found. */
-    DecisionTree(Findings found) {
+    DecisionTree(Checks.Findings found) {
         this.found = found;
     }
 
@@ -286,7 +282,7 @@ public final class DecisionTree {
             case "Is every request stopped?" -> share(Symptom.CDN_BLOCK::equals) == 1;
             case "Does one endpoint only refuse it?" -> oneEndpointLacksTheRevision();
             case "Does any answer come from Klaviyo?" -> klaviyoAnswers();
-            case "Is the API slow?" -> found.endpoints().stream().filter(Probe::slow).count() * 2
+            case "Is the API slow?" -> found.endpoints().stream().filter(ApiChecks.Probe::slow).count() * 2
                     > found.endpoints().size();
             case "Is it a major outage?" -> found.status().admitsMajorOutage();
             case "What is the key?" -> keyKind();
@@ -348,8 +344,8 @@ public final class DecisionTree {
                 || pageIsSeen() || found.status().check().http() != null;
     }
 
-    private static boolean reached(Answer answer) {
-        return !(answer instanceof Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
+    private static boolean reached(Http.Answer answer) {
+        return !(answer instanceof Http.Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
     }
 
     /** Whether what this machine sees is its own network's doing: what else it cannot reach says nothing. */

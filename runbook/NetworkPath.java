@@ -25,15 +25,11 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
-import runbook.Http.Asking;
-import runbook.Http.Deadline;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
-import runbook.Settings.Problem;
 import runbook.Text.Durations;
-import runbook.Text.Json;
 
 /** The way to a server, gone once, phase by phase: DNS, connect (to the proxy, where there is one), TLS. */
 final class NetworkPath {
@@ -43,7 +39,7 @@ final class NetworkPath {
 
     private final URI uri;
     private final Optional<URI> proxy;
-    private final Deadline deadline;
+    private final Http.Deadline deadline;
     /** Milliseconds by phase, as far as it came. */
     private final Map<String, Long> phases = new LinkedHashMap<>();
     private List<String> addresses = List.of();
@@ -51,7 +47,7 @@ final class NetworkPath {
     private volatile List<X509Certificate> chain = List.of();
     private Optional<Fault> fault = Optional.empty();
 
-    private NetworkPath(URI uri, Optional<URI> proxy, Deadline deadline) {
+    private NetworkPath(URI uri, Optional<URI> proxy, Http.Deadline deadline) {
         this.uri = uri;
         this.proxy = proxy;
         this.deadline = deadline;
@@ -62,7 +58,7 @@ final class NetworkPath {
     }
 
     /** Goes the way once. Never throws, and ends by the deadline. */
-    static NetworkPath to(URI uri, Asking asking) {
+    static NetworkPath to(URI uri, Http.Asking asking) {
         NetworkPath path = new NetworkPath(uri, Http.proxyFor(asking.settings().proxies(), uri), asking.deadline());
         path.fault = path.go();
         return path;
@@ -80,7 +76,7 @@ final class NetworkPath {
         Outcome whole = expiresSoon() ? Outcome.WARN : Outcome.OK;
         long millis = phases.values().stream().mapToLong(Long::longValue).sum();
         return new Check("network", fault.isPresent() ? Outcome.FAIL : whole, summary, millis, null,
-                Json.of(detail()));
+                Text.Json.of(detail()));
     }
 
     Map<String, Object> detail() {
@@ -155,7 +151,7 @@ final class NetworkPath {
             }
             return phases.containsKey("connect") ? broken(Kind.TLS, "TLS: the handshake did not end within the timeout")
                     : broken(Kind.CONNECT_TIMEOUT, "no connection to " + name + " within the timeout");
-        } catch (Problem e) {
+        } catch (Settings.Problem e) {
             return broken(Kind.TLS, e.getMessage());
         }
     }

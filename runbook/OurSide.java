@@ -23,21 +23,17 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import runbook.ApiChecks.Probe;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Http.Fault;
 import runbook.Http.Health;
-import runbook.Http.Kind;
 import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.LogReader.Facts;
 import runbook.LogReader.Minute;
-import runbook.LogReader.Rate;
 import runbook.Prometheus.Result;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
-import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -357,10 +353,10 @@ public final class OurSide {
 
         private String ago(Instant at) {
             Duration since = Duration.between(at, now).truncatedTo(ChronoUnit.MINUTES);
-            return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Durations.words(since) + " ago";
+            return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Text.Durations.words(since) + " ago";
         }
 
-        private static String words(Rate rate) {
+        private static String words(LogReader.Rate rate) {
             String most = String.format(Locale.ROOT, " (limit %,d)", limit(rate));
             String since = rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11);
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
@@ -373,7 +369,7 @@ public final class OurSide {
         }
 
         // Reading and writing of one resource have the same limit where we know one.
-        private static long limit(Rate rate) {
+        private static long limit(LogReader.Rate rate) {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }
@@ -392,7 +388,7 @@ public final class OurSide {
         String summary = answer instanceof Fault fault ? fault.words() : says((Reply) answer);
         String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
         String state = answer instanceof Reply reply && isLive(reply) ? soon : "no: route";
-        if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Kind.TLS) {
+        if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Http.Kind.TLS) {
             state = "no: certificate";
         }
         boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
@@ -428,9 +424,9 @@ public final class OurSide {
     }
 
     /** The same, with what {@code GET /api/webhooks} told of it. Klaviyo cuts the address down to its host. */
-    static Check listed(Check route, List<Probe> probes, URI ours) {
+    static Check listed(Check route, List<ApiChecks.Probe> probes, URI ours) {
         Optional<Reply> listing = probes.stream().filter(probe -> probe.endpoint().is(Endpoint.WEBHOOKS)).findFirst()
-                .flatMap(Probe::success);
+                .flatMap(ApiChecks.Probe::success);
         if (route.outcome() == Outcome.SKIPPED || listing.isEmpty()) {
             return route;
         }

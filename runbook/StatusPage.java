@@ -27,7 +27,6 @@ import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
 import org.jsoup.parser.Parser;
 import runbook.Http.Answer;
-import runbook.Http.Asking;
 import runbook.Http.Reply;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
@@ -116,7 +115,7 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
 
     // ---- the page as it is now
 
-    static StatusPage read(Asking asking) {
+    static StatusPage read(Http.Asking asking) {
         URI page = asking.settings().target().status();
         // JSON that hangs must not cost the feed its chance.
         Duration most = asking.deadline().left().multipliedBy(4).dividedBy(5);

@@ -22,17 +22,11 @@ import java.util.stream.Collectors;
 import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Checks.Findings;
-import runbook.Cli.Launcher;
 import runbook.DecisionTree.Case;
 import runbook.DecisionTree.Diagnosis;
-import runbook.DecisionTree.Step;
-import runbook.Incident.Event;
-import runbook.Incident.LastGood;
 import runbook.Klaviyo.Endpoint;
-import runbook.Klaviyo.Revision;
 import runbook.Message.Wording;
 import runbook.Screen.Check;
-import runbook.Text.Json;
 
 /**
  * What is broken, how bad, and how that was found: the decision tree's leaves over the findings, worst first. It has
@@ -84,7 +78,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     /** One thing to do: what and why in one sentence, and a command ready to paste, or null. */
     public record Action(String text, String command) {
         JsonNode json() {
-            return Json.object().put("text", text).put("command", command);
+            return Text.Json.object().put("text", text).put("command", command);
         }
     }
 
@@ -117,7 +111,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     /** The same as part of an incident: the time to respond counts from when it was first this bad, or worse. */
-    public Verdict in(List<Event> incident) {
+    public Verdict in(List<Incident.Event> incident) {
         return severity().map(now -> since(Incident.State.of(incident).since(now.name(), since))).orElse(this);
     }
 
@@ -144,7 +138,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     /** The questions that led to the diagnosis, and their answers. */
-    public List<Step> path() {
+    public List<DecisionTree.Step> path() {
         return cases.get(0).path();
     }
 
@@ -187,7 +181,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     /**
      * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
      */
-    public List<Action> actions(Launcher launcher) {
+    public List<Action> actions(Cli.Launcher launcher) {
         Map<String, Object> values = values();
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
@@ -216,7 +210,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
      *
      * @param incident the incident's folder, or null
      */
-    public JsonNode json(Launcher launcher, String incident) {
+    public JsonNode json(Cli.Launcher launcher, String incident) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", 1);
         json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
@@ -231,7 +225,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         json.put("advice", Cli.advice(when(), actions.get(0).text, actions.get(0).command));
         json.put("requestsSpent", findings.requestsSpent());
         json.put("incident", incident);
-        return Json.of(json);
+        return Text.Json.of(json);
     }
 
     // What could not be told is asked again later, and a healthy API needs nothing.
@@ -301,24 +295,24 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     private void aboutTheKey(Map<String, Object> values, List<String> forbidden) {
-        Optional<LastGood> good = findings.before().good();
+        Optional<Incident.LastGood> good = findings.before().good();
         String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
                 .filter(scope -> good.filter(one -> one.scopes().contains(scope)).isPresent())
                 .collect(Collectors.joining(", "));
         String sent = findings.settings().revision();
-        boolean newest = sent.equals(Revision.NEWEST.text());
+        boolean newest = sent.equals(Klaviyo.Revision.NEWEST.text());
         values.put("keyFaults", String.join("; ", findings.keyFaults()));
         values.put("keyWorks", findings.keyIsAccepted());
         values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
                 .orElse("HTTP 401"));
-        values.put("owner", good.map(LastGood::organisation).orElse(""));
+        values.put("owner", good.map(Incident.LastGood::organisation).orElse(""));
         values.put("lastGood", good.map(one -> minute(one.at())).orElse(""));
         values.put("replacedAt", findings.before().replacedAt().map(Verdict::minute).orElse(""));
         values.put("forbidden", String.join(", ", forbidden));
         values.put("lost", lost);
         values.put("never", !forbidden.isEmpty() && lost.isEmpty() && good.isPresent());
         values.put("revision", findings.revision().summary());
-        values.put("newest", Revision.NEWEST.text());
+        values.put("newest", Klaviyo.Revision.NEWEST.text());
         values.put("sentNewest", newest ? sent : "");
         values.put("older", newest ? "" : sent);
     }
