@@ -54,7 +54,6 @@ import com.fasterxml.jackson.dataformat.csv.CsvSchema;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -64,7 +63,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -116,7 +114,6 @@ class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
     private static final int MOST_COMMANDS = 3;
     private static final int ALL = Integer.MAX_VALUE;
-    private static final String NOWHERE = "nowhere";
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
     private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
@@ -725,26 +722,7 @@ class Triage implements Callable<Integer> {
             throw new Problem("--curl prints commands for later, and a drill's sandbox ends with this one: leave out"
                     + " --drill, or let one stay (" + launcher.command("sandbox") + ")");
         }
-        Settings.Target at = settings.target();
-        String plain = "curl -gsSi --connect-timeout 5 --max-time " + Math.max(1, shared.timeout().toSeconds()) + " ";
-        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
-        // where ps would show it.
-        String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
-                : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
-        String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
-                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
-        Map<String, String> commands = new LinkedHashMap<>();
-        commands.put("status-page", plain + quoted(at.status(), "/api/v2/summary.json"));
-        commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
-                + "%{time_appconnect} s\\n' " + quoted(at.api(), ""));
-        commands.put("auth", api + quoted(at.api(), Endpoint.ACCOUNTS.target()));
-        settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
-                + ", and rate-limit from its headers", api + quoted(at.api(), endpoint.target())));
-        commands.put("app", plain + quoted(at.app(), ""));
-        commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
-                + quoted(at.prometheus(), "/api/v1/query"));
-        commands.put("webhook", plain + quoted(at.webhook(), ""));
-        commands.values().removeIf(command -> command.endsWith(NOWHERE));
+        Map<String, String> commands = Checks.curl(settings);
         commands.forEach((check, command) -> {
             screen.line("# " + check);
             screen.command(0, command);
@@ -753,9 +731,5 @@ class Triage implements Callable<Integer> {
             shared.print(Json.of(Map.of("schema", 1, "commands", commands)));
         }
         return 0;
-    }
-
-    private static String quoted(URI base, String target) {
-        return base == null ? NOWHERE : "'" + Settings.open(base + target).replace("'", "'\\''") + "'";
     }
 }

@@ -26,6 +26,7 @@ import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Incident.LastGood;
+import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppLog;
 import runbook.Screen.Check;
@@ -139,6 +140,36 @@ public final class Checks implements AutoCloseable {
                 shared.errors, shared.log, shared.webhook, shared.before);
     }
 
+    /** The checks by what they find, each as a curl command to paste: without a key in it, login or token. */
+    public static Map<String, String> curl(Settings settings) {
+        Settings.Target at = settings.target();
+        long seconds = Math.max(1, settings.probing().timeout().toSeconds());
+        String plain = "curl -gsSi --connect-timeout 5 --max-time " + seconds + " ";
+        // -H @- reads the header from standard input, and printf is the shell's own: the key never stands in an argv,
+        // where ps would show it.
+        String key = settings.key().map(Key::token).orElse(false) ? "Bearer %s\\n' \"$KLAVIYO_ACCESS_TOKEN\""
+                : "Klaviyo-API-Key %s\\n' \"$KLAVIYO_PRIVATE_KEY\"";
+        String api = "printf 'Authorization: " + key + " | " + plain + "-H @- -H "
+                + Text.word("revision: " + settings.revision()) + " -H 'Accept: application/vnd.api+json' ";
+        Map<String, String> commands = new LinkedHashMap<>();
+        commands.put("status-page", plain + quoted(at.status(), "/api/v2/summary.json"));
+        commands.put("network", plain + "-o /dev/null -w 'DNS %{time_namelookup} s, connect %{time_connect} s, TLS "
+                + "%{time_appconnect} s\\n' " + quoted(at.api(), ""));
+        commands.put("auth", api + quoted(at.api(), Endpoint.ACCOUNTS.target()));
+        settings.probing().endpoints().forEach(endpoint -> commands.put("endpoint:" + endpoint.name()
+                + ", and rate-limit from its headers", api + quoted(at.api(), endpoint.target())));
+        commands.put("app", plain + quoted(at.app(), ""));
+        commands.put("app-errors", plain + "--data-urlencode " + Text.word("query=" + settings.app().query()) + " -G "
+                + quoted(at.prometheus(), "/api/v1/query"));
+        commands.put("webhook", plain + quoted(at.webhook(), ""));
+        commands.values().removeIf(command -> command.endsWith(" "));
+        return commands;
+    }
+
+    private static String quoted(URI base, String target) {
+        return base == null ? "" : "'" + Settings.open(base + target).replace("'", "'\\''") + "'";
+    }
+
     /** What a key makes it possible to ask. */
     private record Probes(Probe auth, List<Probe> endpoints) { }
 
@@ -152,10 +183,10 @@ public final class Checks implements AutoCloseable {
         return () -> new Probes(auth.join(), running.stream().map(Supplier::get).toList());
     }
 
-    private Supplier<Probe> probe(Klaviyo.Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
+    private Supplier<Probe> probe(Endpoint endpoint, Asking asking, CompletableFuture<Probe> auth) {
         if (asking.settings().key().isEmpty()) {
             return () -> Probe.skipped("endpoint:" + endpoint.name(), endpoint, "needs a key");
-        } else if (endpoint.is(Klaviyo.Endpoint.ACCOUNTS)) {
+        } else if (endpoint.is(Endpoint.ACCOUNTS)) {
             return () -> Probe.of(endpoint, auth.join().samples(), asking.settings().probing().slow());
         }
         return Probe.ask(endpoint, asking, pool);

@@ -129,53 +129,36 @@ class TriageTest {
 
     // ---- what the application sees
 
-    @ParameterizedTest(name = "{0} lines of {1}: {3}")
-    @CsvSource(delimiter = '|', value = {
-        "4200 | POST /api/events                | 202 | runaway-loop P3 exit 13  | POST /api/events 4,200 a minute (limit 3,500), 100 % of calls",
-        "40   | POST /api/events                | 401 | stale-app-key P1 exit 11 | the application gets 401 × 40; first failure",
-        "40   | GET /api/profiles               | 200 | healthy - exit 0         | 40 lines, no failed call",
-        "40   | port 8401, 401.50 EUR, 401 ms   | 0   | healthy - exit 0         | no call to Klaviyo in its 40 lines"})
-    void theApplicationsLogIsReadAsItIs(int lines, String call, int status, String verdict, String says) throws IOException {
-        StringBuilder log = new StringBuilder();
-        String minute = Instant.now().minusSeconds(60).toString().substring(0, 17);
-        for (int i = 0; i < lines; i++) {
-            log.append(minute).append(String.format("%02dZ INFO shop.OrderSync - ", i * 60 / lines))
-                    .append(status == 0 ? call : "klaviyo " + call + " -> " + status).append('\n');
-        }
-        try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            Path file = Files.writeString(Tree.temporary("log").resolve("app.log"), log);
-            for (String from : List.of(file.toString(), "-")) {
-                TriageRun run = TriageRun.of(against(sandbox).args("--log", from).stdin(log.toString()));
-                assertEquals(verdict, run.verdict());
-                assertTrue(run.check("app-log").contains(says), run.check("app-log"));
-            }
-        }
-    }
-
     @ParameterizedTest(name = "{0}: {1}")
-    @CsvSource(delimiter = '|', value = {
-        // minutes ago and status of calls, oldest first
-        "600:202*1100 300:429 260:401 5:202*97 0:401 | key-missing - exit 20    | 1,200 lines, 3 failed calls, the last just now",
-        "20:202 20:400*2 20:429                      | key-missing - exit 20    | 3 failed calls, the last 20 min ago; it ends",
-        "12:401*30 1:202*30                          | key-missing - exit 20    | the last 12 min ago; too few, or over by now",
-        "1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10",
-        "60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40",
-        "1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10"})
+    @CsvSource(delimiter = '|', textBlock = """
+        600:202*1100 300:429 260:401 5:202*97 0:401 | key-missing - exit 20    | 1,200 lines, 3 failed calls, the last just now
+        20:202 20:400*2 20:429                      | key-missing - exit 20    | 3 failed calls, the last 20 min ago; it ends
+        12:401*30 1:202*30                          | key-missing - exit 20    | the last 12 min ago; too few, or over by now
+        1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10; first failure
+        60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40; first failure
+        1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10; first failure
+        1:202*4200                                  | runaway-loop P3 exit 13  | 4,200 a minute (limit 3,500), 100 % of calls
+        """)
     void aLogWeighsByTheShareOfItsCallsThatFailAndByHowLongAgo(String calls, String verdict, String says) throws IOException {
+        // Minutes ago and status of calls, oldest first.
         StringBuilder log = new StringBuilder();
-        for (String some : calls.strip().split(" ")) {
+        for (String some : calls.split(" ")) {
             String[] part = some.split("[:*]");
             String line = Instant.now().minusSeconds(60 * Long.parseLong(part[0])) + " INFO klaviyo POST /api/events -> " + part[1] + "\n";
             log.append(line.repeat(part.length > 2 ? Integer.parseInt(part[2]) : 1));
         }
+        Path file = Files.writeString(Tree.temporary("log").resolve("app.log"), log);
         try (ControlledSandbox sandbox = ControlledSandbox.start("healthy")) {
-            TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", "-").stdin(log.toString()));
-            assertEquals(verdict, run.verdict(), run.toString());
-            assertTrue(run.check("app-log").contains(says), run.check("app-log"));
-            String seen = run.result().err().replaceAll("\\s+", " ");
-            assertTrue(seen.contains(" app-log ") && seen.contains(" failed call"), seen);
-            assertFalse(seen.contains("every call with this key") || seen.contains("--log FILE"), seen);
-            assertEquals(verdict.contains(" P"), run.json().path("reason").asText().contains(" recent calls"), run.toString());
+            for (String from : List.of(file.toString(), "-")) {
+                TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", "").args("--log", from).stdin(log.toString()));
+                assertEquals(verdict, run.verdict(), run.toString());
+                assertTrue(run.check("app-log").contains(says), run.check("app-log"));
+                String seen = run.result().err().replaceAll("\\s+", " ");
+                assertTrue(seen.contains(" app-log ") && seen.contains(" failed call"), seen);
+                assertFalse(seen.contains("every call with this key") || seen.contains("--log FILE"), seen);
+                boolean weighed = verdict.matches("(?!runaway).* P.*");
+                assertEquals(weighed, run.json().path("reason").asText().contains(" recent calls"), run.toString());
+            }
         }
     }
 
