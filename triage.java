@@ -50,6 +50,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.csv.CsvMapper;
+import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -61,8 +62,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -545,17 +546,6 @@ class Triage implements Callable<Integer> {
 
     /** One account by its name, and where its private key is: a variable, a file, or a command; null for the others. */
     record Account(String name, String env, String file, String command) {
-        Account {
-            name = given(name);
-            env = given(env);
-            file = given(file);
-            command = given(command);
-        }
-
-        private static String given(String text) {
-            return text == null || text.isBlank() ? null : text.strip();
-        }
-
         private boolean complete() {
             return name != null && Stream.of(env, file, command).filter(Objects::nonNull).count() == 1;
         }
@@ -564,15 +554,13 @@ class Triage implements Callable<Integer> {
             return env == null ? Key.read(host, "--accounts, " + name + ", key", file, command, "")
                     : Optional.of(host.env(env).map(Key::of).orElseThrow(() -> new Problem(env + " is not set")));
         }
-
-        /** The option that reads this key, to be pasted. A command is not shown: it may hold secrets. */
-        private String keyOption() {
-            String printed = env == null ? "COMMAND" : Text.word("printenv " + env);
-            return file == null ? "--key-command " + printed : "--key-file " + Text.word(file);
-        }
     }
 
-    private record Result(Account account, Verdict verdict, String reason) { }
+    private record Result(String name, Verdict verdict, String reason) {
+        private boolean healthy() {
+            return verdict.exitCode() == 0;
+        }
+    }
 
     /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
     private int fleet(Settings settings, Map<String, Wording> wording) {
@@ -585,8 +573,10 @@ class Triage implements Callable<Integer> {
             Findings once = checks.run(Set.of("status-page", "network"));
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
                     look(checks, once, account, wording), pool)).toList();
-            return show(running.stream().map(CompletableFuture::join).sorted(Comparator.comparing(result ->
-                    WORST_FIRST.indexOf(result.verdict.exitCode()))).toList());
+            List<Result> worstFirst = running.stream().map(CompletableFuture::join).sorted(Comparator.comparing(result ->
+                    WORST_FIRST.indexOf(result.verdict.exitCode()))).toList();
+            show(worstFirst);
+            return worstFirst.get(0).verdict.exitCode();
         } finally {
             pool.shutdownNow();
         }
@@ -604,25 +594,21 @@ class Triage implements Callable<Integer> {
         Verdict verdict = Verdict.of(checks.again(once, key), wording);
         boolean keyless = verdict.diagnosis() == Diagnosis.KEY_MISSING;
         String reason = keyless ? trouble : verdict.reason() + (key.isPresent() ? "" : "; " + trouble);
-        return new Result(account, verdict, reason);
+        return new Result(account.name, verdict, reason);
     }
 
-    private int show(List<Result> results) {
-        int width = results.stream().mapToInt(result -> result.verdict.name().length()).max().orElse(0);
-        List<Result> wrong = results.stream().filter(result -> result.verdict.exitCode() != 0).toList();
-        results.forEach(result -> screen.marked(wrong.contains(result) ? Mark.FAIL : Mark.OK, result.verdict.name(),
-                width, result.account.name + (wrong.contains(result) ? ": " + result.reason : "")));
+    private void show(List<Result> worstFirst) {
+        int width = worstFirst.stream().mapToInt(result -> result.verdict.name().length()).max().orElse(0);
+        worstFirst.forEach(result -> screen.marked(result.healthy() ? Mark.OK : Mark.FAIL, result.verdict.name(), width,
+                result.name + (result.healthy() ? "" : ": " + result.reason)));
+        long wrong = worstFirst.stream().filter(result -> !result.healthy()).count();
         screen.line();
-        screen.line(wrong.isEmpty() ? "All healthy" : wrong.size() + " of " + results.size()
-                + " not healthy, the worst first. The first alone, with what to do:");
-        wrong.stream().findFirst().ifPresent(worst ->
-                screen.command(2, launcher.line("triage", worst.account.keyOption())));
+        screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
         if (shared.json()) {
             shared.print(Json.of(Map.of("schema", 1, "at", Instant.now().truncatedTo(ChronoUnit.MILLIS), "accounts",
-                    results.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
-                            .put("name", result.account.name).put("reason", result.reason)).toList())));
+                    worstFirst.stream().map(result -> ((ObjectNode) result.verdict.json(launcher, null))
+                            .put("name", result.name).put("reason", result.reason)).toList())));
         }
-        return results.get(0).verdict.exitCode();
     }
 
     /** CSV with a header line, or a JSON array of objects; a key itself has no place in it. */
@@ -630,21 +616,21 @@ class Triage implements Callable<Integer> {
         try {
             // Spreadsheets begin a file with a byte order mark.
             String text = Files.readString(accounts).replaceFirst("^\ufeff", "").strip();
-            CsvSchema header = CsvSchema.emptySchema().withHeader().withComments();
+            CsvMapper csv = CsvMapper.builder().enable(CsvParser.Feature.EMPTY_STRING_AS_NULL,
+                    CsvParser.Feature.TRIM_SPACES).build();
             ObjectReader reader = text.startsWith("[") ? new ObjectMapper().readerFor(Account.class)
-                    : new CsvMapper().readerFor(Account.class).with(header);
+                    : csv.readerFor(Account.class).with(CsvSchema.emptySchema().withHeader().withComments());
             List<Account> all = reader.without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
                     .<Account>readValues(text).readAll();
-            for (int i = 0; i < all.size(); i++) {
-                if (!all.get(i).complete()) {
-                    throw new Problem("--accounts: entry " + (i + 1)
+            Set<String> names = new HashSet<>();
+            for (Account account : all) {
+                if (!account.complete()) {
+                    throw new Problem("--accounts: entry " + (names.size() + 1)
                             + " needs a name, and one of env, file and command");
+                } else if (!names.add(account.name)) {
+                    throw new Problem("--accounts: " + Text.safe(account.name, 60) + " is there twice");
                 }
             }
-            List<String> names = all.stream().map(Account::name).toList();
-            names.stream().filter(name -> Collections.frequency(names, name) > 1).findFirst().ifPresent(name -> {
-                throw new Problem("--accounts: " + Text.safe(name, 60) + " is there twice");
-            });
             if (all.isEmpty()) {
                 throw new Problem("--accounts: no account in it");
             }
