@@ -13,10 +13,12 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
-import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeFormatterBuilder;
+import java.time.temporal.ChronoField;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -25,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -64,7 +67,6 @@ public final class LogReader {
     private final Map<String, Long> endpoints = new HashMap<>();
     private final Map<String, Long> callers = new HashMap<>();
     private final Map<String, Long> customers = new HashMap<>();
-    private final TreeMap<String, Queue> queues = new TreeMap<>();
     private final TreeSet<String> zones = new TreeSet<>();
     private final TreeSet<String> notRead = new TreeSet<>();
     private boolean zoneMissing;
@@ -93,7 +95,7 @@ public final class LogReader {
 
     /** Reads a log to its end. Where it breaks off is noted in the facts. */
     public void read(String name, InputStream log) {
-        Source source = source(name);
+        Source source = source();
         byte[] buffer = new byte[1 << 16];
         try {
             for (int read = log.read(buffer); read >= 0; read = log.read(buffer)) {
@@ -107,14 +109,13 @@ public final class LogReader {
         source.end();
     }
 
-    /** One log, whose bytes are given piece by piece; {@code name} is the instance whose retry queue it tells of. */
-    public Source source(String name) {
-        return new Source(clean.apply(name));
+    /** One log, whose bytes are given piece by piece. */
+    public Source source() {
+        return new Source();
     }
 
     /** One log while it is read. For one thread. */
     public final class Source {
-        private final String name;
         private final Stamps stamps = new Stamps(zone, to);
         private final byte[] beginning = new byte[LONGEST_LINE];
         private int begun;
@@ -123,9 +124,7 @@ public final class LogReader {
         private boolean klaviyo;
         private boolean told;
 
-        private Source(String name) {
-            this.name = name;
-        }
+        private Source() { }
 
         /** Takes the next bytes, which may end anywhere. */
         public void take(byte[] data, int length) {
@@ -194,10 +193,6 @@ public final class LogReader {
             if (ours && !told && status != NONE) {
                 told = true;
                 count(shape, status, time);
-            }
-            int depth = klaviyo ? words.number(shape.depthAt, 9) : NONE;
-            if (depth != NONE) {
-                queues.merge(name, Queue.one(name, instant(time), depth), Queue::then);
             }
         }
     }
@@ -281,7 +276,7 @@ public final class LogReader {
                 !zones.isEmpty() && !zoneMissing, lines, bytes, minutes, loudest, first, last,
                 List.copyOf(waits.values()),
                 new Customers(customers.size(), customers.size() >= MOST_CUSTOMERS, affected),
-                List.copyOf(queues.values()), List.of(), List.of(), List.copyOf(left));
+                List.of(), List.of(), List.of(), List.copyOf(left));
     }
 
     private static Stream<Map.Entry<String, Long>> most(Map<String, Long> counts) {
@@ -373,15 +368,14 @@ public final class LogReader {
         }
 
         /**
-         * The same with what was found elsewhere: queues (none: those of the logs), curves, the vendor's incidents,
-         * what is missing.
+         * The same with what was found elsewhere: queues, curves, the vendor's incidents, what is missing.
          */
         public Facts with(List<Queue> queues, List<Curve> curves, List<StatusPage.Incident> incidents,
                 List<String> missing) {
             List<String> all = new ArrayList<>(notRead);
             all.addAll(missing);
             return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, callers, first, last, waits,
-                    customers, queues.isEmpty() ? queue : queues, curves, incidents, all);
+                    customers, queues, curves, incidents, all);
         }
 
         /** As JSON. */
@@ -626,10 +620,10 @@ public final class LogReader {
     /**
      * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
      * made it, whether it is another service's or was not answered, whether it names customers, and which words are
-     * its status, the wait that was asked for and a queue's depth.
+     * its status and the wait that was asked for.
      */
     private record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean customers,
-            int statusAt, int waitAt, int depthAt) {
+            int statusAt, int waitAt) {
         private static final int LONGEST_HEAD = 1_000;
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
         private static final String ROUTE = "/(?:api|client)/";
@@ -645,8 +639,7 @@ public final class LogReader {
                 anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
                         + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
                 Pattern.compile(LEVEL + "(?:\\[[^\\]]{1,60}\\]\\s{1,4})?([A-Za-z_][\\w.$-]{1,79}) ?(?::|-\\s|\\()"),
-                Pattern.compile(LEVEL + "\\[\\s*([^\\]]{1,60})\\]\\s{1,4}"),
-                Pattern.compile("\\s([A-Za-z][\\w./-]{1,40})\\[\\d+\\]:"));
+                Pattern.compile(LEVEL + "\\[\\s*([^\\]]{1,60})\\]\\s{1,4}"));
         private static final Pattern UNANSWERED = anyCase("time(?:d )?out|connection (?:re|aborted)|no route to host|"
                 + "unknown ?host|name or service not known|getaddrinfo|enotfound|econn|unreachable|handshake|"
                 + "broken pipe");
@@ -654,9 +647,6 @@ public final class LogReader {
                 Pattern.compile("\\b(?:email|phone|profile|external-id|customer)-[0-9a-f]{6,16}\\b");
         private static final Pattern WAIT = anyCase("(?:retry[-_ ]?after|expected available in|retry(?:ing)? in|"
                 + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
-        private static final Pattern DEPTH = anyCase("(?:queue|backlog).{0,40}?\\b(?:depth|size|length|pending|"
-                + "waiting|lag)[\"' =:]{1,4}(\\d{1,9})\\b");
-
         // What may stand between a word and the status that it announces; a right arrow is three of these characters.
         private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
         private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "++";
@@ -713,8 +703,7 @@ public final class LogReader {
             int status = STATUS.stream().mapToInt(form -> first(form, line)).filter(at -> at != NONE).min()
                     .orElse(NONE);
             return new Shape(endpoint, caller(head), elsewhere, UNANSWERED.matcher(head).find(),
-                    !customers(line).isEmpty(), words.place(status), words.place(first(WAIT, line)),
-                    words.place(first(DEPTH, line)));
+                    !customers(line).isEmpty(), words.place(status), words.place(first(WAIT, line)));
         }
 
         // Where the first group stands; NONE where there is no match.
@@ -736,7 +725,7 @@ public final class LogReader {
             return endpoint.toString();
         }
 
-        // A job or service that the line names, its logger, its thread or its program; numbers as #.
+        // A job or service that the line names, its logger or its thread; numbers as #.
         private static String caller(String line) {
             return CALLERS.stream().map(pattern -> pattern.matcher(line)).filter(Matcher::find).findFirst()
                     .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
@@ -755,25 +744,29 @@ public final class LogReader {
      */
     public static final class Stamps {
         private static final int LOOK = 200;
+        private static final int MOST_MINUTES = 2_000;
         private static final long NEAR = 60 * 24 * 60 * MINUTE;
-        private static final String MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
+        private static final String FORMS =
+                "[uuuu-MM-dd'T'][uuuu-MM-dd' '][uuuu/MM/dd' '][dd/MMM/uuuu:][MMM ppd' ']HH:mm";
+        private static final Pattern WRITTEN = Pattern.compile("(?:\\d{4}[-/]\\d\\d[-/]\\d\\d[Tt ]|"
+                + "\\d\\d/[A-Za-z]{3}/\\d{4}:|[A-Za-z]{3} [ \\d]\\d )\\d\\d:\\d\\d$");
         private static final Pattern ZONE =
                 Pattern.compile(" ?(?:[zZ]\\b|UTC\\b|GMT\\b|([+-](?:0\\d|1[0-7])):?([0-5]\\d))");
 
         private final ZoneId zone;
         private final Instant end;
-        private final int year;
+        private final DateTimeFormatter forms;
+        // What each text up to the minute says: most lines are of the same minutes.
+        private final Map<String, Optional<LocalDateTime>> minutes = new HashMap<>();
         private ZoneOffset named;
         private boolean unnamed;
-        // The last minute that named no zone, and when it began: most lines are of the same one as those before.
-        private long local = NO_TIME;
-        private long began;
 
         /** @param zone of times that name none; {@code end} tells which year syslog's yearless times are of */
         public Stamps(ZoneId zone, Instant end) {
             this.zone = zone;
             this.end = end;
-            this.year = end.atZone(zone).getYear();
+            forms = new DateTimeFormatterBuilder().parseCaseInsensitive().appendPattern(FORMS)
+                    .parseDefaulting(ChronoField.YEAR, end.atZone(zone).getYear()).toFormatter(Locale.ENGLISH);
         }
 
         /** The zone that the times were read in: the one they name, or the one that was given. */
@@ -792,7 +785,7 @@ public final class LogReader {
             for (int i = from; i < last; i++) {
                 long found = NO_TIME;
                 if (data[i] == ':' && i + 6 <= last && data[i + 3] == ':') {
-                    found = clock(data, from, i - 2, last);
+                    found = clock(data, from, i, last);
                 } else if (data[i] == '1' && (i == from || "\n:= \"[\t".indexOf(data[i - 1]) >= 0)) {
                     found = sinceEpoch(data, i, last);
                 }
@@ -803,89 +796,51 @@ public final class LogReader {
             return NO_TIME;
         }
 
-        // Hours, minutes and seconds begin there; the day stands before them.
-        private long clock(byte[] data, int from, int hour, int last) {
-            int next = hour + 8;
-            long day = next > last ? NO_TIME : day(data, from, hour);
-            int minutes = day == NO_TIME ? NONE : number(data, hour, 2) * 60 + number(data, hour + 3, 2);
-            int seconds = minutes < 0 ? NONE : number(data, hour + 6, 2);
-            if (seconds < 0) {
+        // The minutes stand after this colon, day and hour before it.
+        private long clock(byte[] data, int from, int colon, int last) {
+            int begin = Math.max(from, colon - 14);
+            String text = new String(data, begin, colon + 3 - begin, StandardCharsets.ISO_8859_1);
+            if (minutes.size() > MOST_MINUTES) {
+                minutes.clear();
+            }
+            Optional<LocalDateTime> minute = minutes.computeIfAbsent(text, this::minute);
+            int i = colon + 4;
+            long millis = 0;
+            for (long unit = 10_000; i < last && (digit(data[i]) || unit == 100 && ".,".indexOf(data[i]) >= 0); i++) {
+                millis += digit(data[i]) ? (data[i] - '0') * unit : 0;
+                unit = digit(data[i]) ? unit / 10 : unit;
+            }
+            if (minute.isEmpty() || i < colon + 6) {
                 return NO_TIME;
             }
-            long millis = day * 24 * 60 * MINUTE + minutes * MINUTE + seconds * 1_000L;
-            boolean point = next + 1 < last && (data[next] == '.' || data[next] == ',');
-            if (point && digit(data[next + 1])) {
-                next++;
-                for (int unit = 100; next < last && digit(data[next]); next++, unit /= 10) {
-                    millis += (data[next] - '0') * unit;
-                }
+            ZoneOffset offset = offset(data, i, last);
+            unnamed |= offset == null;
+            named = offset == null ? named : offset;
+            return millis + 1_000 * (offset != null ? minute.get().toEpochSecond(offset)
+                    : minute.get().atZone(zone).toEpochSecond());
+        }
+
+        private Optional<LocalDateTime> minute(String text) {
+            Matcher written = WRITTEN.matcher(text);
+            try {
+                return written.find() ? Optional.of(LocalDateTime.parse(written.group(), forms)) : Optional.empty();
+            } catch (DateTimeException e) {
+                return Optional.empty();
             }
-            return inZone(millis, offset(data, next, last));
-        }
-
-        // The day since 1970 that stands before the hour, or NO_TIME.
-        private long day(byte[] data, int from, int hour) {
-            int room = hour - from;
-            if (room >= 12 && data[hour - 1] == ':' && data[hour - 6] == '/') {
-                return day(number(data, hour - 5, 4), month(data, hour - 9), number(data, hour - 12, 2));
-            } else if (room >= 7 && data[hour - 1] == ' ' && data[hour - 4] == ' ') {
-                int days = data[hour - 3] == ' ' ? number(data, hour - 2, 1) : number(data, hour - 3, 2);
-                return day(year, month(data, hour - 7), days);
-            }
-            boolean iso = room >= 11 && data[hour - 4] == data[hour - 7] && "-/".indexOf(data[hour - 4]) >= 0;
-            return !iso ? NO_TIME
-                    : day(number(data, hour - 11, 4), number(data, hour - 6, 2), number(data, hour - 3, 2));
-        }
-
-        private static long day(int year, int month, int day) {
-            boolean fits = year >= 0 && month > 0 && month <= 12 && day > 0 && day <= 31;
-            return fits ? LocalDate.of(year, month, 1).toEpochDay() + day - 1 : NO_TIME;
-        }
-
-        private static int month(byte[] data, int at) {
-            int month = MONTHS.indexOf(new String(data, at, 3, StandardCharsets.ISO_8859_1).toLowerCase(Locale.ROOT));
-            return month % 3 == 0 ? month / 3 + 1 : NONE;
-        }
-
-        // So many digits as a number; below zero by far where they are not all digits.
-        private static int number(byte[] data, int at, int digits) {
-            int number = 0;
-            for (int i = at; i < at + digits; i++) {
-                number = digit(data[i]) ? number * 10 + data[i] - '0' : -1_000_000;
-            }
-            return number;
         }
 
         // The zone that is written there; null where none is.
-        private ZoneOffset offset(byte[] data, int at, int last) {
-            ZoneOffset offset = null;
+        private static ZoneOffset offset(byte[] data, int at, int last) {
             if (at < last && data[at] == 'Z') {
-                offset = ZoneOffset.UTC;
-            } else if (at < last && " +-z".indexOf(data[at]) >= 0) {
-                String text = new String(data, at, Math.min(last - at, 7), StandardCharsets.ISO_8859_1);
-                Matcher written = ZONE.matcher(text);
-                offset = written.lookingAt() ? offset(written) : null;
+                return ZoneOffset.UTC;
+            } else if (at == last || " +-z".indexOf(data[at]) < 0) {
+                return null;
             }
-            unnamed |= offset == null;
-            named = offset == null ? named : offset;
-            return offset;
-        }
-
-        private static ZoneOffset offset(Matcher zone) {
+            Matcher zone = ZONE.matcher(new String(data, at, Math.min(last - at, 7), StandardCharsets.ISO_8859_1));
+            if (!zone.lookingAt()) {
+                return null;
+            }
             return zone.group(1) == null ? ZoneOffset.UTC : ZoneOffset.of(zone.group(1) + ":" + zone.group(2));
-        }
-
-        private long inZone(long millis, ZoneOffset offset) {
-            if (offset != null) {
-                return millis - offset.getTotalSeconds() * 1_000L;
-            }
-            long minute = Math.floorDiv(millis, MINUTE) * MINUTE;
-            if (minute != local) {
-                local = minute;
-                LocalDateTime time = LocalDateTime.ofEpochSecond(minute / 1_000, 0, ZoneOffset.UTC);
-                began = time.atZone(zone).toInstant().toEpochMilli();
-            }
-            return began + millis - minute;
         }
 
         private long sinceEpoch(byte[] data, int at, int last) {

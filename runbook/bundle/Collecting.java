@@ -192,7 +192,7 @@ final class Collecting {
         /** Adds the wanted lines of an application's log, which tells of calls to Klaviyo. */
         void log(String file, InputStream raw, long most) throws IOException {
             String path = path(file);
-            LogReader.Source source = told.reader.source(path);
+            LogReader.Source source = told.reader.source();
             try {
                 add(path, raw, most, wanted, source);
             } finally {
