@@ -27,10 +27,7 @@ class RotationCloudTest {
     Path scratch;
 
     private final ControlledSandbox sandbox = ControlledSandbox.start("healthy");
-    private final FakeAws aws = new FakeAws();
-    private final FakeGcp gcp = new FakeGcp();
-    private final FakeKubernetes kubernetes = new FakeKubernetes();
-
+    private final FakeClouds clouds = new FakeClouds();
     private Supplier<String> stored = () -> null;
     /** Stands for the orchestrator: a request to it starts our application anew, with the key that is stored. */
     private final LoopbackServer orchestrator = new LoopbackServer(request -> {
@@ -41,9 +38,7 @@ class RotationCloudTest {
     @AfterEach
     void close() {
         orchestrator.close();
-        aws.close();
-        gcp.close();
-        kubernetes.close();
+        clouds.close();
         sandbox.close();
     }
 
@@ -52,104 +47,84 @@ class RotationCloudTest {
         Stream.of(tools).forEach(tool -> Assumptions.assumeTrue(here.find(tool).isPresent(), tool + " is not installed"));
     }
 
+    /** Ends with this exit code, says all of this, and shows no key. */
+    private void ends(int exit, Run run, String... says) {
+        Run.Result result = run.run();
+        assertEquals(exit, result.exit(), result::toString);
+        Stream.of(says).forEach(words -> assertTrue(result.out().contains(words), () -> words + "\n" + result));
+        assertFalse((result.out() + result.err()).contains(sandbox.newKey()), "no key may be shown");
+    }
+
     private Run rotate(String... more) {
         Run cli = Run.process("rotate-key").env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("HOME", scratch.toString())
                 .env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey()).cwd(scratch).timeout(Duration.ofMinutes(2))
                 .args("--api-url", sandbox.apiUrl().toString(), "--app-url", sandbox.appUrl().toString(), "--incident",
                         scratch.resolve("incident").toString(), "--yes", "--verify-for", "3s");
-        aws.environment(cli);
-        gcp.environment(cli, scratch);
-        return kubernetes.environment(cli, scratch).args(more);
-    }
-
-    private String restart() {
-        return "exec:curl -fsS -X POST " + orchestrator.url();
+        return clouds.environment(cli, scratch).args(more);
     }
 
     @Test
     void aKubernetesSecretIsPatchedAndItsDeploymentRolledOut() {
         needs("kubectl");
-        kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key(), "other", "stays"));
-        kubernetes.deployment("shop", "web");
-        kubernetes.onRollout = () -> sandbox.appKey(kubernetes.field("shop", "klaviyo", "api-key"));
-        Run.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web").run();
-        assertEquals(0, result.exit(), result::toString);
-        assertEquals(sandbox.newKey(), kubernetes.field("shop", "klaviyo", "api-key"));
-        assertEquals("stays", kubernetes.field("shop", "klaviyo", "other"));
-        assertEquals(2, kubernetes.generation("shop", "web"));
+        clouds.kubernetesSecret("klaviyo", Map.of("api-key", sandbox.key(), "other", "stays"));
+        JsonNode deployment = clouds.object("deployments", "web");
+        clouds.onRollout = () -> sandbox.appKey(clouds.field("klaviyo", "api-key"));
+        ends(0, rotate("--to", "k8s:shop/klaviyo/api-key", "--restart", "k8s:shop/deployment/web"));
+        assertEquals(sandbox.newKey(), clouds.field("klaviyo", "api-key"));
+        assertEquals("stays", clouds.field("klaviyo", "other"));
+        assertEquals(2, deployment.at("/metadata/generation").asInt());
         assertEquals(sandbox.newKey(), sandbox.appKey());
     }
 
     @Test
     void kubernetesRefusalsAreFoundBeforeAnythingChanges() {
         needs("kubectl");
-        kubernetes.secret("shop", "klaviyo", Map.of("api-key", sandbox.key()));
-        kubernetes.forbidden.add("patch secrets");
-        Run.Result result = rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart",
-                "k8s:shop/deployment/gone").run();
-        assertEquals(21, result.exit(), result::toString);
-        assertTrue(result.out().contains("no permission to patch klaviyo"), result.out());
-        assertTrue(result.out().contains("has no field nothing"), result.out());
-        assertTrue(result.out().contains("kubectl get deployments,statefulsets,daemonsets -n shop"), result.out());
-        assertEquals(sandbox.key(), kubernetes.field("shop", "klaviyo", "api-key"));
-        assertFalse(kubernetes.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")),
-                "nothing may have been written");
+        clouds.kubernetesSecret("klaviyo", Map.of("api-key", sandbox.key()));
+        clouds.denied.add("patch secrets");
+        ends(21, rotate("--to", "k8s:shop/klaviyo/api-key", "--to", "k8s:shop/klaviyo/nothing", "--restart",
+                "k8s:shop/deployment/gone"), "no permission to patch klaviyo", "has no field nothing",
+                "kubectl get deployments,statefulsets,daemonsets -n shop");
+        assertEquals(sandbox.key(), clouds.field("klaviyo", "api-key"));
+        assertFalse(clouds.server.asked().stream().anyMatch(line -> line.startsWith("PATCH")), "something was written");
     }
 
     @Test
-    void anAwsSecretGetsANewVersionAndItsOtherFieldsStay() {
+    void anAwsSecretGetsANewVersionAndItsOtherFieldsStayUnlessThatIsDenied() {
         needs("aws", "curl");
-        aws.secret("shop/klaviyo", "{ \"user\":\"x\",  \"key\":\"" + sandbox.key() + "\", \"n\": 1.10 }");
-        stored = () -> aws.value("shop/klaviyo", 0).replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1");
-        Run.Result result = rotate("--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", restart()).run();
-        assertEquals(0, result.exit(), result::toString);
-        assertEquals("{ \"user\":\"x\",  \"key\":\"" + sandbox.newKey() + "\", \"n\": 1.10 }",
-                aws.value("shop/klaviyo", 0));
-        assertTrue(aws.value("shop/klaviyo", 1).contains(sandbox.key()));
-        assertFalse((result.out() + result.err()).contains(sandbox.newKey()), "no key may be shown");
-    }
-
-    @Test
-    void anAwsPutThatIsDeniedChangesNothing() {
-        needs("aws");
-        aws.secret("klaviyo", sandbox.key());
-        aws.denied.add("PutSecretValue");
-        Run.Result result = rotate("--to", "aws:klaviyo", "--restart", "exec:true").run();
-        assertEquals(21, result.exit(), result::toString);
-        assertTrue(result.out().contains("aws sts get-caller-identity"), result.out());
-        assertEquals(1, aws.versions("klaviyo"));
+        String document = "{ \"user\":\"x\",  \"key\":\"@\", \"n\": 1.10 }";
+        clouds.secret("shop/klaviyo", document.replace("@", sandbox.key()));
+        stored = () -> clouds.versions("shop/klaviyo").get(1).replaceFirst("(?s).*\"key\":\"([^\"]+).*", "$1");
+        clouds.denied.add("PutSecretValue");
+        String[] words = {"--to", "aws:shop/klaviyo@eu-west-1#key", "--restart", "exec:curl -fsS -X POST "
+                + orchestrator.url()};
+        ends(21, rotate(words), "aws sts get-caller-identity");
+        assertEquals(1, clouds.versions("shop/klaviyo").size());
+        clouds.denied.clear();
+        ends(0, rotate(words));
+        assertEquals(List.of(document.replace("@", sandbox.key()), document.replace("@", sandbox.newKey())),
+                clouds.versions("shop/klaviyo"));
     }
 
     @Test
     void aGoogleSecretGetsANewVersionAndAFailedRestartBringsTheOldValueBack() {
         needs("gcloud");
-        gcp.secret("shop", "klaviyo", sandbox.key());
+        clouds.secret("shop/secrets/klaviyo", sandbox.key());
         // gcloud then fails although the version is made: it is not believed.
-        gcp.silentAboutChecksums = true;
-        Run.Result result = rotate("--to", "gcp:klaviyo@shop", "--restart", "exec:test -e " + scratch.resolve("ready")
-                + " || { touch " + scratch.resolve("ready") + "; exit 3; }").run();
-        assertEquals(22, result.exit(), result::toString);
-        assertEquals(List.of(sandbox.key(), sandbox.newKey(), sandbox.key()), gcp.versions("shop", "klaviyo"));
-        assertTrue(result.out().contains("although the tool complained"), result.out());
+        clouds.silentAboutChecksums = true;
+        ends(22, rotate("--to", "gcp:klaviyo@shop", "--restart", "exec:test -e ready || { touch ready; exit 3; }"),
+                "although the tool complained");
+        assertEquals(List.of(sandbox.key(), sandbox.newKey(), sandbox.key()), clouds.versions("shop/secrets/klaviyo"));
     }
 
     @Test
     void whatTheCloudsSayIsTurnedIntoTheCommandThatMendsIt() {
         needs("gcloud", "aws", "kubectl");
-        gcp.secret("shop", "klaviyo", sandbox.key());
-        Run.Result result = rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to",
-                "k8s:shop/nothing/key", "--restart", "exec:no-such-program --now", "--restart",
-                "ecs:prod/web@eu-west-1").run();
-        assertEquals(21, result.exit(), result::toString);
-        for (String mend : List.of("gcloud secrets create elsewhere --project=shop",
-                "aws secretsmanager list-secrets --region eu-west-1", "kubectl get secrets -n shop",
-                "no-such-program is not there", "aws ecs list-clusters --region eu-west-1")) {
-            assertTrue(result.out().contains(mend), () -> mend + "\n" + result);
-        }
-        Run.Result stranger = rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID",
-                "AKIAI44QH8DHBEXAMPLE").run();
-        assertTrue(stranger.out().contains("AWS does not know you") && stranger.out().contains("aws configure"),
-                stranger::toString);
+        ends(21, rotate("--to", "gcp:elsewhere@shop", "--to", "aws:nothing@eu-west-1", "--to", "k8s:shop/nothing/key",
+                "--restart", "exec:no-such-program --now", "--restart", "ecs:prod/web@eu-west-1"),
+                "gcloud secrets create elsewhere --project=shop", "aws secretsmanager list-secrets --region eu-west-1",
+                "kubectl get secrets -n shop", "no-such-program is not there", "aws ecs list-clusters --region eu-west-1");
+        ends(21, rotate("--to", "aws:nothing", "--restart", "exec:true").env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE"),
+                "AWS does not know you", "aws configure");
     }
 
     // ---- what a row prints
@@ -178,11 +153,9 @@ class RotationCloudTest {
                 + "contexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n");
         // Nobody answers at these addresses: a command that cannot be parsed ends before it finds out.
         List<String> wrong = all.parallelStream().flatMap(command -> {
-            Run run = aws.environment(Run.command("/bin/sh", "-c", command)).cwd(scratch).timeout(Duration.ofMinutes(2))
-                    .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("KUBECONFIG", config.toString())
-                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "/nonexistent")
-                    .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString()).env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1");
-            Run.Result result = run.run();
+            Run run = Run.command("/bin/sh", "-c", command).cwd(scratch).timeout(Duration.ofMinutes(2));
+            Run.Result result = clouds.environment(run, scratch).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+                    .env("KUBECONFIG", config.toString()).env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "/nonexistent").run();
             return (result.out() + result.err()).matches("(?s).*(unrecognized arguments|Unknown options|Invalid choice|"
                     + "invalid choice|unknown flag|unknown command|arguments are required|must be specified: |error parsing|"
                     + "required flag).*") ? Stream.of(command + "\n" + result) : Stream.of();

@@ -78,9 +78,7 @@
 //SOURCES CatalogTest.java
 //SOURCES Certificates.java
 //SOURCES DebugBundleTest.java
-//SOURCES FakeAws.java
-//SOURCES FakeGcp.java
-//SOURCES FakeKubernetes.java
+//SOURCES FakeClouds.java
 //SOURCES FaultServer.java
 //SOURCES FaultTest.java
 //SOURCES FleetTest.java

@@ -1,0 +1,285 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArraySet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.zip.CRC32C;
+import runbook.Text.Json;
+
+/**
+ * AWS Secrets Manager (2017-10-17), Google Secret Manager (v1) and a Kubernetes API server on loopback, as far as a rotation
+ * needs them, with their errors, and as strict as the real ones about what it sends. ECS has no cluster.
+ */
+final class FakeClouds implements AutoCloseable {
+    private static final String ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE";
+    private static final Pattern GOOGLE =
+            Pattern.compile("/v1/projects/([^/]+/secrets/([^/:]+))(?:/versions/([^/:]+):access|:addVersion)");
+    private static final Pattern KUBERNETES =
+            Pattern.compile("(?:/api/v1|/apis/apps/v1)/namespaces/([^/]+/(secrets|deployments))(?:/([^/]+))?");
+
+    /** Values, the newest last, by AWS's id or Google's {@code PROJECT/secrets/NAME}. */
+    private final Map<String, List<String>> secrets = new HashMap<>();
+    /** Kubernetes' objects by {@code NAMESPACE/KIND/NAME}, and what it answers to who wants to know what it has. */
+    private final Map<String, ObjectNode> objects = new HashMap<>();
+    private final JsonNode discovery = json(text(Repository.file("tests/kubernetes.json")));
+    /** AWS's actions, and {@code patch secrets}, …: refused, Kubernetes' also when it is asked. */
+    final Set<String> denied = new CopyOnWriteArraySet<>();
+    /** Whether Google leaves out that the checksum was looked at: gcloud fails then, although the version was made. */
+    volatile boolean silentAboutChecksums;
+    /** Run at each rollout: the pods start anew. */
+    volatile Runnable onRollout = () -> { };
+    final LoopbackServer server = new LoopbackServer(this::answer);
+
+    private static String text(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static JsonNode json(String text) {
+        try {
+            return Json.read(text);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    // ---- what there is
+
+    synchronized void secret(String id, String value) {
+        secrets.put(id, new ArrayList<>(List.of(value)));
+    }
+
+    /** Its values, the newest last. */
+    synchronized List<String> versions(String id) {
+        return List.copyOf(secrets.get(id));
+    }
+
+    synchronized void kubernetesSecret(String name, Map<String, String> fields) {
+        ObjectNode data = object("secrets", name).putObject("data");
+        fields.forEach((field, value) -> data.put(field, encoded(value)));
+    }
+
+    synchronized ObjectNode object(String kind, String name) {
+        ObjectNode object = discovery.path(kind).deepCopy();
+        object.putObject("metadata").put("name", name).put("namespace", "shop").put("resourceVersion", "1")
+                .put("generation", 1).put("uid", "u-" + name);
+        objects.put("shop/" + kind + "/" + name, object);
+        return object;
+    }
+
+    synchronized String field(String secret, String field) {
+        return decoded(objects.get("shop/secrets/" + secret).path("data").path(field).asText());
+    }
+
+    private static String encoded(String value) {
+        return Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static String decoded(String value) {
+        return new String(Base64.getDecoder().decode(value.replace('-', '+').replace('_', '/')), StandardCharsets.UTF_8);
+    }
+
+    /** Lets the three tools ask here. */
+    Run environment(Run cli, Path scratch) {
+        try {
+            Path token = Files.writeString(scratch.resolve("gcloud-token"), "ya29.test");
+            Path config = Files.writeString(scratch.resolve("kubeconfig"), """
+                {"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": {"server": "URL"}}],
+                 "users": [{"name": "u", "user": {"token": "t"}}], "current-context": "x",
+                 "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}]}""".replace("URL", server.url()));
+            return cli.env("KUBECONFIG", config.toString())
+                    .env("AWS_ENDPOINT_URL", server.url()).env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+                    .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI").env("AWS_DEFAULT_REGION", "eu-west-1")
+                    .env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1").env("AWS_PAGER", "")
+                    .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")
+                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString())
+                    .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString())
+                    .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1").env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
+                    .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) {
+        return request.path().equals("/") ? aws(request)
+                : request.path().startsWith("/v1/") ? google(request) : kubernetes(request);
+    }
+
+    private static LoopbackServer.Response ok(Map<String, ?> body) {
+        return new LoopbackServer.Response(200, Json.line(Json.of(body)));
+    }
+
+    private static LoopbackServer.Response error(int code, Map<String, ?> body) {
+        return new LoopbackServer.Response(code, Json.line(Json.of(body)));
+    }
+
+    // ---- AWS
+
+    private LoopbackServer.Response aws(LoopbackServer.Request request) {
+        String action = request.header("X-Amz-Target").replaceFirst(".*\\.", "");
+        JsonNode input = json(request.body());
+        List<String> versions = secrets.get(input.path("SecretId").asText());
+        if (!request.header("Authorization").contains("Credential=" + ACCESS_KEY + "/")) {
+            return awsError("UnrecognizedClientException", "The security token included in the request is invalid.");
+        } else if (request.header("X-Amz-Target").contains("ContainerService")) {
+            return awsError("ClusterNotFoundException", "Cluster not found.");
+        } else if (denied.contains(action)) {
+            return awsError("AccessDeniedException", "User: arn:aws:iam::111122223333:user/oncall is not authorized to"
+                    + " perform: secretsmanager:" + action);
+        } else if (versions == null) {
+            return awsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+        } else if (action.equals("PutSecretValue")) {
+            if (input.path("ClientRequestToken").asText().length() < 32 || input.path("SecretString").asText().isEmpty()) {
+                return awsError("InvalidParameterException", "ClientRequestToken or SecretString is missing or too short.");
+            }
+            versions.add(input.path("SecretString").asText());
+        }
+        return ok(Map.of("Name", input.path("SecretId"), "VersionId",
+                String.format("00000000-0000-4000-8000-%012d", versions.size()), "SecretString",
+                action.equals("GetSecretValue") ? versions.get(versions.size() - 1) : ""));
+    }
+
+    private static LoopbackServer.Response awsError(String type, String message) {
+        return error(400, Map.of("__type", type, "Message", message, "message", message));
+    }
+
+    // ---- Google
+
+    private LoopbackServer.Response google(LoopbackServer.Request request) {
+        Matcher path = GOOGLE.matcher(request.path());
+        if (!request.header("Authorization").equals("Bearer ya29.test")) {
+            return googleError(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.");
+        } else if (!path.matches() || !secrets.containsKey(path.group(1))) {
+            return googleError(404, "NOT_FOUND", "Secret [" + request.path() + "] not found or has no versions.");
+        }
+        List<String> versions = secrets.get(path.group(1));
+        String name = "projects/1/secrets/" + path.group(2) + "/versions/";
+        if (path.group(3) != null) {
+            int number = path.group(3).equals("latest") ? versions.size() : Integer.parseInt(path.group(3));
+            String value = versions.get(number - 1);
+            return ok(Map.of("name", name + number, "payload",
+                    Map.of("data", encoded(value), "dataCrc32c", Long.toString(crc(value)))));
+        }
+        JsonNode payload = json(request.body()).path("payload");
+        String value = decoded(payload.path("data").asText());
+        if (payload.has("dataCrc32c") && payload.path("dataCrc32c").asLong() != crc(value)) {
+            return googleError(400, "INVALID_ARGUMENT", "The payload's checksum does not match.");
+        }
+        versions.add(value);
+        Map<String, Object> made = new HashMap<>(Map.of("name", name + versions.size(), "createTime",
+                "2026-11-23T03:00:00Z", "state", "ENABLED", "etag", "\"1\""));
+        if (!silentAboutChecksums) {
+            made.put("clientSpecifiedPayloadChecksum", payload.has("dataCrc32c"));
+        }
+        return ok(made);
+    }
+
+    private static long crc(String value) {
+        CRC32C crc = new CRC32C();
+        crc.update(value.getBytes(StandardCharsets.UTF_8));
+        return crc.getValue();
+    }
+
+    private static LoopbackServer.Response googleError(int code, String status, String message) {
+        return error(code, Map.of("error", Map.of("code", code, "status", status, "message", message)));
+    }
+
+    // ---- Kubernetes
+
+    private LoopbackServer.Response kubernetes(LoopbackServer.Request request) {
+        if (discovery.has(request.path())) {
+            return new LoopbackServer.Response(200, Json.line(discovery.path(request.path())));
+        } else if (request.path().endsWith("/selfsubjectaccessreviews")) {
+            // kubectl asks this in protobuf, whose strings stand in it as they are; it takes JSON for an answer.
+            boolean allowed = denied.stream().noneMatch(what -> request.body().contains(what.split(" ")[0])
+                    && request.body().contains(what.replaceFirst(".* ", "")));
+            return error(201, Map.of("apiVersion", "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview",
+                    "spec", Map.of(), "status", Map.of("allowed", allowed)));
+        }
+        Matcher object = KUBERNETES.matcher(request.path());
+        if (!object.matches()) {
+            return status(404, "NotFound", "the server could not find the requested resource");
+        } else if (object.group(3) == null) {
+            return list(object.group(1), request.query());
+        }
+        String kind = object.group(2);
+        ObjectNode found = objects.get(object.group(1) + "/" + object.group(3));
+        String method = request.method().toLowerCase();
+        if (denied.contains(method + " " + kind)) {
+            return status(403, "Forbidden", kind + " \"" + object.group(3) + "\" is forbidden: User \"oncall\" cannot "
+                    + method + " resource \"" + kind + "\"");
+        } else if (found == null) {
+            return status(404, "NotFound", kind + " \"" + object.group(3) + "\" not found");
+        } else if (!method.equals("patch")) {
+            return new LoopbackServer.Response(200, Json.line(found));
+        }
+        return request.header("Content-Type").matches("application/(strategic-)?merge-patch\\+json")
+                ? patch(found, json(request.body()))
+                : status(415, "UnsupportedMediaType", "the body of the request was in an unknown format");
+    }
+
+    private LoopbackServer.Response patch(ObjectNode object, JsonNode patch) {
+        for (JsonNode value : patch.path("data")) {
+            if (!value.asText().matches("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")) {
+                return status(400, "BadRequest", "illegal base64 data at input byte 0");
+            }
+        }
+        merge(object, patch);
+        ObjectNode metadata = (ObjectNode) object.path("metadata");
+        metadata.put("resourceVersion", Integer.toString(metadata.path("resourceVersion").asInt() + 1));
+        if (patch.has("spec")) {
+            metadata.put("generation", metadata.path("generation").asLong() + 1);
+            ((ObjectNode) object.path("status")).set("observedGeneration", metadata.path("generation"));
+            onRollout.run();
+        }
+        return new LoopbackServer.Response(200, Json.line(object));
+    }
+
+    private static void merge(ObjectNode into, JsonNode patch) {
+        patch.properties().forEach(entry -> {
+            if (entry.getValue().isObject()) {
+                merge(into.withObjectProperty(entry.getKey()), entry.getValue());
+            } else {
+                into.set(entry.getKey(), entry.getValue());
+            }
+        });
+    }
+
+    // A watch is answered as one that has nothing new to tell.
+    private LoopbackServer.Response list(String folder, String query) {
+        boolean secrets = folder.endsWith("/secrets");
+        ObjectNode list = Json.object().put("apiVersion", secrets ? "v1" : "apps/v1")
+                .put("kind", secrets ? "SecretList" : "DeploymentList");
+        list.putObject("metadata").put("resourceVersion", "9");
+        objects.entrySet().stream().filter(entry -> entry.getKey().startsWith(folder + "/"))
+                .filter(entry -> !query.contains("metadata.name") || query.contains("metadata.name%3D"
+                        + entry.getValue().path("metadata").path("name").asText()))
+                .forEach(entry -> list.withArray("items").add(entry.getValue()));
+        return new LoopbackServer.Response(200, query.contains("watch=") ? "" : Json.line(list));
+    }
+
+    private static LoopbackServer.Response status(int code, String reason, String message) {
+        return error(code, Map.of("kind", "Status", "apiVersion", "v1", "status", "Failure", "message", message,
+                "reason", reason, "code", code));
+    }
+
+    @Override
+    public void close() {
+        server.close();
+    }
+}
