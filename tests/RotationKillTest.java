@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -32,30 +31,23 @@ class RotationKillTest {
         private static final long serialVersionUID = 1;
     }
 
-    /** A rotation that dies when a step's n-th task has ended. */
-    private static final class Mortal extends RotateKey {
-        private final String step;
-        private int left;
+    /** Runs a rotation that dies when the n-th thing of a step has ended. */
+    private static void kill(String step, int nth, RotationScene bench) {
+        RotateKey mortal = new RotateKey() {
+            private int left = nth;
 
-        Mortal(String step, int nth) {
-            this.step = step;
-            this.left = nth;
-        }
-
-        @Override
-        public void ended(Step done) {
-            super.ended(done);
-            if (done.name().equals(step) && --left == 0) {
-                throw new Killed();
+            @Override
+            public void ended(Step done) {
+                super.ended(done);
+                if (done.name().equals(step) && --left == 0) {
+                    throw new Killed();
+                }
             }
-        }
-    }
-
-    private static void killedAt(String step, int nth, RotationScene bench) {
-        PrintStream out = new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8);
+        };
+        PrintStream out = new PrintStream(new ByteArrayOutputStream());
         Cli.Host host = new Cli.Host(bench.environment(), bench.folder, new ByteArrayInputStream(new byte[0]), out, out);
         try {
-            int exit = Cli.run(new Mortal(step, nth), host, "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web",
+            int exit = Cli.run(mortal, host, "--to", "vault:secret/klaviyo#key", "--restart", "systemd:web",
                     "--disable-old", "--grace", "1ms");
             throw new AssertionError("it came to its end, " + exit + ", without " + step + " " + nth);
         } catch (Killed e) {
@@ -67,7 +59,7 @@ class RotationKillTest {
     private static void killed(String step, int nth, boolean forward, boolean beside) {
         try (RotationScene bench = new RotationScene()) {
             bench.tools.fail("is-active", step.equals("roll-back") ? "exit 3" : ":");
-            killedAt(step, nth, bench);
+            kill(step, nth, bench);
             bench.tools.mend();
             boolean begun = bench.record().contains("\"touched\" : true");
             String theirs = bench.sandbox.issueKey();
@@ -90,69 +82,50 @@ class RotationKillTest {
     @TestFactory
     Stream<DynamicTest> theRunAfterAKillEndsWellWhereverItCame() {
         // Each step with how many things it does: verify looks at app, key and store; disable-old disables, and looks at
-        // app and store; roll-back puts back, restarts, and looks at the app.
+        // app and store; roll-back puts back, restarts, and looks at the app. Before the first write one kill is enough.
         Map<String, Integer> steps = Map.of("preflight", 4, "test", 4, "store", 1, "read-back", 1, "restart", 1, "verify", 3,
                 "disable-old", 3, "roll-back", 3);
         Map<String, Runnable> cases = new TreeMap<>();
         steps.forEach((step, count) -> {
-            boolean before = List.of("preflight", "test").contains(step);
-            for (int at = before ? count : 1; at <= count; at++) {
-                int nth = at;
-                cases.put(step + " " + nth + ", finish", () -> killed(step, nth, true, false));
-                cases.put(step + " " + nth + ", roll back", () -> killed(step, nth, false, false));
+            for (int nth = List.of("preflight", "test").contains(step) ? count : 1; nth <= count; nth++) {
+                for (boolean forward : List.of(true, false)) {
+                    int at = nth;
+                    String then = forward ? ", finish" : ", roll back";
+                    cases.put(step + " " + at + then, () -> killed(step, at, forward, false));
+                    cases.put(step + ", another" + then, () -> killed(step, count, forward, true));
+                }
             }
-            cases.put(step + ", another, finish", () -> killed(step, count, true, true));
-            cases.put(step + ", another, roll back", () -> killed(step, count, false, true));
         });
         return RotationScene.atOnce(cases);
     }
 
     // ---- every tool fails in every way
 
-    /** A step: a word in the call that goes wrong, and one in the call before it, after which a tool is gone. */
-    private enum Place {
-        PREFLIGHT_STORE("get", ""), PREFLIGHT_TARGET("LoadState", ""), STORE("patch", "get"),
-        RESTART("restart", "InvocationID"), WAIT("is-active", "restart");
+    /**
+     * A word in the call that goes wrong; one in the call before it, after which a tool is gone, and how often that comes
+     * (preflight reads the restart's mark as well), or else the tool; and the exit code for each of {@link StandIns.Fault}.
+     * A write that is refused in so many words, while the store says the same, has changed nothing; once systemctl is gone
+     * the way back cannot restart either; and what is-active prints is not looked at, its exit code and the application tell.
+     */
+    private static final String FAULTS = """
+        get       vault        0  21 21 21 21 21 21
+        LoadState systemctl    0  21 21 21 21 21 21
+        patch     get          1  21 22 22 22 22 21
+        restart   InvocationID 2  22 22 22 22 22 23
+        is-active restart      1  22 22  0  0 22 23
+        """;
 
-        final String call;
-        final String before;
-
-        Place(String call, String before) {
-            this.call = call;
-            this.before = before;
-        }
-    }
-
-    private static int expected(Place place, StandIns.Fault fault) {
-        return switch (place) {
-            case PREFLIGHT_STORE, PREFLIGHT_TARGET -> 21;
-            // Refused in so many words, and the store says the same: nothing has changed.
-            case STORE -> fault == StandIns.Fault.MISSING || fault == StandIns.Fault.EXITS_NON_ZERO ? 21 : 22;
-            // Once systemctl is gone the way back cannot restart either.
-            case RESTART -> fault == StandIns.Fault.MISSING ? 23 : 22;
-            // What is-active prints is not looked at: its exit code tells, and the application's health.
-            case WAIT -> switch (fault) {
-                case LIES, GARBAGE -> 0;
-                case MISSING -> 23;
-                default -> 22;
-            };
-        };
-    }
-
-    private static void faulty(Place place, StandIns.Fault fault) {
+    private static void faulty(String call, String before, int times, StandIns.Fault fault, int exit) {
         try (RotationScene bench = new RotationScene()) {
             if (fault != StandIns.Fault.MISSING) {
-                bench.tools.fail(place.call, fault.script);
-            } else if (place.before.isEmpty()) {
-                bench.tools.remove(place == Place.PREFLIGHT_STORE ? "vault" : "systemctl");
+                bench.tools.fail(call, fault.script);
+            } else if (times == 0) {
+                bench.tools.remove(before);
             } else {
-                // Preflight reads the restart's mark as well.
-                bench.tools.fail(place.before, fault.script, place == Place.RESTART ? 2 : 1);
+                bench.tools.fail(before, fault.script, times);
             }
-            int exit = expected(place, fault);
             bench.ends(exit, bench.rotate());
             assertEquals(exit == 0 ? bench.newKey : bench.oldKey, bench.tools.value(), "the store");
-            // Not restarted with the old key: only where the tool that restarts is gone.
             assertTrue(exit == 23 || bench.tools.app().equals(bench.tools.value()), "the application");
             bench.tools.mend();
             bench.ends(0, bench.rotate());
@@ -163,11 +136,12 @@ class RotationKillTest {
     @TestFactory
     Stream<DynamicTest> everyFaultAtEveryStep() {
         Map<String, Runnable> cases = new TreeMap<>();
-        for (Place place : Place.values()) {
+        FAULTS.lines().map(line -> line.split(" +")).forEach(row -> {
             for (StandIns.Fault fault : StandIns.Fault.values()) {
-                cases.put(place + " " + fault, () -> faulty(place, fault));
+                cases.put(row[0] + " " + fault, () -> faulty(row[0], row[1], Integer.parseInt(row[2]), fault,
+                        Integer.parseInt(row[3 + fault.ordinal()])));
             }
-        }
+        });
         return RotationScene.atOnce(cases);
     }
 

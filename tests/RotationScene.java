@@ -43,10 +43,14 @@ final class RotationScene implements AutoCloseable {
     private final Path home = folder.resolve("home");
 
     RotationScene() {
+        settings("rotate-key.yes=true\nrotate-key.verify-for=2s\nrotate-key.tool-timeout=2500ms\n"
+                + "rotate-key.restart-within=2500ms\n");
+    }
+
+    /** What whoever rotates has in their own settings. */
+    void settings(String lines) {
         try {
-            Files.createDirectories(home);
-            Files.writeString(home.resolve(".klaviyo-runbook.properties"), "rotate-key.yes=true\nrotate-key.verify-for=2s\n"
-                    + "rotate-key.tool-timeout=2500ms\nrotate-key.restart-within=2500ms\n");
+            Files.writeString(Files.createDirectories(home).resolve(".klaviyo-runbook.properties"), lines);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -99,9 +103,13 @@ final class RotationScene implements AutoCloseable {
                 "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString());
     }
 
+    /** What is kept of it, and other files here; empty where there is none. */
     String record() {
+        return text(incident.resolve("rotation.json"));
+    }
+
+    private static String text(Path file) {
         try {
-            Path file = incident.resolve("rotation.json");
             return Files.exists(file) ? Files.readString(file) : "";
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -118,9 +126,7 @@ final class RotationScene implements AutoCloseable {
     Run.Result ended(int exit, Run.Result result, String... says) {
         assertEquals(exit, result.exit(), result::toString);
         String all = (result.out() + " " + result.err()).replaceAll("\\s+", " ");
-        for (String words : says) {
-            assertTrue(all.contains(words), () -> words + "\n" + result);
-        }
+        Stream.of(says).forEach(words -> assertTrue(all.contains(words), () -> words + "\n" + result));
         String shown = all + record();
         assertFalse(shown.contains(oldKey) || shown.contains(newKey), "a key is shown or kept");
         return result;
@@ -148,17 +154,10 @@ final class RotationScene implements AutoCloseable {
 
     /** Held there, and named in the record, which the tool runs a moment before: what is killed earlier has had no key. */
     Run.Running notedAt(String call, String... more) {
-        return heldAt(call, more).awaitUntil("the record names the tool", () ->
-                record().matches("(?s).*\"pid\" : " + held() + "\\D.*"));
-    }
-
-    private String held() {
-        try {
-            String there = Files.readString(tools.file("there"));
-            return there.contains(".") ? there.substring(0, there.indexOf('.')) : "not told yet";
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return heldAt(call, more).awaitUntil("the record names the tool", () -> {
+            String[] held = text(tools.file("there")).split("\\.");
+            return held.length > 1 && record().matches("(?s).*\"pid\" : " + held[0] + "\\D.*");
+        });
     }
 
     void release() throws IOException {
