@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -55,13 +54,17 @@ class RotationTest {
     }
 
     @Test
-    void aDryRunReadsEverythingChangesNothingAndTellsMachinesWhatItWouldRun() throws IOException {
-        Run.Result result = bench.ends(0, bench.rotate("--dry-run", "--json"), "vault kv patch secret/klaviyo key=-",
-                "systemctl --no-ask-password restart web", "# the key on standard input");
+    void aDryRunReadsEverythingChangesNothingAndEndsWithTheCommandThatDoesIt() throws IOException {
+        Run.Result result = bench.ends(0, bench.rotate("--dry-run", "--needs", "events:write", "--json"),
+                "vault kv patch secret/klaviyo key=-", "systemctl --no-ask-password restart web",
+                "# the key on standard input", "stays enabled");
         JsonNode json = Json.read(result.out());
         assertEquals("planned", json.path("outcome").asText());
         String planned = json.path("steps").toString();
         assertTrue(planned.contains("\"planned\"") && planned.contains("vault kv patch secret/klaviyo key=-"), planned);
+        String command = json.at("/advice/command").asText();
+        assertTrue(command.endsWith(" --to 'vault:secret/klaviyo#key' --restart systemd:web --needs events:write"), command);
+        assertTrue(result.err().contains(command), result::toString);
         assertFalse(Files.exists(bench.incident), "a dry run leaves nothing behind");
         bench.untouched();
     }
@@ -69,8 +72,7 @@ class RotationTest {
     @Test
     void theJsonAndTheJournalTellEveryStepAndNoKey() throws IOException {
         JsonNode json = Json.read(bench.ends(0, bench.rotate("--json")).out());
-        List<String> names = new ArrayList<>();
-        json.path("steps").forEach(step -> names.add(step.path("name").asText()));
+        List<String> names = json.path("steps").findValuesAsText("name");
         assertEquals("rotated " + bench.sandbox.accountId(), json.path("outcome").asText() + " " + json.path("account")
                 .asText());
         assertEquals(Key.of(bench.oldKey).fingerprint(), json.path("oldKey").path("fingerprint").asText());
@@ -100,21 +102,17 @@ class RotationTest {
         assertFalse(bench.sandbox.accepts(bench.oldKey));
     }
 
+    // ---- the way back
+
     @Test
-    void anOldKeyThatIsStillNeededIsEnabledAgainAndEverythingBroughtBack() {
+    void anApplicationThatIsNotWellWithTheNewKeyGetsTheOldOneBack() {
         // This restart does nothing, and the application does not tell its key: it shows only once the old key is dead,
         // and nothing shows which key it runs with then, so this is not called rolled back.
         bench.ends(23, bench.into("vault:secret/klaviyo#key", "exec:true").args("--disable-old", "--grace", "1ms"),
                 "nothing shows that it runs with the old key", "enabled again: it was disabled by this rotation");
         bench.has(bench.oldKey);
-    }
-
-    // ---- the way back
-
-    @Test
-    void anApplicationThatIsNotWellWithTheNewKeyGetsTheOldOneBack() {
+        bench.sandbox.forget();
         bench.telling = true;
-        // The application starts with what it had before: its restart does not reach the store.
         bench.ends(22, bench.into("vault:secret/klaviyo#key", "exec:true"),
                 "still uses another key, sha256 " + Key.of(bench.oldKey).fingerprint());
         bench.has(bench.oldKey);
@@ -145,12 +143,15 @@ class RotationTest {
     // ---- drills
 
     @ParameterizedTest
-    @CsvSource({"revoked-key, 0, Rotated", "revoked-key:read-back, 22, gives back",
+    @CsvSource({"revoked-key, 0, starts a new sandbox", "revoked-key:read-back, 22, gives back",
         "revoked-key:restart, 22, did not start", "revoked-key:verify, 22, not well within"})
-    void drillsShowTheWholeWayAndTheWayBack(String drill, int exit, String words) throws IOException {
+    void drillsShowTheWholeWayAndTheWayBackAndLeaveStoresAndTargetsOfOnesOwnAlone(String drill, int exit, String words)
+            throws IOException {
         Path folder = Tree.temporary("drill");
-        Run.Result result = bench.ends(exit, Run.script("rotate-key").cwd(folder)
-                .args("--drill", drill, "--yes", "--verify-for", "2s"), words);
+        Run.Result result = bench.ends(exit, Run.script("rotate-key").cwd(folder).env("PATH", bench.environment().get("PATH"))
+                .args("--drill", drill, "--yes", "--verify-for", "2s", "--to", "vault:a#b", "--restart", "systemd:web"),
+                words, "left aside", "7 The old key: sha256 ", "dead already");
+        assertEquals(List.of(), bench.tools.calls());
         assertTrue(result.out().startsWith("DRILL"), result.out());
         Incident incident = Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty()).orElseThrow();
         assertTrue(incident.journal().read().events().stream().allMatch(event -> event.drill().equals(drill)));
@@ -160,13 +161,6 @@ class RotationTest {
         assertFalse(journal.matches("(?s).*secret-[0-9a-f]{6}.*"), journal);
         assertTrue(journal.contains("#KLAVIYO_PRIVATE_KEY – holds newer form"), journal);
         assertTrue(result.out().contains("#KLAVIYO_PRIVATE_KEY – holds newer form"), result.out());
-    }
-
-    @Test
-    void aDrillLeavesStoresAndTargetsOfOnesOwnAlone() {
-        bench.ends(0, Run.script("rotate-key").cwd(bench.folder).env("PATH", bench.environment().get("PATH"))
-                .args("--drill", "revoked-key", "--yes", "--to", "vault:a#b", "--restart", "systemd:web"), "left aside");
-        assertEquals(List.of(), bench.tools.calls());
     }
 
     // ---- at 03:00: a dead key, and at a terminal
@@ -213,7 +207,7 @@ class RotationTest {
         """;
 
     @Test
-    void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() throws IOException {
+    void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() {
         Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
         Run process = bench.apart();
         dead();
@@ -222,7 +216,7 @@ class RotationTest {
         Run run = Run.command("/usr/bin/python3", "-c", TERMINAL, Integer.toString(answers.size() / 2))
                 .args(answers.toArray(String[]::new)).args(process.words().toArray(String[]::new)).cwd(bench.folder);
         bench.environment().forEach(run::env);
-        Files.writeString(bench.folder.resolve("home/.klaviyo-runbook.properties"), "rotate-key.verify-for=2s\n");
+        bench.settings("rotate-key.verify-for=2s\n");
         bench.ends(0, run.env("KLAVIYO_NEW_PRIVATE_KEY", null).env("KLAVIYO_PRIVATE_KEY", ""),
                 "The new key belongs to Drill Outfitters (" + bench.sandbox.accountId() + ")");
         bench.has(bench.newKey);
