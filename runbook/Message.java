@@ -173,13 +173,13 @@ public final class Message {
         public static State of(List<Event> events) {
             State state = INVESTIGATING;
             for (Event event : events) {
-                state = switch (event.event()) {
-                    case Event.MITIGATED, Event.ROTATED -> MITIGATING;
-                    case Event.DETECTED, Event.DIAGNOSED, Event.DEGRADED ->
-                            state == RESOLVED && event.failing() ? INVESTIGATING : state;
-                    case Event.RECOVERED, Event.CLOSED -> RESOLVED;
-                    default -> state;
-                };
+                if (event.mitigating()) {
+                    state = MITIGATING;
+                } else if (event.event().matches(Event.RECOVERED + "|" + Event.CLOSED)) {
+                    state = RESOLVED;
+                } else if (event.failing() && state == RESOLVED) {
+                    state = INVESTIGATING;
+                }
             }
             return state;
         }

@@ -124,23 +124,20 @@ class WrapperTest {
 
     // ---- which JBang, which Java, which folder
 
+    /** Also where it is called through symbolic links, one of them relative. */
     @ParameterizedTest
     @CsvSource({"--verbose echo echo, <--verbose><CLONE/echo.java><echo>", "Other.java echo, <Other.java><echo>",
         "--fresh run echo -x, <--fresh><run><CLONE/echo.java><-x>", "info tools echo, <info><tools><CLONE/echo.java>"})
     void aJBangOnThePathComesFirstAndGetsTheAliassFile(String line, String words) throws IOException {
         stub("jbang", SHOW);
-        Run.Result result = wrapper(CLONE, WARM, line.split(" ")).env("PATH", stubs + ":" + path()).run();
-        assertEquals("3 " + words.replace("CLONE", CLONE.toString()), result.exit() + " " + result.out());
-    }
-
-    @Test
-    void symbolicLinksToItAreFollowed() throws IOException {
-        stub("jbang", SHOW);
-        Path bin = Files.createDirectories(folder.resolve("bin"));
-        Files.createSymbolicLink(bin.resolve("kj"), CLONE.resolve("jbang"));
-        Files.createSymbolicLink(folder.resolve("relative"), Path.of("bin/kj"));
-        assertEquals("<" + CLONE + "/echo.java><>", Run.command("../relative", "echo", "").cwd(bin)
-                .env("PATH", stubs + ":" + path()).run().out());
+        Path link = Files.createSymbolicLink(Files.createDirectories(folder.resolve("bin")).resolve("kj"),
+                CLONE.resolve("jbang"));
+        Path relative = Files.createSymbolicLink(folder.resolve("relative"), Path.of("bin/kj"));
+        for (Path start : List.of(CLONE.resolve("jbang"), link, relative)) {
+            Run.Result result = Run.command(start.toString()).args(line.split(" ")).env("PATH", stubs + ":" + path())
+                    .run();
+            assertEquals("3 " + words.replace("CLONE", CLONE.toString()), result.exit() + " " + result.out());
+        }
     }
 
     @Test
@@ -167,31 +164,26 @@ class WrapperTest {
         assertFalse(result.err().contains("noise"));
     }
 
-    /** What Maven does, the version of the JDK at hand, and what is said in how many lines. */
-    @ParameterizedTest(name = "{2}")
+    /** What Maven does, the version of the JDK at hand, JBang's folder, and what is said in how many lines. */
+    @ParameterizedTest(name = "{3}")
     @CsvSource(delimiter = ';', nullValues = "-", value = {
-        "DELIVER; 17; was not run: its SHA-256 is; 2", "-; -; JDK.*jbang.dev/download; 3",
-        "echo 'Could not transfer'; 17; Could not transfer.*settings.xml; 2",
-        "echo must not run >&2; 11; version 11; 3", "true; 17; set JBANG_DIR; -"})
-    void whatIsMissingIsSaidAndNothingIsRun(String maven, String java, String says, Integer lines) throws IOException {
+        "DELIVER; 17; jb; was not run: its SHA-256 is; 2", "-; -; jb; JDK.*jbang.dev/download; 3",
+        "echo 'Could not transfer'; 17; jb; Could not transfer.*settings.xml; 2",
+        "echo must not run >&2; 11; jb; version 11; 3", "true; 17; a file/jb; set JBANG_DIR; -",
+        "true; 17; a:b; set JBANG_DIR; 1"})
+    void whatIsMissingIsSaidAndNothingIsRun(String maven, String java, String jb, String says, Integer lines)
+            throws IOException {
         if (maven != null) {
             stub("mvn", maven.equals("DELIVER") ? DELIVER.formatted("echo not JBang") : maven + "; exit 1");
         }
-        Path blocked = lines == null ? Files.writeString(folder.resolve("jb"), "") : null;
-        Run.Result result = fresh(java).run();
+        Files.writeString(folder.resolve("a file"), "");
+        Run.Result result = fresh(java).env("JBANG_DIR", folder.resolve(jb).toString()).run();
         assertEquals("1 ", result.exit() + " " + result.out(), result.toString());
         assertTrue(result.err().matches("(?s).*" + says + ".*"), result.err());
         assertFalse(result.err().contains("must not run"), result.err());
         long said = result.err().lines().filter(line -> !line.startsWith("jbang: getting")).count();
-        assertTrue(blocked != null || said == lines, result.err());
+        assertTrue(lines == null || said == lines, result.err());
         assertEquals(List.of(), list(folder.resolve("jb/klaviyo-runbook")).toList());
-    }
-
-    @Test
-    void aColonInJBangsFolderIsToldInOneLine() {
-        Run.Result result = wrapper(CLONE, folder.resolve("a:b"), "echo").run();
-        assertEquals("1 1", result.exit() + " " + result.err().lines().count(), result.err());
-        assertTrue(result.err().contains("set JBANG_DIR"), result.err());
     }
 
     // ---- helpers
