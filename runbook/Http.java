@@ -364,21 +364,17 @@ public final class Http {
         if (name.isEmpty() || excluded(environment, destination)) {
             return Optional.empty();
         }
-        String value = environment.get(name.get()).strip();
-        try {
-            URI proxy = URI.create(value.contains("://") ? value : "http://" + value);
-            if (proxy.getHost() != null && proxy.getPort() <= 65_535) {
-                if (!"http".equalsIgnoreCase(proxy.getScheme())) {
-                    throw new Problem(name.get() + " names a proxy that is spoken to by "
-                            + Text.safe(proxy.getScheme(), 20) + " (" + hostPort(proxy) + "), which Java's client"
-                            + " cannot: give an http:// one, or NO_PROXY=" + destination.getHost());
-                }
-                return Optional.of(proxy);
-            }
-        } catch (IllegalArgumentException e) {
-            // Said below, without its text: there may be a password in it.
+        String value = environment.get(name.get()).strip().replaceFirst("(?i)^http://", "");
+        if (value.contains("://")) {
+            throw new Problem(name.get() + " names a proxy that is spoken to by " + Text.safe(value.split(":")[0], 20)
+                    + ", which Java's client cannot: give an http:// one, or NO_PROXY=" + destination.getHost());
         }
-        throw new Problem(name.get() + " is no proxy's address: write http://[USER:PASSWORD@]HOST:PORT");
+        try {
+            return Optional.ofNullable(Settings.address("http://" + value));
+        } catch (IllegalArgumentException withItsText) {
+            // There may be a password in it.
+            throw new Problem(name.get() + " is no proxy's address: write http://[USER:PASSWORD@]HOST:PORT");
+        }
     }
 
     private static Optional<String> set(Map<String, String> environment, String... names) {

@@ -98,8 +98,8 @@ class NetworkTest {
 
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', textBlock = """
-        HTTPS_PROXY=https://deploy:h0rse-battery@proxy.corp:3128  | HTTPS_PROXY names a proxy that is spoken to by https \\(proxy.corp:3128\\), which
-        all_proxy=socks5://deploy:h0rse-battery@127.0.0.1:1080    | all_proxy names a proxy that is spoken to by socks5 \\(127.0.0.1:1080\\), which
+        HTTPS_PROXY=https://deploy:h0rse-battery@proxy.corp:3128  | HTTPS_PROXY names a proxy that is spoken to by https, which
+        all_proxy=socks5://deploy:h0rse-battery@127.0.0.1:1080    | all_proxy names a proxy that is spoken to by socks5, which
         https_proxy=http://deploy:h0rse-battery@                  | https_proxy is no proxy's address: write http://
         HTTPS_PROXY=proxy.corp:99999                              | HTTPS_PROXY is no proxy's address: write http://
         """)
