@@ -1,16 +1,15 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.Map;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import runbook.watching.Keeper;
 import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Goal;
@@ -34,22 +33,20 @@ class WatchStateTest {
         return new Keeper(goal, state, state == State.STARTING ? 0 : -600_000, troubled, List.of(falls));
     }
 
-    private static Reading good(String check) {
-        return new Reading(check, Result.GOOD, true, 120, "ok");
-    }
-
-    private static Reading bad(String check) {
-        return new Reading(check, Result.BAD, true, 15, "HTTP 503");
-    }
-
-    private static Reading waiting(String check, Result result) {
-        return new Reading(check, result, false, 15, "HTTP 503");
-    }
-
-    /** A round 30 s after the one before. */
-    private List<Happening> round(Condition page, Reading... readings) {
+    /**
+     * A round 30 s after the one before: of each check (a is auth, p an endpoint, w the application) whether it was
+     * good (+), bad (-), or not looked at, having been good (~), bad (=) or never looked at (?).
+     */
+    private List<Happening> round(Condition page, String checks) {
+        List<Reading> readings = new ArrayList<>();
+        for (int i = 0; i < checks.length(); i += 2) {
+            String name = Map.of('a', "auth", 'p', "endpoint:profiles", 'w', "app", 'n', "network").get(checks.charAt(i));
+            char how = checks.charAt(i + 1);
+            Result result = how == '?' ? Result.UNKNOWN : "+~".indexOf(how) >= 0 ? Result.GOOD : Result.BAD;
+            readings.add(new Reading(name, result, "+-".indexOf(how) >= 0, 15, result == Result.BAD ? "HTTP 503" : "ok"));
+        }
         now += 30_000;
-        return keeper.observe(new Round(now, List.of(readings), page == null ? List.of() : List.of(page)));
+        return keeper.observe(new Round(now, readings, List.of(page)));
     }
 
     /**
@@ -59,8 +56,8 @@ class WatchStateTest {
         List<Happening> all = new ArrayList<>();
         for (char letter : letters.toCharArray()) {
             switch (letter) {
-                case 'g' -> all.addAll(round(GREEN, good("auth")));
-                case 'b' -> all.addAll(round(GREEN, bad("auth")));
+                case 'g' -> all.addAll(round(GREEN, "a+"));
+                case 'b' -> all.addAll(round(GREEN, "a-"));
                 case 'h' -> now += 3_600_000;
                 default -> {
                     all.add(keeper.gap(now, now + 3_600_000, "asleep"));
@@ -75,9 +72,8 @@ class WatchStateTest {
         return String.join(" ", happenings.stream().map(Happening::kind).toList());
     }
 
-    private Condition condition(String name) {
-        return keeper.conditions(now).stream().filter(condition -> condition.name().equals(name)).findFirst()
-                .orElseThrow();
+    private List<String> conditions() {
+        return keeper.conditions(now).stream().map(Condition::words).toList();
     }
 
     @ParameterizedTest(name = "{3}")
@@ -143,78 +139,47 @@ class WatchStateTest {
 
     @Test
     void onlyTheFirstOfSeveralFallsChangesTheStateAndSoIsTold() {
-        List<Happening> falls = rounds("bbggbbggbb").stream().filter(one -> one.is(State.FLAPPING)).toList();
-        assertEquals(List.of(true, false), falls.stream().map(one -> one.before().isPresent()).toList());
-        assertEquals(List.of(2, 3), falls.stream().map(one -> one.facts().get("falls")).toList());
+        assertEquals("2 true 3 false", rounds("bbggbbggbb").stream().filter(one -> one.is(State.FLAPPING))
+                .map(one -> one.facts().get("falls") + " " + one.before().isPresent()).collect(Collectors.joining(" ")));
     }
 
     @Test
     void theConditionsSayHowFarItIsAndEachHoldsRecoveryBackUntilItIsMet() {
         rounds("bbgggg");
-        assertEquals(new Condition("rounds", false, "4 of 3 good rounds in a row, good for 1 min 30 s of 2 min"),
-                condition("rounds"));
+        assertEquals(List.of("4 of 3 good rounds in a row, good for 1 min 30 s of 2 min", GREEN.words()), conditions());
         rounds("bb");
-        assertEquals("0 of 3 good rounds in a row, good for 0 s of 2 min", condition("rounds").words());
+        assertEquals("0 of 3 good rounds in a row, good for 0 s of 2 min", conditions().get(0));
         for (int i = 0; i < 10; i++) {
-            assertFalse(kinds(round(RED, good("auth"))).contains("recovered"));
+            assertFalse(kinds(round(RED, "a+")).contains("recovered"));
         }
-        assertEquals(RED, condition("status-page"));
+        assertEquals(RED.words(), conditions().get(1));
         assertEquals("recovered", kinds(rounds("g")));
     }
 
-    @Test
-    void aCheckThatWaitsForItsQuotaHasToBeLookedAtAgainBeforeItIsRecovered() {
-        rounds("bb");
-        for (int i = 0; i < 6; i++) {
-            assertFalse(kinds(round(GREEN, good("app"), waiting("auth", Result.GOOD))).contains("recovered"));
-        }
-        assertEquals("not looked at since it is good: auth", condition("checks").words());
-        assertEquals("recovered", kinds(round(GREEN, good("app"), good("auth"))));
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = {"GOOD", "BAD"})
-    void anAnswerWithTheKeyProvesItSoThatRecoveryNeedNotWaitForTheSlowCheck(String before) {
-        round(GREEN, bad("endpoint:profiles"), bad("auth"));
-        round(GREEN, bad("endpoint:profiles"), waiting("auth", Result.BAD));
+    @ParameterizedTest(name = "{2}")
+    @CsvSource(delimiter = '|', nullValues = "-", value = {
+        "a- a- 6*w+a~       | degraded recovering           | a check that waits for its quota has to be looked at again",
+        "a- a- 6*w+a~ w+a+  | degraded recovering recovered | and then it is recovered",
+        "p-a- p-a= 5*p+a=   | degraded recovering recovered | an answer with the key proves it: no need to wait",
+        "p-a- p-a= 5*p+a~   | degraded recovering recovered | whatever the check of the key saw last",
+        "p+a- 8*p+a=        | -                             | a check that fails while its proof passes is not proven by it",
+        "p+a- 8*p+a= p+a-   | degraded                      | and is down when it fails again",
+        "a- w+a= a-         | degraded                      | a round that cannot look at what failed is neither good nor bad",
+        "20*a?              | -                             | a round in which nothing was looked at is not good"})
+    void whatIsNotLookedAtInEachRoundIsNeitherForgottenNorWaitedForInVain(String rounds, String kinds, String why) {
         List<Happening> all = new ArrayList<>();
-        for (int i = 0; i < 5; i++) {
-            all.addAll(round(GREEN, good("endpoint:profiles"), waiting("auth", Result.valueOf(before))));
+        for (String round : rounds.split(" ")) {
+            String[] times = ("1*" + round).replaceFirst("^1\\*(?=\\d)", "").split("\\*");
+            for (int i = 0; i < Integer.parseInt(times[0]); i++) {
+                all.addAll(round(GREEN, times[1]));
+            }
         }
-        assertEquals("recovering recovered", kinds(all));
-        assertEquals("5 good rounds in a row over 2 min; auth is proven by endpoint:profiles", all.get(1).words());
-    }
-
-    @Test
-    void aCheckThatFailsWhileItsProofPassesIsNotProvenByIt() {
-        round(GREEN, good("endpoint:profiles"), bad("auth"));
-        List<Happening> all = new ArrayList<>();
-        for (int i = 0; i < 8; i++) {
-            all.addAll(round(GREEN, good("endpoint:profiles"), waiting("auth", Result.BAD)));
-        }
-        assertEquals("", kinds(all));
-        assertEquals("degraded", kinds(round(GREEN, good("endpoint:profiles"), bad("auth"))));
-    }
-
-    @Test
-    void aRoundThatCannotLookAtWhatFailedIsNeitherGoodNorBad() {
-        rounds("b");
-        assertEquals("", kinds(round(GREEN, good("app"), waiting("auth", Result.BAD))));
-        assertEquals("0 of 3 good rounds in a row, good for 0 s of 2 min", condition("rounds").words());
-        assertEquals("degraded", kinds(rounds("b")));
-    }
-
-    @Test
-    void aRoundInWhichNothingWasLookedAtIsNotGood() {
-        assertTrue(Stream.generate(() -> round(GREEN, waiting("auth", Result.UNKNOWN))).limit(20)
-                .allMatch(List::isEmpty));
-        assertEquals(State.STARTING, keeper.state());
+        assertEquals(kinds == null ? "" : kinds, kinds(all), why);
     }
 
     @Test
     void whatFailedIsNamedWithItsReasonAndNoMoreThanThreeNames() {
-        round(GREEN, bad("auth"), bad("network"), bad("app"), bad("webhook"));
-        Happening degraded = round(GREEN, bad("auth"), bad("network"), bad("app"), bad("webhook")).get(0);
-        assertEquals("auth, network, app and 1 more: HTTP 503", degraded.words());
+        round(GREEN, "a-n-w-p-");
+        assertEquals("auth, network, app and 1 more: HTTP 503", round(GREEN, "a-n-w-p-").get(0).words());
     }
 }
