@@ -13,10 +13,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 import runbook.Cli;
@@ -41,52 +43,41 @@ class WatchPartsTest {
         return new Event(BEGAN.plusSeconds(second), step, name, name, Json.of(data));
     }
 
-    private static Event watched(int second, String name, State state) {
+    private static Event watched(int second, State state) {
+        String name = state == State.RECOVERED || state == State.DEGRADED ? state.word() : "note";
         return event(second, "watch", name, Map.of("kind", state.word()));
+    }
+
+    private static Past past(Event... events) {
+        return Past.of(List.of(events), Instant.now().toEpochMilli());
     }
 
     // ---- what the journal tells a watch that is started again
 
-    private static Past past(List<Event> events) {
-        return Past.of(events, Instant.now().toEpochMilli());
-    }
-
     @Test
-    void theLastStateOfAnEarlierWatchIsGoneOnFrom() {
-        Past past = past(List.of(watched(0, "degraded", State.DEGRADED), watched(60, "note", State.RECOVERING)));
-        assertEquals(State.RECOVERING, past.state());
+    void theLastStateOfAnEarlierWatchIsGoneOnFromUntilItRecoveredAndWhateverStepSeesItAgainIsTrouble() {
         long began = BEGAN.toEpochMilli();
-        assertEquals(List.of(began + 60_000, began + 60_000), List.of(past.since(), past.watched()));
-        assertEquals(List.of(began), past.falls());
-        assertEquals(began + 7, Past.of(List.of(watched(9, "degraded", State.DEGRADED)), began + 7).since(),
-                "of the past, also where the clock has been set back");
-        Past nonsense = past(List.of(event(0, "watch", "degraded", Map.of("kind", "degraded", "since", "soon")),
-                event(1, "watch", "strange", Map.of("kind", 7, "post", "all"))));
-        assertEquals(State.DEGRADED, nonsense.state());
-        assertEquals(began, nonsense.since());
-        assertEquals(List.of(), nonsense.unposted());
-    }
-
-    @Test
-    void itIsTroubleWhateverStepSawItUntilItRecoversAndAfterwardsWhenItIsSeenAgain() {
-        Event degraded = watched(0, "degraded", State.DEGRADED);
-        Event recovered = watched(60, "recovered", State.RECOVERED);
+        Event degraded = watched(0, State.DEGRADED);
+        Event recovered = watched(60, State.RECOVERED);
+        Past past = past(degraded, watched(60, State.RECOVERING));
+        assertEquals("RECOVERING true " + List.of(began + 60_000, began + 60_000) + List.of(began), past.state() + " "
+                + past.troubled() + " " + List.of(past.since(), past.watched()) + past.falls());
+        assertEquals(began + 7, Past.of(List.of(watched(9, State.DEGRADED)), began + 7).since(), "a clock set back");
+        assertEquals(List.of(), past(degraded, recovered).falls(), "falls before it are forgotten");
         Event worse = event(90, "triage", "diagnosed", Map.of("diagnosis", "server-error", "severity", "P2"));
-        assertFalse(past(List.of()).troubled());
-        assertTrue(past(List.of(worse)).troubled());
-        assertFalse(past(List.of(degraded, recovered)).troubled());
-        assertTrue(past(List.of(degraded, recovered, worse)).troubled());
         Event healthy = event(90, "triage", "note", Map.of("diagnosis", "healthy"));
-        assertFalse(past(List.of(degraded, recovered, healthy)).troubled());
-        assertEquals(List.of(), past(List.of(degraded, recovered)).falls(), "falls before it are forgotten");
+        assertEquals(List.of(false, true, false, true, false), Stream.of(past(), past(worse), past(degraded, recovered),
+                past(degraded, recovered, worse), past(degraded, recovered, healthy)).map(Past::troubled).toList());
     }
 
     @Test
-    void whatWasToBePostedIsSoUntilSlackHasConfirmedIt() {
-        Event change = event(0, "watch", "degraded", Map.of("kind", "degraded", "post", true));
+    void whatWasToBePostedIsSoUntilSlackHasConfirmedItAndNonsenseIsPassedOver() {
+        Event change = event(0, "watch", "degraded", Map.of("kind", "degraded", "since", "soon", "post", true));
+        Event strange = event(1, "watch", "strange", Map.of("kind", 7, "post", "all"));
         Event posted = event(2, "watch", "announced", Map.of("of", change.at().toString()));
-        assertEquals(List.of(change), past(List.of(change)).unposted());
-        assertEquals(List.of(), past(List.of(change, posted)).unposted());
+        assertEquals(List.of(change), past(change, strange).unposted());
+        assertEquals(List.of(), past(change, posted).unposted());
+        assertEquals(BEGAN.toEpochMilli(), past(change, strange).since());
     }
 
     // ---- the live view
@@ -113,32 +104,29 @@ class WatchPartsTest {
                 words[i].split(" ")[0], words[i].substring(words[i].indexOf(' ') + 1))).toList();
     }
 
-    private static List<String> lay(Shot shot, List<Note> notes, int columns, int rows, Charset charset) {
-        Cli.Host host = new Cli.Host(Map.of(), null, null, null, null, charset, false);
-        return LiveView.lay(shot, notes, columns, rows, new Screen(host, System.out, true, Screen.Level.ALL));
-    }
-
     private static String shown(Shot shot, List<Note> notes, int columns, int rows, Charset charset) {
-        return String.join("\n", lay(shot, notes, columns, rows, charset));
+        Cli.Host host = new Cli.Host(Map.of(), null, null, null, null, charset, false);
+        Screen screen = new Screen(host, System.out, true, Screen.Level.ALL);
+        return String.join("\n", LiveView.lay(shot, notes, columns, rows, screen));
     }
 
-    @Test
-    void noLineIsWiderThanTheTerminalAndNoPictureHigher() {
-        for (String words : List.of("short", "a very long sentence that goes on ".repeat(20), "🔥".repeat(210))) {
-            for (int columns : new int[] {20, 60, 80, 200}) {
-                for (int rows : new int[] {3, 12, 24, 60}) {
-                    List<String> lines = lay(flapping(words), notes("blip " + words), columns, rows, UTF_8);
-                    assertTrue(lines.size() <= rows, lines.size() + " lines on " + rows);
-                    lines.forEach(line -> assertTrue(line.codePointCount(0, line.length()) < columns, line));
-                }
+    @ParameterizedTest
+    @ValueSource(strings = {"short", "a very long sentence that goes on and on and on, over any terminal's edge", "🔥🔥🔥"})
+    void noLineIsWiderThanTheTerminalAndNoPictureHigher(String words) {
+        for (int columns : new int[] {20, 60, 80, 200}) {
+            for (int rows : new int[] {3, 12, 24, 60}) {
+                String said = words.repeat(10);
+                List<String> lines = shown(flapping(said), notes("blip " + said), columns, rows, UTF_8).lines().toList();
+                assertTrue(lines.size() <= rows, lines.size() + " lines on " + rows);
+                lines.forEach(line -> assertTrue(line.codePointCount(0, line.length()) < columns, line));
             }
         }
     }
 
     @ParameterizedTest(name = "{0} rows")
     @CsvSource(delimiter = '|', value = {
-        "12 | DRILL flapping; ! FLAPPING for 1 d 6 h; ! MESSAGE TO PEOPLE OVERDUE by 3 min; ✓ 3 of 3 good rounds; "
-                + "! HTTP 503; ✗ auth; 2 messages not accepted yet; 03:01:28 degraded: auth",
+        "12 | DRILL flapping; ! FLAPPING for 1 d 6 h; ! MESSAGE TO PEOPLE OVERDUE by 3 min; jbang postmortem@org event; "
+                + "✓ 3 of 3 good rounds; ! HTTP 503; ✗ auth; 2 messages not accepted yet; 03:01:28 degraded: auth",
         "40 | FLAPPING for 1 d 6 h (now 03:00:00 UTC); incident began 3 d ago, next round in 12 s, Ctrl-C leaves, 123456; "
                 + "✗ auth                    12 s  (again in 41 s) HTTP 503; ✓ network; – app; draft: message-2; blip"})
     void onALowTerminalWhatMattersStaysAndOnAHighOneAllIsThere(int rows, String needed) {
@@ -149,6 +137,8 @@ class WatchPartsTest {
             assertTrue(screen.replace(';', ',').contains(one), one + " in\n" + screen);
         }
         assertEquals(rows > 20, screen.contains("draft") && screen.contains("blip"), "the newest event of weight wins");
+        String plain = shown(flapping("café – 日本"), notes("blip é"), 80, rows, US_ASCII);
+        assertTrue(plain.contains("x auth") && plain.matches("[\\n\\x20-\\x7e]+"), plain);
     }
 
     @ParameterizedTest(name = "{4}")
@@ -160,17 +150,9 @@ class WatchPartsTest {
         "DEGRADED | auth                | 3  | true  | next post to Slack in 3 min"})
     void whatStandsOutIsHowBadItIsAndWhatAPersonHasToDo(State state, String failing, int minutes, boolean posts,
                                                         String said) {
-        Shot shot = shot(state, failing, "503", Duration.ofMinutes(minutes), posts);
-        String screen = shown(shot, notes(), 80, 24, UTF_8);
+        String screen = shown(shot(state, failing, "503", Duration.ofMinutes(minutes), posts), notes(), 80, 24, UTF_8);
         assertTrue(screen.contains(said), screen);
         assertEquals(said.contains("MESSAGE"), screen.contains("MESSAGE"), screen);
-    }
-
-    @Test
-    void withoutSymbolsInItsCharacterSetTheTerminalGetsPlainAscii() {
-        String plain = shown(flapping("café – 日本"), notes("blip é"), 100, 40, US_ASCII);
-        assertTrue(plain.chars().allMatch(c -> c == '\n' || c >= 0x20 && c < 0x7f), plain);
-        assertTrue(plain.contains("x auth"), plain);
     }
 
     // ---- the chart
@@ -226,21 +208,17 @@ class WatchPartsTest {
     }
 
     @Test
-    void aTimeInWhichNobodyLookedIsNeitherGoodNorBadInTheChart() {
-        History history = history("auth", 100);
-        history.add(BEGAN.toEpochMilli() + 1_800_000, List.of(new Reading("auth", Result.GOOD, true, 5, "")));
-        String svg = chart(false, history, List.of());
-        assertTrue(svg.contains("<title>good 2026-11-23 03:00:37 to 2026-11-23 03:01:58</title>"), svg);
-        assertEquals(3, svg.split("<polyline").length, "two lines");
-    }
-
-    @Test
-    void aChartOfDaysOfRoundsStaysSmallAndOneOfNothingIsDrawnToo() throws Exception {
+    void aChartOfDaysOfRoundsStaysSmallAndATimeInWhichNobodyLookedIsNeitherGoodNorBad() throws Exception {
         int size = chart(false, history("auth", 100_000), List.of()).length();
         assertTrue(size < 120_000, "characters: " + size);
         List<Event> many = IntStream.range(0, 100).mapToObj(i -> event(i, "postmortem", "note", Map.of())).toList();
         String nothing = chart(false, history("auth", 0), many);
         parse(nothing);
         assertTrue(nothing.contains("and 60 more events in the journal"));
+        History history = history("auth", 100);
+        history.add(BEGAN.toEpochMilli() + 1_800_000, List.of(new Reading("auth", Result.GOOD, true, 5, "")));
+        String svg = chart(false, history, List.of());
+        assertTrue(svg.contains("<title>good 2026-11-23 03:00:37 to 2026-11-23 03:01:58</title>"), svg);
+        assertEquals(3, svg.split("<polyline").length, "two lines");
     }
 }
