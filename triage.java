@@ -658,13 +658,10 @@ class Triage implements Callable<Integer> {
                     + " data: nobody would see an error; give one that has with --errors-query"));
         }
         for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
-            all.add(step(step, step + " --version", "fetched and built"));
+            all.add(step(step, step, " --version", "fetched and built"));
         }
-        // Their dry runs look at stores, restart targets and logs as the team has set them, and change nothing.
-        new TreeMap<>(Map.of("rotate-key.to", "stores", "debug-bundle.log", "logs")).descendingMap().forEach(
-                (setting, name) -> all.add(shared.setting(setting).isEmpty()
-                        ? Check.skipped(name, "not known: set " + setting + " in a team.properties")
-                        : step(name, setting.replaceFirst("\\..*", " --dry-run"), "found as the team has set them")));
+        all.add(planned("stores", "rotate-key", "rotate-key.to"));
+        all.add(planned("logs", "debug-bundle", "debug-bundle.log"));
         List<Group> lines = Group.of(all, Check::summary);
         showChecks(lines, ALL);
         long open = lines.stream().filter(line -> line.outcome() != Outcome.OK).count();
@@ -682,8 +679,15 @@ class Triage implements Callable<Integer> {
         return new Check(name, fine ? Outcome.OK : Outcome.WARN, fine ? good : bad, 0, null, Json.object());
     }
 
-    private Check step(String name, String line, String good) {
-        String command = launcher.command(line.split(" ")[0]) + line.replaceFirst("\\S+", "");
+    // A dry run looks at stores, restart targets and logs as the team has set them, and changes nothing.
+    private Check planned(String name, String step, String setting) {
+        return shared.setting(setting).isEmpty()
+                ? Check.skipped(name, "not known: set " + setting + " in a team.properties")
+                : step(name, step, " --dry-run", "found as the team has set them");
+    }
+
+    private Check step(String name, String step, String option, String good) {
+        String command = launcher.command(step) + option;
         if (command.contains("CATALOG")) {
             return Check.skipped(name, "not known where the steps come from: set KLAVIYO_RUNBOOK_CATALOG");
         }

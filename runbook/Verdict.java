@@ -39,22 +39,21 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
 
     /** The runbook's severities, worst first, with the time within which somebody has to respond. */
     public enum Severity {
-        P1("complete outage", "15 min", Duration.ofMinutes(15)), P2("degraded service", "1 h", Duration.ofHours(1)),
-        P3("minor impact", "4 h", Duration.ofHours(4)), P4("no user impact", "next business day", Duration.ZERO);
+        P1("complete outage", Duration.ofMinutes(15)), P2("degraded service", Duration.ofHours(1)),
+        P3("minor impact", Duration.ofHours(4)), P4("no user impact", Duration.ZERO);
 
         private final String meaning;
-        private final String responseTime;
         private final Duration within;
 
-        Severity(String meaning, String responseTime, Duration within) {
+        Severity(String meaning, Duration within) {
             this.meaning = meaning;
-            this.responseTime = responseTime;
             this.within = within;
         }
 
         /** The response time and the runbook's definition: {@code 15 min; P1 is complete outage}. */
         public String words() {
-            return responseTime + "; " + this + " is " + meaning;
+            String time = this == P4 ? "next business day" : Text.Durations.words(within);
+            return time + "; " + this + " is " + meaning;
         }
 
         /** Triage's exit code for it. */
