@@ -61,7 +61,6 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -151,7 +150,7 @@ class Postmortem extends PostmortemCommand {
         }
         ObjectNode known = report.json();
         show(known, incident);
-        files.forEach(file -> say(Mark.OK, "written", relative(file)));
+        files.forEach(file -> say(Mark.OK, "written", file.toString()));
         written.kept().forEach(name -> say(Mark.SKIP, "kept", name + ": somebody edited it, so it was left alone"));
         known.path("notes").forEach(problem -> say(Mark.WARN, "note", problem.asText()));
         int unfinished = Document.unfinished(written.text()).size();
@@ -164,40 +163,30 @@ class Postmortem extends PostmortemCommand {
     }
 
     private void show(JsonNode known, Optional<Incident> incident) {
-        if (known.path("drill").isTextual()) {
-            shared.screen().heading("DRILL " + known.path("drill").asText() + ": an exercise, nothing was broken");
-        }
+        sayIfDrill(known.path("drill").asText(""));
         int entries = known.path("entries").asInt();
         shared.screen().verdict(Mark.OK, (known.path("severity").asText() + " " + known.path("title").asText()).strip()
                 + ", " + (entries == 1 ? "1 entry" : entries + " entries"));
         if (incident.isEmpty()) {
             say(Mark.WARN, "", "no incident here: " + (bundle == null
                     ? "an empty template (--incident DIR names one" + otherKind() + ")" : "from the bundle alone"));
-        }
-        if (known.path("closed").isTextual()) {
-            say(Mark.WARN, "closed", incident.map(Incident::toString).orElse("it") + " was closed at "
-                    + known.path("closed").asText() + "; written again");
+        } else if (known.path("closed").isTextual()) {
+            say(Mark.WARN, "closed", incident.get() + " was closed at " + known.path("closed").asText()
+                    + "; written again");
         }
     }
 
     private JsonNode next(int unfinished, JsonNode known) {
-        JsonNode closed = known.path("closed");
-        boolean over = unfinished == 0 && closed.isTextual();
+        boolean closed = known.path("closed").isTextual();
         String words = unfinished > 0 ? Text.count(unfinished, "place") + " to fill in. They are listed by"
-                : over ? "Nothing is left to fill in, and the incident was closed at " + closed.asText()
-                        : "Nothing is left to fill in. The incident is ended by";
-        String command = over ? null : launcher(known).line("postmortem", unfinished > 0 ? "--check" : "close");
+                : "Nothing is left to fill in" + (closed ? ", and it was closed" : ". The incident is ended by");
         shared.screen().line(words);
-        if (!over) {
-            shared.screen().command(2, command);
+        if (unfinished == 0 && closed) {
+            return Cli.advice("never", words, null);
         }
-        return Cli.advice(over ? "never" : "now", words, command);
-    }
-
-    private String relative(Path file) {
-        Path here = shared.host().path("").toAbsolutePath();
-        return file.toAbsolutePath().startsWith(here) ? here.relativize(file.toAbsolutePath()).toString()
-                : file.toString();
+        String command = launcher(known).line("postmortem", unfinished > 0 ? "--check" : "close");
+        shared.screen().command(2, command);
+        return Cli.advice("now", words, command);
     }
 
     private int check(Document document, Optional<Incident> incident) {
@@ -218,8 +207,7 @@ class Postmortem extends PostmortemCommand {
                 "  jbang postmortem event \"taking it\" --by Ana --kind acknowledged"})
     static class Tell extends PostmortemCommand {
         // What only a script can know (rotation steps, bundles) or another command writes (closed) is not among them.
-        private static final Set<String> KINDS = new TreeSet<>(Set.of(Event.DETECTED, Event.ACKNOWLEDGED,
-                Event.DIAGNOSED, Event.MITIGATED, Event.DEGRADED, Event.RECOVERED, Event.ANNOUNCED, Event.NOTE));
+        enum Kind { note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced }
 
         @Parameters(paramLabel = "TEXT", description = "what happened, in one line")
         String text;
@@ -233,27 +221,23 @@ class Postmortem extends PostmortemCommand {
 
         @Option(names = "--kind", paramLabel = "KIND", defaultValue = Event.NOTE,
                 description = "note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced")
-        String kind;
+        Kind kind;
 
         @Override
         public Integer call() {
             if (text.isBlank()) {
                 throw new Problem("the event's text is empty: say what happened, in quotes");
             }
-            if (!KINDS.contains(kind)) {
-                throw new Problem("--kind " + Text.safe(kind, 40) + (kind.equals(Event.CLOSED)
-                        ? ": postmortem close closes an incident" : ": there are " + String.join(", ", KINDS)));
-            }
             Notebook notebook = notebook();
             Instant when = Moment.past("--at", at, now, notebook.began());
-            boolean asked = by == null && kind.equals(Event.ACKNOWLEDGED);
+            boolean asked = by == null && kind == Kind.acknowledged;
             String who = asked ? confirmed("Who took it?", gitName()) : by;
-            String said = notebook.tell(when, kind, text, Json.object(), Optional.ofNullable(who));
+            String said = notebook.tell(when, kind.name(), text, Json.object(), Optional.ofNullable(who));
             String incident = notebook.incident().toString();
-            shared.screen().marked(Mark.OK, kind, 0,
+            shared.screen().marked(Mark.OK, kind.name(), 0,
                     when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
             sayIfClosed(notebook);
-            return done(Json.object().put("at", when.toString()).put("event", kind).put("summary", said)
+            return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
                     .put("incident", incident).put("closed", notebook.closed().isPresent()));
         }
     }
@@ -279,8 +263,8 @@ class Postmortem extends PostmortemCommand {
                 return carried("imported", Notebook.bring(file, shared.incidents()));
             }
             Notebook notebook = notebook();
-            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
-            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
+            Instant first = time("--from", from, Instant.MIN, notebook);
+            Instant last = time("--to", to, Instant.MAX, notebook);
             Notebook.Taken taken = notebook.take(file, first, last, now);
             say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
                     + notebook.incident());
@@ -288,6 +272,10 @@ class Postmortem extends PostmortemCommand {
             sayIfClosed(notebook);
             return done(Json.object().put("read", taken.events()).put("added", taken.added())
                     .set("problems", Json.of(taken.problems())));
+        }
+
+        private Instant time(String option, String text, Instant otherwise, Notebook notebook) {
+            return text == null ? otherwise : Moment.past(option, text, now, notebook.began());
         }
     }
 
@@ -418,8 +406,7 @@ abstract class PostmortemCommand implements Callable<Integer> {
         Incident open = incident(false).orElseThrow(() -> new Problem("no incident is open here, the newest is closed: "
                 + "for that one add --incident " + incident()));
         Notebook notebook = Notebook.of(open, shared.drill());
-        notebook.drill().ifPresent(scenario ->
-                shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken"));
+        sayIfDrill(notebook.drill().orElse(""));
         return notebook;
     }
 
@@ -452,6 +439,12 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     // ---- what is said
+
+    void sayIfDrill(String scenario) {
+        if (!scenario.isEmpty()) {
+            shared.screen().heading("DRILL " + Text.safe(scenario, 60) + ": an exercise, nothing is broken");
+        }
+    }
 
     /** What was written down belongs to an incident that is over: whoever adds it should know. */
     void sayIfClosed(Notebook notebook) {

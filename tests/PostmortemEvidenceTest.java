@@ -19,12 +19,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.jsoup.Jsoup;
+import org.jsoup.nodes.Document;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -55,8 +59,6 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     void stop() {
         server.close();
     }
-
-    // ---- Prometheus and the vendor
 
     private static String result(String type, List<?> rows) {
         return Json.line(Json.of(Map.of("status", "success", "data", Map.of("resultType", type, "result", rows))));
@@ -94,73 +96,6 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         return report.json().path("notes").toString();
     }
 
-    @Test
-    void numbersFromPrometheus() {
-        prometheusKnows();
-        Postmortem report = of(recorded("revoked-key"), null, null, site);
-        String text = markdown(report);
-        assertSays(text, "- Failed API calls: 2,883 (401: 2,871, 503: 12; Prometheus)",
-                "- Affected share of calls: 9.2 % of 31,234 calls", "- Data queued for retry: 2,400 at most; drained",
-                "| 02:52 | **First symptom**: failed calls begin | metrics |", "| Time to detect | 12 minutes |",
-                "(wanted: within 5 min)", "| Time to resolve | 25 minutes |");
-        assertTrue(report.json().path("began").asText().startsWith("2026-11-20T02:52:"));
-        assertSays(Jsoup.parse(report.html(text)).select("figure > svg").text(), "unnoticed", "investigating",
-                "mitigating", "watching", "resolved");
-    }
-
-    @Test
-    void prometheusThatDoesNotAnswerIsNamed() {
-        answers.put("klaviyo_api_errors_total", "{\"status\":\"error\",\"error\":\"parse error\"}");
-        Postmortem report = of(recorded("revoked-key"), null, null, site);
-        assertSays(notes(report), "--prometheus: HTTP 200", "parse error");
-        assertSays(markdown(report), "- Affected share of calls: [unknown: ");
-    }
-
-    @Test
-    void theVendorsRecordAndHowLateItWas() {
-        answers.put("/api/v2/incidents.json", """
-            {"incidents":[
-             {"name":"Elevated 503s on APIs","impact":"minor","status":"resolved","shortlink":"https://stspg.io/abc",
-              "created_at":"2026-11-19T22:45:00-05:00","started_at":"2026-11-19T21:55:00-05:00",
-              "resolved_at":"2026-11-19T23:52:00-05:00","incident_updates":[
-               {"status":"resolved","body":"503s must be retried.","display_at":"2026-11-19T23:52:00-05:00"},
-               {"status":"investigating","body":"Looking into it.","display_at":"2026-11-19T22:45:00-05:00"}]},
-             {"name":"Last month's","status":"resolved","created_at":"2026-10-01T00:00:00Z",
-              "resolved_at":"2026-10-01T02:00:00Z","incident_updates":[]},
-             {"name":"without a time"}, "not an object"]}\
-            """);
-        String text = markdown(of(recorded("silent-outage"), null, site, null));
-        assertSays(text,
-                "| 03:45 | Klaviyo (investigating): Elevated 503s on APIs — Looking into it. | status page |",
-                "| Vendor's acknowledgement | 41 minutes |", "03:04 (triage) to 03:45 (status page)",
-                "detected by us 41 minutes before the status page",
-                "Klaviyo's own record: Elevated 503s on APIs, https://stspg.io/abc");
-        assertFalse(text.contains("Last month"), text);
-    }
-
-    @Test
-    void vendorUpdatesThatWatchSawStandAtTheVendorsTime() {
-        Incident incident = recorded("silent-outage");
-        add(incident, "03:08", "watch", Event.NOTE, "Klaviyo at 2026-11-20T03:01:00Z: API down: investigating.",
-                Map.of("kind", "status-page", "vendorAt", "2026-11-20T03:01:00Z", "incident", "API down",
-                        "status", "investigating", "body", "Looking."));
-        assertSays(markdown(incident), "| 03:01 | Klaviyo (investigating): API down — Looking. | status page |",
-                "| Vendor's acknowledgement | 3 minutes before |",
-                "the status page told of it 3 minutes before our own checks");
-    }
-
-    @Test
-    void drillsDoNotAskTheRealStatusPage() {
-        Incident incident = empty();
-        add(incident, "03:04", "triage", Event.DETECTED, "triage found key-invalid", Map.of("drill", "revoked-key"));
-        Postmortem report = of(incident, null, URI.create("https://status.klaviyo.com"), null);
-        assertEquals("[\"a drill: the real status page was not asked\"]", notes(report));
-        assertTrue(markdown(report).startsWith("> **DRILL (revoked-key)**"));
-        assertTrue(Jsoup.parse(report.html("")).title().startsWith("DRILL: "));
-    }
-
-    // ---- bundles: their facts.json, as LogReader makes it of a log; and what triage read of a log
-
     private static Facts facts(ZoneId zone, String log) {
         LogReader reader = new LogReader(zone, null, WRITTEN, text -> text);
         reader.read("app", new ByteArrayInputStream(log.getBytes(StandardCharsets.UTF_8)));
@@ -176,19 +111,62 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         return file;
     }
 
-    private String told(Incident incident, Facts facts) throws IOException {
-        return markdown(of(incident, bundle(facts.json()), null, null));
+    // ---- cases as text
+
+    static Stream<Arguments> cases() {
+        return Stream.of(read(Repository.file("tests/postmortem-cases.txt")).split("(?m)^== ")).skip(1)
+                .map(text -> Arguments.of(text.lines().findFirst().orElseThrow(), text.lines().skip(1).toList()));
     }
 
-    /** An incident that triage found at 01:41, having read a log. */
-    private static Incident triaged() {
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("cases")
+    void says(String name, List<String> lines) throws IOException {
         Incident incident = empty();
-        Map<String, Object> verdict = Map.of("diagnosis", "rate-limited", "severity", "P2", "firstFailure",
-                "2026-11-20T01:12:00Z", "logged", Map.of("429", 61, "0", 2, "200", 37, "x", "y"));
-        add(incident, "01:41", "triage", Event.DETECTED, "triage found rate-limited", verdict);
-        add(incident, "01:41", "triage", Event.DIAGNOSED, "P2 rate-limited: Klaviyo throttles us", verdict);
-        return incident;
+        StringBuilder log = new StringBuilder();
+        ZoneId zone = ZoneOffset.UTC;
+        List<LogReader.Queue> queues = new ArrayList<>();
+        List<StatusPage.Incident> vendor = new ArrayList<>();
+        String[] replaced = {"", ""};
+        List<String> told = new ArrayList<>();
+        for (String line : lines.stream().filter(any -> !any.isBlank()).toList()) {
+            String rest = line.substring(line.indexOf(' ') + 1);
+            String[] words = rest.split(" ");
+            switch (line.split(" ")[0]) {
+                case "recorded" -> incident = recorded(rest);
+                case "journal" -> journal(incident, rest.split(" ", 4));
+                case "log" -> log.append(rest).append('\n');
+                case "zone" -> zone = ZoneId.of(rest);
+                case "queue" -> queues.add(new LogReader.Queue(words[0], ROSE, 0, BEGAN, Double.parseDouble(words[1]),
+                        FELL, Double.parseDouble(words[2])));
+                case "vendor" -> vendor.add(new StatusPage.Incident("", rest.substring(21), "", "", "",
+                        Instant.parse(words[0]), Instant.parse(words[0]), null, List.of(), true));
+                case "facts" -> replaced = words;
+                case "prometheus" -> prometheusKnows();
+                case "status-page" -> answers.put("/api/v2/incidents.json", rest);
+                default -> told.add(line);
+            }
+        }
+        String facts = facts(zone, log.toString()).with(queues, List.of(), vendor, List.of("a log torn")).json();
+        boolean bundled = !log.isEmpty() || !queues.isEmpty();
+        URI page = answers.containsKey("/api/v2/incidents.json") ? site : null;
+        String text = markdown(of(incident, bundled ? bundle(facts.replace(replaced[0], replaced[1])) : null, page,
+                answers.containsKey("errors_total") ? site : null));
+        assertEquals(bundled, text.contains("debug bundle: a log torn"));
+        for (String line : told) {
+            String wanted = line.substring(line.indexOf(' ') + 1);
+            assertEquals(line.startsWith("says"), text.contains(wanted), line + "\n---\n" + text);
+        }
     }
+
+    /** Time, step, kind, and text with data. */
+    private static void journal(Incident incident, String[] event) throws IOException {
+        int data = event[3].indexOf('{');
+        Map<String, Object> fields = new LinkedHashMap<>();
+        Json.read(event[3].substring(data)).properties().forEach(field -> fields.put(field.getKey(), field.getValue()));
+        add(incident, event[0], event[1], event[2], event[3].substring(0, data).strip(), fields);
+    }
+
+    // ---- the rest
 
     @Test
     void itBeganWithTheFirstFailedCallAndWasDetectedByThePage() throws IOException {
@@ -198,11 +176,13 @@ class PostmortemEvidenceTest extends PostmortemJournals {
                     .append(" ERROR klaviyo POST /api/events status=429 customer=email-").append(100_000 + i % 700)
                     .append('\n');
         }
-        Incident incident = triaged();
+        Incident incident = empty();
         add(incident, "01:35", "postmortem", Event.DETECTED, "page: error rate", Map.of("by", "Ana"));
+        add(incident, "01:41", "triage", Event.DETECTED, "triage found rate-limited", Map.of("severity", "P2"));
         add(incident, "01:42", "postmortem", Event.ACKNOWLEDGED, "taking it", Map.of("by", "Ana"));
         add(incident, "01:45", "watch", Event.RECOVERED, "it held", Map.of());
-        String text = told(incident, facts(ZoneOffset.UTC, log.toString()));
+        Path bundle = bundle(facts(ZoneOffset.UTC, log.toString()).json());
+        String text = markdown(of(incident, bundle, null, null));
         assertSays(text, "**Date:** 2026-11-20 00:47 - 01:45 UTC", "**Duration:** 58 minutes",
                 "| 00:47 | **First symptom**: failed calls begin", "| 01:35 | **Alert fired**: page: error rate |",
                 "| Time to detect | 48 minutes | first sign of trouble in any record, to our first alert or failed "
@@ -214,84 +194,25 @@ class PostmortemEvidenceTest extends PostmortemJournals {
     }
 
     @Test
-    void withoutABundleTheLogThatTriageReadCounts() {
-        assertSays(markdown(triaged()), "| 01:12 | **First symptom**: failed calls begin | the application's log, read "
-                + "by triage |", "- Failed API calls: 63 (429: 61, no answer: 2; the application's log, read by triage "
-                + "at 01:41)", "- Affected share of calls: 63.0 % of 100 calls");
-        prometheusKnows();
-        assertSays(markdown(of(triaged(), null, null, site)),
-                "503: 12; Prometheus); the application's log, read by triage at 01:41 counts 63");
-    }
-
-    private static final String LOG = """
-        2026-11-20T02:58:01.000Z ERROR klaviyo POST https://a.klaviyo.com/api/events status=401 customer=email-3f9a2c
-        2026-11-20T02:58:02.000Z ERROR klaviyo POST https://a.klaviyo.com/api/events status=401 customer=email-3f9a2c
-        2026-11-20T03:01:02.000Z ERROR klaviyo PATCH /api/profiles/01ABC {"status":503} customer=email-77aa01
-        2026-11-20T03:01:03.000Z ERROR klaviyo POST /api/somethings status=500 customer=email-77aa01
-        2026-11-20T03:01:04.000Z INFO klaviyo POST /api/events status=202 customer=email-999999
-        """;
-
-    @Test
-    void logsCountBeforePrometheusWhichIsTold() throws IOException {
-        prometheusKnows();
-        Path bundle = bundle(facts(ZoneOffset.UTC, LOG).json());
-        assertSays(markdown(of(recorded("revoked-key"), bundle, null, site)),
-                "- Failed API calls: 4 (401: 2, 500: 1, 503: 1; the bundle's logs); Prometheus counts 2,883",
-                "80.0 % of 5 calls", "2,400 at most; drained", "| 02:52 | **First symptom**");
+    void prometheusThatDoesNotAnswerIsNamed() {
+        answers.put("klaviyo_api_errors_total", "{\"status\":\"error\",\"error\":\"parse error\"}");
+        Postmortem report = of(recorded("revoked-key"), null, null, site);
+        assertSays(notes(report), "--prometheus: HTTP 200", "parse error");
+        assertSays(markdown(report), "- Affected share of calls: [unknown: ");
     }
 
     @Test
-    void onlyABundle() throws IOException {
-        Instant posted = Instant.parse("2026-11-20T03:00:01Z");
-        Facts facts = facts(ZoneOffset.UTC, LOG).with(List.of(), List.of(), List.of(new StatusPage.Incident("",
-                "API down", "", "", "", posted, posted, null, List.of(), true)), List.of("a log torn"));
-        String text = told(null, facts);
-        assertSays(text, "- Failed API calls: 4 (401: 2, 500: 1, 503: 1; the bundle's logs)",
-                "- Affected users: 2, counted as customers",
-                "| POST /api/events | 2 | only with their original `time` and `unique_id`",
-                "| PATCH /api/profiles/{id} | 1 | oldest first", "| (no route in the log) | 1 | [yes or no] |",
-                "| 02:58 | **First symptom**: failed calls begin (HTTP 401) | application logs |",
-                "| 03:00 | Klaviyo (): API down | status page |", "debug bundle: a log torn");
-        assertFalse(text.contains("Campaigns"), "only of calls that failed is told whether to repeat them");
-    }
-
-    @Test
-    void aTriageThatFindsTheSameIdentifiesNoCauseAnew() {
-        Incident incident = triaged();
-        for (String at : List.of("01:50", "01:59")) {
-            add(incident, at, "triage", Event.DIAGNOSED, "P2 rate-limited", Map.of("diagnosis", "rate-limited"));
-        }
-        String text = markdown(incident);
-        assertEquals(2, text.split("Root cause identified", -1).length, text);
-        assertEquals(3, text.split("Triage again", -1).length, text);
-        assertFalse(text.contains("night"), "nobody told what night is");
-    }
-
-    @Test
-    void eachQueueIsToldByItself() throws IOException {
-        Instant at = Instant.parse("2026-11-20T01:00:00Z");
-        Instant peak = at.plusSeconds(600);
-        List<LogReader.Queue> queues = List.of(new LogReader.Queue("pod-a", at, 0, peak, 900, FELL, 700),
-                new LogReader.Queue("pod-b", at, 0, peak, 5, FELL, 0));
-        assertSays(told(triaged(), facts(ZoneOffset.UTC, "").with(queues, List.of(), List.of(), List.of())),
-                "- Data queued for retry: 905 at most; 700 still waiting at the end of the data",
-                "  - pod-a: 900 at most; 700 still waiting", "  - pod-b: 5 at most; drained");
-    }
-
-    @Test
-    void noCustomersOfFailedCallsAndNothingToRepeatWhereNoneFailed() throws IOException {
-        String json = facts(ZoneOffset.UTC, "2026-11-20T01:00:00Z klaviyo POST /api/events status=202\n").json()
-                .replace("\"count\":0", "\"count\":1");
-        String text = told(triaged(), Facts.read(json.getBytes(StandardCharsets.UTF_8)));
-        assertSays(text, "- Failed API calls: none counted by the bundle's logs", "- Affected users: [unknown: ");
-        assertFalse(text.contains("Campaigns") || text.contains("Repeat the oldest"), text);
-    }
-
-    @Test
-    void aLogsZoneIsTheBundles() throws IOException {
-        String log = "2026-11-20 01:47:00 ERROR klaviyo POST /api/events status=401\n";
-        assertSays(told(triaged(), facts(ZoneId.of("Europe/Berlin"), log)), "| 00:47 | **First symptom**",
-                "log times read as Europe/Berlin, assumed");
+    void theCourseIsDrawnAndADrillAsksNoRealStatusPage() {
+        Incident incident = recorded("revoked-key");
+        add(incident, "02:55", "triage", Event.NOTE, "in a drill", Map.of("drill", "revoked-key"));
+        add(incident, "02:56", "status page", "symptom", "x", Map.of());
+        Postmortem report = of(incident, null, URI.create("https://status.klaviyo.com"), null);
+        assertEquals("[\"a drill: the real status page was not asked\"]", notes(report));
+        assertTrue(markdown(report).startsWith("> **DRILL (revoked-key)**"));
+        Document page = Jsoup.parse(report.html(markdown(report)));
+        assertTrue(page.title().startsWith("DRILL: "));
+        assertSays(page.select("figure > svg").text(), "unnoticed", "investigating", "mitigating", "watching",
+                "resolved");
     }
 
     @ParameterizedTest
@@ -303,7 +224,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         }
         Problem named = assertThrows(Problem.class, () -> of(null, bundle, null, null));
         assertTrue(named.getMessage().startsWith("--bundle "), named.getMessage());
-        Incident incident = triaged();
+        Incident incident = recorded("outage");
         Files.copy(bundle, incident.folder().resolve("bundle-20261120T014100Z.zip"));
         assertSays(notes(report(incident)), "cannot be used");
     }

@@ -90,7 +90,8 @@ class PostmortemTest extends PostmortemJournals {
 
     @Test
     void writtenThenCheckedThenFilledInThenClosed() throws IOException {
-        assertSays(ran("--lead", "@Eve"), "postmortem.md", "postmortem.html", "127.0.0.1 refuses");
+        assertSays(ran("--lead", "@Eve"), "127.0.0.1 refuses");
+        assertTrue(Files.exists(written("postmortem.html")));
         assertEquals("rw-------", mode(written("postmortem.md")));
         String fresh = report();
         assertSays(fresh, "**Incident Lead:** Eve");
@@ -117,7 +118,7 @@ class PostmortemTest extends PostmortemJournals {
         ran("--format", "md");
         assertFalse(Files.exists(written("postmortem.html")), "--format md alone");
         Files.writeString(written("postmortem.md"), filledIn(report()));
-        ran("event", "it was the cache");
+        ran("event", "it was the cache of jane@example.com", "--at", "2026-11-20 03:08", "--by", "Eve");
         String older = "it is older than the newest events in the journal: postmortem writes them in";
         for (String command : List.of("--check", "close")) {
             Run.Result refused = run(command);
@@ -125,7 +126,8 @@ class PostmortemTest extends PostmortemJournals {
             assertSays(refused.out(), older);
         }
         ran();
-        assertSays(report(), "it was the cache");
+        assertSays(report(), "| 03:08 | it was the cache of email-");
+        assertFalse(report().contains("jane@example.com"));
         assertSays(ran("--check"), "is finished");
         ran("event", "and the disk");
         assertSays(ran("close", "--anyway"), older);
@@ -149,30 +151,6 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
-    void anIncidentThatFailsAgainAfterItsRecoveryIsNotOver() {
-        add(incident, "04:10", "triage", Event.DIAGNOSED, "P1 key-invalid, again",
-                Map.of("diagnosis", "key-invalid", "severity", "P1"));
-        ran();
-        assertSays(report(), "**Date:** 2026-11-20 03:04 - ongoing UTC", "**Duration:** not over yet",
-                "was not over when this was written", "seemed to work again from 03:17 until 04:10",
-                "it came back and failed again (times: 1)");
-        add(incident, "04:30", "watch", Event.RECOVERED, "it held", Map.of());
-        ran();
-        assertSays(report(), "worked again from 04:30 on");
-    }
-
-    @Test
-    void eventsAndSentMessagesShowInWhatIsWritten() {
-        ran("event", "customers wrote jane@example.com in", "--at", "2026-11-20 03:08", "--by", "Eve");
-        add(incident, "03:09", "triage", Event.ANNOUNCED, "message", Map.of("text", "Status: MITIGATING", "sent", true));
-        add(incident, "03:10", "watch", Event.ANNOUNCED, "a draft", Map.of("text", "No data was lost.", "posted", false));
-        ran();
-        assertSays(report(), "customers wrote email-", "> Status: MITIGATING");
-        assertFalse(report().contains("jane@example.com"));
-        assertFalse(report().contains("> No data was lost"), "a draft told nobody");
-    }
-
-    @Test
     void withNothingRecordedAnEmptyOneWithTheDateFilledIn() throws IOException {
         Path elsewhere = Tree.temporary("postmortem");
         String screen = good(script(elsewhere).run());
@@ -184,7 +162,7 @@ class PostmortemTest extends PostmortemJournals {
     @Test
     void wrongUsageSaysWhatToChange() throws IOException {
         assertRefused(run("event", "x", "--at", "2126-01-01 10:00"), "--at \"2126-01-01 10:00\" is in the future");
-        assertRefused(run("event", "x", "--kind", "acknowleged"), "--kind acknowleged: there are acknowledged");
+        assertRefused(run("event", "x", "--kind", "closed"), "acknowledged");
         assertRefused(run("--bundle", "nothing.zip"), "nothing.zip cannot be used: no such file");
         Files.writeString(folder.resolve("mine.md"), "my own words\n");
         assertRefused(run("--out", "mine.md"), "mine.md is there, and has no generated part");

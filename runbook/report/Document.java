@@ -116,7 +116,8 @@ public record Document(Path markdown) {
         try {
             refuseOther(file);
             Path folder = file.toAbsolutePath().getParent();
-            return Incident.at(folder).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
+            Incident.at(folder).write(file.getFileName().toString(), text.getBytes(StandardCharsets.UTF_8));
+            return file;
         } catch (IOException e) {
             throw new Problem("--out " + file + " cannot be written: " + Incident.why(e));
         }
