@@ -137,14 +137,11 @@ public final class Key {
 
     /** {@code older form}, {@code newer form}, {@code public key}, {@code access token} or {@code unknown form}. */
     public String kind() {
-        if (token) {
-            return "access token";
-        } else if (OLDER.matcher(raw).matches()) {
-            return "older form";
-        } else if (NEWER.matcher(raw).matches()) {
-            return "newer form";
+        if (known()) {
+            return OLDER.matcher(raw).matches() ? "older form" : "newer form";
         }
-        return PUBLIC.matcher(raw).matches() ? "public key" : "unknown form";
+        String other = PUBLIC.matcher(raw).matches() ? "public key" : "unknown form";
+        return token ? "access token" : other;
     }
 
     /** The account id inside a key of the newer form: the public site id. */

@@ -148,7 +148,7 @@ public final class Message {
 
     private String filled(Template template, Map<String, String> texts, UnaryOperator<String> escape) {
         Map<String, Object> values = new LinkedHashMap<>();
-        texts.forEach((name, text) -> values.put(name, escape.apply(Text.safe(text, LONGEST_VALUE))));
+        texts.forEach((name, text) -> values.put(name, Text.safe(text, LONGEST_VALUE)));
         for (State each : State.values()) {
             values.put(each.word(), each == state);
         }
@@ -157,7 +157,7 @@ public final class Message {
         values.put("drill", drill.orElse(""));
         values.put("next", next == null ? "" : minute(next));
         values.put("updated", minute(at));
-        return template.fill(values);
+        return template.fill(values, Object::toString, escape);
     }
 
     /** Where an incident stands, in the runbook's words. */
