@@ -145,9 +145,6 @@ public final class Bundle {
         @Option(names = "--journal", paramLabel = "UNIT", order = 51,
                 description = "a systemd unit's journal (journalctl)")
         List<String> journal = List.of();
-        @Option(names = "--journal-directory", paramLabel = "DIR", order = 52,
-                description = "journal files from elsewhere")
-        String journalDirectory;
         @Option(names = "--k8s", paramLabel = "NS/SELECTOR", order = 53,
                 description = "all pods found, and their previous containers (kubectl)")
         List<String> k8s = List.of();

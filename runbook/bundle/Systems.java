@@ -76,8 +76,7 @@ final class Systems {
     private record Row(String kind, boolean merged, String... words) { }
 
     private static final Row JOURNAL = new Row("journal", false, "journalctl", "--no-pager", "--quiet",
-            "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}", "--directory={in}",
-            "--unit={}");
+            "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}", "--unit={}");
     private static final Row DOCKER = new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}",
             "--until", "{to}", "{}");
     private static final Row GCP = new Row("gcp-logs", false, "gcloud", "logging", "read",
@@ -209,7 +208,7 @@ final class Systems {
             String name = "application/log " + given;
             collectors.add(new Collector(name, () -> plan(name, given), sink -> files(given, sink)));
         });
-        addAll(JOURNAL, options.journal, options.journalDirectory);
+        addAll(JOURNAL, options.journal, null);
         options.k8s.forEach(this::addPods);
         addAll(DOCKER, options.docker, null);
         addAll(GCP, options.gcp, null);
