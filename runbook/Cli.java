@@ -2,7 +2,6 @@ package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.FileDescriptor;
-import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -98,7 +97,7 @@ public final class Cli {
         /** This process. */
         public static Host ofProcess() {
             Charset charset = Screen.charset();
-            return new Host(System.getenv(), Path.of(""), new FileInputStream(FileDescriptor.in),
+            return new Host(System.getenv(), Path.of(""), System.in,
                     new PrintStream(new FileOutputStream(FileDescriptor.out), true, charset),
                     new PrintStream(new FileOutputStream(FileDescriptor.err), true, charset), charset,
                     Screen.atTerminal());

@@ -66,7 +66,11 @@ public final class Http {
         if (System.getProperty("jdk.http.auth.tunneling.disabledSchemes") == null) {
             System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
         }
-        Runtime.getRuntime().addShutdownHook(new Thread(Http::endSelectors, "end-http"));
+        try {
+            Runtime.getRuntime().addShutdownHook(new Thread(Http::endSelectors, "end-http"));
+        } catch (IllegalStateException e) {
+            // A run that was refused is over before this class is prepared: there will be no client to end.
+        }
     }
 
     private final Settings settings;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -100,6 +101,17 @@ class KeyTest {
         Key key = Key.read(host(OLD + "\r\n", Map.of()), "--key", file, command, "KLAVIYO_PRIVATE_KEY").orElseThrow();
         assertEquals(expected.replace("OLD", OLD).replace("NEW", NEW).replace("TOKEN", TOKEN), key.reveal());
         assertEquals(expected.equals("TOKEN"), key.token());
+    }
+
+    /** A file's stream seeks when many bytes are asked for at once, which no pipe can. */
+    @Test
+    void aKeyComesThroughAPipe() throws IOException {
+        try (Run.Running triage = Run.process("triage").args("--curl", "--key-file", "-").openStdin().start()) {
+            try (OutputStream pipe = triage.process().getOutputStream()) {
+                pipe.write(OLD.getBytes(StandardCharsets.UTF_8));
+            }
+            assertEquals(0, triage.await().exit(), triage.err());
+        }
     }
 
     @Test
