@@ -374,8 +374,15 @@ final class Encoded {
 
         private record Value(byte[] bytes, String id) { }
 
-        /** Which bytes may be first (1), second (2), third (4) and fourth (8). */
-        private final byte[] places = new byte[256];
+        // Letters lose their case, and a plus is a blank.
+        private static final int[] FOLDED = new int[256];
+
+        static {
+            for (int b = 0; b < 256; b++) {
+                FOLDED[b] = b >= 'A' && b <= 'Z' ? b + 32 : b == '+' ? ' ' : b;
+            }
+        }
+
         private final BitSet begins = new BitSet(1 << 20);
         /** By the first four bytes, longest first. */
         private final Map<Integer, List<Value>> values = new HashMap<>();
@@ -404,58 +411,42 @@ final class Encoded {
 
         private void put(byte[] bytes, String id) {
             if (bytes.length >= SHORTEST) {
-                int prefix = prefix(bytes, 0);
-                for (int b = 0; b < 256; b++) {
-                    for (int i = 0; i < SHORTEST; i++) {
-                        places[b] |= fold((byte) b) == fold(bytes[i]) ? 1 << i : 0;
-                    }
+                int prefix = 0;
+                for (int i = 0; i < SHORTEST; i++) {
+                    prefix = prefix << 8 | FOLDED[bytes[i] & 0xff];
                 }
                 begins.set(slot(prefix));
                 values.computeIfAbsent(prefix, any -> new ArrayList<>(1)).add(new Value(bytes, id));
             }
         }
 
+        private static int slot(int prefix) {
+            return prefix * 0x9e3779b1 >>> 12;
+        }
+
         void find(byte[] data, int length, Runs found) {
+            int last = values.isEmpty() ? 0 : length;
             int floor = 0;
-            for (int at = 0, under = 0; at < length; at++) {
-                under = (under << 1 | 1) & places[data[at] & 0xff];
+            for (int at = 0, prefix = 0; at < last; at++) {
+                prefix = prefix << 8 | FOLDED[data[at] & 0xff];
                 int start = at - SHORTEST + 1;
-                if (under >> SHORTEST - 1 != 0 && start >= floor) {
-                    floor = Math.max(floor, find(data, start, length, found));
+                if (begins.get(slot(prefix)) && start >= floor) {
+                    for (Value value : values.getOrDefault(prefix, List.of())) {
+                        if (start >= floor && isAt(value.bytes, data, start, length)) {
+                            floor = start + value.bytes.length;
+                            found.found(start, floor, value.id);
+                        }
+                    }
                 }
             }
         }
 
-        private int find(byte[] data, int start, int length, Runs found) {
-            int prefix = prefix(data, start);
-            for (Value value : begins.get(slot(prefix)) ? values.getOrDefault(prefix, List.of()) : List.<Value>of()) {
-                int end = start + value.bytes.length;
-                if (end <= length && isAt(value.bytes, data, start)) {
-                    found.found(start, end, value.id);
-                    return end;
-                }
-            }
-            return 0;
-        }
-
-        private static int prefix(byte[] data, int at) {
-            return fold(data[at]) << 24 | fold(data[at + 1]) << 16 | fold(data[at + 2]) << 8 | fold(data[at + 3]);
-        }
-
-        private static boolean isAt(byte[] value, byte[] data, int start) {
-            int i = SHORTEST;
-            while (i < value.length && fold(value[i]) == fold(data[start + i])) {
+        private static boolean isAt(byte[] value, byte[] data, int start, int length) {
+            int i = start + value.length <= length ? 0 : value.length + 1;
+            while (i < value.length && FOLDED[value[i] & 0xff] == FOLDED[data[start + i] & 0xff]) {
                 i++;
             }
             return i == value.length;
-        }
-
-        private static int fold(byte b) {
-            return b >= 'A' && b <= 'Z' ? b + 32 : b == '+' ? ' ' : b & 0xff;
-        }
-
-        private static int slot(int prefix) {
-            return prefix * 0x9e3779b1 >>> 12;
         }
     }
 }

@@ -194,6 +194,10 @@ public final class Redactor {
      * @param quote what has to stand around the stand-in: a bare number becomes a word, and JSON wants words quoted
      */
     record Span(int start, int end, String id, Same same, String value, byte[] quote) {
+        private Span at(int from, int to) {
+            return new Span(from, to, id, same, null, new byte[0]);
+        }
+
         // One as long as both, under the name of the longer, or of the one that was decoded more often.
         private Span and(Span other) {
             Span named = other.end - other.start >= end - start ? other : this;
@@ -238,8 +242,8 @@ public final class Redactor {
         /**
          * Writes {@code bytes[from, to)} cleaned and counts what was taken out. What lies around it, up to {@code
          * length}, is looked at so that what straddles the borders is found; a find is written where it begins. The
-         * lines that something was taken out of are looked through again, as long as anything is found in them; one that
-         * still holds something after three times is left out.
+         * lines that something was taken out of are looked through again, as long as anything is found in them; one
+         * that still holds something after three times is left out.
          */
         void clean(byte[] bytes, int length, int from, int to, ByteArrayOutputStream out, Map<String, Long> counts) {
             ByteArrayOutputStream changed = new ByteArrayOutputStream();
@@ -260,13 +264,12 @@ public final class Redactor {
         private byte[] replace(byte[] bytes, int from, int to, List<Span> found, Map<String, Long> counts,
                 ByteArrayOutputStream changed) {
             ByteArrayOutputStream out = new ByteArrayOutputStream(to - from + 64);
-            int[] places = new int[found.size()];
+            List<Span> places = new ArrayList<>(found.size());
             int done = from;
-            for (int i = 0; i < places.length; i++) {
-                Span span = found.get(i);
+            for (Span span : found) {
                 if (span.end > from && span.start < to) {
                     out.write(bytes, done, Math.max(0, span.start - done));
-                    places[i] = out.size();
+                    places.add(span.at(out.size(), out.size()));
                     if (span.start >= from) {
                         out.writeBytes(span.quote);
                         out.writeBytes(span.value == null ? LEFT_OUT : standIn(span));
@@ -279,43 +282,31 @@ public final class Redactor {
             out.write(bytes, done, Math.max(0, to - done));
             byte[] written = out.toByteArray();
             changed.reset();
-            done = 0;
-            for (int place : places) {
-                if (place >= done && place < written.length) {
-                    int start = lineStart(written, place);
-                    done = Math.min(written.length, lineEnd(written, place) + 1);
-                    changed.write('\n');
-                    changed.write(written, start, done - start);
-                }
+            for (Span line : lines(written, places)) {
+                changed.write(written, line.start, line.end - line.start);
+                changed.write('\n');
             }
             return written;
         }
 
+        // The lines that these stand in, each once, as something to leave out.
         private static List<Span> lines(byte[] bytes, List<Span> found) {
             List<Span> lines = new ArrayList<>();
+            int end = -1;
             for (Span span : found) {
-                int start = lineStart(bytes, span.start);
-                if (lines.isEmpty() || start >= lines.get(lines.size() - 1).end) {
-                    lines.add(new Span(start, lineEnd(bytes, span.end), span.id, span.same, null, NONE));
+                if (span.start > end) {
+                    int start = span.start;
+                    while (start > 0 && bytes[start - 1] != '\n') {
+                        start--;
+                    }
+                    end = span.end;
+                    while (end < bytes.length && bytes[end] != '\n') {
+                        end++;
+                    }
+                    lines.add(span.at(start, end));
                 }
             }
             return lines;
-        }
-
-        private static int lineStart(byte[] bytes, int at) {
-            int start = at;
-            while (start > 0 && bytes[start - 1] != '\n') {
-                start--;
-            }
-            return start;
-        }
-
-        private static int lineEnd(byte[] bytes, int at) {
-            int end = at;
-            while (end < bytes.length && bytes[end] != '\n') {
-                end++;
-            }
-            return end;
         }
 
         /** What to take out, in order and without overlaps. {@code sparing}: what looks like a stand-in is one. */

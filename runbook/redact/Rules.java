@@ -354,8 +354,8 @@ public final class Rules {
      * each byte costs one step. Bytes are folded into 64 classes, so that a set of them is one {@code long}.
      *
      * <p>The table's notation of what starts a match: {@code #} a digit, {@code ~} a hexadecimal digit, {@code ^} no
-     * letter, {@code |} neither letter nor digit, {@code *} a letter, {@code ?} anything, {@code [.:]} one of these; any
-     * other character is itself, in either case. {@code …}: the one before may stand there several times.
+     * letter, {@code |} neither letter nor digit, {@code *} a letter, {@code ?} anything, {@code [.:]} one of these;
+     * any other character is itself, in either case. {@code …}: the one before may stand there several times.
      */
     static final class Triggers {
         private static final String NAMED = "abcdefghijklmnopqrstuvwxyz0123456789@%\\&_-.:/+\"'=?$ !,;#(";
@@ -461,17 +461,33 @@ public final class Rules {
 
         /** Tells of every trigger in the data. */
         void find(byte[] data, int length, Found found) {
-            int state = START;
-            for (int at = 0; at < length; at++) {
-                int next = steps[state << 6 | CLASS[data[at] & 0xff]];
-                if (next <= 0) {
-                    next = next < 0 ? -next : step(state, CLASS[data[at] & 0xff]);
-                    for (Trigger trigger : state(next).ends) {
-                        found.at(trigger, at);
-                    }
+            int[] state = {START};
+            for (int at = quiet(data, 0, length, state); at < length; at = quiet(data, at + 1, length, state)) {
+                int c = CLASS[data[at] & 0xff];
+                int next = steps[state[0] << 6 | c];
+                state[0] = next < 0 ? -next : step(state[0], c);
+                for (Trigger trigger : state(state[0]).ends) {
+                    found.at(trigger, at);
                 }
-                state = next;
             }
+        }
+
+        // Goes on to where a trigger may end; all time is spent here, so it is nothing but a walk through the table.
+        private int quiet(byte[] data, int from, int length, int[] state) {
+            short[] table = steps;
+            byte[] classes = CLASS;
+            int current = state[0];
+            int at = from;
+            while (at < length) {
+                int next = table[current << 6 | classes[data[at] & 0xff]];
+                if (next <= 0) {
+                    break;
+                }
+                current = next;
+                at++;
+            }
+            state[0] = current;
+            return at;
         }
 
         // Another thread's step may be seen before its state is.
@@ -493,17 +509,12 @@ public final class Rules {
 
         private List<Integer> after(List<Integer> before, int c) {
             Set<Integer> after = new TreeSet<>();
-            addTaking(c, firsts, after);
             for (int place : before) {
-                boolean last = places.get(place).ends != null;
-                addTaking(c, last ? List.of() : List.of(place + 1), after);
-                addTaking(c, places.get(place).repeats ? List.of(place) : List.of(), after);
+                after.addAll(places.get(place).ends == null ? List.of(place + 1) : List.of());
+                after.addAll(places.get(place).repeats ? List.of(place) : List.of());
             }
-            return List.copyOf(after);
-        }
-
-        private void addTaking(int c, List<Integer> some, Set<Integer> taking) {
-            some.stream().filter(place -> places.get(place).takes(c)).forEach(taking::add);
+            after.addAll(firsts);
+            return after.stream().filter(place -> places.get(place).takes(c)).toList();
         }
 
         private int number(List<Integer> reached) {
@@ -511,7 +522,8 @@ public final class Rules {
             if (number == MOST_STATES) {
                 throw new IllegalStateException("the rules' starts are too many to be looked for at once");
             }
-            List<Trigger> ends = reached.stream().map(place -> places.get(place).ends).filter(Objects::nonNull).toList();
+            List<Trigger> ends = reached.stream().map(place -> places.get(place).ends)
+                    .filter(Objects::nonNull).toList();
             states[number] = new State(reached, ends);
             return number;
         }
