@@ -56,12 +56,15 @@ final class FakeKlaviyo {
             return "/api/" + type + "s";
         }
 
-        /** What one of its parameters may be; empty where it has no such parameter. */
-        private List<String> values(String parameter) {
-            if (parameter.equals("additional-fields[api-key]") && this == KEYS) {
-                return List.of("redacted_key");
+        /** Takes what is offered, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
+        private boolean takes(String parameter, String value) {
+            if (parameter.equals("page[size]")) {
+                return value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= most;
             }
-            return parameter.equals("fields[" + type + "]") ? List.of(fields.split(" ")) : List.of();
+            Map<String, String> offered =
+                    Map.of("fields[" + type + "]", fields, "additional-fields[api-key]", "redacted_key");
+            List<String> names = List.of(offered.getOrDefault(parameter, "nothing").split(" "));
+            return Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(names::contains);
         }
     }
 
@@ -79,10 +82,10 @@ final class FakeKlaviyo {
     /** What is not served has limits in the middle, and is empty. */
     private static final Collection OTHER = new Collection("other", 10, 150, 0, "id");
     /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
-    private static final List<String> FAMILIES = List.of("account", "metric", "subscription", "coupon-code",
-            "data-privacy", "push-token", "web-feed", "webhook", "event", "profile", "list", "segment", "template",
-            "tag", "coupon", "campaign", "catalog", "flow", "image", "form", "review");
-    private static final Set<String> READ_ONLY = Set.of("account", "metric");
+    private static final List<String> FAMILIES = List.of("accounts", "metrics", "subscriptions", "coupon-codes",
+            "data-privacy", "push-tokens", "web-feeds", "webhooks", "events", "profiles", "lists", "segments",
+            "templates", "tags", "coupons", "campaigns", "catalogs", "flows", "images", "forms", "reviews");
+    private static final Set<String> READ_ONLY = Set.of("accounts", "metrics");
 
     // ---- accounts and credentials
 
@@ -188,10 +191,10 @@ final class FakeKlaviyo {
             if (collection == KEYS) {
                 return Optional.of("credentials" + may).filter(scope -> read || ofOneKey() && method.equals("PATCH"));
             }
-            boolean there = read || List.of("POST", "PATCH", "DELETE").contains(method);
-            return FAMILIES.stream().filter(family -> there && (read || !READ_ONLY.contains(family)))
-                    .filter(family -> path.matches("/api/(profile-)?" + family + "(s|-[a-z-]+)?(/.*)?")).findFirst()
-                    .map(family -> family.replaceFirst("([^y])$", "$1s") + may);
+            boolean writes = List.of("POST", "PATCH", "DELETE").contains(method);
+            Stream<String> there = FAMILIES.stream().filter(family -> read || writes && !READ_ONLY.contains(family));
+            return there.filter(family -> path.matches("/api/(profile-)?" + family.replaceFirst("s$", "")
+                    + "(s|-[a-z-]+)?(/.*)?")).findFirst().map(family -> family + may);
         }
     }
 
@@ -210,7 +213,8 @@ final class FakeKlaviyo {
         if (!call.method.equals("GET")) {
             return call.ofOneKey() ? changed(call, caller) : taken(call);
         }
-        check(call);
+        Sites.parameters(call.exchange).forEach((name, value) -> refuseUnless(call.collection.takes(name, value), name,
+                "'" + name + "' is no parameter of this endpoint, or cannot be this."));
         Object data = call.ofOneKey() ? shown(call, key(call, caller)) : page(call, caller);
         return jsonApi(200, map("data", data));
     }
@@ -265,11 +269,12 @@ final class FakeKlaviyo {
 
     /** Refuses a revision that is none, or has no such method. */
     private void revision(String header, boolean method, boolean beta) {
-        if (header == null || header.isBlank()) {
-            throw invalid("/data/", "A revision header is required, as in revision: " + Revision.NEWEST);
-        }
-        Revision revision = Optional.of(header).filter(text -> REVISION.matcher(text).matches()).flatMap(Revision::of)
-                .orElseThrow(() -> invalid("/data/", "The revision has the form YYYY-MM-DD[.suffix]."));
+        refuseUnless(header != null && !header.isBlank(), "/data/",
+                "A revision header is required, as in revision: " + Revision.NEWEST);
+        Optional<Revision> written = Optional.of(header).filter(text -> REVISION.matcher(text).matches())
+                .flatMap(Revision::of);
+        refuseUnless(written.isPresent(), "/data/", "The revision has the form YYYY-MM-DD[.suffix].");
+        Revision revision = written.get();
         boolean released = RELEASED.contains(revision.date().toString()) && revision.text().endsWith(".pre") == beta;
         if (revision.phase(today()) == Phase.FUTURE) {
             throw notFound("Unable to specify a future revision date");
@@ -329,17 +334,6 @@ final class FakeKlaviyo {
                     "test_account", false, "timezone", "Europe/Amsterdam", "public_api_key", account.id()));
             case "webhook" -> resource(call, hex(6), map("endpoint_url", origin, "enabled", true));
             default -> resource(call, hex(6), map());
-        });
-    }
-
-    /** Takes what is offered, but for filter, sort, include and cursor: nothing of the toolkit asks for them. */
-    private void check(Call call) {
-        Sites.parameters(call.exchange).forEach((name, value) -> {
-            List<String> may = call.collection.values(name);
-            boolean fits = name.equals("page[size]")
-                    ? value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= call.collection.most
-                    : Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(may::contains);
-            refuseUnless(fits, name, "'" + name + "' is no parameter of this endpoint, or cannot be this.");
         });
     }
 
@@ -420,22 +414,15 @@ final class FakeKlaviyo {
 
     private void refuseUnless(boolean right, String place, String detail) {
         if (!right) {
-            throw invalid(place, detail);
+            throw error(400, "invalid", "Invalid input.", detail, place);
         }
     }
 
-    private Refusal invalid(String place, String detail) {
-        return error(400, "invalid", "Invalid input.", detail, place);
-    }
-
-    private Refusal error(int status, String code, String title, String detail) {
-        return error(status, code, title, detail, "/data/");
-    }
-
-    /** A JSON:API error; its place is a JSON pointer or a parameter's name. */
-    private Refusal error(int status, String code, String title, String detail, String place) {
+    /** A JSON:API error; its place is a JSON pointer or a parameter's name, the document unless one is given. */
+    private Refusal error(int status, String code, String title, String detail, String... place) {
+        String at = place.length == 0 ? "/data/" : place[0];
         Map<String, Object> error = map("id", hex(32), "status", status, "code", code, "title", title,
-                "detail", detail, "source", map(place.startsWith("/") ? "pointer" : "parameter", place));
+                "detail", detail, "source", map(at.startsWith("/") ? "pointer" : "parameter", at));
         return new Refusal(jsonApi(status, map("errors", List.of(error))));
     }
 
