@@ -102,7 +102,6 @@
 //SOURCES PrometheusTest.java
 //SOURCES Readme.java
 //SOURCES ReadmeTest.java
-//SOURCES Recording.java
 //SOURCES RedactTest.java
 //SOURCES Repository.java
 //SOURCES RotationCloudTest.java
