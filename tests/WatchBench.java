@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -67,8 +68,8 @@ final class WatchBench {
     }
 
     /** Megabytes in memory, as Linux counts them; -1 elsewhere. */
-    private static long resident(String process) {
-        try (Stream<String> lines = Files.lines(Path.of("/proc", process, "status"))) {
+    private static long resident() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
             return lines.filter(line -> line.startsWith("VmRSS:")).mapToLong(line ->
                     Long.parseLong(line.replaceAll("\\D", "")) / 1024).findFirst().orElse(-1);
         } catch (IOException e) {
@@ -84,8 +85,6 @@ final class WatchBench {
         private final List<Long> residents = new ArrayList<>();
         private final long began = System.nanoTime();
         private int made;
-        private long warmCpu;
-        private int warmRounds;
 
         private Child(int rounds) {
             this.rounds = rounds;
@@ -119,25 +118,19 @@ final class WatchBench {
         @Override
         public void round(Supplier<Shot> shot) {
             made++;
-            if (made == rounds / 10) {
-                warmCpu = system.getProcessCpuTime();
-                warmRounds = made;
-            }
             if (made % Math.max(1, rounds / 10) == 0) {
-                residents.add(resident("self"));
+                residents.add(resident());
                 System.out.printf(Locale.ROOT, "%6d rounds, %3d MB resident, %.1f ms of our CPU a round, all in all%n",
                         made, residents.get(residents.size() - 1), system.getProcessCpuTime() / 1e6 / made);
             }
         }
 
         private void report(int chart) {
-            long most = residents.stream().mapToLong(Long::longValue).max().orElse(-1);
-            double cpu = system.getProcessCpuTime() / 1e6;
             System.out.printf(Locale.ROOT, "memory: %d MB after a tenth, %d MB at most (wanted: less than %d)%n"
-                    + "CPU: %.1f ms a round once warm, %.1f ms from the start (wanted: less than %d)%n"
-                    + "%d rounds in %d s; the chart of them all has %d kB%n", residents.get(0), most, MOST_MEGABYTES,
-                    (cpu - warmCpu / 1e6) / Math.max(1, made - warmRounds), cpu / made, MOST_CPU_MILLIS, made,
-                    (System.nanoTime() - began) / 1_000_000_000, chart / 1024);
+                    + "CPU: %.1f ms a round (wanted: less than %d)%n"
+                    + "%d rounds in %d s; the chart of them all has %d kB%n", residents.get(0),
+                    Collections.max(residents), MOST_MEGABYTES, system.getProcessCpuTime() / 1e6 / made,
+                    MOST_CPU_MILLIS, made, (System.nanoTime() - began) / 1_000_000_000, chart / 1024);
         }
 
         @Override

@@ -5,7 +5,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -236,7 +235,8 @@ public final class Watching implements AutoCloseable {
     private boolean gapWhereItStoodStill() {
         boolean stood = ticker.longestPause() > late();
         if (stood) {
-            happened(keeper.gap(lastLook, ticker.millis(), "the machine slept or the process stood still"));
+            String why = "the machine slept or the process stood still";
+            happened(keeper.gap(lastLook, ticker.millis(), why));
         }
         return stood;
     }
@@ -306,11 +306,11 @@ public final class Watching implements AutoCloseable {
     private void diagnose(Verdict verdict) {
         String now = verdict.diagnosis().id();
         boolean turned = BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis) && !now.equals(diagnosis);
-        if (turned || diagnosis.isEmpty()) {
+        // A round that asked too little tells nothing.
+        if (verdict.severity().isPresent() && (turned || diagnosis.isEmpty())) {
             diagnosis = now;
-            Map<String, Object> data = new LinkedHashMap<>(Map.of("diagnosis", now));
-            verdict.severity().ifPresent(severity -> data.put("severity", severity));
-            memory.append(Event.DIAGNOSED, verdict.title(), data);
+            memory.append(Event.DIAGNOSED, verdict.title(),
+                    Map.of("diagnosis", now, "severity", verdict.severity().get()));
             say(Event.DIAGNOSED, verdict.title());
         }
     }
