@@ -1,6 +1,5 @@
 package runbook;
 
-import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -35,10 +34,9 @@ public final class Page {
 
     /** The style of every page. */
     public static final String STYLE = """
-        :root{--paper:#fff;--text:#1d2329;--soft:#57606a;--line:#d5dae0;--shade:#f4f6f8;--link:#0b57b8;--bad:#b3261e;
-        --good:#1b6e3c;--warn:#8a5a00}
-        @media screen and (prefers-color-scheme:dark){:root{--paper:#14181d;--text:#e4e8ec;--soft:#9aa5b1;
-        --line:#333b44;--shade:#1d232a;--link:#7db4ff;--bad:#ff8a80;--good:#7ddc9f;--warn:#ffc566}}
+        :root{--paper:#fff;--text:#1d2329;--line:#d5dae0;--shade:#f4f6f8;--link:#0b57b8}
+        @media screen and (prefers-color-scheme:dark){:root{--paper:#14181d;--text:#e4e8ec;--line:#333b44;
+        --shade:#1d232a;--link:#7db4ff}}
         *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--text);
         font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
         main{max-width:62rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
@@ -53,10 +51,6 @@ public final class Page {
         th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line)}
         th{background:var(--shade);font-weight:600}td:first-child{font-variant-numeric:tabular-nums}
         li.task{list-style:none;margin-left:-1.4rem}li.task input{margin:0 .5rem 0 0}
-        .soft,figcaption,time,small{color:var(--soft)}
-        .drill{background:var(--warn);color:var(--paper);padding:.3rem .8rem;font-weight:700}
-        .verdict{background:var(--shade);border-left:5px solid var(--bad);padding:.8rem 1rem;margin:1rem 0}
-        .verdict.good{border-color:var(--good)}.verdict b{font-size:1.1em}
         a:focus-visible,.scroll:focus-visible{outline:3px solid var(--link);outline-offset:2px}
         @media(max-width:700px){th,td{padding:.35rem .4rem}}
         @media print{:root{color-scheme:light}body{font-size:10.5pt}main{max-width:none;padding:0}
@@ -65,14 +59,7 @@ public final class Page {
 
     private static final Pattern PLACE = Pattern.compile("\\{\\{\\s*(title|style|content)\\s*}}");
 
-    private final String title;
-    private final StringBuilder content = new StringBuilder();
-
-    /** A page with its title as its heading. */
-    public Page(String title) {
-        this.title = title;
-        html("<h1>" + escape(title) + "</h1>\n");
-    }
+    private Page() { }
 
     /** Text as it may stand in HTML and SVG, in quoted attributes too; control characters become U+FFFD. */
     public static String escape(String text) {
@@ -92,43 +79,5 @@ public final class Page {
             case "style" -> STYLE;
             default -> html;
         }));
-    }
-
-    /** Says that it was an exercise. */
-    public Page drill(String scenario) {
-        String words = "DRILL (" + escape(scenario) + "): an exercise, nothing is broken.";
-        return html("<p class=\"drill\">" + words + "</p>\n");
-    }
-
-    /** A paragraph in a softer colour. */
-    public Page soft(String words) {
-        return html("<p class=\"soft\">" + escape(words) + "</p>\n");
-    }
-
-    /** HTML that the caller made and escaped. */
-    public Page html(String html) {
-        content.append(html);
-        return this;
-    }
-
-    /**
-     * A heading with a table under it.
-     *
-     * @param rows each a list of cells, as HTML that the caller escaped
-     * @param none what stands there when there are no rows
-     */
-    public Page table(String heading, List<List<String>> rows, String none) {
-        html("<h3>" + escape(heading) + "</h3>\n");
-        if (rows.isEmpty()) {
-            return soft(none);
-        }
-        html("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" + escape(heading) + "\">\n<table>\n");
-        rows.forEach(row -> html("<tr><td>" + String.join("</td><td>", row) + "</td></tr>\n"));
-        return html("</table>\n</div>\n");
-    }
-
-    /** The whole page. */
-    public String html() {
-        return framed(FRAME, title, content.toString());
     }
 }

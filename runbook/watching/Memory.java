@@ -305,7 +305,7 @@ public final class Memory implements AutoCloseable {
             Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
             Chart chart = new Chart("watch", title, from, end).marks(events.stream().map(History::mark).toList());
             checks.forEach((name, looks) -> chart.lane(lane(name, List.copyOf(looks.values()))));
-            return page ? new Page(title).html(chart.figure()).html() : chart.svg();
+            return page ? Page.framed(Page.FRAME, title, chart.figure()) : chart.svg();
         }
 
         private static Chart.Mark mark(Event event) {

@@ -40,8 +40,6 @@ import runbook.watching.Memory.Past;
 /** Makes the rounds: triage's own checks, one request each, as many of them as the {@link Pace} allows. */
 public final class Rounds implements AutoCloseable {
     private static final String PAGE = "status-page";
-    private static final Duration WITHOUT_RETRY_AFTER = Duration.ofMinutes(1);
-    private static final int LONGEST_WORDS = 160;
 
     /**
      * What a round gave: what the state machine takes in; what was not told yet (the vendor's updates, oldest first,
@@ -122,7 +120,7 @@ public final class Rounds implements AutoCloseable {
 
     private Reading reading(Check check, Findings findings) {
         // Triage counts its samples; here it is always one.
-        String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), LONGEST_WORDS);
+        String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), 160);
         Optional<String> replaced = replaced().filter(why -> refused(check));
         return new Reading(check.name(), result(check, findings), true, check.millis(),
                 replaced.map(why -> "HTTP 401: " + why).orElse(words));
@@ -166,7 +164,7 @@ public final class Rounds implements AutoCloseable {
         findings.answers().forEach((endpoint, samples) -> samples.stream()
                 .filter(Reply.class::isInstance).map(Reply.class::cast).filter(reply -> reply.status() == 429)
                 .forEach(reply -> pace.hold(endpoint, now + reply.millis(),
-                        ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(WITHOUT_RETRY_AFTER))));
+                        ApiError.retryAfter(reply).map(Duration::ofSeconds).orElse(Duration.ofMinutes(1)))));
     }
 
     // ---- the vendor's page
