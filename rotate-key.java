@@ -42,11 +42,8 @@ import static runbook.rotation.Rotation.REFUSED;
 
 import java.io.Console;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -67,22 +64,20 @@ import runbook.Incident.LastGood;
 import runbook.Key;
 import runbook.Screen;
 import runbook.Screen.Mark;
-import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Embedded;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation;
+import runbook.rotation.Rotation.Drill;
 import runbook.rotation.Rotation.Ending;
 import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
-import runbook.sandbox.Sandbox;
 
 @Command(name = "rotate-key", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         showDefaultValues = false,
@@ -165,12 +160,6 @@ class RotateKey implements Callable<Integer>, Listener {
     @Override
     public Integer call() throws IOException {
         refuseWrongUsage();
-        Settings settings = shared.settings();
-        if (settings.key().filter(Key::token).isPresent()) {
-            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
-                    + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
-                    + " says invalid_grant, install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
-        }
         screen = shared.screen();
         shared.drill().ifPresent(scenario ->
                 screen.heading("DRILL " + scenario + ": everything below is a sandbox, no key of yours is touched"));
@@ -181,7 +170,7 @@ class RotateKey implements Callable<Integer>, Listener {
         tool = Tool.of(shared.host(), toolTimeout);
         Runtime.getRuntime().addShutdownHook(new Thread(this::interrupted));
         Incident incident = shared.incident().orElseGet(() -> shared.newIncident(Instant.now()));
-        try (Rotation rotation = new Rotation(wishes(settings), tool, this)) {
+        try (Rotation rotation = new Rotation(wishes(), tool, this)) {
             return rotated(rotation, incident);
         }
     }
@@ -261,47 +250,22 @@ class RotateKey implements Callable<Integer>, Listener {
         }
     }
 
-    private Rotation.Wishes wishes(Settings settings) throws IOException {
-        Optional<Sandbox> sandbox = shared.sandbox();
-        Stores table = new Stores(shared.templates(), tool, sandbox.map(this::drillHands).orElse(Hands.of(tool)));
-        stores = table.stores(shared.host(), sandbox.isPresent() ? List.of(drillStore(sandbox.get())) : to);
-        List<Place> targets = table.targets(sandbox.map(one -> List.of("exec:curl -fsS -X POST " + one.restartUrl()))
-                .orElse(restart));
+    private Rotation.Wishes wishes() throws IOException {
+        Hands hands = Hands.of(tool);
+        if (drilled()) {
+            Drill drill = new Drill(shared.sandbox().get(), tool, shared.variant());
+            hands = drill;
+            to = List.of(drill.store());
+            restart = List.of(drill.target());
+        }
+        Stores table = new Stores(shared.templates(), tool, hands);
+        stores = table.stores(shared.host(), to);
+        List<Place> targets = table.targets(restart);
         Duration verify = verifyFor != null ? verifyFor : Duration.ofSeconds(drilled() ? 5 : 120);
         Duration wait = grace != null ? grace : Duration.ofSeconds(drilled() ? 2 : 300);
-        return new Rotation.Wishes(settings, stores, targets, Optional.ofNullable(account),
+        return new Rotation.Wishes(shared.settings(), stores, targets, Optional.ofNullable(account),
                 key -> LastGood.of(shared.host(), key).map(LastGood::account), new TreeSet<>(needs), restartWithin,
                 verify, wait, disableOld, LastGood.folder(shared.host()));
-    }
-
-    // ---- a drill: a dotenv file made for it, and the sandbox's application, which reads that at each restart
-
-    private static String drillStore(Sandbox sandbox) throws IOException {
-        Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-        String variable = "KLAVIYO_PRIVATE_KEY";
-        String text = "# Made by a drill: this key opens nothing.\n" + variable + "=" + sandbox.appKey() + "\n";
-        Files.writeString(file, text);
-        sandbox.appKeyFile(file, variable);
-        file.getParent().toFile().deleteOnExit();
-        file.toFile().deleteOnExit();
-        return "file:" + file + "#" + variable;
-    }
-
-    // A variant breaks one step, once, so that the way back can be watched.
-    private Hands drillHands(Sandbox sandbox) {
-        Set<String> breaks = new HashSet<>(shared.variant().stream().toList());
-        return (command, input, lasting) -> {
-            if (command.get(0).equals(Embedded.PROGRAM)) {
-                // A letter too much, as with a slip of the hand.
-                boolean slips = !input.isEmpty() && breaks.remove("read-back");
-                return Embedded.run(tool, command, slips ? input + "x" : input);
-            } else if (lasting.isPresent() && breaks.remove("restart")) {
-                return new Tool.Output(22, "", "HTTP 500: the application did not start");
-            } else if (lasting.isPresent()) {
-                sandbox.restartApp(!breaks.remove("verify"));
-            }
-            return new Tool.Output(0, "", "");
-        };
     }
 
     // ---- the new key

@@ -8,22 +8,21 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.UserDefinedFileAttributeView;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import runbook.Incident;
 import runbook.Text;
 import runbook.Tool;
+import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
 
 /**
@@ -138,7 +137,7 @@ public record Embedded(String whole, String value, int begin, int end) {
                     "ls -l " + Text.word(name) + "   # or write it by --to 'exec:…'");
             Files.move(half, file, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw new Trouble(Trouble.Kind.UNKNOWN, name + " cannot be replaced: " + Incident.why(e),
+            throw new Trouble(Effect.UNKNOWN, name + " cannot be replaced: " + Incident.why(e),
                     "ls -ld " + Text.word(file.getParent().toString()));
         } finally {
             discard(ours, half);
@@ -156,19 +155,17 @@ public record Embedded(String whole, String value, int begin, int end) {
 
     // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @
     // for them.
-    private static Map<String, Object> attributes(Tool tool, Path file) throws IOException {
-        Map<String, Object> all = new TreeMap<>();
-        if (POSIX) {
-            all.putAll(Files.readAttributes(file, "unix:mode,uid,gid", LinkOption.NOFOLLOW_LINKS));
-            try {
-                all.put("listed", tool.run(List.of("ls", "-ld", file.toString())).out().split(" ")[0]);
-            } catch (Tool.Failure e) {
-                all.put("listed", "");
-            }
-        }
+    private static List<Object> attributes(Tool tool, Path file) throws IOException {
+        List<Object> all = new ArrayList<>();
         UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
-        if (view != null) {
-            all.put("attributes", new TreeSet<>(view.list()));
+        all.add(view == null ? Set.of() : Set.copyOf(view.list()));
+        if (POSIX) {
+            all.add(Files.readAttributes(file, "unix:mode,uid,gid"));
+            try {
+                all.add(tool.run(List.of("ls", "-ld", file.toString())).out().split(" ")[0]);
+            } catch (Tool.Failure e) {
+                // No ls: what Java sees has to do.
+            }
         }
         return all;
     }

@@ -4,6 +4,7 @@ import java.util.Optional;
 import runbook.Key;
 import runbook.Text;
 import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Entry;
 import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Trouble;
@@ -160,8 +161,8 @@ final class Holding {
             if (seen && holdsNew()) {
                 return Done.warn("holds the new key, although the tool complained: " + e.getMessage());
             }
-            boolean refused = e.kind == Trouble.Kind.REFUSED && seen && holdsOld();
-            if (first && (e.kind == Trouble.Kind.MISSING || refused)) {
+            boolean refused = e.effect == Effect.DENIED && seen && holdsOld();
+            if (first && (e.effect == Effect.NONE || refused)) {
                 note(false, "");
             }
             throw e;

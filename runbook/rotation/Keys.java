@@ -28,6 +28,7 @@ import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation.Wishes;
@@ -190,7 +191,7 @@ public final class Keys {
         Answer answer = ask(with, "PATCH", KEYS + "/" + id, Json.line(Json.of(document)));
         int status = answer instanceof Reply reply ? reply.status() : 0;
         if (status != 200) {
-            throw new Trouble(status / 100 == 4 ? Trouble.Kind.REFUSED : Trouble.Kind.UNKNOWN,
+            throw new Trouble(status / 100 == 4 ? Effect.DENIED : Effect.UNKNOWN,
                     "Klaviyo did not " + (enabled ? "enable" : "disable") + " it: " + words(answer), "");
         }
     }
@@ -398,7 +399,7 @@ public final class Keys {
         try {
             enabled(fresh.get(), id.get(), false);
         } catch (Trouble e) {
-            if (e.kind == Trouble.Kind.REFUSED) {
+            if (e.effect == Effect.DENIED) {
                 disabled(null);
             }
             return Done.warn("not disabled: " + e.getMessage() + ". " + byHand(Duration.ZERO));

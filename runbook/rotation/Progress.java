@@ -114,26 +114,26 @@ public final class Progress {
         void waiting(String words);
     }
 
+    /** What a failed command has changed: nothing, for it never ran; nothing, as it says itself; or nobody knows. */
+    enum Effect { NONE, DENIED, UNKNOWN }
+
     /** Why something cannot be done: one line that is safe to print, and the commands that mend it, one a line. */
     public static final class Trouble extends Exception {
-        /** The tool is not there; refused, so that nothing changed if the store says the same; or nobody knows. */
-        enum Kind { MISSING, REFUSED, UNKNOWN }
-
-        final Kind kind;
+        final Effect effect;
         final String mend;
 
-        Trouble(Kind kind, String what, String mend) {
+        Trouble(Effect effect, String what, String mend) {
             super(what, null, false, false);
-            this.kind = kind;
+            this.effect = effect;
             this.mend = mend;
         }
 
         static Trouble refused(String what, String mend) {
-            return new Trouble(Kind.REFUSED, what, mend);
+            return new Trouble(Effect.DENIED, what, mend);
         }
 
         static Trouble unknown(String what) {
-            return new Trouble(Kind.UNKNOWN, what, "");
+            return new Trouble(Effect.UNKNOWN, what, "");
         }
 
         static void refuse(boolean wrong, String what, String mend) throws Trouble {
@@ -297,7 +297,7 @@ public final class Progress {
         try {
             incident.write(FILE, MAPPER.writeValueAsBytes(kept));
         } catch (IOException e) {
-            throw new Trouble(Trouble.Kind.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e),
+            throw new Trouble(Effect.UNKNOWN, "the state of the rotation cannot be kept: " + Incident.why(e),
                     "df -h " + incident);
         }
     }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -32,7 +33,9 @@ import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
+import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
+import runbook.sandbox.Sandbox;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
@@ -81,6 +84,48 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
+    /**
+     * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart;
+     * a variant ({@code read-back}, {@code restart}, {@code verify}) breaks that step, once, so that the way back can be
+     * watched.
+     */
+    public record Drill(Sandbox sandbox, Tool tool, Set<String> breaks) implements Hands {
+        public Drill(Sandbox sandbox, Tool tool, Optional<String> variant) {
+            this(sandbox, tool, new HashSet<>(variant.stream().toList()));
+        }
+
+        /** The store's address. */
+        public String store() throws IOException {
+            String variable = "KLAVIYO_PRIVATE_KEY";
+            Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
+            Files.writeString(file, "# Made by a drill: this key opens nothing.\n" + variable + "=" + sandbox.appKey()
+                    + "\n");
+            sandbox.appKeyFile(file, variable);
+            file.getParent().toFile().deleteOnExit();
+            file.toFile().deleteOnExit();
+            return "file:" + file + "#" + variable;
+        }
+
+        /** The restart target's address. */
+        public String target() {
+            return "exec:curl -fsS -X POST " + sandbox.restartUrl();
+        }
+
+        @Override
+        public Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Trouble {
+            if (command.get(0).equals(Embedded.PROGRAM)) {
+                // A letter too much, as with a slip of the hand.
+                boolean slips = !input.isEmpty() && breaks.remove("read-back");
+                return Embedded.run(tool, command, slips ? input + "x" : input);
+            } else if (lasting.isPresent() && breaks.remove("restart")) {
+                return new Tool.Output(22, "", "HTTP 500: the application did not start");
+            } else if (lasting.isPresent()) {
+                sandbox.restartApp(!breaks.remove("verify"));
+            }
+            return new Tool.Output(0, "", "");
+        }
+    }
+
     private final Wishes wishes;
     final Tool tool;
     final Progress progress;
@@ -109,9 +154,15 @@ public final class Rotation implements AutoCloseable {
      *
      * @param looking whether only to look: then no process is touched, and nothing written
      * @throws IOException when its record cannot be read
-     * @throws Problem     when another rotation runs, or when it changed stores that this run was not given
+     * @throws Problem     when another rotation runs, when it changed stores that this run was not given, or when what
+     *                     the responder has is no private key
      */
     public void begin(Incident where, boolean looking) throws IOException {
+        if (wishes.settings.key().filter(Key::token).isPresent()) {
+            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
+                    + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
+                    + " says invalid_grant, install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
+        }
         if (!looking || Files.exists(where.folder())) {
             lock(where.folder().resolve("rotation.lock"), where.toString());
         }

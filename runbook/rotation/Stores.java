@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -28,6 +29,7 @@ import runbook.Tool;
 import runbook.redact.Redactor;
 import runbook.rotation.Holding.Held;
 import runbook.rotation.Progress.Done;
+import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Trouble;
 
 /**
@@ -131,10 +133,7 @@ public final class Stores {
         /** The parts of what somebody typed; empty when it is no address of this row. */
         Optional<Map<String, String>> parse(String typed) {
             for (String form : address) {
-                String pattern = PIECE.matcher(form).results().map(piece -> piece.group(1) != null
-                        ? "(?<" + piece.group(1) + ">" + parts.getOrDefault(piece.group(1), WORD) + ")"
-                        : Map.of("[", "(?:", "]", ")?").getOrDefault(piece.group(), Pattern.quote(piece.group())))
-                        .collect(Collectors.joining());
+                String pattern = PIECE.matcher(form).results().map(this::pattern).collect(Collectors.joining());
                 Matcher matcher = Pattern.compile(pattern, Pattern.DOTALL).matcher(typed);
                 if (matcher.matches()) {
                     return Optional.of(names(form).stream().filter(name -> matcher.group(name) != null)
@@ -142,6 +141,12 @@ public final class Stores {
                 }
             }
             return Optional.empty();
+        }
+
+        private String pattern(MatchResult piece) {
+            String name = piece.group(1);
+            return name != null ? "(?<" + name + ">" + parts.getOrDefault(name, WORD) + ")"
+                    : Map.of("[", "(?:", "]", ")?").getOrDefault(piece.group(), Pattern.quote(piece.group()));
         }
 
         private String usage() {
@@ -203,9 +208,10 @@ public final class Stores {
         }
         String prefix = typed.substring(0, typed.indexOf(':') + 1);
         List<String> usages = some.stream().map(Row::usage).toList();
-        throw new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
-                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst()
-                .orElse(String.join(", ", usages)));
+        Optional<String> meant = usages.stream()
+                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst();
+        throw new Problem(option + " " + Text.safe(typed, 60) + ": write "
+                + meant.orElse(String.join(", ", usages)));
     }
 
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
@@ -247,8 +253,8 @@ public final class Stores {
             return command(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
         }
 
-        private Trouble trouble(Trouble.Kind kind, String what, List<String> actions) {
-            return new Trouble(kind, what, actions.stream().map(action -> pasted(action, ""))
+        private Trouble trouble(Effect effect, String what, List<String> actions) {
+            return new Trouble(effect, what, actions.stream().map(action -> pasted(action, ""))
                     .collect(Collectors.joining("\n")));
         }
 
@@ -263,13 +269,14 @@ public final class Stores {
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
             // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
             boolean signal = output.exit() > 128 && output.exit() < 193;
-            Trouble.Kind kind = signal ? Trouble.Kind.UNKNOWN : Trouble.Kind.REFUSED;
+            Effect effect = signal ? Effect.UNKNOWN : Effect.DENIED;
             for (Explanation one : row.explain) {
                 if (one.when.matcher(said).find()) {
-                    throw trouble(kind, words(one.means) + " (" + Tool.name(command) + ": " + quoted + ")", one.action);
+                    String what = words(one.means) + " (" + Tool.name(command) + ": " + quoted + ")";
+                    throw trouble(effect, what, one.action);
                 }
             }
-            throw new Trouble(kind, Tool.name(command) + " ended with exit code " + output.exit()
+            throw new Trouble(effect, Tool.name(command) + " ended with exit code " + output.exit()
                     + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), "");
         }
 
@@ -277,10 +284,11 @@ public final class Stores {
             try {
                 return hands.run(command, input, lasting);
             } catch (Tool.Failure e) {
-                boolean missing = e.missing();
-                String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
-                throw new Trouble(missing ? Trouble.Kind.MISSING : Trouble.Kind.UNKNOWN, e.getMessage(),
-                        missing ? install : "run it by hand to see why: " + Tool.shown(command));
+                if (e.missing()) {
+                    String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
+                    throw new Trouble(Effect.NONE, e.getMessage(), install);
+                }
+                throw new Trouble(Effect.UNKNOWN, e.getMessage(), "run it by hand to see why: " + Tool.shown(command));
             }
         }
 
@@ -302,7 +310,7 @@ public final class Stores {
         }
 
         private Trouble strange() {
-            return new Trouble(Trouble.Kind.UNKNOWN, Tool.name(reader()) + " succeeded, but its answer is not what it"
+            return new Trouble(Effect.UNKNOWN, Tool.name(reader()) + " succeeded, but its answer is not what it"
                     + " should be", "look at it: " + reading());
         }
 
@@ -311,7 +319,7 @@ public final class Stores {
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
                 boolean asked = thorough || check.run.isEmpty();
                 if (asked && found(check, answer) == row.refuse.contains(check)) {
-                    throw trouble(Trouble.Kind.REFUSED, words(check.means), check.action);
+                    throw trouble(Effect.DENIED, words(check.means), check.action);
                 }
             }
         }
@@ -427,7 +435,7 @@ public final class Stores {
 
         private Embedded field(String document) throws Trouble {
             String look = row.show.orElse(row.read.orElse("")).replaceFirst("\\[ \\| jq.*", " | jq keys");
-            return Embedded.field(document, inside()).orElseThrow(() -> trouble(Trouble.Kind.REFUSED,
+            return Embedded.field(document, inside()).orElseThrow(() -> trouble(Effect.DENIED,
                     name + ": the secret is no JSON document with a text field " + inside(), List.of(look)));
         }
 
