@@ -19,7 +19,6 @@ import runbook.rotation.Progress.Trouble;
 /** Our application: its health, the key that it says it uses, and the errors that Prometheus counts. */
 final class AppWatch {
     static final Duration INTERVAL = Duration.ofMillis(250);
-    private static final Duration LONGEST_WATCH = Duration.ofSeconds(30);
     private static final int IN_A_ROW = 2;
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
     private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
@@ -42,7 +41,6 @@ final class AppWatch {
     private final Progress progress;
     private double errorsBefore = Double.NaN;
 
-    /** Gives the application so long to be well. */
     AppWatch(Settings settings, Duration within, Progress progress) {
         this.settings = settings;
         this.http = Http.of(settings.withKey(Optional.empty()));
@@ -85,7 +83,6 @@ final class AppWatch {
         return now.health == Health.HEALTHY ? Done.ok(now.words) : Done.warn("not healthy now: " + now.words);
     }
 
-    /** What the plan says of {@link #well}. */
     String plan() {
         return looking() ? "healthy within " + Durations.words(within) + " by " + settings.target().app()
                 : "no --app-url: nobody looks at the application's health";
@@ -96,12 +93,7 @@ final class AppWatch {
         return await(Health.HEALTHY, List.of(key));
     }
 
-    /**
-     * The application is no worse than it was, and is seen with the key it had.
-     *
-     * @param old    the old key's fingerprint; empty where it is not known
-     * @param proven whether it has that by other evidence, should it not tell
-     */
+    /** The application is no worse than it was, and is seen with the old key, or proven to have it otherwise. */
     Done asBefore(String old, boolean proven) throws Trouble {
         Health before = progress.kept.app == null ? Health.HEALTHY : progress.kept.app;
         Done done = await(before, List.of(old, Optional.ofNullable(progress.kept.appKey).orElse("")));
@@ -156,7 +148,7 @@ final class AppWatch {
 
     /** What is counted in a while does not grow beyond what it was before. */
     Done steady() throws Trouble {
-        Duration watch = within.dividedBy(4).compareTo(LONGEST_WATCH) < 0 ? within.dividedBy(4) : LONGEST_WATCH;
+        Duration watch = within.dividedBy(4);
         long end = System.nanoTime() + within.toNanos();
         progress.listener.waiting("watching its errors for " + Durations.words(watch));
         double most = Math.max(errors(), errorsBefore);

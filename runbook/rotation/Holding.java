@@ -92,24 +92,20 @@ final class Holding {
         return now.mark().isEmpty() || holdsOld() || touched() && left;
     }
 
-    /** Whether it holds what somebody else set; a store that cannot be read now is not called so. */
-    boolean strange() {
-        return seen() && !ours();
-    }
-
-    /** Fails with both fingerprints where somebody else has set it. */
-    Done refuseStranger() throws Trouble {
-        if (!ours()) {
-            throw stranger();
+    /** Fails with both fingerprints where somebody else has set it; where it cannot be read, nobody is said to have. */
+    Done stillOurs() throws Trouble {
+        if (!seen()) {
+            return Done.warn("cannot be looked at now");
         }
-        return Done.ok("ours");
+        refuseStranger();
+        return Done.ok("holds " + now + ", and nobody else has set it");
     }
 
-    private Trouble stranger() {
+    private void refuseStranger() throws Trouble {
         String left = words(store.readable() ? rotation.keys.newPrint() : kept.wrote);
         String last = touched() ? "left " + left + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
-        return Trouble.refused("holds " + now + ", and this rotation " + last
+        Trouble.refuse(!ours(), "holds " + now + ", and this rotation " + last
                 + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
 
@@ -173,7 +169,7 @@ final class Holding {
         return Done.ok("stored");
     }
 
-    /** What was written is what comes back. */
+    /** What was written is what comes back, then and later. */
     Done readBack() throws Trouble {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
@@ -186,14 +182,6 @@ final class Holding {
             throw Trouble.unknown("gives back " + now + " instead of sha256 " + rotation.keys.newPrint());
         }
         return Done.ok("holds the new key, sha256 " + rotation.keys.newPrint() + now.versionWords());
-    }
-
-    /** Nobody has set it since. */
-    Done lookAgain() throws Trouble {
-        if (store.readable() && !saw(store.read()).holds(rotation.keys.newPrint())) {
-            throw stranger();
-        }
-        return Done.ok("still holds the new key");
     }
 
     // Before it is written: what cannot be noted is not done.

@@ -198,19 +198,13 @@ public final class Keys {
 
     // ---- the old key
 
-    /**
-     * Finds the value that most likely is the old key, and whose it is.
-     *
-     * @param held      what the stores hold
-     * @param writeOnly whether a store gives nothing back
-     * @param person    whether somebody can be asked whose account the new key's is
-     */
+    /** Finds the value that most likely is the old key, and whose it is, by what the stores hold. */
     Done settle(List<Key> held, boolean writeOnly, boolean person) throws Trouble {
         known = Stream.concat(held.stream(), own().stream())
                 .filter(key -> !key.fingerprint().equals(progress.kept.newKey)).toList();
         String recorded = progress.kept.oldKey;
         old = recorded.isEmpty() ? known.stream().filter(Key::known).findFirst().or(this::own) : known(recorded);
-        ask();
+        oldStanding = old.map(this::standing).orElse(oldStanding);
         Trouble.refuse(writeOnly && old.isEmpty() && progress.resumed().isEmpty(),
                 "a store cannot be read, so there would be no way back",
                 "give the key that it holds now: KLAVIYO_PRIVATE_KEY or --key-file");
@@ -227,10 +221,6 @@ public final class Keys {
                     + " its account is yours");
         }
         return old.isPresent() ? Done.ok(words) : Done.warn(words);
-    }
-
-    private void ask() {
-        oldStanding = old.map(this::standing).orElse(oldStanding);
     }
 
     private Optional<Key> own() {
@@ -262,7 +252,7 @@ public final class Keys {
         // A run that follows a finished one finds the new key in the stores: the old one is the responder's then.
         if (progress.resumed().isEmpty() && old.equals(fresh)) {
             old = own().filter(key -> !key.equals(candidate)).or(() -> old);
-            ask();
+            oldStanding = old.map(this::standing).orElse(oldStanding);
         }
         return List.of(new Step("test", "form", () -> form(candidate)),
                 new Step("test", "authenticates", () -> authenticates(candidate)),
@@ -361,21 +351,16 @@ public final class Keys {
 
     // ---- the old key's end
 
-    private boolean replaced() {
+    /** Whether the old key is in memory, is another than the new one, and not known to be dead. */
+    boolean lives() {
         return old.isPresent() && !old.equals(fresh) && !oldStanding.dead();
-    }
-
-    boolean disabling() {
-        return wishes.disableOld() && replaced();
     }
 
     /** What is to be done about an old key that this rotation does not disable. */
     String left() {
-        if (replaced()) {
-            return "stays enabled. " + byHand(wishes.grace());
-        }
-        return (oldStanding.dead() ? "dead already (" + oldStanding.words + ")"
-                : "which key was the old one is not known") + ": delete it" + HERE;
+        String dead = oldStanding.dead() ? "dead already (" + oldStanding.words + ")"
+                : "which key was the old one is not known";
+        return lives() ? "stays enabled. " + byHand(wishes.grace()) : dead + ": delete it" + HERE;
     }
 
     private static String byHand(Duration after) {

@@ -271,7 +271,7 @@ public final class Rotation implements AutoCloseable {
         steps.add(new Step("verify", "new key", "", "has to authenticate still", keys::alive));
         looksAgain("verify", steps);
         String oldKey = keys.oldPrint().isEmpty() ? "old key" : "sha256 " + keys.oldPrint();
-        if (keys.disabling()) {
+        if (wishes.disableOld && keys.lives()) {
             String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
                     + " after the application is well; enabled again if anything still uses it";
             steps.add(new Step("disable-old", oldKey, "", plan, () -> keys.disable(this::lastLook)));
@@ -283,14 +283,15 @@ public final class Rotation implements AutoCloseable {
         return steps;
     }
 
+    // Nobody has set one since.
     private void looksAgain(String name, List<Step> steps) {
         holdings.stream().filter(one -> one.store.readable()).forEach(one -> steps.add(
-                new Step(name, one.name(), one.store.reading(), "has to be the new key still", one::lookAgain)));
+                new Step(name, one.name(), one.store.reading(), "has to be the new key still", one::readBack)));
     }
 
     private Done lastLook() throws Trouble {
         for (Holding holding : holdings) {
-            holding.lookAgain();
+            holding.readBack();
         }
         return Done.ok("");
     }
@@ -342,13 +343,8 @@ public final class Rotation implements AutoCloseable {
         List<Holding> touched = new ArrayList<>(holdings);
         touched.removeIf(holding -> !holding.touched());
         Collections.reverse(touched);
-        for (Holding one : touched) {
-            if (one.strange()) {
-                back(new Step("roll-back", one.name(), one.store.reading(), "", one::refuseStranger), new HandStep(
-                        "find out who set " + one.name() + " (" + one.now + ", ours was sha256 " + keys.newPrint()
-                        + "): nothing was put back anywhere", ""));
-            }
-        }
+        touched.forEach(one -> back(new Step("roll-back", one.name(), one.store.reading(), "", one::stillOurs),
+                new HandStep("find out who set " + one.name() + ": nothing was put back anywhere", "")));
         if (byHand.isEmpty() && progress.kept.disabled != null) {
             // To bring a dead key back would leave the application with none.
             back(new Step("roll-back", "old key", () -> keys.enable(rediscovered().or(() -> given))), new HandStep(
