@@ -33,6 +33,21 @@ final class LoopbackServer implements AutoCloseable {
         Response(int status, String body) {
             this(status, body, "content-type: application/json");
         }
+
+        static Response html(int status, String body) {
+            return new Response(status, body, "content-type: text/html; charset=UTF-8");
+        }
+
+        /** An error as Klaviyo sends it, with the links and meta that its specification does not mention. */
+        static Response error(int status, String code, String title, String detail) {
+            return new Response(status, """
+                    {"errors":[{"id":"01JCP4F1E7","status":%d,"code":"%s","title":"%s","detail":"%s",
+                    "source":{"pointer":"/data/"},"links":{},"meta":{}}]}""".formatted(status, code, title, detail));
+        }
+
+        Response with(String more) {
+            return new Response(status, body, headers + "\n" + more);
+        }
     }
 
     interface Handler {

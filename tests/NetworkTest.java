@@ -179,8 +179,8 @@ class NetworkTest {
 
     /** Answers 401 to everything, with Klaviyo's error: enough to see that a request came through. */
     private static LoopbackServer refusing(SSLContext tls) {
-        return new LoopbackServer(tls, request -> new LoopbackServer.Response(401, "{\"errors\":[{\"code\":"
-                + "\"authentication_failed\",\"detail\":\"Incorrect authentication credentials.\"}]}"));
+        return new LoopbackServer(tls, request -> LoopbackServer.Response.error(401, "authentication_failed", "",
+                "Incorrect authentication credentials."));
     }
 
     private Run inside(String base) {

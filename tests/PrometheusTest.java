@@ -38,7 +38,7 @@ class PrometheusTest {
     }
 
     private static Result asked(int status, String body) {
-        try (ScriptedServer server = new ScriptedServer(Map.of("/api/v1/query", ScriptedServer.Answer.json(status, body)))) {
+        try (ScriptedServer server = new ScriptedServer(Map.of("/api/v1/query", new LoopbackServer.Response(status, body)))) {
             return at(server.uri()).instant("up");
         }
     }

@@ -82,19 +82,19 @@ class SecretsTest {
     }
 
     /** A server that throws the key back in every shape: error, headers, health body, status page, metrics. */
-    private static Map<String, ScriptedServer.Answer> echoes() {
+    private static Map<String, LoopbackServer.Response> echoes() {
         String every = String.join(" ", KEY, KEY.toUpperCase(Locale.ROOT), KEY.toLowerCase(Locale.ROOT),
                 "'" + KEY + "'", "<" + KEY + ">", "key=" + KEY + "&x", "%22" + KEY + "%22", KEY + "\\n");
         String page = """
             {"status":{"description":"EVERY"},"incidents":[
              {"name":"EVERY","status":"EVERY","incident_updates":[{"body":"EVERY"}]}]}""";
-        return Map.of("/api/", ScriptedServer.Answer.error(401, "authentication_failed " + KEY, every, every)
+        return Map.of("/api/", LoopbackServer.Response.error(401, "authentication_failed " + KEY, every, every)
                         .with("cf-ray: " + KEY + "\nx-key: " + KEY),
-                "/api/webhooks", new ScriptedServer.Answer(302, "location: http://127.0.0.1/" + KEY, ""),
-                "/api/lists", ScriptedServer.Answer.html(200, "<html>" + every),
-                "/health", ScriptedServer.Answer.json(500, "{\"status\":\"" + every + "\"}"),
-                "/api/v2/", ScriptedServer.Answer.json(200, page.replace("EVERY", every)),
-                "/api/v1/", ScriptedServer.Answer.json(400, "{\"status\":\"error\",\"error\":\"" + every + "\"}"));
+                "/api/webhooks", new LoopbackServer.Response(302, "", "location: http://127.0.0.1/" + KEY),
+                "/api/lists", LoopbackServer.Response.html(200, "<html>" + every),
+                "/health", new LoopbackServer.Response(500, "{\"status\":\"" + every + "\"}"),
+                "/api/v2/", new LoopbackServer.Response(200, page.replace("EVERY", every)),
+                "/api/v1/", new LoopbackServer.Response(400, "{\"status\":\"error\",\"error\":\"" + every + "\"}"));
     }
 
     @Test

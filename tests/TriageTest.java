@@ -178,12 +178,12 @@ class TriageTest {
     @Test
     void whatKlaviyoAnswersIsRedactedEverywhere() throws IOException {
         String personal = "jane.doe@example.com called +15551234567 with client_secret=s3cr3t-0f-acme-shop9";
-        Map<String, ScriptedServer.Answer> answers = Map.of(
-                "/api/", ScriptedServer.Answer.error(400, "invalid", "", personal),
-                "/api/v2/", ScriptedServer.Answer.json(200, ("{'status':{'description':'P'},'incidents':[{'name':'P',"
+        Map<String, LoopbackServer.Response> answers = Map.of(
+                "/api/", LoopbackServer.Response.error(400, "invalid", "", personal),
+                "/api/v2/", new LoopbackServer.Response(200, ("{'status':{'description':'P'},'incidents':[{'name':'P',"
                         + "'incident_updates':[{'body':'P'}]}]}").replace('\'', '"').replace("P", personal)),
-                "/api/v1/query", ScriptedServer.Answer.json(400, "{\"status\":\"error\",\"error\":\"" + personal + "\"}"),
-                "/health", ScriptedServer.Answer.json(503, "{\"status\":\"" + personal + "\"}"));
+                "/api/v1/query", new LoopbackServer.Response(400, "{\"status\":\"error\",\"error\":\"" + personal + "\"}"),
+                "/health", new LoopbackServer.Response(503, "{\"status\":\"" + personal + "\"}"));
         Path folder = Tree.temporary("triage");
         try (ScriptedServer server = new ScriptedServer(answers); Stream<Path> files = Files.walk(folder)) {
             Run.Result result = pointedAt(server).args("-v", "--announce", "both", "--json").cwd(folder).run();
@@ -211,8 +211,8 @@ class TriageTest {
 
     @Test
     void aPageThatWasNotSeenIsNeverCalledGreen() {
-        ScriptedServer.Answer no = ScriptedServer.Answer.html(403, "no");
-        Map<String, ScriptedServer.Answer> answers = Map.of("/api/", ScriptedServer.Answer.json(503, "{}"),
+        LoopbackServer.Response no = LoopbackServer.Response.html(403, "no");
+        Map<String, LoopbackServer.Response> answers = Map.of("/api/", new LoopbackServer.Response(503, "{}"),
                 "/api/v2/", no, "/history.rss", no, "/", no);
         try (ScriptedServer server = new ScriptedServer(answers)) {
             Run.Result result = pointedAt(server).args("-v", "--announce", "both", "--json").run();

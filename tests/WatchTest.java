@@ -242,7 +242,7 @@ class WatchTest {
         String vector = "{\"status\":\"success\",\"data\":{\"result\":[{\"metric\":{},\"value\":[1,\"" + value
                 + "\"]}]}}";
         try (ScriptedServer prometheus = new ScriptedServer(Map.of("/api/v1/query",
-                ScriptedServer.Answer.json(200, vector)))) {
+                new LoopbackServer.Response(200, vector)))) {
             List<JsonNode> rounds = json(ends(0, NO_PAGE, "--prometheus", prometheus.uri().toString(), "--json"), "round");
             List<String> said = rounds.stream().map(round -> round.path("conditions").get(1).path("words").asText())
                     .distinct().toList();

@@ -42,11 +42,11 @@ class WildAnswersTest {
 
     /** An answer; JSON where no header says something else. A body that is no JSON stands there as text. */
     private record Answer(int status, List<String> headers, JsonNode body) {
-        ScriptedServer.Answer scripted() {
+        LoopbackServer.Response scripted() {
             String text = body.isTextual() ? body.textValue() : Json.line(body);
-            boolean typed = headers.stream().anyMatch(header -> header.startsWith("content-type"));
-            return typed || text.isEmpty() ? new ScriptedServer.Answer(status, String.join("\n", headers), text)
-                    : ScriptedServer.Answer.json(status, text).with(String.join("\n", headers));
+            boolean typed = headers.stream().anyMatch(header -> header.startsWith("content-type")) || text.isEmpty();
+            LoopbackServer.Response bare = new LoopbackServer.Response(status, text, String.join("\n", headers));
+            return typed ? bare : new LoopbackServer.Response(status, text).with(String.join("\n", headers));
         }
     }
 
@@ -66,7 +66,7 @@ class WildAnswersTest {
     }
 
     private void judge(Row row) {
-        Map<String, ScriptedServer.Answer> answers = new LinkedHashMap<>();
+        Map<String, LoopbackServer.Response> answers = new LinkedHashMap<>();
         row.answers.forEach((path, answer) -> answers.put(path, answer.scripted()));
         try (ScriptedServer server = new ScriptedServer(answers)) {
             TriageRun run = TriageRun.of(Run.script("triage").args(TriageRun.pointedAt(server.uri()))
