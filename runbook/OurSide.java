@@ -232,9 +232,7 @@ public final class OurSide {
             Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("byStatus", byStatus);
-            detail.put("recentCalls", calls);
             detail.put("statuses", facts.statuses());
-            detail.put("stale", stale);
             detail.put("failingSince", failingSince().orElse(null));
             detail.put("endpoints", facts.endpoints().stream().limit(10).map(rate -> Map.of("endpoint",
                     rate.endpoint(), "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute()))

@@ -263,6 +263,8 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     private Map<String, Object> values() {
         Map<String, Object> values = new TreeMap<>(places(findings.settings()));
         DecisionTree tree = new DecisionTree(findings);
+        findings.checks().stream().filter(check -> !check.name().contains(":"))
+                .forEach(check -> values.put(check.name(), check.summary()));
         aboutKlaviyo(values, tree);
         aboutTheKey(values, tree.forbidden());
         aboutOurSide(values);
@@ -278,7 +280,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("failed", tree.failingShare() > 0);
         values.put("rate", Math.round(tree.failingShare() * asked) + " of " + asked + " requests (" + share + ")");
         values.put("page", findings.status().words());
-        values.put("pageTrouble", findings.status().check().summary());
         values.put("slow", named(Probe::slow, probe -> " " + probe.check().millis() + " ms"));
         values.put("failing", named(Probe::fails, probe -> ""));
         values.put("network", findings.network().fault().map(Http.Fault::words).or(() ->
@@ -288,7 +289,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
         values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));
         values.put("limited", findings.symptoms().containsKey(Symptom.THROTTLED));
-        values.put("limits", findings.limits().check().summary());
         values.put("wait", findings.limits().waitWords());
         values.put("low", String.join(", ", findings.limits().low()));
     }
@@ -310,7 +310,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("forbidden", String.join(", ", forbidden));
         values.put("lost", lost);
         values.put("never", !forbidden.isEmpty() && lost.isEmpty() && good.isPresent());
-        values.put("revision", findings.revision().summary());
         values.put("newest", Klaviyo.Revision.NEWEST.text());
         values.put("sentNewest", newest ? sent : "");
         values.put("older", newest ? "" : sent);
@@ -324,8 +323,6 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("some401", findings.onSomeCalls("401"));
         values.put("loop", findings.log().loop().orElse(""));
         values.put("noLog", findings.log().check().outcome() == Check.Outcome.SKIPPED);
-        values.put("app", findings.app().summary());
-        values.put("webhook", findings.webhook().summary());
         values.put("certificateBroken", findings.webhook().state().equals("no: certificate"));
     }
 
