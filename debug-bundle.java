@@ -45,6 +45,7 @@
 //DEPS com.samskivert:jmustache:1.16
 //DEPS org.commonmark:commonmark:0.29.0
 //FILES templates/=templates/team.properties
+//FILES templates/=templates/logs.json
 //FILES templates/=templates/redaction.json
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md

@@ -66,32 +66,15 @@ final class Systems {
             "java.vm.name", "java.vendor", "user.timezone", "file.encoding");
 
     /**
-     * A command that prints logs. In its words {@code {}} is what was given, {@code {in}} a folder, an address or a
-     * namespace given with it (the word is left out where none was), {@code {from}} and {@code {to}} the window in ISO
-     * 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970.
+     * A command that prints logs, a row of {@code templates/logs.json}, split into words before it is filled in: {@code
+     * {}} is what was given, {@code {in}} an address or a namespace given with it, {@code {from}} and {@code {to}} the
+     * window in ISO 8601, with {@code -s} in seconds and {@code -ms} in milliseconds since 1970.
      *
-     * @param kind   of the collector
      * @param merged whether the tool logs to standard error too
      */
-    private record Row(String kind, boolean merged, String... words) { }
+    private record Row(String command, boolean merged) { }
 
-    private static final Row JOURNAL = new Row("journal", false, "journalctl", "--no-pager", "--quiet",
-            "--output=short-iso-precise", "--utc", "--since=@{from-s}", "--until=@{to-s}", "--unit={}");
-    private static final Row DOCKER = new Row("docker", true, "docker", "logs", "--timestamps", "--since", "{from}",
-            "--until", "{to}", "{}");
-    private static final Row GCP = new Row("gcp-logs", false, "gcloud", "logging", "read",
-            "({}) AND timestamp>=\"{from}\" AND timestamp<=\"{to}\"", "--order=asc", "--quiet",
-            "--format=value(timestamp,severity,resource.labels,textPayload,jsonPayload)");
-    private static final Row AWS = new Row("aws-logs", false, "aws", "logs", "filter-log-events", "--log-group-name",
-            "{}", "--start-time", "{from-ms}", "--end-time", "{to-ms}", "--output", "text", "--query",
-            "events[].[timestamp,logStreamName,message]");
-    private static final Row LOKI = new Row("loki", false, "logcli", "query", "--addr={in}", "--from={from}",
-            "--to={to}", "--limit=0", "--forward", "--quiet", "--timezone=UTC", "{}");
-    private static final Row PODS = new Row("k8s", false, "kubectl", "get", "pods", "--namespace={in}",
-            "--selector={}", "--output=custom-columns=NAME:.metadata.name,RESTARTS:.status.containerStatuses[*]"
-            + ".restartCount,PHASE:.status.phase,NODE:.spec.nodeName");
-    private static final Row POD = new Row("k8s", false, "kubectl", "logs", "--namespace={in}", "{}",
-            "--all-containers", "--prefix", "--timestamps", "--since-time={from}");
+    private static final String TABLE = "logs.json";
     private static final Pattern PLACE = Pattern.compile("\\{[a-z-]*}");
     private static final int LONGEST_LIST = 16 << 20;
     private static final String SPECIAL = "[*?\\[{]";
@@ -101,6 +84,7 @@ final class Systems {
     private final Settings settings;
     private final Bundle.Window window;
     private final Tool tool;
+    private final Map<String, Row> rows;
     private final Http http;
     private final Duration timeout;
     private final List<Collector> collectors = new ArrayList<>();
@@ -116,6 +100,7 @@ final class Systems {
         this.settings = settings;
         this.window = window;
         this.tool = tool;
+        this.rows = options.shared.templates().table(TABLE, Row.class);
         this.http = Http.of(settings);
         this.timeout = settings.probing().timeout();
     }
@@ -208,12 +193,12 @@ final class Systems {
             String name = "application/log " + given;
             collectors.add(new Collector(name, () -> plan(name, given), sink -> files(given, sink)));
         });
-        addAll(JOURNAL, options.journal, null);
+        addAll("journal", options.journal, "");
         options.k8s.forEach(this::addPods);
-        addAll(DOCKER, options.docker, null);
-        addAll(GCP, options.gcp, null);
-        addAll(AWS, options.aws, null);
-        addAll(LOKI, options.lokiQueries, options.loki);
+        addAll("docker", options.docker, "");
+        addAll("gcp-logs", options.gcp, "");
+        addAll("aws-logs", options.aws, "");
+        addAll("loki", options.lokiQueries, options.loki);
         URI app = settings.target().app();
         if (settings.drill().isPresent() && app != null) {
             add("application/drill-log", "the sandbox application's log", sink -> {
@@ -265,9 +250,9 @@ final class Systems {
         boolean pattern = given.matches(".*" + SPECIAL + ".*");
         String root = !pattern ? given : slash < 0 ? "." : given.substring(0, Math.max(1, slash));
         Path start = options.shared.host().path(root).normalize();
-        PathMatcher glob = FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1));
-        List<Path> files = Existing.files(start, file -> !pattern || glob.matches(start.relativize(file)), MOST_LOGS,
-                note);
+        PathMatcher glob = pattern ? FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1))
+                : any -> true;
+        List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), MOST_LOGS, note);
         for (Path file : List.copyOf(files)) {
             if (Files.getLastModifiedTime(file).toInstant().isBefore(window.from())) {
                 note.accept(file + " left out: last changed before the window");
@@ -278,11 +263,11 @@ final class Systems {
         return files;
     }
 
-    private void addAll(Row row, List<String> given, String in) {
+    private void addAll(String kind, List<String> given, String in) {
         for (String one : given) {
-            String name = "application/" + row.kind + " " + one;
-            List<String> command = command(row, one, in);
-            addCommand(name, command, "", sink -> print(sink, row.kind + "/" + one + ".log", command, row.merged));
+            List<String> command = command(kind, one, in);
+            addCommand("application/" + kind + " " + one, command, "", sink ->
+                    print(sink, kind + "/" + one + ".log", command, rows.get(kind).merged));
         }
     }
 
@@ -293,17 +278,16 @@ final class Systems {
         collectors.add(new Collector(name, () -> List.of(plan), work));
     }
 
-    private List<String> command(Row row, String given, String in) {
+    private List<String> command(String kind, String given, String in) {
         Instant from = window.from();
         Instant to = window.to();
-        Map<String, String> values = Map.of("{}", given, "{in}", in == null ? "" : in, "{from}", from.toString(),
-                "{to}", to.toString(), "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
+        Map<String, String> values = Map.of("{}", given, "{in}", in, "{from}", from.toString(), "{to}", to.toString(),
+                "{from-s}", "" + from.getEpochSecond(), "{to-s}", "" + (to.getEpochSecond() + 1),
                 "{from-ms}", "" + from.toEpochMilli(), "{to-ms}", "" + to.toEpochMilli());
         // Each place is filled once: what was given may look like a place.
-        return Stream.of(row.words).filter(word -> in != null || !word.contains("{in}"))
-                .filter(word -> !(word.equals("--unit={}") && given.equals("*")))
-                .map(word -> PLACE.matcher(word).replaceAll(place -> Matcher.quoteReplacement(values
-                        .get(place.group())))).toList();
+        return Tool.split(TABLE + ", " + kind, rows.get(kind).command).stream().map(word -> PLACE.matcher(word)
+                .replaceAll(place -> Matcher.quoteReplacement(values.getOrDefault(place.group(), place.group()))))
+                .toList();
     }
 
     /** Runs it; an exit code other than 0 is trouble, and what it printed is kept all the same. */
@@ -328,7 +312,7 @@ final class Systems {
         if (parts.length < 2 || parts[0].isEmpty() || parts[1].isEmpty()) {
             throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
         }
-        List<String> list = command(PODS, parts[1], parts[0]);
+        List<String> list = command("pods", parts[1], parts[0]);
         addCommand("application/k8s " + given, list, ", then kubectl logs of each, and of what ran before in those "
                 + "restarted", sink -> printPods(sink, list, parts[0]));
     }
@@ -342,11 +326,9 @@ final class Systems {
         sink.text("k8s/pods.txt", table);
         for (String pod : table.lines().skip(1).toList()) {
             String[] cells = pod.strip().split("\\s+");
-            List<String> log = command(POD, cells[0], namespace);
-            print(sink, "k8s/" + cells[0] + ".log", log, false);
+            print(sink, "k8s/" + cells[0] + ".log", command("pod", cells[0], namespace), false);
             if (cells.length > 1 && cells[1].matches(".*[1-9].*")) {
-                List<String> previous = Stream.concat(log.stream(), Stream.of("--previous", "--ignore-errors")).toList();
-                print(sink, "k8s/" + cells[0] + "-previous.log", previous, false);
+                print(sink, "k8s/" + cells[0] + "-previous.log", command("previous-pod", cells[0], namespace), false);
             }
         }
         if (sink.parts().size() == 1) {
