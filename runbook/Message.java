@@ -237,11 +237,36 @@ public final class Message {
         /** Whether calls of a kind may be repeated, those whose method and path the pattern finds. */
         public record Repeat(String name, Pattern calls, String rule) { }
 
+        /** The moments of an incident that count. */
+        public enum Moment {
+            /** The first sign of trouble in any record. */
+            BEGAN,
+            /** The first alert, or failed check of ours. */
+            DETECTED,
+            /** Somebody took it. */
+            ACKNOWLEDGED,
+            /** The first thing was done against it. */
+            MITIGATED,
+            /** It worked again, for good. */
+            RESTORED,
+            /** The first message was sent. */
+            TOLD,
+            /** The vendor first wrote of it. */
+            VENDOR,
+            /** Somebody closed it. */
+            CLOSED;
+
+            /** As templates and {@code --json} name it. */
+            public String word() {
+                return name().toLowerCase(Locale.ROOT);
+            }
+        }
+
         /**
          * How long it took from one of an incident's moments to another: what that is, the kind of event that tells the
          * second, and what is said when it took no longer than was wanted, and when it did.
          */
-        public record Measure(String name, String from, String to, String definition, Optional<String> kind,
+        public record Measure(String name, Moment from, Moment to, String definition, Optional<String> kind,
                 Optional<Duration> within, Optional<Template> quick, Optional<Template> slow) { }
 
         /** The table, by the diagnosis's id as {@code triage --json} names it. */

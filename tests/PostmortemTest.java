@@ -208,6 +208,9 @@ class PostmortemTest extends PostmortemJournals {
         assertSays(report(), "| Our way | 9 minutes |", "went well: mended 9 minutes after the first sign",
                 "- What users noticed: Nobody gets mail", "- Calls refused with 401 were never processed: repeat them "
                 + "once the cows are home", "- Nobody looked **(to confirm)**", "- Subscriptions: ask Legal");
+        ours("diagnoses.json", Templates.builtIn().text("diagnoses.json").replace("\"from\": \"began\"",
+                "\"from\": \"begun\""));
+        assertRefused(run("--templates", "ours"), "lessons.measures[0].from is begun, did you mean began?");
     }
 
     // ---- who, and the next person

@@ -27,6 +27,7 @@ import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.LogReader.Minute;
 import runbook.LogReader.Queue;
+import runbook.Message.Wording.Moment;
 import runbook.Prometheus;
 import runbook.Prometheus.Point;
 import runbook.Prometheus.Series;
@@ -89,16 +90,12 @@ final class Evidence {
         }
     }
 
-    /** Calls that waited on one instance: at most, and at the end of the data, which is none where they drained. */
-    record Waiting(String instance, double peak, double left) {
+    /** Calls that waited on one instance: at most, and at the end of the data, empty where they drained. */
+    record Waiting(String instance, double peak, Optional<Double> left) {
         // Back at what it held before is drained; a queue first looked at in the middle has to be nearly empty.
         static Waiting of(Queue queue) {
             double usual = queue.first() < queue.peak() / 2 ? Math.max(queue.first() * 1.1, queue.first() + 1) : 1;
-            return new Waiting(queue.instance(), queue.peak(), queue.last() <= usual ? 0 : queue.last());
-        }
-
-        boolean more() {
-            return left > 0;
+            return new Waiting(queue.instance(), queue.peak(), Optional.of(queue.last()).filter(left -> left > usual));
         }
     }
 
@@ -122,7 +119,7 @@ final class Evidence {
     final List<String> read = new ArrayList<>();
     final List<String> missing = new ArrayList<>();
     private final List<Event> symptoms = new ArrayList<>();
-    private final SortedMap<String, Integer> wrongClocks = new TreeMap<>();
+    private int wrongClocks;
 
     /**
      * Gathers it.
@@ -135,7 +132,7 @@ final class Evidence {
         drill = events.isEmpty() ? from.drill().orElse("") : Incident.drill(events);
         facts = bundle();
         Timeline told = new Timeline(events);
-        Optional<Instant> noticed = told.moment("detected").or(() -> told.all().stream().findFirst()).map(Row::at);
+        Optional<Instant> noticed = told.moment(Moment.DETECTED).or(() -> told.all().stream().findFirst()).map(Row::at);
         Optional<Instant> first = noticed.or(() -> facts.map(Facts::first).map(LogReader.Failure::at));
         Instant last = told.ended().or(() -> facts.map(Facts::last).map(LogReader.Failure::at)).or(() -> first)
                 .orElse(from.now());
@@ -169,16 +166,16 @@ final class Evidence {
         } catch (IOException e) {
             missing.add("the journal cannot be read: " + Incident.why(e));
         }
-        wrongClocks.forEach((step, count) -> missing.add(Text.count(count, "event") + " of " + step
-                + " left out, since its clock was wrong"));
+        if (wrongClocks > 0) {
+            missing.add(Text.count(wrongClocks, "event") + " left out, since a clock was wrong");
+        }
     }
 
     // A long journal is nearly all notes of rounds: of these the first are told, and the others counted.
     private void take(Event event) {
         boolean plain = event.event().equals(Event.NOTE) && TELLING.stream().noneMatch(event.data()::has);
         if (event.at().isAfter(from.now().plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
-            String step = wrongClocks.size() < MOST_ODD ? event.step() : "others";
-            wrongClocks.merge(Text.safe(step, 40), 1, Integer::sum);
+            wrongClocks++;
         } else if (plain && events.size() >= MOST_NOTES) {
             leftOut++;
         } else {
@@ -186,19 +183,20 @@ final class Evidence {
         }
     }
 
-    // The log that triage was given: when its failures begin; and its counts, the last time that it was given, where
-    // no bundle has counted since.
+    // Of the log that triage was given, when its failures begin; and how many there are, the last time that it was
+    // given, where no bundle has counted since.
     private void countTriaged() {
         events.stream().flatMap(event -> Timeline.time(event, "firstFailure").stream()).filter(EARLIEST::isBefore)
                 .forEach(at -> symptom(at, "the application's log, read by triage", ""));
-        events.stream().filter(event -> event.data().has("logged") && facts.isEmpty())
-                .reduce((one, later) -> later).ifPresent(event -> {
-                    SortedMap<Integer, Long> statuses = new TreeMap<>();
-                    event.data().path("logged").properties().stream().filter(one -> one.getKey().matches("\\d{1,3}"))
-                            .forEach(one -> statuses.put(Integer.valueOf(one.getKey()), one.getValue().asLong()));
-                    String at = Timeline.full(event.at()).substring(11);
-                    counts.add(Count.of("the application's log, read by triage at " + at, statuses));
-                });
+        List<Event> logged = events.stream().filter(event -> event.data().has("logged")).toList();
+        if (facts.isEmpty() && !logged.isEmpty()) {
+            Event last = logged.get(logged.size() - 1);
+            SortedMap<Integer, Long> statuses = new TreeMap<>();
+            last.data().path("logged").properties().stream().filter(one -> one.getKey().matches("\\d{1,3}"))
+                    .forEach(one -> statuses.put(Integer.valueOf(one.getKey()), one.getValue().asLong()));
+            String at = Timeline.full(last.at()).substring(11);
+            counts.add(Count.of("the application's log, read by triage at " + at, statuses));
+        }
     }
 
     // ---- when it began
@@ -240,9 +238,9 @@ final class Evidence {
             ZipEntry entry = zip.stream().filter(one -> one.getName().matches("([^/]+/)?facts\\.json")).findFirst()
                     .orElseThrow(() -> new IOException("it holds no facts.json: make it anew with debug-bundle"));
             Facts facts = Facts.read(zip.getInputStream(entry).readNBytes(LARGEST_FACTS));
-            boolean timed = !facts.minutes().isEmpty() && facts.zone() != null;
-            read.add("debug bundle " + file.get().getFileName() + (!timed ? "" : " (log times read as "
-                    + Text.safe(facts.zone(), 40) + (facts.zoneNamed() ? ")" : ", assumed)")));
+            String zone = facts.minutes().isEmpty() ? "" : " (log times read as " + Text.safe(facts.zone(), 40)
+                    + (facts.zoneNamed() ? ")" : ", assumed)");
+            read.add("debug bundle " + file.get().getFileName() + zone);
             facts.notRead().stream().limit(10).forEach(line -> missing.add("debug bundle: " + line));
             return Optional.of(facts);
         } catch (IOException e) {

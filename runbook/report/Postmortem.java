@@ -22,6 +22,7 @@ import runbook.LogReader.Rate;
 import runbook.Message;
 import runbook.Message.Template;
 import runbook.Message.Wording;
+import runbook.Message.Wording.Moment;
 import runbook.Settings;
 import runbook.Settings.Templates;
 import runbook.Text;
@@ -121,14 +122,19 @@ public final class Postmortem {
     public ObjectNode json() {
         ObjectNode json = Json.object().put("drill", evidence.drill.isEmpty() ? null : evidence.drill)
                 .put("title", title()).put("diagnosis", diagnosis()).put("severity", severity()).put("lead", lead());
-        for (String name : List.of("began", "detected", "acknowledged", "mitigated", "restored")) {
-            json.put(name, timeline.moment(name).map(row -> row.at().toString()).orElse(null))
-                    .put(name + "By", timeline.moment(name).map(Postmortem::recorded).orElse(null));
+        for (Moment moment : List.of(Moment.BEGAN, Moment.DETECTED, Moment.ACKNOWLEDGED, Moment.MITIGATED,
+                Moment.RESTORED)) {
+            json.put(moment.word(), at(moment))
+                    .put(moment.word() + "By", timeline.moment(moment).map(Postmortem::recorded).orElse(null));
         }
-        json.put("closed", timeline.moment("closed").map(row -> row.at().toString()).orElse(null))
+        json.put("closed", at(Moment.CLOSED))
                 .put("entries", timeline.all().size() + evidence.leftOut)
                 .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
         return json.set("notes", Json.of(evidence.missing));
+    }
+
+    private String at(Moment moment) {
+        return timeline.moment(moment).map(row -> row.at().toString()).orElse(null);
     }
 
     private static String recorded(Row row) {
@@ -183,7 +189,7 @@ public final class Postmortem {
     /** When the next message is due: as the last one that was sent said, else by how long it has lasted. */
     private Optional<Instant> due() {
         Optional<Event> told = evidence.events.stream().filter(Timeline::sent).max(Comparator.comparing(Event::at));
-        Optional<Instant> began = timeline.moment("detected").or(() -> timeline.moment("began")).map(Row::at);
+        Optional<Instant> began = timeline.moment(Moment.DETECTED).or(() -> timeline.moment(Moment.BEGAN)).map(Row::at);
         return told.flatMap(event -> Timeline.time(event, "next"))
                 .or(() -> began.map(at -> Message.due(at, told.map(Event::at).orElse(at))));
     }
@@ -203,10 +209,12 @@ public final class Postmortem {
     private static String form(Object value) {
         if (value instanceof Optional<?> perhaps) {
             return perhaps.map(Postmortem::form).orElse("");
+        } else if (value instanceof Number number) {
+            return String.format(Locale.ROOT, "%,d", Math.round(number.doubleValue()));
+        } else if (value instanceof Duration took) {
+            return Timeline.words(took);
         }
-        return value instanceof Number number ? String.format(Locale.ROOT, "%,d", Math.round(number.doubleValue()))
-                : value instanceof Duration took ? Timeline.words(took)
-                : value instanceof Instant at ? Timeline.full(at) : value.toString();
+        return value instanceof Instant at ? Timeline.full(at) : value.toString();
     }
 
     private Map<String, Object> values() {
@@ -235,17 +243,17 @@ public final class Postmortem {
         List<Row> rows = timeline.rows();
         values.put("rows", rows);
         values.put("leftOut", rows.size() < Timeline.MOST_ROWS ? "" : timeline.all().size() + evidence.leftOut);
-        for (String name : Timeline.MOMENTS) {
-            values.put(name, moment(name));
+        for (Moment moment : Moment.values()) {
+            values.put(moment.word(), field(moment));
         }
-        values.put("duration", timeline.between("began", "restored"));
+        values.put("duration", timeline.between(Moment.BEGAN, Moment.RESTORED));
         List<Timeline.Relapse> relapses = timeline.relapses();
         values.put("relapses", relapses.isEmpty() ? "" : relapses.size());
         values.put("lastRelapse", relapses.subList(Math.max(0, relapses.size() - 1), relapses.size()));
     }
 
-    private Object moment(String name) {
-        return timeline.moment(name).<Object>map(row -> row).orElse("");
+    private Object field(Moment moment) {
+        return timeline.moment(moment).<Object>map(row -> row).orElse("");
     }
 
     private void cause(Map<String, Object> values) {
@@ -271,7 +279,7 @@ public final class Postmortem {
         for (Wording.Measure measure : wording.lessons().measures()) {
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
             measures.add(new Measured(measure.name(), took, measure.kind(), measure.definition(),
-                    moment(measure.from()), moment(measure.to())));
+                    field(measure.from()), field(measure.to())));
             took.flatMap(time -> hint(measure, time)).ifPresent(hints::add);
         }
         values.put("measures", measures);
@@ -299,7 +307,7 @@ public final class Postmortem {
         values.put("customers", evidence.facts.map(Facts::customers)
                 .filter(some -> some.count() > 0 && failures.isPresent()).<Object>map(some -> some).orElse(""));
         List<Evidence.Waiting> queues = evidence.queues;
-        double left = queues.stream().mapToDouble(Evidence.Waiting::left).sum();
+        double left = queues.stream().mapToDouble(queue -> queue.left().orElse(0.0)).sum();
         values.put("queued", queues.isEmpty() ? "" : queues.stream().mapToDouble(Evidence.Waiting::peak).sum());
         values.put("queueLeft", left > 0 ? left : "");
         values.put("queueEach", queues.size() > 1 ? queues.subList(0, Math.min(MOST_LINES, queues.size())) : List.of());

@@ -5,7 +5,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
+import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -18,15 +18,13 @@ import runbook.Chart.Band;
 import runbook.Chart.Shape;
 import runbook.Chart.Tone;
 import runbook.Incident.Event;
+import runbook.Message.Wording.Moment;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.report.Document.Markdown;
 
 /** What happened, by time: every event, the moments among them that count, and both as rows and as a picture. */
 final class Timeline {
-    /** The moments that count. */
-    static final List<String> MOMENTS =
-            List.of("began", "detected", "acknowledged", "mitigated", "restored", "told", "vendor", "closed");
     /** An event's kind: the first sign of trouble, found afterwards. */
     static final String SYMPTOM = "symptom";
     /** An event's kind: what the vendor wrote on its status page. */
@@ -77,7 +75,7 @@ final class Timeline {
     record Relapse(Row good, Row bad) { }
 
     private final List<Row> all;
-    private final Map<String, Row> moments = new HashMap<>();
+    private final Map<Moment, Row> moments = new EnumMap<>(Moment.class);
     private final List<Relapse> relapses = new ArrayList<>();
 
     /** @param recorded in any order; what is there twice counts once */
@@ -85,14 +83,12 @@ final class Timeline {
         all = labelled(recorded.stream().flatMap(Timeline::heldSince).sorted(Comparator.comparing(Event::at))
                 .distinct().toList());
         for (Row row : all) {
-            moment(row.event).ifPresent(name -> moments.putIfAbsent(name, row));
-            if (row.is(Event.CLOSED)) {
-                moments.put("closed", row);
-            }
+            moment(row.event).ifPresent(moment -> moments.putIfAbsent(moment, row));
         }
-        Stream.of("began", "detected", "acknowledged", "mitigated").map(moments::get).filter(Objects::nonNull)
-                .findFirst().ifPresent(row -> moments.put("began", row));
-        restored().ifPresent(row -> moments.put("restored", row));
+        Stream.of(Moment.BEGAN, Moment.DETECTED, Moment.ACKNOWLEDGED, Moment.MITIGATED).map(moments::get)
+                .filter(Objects::nonNull).findFirst().ifPresent(row -> moments.put(Moment.BEGAN, row));
+        restored().ifPresent(row -> moments.put(Moment.RESTORED, row));
+        all.stream().filter(row -> row.is(Event.CLOSED)).forEach(row -> moments.put(Moment.CLOSED, row));
     }
 
     // Watch tells of a recovery once it held: the moment it began is an event of its own, with the runbook's words.
@@ -108,11 +104,11 @@ final class Timeline {
 
     // A triage that finds what is known identifies no cause anew, and what it found is no alert beside the page.
     private static List<Row> labelled(List<Event> events) {
-        boolean paged = events.stream().anyMatch(Timeline::alert);
+        String found = events.stream().anyMatch(Timeline::alert) ? "Triage" : "First failed check";
         boolean dated = events.stream().map(event -> full(event.at()).substring(0, 10)).distinct().count() > 1;
         Set<String> known = new HashSet<>();
         return events.stream().map(event -> Row.of(event, switch (event.event()) {
-            case Event.DETECTED -> alert(event) ? "Alert fired" : paged ? "Triage" : "First failed check";
+            case Event.DETECTED -> alert(event) ? "Alert fired" : found;
             case Event.DIAGNOSED -> diagnosed(event, known);
             case Event.ACKNOWLEDGED -> "Incident acknowledged" + (by(event).isEmpty() ? "" : " by " + by(event));
             default -> LABELS.getOrDefault(event.event(), "");
@@ -125,20 +121,19 @@ final class Timeline {
         } else if (!found(event)) {
             return "Triage";
         }
-        boolean first = known.isEmpty();
-        boolean unknown = known.add(diagnosis(event));
-        return first ? "Root cause identified" : unknown ? "Diagnosis changed" : "Triage again";
+        String changed = known.isEmpty() ? "Root cause identified" : "Diagnosis changed";
+        return known.add(diagnosis(event)) ? changed : "Triage again";
     }
 
-    private static Optional<String> moment(Event event) {
+    private static Optional<Moment> moment(Event event) {
         return Optional.ofNullable(switch (event.event()) {
-            case SYMPTOM -> "began";
-            case VENDOR -> "vendor";
-            case Event.DETECTED, Event.DEGRADED -> "detected";
-            case Event.DIAGNOSED -> diagnosis(event).equals("healthy") ? null : "detected";
-            case Event.ACKNOWLEDGED -> "acknowledged";
-            case Event.MITIGATED, Event.ROTATED -> "mitigated";
-            case Event.ANNOUNCED -> sent(event) ? "told" : null;
+            case SYMPTOM -> Moment.BEGAN;
+            case VENDOR -> Moment.VENDOR;
+            case Event.DETECTED, Event.DEGRADED -> Moment.DETECTED;
+            case Event.DIAGNOSED -> diagnosis(event).equals("healthy") ? null : Moment.DETECTED;
+            case Event.ACKNOWLEDGED -> Moment.ACKNOWLEDGED;
+            case Event.MITIGATED, Event.ROTATED -> Moment.MITIGATED;
+            case Event.ANNOUNCED -> sent(event) ? Moment.TOLD : null;
             default -> null;
         });
     }
@@ -215,23 +210,19 @@ final class Timeline {
         return relapses;
     }
 
-    /**
-     * A moment by its name, which is the same in templates and in {@code --json}: began (the first sign of trouble in
-     * any record), detected (the first alert, or failed check of ours), acknowledged, told (the first message that was
-     * sent), mitigated, restored (for good), vendor (its first word), closed. Empty when nothing recorded it.
-     */
-    Optional<Row> moment(String name) {
-        return Optional.ofNullable(moments.get(name));
+    /** Empty when nothing recorded it. */
+    Optional<Row> moment(Moment moment) {
+        return Optional.ofNullable(moments.get(moment));
     }
 
     /** From one moment to another; negative where that came first. */
-    Optional<Duration> between(String from, String to) {
+    Optional<Duration> between(Moment from, Moment to) {
         return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(start.at(), end.at())));
     }
 
     /** When it was over: restored, else the last that was recorded before somebody closed it. */
     Optional<Instant> ended() {
-        return moment("restored").or(() -> all.stream().takeWhile(row -> !row.is(Event.CLOSED))
+        return moment(Moment.RESTORED).or(() -> all.stream().takeWhile(row -> !row.is(Event.CLOSED))
                 .reduce((one, later) -> later)).map(Row::at);
     }
 
@@ -258,7 +249,7 @@ final class Timeline {
         }
         Instant begin = all.get(0).at();
         Instant last = all.get(all.size() - 1).at();
-        Instant end = moment("restored").map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
+        Instant end = moment(Moment.RESTORED).map(row -> row.at().plus(AFTERMATH)).filter(last::isAfter).orElse(last);
         List<Row> seen = all.stream().filter(row -> row.milestone() && !row.at().isAfter(end)).toList();
         return Optional.of(new Chart("event", "Timeline", begin, end).bands(bands(seen, begin, end))
                 .marks(seen.stream().map(Timeline::mark).toList()));
