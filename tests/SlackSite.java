@@ -10,7 +10,9 @@ final class SlackSite implements AutoCloseable {
     private final List<String> posts = new CopyOnWriteArrayList<>();
     private final AtomicInteger failures = new AtomicInteger();
     private final LoopbackServer server = new LoopbackServer(request -> {
-        if (!request.path().equals(PATH) || failures.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+        if (!request.header("content-type").startsWith("application/json")) {
+            return new LoopbackServer.Response(400, "invalid_payload");
+        } else if (!request.path().equals(PATH) || failures.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
             return new LoopbackServer.Response(request.path().equals(PATH) ? 500 : 404, "rollup_error");
         }
         posts.add(Json.read(request.body()).path("text").asText());
