@@ -60,7 +60,6 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import runbook.Cli;
 import runbook.Incident;
-import runbook.Incident.LastGood;
 import runbook.Key;
 import runbook.Screen;
 import runbook.Screen.Mark;
@@ -263,9 +262,8 @@ class RotateKey implements Callable<Integer>, Listener {
         List<Place> targets = table.targets(restart);
         Duration verify = verifyFor != null ? verifyFor : Duration.ofSeconds(drilled() ? 5 : 120);
         Duration wait = grace != null ? grace : Duration.ofSeconds(drilled() ? 2 : 300);
-        return new Rotation.Wishes(shared.settings(), stores, targets, Optional.ofNullable(account),
-                key -> LastGood.of(shared.host(), key).map(LastGood::account), new TreeSet<>(needs), restartWithin,
-                verify, wait, disableOld, LastGood.folder(shared.host()));
+        return new Rotation.Wishes(shared.host(), shared.settings(), stores, targets, Optional.ofNullable(account),
+                new TreeSet<>(needs), restartWithin, verify, wait, disableOld);
     }
 
     // ---- the new key

@@ -3,7 +3,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -32,7 +31,7 @@ final class FakeClouds implements AutoCloseable {
     private final Map<String, List<String>> secrets = new HashMap<>();
     /** Kubernetes' objects by {@code NAMESPACE/KIND/NAME}, and what it answers to who wants to know what it has. */
     private final Map<String, ObjectNode> objects = new HashMap<>();
-    private final JsonNode discovery = json(text(Repository.file("tests/kubernetes.json")));
+    private final JsonNode discovery = json(Tree.read(Repository.file("tests/kubernetes.json")));
     /** AWS's actions, and {@code patch secrets}, …: refused, Kubernetes' also when it is asked. */
     final Set<String> denied = new CopyOnWriteArraySet<>();
     /** Whether Google leaves out that the checksum was looked at: gcloud fails then, although the version was made. */
@@ -40,14 +39,6 @@ final class FakeClouds implements AutoCloseable {
     /** Run at each rollout: the pods start anew. */
     volatile Runnable onRollout = () -> { };
     final LoopbackServer server = new LoopbackServer(this::answer);
-
-    private static String text(Path file) {
-        try {
-            return Files.readString(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
 
     private static JsonNode json(String text) {
         try {
@@ -95,24 +86,20 @@ final class FakeClouds implements AutoCloseable {
 
     /** Lets the three tools ask here. */
     Run environment(Run cli, Path scratch) {
-        try {
-            Path token = Files.writeString(scratch.resolve("gcloud-token"), "ya29.test");
-            Path config = Files.writeString(scratch.resolve("kubeconfig"), """
-                {"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": {"server": "URL"}}],
-                 "users": [{"name": "u", "user": {"token": "t"}}], "current-context": "x",
-                 "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}]}""".replace("URL", server.url()));
-            return cli.env("KUBECONFIG", config.toString())
-                    .env("AWS_ENDPOINT_URL", server.url()).env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-                    .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI").env("AWS_DEFAULT_REGION", "eu-west-1")
-                    .env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1").env("AWS_PAGER", "")
-                    .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")
-                    .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString())
-                    .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString())
-                    .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1").env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
-                    .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        Path token = Tree.write(scratch.resolve("gcloud-token"), "ya29.test");
+        Path config = Tree.write(scratch.resolve("kubeconfig"), """
+            {"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": {"server": "URL"}}],
+             "users": [{"name": "u", "user": {"token": "t"}}], "current-context": "x",
+             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}]}""".replace("URL", server.url()));
+        return cli.env("KUBECONFIG", config.toString())
+                .env("AWS_ENDPOINT_URL", server.url()).env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+                .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI").env("AWS_DEFAULT_REGION", "eu-west-1")
+                .env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1").env("AWS_PAGER", "")
+                .env("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", server.url() + "/")
+                .env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", token.toString())
+                .env("CLOUDSDK_CONFIG", scratch.resolve("gcloud").toString())
+                .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1").env("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
+                .env("CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK", "true");
     }
 
     private synchronized LoopbackServer.Response answer(LoopbackServer.Request request) {
@@ -120,11 +107,7 @@ final class FakeClouds implements AutoCloseable {
                 : request.path().startsWith("/v1/") ? google(request) : kubernetes(request);
     }
 
-    private static LoopbackServer.Response ok(Map<String, ?> body) {
-        return new LoopbackServer.Response(200, Json.line(Json.of(body)));
-    }
-
-    private static LoopbackServer.Response error(int code, Map<String, ?> body) {
+    private static LoopbackServer.Response response(int code, Object body) {
         return new LoopbackServer.Response(code, Json.line(Json.of(body)));
     }
 
@@ -149,13 +132,13 @@ final class FakeClouds implements AutoCloseable {
             }
             versions.add(input.path("SecretString").asText());
         }
-        return ok(Map.of("Name", input.path("SecretId"), "VersionId",
+        return response(200, Map.of("Name", input.path("SecretId"), "VersionId",
                 String.format("00000000-0000-4000-8000-%012d", versions.size()), "SecretString",
                 action.equals("GetSecretValue") ? versions.get(versions.size() - 1) : ""));
     }
 
     private static LoopbackServer.Response awsError(String type, String message) {
-        return error(400, Map.of("__type", type, "Message", message, "message", message));
+        return response(400, Map.of("__type", type, "Message", message, "message", message));
     }
 
     // ---- Google
@@ -172,7 +155,7 @@ final class FakeClouds implements AutoCloseable {
         if (path.group(3) != null) {
             int number = path.group(3).equals("latest") ? versions.size() : Integer.parseInt(path.group(3));
             String value = versions.get(number - 1);
-            return ok(Map.of("name", name + number, "payload",
+            return response(200, Map.of("name", name + number, "payload",
                     Map.of("data", encoded(value), "dataCrc32c", Long.toString(crc(value)))));
         }
         JsonNode payload = json(request.body()).path("payload");
@@ -186,7 +169,7 @@ final class FakeClouds implements AutoCloseable {
         if (!silentAboutChecksums) {
             made.put("clientSpecifiedPayloadChecksum", payload.has("dataCrc32c"));
         }
-        return ok(made);
+        return response(200, made);
     }
 
     private static long crc(String value) {
@@ -196,19 +179,19 @@ final class FakeClouds implements AutoCloseable {
     }
 
     private static LoopbackServer.Response googleError(int code, String status, String message) {
-        return error(code, Map.of("error", Map.of("code", code, "status", status, "message", message)));
+        return response(code, Map.of("error", Map.of("code", code, "status", status, "message", message)));
     }
 
     // ---- Kubernetes
 
     private LoopbackServer.Response kubernetes(LoopbackServer.Request request) {
         if (discovery.has(request.path())) {
-            return new LoopbackServer.Response(200, Json.line(discovery.path(request.path())));
+            return response(200, discovery.path(request.path()));
         } else if (request.path().endsWith("/selfsubjectaccessreviews")) {
             // kubectl asks this in protobuf, whose strings stand in it as they are; it takes JSON for an answer.
             boolean allowed = denied.stream().noneMatch(what -> request.body().contains(what.split(" ")[0])
                     && request.body().contains(what.replaceFirst(".* ", "")));
-            return error(201, Map.of("apiVersion", "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview",
+            return response(201, Map.of("apiVersion", "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview",
                     "spec", Map.of(), "status", Map.of("allowed", allowed)));
         }
         Matcher object = KUBERNETES.matcher(request.path());
@@ -226,7 +209,7 @@ final class FakeClouds implements AutoCloseable {
         } else if (found == null) {
             return status(404, "NotFound", kind + " \"" + object.group(3) + "\" not found");
         } else if (!method.equals("patch")) {
-            return new LoopbackServer.Response(200, Json.line(found));
+            return response(200, found);
         }
         return request.header("Content-Type").matches("application/(strategic-)?merge-patch\\+json")
                 ? patch(found, json(request.body()))
@@ -247,7 +230,7 @@ final class FakeClouds implements AutoCloseable {
             ((ObjectNode) object.path("status")).set("observedGeneration", metadata.path("generation"));
             onRollout.run();
         }
-        return new LoopbackServer.Response(200, Json.line(object));
+        return response(200, object);
     }
 
     private static void merge(ObjectNode into, JsonNode patch) {
@@ -274,7 +257,7 @@ final class FakeClouds implements AutoCloseable {
     }
 
     private static LoopbackServer.Response status(int code, String reason, String message) {
-        return error(code, Map.of("kind", "Status", "apiVersion", "v1", "status", "Failure", "message", message,
+        return response(code, Map.of("kind", "Status", "apiVersion", "v1", "status", "Failure", "message", message,
                 "reason", reason, "code", code));
     }
 

@@ -24,10 +24,8 @@ class RotationHarmTest {
     private final RotationScene bench = new RotationScene();
 
     @AfterEach
-    void close() throws IOException {
-        if (!Files.exists(bench.tools.file("go"))) {
-            bench.release();
-        }
+    void close() {
+        bench.release();
         bench.close();
     }
 

@@ -2,8 +2,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -49,11 +47,7 @@ final class RotationScene implements AutoCloseable {
 
     /** What whoever rotates has in their own settings. */
     void settings(String lines) {
-        try {
-            Files.writeString(Files.createDirectories(home).resolve(".klaviyo-runbook.properties"), lines);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        Tree.write(home.resolve(".klaviyo-runbook.properties"), lines);
     }
 
     private LoopbackServer.Response health() {
@@ -103,17 +97,9 @@ final class RotationScene implements AutoCloseable {
                 "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString());
     }
 
-    /** What is kept of it, and other files here; empty where there is none. */
+    /** What is kept of it; empty where nothing is. */
     String record() {
-        return text(incident.resolve("rotation.json"));
-    }
-
-    private static String text(Path file) {
-        try {
-            return Files.exists(file) ? Files.readString(file) : "";
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return Tree.read(incident.resolve("rotation.json"));
     }
 
     // ---- what becomes of a run
@@ -155,17 +141,17 @@ final class RotationScene implements AutoCloseable {
     /** Held there, and named in the record, which the tool runs a moment before: what is killed earlier has had no key. */
     Run.Running notedAt(String call, String... more) {
         return heldAt(call, more).awaitUntil("the record names the tool", () -> {
-            String[] held = text(tools.file("there")).split("\\.");
+            String[] held = Tree.read(tools.file("there")).split("\\.");
             return held.length > 1 && record().matches("(?s).*\"pid\" : " + held[0] + "\\D.*");
         });
     }
 
-    void release() throws IOException {
-        Files.createFile(tools.file("go"));
+    void release() {
+        Tree.write(tools.file("go"), "");
     }
 
     /** The same, ended there by kill -9; the tools are well again. */
-    void killedAt(String call) throws IOException {
+    void killedAt(String call) {
         try (Run.Running running = heldAt(call)) {
             running.kill();
         }

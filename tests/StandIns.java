@@ -1,8 +1,6 @@
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 
 /** Tools that record how they are called, {@code tests/stand-ins.sh} by many names, in a folder of their own on the PATH. */
@@ -53,13 +51,8 @@ final class StandIns {
     }
 
     private void install(String name) {
-        try {
-            Path file = Files.createDirectories(folder.resolve("bin")).resolve(name);
-            Files.writeString(file, Files.readString(Repository.file("tests/stand-ins.sh")));
-            Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        Path file = Tree.write(folder.resolve("bin").resolve(name), Tree.read(Repository.file("tests/stand-ins.sh")));
+        assertTrue(file.toFile().setExecutable(true), "this test's folder has no executable files");
     }
 
     /** Lets the next so many calls whose words contain {@code on} (one word) go wrong by a shell script. */
@@ -74,11 +67,7 @@ final class StandIns {
     }
 
     void remove(String tool) {
-        try {
-            Files.delete(folder.resolve("bin").resolve(tool));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        assertTrue(folder.resolve("bin").resolve(tool).toFile().delete(), tool + " was not there");
     }
 
     /** Every tool is there (again), and well. */
@@ -90,25 +79,25 @@ final class StandIns {
 
     /** What was stored last, in whichever store. */
     String value() {
-        return get("value");
+        return Tree.read(file("value"));
     }
 
     /** The key with which "the application" last started. */
     String app() {
-        return get("app");
+        return Tree.read(file("app"));
     }
 
     List<String> calls() {
-        return get("calls").lines().toList();
+        return Tree.read(file("calls")).lines().toList();
     }
 
     /** What a tool was last fed. */
     String stdin(String tool) {
-        return get("stdin-" + tool);
+        return Tree.read(file("stdin-" + tool));
     }
 
     String environment(String tool) {
-        return get("environment-" + tool);
+        return Tree.read(file("environment-" + tool));
     }
 
     Path file(String name) {
@@ -116,18 +105,6 @@ final class StandIns {
     }
 
     private void put(String name, String text) {
-        try {
-            Files.writeString(file(name), text);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-    }
-
-    private String get(String name) {
-        try {
-            return Files.readString(file(name));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        Tree.write(file(name), text);
     }
 }

@@ -21,6 +21,25 @@ final class Tree {
         }
     }
 
+    /** A file's text; empty where there is none. */
+    static String read(Path file) {
+        try {
+            return Files.exists(file) ? Files.readString(file) : "";
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Writes a file, and makes its folder where that is missing. */
+    static Path write(Path file, String text) {
+        try {
+            Files.createDirectories(file.getParent());
+            return Files.writeString(file, text);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** Deletes what it can: a child that is still writing must not turn a passed run into a failed one. */
     static void delete(Path folder) {
         try (Stream<Path> files = Files.walk(folder)) {

@@ -20,6 +20,7 @@ import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
+import runbook.Incident.LastGood;
 import runbook.Key;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
@@ -235,7 +236,8 @@ public final class Keys {
     // What Klaviyo says of the old key counts, then what was noted when it was still alive.
     private Optional<String> wanted() {
         return wishes.account().or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
-                .or(() -> oldStanding.account.map(Account::id)).or(() -> old.flatMap(wishes.lastGood()));
+                .or(() -> oldStanding.account.map(Account::id))
+                .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account));
     }
 
     /** The scopes of the old key, where it may still tell them. */

@@ -15,11 +15,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
+import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Incident.LastGood;
 import runbook.Key;
 import runbook.Settings;
 import runbook.Settings.Problem;
@@ -49,12 +50,11 @@ public final class Rotation implements AutoCloseable {
 
     /**
      * What a rotation is asked to do, by the options of that name; the responder's key in the settings counts as the
-     * old one where a store cannot be read. {@code lastGood} tells the account that a key had when all was well, and
-     * {@code locks} is the folder of this machine's locks, one a store.
+     * old one where a store cannot be read.
      */
-    public record Wishes(Settings settings, List<Place> stores, List<Place> targets, Optional<String> account,
-            Function<Key, Optional<String>> lastGood, Set<String> needs, Duration restart, Duration verify,
-            Duration grace, boolean disableOld, Path locks) { }
+    public record Wishes(Cli.Host host, Settings settings, List<Place> stores, List<Place> targets,
+            Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
+            boolean disableOld) { }
 
     /** How a rotation ends. */
     public enum Ending {
@@ -85,9 +85,8 @@ public final class Rotation implements AutoCloseable {
     }
 
     /**
-     * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart;
-     * a variant ({@code read-back}, {@code restart}, {@code verify}) breaks that step, once, so that the way back can be
-     * watched.
+     * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart.
+     * A variant ({@code read-back}, {@code restart}, {@code verify}) breaks that step once, to watch the way back.
      */
     public record Drill(Sandbox sandbox, Tool tool, Set<String> breaks) implements Hands {
         public Drill(Sandbox sandbox, Tool tool, Optional<String> variant) {
@@ -169,7 +168,8 @@ public final class Rotation implements AutoCloseable {
         // In one order everywhere, or two rotations could each wait for the other's.
         Map<String, String> names = new TreeMap<>();
         wishes.stores.forEach(store -> names.put(Key.of(store.identity()).fingerprint(), store.name()));
-        names.forEach((print, name) -> lock(wishes.locks.resolve("rotate-key-" + print + ".lock"), name));
+        Path folder = LastGood.folder(wishes.host);
+        names.forEach((print, name) -> lock(folder.resolve("rotate-key-" + print + ".lock"), name));
         progress.begin(where, looking);
         List<String> given = wishes.stores.stream().map(Place::name).toList();
         String missing = progress.kept.touched().filter(name -> !given.contains(name))
