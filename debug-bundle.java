@@ -285,7 +285,8 @@ class DebugBundle implements Callable<Integer> {
             boolean good = verified.problems().isEmpty();
             boolean kept = !verified.kept().isEmpty();
             if (kept) {
-                screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: " + Existing.counts(verified.kept()));
+                screen.marked(Mark.WARN, "", 0, "kept on purpose, as its manifest says: "
+                        + Existing.counts(verified.kept()));
             }
             screen.verdict(!good ? Mark.FAIL : kept ? Mark.WARN : Mark.OK, file + ": " + verified.words()
                     + ", " + (!good ? "not to be shared" : kept

@@ -1,4 +1,3 @@
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -6,8 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
-import java.util.zip.ZipFile;
-import runbook.Text.Json;
 
 /**
  * The bundle's long pass: {@code ./jbang bench bundle [MEGABYTES]} makes a log, a fifth of it about Klaviyo, and once
@@ -40,7 +37,6 @@ final class BundleBench {
             String grep = "grep -i -C " + log.context + " klaviyo";
             double grepped = megabytes / time("sh", "-c", grep + " '" + file + "' | gzip > /dev/null");
             double whole = megabytes / bundled.whole;
-            report("filter, redact and zip", megabytes / bundled.pass);
             report("the whole program, reading back included", whole);
             report(grep + " | gzip", grepped);
             System.out.printf(Locale.ROOT, "  the whole program: %.2f of grep and gzip (wanted: at least %.1f)%n",
@@ -55,7 +51,7 @@ final class BundleBench {
     }
 
     /** Seconds and megabytes. */
-    private record Bundled(double pass, double whole, long resident, long archive) { }
+    private record Bundled(double whole, long resident, long archive) { }
 
     private static Bundled bundle(Path log, Path folder, int context) throws Exception {
         Path out = folder.resolve("out.zip");
@@ -76,20 +72,9 @@ final class BundleBench {
         if (!Files.exists(out)) {
             throw new IllegalStateException(Files.readString(folder.resolve("err.txt")));
         }
-        Bundled bundled = new Bundled(pass(out), whole, resident / 1_000, Files.size(out) / MEGABYTE);
+        Bundled bundled = new Bundled(whole, resident / 1_000, Files.size(out) / MEGABYTE);
         Files.delete(out);
         return bundled;
-    }
-
-    private static double pass(Path bundle) throws IOException {
-        try (ZipFile zip = new ZipFile(bundle.toFile())) {
-            double millis = 0;
-            for (JsonNode one : Json.read(zip.getInputStream(zip.getEntry("manifest.json")).readAllBytes())
-                    .path("collectors")) {
-                millis += one.path("name").asText().startsWith("application/log") ? one.path("millis").asDouble() : 0;
-            }
-            return millis / 1_000;
-        }
     }
 
     private static long resident(long pid) {

@@ -359,8 +359,8 @@ final class Archive implements Closeable {
     // ---- the zip
 
     /**
-     * Writes finished parts in their order. They are deflated already, so this is copying, and each part is gone once it is
-     * copied. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
+     * Writes finished parts in their order. They are deflated already, so this is copying, and each part is gone once
+     * it is copied. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
      *
      * @throws IOException when the file cannot be written, or it would be more
      */

@@ -11,6 +11,7 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -355,17 +356,9 @@ final class Collecting {
 
         final LogReader reader;
         private final AtomicLong bytes = new AtomicLong();
-        private final Map<Long, Kind> kinds = new LinkedHashMap<>();
-
-        /** Lines that differ in no more than their numbers: one of them, and how many there are. */
-        private static final class Kind {
-            private final String line;
-            private int count;
-
-            Kind(String line) {
-                this.line = line;
-            }
-        }
+        // Lines that differ in no more than their numbers are of one kind: one of them, and how many there are.
+        private final Map<Long, String> lines = new HashMap<>();
+        private final Map<Long, Integer> counts = new LinkedHashMap<>();
 
         Told(ZoneId zone, Bundle.Window window) {
             reader = new LogReader(zone, window.from(), window.to(), text -> text);
@@ -394,12 +387,11 @@ final class Collecting {
                 while (number % step == 0 && end - start > SHORTEST) {
                     int cut = cut(text, start, end);
                     long kind = LogReader.kind(text, start, cut);
-                    if (!kinds.containsKey(kind) && kinds.size() < MOST_KINDS) {
-                        kinds.put(kind, new Kind(new String(text, start, cut - start, StandardCharsets.UTF_8)));
+                    if (!lines.containsKey(kind) && lines.size() < MOST_KINDS) {
+                        lines.put(kind, new String(text, start, cut - start, StandardCharsets.UTF_8));
+                        counts.put(kind, 0);
                     }
-                    if (kinds.containsKey(kind)) {
-                        kinds.get(kind).count++;
-                    }
+                    counts.computeIfPresent(kind, (any, count) -> count + 1);
                     start = cut;
                 }
                 start = end + 1;
@@ -409,7 +401,7 @@ final class Collecting {
         // A long line is looked at in stretches, cut between its words: half of a stand-in is none, and would be
         // redacted once more.
         private static int cut(byte[] text, int start, int end) {
-            int cut = Math.min(end, start + LONGEST);
+            int cut = end - start < LONGEST + SHORTEST ? end : start + LONGEST;
             while (cut < end && cut > start + SHORTEST && " ,;&".indexOf(text[cut]) < 0) {
                 cut--;
             }
@@ -419,8 +411,8 @@ final class Collecting {
         /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
         synchronized List<String> sample() {
             Map<String, Set<String>> rare = new LinkedHashMap<>();
-            kinds.values().stream().sorted(Comparator.comparing(kind -> kind.count)).limit(CANDIDATES).forEach(kind -> {
-                String line = Text.safe(kind.line, LONGEST);
+            counts.entrySet().stream().sorted(Map.Entry.comparingByValue()).limit(CANDIDATES).forEach(kind -> {
+                String line = Text.safe(lines.get(kind.getKey()), LONGEST + SHORTEST);
                 rare.put(line, new HashSet<>(List.of(line.split("\\W+"))));
             });
             Map<String, Set<String>> chosen = new LinkedHashMap<>();

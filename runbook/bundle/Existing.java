@@ -104,9 +104,9 @@ public final class Existing {
     }
 
     /** The wanted files at or below a root, links followed, by name; what cannot be taken is noted. */
-    static List<Path> files(Path root, Predicate<Path> wanted, int most, Consumer<String> note) throws IOException {
+    static List<Path> files(Path root, Predicate<Path> wanted, int most, Consumer<String> note) {
         List<Path> files = new ArrayList<>();
-        Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, new SimpleFileVisitor<>() {
+        SimpleFileVisitor<Path> visitor = new SimpleFileVisitor<>() {
             @Override
             public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
                 boolean taken = wanted.test(file);
@@ -132,7 +132,12 @@ public final class Existing {
             public FileVisitResult postVisitDirectory(Path folder, IOException e) {
                 return FileVisitResult.CONTINUE;
             }
-        });
+        };
+        try {
+            Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), DEEPEST, visitor);
+        } catch (IOException e) {
+            note.accept(root + " left out: " + Incident.why(e));
+        }
         files.sort(null);
         return files;
     }

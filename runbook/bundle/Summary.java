@@ -307,8 +307,8 @@ final class Summary {
     }
 
     /**
-     * {@code redaction.json}: count, file and rule, in this order; never a value. {@code "secret": 5} reads as a secret,
-     * and so does {@code "rule": "phone", "count": 30}.
+     * {@code redaction.json}: count, file and rule, in this order; never a value. {@code "secret": 5} reads as a
+     * secret, and so does {@code "rule": "phone", "count": 30}.
      */
     private String redaction() {
         List<Object> rows = new ArrayList<>();

@@ -211,14 +211,10 @@ final class Systems {
 
     private List<Progress> plan(String name, String given) {
         List<Progress> plan = new ArrayList<>();
-        try {
-            for (Path file : logFiles(given, note -> plan.add(new Progress(name, State.SKIPPED, note)))) {
-                plan.add(new Progress(name, State.OK, file + ", " + Archive.words(Files.size(file))));
-            }
-        } catch (IOException e) {
-            plan.add(new Progress(name, State.FAILED, Incident.why(e)));
-        }
-        if (plan.stream().noneMatch(one -> one.state() == State.OK)) {
+        List<Path> files = logFiles(given, note -> plan.add(new Progress(name, State.SKIPPED, note)));
+        files.forEach(file -> plan.add(new Progress(name, State.OK, file + ", " + Archive.words(file.toFile()
+                .length()))));
+        if (files.isEmpty()) {
             plan.add(new Progress(name, State.FAILED, noLog(given)));
         }
         return plan;
@@ -244,7 +240,7 @@ final class Systems {
     }
 
     /** One file, all below a folder, or all that match a pattern, rotated and gzipped ones too; the newest last. */
-    private List<Path> logFiles(String given, Consumer<String> note) throws IOException {
+    private List<Path> logFiles(String given, Consumer<String> note) {
         // The part before the first special character is where to start looking.
         int slash = given.split(SPECIAL, 2)[0].lastIndexOf('/');
         boolean pattern = given.matches(".*" + SPECIAL + ".*");
@@ -253,12 +249,13 @@ final class Systems {
         PathMatcher glob = pattern ? FileSystems.getDefault().getPathMatcher("glob:" + given.substring(slash + 1))
                 : any -> true;
         List<Path> files = Existing.files(start, file -> glob.matches(start.relativize(file)), MOST_LOGS, note);
-        for (Path file : List.copyOf(files)) {
-            if (Files.getLastModifiedTime(file).toInstant().isBefore(window.from())) {
+        files.removeIf(file -> {
+            boolean old = file.toFile().lastModified() < window.from().toEpochMilli();
+            if (old) {
                 note.accept(file + " left out: last changed before the window");
-                files.remove(file);
             }
-        }
+            return old;
+        });
         files.sort(Comparator.comparing((Path file) -> file.toFile().lastModified()).thenComparing(file -> file));
         return files;
     }
