@@ -136,7 +136,7 @@ class Postmortem extends PostmortemCommand {
             lead = confirmed("Who leads the incident?", git);
         }
         notebook.filter(any -> lead != null).ifPresent(one -> one.lead(now, lead));
-        runbook.report.Postmortem report = runbook.report.Postmortem.of(new Sources(incident,
+        runbook.report.Postmortem report = new runbook.report.Postmortem(new Sources(incident,
                 Optional.ofNullable(bundle), Optional.of(shared.settings()), queries, now,
                 Optional.ofNullable(lead).map(Notebook::name), git, shared.drill(),
                 shared.launcher().command("postmortem"), shared.templates()));
@@ -300,7 +300,7 @@ class Postmortem extends PostmortemCommand {
         public Integer call() {
             Incident incident = incident();
             Sources sources = Sources.recorded(incident, now, shared.templates());
-            runbook.report.Postmortem report = runbook.report.Postmortem.of(sources);
+            runbook.report.Postmortem report = new runbook.report.Postmortem(sources);
             String text = report.handover(launcher(report.json())::line);
             shared.screen().verbatim(text);
             return done(Json.object().put("incident", incident.toString()).set("lines",

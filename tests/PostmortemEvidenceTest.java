@@ -87,7 +87,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         Settings settings = new Settings(new Settings.Target(site, status, null, null, prometheus), Optional.empty(),
                 "2026-07-15", new Settings.Probing(Duration.ofSeconds(5), 1, Duration.ofSeconds(2), List.of()),
                 new Settings.AppErrors(List.of(), ""), Optional.empty(), Map.of(), Templates.builtIn());
-        return Postmortem.of(new Postmortem.Sources(Optional.ofNullable(incident), Optional.ofNullable(bundle),
+        return new Postmortem(new Postmortem.Sources(Optional.ofNullable(incident), Optional.ofNullable(bundle),
                 Optional.of(settings), new Postmortem.Queries(), WRITTEN, Optional.empty(), "", Optional.empty(),
                 "postmortem", Templates.builtIn()));
     }

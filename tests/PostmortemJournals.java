@@ -47,7 +47,7 @@ abstract class PostmortemJournals {
 
     /** What the incident's folder alone tells. */
     static Postmortem report(Incident incident) {
-        return Postmortem.of(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
+        return new Postmortem(Postmortem.Sources.recorded(incident, WRITTEN, Templates.builtIn()));
     }
 
     static String markdown(Incident incident) {

@@ -92,8 +92,7 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
     public void lead(Instant at, String given) {
         String name = name(given);
         if (!events.isEmpty() && !Incident.lead(events).equals(name)) {
-            append(new Event(at, "postmortem", Event.NOTE, name + " leads the incident",
-                    Json.object().put("lead", name)));
+            tell(at, Event.NOTE, name + " leads the incident", Json.object().put("lead", name), Optional.empty());
         }
     }
 

@@ -85,21 +85,17 @@ public final class Postmortem {
     private final JsonNode diagnosed;
     private final Wording wording;
 
-    private Postmortem(Sources sources) {
-        this.sources = sources;
-        this.evidence = new Evidence(sources);
-        this.timeline = new Timeline(evidence.events);
-        this.diagnosed = worst();
-        this.wording = Wording.of(sources.templates(), diagnosis());
-    }
-
     /**
      * Gathers the evidence. What cannot be had is told as missing.
      *
      * @throws runbook.Settings.Problem when the bundle that somebody named is none
      */
-    public static Postmortem of(Sources sources) {
-        return new Postmortem(sources);
+    public Postmortem(Sources sources) {
+        this.sources = sources;
+        this.evidence = new Evidence(sources);
+        this.timeline = new Timeline(evidence.events);
+        this.diagnosed = worst();
+        this.wording = Wording.of(sources.templates(), diagnosis());
     }
 
     /**
@@ -146,8 +142,8 @@ public final class Postmortem {
     }
 
     private String severity() {
-        return evidence.events.stream().map(event -> event.data().path("severity").asText())
-                .filter(severity -> severity.matches("P[1-4]")).min(Comparator.naturalOrder()).orElse("");
+        String severity = diagnosed.path("severity").asText();
+        return severity.matches("P[1-4]") ? severity : "";
     }
 
     private String lead() {
