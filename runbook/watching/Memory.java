@@ -119,7 +119,6 @@ public final class Memory implements AutoCloseable {
         }));
     }
 
-    /** All that was seen drawn as SVG, or as a page that holds it. */
     String chart(boolean page, Instant began, Instant end) {
         return history.drawn(page, began, end, journal(), drill);
     }

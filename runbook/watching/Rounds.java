@@ -78,7 +78,6 @@ public final class Rounds implements AutoCloseable {
         return checks.http();
     }
 
-    /** The last readings, the status page's among them, in the order in which people read checks. */
     List<Reading> readings() {
         return readings;
     }

@@ -217,6 +217,7 @@ public final class Watching implements AutoCloseable {
                 return NOT_RECOVERED;
             }
             long planned = Math.min(pace.next(), end);
+            ticker.longestPause();
             for (long left = planned - ticker.millis(); left > 0; left = planned - ticker.millis()) {
                 idle(Math.min(left, SLICE), Optional.of(Duration.ofMillis(left)));
             }
@@ -243,6 +244,7 @@ public final class Watching implements AutoCloseable {
 
     /** Makes a round on another thread, so that the view stays alive, and takes in what it saw. */
     private void look() throws InterruptedException {
+        ticker.longestPause();
         CompletableFuture<Rounds.Look> looking = CompletableFuture.supplyAsync(() -> rounds.look(ticker.millis()));
         while (!looking.isDone()) {
             idle(20, Optional.empty());
