@@ -1,16 +1,13 @@
 package runbook;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.invoke.MethodType;
@@ -172,24 +169,19 @@ public final class Text {
 
     /** The one JSON mapper, and trees made from plain maps. */
     public static final class Json {
-        private static final ObjectMapper MAPPER = JsonMapper.builder()
-                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
-                .build();
+        private static final ObjectMapper MAPPER =
+                JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
         private Json() { }
 
-        /** Reads exactly one JSON document. */
+        /** Reads exactly one JSON document; a missing node where there is nothing. */
         public static JsonNode read(byte[] bytes) throws IOException {
-            return orMissing(MAPPER.readTree(bytes));
+            return MAPPER.readTree(bytes);
         }
 
         /** The same from a text. */
         public static JsonNode read(String text) throws IOException {
-            return orMissing(MAPPER.readTree(text));
-        }
-
-        private static JsonNode orMissing(JsonNode node) {
-            return node == null ? MissingNode.getInstance() : node;
+            return MAPPER.readTree(text);
         }
 
         /** An empty object to fill. */
@@ -226,20 +218,12 @@ public final class Text {
 
         /** The tree on one line. */
         public static String line(JsonNode node) {
-            return written(MAPPER.writer(), node);
+            return node.toString();
         }
 
         /** The tree indented, without a line end after it. */
         public static String pretty(JsonNode node) {
-            return written(MAPPER.writerWithDefaultPrettyPrinter(), node);
-        }
-
-        private static String written(ObjectWriter writer, JsonNode node) {
-            try {
-                return writer.writeValueAsString(node);
-            } catch (JsonProcessingException e) {
-                throw new IllegalStateException("a JSON tree that cannot be written", e);
-            }
+            return node.toPrettyString();
         }
 
         /**
