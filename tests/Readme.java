@@ -53,13 +53,19 @@ final class Readme {
         return "<!-- " + what + " -->\n" + content + "<!-- end -->";
     }
 
-    private static String screen(String command) {
-        String[] words = command.split(" ");
-        Run.Result result = Run.script(words[0]).args(List.of(words).subList(1, words.length).toArray(String[]::new))
-                .cwd(Tree.temporary("readme")).env("KLAVIYO_RUNBOOK_CATALOG", "org").env("COLUMNS", "100")
-                .timeout(Duration.ofMinutes(2)).run();
+    // What the last of these commands shows, one after the other in one folder: a postmortem wants an incident.
+    private static String screen(String commands) {
+        Path folder = Tree.temporary("readme");
+        String command = "";
+        String out = "";
+        for (String each : commands.split("; ")) {
+            command = each;
+            String[] words = command.split(" ");
+            out = Run.script(words[0]).args(List.of(words).subList(1, words.length).toArray(String[]::new)).cwd(folder)
+                    .env("KLAVIYO_RUNBOOK_CATALOG", "org").env("COLUMNS", "100").timeout(Duration.ofMinutes(2)).run().out();
+        }
         // Names of temporary folders say nothing, and are as long as a line.
-        List<String> shown = result.out().replaceAll("/tmp/klaviyo-(drill|readme-)\\d+", "/tmp/klaviyo-$1").lines().toList();
+        List<String> shown = out.replaceAll("/tmp/klaviyo-(drill|readme-)\\d+", "/tmp/klaviyo-$1").lines().toList();
         return "$ jbang " + command.replaceFirst(" |$", "@org ").strip() + "\n" + (shown.size() <= 2 * HALF ? shown.stream()
                 : Stream.of(shown.subList(0, HALF), List.of("  […]"), shown.subList(shown.size() - HALF, shown.size()))
                         .flatMap(List::stream)).map(line -> line + "\n").collect(Collectors.joining());
