@@ -260,8 +260,8 @@ class RotateKey implements Callable<Integer>, Listener {
         Stores table = new Stores(shared.templates(), tool, hands);
         stores = table.stores(shared.host(), to);
         List<Place> targets = table.targets(restart);
-        Duration verify = verifyFor != null ? verifyFor : Duration.ofSeconds(drilled() ? 5 : 120);
-        Duration wait = grace != null ? grace : Duration.ofSeconds(drilled() ? 2 : 300);
+        Duration verify = Optional.ofNullable(verifyFor).orElse(Duration.ofSeconds(drilled() ? 5 : 120));
+        Duration wait = Optional.ofNullable(grace).orElse(Duration.ofSeconds(drilled() ? 2 : 300));
         return new Rotation.Wishes(shared.host(), shared.settings(), stores, targets, Optional.ofNullable(account),
                 new TreeSet<>(needs), restartWithin, verify, wait, disableOld);
     }

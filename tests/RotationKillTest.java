@@ -72,9 +72,12 @@ class RotationKillTest {
             if (!begun) {
                 bench.ends(forward ? 0 : 21, run);
                 assertEquals(beside && !forward ? theirs : ours, bench.tools.value());
+            } else if (beside) {
+                bench.ends(21, run, Key.of(theirs).fingerprint());
+                bench.has(theirs);
             } else {
-                bench.ends(beside ? 21 : forward ? 0 : 22, run, beside ? Key.of(theirs).fingerprint() : "");
-                bench.has(beside ? theirs : ours);
+                bench.ends(forward ? 0 : 22, run);
+                bench.has(ours);
             }
         }
     }

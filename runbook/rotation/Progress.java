@@ -21,6 +21,7 @@ import runbook.Http;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Screen.Mark;
+import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
 
@@ -264,7 +265,7 @@ public final class Progress {
         } catch (Trouble e) {
             trouble = e;
         } catch (RuntimeException e) {
-            trouble = Trouble.unknown(Text.safe(String.valueOf(e.getMessage()), 300));
+            trouble = Trouble.unknown(Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300));
         }
         ended(step, new Done(Mark.FAIL, trouble.getMessage(), trouble.mend), start);
         return Optional.of(trouble);

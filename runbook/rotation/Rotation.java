@@ -61,8 +61,7 @@ public final class Rotation implements AutoCloseable {
         ROTATED(0, "Rotated: the application runs with the new key", "See that all is well, and that it stays so"),
         PLANNED(0, "Dry run: nothing has changed, and nothing seen stands in the way", "Do it in earnest"),
         REFUSED(Rotation.REFUSED, "Refused: nothing has changed", "Mend what the failed step says, and run it again"),
-        ROLLED_BACK(22, "Failed, and rolled back: everything is as it was",
-                "Mend what the failed step says, and run it again"),
+        ROLLED_BACK(22, "Failed, and rolled back: everything is as it was", REFUSED.next),
         STUCK(23, "Failed, and not rolled back: do the steps above, or run this again to finish",
                 "Do by hand what the failed steps say, or run it again to finish");
 

@@ -354,7 +354,6 @@ public final class Stores {
             return row.id + whole;
         }
 
-        /** The command that reads it, as people see it; empty where none does. */
         String reading() {
             return row.read.isEmpty() ? "" : Tool.shown(reader());
         }
@@ -467,7 +466,7 @@ public final class Stores {
             return restarts(within).stream().map(Tool::shown).collect(Collectors.joining(" && "));
         }
 
-        /** Finds out all that would keep a restart from working, as far as that is known without restarting. */
+        /** All that would keep a restart from working, as far as that is known without. */
         Done reach() throws Trouble {
             present(row.restart.get(0));
             JsonNode answer = answer(reader());
@@ -478,11 +477,7 @@ public final class Stores {
             return Done.ok("there, and may be restarted");
         }
 
-        /**
-         * Restarts it, and returns once it runs again.
-         *
-         * @return what changes with every restart, and has changed; empty where nothing tells
-         */
+        /** Restarts it, and gives what changes with every restart, and has changed; empty where nothing tells. */
         Optional<String> restart(Duration within) throws Trouble {
             Optional<String> before = mark();
             for (List<String> command : restarts(within)) {
