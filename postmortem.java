@@ -123,19 +123,19 @@ class Postmortem extends PostmortemCommand {
         if (check == null) {
             return write(incident, document);
         }
-        boolean own = check.isEmpty();
-        return check(own ? document : new Document(shared.host().path(check)), incident.filter(any -> own));
+        return check.isEmpty() ? check(document, incident)
+                : check(new Document(shared.host().path(check)), Optional.empty());
     }
 
     private int write(Optional<Incident> incident, Document document) {
         Optional<String> existing = document.existing();
         String git = gitName();
-        Optional<Notebook> notebook = incident.filter(any -> lead != null || shared.host().terminal())
-                .map(one -> Notebook.of(one, shared.drill()));
-        if (notebook.isPresent() && lead == null && Incident.lead(notebook.get().events()).isEmpty()) {
-            lead = confirmed("Who leads the incident?", git);
+        if (incident.isPresent() && (lead != null || shared.host().terminal())) {
+            Notebook notebook = Notebook.of(incident.get(), shared.drill());
+            boolean nobody = lead == null && Incident.lead(notebook.events()).isEmpty();
+            lead = nobody ? confirmed("Who leads the incident?", git) : lead;
+            Optional.ofNullable(lead).ifPresent(name -> notebook.lead(now, name));
         }
-        notebook.filter(any -> lead != null).ifPresent(one -> one.lead(now, lead));
         runbook.report.Postmortem report = new runbook.report.Postmortem(new Sources(incident,
                 Optional.ofNullable(bundle), Optional.of(shared.settings()), queries, now,
                 Optional.ofNullable(lead).map(Notebook::name), git, shared.drill(),
@@ -263,8 +263,8 @@ class Postmortem extends PostmortemCommand {
                 return carried("imported", Notebook.bring(file, shared.incidents()));
             }
             Notebook notebook = notebook();
-            Instant first = time("--from", from, Instant.MIN, notebook);
-            Instant last = time("--to", to, Instant.MAX, notebook);
+            Instant first = from == null ? Instant.MIN : Moment.past("--from", from, now, notebook.began());
+            Instant last = to == null ? Instant.MAX : Moment.past("--to", to, now, notebook.began());
             Notebook.Taken taken = notebook.take(file, first, last, now);
             say(Mark.OK, "imported", taken.added() + " of " + Text.count(taken.events(), "event") + " into "
                     + notebook.incident());
@@ -272,10 +272,6 @@ class Postmortem extends PostmortemCommand {
             sayIfClosed(notebook);
             return done(Json.object().put("read", taken.events()).put("added", taken.added())
                     .set("problems", Json.of(taken.problems())));
-        }
-
-        private Instant time(String option, String text, Instant otherwise, Notebook notebook) {
-            return text == null ? otherwise : Moment.past(option, text, now, notebook.began());
         }
     }
 

@@ -104,11 +104,11 @@ final class Timeline {
 
     // A triage that finds what is known identifies no cause anew, and what it found is no alert beside the page.
     private static List<Row> labelled(List<Event> events) {
-        String found = events.stream().anyMatch(Timeline::alert) ? "Triage" : "First failed check";
+        String ours = events.stream().anyMatch(Timeline::alert) ? "Triage" : "First failed check";
         boolean dated = events.stream().map(event -> full(event.at()).substring(0, 10)).distinct().count() > 1;
         Set<String> known = new HashSet<>();
         return events.stream().map(event -> Row.of(event, switch (event.event()) {
-            case Event.DETECTED -> alert(event) ? "Alert fired" : found;
+            case Event.DETECTED -> alert(event) ? "Alert fired" : ours;
             case Event.DIAGNOSED -> diagnosed(event, known);
             case Event.ACKNOWLEDGED -> "Incident acknowledged" + (by(event).isEmpty() ? "" : " by " + by(event));
             default -> LABELS.getOrDefault(event.event(), "");
