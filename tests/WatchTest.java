@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -330,6 +331,23 @@ class WatchTest {
         assertEquals(1, announced());
         ends(31, posting(NO_PAGE, "--max", "1s"));
         assertEquals(1, slack.posts().size(), "and only once");
+    }
+
+    @Test
+    void whileItLastsPeopleAreToldAgainAndNotAfterIt() throws Exception {
+        begin("outage");
+        try (Run.Running running = posting(NO_PAGE, "--remind", "1s").start()) {
+            running.awaitUntil("two reminders", () -> slack.posts().size() >= 3);
+            heals(running);
+        }
+        List<String> posts = slack.posts();
+        assertTrue(posts.subList(0, 3).stream().allMatch(text -> text.contains("Status: INVESTIGATING")), posts.toString());
+        assertEquals(List.of(posts.size() - 1), resolved(posts), "the last one, once: " + posts);
+        assertEquals(posts.size(), announced());
+    }
+
+    private static List<Integer> resolved(List<String> posts) {
+        return IntStream.range(0, posts.size()).filter(at -> posts.get(at).contains("Status: RESOLVED")).boxed().toList();
     }
 
     @Test
