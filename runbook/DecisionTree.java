@@ -187,6 +187,7 @@ public final class DecisionTree {
 
     private static final Pattern BRANCH = Pattern.compile("[├└]── (.+?)(?: → (.*))?");
     private static final Pattern LEAF = Pattern.compile("(?:(P\\d) )?([a-z-]+): .*");
+    private static final Pattern WORDS = Pattern.compile("[^│ ]");
     private static final int INDENT = 4;
     /** From this share of failing requests on, it is an outage and not a degradation. */
     private static final double NEARLY_ALL = 0.8;
@@ -249,7 +250,7 @@ public final class DecisionTree {
 
     /** Where a line's words begin; an empty line, which ends a part, has none. */
     private static int column(int line) {
-        Matcher words = Pattern.compile("[^│ ]").matcher(TREE.get(line));
+        Matcher words = WORDS.matcher(TREE.get(line));
         return words.find() ? words.start() : -1;
     }
 
