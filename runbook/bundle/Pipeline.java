@@ -33,7 +33,7 @@ import runbook.redact.Scan;
 /**
  * Carries streams through choice, redaction, check and compression, piece by piece on all cores, into a {@link
  * Archive.Part} in their order. Only redacted bytes come out of a worker, so nothing else can reach a disk; a worker
- * that fails leaves its piece out.
+ * that fails leaves its piece out, and of one that holds none of the wanted words nothing can come.
  *
  * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
  * would do it: {@link Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched
