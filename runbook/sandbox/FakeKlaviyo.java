@@ -49,9 +49,10 @@ final class FakeKlaviyo {
 
     /**
      * A collection that can be read: requests allowed per second and per minute; resources that {@code page[size]} may
-     * ask for, 0 where there is no such parameter; fields that {@code fields[type]} may name.
+     * ask for, 0 where there is no such parameter; fields that {@code fields[type]} may name, and those that come only
+     * when {@code additional-fields[type]} does.
      */
-    private record Collection(String type, int burst, int steady, int most, String fields) {
+    private record Collection(String type, int burst, int steady, int most, String fields, String extra) {
         private String path() {
             return "/api/" + type + "s";
         }
@@ -62,25 +63,26 @@ final class FakeKlaviyo {
                 return value.matches("[1-9]\\d{0,3}") && Integer.parseInt(value) <= most;
             }
             Map<String, String> offered =
-                    Map.of("fields[" + type + "]", fields, "additional-fields[api-key]", "redacted_key");
+                    Map.of("fields[" + type + "]", fields, "additional-fields[" + type + "]", extra);
             List<String> names = List.of(offered.getOrDefault(parameter, "nothing").split(" "));
             return Stream.of(value.split(",")).map(field -> field.split("\\.")[0]).allMatch(names::contains);
         }
     }
 
     private static final Collection KEYS =
-            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status");
+            new Collection("api-key", 1, 15, 0, "created id name redacted_key scopes status", "redacted_key");
     private static final List<Collection> COLLECTIONS = List.of(KEYS,
             new Collection("account", 1, 15, 0, "contact_information id industry locale preferred_currency "
-                    + "public_api_key test_account timezone"),
+                    + "public_api_key test_account timezone", ""),
             new Collection("profile", 75, 750, 100, "created email external_id first_name id image last_event_date "
-                    + "last_name locale location organization phone_number properties subscriptions title updated"),
-            new Collection("list", 75, 750, 10, "created id name opt_in_process updated"),
-            new Collection("metric", 10, 150, 0, "created id integration name updated"),
-            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid"),
-            new Collection("webhook", 1, 15, 0, "created_at description enabled endpoint_url id name updated_at"));
+                    + "last_name locale location organization phone_number predictive_analytics properties "
+                    + "subscriptions title updated", "predictive_analytics subscriptions"),
+            new Collection("list", 75, 750, 10, "created id name opt_in_process updated", ""),
+            new Collection("metric", 10, 150, 0, "created id integration name updated", ""),
+            new Collection("event", 350, 3500, 1000, "datetime event_properties id timestamp uuid", ""),
+            new Collection("webhook", 1, 15, 0, "created_at description enabled endpoint_url id name updated_at", ""));
     /** What is not served has limits in the middle, and is empty. */
-    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id");
+    private static final Collection OTHER = new Collection("other", 10, 150, 0, "id", "");
     /** Scopes by the beginning of a path: {@code profile-import-jobs} needs those of profiles. */
     private static final List<String> FAMILIES = List.of("accounts", "metrics", "subscriptions", "coupon-codes",
             "data-privacy", "push-tokens", "web-feeds", "webhooks", "events", "profiles", "lists", "segments",
