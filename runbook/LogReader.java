@@ -625,6 +625,7 @@ public final class LogReader {
     private record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean customers,
             int statusAt, int waitAt) {
         private static final int LONGEST_HEAD = 1_000;
+        private static final int LONGEST_COUNTED = 12;
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
         private static final String ROUTE = "/(?:api|client)/";
         private static final Pattern METHOD = Pattern.compile(METHODS);
@@ -649,15 +650,16 @@ public final class LogReader {
                 + "wait(?:ing)?)[\"' =:]{1,4}(\\d{1,6})(?!\\d|\\.\\d|ms| ms)");
         // What may stand between a word and the status that it announces; a right arrow is three of these characters.
         private static final String SIGN = "[ \\t\"'`\\\\(\\[=:>,\\x2d\\xe2\\x86\\x92]";
-        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "++";
+        private static final String LINKED = "(?: (?:with|by|an?|is|was|of|as))?" + SIGN + "{1,9}+";
         private static final String ERROR = "40[01345689]|41[0345]|42[29]|431|499|50[0-4]|52[0-7]|530";
         private static final String KNOWN = alone("20[0124]|30[123478]|" + ERROR);
         private static final String ENDS = "[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|"
                 + "in|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|"
                 + "\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))";
-        private static final String NOT_COUNTED = "(?<!#|\\b(?:port|order|id|user|customer|product|item|profile|sku|"
-                + "line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
-                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})";
+        // What is counted or numbered: the number after it is no status.
+        private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
+                + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
+                + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
         private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
 
         /** How clients write a status, which is each form's first group. */
@@ -666,18 +668,19 @@ public final class LogReader {
                 anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|status(?:[_-]?code)?|"
                         + "(?:status|http)[ \"'`:=]+(?:code|error)|HTTP/[\\d.]+)" + LINKED + alone("[1-5]\\d\\d")),
                 anyCase("(?<!(?:exit|zip|post|postal|country|area|promo|coupon|product|sort)[ \"'`:=])\\bcode"
-                        + SIGN + "++" + KNOWN),
+                        + SIGN + "{1,9}+" + KNOWN),
                 // After a word that tells of an answer, where it ends what is said: "returned 200 rows" tells of rows.
                 anyCase("(?:\\b(?:respond(?:s|ed)|response|return(?:s|ed|ing)|answer(?:ed)?|reply|replied|gets?|got|"
                         + "received?|failed|failure|rejected|refused|throttled|result|reason|unauthorized|forbidden|"
                         + "conflict|gone|not found|(?:too )?many requests|bad request|bad gateway|"
                         + "service unavailable|gateway time-?out)|exception|error)" + LINKED + KNOWN + ENDS),
-                anyCase("(?:[>\\x92]" + SIGN + "*+|" + ROUTE + "[\\w/%~.?&=-]{0,100}+" + SIGN + "++)" + KNOWN + ENDS),
+                anyCase("(?:[>\\x92]" + SIGN + "{0,9}+|" + ROUTE + "[\\w/%~.?&=-]{0,100}+" + SIGN
+                        + "{1,9}+)" + KNOWN + ENDS),
                 // By what follows it.
-                anyCase(NOT_COUNTED + alone("20\\d") + "[^\\w]+(?:ok|created|accepted|no content)\\b"),
-                anyCase(NOT_COUNTED + KNOWN + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|"
+                anyCase(alone("20\\d") + "[^\\w]+(?:ok|created|accepted|no content)\\b"),
+                anyCase(KNOWN + THEN + "(?:from (?:https?://)?[\\w.-]*klaviyo|\\(?reason\\b|\\{\"errors|"
                         + "(?:" + METHODS + " )?(?:https?://[\\w.:-]+)?" + ROUTE + ")"),
-                anyCase(NOT_COUNTED + alone(ERROR) + THEN + "(?:client error|bad request|invalid|unauthori[sz]ed|"
+                anyCase(alone(ERROR) + THEN + "(?:client error|bad request|invalid|unauthori[sz]ed|"
                         + "authentication_failed|not_authenticated|forbidden|permission_denied|not.found|method not|"
                         + "conflict|duplicate_profile|gone|payload|request entity|content too|unprocessable|too many|"
                         + "throttled|server error|\\w*\\s?unavailable|internal|bad gateway|gateway time|origin|"
@@ -700,21 +703,28 @@ public final class LogReader {
             String endpoint = endpoint(line);
             boolean otherRoute = line.contains(" /") && endpoint.isEmpty() && METHOD.matcher(line).find();
             boolean elsewhere = otherRoute || Stream.of("://", " HTTP/1.", " HTTP/2").anyMatch(line::contains);
-            int status = STATUS.stream().mapToInt(form -> first(form, line)).filter(at -> at != NONE).min()
+            int status = STATUS.stream().mapToInt(form -> status(form, line)).filter(at -> at != NONE).min()
                     .orElse(NONE);
+            Matcher wait = WAIT.matcher(line);
             return new Shape(endpoint, caller(head), elsewhere, UNANSWERED.matcher(head).find(),
-                    !customers(line).isEmpty(), words.place(status), words.place(first(WAIT, line)));
+                    !customers(line).isEmpty(), words.place(status), words.place(wait.find() ? wait.start(1) : NONE));
         }
 
-        // Where the first group stands; NONE where there is no match.
-        private static int first(Pattern pattern, String line) {
-            Matcher found = pattern.matcher(line);
-            return found.find() ? found.start(1) : NONE;
+        // Where a status stands in this form; NONE where there is none.
+        private static int status(Pattern form, String line) {
+            Matcher found = form.matcher(line);
+            while (found.find()) {
+                int at = found.start(1);
+                if (!COUNTED.matcher(line).region(Math.max(0, at - LONGEST_COUNTED), at).find()) {
+                    return at;
+                }
+            }
+            return NONE;
         }
 
         private static String endpoint(String line) {
             Matcher call = CALL.matcher(line);
-            if (!call.find()) {
+            if (!line.contains("/api/") && !line.contains("/client/") || !call.find()) {
                 return "";
             }
             String method = call.group(1) != null ? call.group(1) : call.group(4);

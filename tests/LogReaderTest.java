@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.time.Instant;
@@ -17,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
 
@@ -50,6 +53,17 @@ class LogReaderTest {
         assertEquals(Map.of(503, 1L), read(AT + "ERROR klaviyo status=503\n"
                 + AT + "ERROR GET https://other.example/api/events returned 500\n"
                 + "203.0.113.4 - - [23/Nov/2026:03:04:05 +0000] \"GET /cart HTTP/1.1\" 500 123\n").statuses());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"->", "401 ", "404 (", "GET /api/", "error ", "status ", "/api/list", "wait ", "03:04:05 "})
+    void aLineOfNothingButOneSignTakesNoLongerThanOthers(String sign) {
+        String log = IntStream.range(0, 26).mapToObj(i -> "klaviyo " + sign.repeat(4_000 / sign.length()) + "ghijklmnopqrstuvwxyzGHIJKLMNOP".charAt(i))
+                .collect(Collectors.joining("\n"));
+        ThreadMXBean clock = ManagementFactory.getThreadMXBean();
+        long began = clock.getCurrentThreadCpuTime();
+        read(log);
+        assertTrue(clock.getCurrentThreadCpuTime() - began < 1_500_000_000L, "of the processor's time, not the machine's");
     }
 
     @Test
