@@ -181,31 +181,6 @@ class RotationTest {
         bench.ends(0, run);
     }
 
-    /** Answers the prompts that it is given, and shows all that a terminal would show. */
-    private static final String TERMINAL = """
-        import os, pty, sys
-        end = 2 + 2 * int(sys.argv[1])
-        answers = [(sys.argv[i].encode(), sys.argv[i + 1].encode() + b'\\n') for i in range(2, end, 2)]
-        command = sys.argv[end:]
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.execvp(command[0], command)
-        seen, at = b'', 0
-        while True:
-            try:
-                part = os.read(terminal, 4096)
-            except OSError:
-                break
-            if not part:
-                break
-            seen += part
-            if answers and answers[0][0] in seen[at:]:
-                at = len(seen)
-                os.write(terminal, answers.pop(0)[1])
-        sys.stdout.buffer.write(seen)
-        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-        """;
-
     @Test
     void atATerminalItAsksUnseenTakesNoYForANoAndStoresWhatWasConfirmed() {
         Assumptions.assumeTrue(Files.isExecutable(Path.of("/usr/bin/python3")), "python3 makes the terminal for this test");
@@ -213,8 +188,9 @@ class RotationTest {
         dead();
         List<String> answers = List.of("New private key: ", "KEY=" + bench.newKey, "Type yes: ", "y", "Type yes in full",
                 "yes", "Type yes: ", "yes", "Type yes: ", "yes");
-        Run run = Run.command("/usr/bin/python3", "-c", TERMINAL, Integer.toString(answers.size() / 2))
-                .args(answers.toArray(String[]::new)).args(process.words().toArray(String[]::new)).cwd(bench.folder);
+        String terminal = Repository.file("tests/terminal.py").toString();
+        Run run = Run.command("/usr/bin/python3", terminal, Integer.toString(answers.size() / 2)).cwd(bench.folder)
+                .args(answers.toArray(String[]::new)).args(process.words().toArray(String[]::new));
         bench.environment().forEach(run::env);
         bench.settings("rotate-key.verify-for=2s\n");
         bench.ends(0, run.env("KLAVIYO_NEW_PRIVATE_KEY", null).env("KLAVIYO_PRIVATE_KEY", ""),
