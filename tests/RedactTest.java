@@ -12,14 +12,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Base64;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
@@ -56,7 +57,7 @@ class RedactTest {
             assertTrue(cleaned.contains(canary.marker()), cleaned);
             byte[] bytes = cleaned.getBytes(StandardCharsets.UTF_8);
             Tally left = new Tally();
-            new Scan(STRICT, left).remaining(bytes, bytes.length);
+            new Scan(STRICT, left).remaining(new Piece(bytes, bytes.length, 0, bytes.length));
             assertEquals(0, left.total(), () -> canary.planted() + " became " + cleaned + " " + left.counts());
         }
     }
@@ -92,7 +93,7 @@ class RedactTest {
 
     @Test
     void lookAlikesStay() {
-        List<String> damaged = Stream.of(Canaries.lookAlikes(2), Shapes.lookAlikes()).flatMap(List::stream)
+        List<String> damaged = Shapes.lookAlikes(2).stream()
                 .map(text -> "klaviyo " + text + " end").filter(text -> !STRICT.text(text).equals(text))
                 .map(text -> text + " becomes " + STRICT.text(text)).toList();
         assertTrue(damaged.isEmpty(), damaged.size() + "\n" + String.join("\n", damaged));
@@ -117,13 +118,10 @@ class RedactTest {
 
     @Test
     void pseudonymsAreStableWithAKeyAndOnlyWithIt() {
-        byte[] key = new byte[32];
-        Redactor one = new Redactor(new Policy(Rules.builtIn(), Set.of(), Map.of(), key));
-        assertEquals(one.text("a@b.example"), new Redactor(new Policy(Rules.builtIn(), Set.of(), Map.of(), key)).text("a@b.example"));
-        Set<String> others = new java.util.HashSet<>();
-        for (int i = 0; i < 20; i++) {
-            others.add(new Redactor(Policy.strict()).text("a@b.example"));
-        }
+        Policy policy = Policy.strict();
+        assertEquals(new Redactor(policy).text("a@b.example"), new Redactor(policy).text("a@b.example"));
+        Set<String> others = Stream.generate(Policy::strict).limit(20).map(other -> new Redactor(other)
+                .text("a@b.example")).collect(Collectors.toSet());
         assertTrue(others.size() > 15, "random keys gave " + others);
     }
 
@@ -147,23 +145,22 @@ class RedactTest {
     }
 
     @Test
-    void aKnownValueIsFoundInAllItsEncodings() {
-        String value = "n0t/a+known=f\u00f6rm & \"q\"";
-        Redactor redactor = new Redactor(Policy.strict().knowing(Map.of(value, "secret")));
-        for (String trace : Canaries.traces(value).subList(0, 4)) {
-            assertNoTrace(value, redactor.text("klaviyo <" + trace + ">"), trace);
+    void aKnownValueIsFoundInAllItsEncodingsAndSoItIsByTheSecondSearch() {
+        String value = "n0t/a+known=form \"q\"";
+        Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
+        List<String> planted = new ArrayList<>(Canaries.traces(value).subList(0, 4));
+        planted.add(value.replace("\"", "\\\"").replace("/", "\\/"));
+        Stream.of("", "x", "xx").forEach(before -> planted.add(Canaries.base64(before + value + "tail")));
+        for (String trace : planted) {
+            assertNoTrace(value, new Redactor(policy).text("klaviyo <" + trace + ">"), trace);
+            assertTrue(searched(policy, "klaviyo <" + trace + ">") > 0, trace);
         }
-        for (int shift = 0; shift < 3; shift++) {
-            String encoded = Base64.getEncoder()
-                    .encodeToString(("xx".substring(0, shift) + value + "tail").getBytes(StandardCharsets.UTF_8));
-            assertNoTrace(value, redactor.text("blob " + encoded), encoded);
-        }
-        assertNoTrace(value, redactor.text(value.replace("\"", "\\\"").replace("/", "\\/")), "JSON");
+        assertEquals(0, searched(policy, "nothing of the kind"));
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"x[9K-!pQ]mZ77tr", "un[closed-7", "a.b*c+d?e(f", "\\Qx\\Ey$1{2}", "tab\tand \"quote\"",
-            "p\u00e4ss w\u00f6rt"})
+            "p\u00e4ss w\u00f6rt & \"q\""})
     void aKnownValueIsLiteralWhateverItsCharacters(String value) {
         Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
         String line = "klaviyo log <" + value + "> and more";
@@ -175,23 +172,9 @@ class RedactTest {
     }
 
     @Test
-    void theSecondSearchFindsWhatTheFirstEncodes() {
-        String value = "n0t/a+known=form \"q\"";
-        Policy policy = Policy.strict().knowing(Map.of(value, "secret"));
-        for (String trace : Canaries.traces(value).subList(0, 4)) {
-            assertTrue(searched(policy, "klaviyo <" + trace + ">") > 0, trace);
-        }
-        for (int shift = 0; shift < 3; shift++) {
-            byte[] shifted = ("xx".substring(0, shift) + value + "tail").getBytes(StandardCharsets.UTF_8);
-            assertTrue(searched(policy, "blob " + Base64.getEncoder().encodeToString(shifted)) > 0, "shift " + shift);
-        }
-        assertEquals(0, searched(policy, "nothing of the kind"));
-    }
-
-    @Test
     void twentyThousandKnownValuesAreFound() {
         Random random = new Random(8);
-        java.util.Map<String, String> known = new java.util.HashMap<>();
+        Map<String, String> known = new HashMap<>();
         while (known.size() < 20_000) {
             known.put("sk-" + Canaries.letters(random, 12), "secret");
         }
@@ -240,14 +223,14 @@ class RedactTest {
             text.replace(cut + offset, cut + offset + KEY.length(), KEY);
             String cleaned = stream(text.toString().getBytes(StandardCharsets.ISO_8859_1), Pieces.MARGIN);
             assertFalse(cleaned.contains("0123456789abcdef"), "at " + offset);
-            assertEquals(1, count(cleaned, "klaviyo-key-"), "at " + offset);
+            assertEquals(2, cleaned.split("klaviyo-key-").length, "at " + offset);
         }
     }
 
     @Test
     void streamsComeOutAsTheyWentInWhereNothingIsSecret() throws IOException {
         Random random = new Random(4);
-        List<String> lookAlikes = Canaries.lookAlikes(4);
+        List<String> lookAlikes = Shapes.lookAlikes(4);
         StringBuilder text = new StringBuilder();
         while (text.length() < 2 << 20) {
             text.append("line ").append(lookAlikes.get(random.nextInt(lookAlikes.size())))
@@ -267,11 +250,9 @@ class RedactTest {
     @ParameterizedTest
     @ValueSource(strings = {"UTF-16LE", "UTF-16BE", "UTF-16", "UTF-8"})
     void textIsFoundInEveryEncoding(String charset) throws IOException {
-        String text = "klaviyo key " + KEY + " für jo@shop.example\n".repeat(30);
-        String cleaned = stream(text.getBytes(charset), 0);
+        String cleaned = stream(("klaviyo key " + KEY + " für jo@shop.example\n".repeat(30)).getBytes(charset), 0);
         assertNoTrace(KEY, cleaned, charset);
-        assertFalse(cleaned.contains("shop.example"), cleaned);
-        assertTrue(cleaned.contains("für"), cleaned);
+        assertTrue(cleaned.contains("für") && !cleaned.contains("shop.example"), cleaned);
     }
 
     @Test
@@ -337,15 +318,6 @@ class RedactTest {
             assertFalse(folded.contains(trace.toLowerCase(Locale.ROOT)),
                     () -> trace + " is left of " + planted + " in " + text.substring(0, Math.min(400, text.length())));
         }
-    }
-
-    private static int count(String text, String word) {
-        Matcher matcher = Pattern.compile(Pattern.quote(word)).matcher(text);
-        int count = 0;
-        while (matcher.find()) {
-            count++;
-        }
-        return count;
     }
 
     // Words without anything secret and without a line end.

@@ -1,8 +1,6 @@
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.math.BigInteger;
-import java.net.URLEncoder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -13,6 +11,7 @@ import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The shapes in which secrets and personal data stand in everyday logs ({@code shapes.txt}), with fresh values, each
@@ -39,6 +38,9 @@ final class Shapes {
 
     // In JSON and URLs these would be other shapes, or are planted so anyway.
     private static final Set<String> AS_THEY_ARE = Set.of("cut", "money", "encoded", "split", "hard", "plain");
+    private static final Set<String> OTHERS = Set.of("look-alikes", "made-up look-alikes", "kinds", "canaries");
+    private static final Map<String, String> ALPHABETS = Map.of("hex", "0123456789abcdef", "digits", "123456789",
+            "small", "abcdefghijkmnpqrstuvwxyz", "big", "ABCDEFGHJKLMNPQRSTUVWXYZ234567");
     private static final Pattern MARK = Pattern.compile("«(\\w+)»");
     private static final Map<String, List<String>> GROUPS = groups();
 
@@ -46,39 +48,40 @@ final class Shapes {
 
     private static Map<String, List<String>> groups() {
         Map<String, List<String>> groups = new LinkedHashMap<>();
-        List<String> group = new ArrayList<>();
-        for (String line : lines()) {
-            if (line.startsWith("# ")) {
-                group = groups.computeIfAbsent(line.substring(2), any -> new ArrayList<>());
-            } else if (!line.isEmpty()) {
-                group.add(line.replace('\u23ce', '\n').replace('\u241b', '\u001b'));
+        try {
+            for (String group : Files.readString(Repository.file("tests/shapes.txt")).split("\n# ")) {
+                List<String> lines = group.lines().filter(line -> !line.isEmpty())
+                        .map(line -> line.replace('\u23ce', '\n').replace('\u241b', '\u001b')).toList();
+                groups.put(lines.get(0), lines.subList(1, lines.size()));
             }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
         return groups;
     }
 
-    private static List<String> lines() {
-        try {
-            return Files.readAllLines(Repository.file("tests/shapes.txt"));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+    /** The templates of a group. */
+    static List<String> of(String group) {
+        return GROUPS.get(group);
     }
 
-    /** What looks like a secret or personal data, and is none. */
-    static List<String> lookAlikes() {
-        return GROUPS.get("look-alikes");
+    /** What looks like a secret or personal data, and is none; some of it made up anew. */
+    static List<String> lookAlikes(long seed) {
+        Random random = new Random(seed);
+        Stream<String> madeUp = Stream.generate(() -> of("made-up look-alikes")).limit(20).flatMap(List::stream)
+                .map(template -> planted(template, random).text());
+        return Stream.concat(of("look-alikes").stream(), madeUp).toList();
     }
 
     static List<Planted> all(long seed) {
         Random random = new Random(seed);
         List<Planted> all = new ArrayList<>();
         GROUPS.forEach((group, templates) -> {
-            for (String template : group.equals("look-alikes") ? List.<String>of() : templates) {
+            for (String template : OTHERS.contains(group) ? List.<String>of() : templates) {
                 add(all, group, template, UnaryOperator.identity(), random);
                 if (!AS_THEY_ARE.contains(group) && !template.contains("%")) {
                     add(all, group + " in JSON", template, Shapes::json, random);
-                    add(all, group + " in a URL", template, text -> "q=" + url(text) + "&x=1", random);
+                    add(all, group + " in a URL", template, text -> "q=" + Canaries.url(text) + "&x=1", random);
                 }
             }
         });
@@ -94,40 +97,44 @@ final class Shapes {
             String file = template.replaceAll("\"", "").replaceAll(": ?", "=");
             add(all, "file names", file, text -> String.format(name, text), random);
         }
-        add(all, "encoded", template, text -> "x=" + url(url(text)), random);
+        add(all, "encoded", template, text -> "x=" + Canaries.url(Canaries.url(text)), random);
         add(all, "encoded", template, text -> json(json(text)), random);
-        add(all, "encoded", template, text -> json("u=" + url(text)), random);
+        add(all, "encoded", template, text -> json("u=" + Canaries.url(text)), random);
         add(all, "encoded", template, text -> "blob " + Canaries.base64("{" + text + ", some padding}"), random);
     }
 
     private static void add(List<Planted> all, String group, String template, UnaryOperator<String> wrapped,
             Random random) {
+        Planted planted = planted(template, random);
+        all.add(new Planted(group, planted.secrets, wrapped.apply(planted.text)));
+    }
+
+    /** A template with fresh values. */
+    static Planted planted(String template, Random random) {
         List<String> secrets = new ArrayList<>();
-        Matcher mark = MARK.matcher(template);
-        StringBuilder text = new StringBuilder();
-        while (mark.find()) {
-            String secret = value(mark.group(1), random);
-            secrets.add(secret);
-            mark.appendReplacement(text, Matcher.quoteReplacement(secret));
-        }
-        all.add(new Planted(group, secrets, wrapped.apply(mark.appendTail(text).toString())));
+        String text = MARK.matcher(template).replaceAll(mark -> {
+            secrets.add(value(mark.group(1), random));
+            return Matcher.quoteReplacement(secrets.get(secrets.size() - 1));
+        });
+        return new Planted("", secrets, text);
     }
 
     private static String value(String kind, Random random) {
-        if (kind.matches("(?:hex|digits)\\d+")) {
-            int length = Integer.parseInt(kind.replaceAll("\\D", ""));
-            return kind.startsWith("hex") ? Canaries.hex(random, length) : digits(random, length);
+        String[] sized = kind.split("(?<=[a-z])(?=\\d+$)");
+        if (ALPHABETS.containsKey(sized[0])) {
+            return Canaries.text(random, Integer.parseInt(sized[1]), ALPHABETS.get(sized[0]));
         }
-        return switch (kind) {
+        return switch (sized[0]) {
+            case "letters" -> Canaries.letters(random, Integer.parseInt(sized[1]));
             case "pw" -> Canaries.letters(random, 5) + "!x" + Canaries.letters(random, 4);
             case "token" -> Canaries.letters(random, 24);
             case "id" -> "cust-" + Canaries.letters(random, 10);
             case "name" -> "Zq" + Canaries.letters(random, 8).toLowerCase().replaceAll("\\d", "k");
             case "email" -> "jo." + Canaries.letters(random, 8).toLowerCase() + "@shop.example";
             case "ip" -> "203.0." + (100 + random.nextInt(100)) + "." + (100 + random.nextInt(150));
-            case "ip6" -> "2001:db8:" + Canaries.hex(random, 4) + "::" + Canaries.hex(random, 4);
+            case "ipsix" -> "2001:db8:" + Canaries.hex(random, 4) + "::" + Canaries.hex(random, 4);
             case "ip6full" -> "2001:db8:0:0:" + Canaries.hex(random, 4) + ":0:0:" + Canaries.hex(random, 3);
-            case "b64" -> Canaries.letters(random, 64);
+            case "base" -> Canaries.letters(random, 64);
             case "card" -> card(random);
             case "iban" -> iban(random);
             case "ibanspaced" -> iban(random).replaceAll("(.{4})(?=.)", "$1 ");
@@ -135,15 +142,9 @@ final class Shapes {
         };
     }
 
-    static String digits(Random random, int length) {
-        StringBuilder digits = new StringBuilder();
-        random.ints(length, 1, 10).forEach(digits::append);
-        return digits.toString();
-    }
-
     // The fifteen digits after the 4 of a Visa card, whose last makes Luhn's sum right.
     private static String card(Random random) {
-        String digits = "4" + digits(random, 14);
+        String digits = "4" + Canaries.digits(random, 14);
         int sum = 0;
         for (int i = 0; i < 15; i++) {
             int digit = digits.charAt(14 - i) - '0';
@@ -153,7 +154,7 @@ final class Shapes {
     }
 
     private static String iban(Random random) {
-        String account = digits(random, 18);
+        String account = Canaries.digits(random, 18);
         int rest = new BigInteger(account + "131400").mod(BigInteger.valueOf(97)).intValue();
         return "DE" + String.format("%02d", 98 - rest) + account;
     }
@@ -168,9 +169,5 @@ final class Shapes {
 
     private static String json(String text) {
         return "{\"body\":\"" + text.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n") + "\"}";
-    }
-
-    private static String url(String text) {
-        return URLEncoder.encode(text, StandardCharsets.UTF_8);
     }
 }

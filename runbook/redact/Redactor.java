@@ -211,6 +211,8 @@ public final class Redactor {
         private static final int LONGEST_LEAD = 128;
         private static final int LONGEST_CONTAINER = 8_192;
         private static final byte[] NONE = {};
+        // What is a stand-in already.
+        private static final String STAYS = "";
         private static final byte[] LEFT_OUT =
                 "[left out: it could not be redacted]".getBytes(StandardCharsets.UTF_8);
         private static final Pattern SCHEME = Pattern.compile(Rules.SCHEME);
@@ -218,7 +220,7 @@ public final class Redactor {
         private static final Pattern ENDS_NAME = Pattern.compile("[ \\t]*+[:=]");
         private static final Pattern ELEMENT = Pattern.compile("[^\\s\"'`,;:=()\\[\\]{}<>|&]++");
         private static final Pattern NEXT_LINE = Pattern.compile("\\s++(?=[\"'\\[{\\])}]|\\z)");
-        private static final String CDATA = "<![CDATA[";
+        private static final Pattern CDATA = Pattern.compile("<!\\[CDATA\\[([^\\n]*?)\\]\\]>");
 
         private final Redactor redactor;
         private final Map<Pattern, Matcher> matchers = new IdentityHashMap<>();
@@ -336,6 +338,7 @@ public final class Redactor {
 
         // Of finds that overlap one as long as all of them remains.
         private List<Span> settled() {
+            spans.removeIf(span -> span.id.equals(STAYS));
             spans.sort(Comparator.comparingInt(Span::start));
             List<Span> settled = new ArrayList<>(spans.size());
             for (Span span : spans) {
@@ -372,7 +375,7 @@ public final class Redactor {
             int end = form.end(group);
             boolean byContext = row.byContext(form);
             if (last < contextsFrom) {
-                renamed(row, start, end, byContext || start >= layer.runsFrom);
+                formsFrom = !byContext && within(row, start, end) ? end : formsFrom;
             } else if (end > last && value(row, start, end, NONE)) {
                 took(row, form.end());
                 formsFrom = byContext ? formsFrom : form.end();
@@ -385,17 +388,20 @@ public final class Redactor {
         }
 
         // What its context gave away, and has a form of its own, is called by that, and may be longer than it seemed.
-        private void renamed(Row row, int start, int end, boolean otherwise) {
+        // What stands between such values is taken for itself.
+        private boolean within(Row row, int start, int end) {
             int from = layer.start(start);
             int to = layer.end(end);
-            for (int i = spans.size() - 1; i >= 0 && spans.get(i).start >= from && !otherwise; i--) {
+            boolean free = true;
+            for (int i = spans.size() - 1; i >= 0 && spans.get(i).end > from; i--) {
                 Span span = spans.get(i);
-                if (span.start == from && span.end <= to) {
+                if (span.start == from && span.end <= to && start < layer.runsFrom && !span.id.equals(STAYS)) {
                     spans.set(i, new Span(from, to, row.rule.id(), row.same, text.substring(start, end), span.quote));
-                    formsFrom = end;
-                    return;
+                    return true;
                 }
+                free &= span.start >= to;
             }
+            return free && value(row, start, end, NONE);
         }
 
         private Matcher matcher(Pattern pattern) {
@@ -436,8 +442,8 @@ public final class Redactor {
             if (isQuote(c)) {
                 return taken(row, at + 1, closing(at, text.length()), NONE);
             }
-            if (text.startsWith(CDATA, at)) {
-                return taken(row, at + CDATA.length(), text.indexOf("]]>", at), NONE);
+            if (isAt(CDATA, at, text.length())) {
+                return taken(row, matcher(CDATA).start(1), matcher(CDATA).end(1), NONE);
             }
             return isAt(kind.bare(), at, text.length()) ? taken(row, at, matcher(kind.bare()).end(), quote) : -1;
         }
@@ -495,7 +501,7 @@ public final class Redactor {
         private int closing(int open, int limit) {
             char quoted = text.charAt(open);
             int at = open + 1;
-            while (at < limit && text.charAt(at) != '\n') {
+            while (at < limit && text.charAt(at) != '\n' && !text.startsWith("\r\n", at)) {
                 boolean within = quoted == '\'' && at + 1 < limit && Character.isLetter(text.charAt(at + 1));
                 if (text.charAt(at) == quoted && !within) {
                     return at;
@@ -514,9 +520,7 @@ public final class Redactor {
             if (end <= start || !stays && row.none(text.substring(start, end))) {
                 return false;
             }
-            if (!stays) {
-                span(start, end, row.rule.id(), row.same, quotes);
-            }
+            span(start, end, stays ? STAYS : row.rule.id(), row.same, quotes);
             return true;
         }
 
@@ -527,7 +531,7 @@ public final class Redactor {
         }
 
         private void span(int start, int end, String id, Same same, byte[] quotes) {
-            boolean whole = start >= layer.runsFrom;
+            boolean whole = start >= layer.runsFrom && !id.equals(STAYS);
             int from = layer.start(start);
             int to = layer.end(end);
             String value = whole ? new String(plain, from, to - from, StandardCharsets.ISO_8859_1)

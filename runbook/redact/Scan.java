@@ -59,11 +59,6 @@ public final class Scan {
         return found;
     }
 
-    /** How many secrets these bytes hold. */
-    public int remaining(byte[] data, int length) {
-        return remaining(new Piece(data, length, 0, length));
-    }
-
     /**
      * Overwrites the bodies of private keys in place, line ends kept: to be done before lines are chosen and looked at
      * one by one. Tells how many there were that had not been before.
