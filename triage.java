@@ -560,6 +560,10 @@ class Triage implements Callable<Integer> {
         private boolean healthy() {
             return verdict.exitCode() == 0;
         }
+
+        private int rank() {
+            return WORST_FIRST.indexOf(verdict.exitCode());
+        }
     }
 
     /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
@@ -573,8 +577,8 @@ class Triage implements Callable<Integer> {
             Findings once = checks.run(Set.of("status-page", "network"));
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
                     look(checks, once, account, wording), pool)).toList();
-            List<Result> worstFirst = running.stream().map(CompletableFuture::join).sorted(Comparator.comparing(result ->
-                    WORST_FIRST.indexOf(result.verdict.exitCode()))).toList();
+            List<Result> worstFirst = running.stream().map(CompletableFuture::join)
+                    .sorted(Comparator.comparing(Result::rank)).toList();
             show(worstFirst);
             return worstFirst.get(0).verdict.exitCode();
         } finally {
