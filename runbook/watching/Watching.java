@@ -212,7 +212,8 @@ public final class Watching implements AutoCloseable {
                 return 0;
             } else if (ticker.millis() >= end) {
                 String words = "not recovered within " + Durations.words(plan.max());
-                memory.append(Event.NOTE, words, Map.of("kind", "not-recovered", "open", shot(Optional.empty()).open()));
+                memory.append(Event.NOTE, words,
+                        Map.of("kind", "not-recovered", "open", shot(Optional.empty()).open()));
                 say("not-recovered", words);
                 return NOT_RECOVERED;
             }
