@@ -654,8 +654,8 @@ public final class LogReader {
         private static final String ERROR = "40[01345689]|41[0345]|42[29]|431|499|50[0-4]|52[0-7]|530";
         private static final String KNOWN = alone("20[0124]|30[123478]|" + ERROR);
         private static final String ENDS = "[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|"
-                + "in|at|to|with|when|while|calling|response|error|status|http|and|because|body|by)\\b|retry|"
-                + "\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))";
+                + "in|at|to|with|when|while|took|elapsed|calling|response|error|status|http|and|because|body|by)\\b|"
+                + "retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))";
         // What is counted or numbered: the number after it is no status.
         private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
                 + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
