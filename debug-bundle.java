@@ -127,7 +127,8 @@ class DebugBundle implements Callable<Integer> {
     @Option(names = {"-y", "--yes"}, order = 84, description = "do not show the lines that stayed, nor ask about them")
     boolean yes;
 
-    @Option(names = "--dry-run", order = 85, description = "list what would be collected and how large it is, and stop")
+    @Option(names = "--dry-run", order = 85, description =
+            "list what would be collected and how large it is, and stop; 41 when some of it is not there")
     boolean dryRun;
 
     @Override

@@ -50,6 +50,8 @@ final class Pipeline implements Closeable {
     final Redactor redactor;
     private final Scan.Search search;
     private final ExecutorService pool;
+    /** Beside them, so that what came out is not listened to behind all pieces that were begun since. */
+    private final ExecutorService listeners = Executors.newCachedThreadPool(daemons("listen"));
     /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no permit. */
     private final Semaphore ahead;
     private final ThreadLocal<Deflater> deflaters =
@@ -166,7 +168,7 @@ final class Pipeline implements Closeable {
 
     /**
      * Carries a stream, at most {@code most} bytes of it, into a part. The listener is given what comes out, redacted
-     * and in its order, by a worker, so that it is listened to while what follows is read and written.
+     * and in its order, by a thread of its own: it is listened to while what follows is read and redacted.
      *
      * @throws Unsafe      when something secret is left in what came out
      * @throws IOException when the part cannot be written
@@ -211,7 +213,7 @@ final class Pipeline implements Closeable {
                 before = seam(before, block.plain);
                 part.append(block.packed, block.plain);
                 listening.get();
-                listening = pool.submit(() -> listener.accept(block.plain));
+                listening = listeners.submit(() -> listener.accept(block.plain));
             }
         }
 
@@ -281,6 +283,7 @@ final class Pipeline implements Closeable {
     @Override
     public void close() {
         pool.shutdownNow();
+        listeners.shutdownNow();
     }
 
     // ---- which lines
