@@ -184,7 +184,8 @@ public final class Postmortem {
 
     /** When the next message is due: as the last one that was sent said, else by how long it has lasted. */
     private Optional<Instant> due() {
-        Optional<Event> told = evidence.events.stream().filter(Timeline::sent).max(Comparator.comparing(Event::at));
+        Optional<Event> told = timeline.all().stream().map(Row::event).filter(event -> event.event().equals(
+                Event.ANNOUNCED)).reduce((one, later) -> later);
         Optional<Instant> began = timeline.moment(Moment.DETECTED).or(() -> timeline.moment(Moment.BEGAN)).map(Row::at);
         return told.flatMap(event -> Timeline.time(event, "next"))
                 .or(() -> began.map(at -> Message.due(at, told.map(Event::at).orElse(at))));
@@ -227,7 +228,7 @@ public final class Postmortem {
         measures(values);
         impact(values);
         replay(values);
-        values.put("messages", timeline.rows().stream().filter(row -> Timeline.sent(row.event())).toList());
+        values.put("messages", timeline.rows().stream().filter(row -> row.is(Event.ANNOUNCED)).toList());
         values.put("read", String.join(", ", evidence.read));
         values.put("missing", evidence.missing);
         values.put("vendorRecords", evidence.vendor.stream()

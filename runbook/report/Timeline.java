@@ -1,5 +1,7 @@
 package runbook.report;
 
+import static java.util.Map.entry;
+
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
@@ -34,15 +36,31 @@ final class Timeline {
     static final int MOST_ROWS = 300;
     private static final Duration AFTERMATH = Duration.ofMinutes(30);
 
-    /** What the runbook's template calls each kind of event; alerts and diagnoses depend on what was there before. */
-    private static final Map<String, String> LABELS = Map.of(SYMPTOM, "First symptom", Event.MITIGATED,
-            "Mitigation applied", Event.ROTATED, "Mitigation applied", Event.DEGRADED, "Degraded",
-            Event.RECOVERED, "Service restored", STABLE, "Monitoring confirmed stable", Event.BUNDLED,
-            "Evidence collected", Event.ANNOUNCED, "People told", Event.CLOSED, "Incident closed");
-    private static final Set<String> MILESTONES = Set.of(SYMPTOM, VENDOR, STABLE, Event.DETECTED, Event.ACKNOWLEDGED,
-            Event.DIAGNOSED, Event.MITIGATED, Event.ROTATED, Event.DEGRADED, Event.RECOVERED, Event.CLOSED);
-    private static final Map<String, Tone> TONES = Map.of("unnoticed", Tone.QUIET, "investigating", Tone.BAD,
-            "mitigating", Tone.ACTING, "watching", Tone.WATCHING, "resolved", Tone.GOOD);
+    /**
+     * What a kind of event stands for: its label in the runbook's words, the moment that it tells, its mark in the
+     * picture (milestones have one), and the state that begins with it; null where it has none.
+     */
+    private record Kind(String label, Moment moment, Shape shape, Tone state) { }
+
+    private static final Kind NOTE = new Kind("", null, null, null);
+    private static final Kind MITIGATION =
+            new Kind("Mitigation applied", Moment.MITIGATED, Shape.BETTER, Tone.ACTING);
+    private static final Map<String, Kind> KINDS = Map.ofEntries(
+            entry(SYMPTOM, new Kind("First symptom", Moment.BEGAN, Shape.WORSE, Tone.QUIET)),
+            entry(VENDOR, new Kind("", Moment.VENDOR, Shape.VENDOR, null)),
+            entry(Event.DETECTED, new Kind("Alert fired", Moment.DETECTED, Shape.WORSE, null)),
+            entry(Event.DEGRADED, new Kind("Degraded", Moment.DETECTED, Shape.WORSE, Tone.BAD)),
+            entry(Event.DIAGNOSED, new Kind("Root cause identified", Moment.DETECTED, Shape.OTHER, null)),
+            entry(Event.ACKNOWLEDGED, new Kind("Incident acknowledged", Moment.ACKNOWLEDGED, Shape.OTHER, null)),
+            entry(Event.MITIGATED, MITIGATION), entry(Event.ROTATED, MITIGATION),
+            entry(Event.RECOVERED, new Kind("Service restored", null, Shape.BETTER, Tone.WATCHING)),
+            entry(STABLE, new Kind("Monitoring confirmed stable", null, Shape.BETTER, Tone.GOOD)),
+            entry(Event.BUNDLED, new Kind("Evidence collected", null, null, null)),
+            entry(Event.ANNOUNCED, new Kind("People told", Moment.TOLD, null, null)),
+            entry(Event.CLOSED, new Kind("Incident closed", Moment.CLOSED, Shape.OTHER, null)));
+    private static final Map<Tone, String> STATES = new EnumMap<>(Map.of(Tone.QUIET, "unnoticed", Tone.BAD,
+            "investigating", Tone.ACTING, "mitigating", Tone.WATCHING, "watching", Tone.GOOD, "resolved"));
+
     /** An event with what templates name of it; its time is told with the date where the incident has several. */
     record Row(Event event, String label, String date, String clock, String time, String text, String source,
             String by) {
@@ -66,8 +84,12 @@ final class Timeline {
             return Markdown.quote(event.data().path("text").asText(), 30);
         }
 
+        private Kind kind() {
+            return KINDS.getOrDefault(event.event(), NOTE);
+        }
+
         private boolean milestone() {
-            return MILESTONES.contains(event.event());
+            return kind().shape != null;
         }
     }
 
@@ -83,12 +105,12 @@ final class Timeline {
         all = labelled(recorded.stream().flatMap(Timeline::heldSince).sorted(Comparator.comparing(Event::at))
                 .distinct().toList());
         for (Row row : all) {
-            moment(row.event).ifPresent(moment -> moments.putIfAbsent(moment, row));
+            boolean well = row.is(Event.DIAGNOSED) && diagnosis(row.event).equals("healthy");
+            Optional.ofNullable(well ? null : row.kind().moment).ifPresent(moment -> moments.putIfAbsent(moment, row));
         }
         Stream.of(Moment.BEGAN, Moment.DETECTED, Moment.ACKNOWLEDGED, Moment.MITIGATED).map(moments::get)
                 .filter(Objects::nonNull).findFirst().ifPresent(row -> moments.put(Moment.BEGAN, row));
         restored().ifPresent(row -> moments.put(Moment.RESTORED, row));
-        all.stream().filter(row -> row.is(Event.CLOSED)).forEach(row -> moments.put(Moment.CLOSED, row));
     }
 
     // Watch tells of a recovery once it held: the moment it began is an event of its own, with the runbook's words.
@@ -111,7 +133,7 @@ final class Timeline {
             case Event.DETECTED -> alert(event) ? "Alert fired" : ours;
             case Event.DIAGNOSED -> diagnosed(event, known);
             case Event.ACKNOWLEDGED -> "Incident acknowledged" + (by(event).isEmpty() ? "" : " by " + by(event));
-            default -> LABELS.getOrDefault(event.event(), "");
+            default -> KINDS.getOrDefault(event.event(), NOTE).label;
         }, dated)).toList();
     }
 
@@ -123,19 +145,6 @@ final class Timeline {
         }
         String changed = known.isEmpty() ? "Root cause identified" : "Diagnosis changed";
         return known.add(diagnosis(event)) ? changed : "Triage again";
-    }
-
-    private static Optional<Moment> moment(Event event) {
-        return Optional.ofNullable(switch (event.event()) {
-            case SYMPTOM -> Moment.BEGAN;
-            case VENDOR -> Moment.VENDOR;
-            case Event.DETECTED, Event.DEGRADED -> Moment.DETECTED;
-            case Event.DIAGNOSED -> diagnosis(event).equals("healthy") ? null : Moment.DETECTED;
-            case Event.ACKNOWLEDGED -> Moment.ACKNOWLEDGED;
-            case Event.MITIGATED, Event.ROTATED -> Moment.MITIGATED;
-            case Event.ANNOUNCED -> sent(event) ? Moment.TOLD : null;
-            default -> null;
-        });
     }
 
     /** The recovery after which it never failed again; those before it become relapses. */
@@ -177,12 +186,6 @@ final class Timeline {
     static boolean found(Event event) {
         return event.event().equals(Event.DIAGNOSED) && !diagnosis(event).isEmpty()
                 && !diagnosis(event).equals("healthy");
-    }
-
-    /** Whether people were told: a message that was written and not sent told nobody. */
-    static boolean sent(Event event) {
-        boolean draft = event.data().has("posted") && !event.data().path("posted").asBoolean();
-        return event.event().equals(Event.ANNOUNCED) && (!draft || event.data().path("sent").asBoolean());
     }
 
     // An alert or a person's word, and not what triage wrote when it began the incident.
@@ -256,42 +259,35 @@ final class Timeline {
     }
 
     private static Chart.Mark mark(Row row) {
-        Shape shape = switch (row.event.event()) {
-            case VENDOR -> Shape.VENDOR;
-            case SYMPTOM -> Shape.WORSE;
-            case STABLE, Event.RECOVERED, Event.MITIGATED, Event.ROTATED -> Shape.BETTER;
-            default -> row.event.failing() ? Shape.WORSE : Shape.OTHER;
-        };
         String colon = row.label.isEmpty() || row.text.isEmpty() ? "" : ": ";
-        return new Chart.Mark(row.at(), shape, row.event.event(), row.label + colon + row.text, row.source);
+        return new Chart.Mark(row.at(), row.event.failing() ? Shape.WORSE : row.kind().shape, row.event.event(),
+                row.label + colon + row.text, row.source);
     }
 
     private static List<Band> bands(List<Row> seen, Instant begin, Instant end) {
         List<Band> bands = new ArrayList<>();
-        String state = "";
+        Tone state = null;
         Instant since = begin;
         for (Row row : seen) {
-            String next = after(state, row.event);
-            if (!next.equals(state)) {
-                bands.add(new Band(since, row.at(), state, TONES.get(state)));
+            Tone next = after(state, row);
+            if (next != state) {
+                bands.add(new Band(since, row.at(), STATES.get(state), state));
                 state = next;
                 since = row.at();
             }
         }
-        bands.add(new Band(since, end, state, TONES.get(state)));
+        bands.add(new Band(since, end, STATES.get(state), state));
         bands.removeIf(band -> band.tone() == null || !band.to().isAfter(band.from()));
         return bands;
     }
 
-    private static String after(String state, Event event) {
-        boolean over = state.equals("watching") || state.equals("resolved");
-        return switch (event.event()) {
-            case SYMPTOM -> "unnoticed";
-            case Event.MITIGATED, Event.ROTATED -> over ? state : "mitigating";
-            case Event.RECOVERED -> event.data().has("goodSince") ? "watching" : "resolved";
-            case STABLE -> "resolved";
-            case Event.DEGRADED -> "investigating";
-            default -> event.failing() && !state.equals("mitigating") ? "investigating" : state;
-        };
+    private static Tone after(Tone state, Row row) {
+        boolean over = state == Tone.WATCHING || state == Tone.GOOD;
+        if (row.kind().state == null) {
+            return row.event.failing() && state != Tone.ACTING ? Tone.BAD : state;
+        } else if (row.is(Event.RECOVERED) && !row.event.data().has("goodSince")) {
+            return Tone.GOOD;
+        }
+        return row.event.mitigating() && over ? state : row.kind().state;
     }
 }
