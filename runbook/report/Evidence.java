@@ -13,7 +13,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -55,8 +54,8 @@ final class Evidence {
     private static final int POINTS = 240;
     private static final int LARGEST_FACTS = 64 << 20;
 
-    /** Failed calls by HTTP status as one source counted them, and all calls where it knows them. */
-    record Count(String source, SortedMap<String, Long> failed, OptionalLong calls) {
+    /** Failed calls by HTTP status as one source counted them, and all calls, 0 where it does not know them. */
+    record Count(String source, SortedMap<String, Long> failed, long calls) {
         // Where every line is a failure, a log tells of failures alone, and not of all calls.
         static Count of(String source, Map<Integer, Long> statuses) {
             SortedMap<String, Long> failed = new TreeMap<>();
@@ -64,7 +63,7 @@ final class Evidence {
                     status.getKey() == Facts.NO_ANSWER ? "no answer" : status.getKey().toString(), status.getValue()));
             long calls = statuses.values().stream().mapToLong(Long::longValue).sum();
             boolean all = statuses.keySet().stream().anyMatch(status -> !Facts.failed(status));
-            return new Count(source, failed, all ? OptionalLong.of(calls) : OptionalLong.empty());
+            return new Count(source, failed, all ? calls : 0);
         }
 
         long failures() {
@@ -77,9 +76,8 @@ final class Evidence {
 
         /** {@code 9.2 % of 31,234 calls}; empty where all calls are not known. */
         String share() {
-            long all = calls.orElse(0);
-            return all < Math.max(1, failures()) ? ""
-                    : String.format(Locale.ROOT, "%.1f %% of %,d calls", 100.0 * failures() / all, all);
+            return calls < Math.max(1, failures()) ? ""
+                    : String.format(Locale.ROOT, "%.1f %% of %,d calls", 100.0 * failures() / calls, calls);
         }
 
         /** {@code 401: 2,871, 503: 12}: the most frequent first. */
@@ -119,7 +117,6 @@ final class Evidence {
     final List<String> read = new ArrayList<>();
     final List<String> missing = new ArrayList<>();
     private final List<Event> symptoms = new ArrayList<>();
-    private int wrongClocks;
 
     /**
      * Gathers it.
@@ -150,33 +147,36 @@ final class Evidence {
     // ---- the journal
 
     private void readJournal() {
-        Optional<Path> file = from.incident().map(incident -> incident.journal().file()).filter(Files::exists);
-        if (file.isEmpty()) {
+        Optional<Incident.Journal> journal =
+                from.incident().map(Incident::journal).filter(one -> Files.exists(one.file()));
+        if (journal.isEmpty()) {
             missing.add("no journal: " + (from.incident().isEmpty() ? "no incident folder was given or found"
                     : "the incident folder has none"));
             return;
         }
+        Path file = journal.get().file();
         try {
-            journalled = Files.size(file.get());
-            Incident.Reading reading = from.incident().get().journal().read();
-            reading.events().forEach(this::take);
+            journalled = Files.size(file);
+            Incident.Reading reading = journal.get().read();
+            Instant latest = from.now().plus(CLOCKS_DIFFER);
+            reading.events().stream().filter(event -> event.at().isAfter(EARLIEST) && event.at().isBefore(latest))
+                    .forEach(this::take);
             reading.problems().stream().limit(MOST_ODD)
-                    .forEach(line -> missing.add(line.replace(file.get().toString(), "journal.jsonl")));
+                    .forEach(line -> missing.add(line.replace(file.toString(), "journal.jsonl")));
             read.add("journal (" + Text.count(events.size() + leftOut, "event") + ")");
+            int wrong = reading.events().size() - events.size() - leftOut;
+            if (wrong > 0) {
+                missing.add(Text.count(wrong, "event") + " left out, since a clock was wrong");
+            }
         } catch (IOException e) {
             missing.add("the journal cannot be read: " + Incident.why(e));
-        }
-        if (wrongClocks > 0) {
-            missing.add(Text.count(wrongClocks, "event") + " left out, since a clock was wrong");
         }
     }
 
     // A long journal is nearly all notes of rounds: of these the first are told, and the others counted.
     private void take(Event event) {
         boolean plain = event.event().equals(Event.NOTE) && TELLING.stream().noneMatch(event.data()::has);
-        if (event.at().isAfter(from.now().plus(CLOCKS_DIFFER)) || event.at().isBefore(EARLIEST)) {
-            wrongClocks++;
-        } else if (plain && events.size() >= MOST_NOTES) {
+        if (plain && events.size() >= MOST_NOTES) {
             leftOut++;
         } else {
             events.add(event);
@@ -188,26 +188,21 @@ final class Evidence {
     private void countTriaged() {
         events.stream().flatMap(event -> Timeline.time(event, "firstFailure").stream()).filter(EARLIEST::isBefore)
                 .forEach(at -> symptom(at, "the application's log, read by triage", ""));
-        List<Event> logged = events.stream().filter(event -> event.data().has("logged")).toList();
-        if (facts.isEmpty() && !logged.isEmpty()) {
-            Event last = logged.get(logged.size() - 1);
+        Optional<Event> logged =
+                events.stream().filter(event -> event.data().has("logged")).reduce((one, later) -> later);
+        logged.filter(any -> facts.isEmpty()).ifPresent(last -> {
             SortedMap<Integer, Long> statuses = new TreeMap<>();
             last.data().path("logged").properties().stream().filter(one -> one.getKey().matches("\\d{1,3}"))
                     .forEach(one -> statuses.put(Integer.valueOf(one.getKey()), one.getValue().asLong()));
             String at = Timeline.full(last.at()).substring(11);
             counts.add(Count.of("the application's log, read by triage at " + at, statuses));
-        }
+        });
     }
 
     // ---- when it began
 
     private void symptom(Instant at, String source, String status) {
         symptoms.add(new Event(at, source, Timeline.SYMPTOM, "failed calls begin" + status, NO_DATA));
-    }
-
-    /** When a curve rose; empty when it was high before the data begins. */
-    private static Optional<Instant> rose(List<Point> curve, Instant until) {
-        return episode(curve, until).filter(at -> at.isAfter(curve.get(0).at()));
     }
 
     // The begin of the failures that led up to this, with no half hour between two points of a tenth of the worst or
@@ -278,7 +273,7 @@ final class Evidence {
 
     // ---- Prometheus
 
-    private void measure(Instant noticed, Instant ended, Instant onset) {
+    private void measure(Instant noticed, Instant ended, Instant latest) {
         Optional<Settings> settings = from.settings().filter(some -> some.target().prometheus() != null);
         if (settings.isEmpty()) {
             return;
@@ -289,8 +284,11 @@ final class Evidence {
         Instant begin = noticed.minus(BEFORE);
         Instant until = ended.plus(AFTER).isBefore(from.now()) ? ended.plus(AFTER) : from.now();
         Prometheus.Result curve = prometheus.range(queries.failed.replace("$window", "2m"), begin, until, POINTS);
-        // Failed calls are counted from when they began, which is often before anybody noticed.
-        Instant began = rose(curve.total(), noticed.plus(AFTER)).filter(at -> at.isBefore(noticed)).orElse(noticed);
+        // Failed calls are counted from when they began, which is often before anybody noticed; of what was high before
+        // the data begins nothing tells when it rose.
+        List<Point> total = curve.total();
+        Optional<Instant> rose = episode(total, latest).filter(at -> at.isAfter(total.get(0).at()));
+        Instant began = rose.filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
         Prometheus.Result failed = prometheus.instant(queries.failed.replace("$window", window), until);
         Prometheus.Result calls = prometheus.instant(queries.calls.replace("$window", window), until);
@@ -303,7 +301,7 @@ final class Evidence {
         if (!failed.series().isEmpty()) {
             counts.add(count(failed, calls));
         }
-        rose(curve.total(), onset).ifPresent(at -> symptom(at, "metrics", ""));
+        rose.ifPresent(at -> symptom(at, "metrics", ""));
         List<Waiting> waiting = queue.series().stream().map(Evidence::queue).flatMap(Optional::stream).toList();
         queues = waiting.isEmpty() ? queues : waiting;
     }
@@ -312,9 +310,7 @@ final class Evidence {
         SortedMap<String, Long> failed = new TreeMap<>();
         byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
                 .forEach(series -> failed.merge(label(series, "status", "code"), Math.round(series.last()), Long::sum));
-        OptionalLong calls = all.sum().isEmpty() ? OptionalLong.empty()
-                : OptionalLong.of(Math.round(all.sum().getAsDouble()));
-        return new Count("Prometheus", failed, calls);
+        return new Count("Prometheus", failed, Math.round(all.sum().orElse(0)));
     }
 
     private static Optional<Waiting> queue(Series series) {
@@ -351,25 +347,26 @@ final class Evidence {
     // What the vendor wrote stands at the vendor's time, once, with the vendor as its source: also what watch noted.
     private void vendorsWords() {
         SortedMap<Instant, Event> words = new TreeMap<>();
-        for (Event note : events.stream().filter(event -> event.data().has("vendorAt")).toList()) {
+        events.stream().filter(event -> event.data().has("vendorAt")).forEach(note -> {
+            JsonNode data = note.data();
             Instant at = Timeline.time(note, "vendorAt").orElse(note.at());
-            words.put(at, word(at, note.data().path("status").asText(), note.data().path("incident").asText(),
-                    note.data().path("body").asText()));
-        }
+            StatusPage.Update update =
+                    new StatusPage.Update("", at, data.path("status").asText(), data.path("body").asText());
+            words.put(at, word(update, data.path("incident").asText()));
+        });
         for (StatusPage.Incident incident : vendor) {
-            List<StatusPage.Update> updates = incident.updates().isEmpty()
-                    ? List.of(new StatusPage.Update("", incident.posted(), incident.status(), ""))
-                    : incident.updates();
-            updates.stream().filter(update -> update.at() != null).forEach(update -> words.put(update.at(),
-                    word(update.at(), update.status(), incident.name(), update.body())));
+            Stream<StatusPage.Update> updates = incident.updates().isEmpty()
+                    ? Stream.of(new StatusPage.Update("", incident.posted(), incident.status(), ""))
+                    : incident.updates().stream().filter(update -> update.at() != null);
+            updates.forEach(update -> words.put(update.at(), word(update, incident.name())));
         }
         events.removeIf(event -> event.data().has("vendorAt"));
         events.addAll(words.values());
     }
 
-    private static Event word(Instant at, String status, String incident, String body) {
-        String words = "Klaviyo (" + Text.safe(status, 30) + "): " + Text.safe(incident, 120);
-        String rest = body.isEmpty() ? "" : " — " + Text.safe(body, 600);
-        return new Event(at, "status page", Timeline.VENDOR, words + rest, NO_DATA);
+    private static Event word(StatusPage.Update update, String incident) {
+        String words = "Klaviyo (" + Text.safe(update.status(), 30) + "): " + Text.safe(incident, 120);
+        String rest = update.body().isEmpty() ? "" : " — " + Text.safe(update.body(), 600);
+        return new Event(update.at(), "status page", Timeline.VENDOR, words + rest, NO_DATA);
     }
 }

@@ -5,6 +5,7 @@ import static java.util.Map.entry;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -65,9 +66,9 @@ final class Timeline {
     record Row(Event event, String label, String date, String clock, String time, String text, String source,
             String by) {
         static Row of(Event event, String label, boolean dated) {
-            String date = full(event.at()).substring(0, 10);
-            String clock = full(event.at()).substring(11);
-            return new Row(event, label, date, clock, dated ? date + " " + clock : clock, event.summary(),
+            String full = full(event.at());
+            String clock = full.substring(11);
+            return new Row(event, label, full.substring(0, 10), clock, dated ? full : clock, event.summary(),
                     event.step(), Timeline.by(event));
         }
 
@@ -127,7 +128,7 @@ final class Timeline {
     // A triage that finds what is known identifies no cause anew, and what it found is no alert beside the page.
     private static List<Row> labelled(List<Event> events) {
         String ours = events.stream().anyMatch(Timeline::alert) ? "Triage" : "First failed check";
-        boolean dated = events.stream().map(event -> full(event.at()).substring(0, 10)).distinct().count() > 1;
+        boolean dated = events.stream().map(event -> event.at().truncatedTo(ChronoUnit.DAYS)).distinct().count() > 1;
         Set<String> known = new HashSet<>();
         return events.stream().map(event -> Row.of(event, switch (event.event()) {
             case Event.DETECTED -> alert(event) ? "Alert fired" : ours;
