@@ -4,14 +4,12 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -50,7 +48,7 @@ public record Document(Path markdown) {
     /** The rule of a document that does not know what the journal has by now. */
     public static final String OLDER = "older";
 
-    private static final long LARGEST = 32L << 20;
+    private static final int LARGEST = 32;
     private static final Pattern OPEN =
             Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
     private static final Pattern CLOSE = Pattern.compile("(?m)^\\h*<!-- /generated:([a-z0-9-]+) -->\\h*(?:\\R|$)");
@@ -91,18 +89,22 @@ public record Document(Path markdown) {
         return Optional.of(text);
     }
 
-    // A device has no end, and what is larger than this is no postmortem.
     private String read(String option) {
         try {
-            refuseOther(markdown);
-            if (Files.size(markdown) > LARGEST) {
-                throw new IOException("it is larger than " + (LARGEST >> 20) + " MiB");
-            }
-            return new String(Files.readAllBytes(markdown), StandardCharsets.UTF_8);
+            return text(markdown, LARGEST);
         } catch (IOException e) {
             throw new Problem(option + " " + markdown + " cannot be read (" + Incident.why(e)
                     + "): write it first with postmortem, or name the file");
         }
+    }
+
+    /** A file's text. A device has no end, and what is larger than so many MiB was not written for us. */
+    static String text(Path file, int most) throws IOException {
+        refuseOther(file);
+        if (Files.size(file) > (long) most << 20) {
+            throw new IOException("it is larger than " + most + " MiB");
+        }
+        return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
     }
 
     private static void refuseOther(Path file) throws IOException {
@@ -142,10 +144,9 @@ public record Document(Path markdown) {
 
     /**
      * The filled template with its parts stamped; of an existing document, its generated parts brought up to date.
-     * Every other word stays, a part that somebody edited stays, and one that somebody removed is not put back. A last
-     * line tells how long the journal was that it knows.
+     * Every other word stays, a part that somebody edited stays, and one that somebody removed is not put back.
      */
-    static Written merge(Optional<String> existing, String filled, long journal) {
+    static Written merge(Optional<String> existing, String filled) {
         Map<String, Part> news = new LinkedHashMap<>();
         String fresh = rewrite(filled, part -> {
             Part unstamped = new Part(part.name, null, part.body);
@@ -159,9 +160,7 @@ public record Document(Path markdown) {
             }
             return part.edited() ? part : news.getOrDefault(part.name, part);
         });
-        Matcher knows = KNOWS.pattern.matcher(merged);
-        String line = "<!-- journal: " + journal + " bytes -->\n";
-        return new Written(knows.find() ? knows.replaceFirst(line) : merged + "\n" + line, kept);
+        return new Written(merged, kept);
     }
 
     /** Each generated part as {@code renewed} has it, every other word as it is. */
@@ -185,14 +184,10 @@ public record Document(Path markdown) {
         return text.append(document.substring(done)).toString();
     }
 
+    // The end of a name's UUID is one of an MD5: enough to notice a hand, and nobody is kept out by it.
     private static String hashOf(String body) {
         String significant = body.lines().map(String::stripTrailing).collect(Collectors.joining("\n")).strip();
-        try {
-            byte[] hash = MessageDigest.getInstance("SHA-256").digest(significant.getBytes(StandardCharsets.UTF_8));
-            return HexFormat.of().formatHex(hash, 0, 6);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
+        return UUID.nameUUIDFromBytes(significant.getBytes(StandardCharsets.UTF_8)).toString().substring(24);
     }
 
     // ---- what is still to do in it

@@ -51,7 +51,7 @@ import runbook.redact.Redactor;
 public record Notebook(Incident incident, List<Event> events, Optional<String> drill) {
     private static final int LONGEST_TEXT = 1_000;
     private static final int LONGEST_NAME = 80;
-    private static final long LARGEST_FILE = 64L << 20;
+    private static final int LARGEST_FILE = 64;
 
     /**
      * Opens it; a missing journal is an empty one.
@@ -160,16 +160,12 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
     }
 
     private static String alike(String redacted) {
-        return redacted.strip().replaceAll("-[0-9a-f]{6,}", "-");
+        return redacted.replaceAll("-[0-9a-f]{6,}", "-");
     }
 
     private static List<JsonNode> rows(Path file) {
         try {
-            if (Files.size(file) > LARGEST_FILE) {
-                throw new Problem(file + " is larger than 64 MiB: import the part that is about the incident");
-            }
-            String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).replaceFirst("^\\uFEFF", "")
-                    .strip();
+            String text = Document.text(file, LARGEST_FILE).replaceFirst("^\\uFEFF", "").strip();
             boolean json = text.startsWith("[") || text.startsWith("{");
             if (!json && !text.lines().findFirst().orElse("").contains(",")) {
                 throw new Problem(file + " is neither a channel's day from Slack (a JSON array of messages), nor CSV "
@@ -293,16 +289,18 @@ public record Notebook(Incident incident, List<Event> events, Optional<String> d
 
     // What was clean when it was written stays as it is, byte for byte. JSON keeps its form, a torn line is a text.
     private static String clean(String text) {
-        String before = text;
-        String clean = Redactor.strict().text(text);
         try {
             JsonNode json = Json.read(text);
-            before = json.isObject() ? Json.line(json) : text;
-            clean = json.isObject() ? Json.line(Incident.Journal.redacted(json)) + "\n" : clean;
+            if (json.isObject()) {
+                String before = Json.line(json);
+                String clean = Key.mask(Json.line(Incident.Journal.redacted(json)));
+                return alike(clean).equals(alike(before)) ? text : clean + "\n";
+            }
         } catch (IOException e) {
             // A line that is torn, or was never JSON.
         }
-        return Key.mask(alike(before).equals(alike(clean)) ? text : clean);
+        String clean = Key.mask(Redactor.strict().text(text));
+        return alike(clean).equals(alike(text)) ? text : clean;
     }
 
     /**

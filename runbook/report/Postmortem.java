@@ -104,8 +104,7 @@ public final class Postmortem {
      * @throws runbook.Settings.Problem when the template uses a field that does not exist
      */
     public Document.Written markdown(Template template, Optional<String> existing) {
-        return Document.merge(existing, template.fill(values(), Postmortem::form, Markdown::text),
-                evidence.journalled);
+        return Document.merge(existing, template.fill(values(), Postmortem::form, Markdown::text));
     }
 
     /** The page for that Markdown, with the timeline drawn to scale. */
@@ -118,19 +117,14 @@ public final class Postmortem {
     public ObjectNode json() {
         ObjectNode json = Json.object().put("drill", evidence.drill.isEmpty() ? null : evidence.drill)
                 .put("title", title()).put("diagnosis", diagnosis()).put("severity", severity()).put("lead", lead());
-        for (Moment moment : List.of(Moment.BEGAN, Moment.DETECTED, Moment.ACKNOWLEDGED, Moment.MITIGATED,
-                Moment.RESTORED)) {
-            json.put(moment.word(), at(moment))
-                    .put(moment.word() + "By", timeline.moment(moment).map(Postmortem::recorded).orElse(null));
+        for (Moment moment : Moment.values()) {
+            Optional<Row> row = timeline.moment(moment);
+            json.put(moment.word(), row.map(one -> one.at().toString()).orElse(null))
+                    .put(moment.word() + "By", row.map(Postmortem::recorded).orElse(null));
         }
-        json.put("closed", at(Moment.CLOSED))
-                .put("entries", timeline.all().size() + evidence.leftOut)
+        json.put("entries", timeline.all().size() + evidence.leftOut)
                 .put("failedCalls", evidence.counts.isEmpty() ? null : evidence.counts.get(0).failures());
         return json.set("notes", Json.of(evidence.missing));
-    }
-
-    private String at(Moment moment) {
-        return timeline.moment(moment).map(row -> row.at().toString()).orElse(null);
     }
 
     private static String recorded(Row row) {
@@ -231,6 +225,7 @@ public final class Postmortem {
         values.put("messages", timeline.rows().stream().filter(row -> row.is(Event.ANNOUNCED)).toList());
         values.put("read", String.join(", ", evidence.read));
         values.put("missing", evidence.missing);
+        values.put("journal", String.valueOf(evidence.journalled));
         values.put("vendorRecords", evidence.vendor.stream()
                 .filter(incident -> incident.url() != null && incident.url().startsWith("https://")).toList());
         return values;
