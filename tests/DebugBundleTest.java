@@ -11,6 +11,7 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -204,6 +205,33 @@ class DebugBundleTest {
 
     private static String lines(List<Canaries.Canary> canaries) {
         return canaries.stream().map(canary -> canary.line() + "\n").collect(Collectors.joining());
+    }
+
+    @Test
+    void aRealJournalIsReadByUnitAndWindow() throws Exception {
+        Path remote = Path.of("/lib/systemd/systemd-journal-remote");
+        String real = Run.command("sh", "-c", "command -v journalctl").run().out().strip();
+        assumeTrue(Files.isExecutable(remote) && !real.isEmpty(), "needs journalctl and systemd-journal-remote");
+        Path work = Tree.temporary("journal");
+        Path file = Files.createDirectories(work.resolve("log")).resolve("shop.journal");
+        String entries = entry("2026-11-23T03:04:05Z", "shop.service", "klaviyo 401 for jo@shop.example")
+                + entry("2026-11-23T03:04:06Z", "mail.service", "klaviyo of another unit")
+                + entry("2026-11-23T07:04:05Z", "shop.service", "klaviyo too late");
+        assertEquals(0, Run.command(remote.toString(), "--output=" + file, "-").stdin(entries).run().exit());
+        tool(work.resolve("bin"), "journalctl", "exec " + real + " --directory='" + file.getParent() + "' \"$@\"");
+        ends(0, bundle(work.resolve("out.zip"), "--journal", "shop.service", "--from", "2026-11-23T02:00:00Z", "--to",
+                "2026-11-23T04:00:00Z").env("PATH", work.resolve("bin") + ":" + System.getenv("PATH")));
+        String logged = String.join("", unpack(work.resolve("out.zip")).values());
+        saysAll(logged, "2026-11-23T03:04:05", "klaviyo 401 for email-");
+        saysNone(logged, "jo@shop.example", "another unit", "too late");
+    }
+
+    /** In the journal's export format. */
+    private static String entry(String at, String unit, String message) {
+        long micros = Instant.parse(at).toEpochMilli() * 1_000;
+        return "__REALTIME_TIMESTAMP=" + micros + "\n__MONOTONIC_TIMESTAMP=" + micros % 1_000_000
+                + "\n_BOOT_ID=4d1b6b6f6f0a4f0f8f0f0f0f0f0f0f0f\n_HOSTNAME=shop\n_SYSTEMD_UNIT=" + unit
+                + "\nSYSLOG_IDENTIFIER=shop\nMESSAGE=" + message + "\n\n";
     }
 
     @Test
