@@ -279,6 +279,9 @@ class Triage implements Callable<Integer> {
         if (log == null) {
             return null;
         }
+        if (Files.isDirectory(shared.host().path(log))) {
+            throw new Problem("--log " + Text.safe(log, 80) + " is a folder: name the file in it");
+        }
         return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
     }
 
@@ -714,7 +717,7 @@ class Triage implements Callable<Integer> {
     private int curlCommands(Settings settings) {
         if (shared.sandbox().isPresent()) {
             throw new Problem("--curl prints commands for later, and a drill's sandbox ends with this one: leave out"
-                    + " --drill, or let one stay (" + launcher.command("sandbox") + ")");
+                    + " --drill, or let one stay (" + launcher.command("sandbox") + " " + shared.drill().get() + ")");
         }
         Map<String, String> commands = Checks.curl(settings);
         commands.forEach((check, command) -> {

@@ -38,11 +38,17 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     /**
      * Base addresses without a trailing slash, and health routes in full: Klaviyo's API and its status page; our
      * application's health endpoint, where Klaviyo delivers to us, and what speaks Prometheus's HTTP API, each or null.
+     * Passing ones are a sandbox's, which ends with the command: no printed command names them.
      */
-    public record Target(URI api, URI status, URI app, URI webhook, URI prometheus) {
+    public record Target(URI api, URI status, URI app, URI webhook, URI prometheus, boolean passing) {
         /** Klaviyo's own addresses, and none of ours. */
         public static final Target KLAVIYO = new Target(
                 URI.create("https://a.klaviyo.com"), URI.create("https://status.klaviyo.com"), null, null, null);
+
+        /** Addresses that stay. */
+        public Target(URI api, URI status, URI app, URI webhook, URI prometheus) {
+            this(api, status, app, webhook, prometheus, false);
+        }
 
         /** Takes trailing slashes from those that are base addresses. */
         public Target {

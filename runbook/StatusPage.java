@@ -127,8 +127,8 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
         Answer feed = unreached ? json : asking.get(URI.create(page + "/history.rss"));
         return Optional.of(feed).filter(answer -> answer instanceof Reply reply && reply.status() == 200)
                 .map(Reply.class::cast).flatMap(StatusPage::feed).orElseGet(() -> unseen(new Check("status-page",
-                        Outcome.WARN, "status page unreachable: " + why(json) + "; try another network (mobile) or"
-                        + " @klaviyo", json.millis(), json.http(), Json.object())));
+                        Outcome.WARN, "status page unreachable: " + why(json) + "; look from a phone, or at"
+                        + " @klaviyo on X", json.millis(), json.http(), Json.object())));
     }
 
     private static StatusPage of(Source source, JsonNode page, Reply reply) {

@@ -335,16 +335,15 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         return Math.round(share * 100) + " %";
     }
 
-    // A drill's sandbox is gone by the time that somebody pastes a command; it brings a store and an application.
+    // A passing sandbox is gone by the time that somebody pastes a command; a drill brings a store and an application.
     private static Map<String, String> places(Settings settings) {
-        boolean drill = settings.drill().isPresent();
-        Settings.Target target = drill ? Settings.Target.KLAVIYO : settings.target();
+        Settings.Target target = settings.target().passing() ? Settings.Target.KLAVIYO : settings.target();
         URI route = target.webhook();
         return Map.of("apiUrl", word(target.api(), ""), "apiHost", Text.word(target.api().getHost()),
                 "statusUrl", word(target.status(), ""), "appUrl", word(target.app(), "HEALTH-URL"),
                 "prometheusUrl", word(target.prometheus(), "PROMETHEUS-URL"), "webhookUrl", word(route, ""),
                 "webhookAuthority", route == null ? "HOST:443" : Text.word(Http.hostPort(route)),
-                "store", drill ? "" : "--to STORE --restart TARGET ");
+                "store", settings.drill().isPresent() ? "" : "--to STORE --restart TARGET ");
     }
 
     private static String word(URI address, String placeholder) {

@@ -396,6 +396,7 @@ class TriageTest {
         "--paged-at soon         | --paged-at",
         "--revision 2026‑07‑15   | is no revision: write YYYY-MM-DD",
         "--log /nowhere          | --log /nowhere cannot be read",
+        "--log /tmp              | --log /tmp is a folder: name the file in it",
         "--nosuch                | --nosuch"})
     void wrongUsageIsOneLineThatNamesTheOption(String arguments, String expected) {
         Run.Result result = Run.run("triage", arguments.strip().split(" "));
@@ -418,6 +419,17 @@ class TriageTest {
         Run.Result drill = Run.run("triage", "--curl", "--drill", "outage");
         assertEquals(2, drill.exit(), drill.toString());
         assertTrue(drill.err().contains("a drill's sandbox ends with this one") && drill.out().isEmpty(), drill.toString());
+        assertTrue(drill.err().contains("sandbox@CATALOG outage"), "the same drill: " + drill.err());
+    }
+
+    @Test
+    void aGameDaysSandboxStaysSoCommandsNameIt() {
+        try (ControlledSandbox sandbox = ControlledSandbox.start("app-down")) {
+            Run triage = Run.script("triage").cwd(Tree.temporary("triage"));
+            sandbox.variables().forEach(triage::env);
+            String health = "curl -gsS --max-time 10 " + sandbox.variables().get("KLAVIYO_APP_URL");
+            assertTrue(triage.run().out().contains(health), health);
+        }
     }
 
     @Test

@@ -217,7 +217,7 @@ public class Sandbox implements AutoCloseable {
             ours = site("app ", sites::ours);
             URI webhook = scenario.broken(Part.CERTIFICATE) ? opened(expired(), "app ", sites::ours) : ours;
             target = new Settings.Target(api, status, ours.resolve("/health"), webhook.resolve(Sites.WEBHOOK),
-                    prometheus);
+                    prometheus, true);
         } catch (IOException e) {
             close();
             throw new UncheckedIOException("the drill cannot open its ports on loopback: " + e.getMessage(), e);
