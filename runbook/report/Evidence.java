@@ -8,11 +8,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -344,7 +346,8 @@ final class Evidence {
         return told.stream().filter(incident -> incident.posted() != null).toList();
     }
 
-    // What the vendor wrote stands at the vendor's time, once, with the vendor as its source: also what watch noted.
+    // What the vendor wrote stands at the vendor's time, the earliest that a record gives, once, with the vendor as its
+    // source: also what watch noted.
     private void vendorsWords() {
         SortedMap<Instant, Event> words = new TreeMap<>();
         events.stream().filter(event -> event.data().has("vendorAt")).forEach(note -> {
@@ -361,7 +364,8 @@ final class Evidence {
             updates.forEach(update -> words.put(update.at(), word(update, incident.name())));
         }
         events.removeIf(event -> event.data().has("vendorAt"));
-        events.addAll(words.values());
+        Set<String> told = new HashSet<>();
+        words.values().stream().filter(word -> told.add(word.summary())).forEach(events::add);
     }
 
     private static Event word(StatusPage.Update update, String incident) {

@@ -213,6 +213,7 @@ public final class Postmortem {
         List.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
         values.put("drill", evidence.drill);
         values.put("command", sources.command());
+        values.put("scenario", Text.word(Text.safe(evidence.drill, 60)));
         values.put("severity", severity());
         values.put("lead", lead());
         values.put("perhapsLead", sources.perhaps());

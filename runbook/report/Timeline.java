@@ -44,8 +44,6 @@ final class Timeline {
     private record Kind(String label, Moment moment, Shape shape, Tone state) { }
 
     private static final Kind NOTE = new Kind("", null, null, null);
-    private static final Kind MITIGATION =
-            new Kind("Mitigation applied", Moment.MITIGATED, Shape.BETTER, Tone.ACTING);
     private static final Map<String, Kind> KINDS = Map.ofEntries(
             entry(SYMPTOM, new Kind("First symptom", Moment.BEGAN, Shape.WORSE, Tone.QUIET)),
             entry(VENDOR, new Kind("", Moment.VENDOR, Shape.VENDOR, null)),
@@ -53,7 +51,9 @@ final class Timeline {
             entry(Event.DEGRADED, new Kind("Degraded", Moment.DETECTED, Shape.WORSE, Tone.BAD)),
             entry(Event.DIAGNOSED, new Kind("Root cause identified", Moment.DETECTED, Shape.OTHER, null)),
             entry(Event.ACKNOWLEDGED, new Kind("Incident acknowledged", Moment.ACKNOWLEDGED, Shape.OTHER, null)),
-            entry(Event.MITIGATED, MITIGATION), entry(Event.ROTATED, MITIGATION),
+            entry(Event.MITIGATED, new Kind("Mitigation applied", Moment.MITIGATED, Shape.BETTER, Tone.ACTING)),
+            // A rotated key says so itself: that the application runs with it is the mitigation.
+            entry(Event.ROTATED, new Kind("", Moment.MITIGATED, Shape.BETTER, Tone.ACTING)),
             entry(Event.RECOVERED, new Kind("Service restored", null, Shape.BETTER, Tone.WATCHING)),
             entry(STABLE, new Kind("Monitoring confirmed stable", null, Shape.BETTER, Tone.GOOD)),
             entry(Event.BUNDLED, new Kind("Evidence collected", null, null, null)),
@@ -125,9 +125,9 @@ final class Timeline {
                 new Event(event.at(), event.step(), STABLE, event.summary(), Json.object()));
     }
 
-    // A triage that finds what is known identifies no cause anew, and what it found is no alert beside the page.
+    // What triage finds is suspected, and identified when a person names it; what our checks found is no alert.
     private static List<Row> labelled(List<Event> events) {
-        String ours = events.stream().anyMatch(Timeline::alert) ? "Triage" : "First failed check";
+        String ours = events.stream().anyMatch(Timeline::alert) ? "Failed check" : "First failed check";
         boolean dated = events.stream().map(event -> event.at().truncatedTo(ChronoUnit.DAYS)).distinct().count() > 1;
         Set<String> known = new HashSet<>();
         return events.stream().map(event -> Row.of(event, switch (event.event()) {
@@ -144,7 +144,7 @@ final class Timeline {
         } else if (!found(event)) {
             return "Triage";
         }
-        String changed = known.isEmpty() ? "Root cause identified" : "Diagnosis changed";
+        String changed = known.isEmpty() ? "Suspected cause" : "Suspected cause changed";
         return known.add(diagnosis(event)) ? changed : "Triage again";
     }
 
@@ -189,9 +189,10 @@ final class Timeline {
                 && !diagnosis(event).equals("healthy");
     }
 
-    // An alert or a person's word, and not what triage wrote when it began the incident.
+    // An alert or a person's word, and not what watch or triage wrote when it began the incident.
     private static boolean alert(Event event) {
-        boolean own = event.step().equals("triage") && event.summary().startsWith("triage found");
+        boolean own = event.step().equals("watch")
+                || event.step().equals("triage") && event.summary().startsWith("triage found");
         return event.event().equals(Event.DETECTED) && !own;
     }
 
