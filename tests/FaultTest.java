@@ -231,7 +231,7 @@ class FaultTest {
             Run.Result result = Run.script("triage").args(TriageRun.pointedAt(server.uri())).args("--timeout", "500ms")
                 .env("KLAVIYO_PRIVATE_KEY", KEY).cwd(folder).timeout(Duration.ofSeconds(20)).run();
             assertTrue(result.exit() > 2, result.toString());
-            assertMatches("silent-outage|network", result.out());
+            assertMatches("P1 unconfirmed-outage", result.out());
         }
     }
 
