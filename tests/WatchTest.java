@@ -187,10 +187,10 @@ class WatchTest {
         Run drill = Run.script("watch").cwd(folder).args("--drill", "outage", "--max", "1s", "--fail-after", "1",
                 "--interval", "200ms");
         Run.Result result = ends(31, drill);
-        List<Event> events = Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty())
-                .orElseThrow().journal().read().events();
-        assertEquals("detected diagnosed degraded not-recovered", kinds(events), "the first failure opens an incident");
-        assertEquals("klaviyo-outage", events.get(1).data().path("diagnosis").asText(), "as triage would call it");
+        List<Event> events = drilled();
+        assertEquals("detected status-page status-page diagnosed degraded not-recovered", kinds(events),
+                "the first failure opens an incident");
+        assertEquals("klaviyo-outage", events.get(3).data().path("diagnosis").asText(), "as triage would call it");
         assertTrue(events.stream().allMatch(event -> event.drill().equals("outage")), events.toString());
         assertEquals("watching status-page status-page diagnosed degraded not-recovered", result.out().lines()
                 .filter(line -> line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ DRILL  [a-z-]+ +\\S.*"))
@@ -200,6 +200,24 @@ class WatchTest {
         assertFalse(result.out().contains("\u001b"), "no cursor movement in a pipe");
         incident.append(Event.now("triage", Event.DETECTED, "in earnest", Map.of()));
         ends(2, drill.args("--incident", incident.toString()));
+    }
+
+    private List<Event> drilled() throws IOException {
+        return Incident.newestOpen(folder.resolve(Incident.BASE), name -> !name.isEmpty()).orElseThrow().journal().read()
+                .events();
+    }
+
+    @Test
+    void whatTheVendorWroteRoundsBeforeWatchOpenedAnIncidentIsInItsJournalOnceAndInOrder() throws Exception {
+        Run drill = Run.process("watch").cwd(folder).args("--drill", "outage", "--interval", "200ms");
+        try (Run.Running running = drill.start()) {
+            running.awaitOut(" degraded ").kill();
+        }
+        List<Event> events = drilled();
+        assertEquals("detected status-page status-page diagnosed degraded", kinds(events));
+        Instant first = time(events.get(1).data(), "vendorAt");
+        Instant second = time(events.get(2).data(), "vendorAt");
+        assertTrue(first.isBefore(second) && second.isBefore(events.get(0).at()), "the vendor's own times: " + events);
     }
 
     @Test

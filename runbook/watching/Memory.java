@@ -42,12 +42,15 @@ public final class Memory implements AutoCloseable {
     private static final String STEP = "watch";
     // One event a round: what was good and what was bad, each with the milliseconds that it took.
     private static final String ROUNDS = "watch-rounds.jsonl";
+    private static final int MOST_EARLY = 100;
 
     private final Path base;
     private final Optional<String> drill;
     private final History history;
     private final Consumer<String> complain;
     private final Set<String> complained = ConcurrentHashMap.newKeySet();
+    // What the vendor wrote before there was an incident, at most so much, for the journal of the one that is opened.
+    private final List<Happening> early = new ArrayList<>();
     private Optional<Incident> incident = Optional.empty();
     private FileChannel lock;
     private boolean leading = true;
@@ -56,8 +59,7 @@ public final class Memory implements AutoCloseable {
      * The memory of the incident that is open; when there is none, the first failure opens one under {@code base}.
      * {@code complain} is told in one line what cannot be read or written.
      */
-    Memory(Optional<Incident> incident, Path base, Optional<String> drill, History history,
-           Consumer<String> complain) {
+    Memory(Optional<Incident> incident, Path base, Optional<String> drill, History history, Consumer<String> complain) {
         this.base = base;
         this.history = history;
         this.drill = drill;
@@ -135,11 +137,12 @@ public final class Memory implements AutoCloseable {
 
     // ---- what is written
 
-    /** Opens an incident with its first failure, where none is open. */
+    /** Opens an incident with its first failure, and what the vendor had written by then, where none is open. */
     void open(Happening failure) {
         if (incident.isEmpty()) {
             enter(Incident.named(base, Instant.now(), other -> other.equals(drill.orElse(""))));
             append(Event.DETECTED, failure.words(), Map.of("since", Instant.ofEpochMilli(failure.at())));
+            early.forEach(post -> write(post, false));
         }
     }
 
@@ -148,6 +151,9 @@ public final class Memory implements AutoCloseable {
      * time by which it is known.
      */
     Optional<Event> write(Happening happening, boolean post) {
+        if (incident.isEmpty() && happening.facts().containsKey("vendorAt") && early.size() < MOST_EARLY) {
+            early.add(happening);
+        }
         Map<String, Object> data = new TreeMap<>(happening.facts());
         data.put("kind", happening.kind());
         if (post) {

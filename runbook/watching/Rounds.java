@@ -119,10 +119,9 @@ public final class Rounds implements AutoCloseable {
 
     private Reading reading(Check check, Findings findings) {
         // Triage counts its samples; here it is always one.
-        String words = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), 160);
-        Optional<String> replaced = replaced().filter(why -> refused(check));
-        return new Reading(check.name(), result(check, findings), true, check.millis(),
-                replaced.map(why -> "HTTP 401: " + why).orElse(words));
+        String seen = Text.safe(check.summary().replaceFirst("^1 of 1 (failed: |(?=ok))", ""), 160);
+        String words = replaced().filter(why -> refused(check)).map(why -> "HTTP 401: " + why).orElse(seen);
+        return new Reading(check.name(), result(check, findings), true, check.millis(), words);
     }
 
     private static boolean refused(Check check) {

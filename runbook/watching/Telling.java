@@ -123,8 +123,7 @@ public final class Telling implements AutoCloseable {
     /** Posts what an earlier watch was to post and did not, in its order. */
     void catchUp(List<Event> unposted) {
         for (Event one : posts() && memory.leading() ? unposted : List.<Event>of()) {
-            State state = State.of(one.data().path("kind").asText());
-            post(one.at().toString(), message(state, one.at()));
+            post(one.at().toString(), message(State.of(one.data().path("kind").asText()), one.at()));
         }
     }
 

@@ -93,7 +93,6 @@ public final class Watching implements AutoCloseable {
 
     private final Plan plan;
     private final Face face;
-    private final Optional<String> drill;
     private final Pace.Ticker ticker = new Pace.Ticker(() -> System.nanoTime() / 1_000_000, System::currentTimeMillis);
     private final long start = ticker.millis();
     private final CompletableFuture<Void> closed = new CompletableFuture<>();
@@ -115,7 +114,7 @@ public final class Watching implements AutoCloseable {
     public Watching(Plan plan, Telling.Choice choice, Face face) {
         this.plan = plan;
         this.face = face;
-        drill = plan.settings().drill();
+        Optional<String> drill = plan.settings().drill();
         long slowest = Math.max(plan.interval().toMillis(), (long) (SLOWEST.toMillis() / plan.speed()));
         pace = new Pace(plan.checks(), plan.interval(), plan.speed(), Math::random);
         memory = new Memory(plan.incident(), plan.base(), drill, new History(Duration.ofMillis(3 * slowest)),
@@ -237,8 +236,7 @@ public final class Watching implements AutoCloseable {
     private boolean gapWhereItStoodStill() {
         boolean stood = ticker.longestPause() > late();
         if (stood) {
-            String why = "the machine slept or the process stood still";
-            happened(keeper.gap(lastLook, ticker.millis(), why));
+            happened(keeper.gap(lastLook, ticker.millis(), "the machine slept or the process stood still"));
         }
         return stood;
     }
@@ -302,10 +300,7 @@ public final class Watching implements AutoCloseable {
         }
     }
 
-    /**
-     * Names an incident that no triage has looked at. A page that was green and turned red makes another of it: every
-     * message from now on has it.
-     */
+    /** Names an incident that no triage has looked at, and anew when the page turns: later messages have that name. */
     private void diagnose(Verdict verdict) {
         String now = verdict.diagnosis().id();
         boolean turned = BY_THE_PAGE.contains(now) && BY_THE_PAGE.contains(diagnosis) && !now.equals(diagnosis);
@@ -330,7 +325,7 @@ public final class Watching implements AutoCloseable {
         long now = ticker.millis();
         Optional<Duration> incident = Optional.of(Duration.ofMillis(now - past.began()));
         Optional<Duration> message = Optional.of(Duration.ofMillis(telling.due() - now));
-        return new Shot(drill, Instant.now(), keeper.state(), Duration.ofMillis(now - start),
+        return new Shot(plan.settings().drill(), Instant.now(), keeper.state(), Duration.ofMillis(now - start),
                 Duration.ofMillis(now - keeper.since()), incident.filter(one -> lasting() || past.troubled()),
                 memory.incident(), rounds.readings(), check -> pace.wait(check, now), keeper.conditions(now), made,
                 last != null && keeper.good(last.round()), requests, next, message.filter(one -> lasting()),
