@@ -157,8 +157,8 @@ final class Summary {
 
     private static String words(LogReader.Rate rate) {
         return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
-                + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed, " + percent(rate.share())
-                + ", at most " + rate.perMinute() + " a minute";
+                + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed; " + percent(rate.share())
+                + " of all calls, at most " + rate.perMinute() + " a minute";
     }
 
     private static String words(LogReader.Caller caller) {
@@ -187,7 +187,7 @@ final class Summary {
     }
 
     private Stream<String> queue() {
-        Stream<String> each = facts.queue().stream().map(one -> one.instance() + ": " + Math.round(one.first())
+        Stream<String> each = facts.queue().stream().map(one -> one.instance() + ": at first " + Math.round(one.first())
                 + ", at most " + Math.round(one.peak()) + " at " + one.peakAt() + ", at last "
                 + Math.round(one.last()));
         double last = facts.queue().stream().mapToDouble(LogReader.Queue::last).sum();
