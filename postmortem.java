@@ -207,7 +207,16 @@ class Postmortem extends PostmortemCommand {
                 "  jbang postmortem event \"taking it\" --by Ana --kind acknowledged"})
     static class Tell extends PostmortemCommand {
         // What only a script can know (rotation steps, bundles) or another command writes (closed) is not among them.
-        enum Kind { note, detected, acknowledged, diagnosed, mitigated, degraded, recovered, announced }
+        enum Kind {
+            note(1), detected(1), acknowledged(0), diagnosed(0), mitigated(0), degraded(1), recovered(0), announced(0);
+
+            /** How long before its first record an incident may have had one; people find that out later. */
+            final Duration before;
+
+            Kind(int hours) {
+                before = Duration.ofHours(hours);
+            }
+        }
 
         @Parameters(paramLabel = "TEXT", description = "what happened, in one line")
         String text;
@@ -236,6 +245,10 @@ class Postmortem extends PostmortemCommand {
             String incident = notebook.incident().toString();
             shared.screen().marked(Mark.OK, kind.name(), 0,
                     when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
+            notebook.began().filter(began -> when.isBefore(began.minus(kind.before))).ifPresent(began ->
+                    say(Mark.WARN, "", when.truncatedTo(ChronoUnit.SECONDS) + " is before the incident began ("
+                            + began.truncatedTo(ChronoUnit.SECONDS) + "): --at reads UTC, in which it is "
+                            + now.toString().substring(11, 16) + " now"));
             sayIfClosed(notebook);
             return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
                     .put("incident", incident).put("closed", notebook.closed().isPresent()));

@@ -246,6 +246,14 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
+    void whatWasTakenBeforeItBeganIsWrittenDownWithAWarning() {
+        String taken = "before the incident began (2026-11-20T02:50:00Z): --at reads UTC, in which it is ";
+        assertFalse(ran("event", "deployed", "--at", "02:50").contains("before"), "what led to it comes before");
+        assertSays(ran("event", "on it", "--kind", "acknowledged", "--at", "00:12"),
+                "acknowledged 2026-11-20T00:12:00Z", "2026-11-20T00:12:00Z is " + taken);
+    }
+
+    @Test
     void aHandoverSaysWhenTheNextMessageIsDue() throws IOException {
         incident = Incident.at(folder.resolve("klaviyo-incidents/20261121T030405Z"));
         Instant began = Instant.now().minusSeconds(900).truncatedTo(ChronoUnit.SECONDS);

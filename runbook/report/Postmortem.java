@@ -170,7 +170,9 @@ public final class Postmortem {
         values.put("due", due);
         values.put("overdue", due.filter(sources.now()::isAfter).isPresent());
         values.put("incident", sources.incident().map(Incident::toString));
+        values.put("acted", timeline.acted().<Object>map(row -> row).orElse(""));
         values.put("watch", command.apply("watch", ""));
+        values.put("postmortem", command.apply("postmortem", ""));
         values.put("event", command.apply("postmortem", "event 'what happened' --by NAME"));
         return sources.templates().template("handover.md")
                 .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();

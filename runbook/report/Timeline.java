@@ -220,6 +220,12 @@ final class Timeline {
         return Optional.ofNullable(moments.get(moment));
     }
 
+    /** What was done against it last, unless it has failed again since. */
+    Optional<Row> acted() {
+        return all.stream().filter(row -> row.event.mitigating() || row.event.failing())
+                .reduce((one, later) -> later).filter(row -> row.event.mitigating());
+    }
+
     /** From one moment to another; negative where that came first. */
     Optional<Duration> between(Moment from, Moment to) {
         return moment(from).flatMap(start -> moment(to).map(end -> Duration.between(start.at(), end.at())));
