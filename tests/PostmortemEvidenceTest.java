@@ -79,8 +79,6 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         answers.put("errors_total", result("vector", List.of(
                 Map.of("metric", Map.of("status", "401"), "value", List.of(0, "2871.4")),
                 Map.of("metric", Map.of("status", "503"), "value", List.of(0, "12.4")))));
-        answers.put("requests_total", result("vector", List.of(
-                Map.of("metric", Map.of(), "value", List.of(0, "31234.4")))));
     }
 
     private Postmortem of(Incident incident, Path bundle, URI status, URI prometheus) {
@@ -200,7 +198,7 @@ class PostmortemEvidenceTest extends PostmortemJournals {
         answers.put("klaviyo_api_errors_total", "{\"status\":\"error\",\"error\":\"parse error\"}");
         Postmortem report = of(recorded("revoked-key"), null, null, site);
         assertSays(notes(report), "--prometheus: HTTP 200", "parse error");
-        assertSays(markdown(report), "- Affected share of calls: [unknown: ");
+        assertSays(markdown(report), "- Failed API calls: [unknown: ");
     }
 
     @Test

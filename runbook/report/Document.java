@@ -311,11 +311,5 @@ public record Document(Path markdown) {
             return BLOCK.matcher(inline).replaceFirst(found ->
                     found.group(1) != null ? "\\\\" + found.group(1) : found.group(2) + "\\\\");
         }
-
-        /** Outside text of several lines, as a block quote with its line breaks kept. */
-        static String quote(String outside, int maxLines) {
-            return outside.lines().limit(maxLines).map(line -> "> " + text(line) + (line.isBlank() ? "" : "  "))
-                    .collect(Collectors.joining("\n")).stripTrailing();
-        }
     }
 }

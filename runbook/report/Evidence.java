@@ -26,7 +26,6 @@ import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
-import runbook.LogReader.Minute;
 import runbook.LogReader.Queue;
 import runbook.Message.Wording.Moment;
 import runbook.Prometheus;
@@ -56,16 +55,13 @@ final class Evidence {
     private static final int POINTS = 240;
     private static final int LARGEST_FACTS = 64 << 20;
 
-    /** Failed calls by HTTP status as one source counted them, and all calls, 0 where it does not know them. */
-    record Count(String source, SortedMap<String, Long> failed, long calls) {
-        // Where every line is a failure, a log tells of failures alone, and not of all calls.
+    /** Failed calls by HTTP status as one source counted them. */
+    record Count(String source, SortedMap<String, Long> failed) {
         static Count of(String source, Map<Integer, Long> statuses) {
             SortedMap<String, Long> failed = new TreeMap<>();
             statuses.entrySet().stream().filter(status -> Facts.failed(status.getKey())).forEach(status -> failed.put(
                     status.getKey() == Facts.NO_ANSWER ? "no answer" : status.getKey().toString(), status.getValue()));
-            long calls = statuses.values().stream().mapToLong(Long::longValue).sum();
-            boolean all = statuses.keySet().stream().anyMatch(status -> !Facts.failed(status));
-            return new Count(source, failed, all ? calls : 0);
+            return new Count(source, failed);
         }
 
         long failures() {
@@ -74,12 +70,6 @@ final class Evidence {
 
         boolean any() {
             return failures() > 0;
-        }
-
-        /** {@code 9.2 % of 31,234 calls}; empty where all calls are not known. */
-        String share() {
-            return calls < Math.max(1, failures()) ? ""
-                    : String.format(Locale.ROOT, "%.1f %% of %,d calls", 100.0 * failures() / calls, calls);
         }
 
         /** {@code 401: 2,871, 503: 12}: the most frequent first. */
@@ -293,26 +283,25 @@ final class Evidence {
         Instant began = rose.filter(at -> at.isBefore(noticed)).orElse(noticed);
         String window = Math.max(60, Duration.between(began, until).toSeconds()) + "s";
         Prometheus.Result failed = prometheus.instant(queries.failed.replace("$window", window), until);
-        Prometheus.Result calls = prometheus.instant(queries.calls.replace("$window", window), until);
         Prometheus.Result queue = prometheus.range(queries.queue, begin, until, POINTS);
-        Stream.of(curve, failed, calls, queue).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
+        Stream.of(curve, failed, queue).filter(result -> !result.ok()).map(Prometheus.Result::trouble).distinct()
                 .forEach(trouble -> missing.add("--prometheus: " + trouble));
         if (failed.ok()) {
             read.add("Prometheus");
         }
         if (!failed.series().isEmpty()) {
-            counts.add(count(failed, calls));
+            counts.add(count(failed));
         }
         rose.ifPresent(at -> symptom(at, "metrics", ""));
         List<Waiting> waiting = queue.series().stream().map(Evidence::queue).flatMap(Optional::stream).toList();
         queues = waiting.isEmpty() ? queues : waiting;
     }
 
-    private static Count count(Prometheus.Result byStatus, Prometheus.Result all) {
+    private static Count count(Prometheus.Result byStatus) {
         SortedMap<String, Long> failed = new TreeMap<>();
         byStatus.series().stream().filter(series -> Double.isFinite(series.last()) && series.last() >= 0.5)
                 .forEach(series -> failed.merge(label(series, "status", "code"), Math.round(series.last()), Long::sum));
-        return new Count("Prometheus", failed, Math.round(all.sum().orElse(0)));
+        return new Count("Prometheus", failed);
     }
 
     private static Optional<Waiting> queue(Series series) {

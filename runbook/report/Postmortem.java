@@ -70,11 +70,7 @@ public final class Postmortem {
                 description = "failed calls by status over $window (klaviyo_api_errors_total)")
         String failed = "sum by (status) (increase(klaviyo_api_errors_total[$window]))";
 
-        @Option(names = "--calls-query", paramLabel = "PROMQL", order = 46,
-                description = "all calls over $window (klaviyo_api_requests_total)")
-        String calls = "sum(increase(klaviyo_api_requests_total[$window]))";
-
-        @Option(names = "--backlog", paramLabel = "PROMQL", order = 47,
+        @Option(names = "--backlog", paramLabel = "PROMQL", order = 46,
                 description = "calls waiting to be repeated (klaviyo_retry_queue_depth)")
         String queue = "klaviyo_retry_queue_depth";
     }
@@ -190,7 +186,7 @@ public final class Postmortem {
     // ---- the template's fields
 
     /** Fields of the lines of lists, and of moments: templates may name them. */
-    private static final String OF_LINES = ". -first time label text source by quote date clock good bad failed took "
+    private static final String OF_LINES = ". -first time label text source by date clock good bad failed took "
             + "definition kind start end question answer type name rule url any failures statuses count more call "
             + "instance peak left";
 
@@ -225,7 +221,6 @@ public final class Postmortem {
         measures(values);
         impact(values);
         replay(values);
-        values.put("messages", timeline.rows().stream().filter(row -> row.is(Event.ANNOUNCED)).toList());
         values.put("read", String.join(", ", evidence.read));
         values.put("missing", evidence.missing);
         values.put("journal", String.valueOf(evidence.journalled));
@@ -294,10 +289,9 @@ public final class Postmortem {
     private void impact(Map<String, Object> values) {
         values.put("impact", wording.words().impact());
         values.put("counts", evidence.counts);
-        Optional<Evidence.Count> count = evidence.counts.stream().findFirst();
-        Optional<Long> failures = count.filter(Evidence.Count::any).map(Evidence.Count::failures);
+        Optional<Long> failures = evidence.counts.stream().limit(1).filter(Evidence.Count::any)
+                .map(Evidence.Count::failures).findFirst();
         values.put("failedCalls", failures);
-        values.put("share", count.map(Evidence.Count::share));
         // Whom failed calls were about is told with the failed calls that it was counted from.
         values.put("customers", evidence.facts.map(Facts::customers)
                 .filter(some -> some.count() > 0 && failures.isPresent()).<Object>map(some -> some).orElse(""));

@@ -24,7 +24,6 @@ import runbook.Incident.Event;
 import runbook.Message.Wording.Moment;
 import runbook.Text;
 import runbook.Text.Json;
-import runbook.report.Document.Markdown;
 
 /** What happened, by time: every event, the moments among them that count, and both as rows and as a picture. */
 final class Timeline {
@@ -78,11 +77,6 @@ final class Timeline {
 
         boolean is(String kind) {
             return event.event().equals(kind);
-        }
-
-        /** The words of a message, as Markdown. */
-        String quote() {
-            return Markdown.quote(event.data().path("text").asText(), 30);
         }
 
         private Kind kind() {
