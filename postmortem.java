@@ -123,8 +123,7 @@ class Postmortem extends PostmortemCommand {
         if (check == null) {
             return write(incident, document);
         }
-        return check.isEmpty() ? check(document, incident)
-                : check(new Document(shared.host().path(check)), Optional.empty());
+        return check(check.isEmpty() ? document : new Document(shared.host().path(check)));
     }
 
     private int write(Optional<Incident> incident, Document document) {
@@ -189,9 +188,9 @@ class Postmortem extends PostmortemCommand {
         return Cli.advice("now", words, command);
     }
 
-    private int check(Document document, Optional<Incident> incident) {
+    private int check(Document document) {
         Path file = document.markdown();
-        List<Document.Place> places = document.unfinished(incident);
+        List<Document.Place> places = document.unfinished();
         list(file, places);
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, places.isEmpty() ? file + " is finished"
                 : Text.count(places.size(), "place") + " in " + file + " to finish");
@@ -342,7 +341,7 @@ class Postmortem extends PostmortemCommand {
             Optional<Incident> incident = Optional.of(notebook.incident());
             Document document = file == null ? Document.of(incident, Path.of("")) : new Document(file);
             boolean there = Files.exists(document.markdown());
-            List<Document.Place> places = there ? document.unfinished(incident) : List.of();
+            List<Document.Place> places = there ? document.unfinished() : List.of();
             String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
                     : Text.count(places.size(), "place") + " of the postmortem unfinished";
             if (!anyway && !(there && places.isEmpty())) {
@@ -354,8 +353,6 @@ class Postmortem extends PostmortemCommand {
             Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?", gitName()) : by);
             notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
             say(Mark.OK, "closed", notebook.incident() + ": " + state);
-            places.stream().filter(place -> place.rule().equals(Document.OLDER))
-                    .forEach(place -> say(Mark.WARN, "note", place.message()));
             return done(Json.object().put("closed", true).put("unfinished", places.size())
                     .put("incident", notebook.incident().toString()));
         }
