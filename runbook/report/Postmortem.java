@@ -176,11 +176,11 @@ public final class Postmortem {
 
     /** When the next message is due: as the last one that was sent said, else by how long it has lasted. */
     private Optional<Instant> due() {
-        Optional<Event> told = timeline.all().stream().map(Row::event).filter(event -> event.event().equals(
-                Event.ANNOUNCED)).reduce((one, later) -> later);
+        Optional<Row> told =
+                timeline.all().stream().filter(row -> row.is(Event.ANNOUNCED)).reduce((one, later) -> later);
         Optional<Instant> began = timeline.moment(Moment.DETECTED).or(() -> timeline.moment(Moment.BEGAN)).map(Row::at);
-        return told.flatMap(event -> Timeline.time(event, "next"))
-                .or(() -> began.map(at -> Message.due(at, told.map(Event::at).orElse(at))));
+        return told.flatMap(row -> Timeline.time(row.event(), "next"))
+                .or(() -> began.map(at -> Message.due(at, told.map(Row::at).orElse(at))));
     }
 
     // ---- the template's fields
@@ -189,11 +189,6 @@ public final class Postmortem {
     private static final String OF_LINES = ". -first time label text source by date clock good bad failed took "
             + "definition kind start end question answer type name rule url any failures statuses count more call "
             + "instance peak left";
-
-    private record Measured(String name, Optional<Duration> took, Optional<String> kind, String definition,
-            Object start, Object end) { }
-
-    private record Failing(String call, long failed, Optional<String> rule) { }
 
     private static String form(Object value) {
         if (value instanceof Optional<?> perhaps) {
@@ -263,12 +258,12 @@ public final class Postmortem {
 
     // How long it took, and whether that was as wanted. People judge; this only reminds.
     private void measures(Map<String, Object> values) {
-        List<Measured> measures = new ArrayList<>();
+        List<Map<String, Object>> measures = new ArrayList<>();
         List<String> hints = new ArrayList<>();
         for (Wording.Measure measure : wording.lessons().measures()) {
             Optional<Duration> took = timeline.between(measure.from(), measure.to());
-            measures.add(new Measured(measure.name(), took, measure.kind(), measure.definition(),
-                    field(measure.from()), field(measure.to())));
+            measures.add(Map.of("name", measure.name(), "took", took, "kind", measure.kind(), "definition",
+                    measure.definition(), "start", field(measure.from()), "end", field(measure.to())));
             took.flatMap(time -> hint(measure, time)).ifPresent(hints::add);
         }
         values.put("measures", measures);
@@ -304,7 +299,7 @@ public final class Postmortem {
     // Which calls failed is known by a bundle's logs alone; without them all kinds of calls are told apart.
     private void replay(Map<String, Object> values) {
         List<Wording.Repeat> kinds = wording.lessons().repeat().orElse(List.of());
-        List<Failing> failing = evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
+        List<Map<String, Object>> failing = evidence.facts.map(Facts::endpoints).orElse(List.of()).stream()
                 .filter(rate -> rate.failed() > 0).sorted(Comparator.comparing(Rate::failed).reversed())
                 .limit(MOST_LINES).map(rate -> failing(rate, kinds)).toList();
         boolean counted = !failing.isEmpty() || !evidence.counts.isEmpty() && !evidence.counts.get(0).any();
@@ -314,9 +309,9 @@ public final class Postmortem {
         values.put("repeatable", !failing.isEmpty() || !counted && !kinds.isEmpty());
     }
 
-    private static Failing failing(Rate rate, List<Wording.Repeat> kinds) {
+    private static Map<String, Object> failing(Rate rate, List<Wording.Repeat> kinds) {
         String call = rate.endpoint().isEmpty() ? "(no route in the log)" : rate.endpoint();
-        return new Failing(call, rate.failed(), kinds.stream()
+        return Map.of("call", call, "failed", rate.failed(), "rule", kinds.stream()
                 .filter(kind -> kind.calls().matcher(rate.endpoint()).find()).findFirst().map(Wording.Repeat::rule));
     }
 }
