@@ -40,6 +40,7 @@
 //FILES templates/=templates/redaction.json
 //FILES templates/=templates/diagnoses.json
 //FILES templates/=templates/postmortem.md
+//FILES templates/=templates/timeline.json
 //FILES templates/=templates/handover.md
 //FILES templates/=templates/postmortem.html
 //FILES templates/=templates/scenarios.json

@@ -89,7 +89,7 @@ public final class Postmortem {
     public Postmortem(Sources sources) {
         this.sources = sources;
         this.evidence = new Evidence(sources);
-        this.timeline = new Timeline(evidence.events);
+        this.timeline = new Timeline(evidence.events, sources.templates());
         this.diagnosed = worst();
         this.wording = Wording.of(sources.templates(), diagnosis());
     }

@@ -1,7 +1,5 @@
 package runbook.report;
 
-import static java.util.Map.entry;
-
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
@@ -22,6 +20,7 @@ import runbook.Chart.Shape;
 import runbook.Chart.Tone;
 import runbook.Incident.Event;
 import runbook.Message.Wording.Moment;
+import runbook.Settings.Templates;
 import runbook.Text;
 import runbook.Text.Json;
 
@@ -37,37 +36,23 @@ final class Timeline {
     private static final Duration AFTERMATH = Duration.ofMinutes(30);
 
     /**
-     * What a kind of event stands for: its label in the runbook's words, the moment that it tells, its mark in the
-     * picture (milestones have one), and the state that begins with it; null where it has none.
+     * What a kind of event stands for, a row of {@code timeline.json}: its label in the runbook's words, empty where
+     * it says so itself; the moment that it tells, its mark in the picture (milestones have one), and the state that
+     * begins with it.
      */
-    private record Kind(String label, Moment moment, Shape shape, Tone state) { }
+    record Kind(String label, Optional<Moment> moment, Optional<Shape> shape, Optional<Tone> state) { }
 
-    private static final Kind NOTE = new Kind("", null, null, null);
-    private static final Map<String, Kind> KINDS = Map.ofEntries(
-            entry(SYMPTOM, new Kind("First symptom", Moment.BEGAN, Shape.WORSE, Tone.QUIET)),
-            entry(VENDOR, new Kind("", Moment.VENDOR, Shape.VENDOR, null)),
-            entry(Event.DETECTED, new Kind("Alert fired", Moment.DETECTED, Shape.WORSE, null)),
-            entry(Event.DEGRADED, new Kind("Degraded", Moment.DETECTED, Shape.WORSE, Tone.BAD)),
-            entry(Event.DIAGNOSED, new Kind("Root cause identified", Moment.DETECTED, Shape.OTHER, null)),
-            entry(Event.ACKNOWLEDGED, new Kind("Incident acknowledged", Moment.ACKNOWLEDGED, Shape.OTHER, null)),
-            entry(Event.MITIGATED, new Kind("Mitigation applied", Moment.MITIGATED, Shape.BETTER, Tone.ACTING)),
-            // A rotated key says so itself: that the application runs with it is the mitigation.
-            entry(Event.ROTATED, new Kind("", Moment.MITIGATED, Shape.BETTER, Tone.ACTING)),
-            entry(Event.RECOVERED, new Kind("Service restored", null, Shape.BETTER, Tone.WATCHING)),
-            entry(STABLE, new Kind("Monitoring confirmed stable", null, Shape.BETTER, Tone.GOOD)),
-            entry(Event.BUNDLED, new Kind("Evidence collected", null, null, null)),
-            entry(Event.ANNOUNCED, new Kind("People told", Moment.TOLD, null, null)),
-            entry(Event.CLOSED, new Kind("Incident closed", Moment.CLOSED, Shape.OTHER, null)));
+    private static final Kind NOTE = new Kind("", Optional.empty(), Optional.empty(), Optional.empty());
     private static final Map<Tone, String> STATES = new EnumMap<>(Map.of(Tone.QUIET, "unnoticed", Tone.BAD,
             "investigating", Tone.ACTING, "mitigating", Tone.WATCHING, "watching", Tone.GOOD, "resolved"));
 
     /** An event with what templates name of it; its time is told with the date where the incident has several. */
-    record Row(Event event, String label, String date, String clock, String time, String text, String source,
-            String by) {
-        static Row of(Event event, String label, boolean dated) {
+    record Row(Event event, Kind kind, String label, String date, String clock, String time, String text,
+            String source, String by) {
+        static Row of(Event event, Kind kind, String label, boolean dated) {
             String full = full(event.at());
             String clock = full.substring(11);
-            return new Row(event, label, full.substring(0, 10), clock, dated ? full : clock, event.summary(),
+            return new Row(event, kind, label, full.substring(0, 10), clock, dated ? full : clock, event.summary(),
                     event.step(), Timeline.by(event));
         }
 
@@ -79,29 +64,27 @@ final class Timeline {
             return event.event().equals(kind);
         }
 
-        private Kind kind() {
-            return KINDS.getOrDefault(event.event(), NOTE);
-        }
-
         private boolean milestone() {
-            return kind().shape != null;
+            return kind.shape.isPresent();
         }
     }
 
     /** It seemed to work again from one moment on, until it failed again at another. */
     record Relapse(Row good, Row bad) { }
 
+    private final Map<String, Kind> kinds;
     private final List<Row> all;
     private final Map<Moment, Row> moments = new EnumMap<>(Moment.class);
     private final List<Relapse> relapses = new ArrayList<>();
 
     /** @param recorded in any order; what is there twice counts once */
-    Timeline(List<Event> recorded) {
+    Timeline(List<Event> recorded, Templates templates) {
+        kinds = templates.table("timeline.json", Kind.class);
         all = labelled(recorded.stream().flatMap(Timeline::heldSince).sorted(Comparator.comparing(Event::at))
                 .distinct().toList());
         for (Row row : all) {
             boolean well = row.is(Event.DIAGNOSED) && diagnosis(row.event).equals("healthy");
-            Optional.ofNullable(well ? null : row.kind().moment).ifPresent(moment -> moments.putIfAbsent(moment, row));
+            row.kind.moment.filter(any -> !well).ifPresent(moment -> moments.putIfAbsent(moment, row));
         }
         Stream.of(Moment.BEGAN, Moment.DETECTED, Moment.ACKNOWLEDGED, Moment.MITIGATED).map(moments::get)
                 .filter(Objects::nonNull).findFirst().ifPresent(row -> moments.put(Moment.BEGAN, row));
@@ -120,22 +103,26 @@ final class Timeline {
     }
 
     // What triage finds is suspected, and identified when a person names it; what our checks found is no alert.
-    private static List<Row> labelled(List<Event> events) {
+    private List<Row> labelled(List<Event> events) {
         String ours = events.stream().anyMatch(Timeline::alert) ? "Failed check" : "First failed check";
         boolean dated = events.stream().map(event -> event.at().truncatedTo(ChronoUnit.DAYS)).distinct().count() > 1;
         Set<String> known = new HashSet<>();
-        return events.stream().map(event -> Row.of(event, switch (event.event()) {
-            case Event.DETECTED -> alert(event) ? "Alert fired" : ours;
-            case Event.DIAGNOSED -> diagnosed(event, known);
-            case Event.ACKNOWLEDGED -> "Incident acknowledged" + (by(event).isEmpty() ? "" : " by " + by(event));
-            default -> KINDS.getOrDefault(event.event(), NOTE).label;
-        }, dated)).toList();
+        List<Row> rows = new ArrayList<>();
+        for (Event event : events) {
+            Kind kind = kinds.getOrDefault(event.event(), NOTE);
+            String by = by(event).isEmpty() ? "" : " by " + by(event);
+            rows.add(Row.of(event, kind, switch (event.event()) {
+                case Event.DETECTED -> alert(event) ? kind.label : ours;
+                case Event.DIAGNOSED -> diagnosis(event).isEmpty() ? kind.label : diagnosed(event, known);
+                case Event.ACKNOWLEDGED -> kind.label + by;
+                default -> kind.label;
+            }, dated));
+        }
+        return rows;
     }
 
     private static String diagnosed(Event event, Set<String> known) {
-        if (diagnosis(event).isEmpty()) {
-            return "Root cause identified";
-        } else if (!found(event)) {
+        if (!found(event)) {
             return "Triage";
         }
         String changed = known.isEmpty() ? "Suspected cause" : "Suspected cause changed";
@@ -262,8 +249,8 @@ final class Timeline {
 
     private static Chart.Mark mark(Row row) {
         String colon = row.label.isEmpty() || row.text.isEmpty() ? "" : ": ";
-        return new Chart.Mark(row.at(), row.event.failing() ? Shape.WORSE : row.kind().shape, row.event.event(),
-                row.label + colon + row.text, row.source);
+        Shape shape = row.event.failing() ? Shape.WORSE : row.kind.shape.orElse(Shape.OTHER);
+        return new Chart.Mark(row.at(), shape, row.event.event(), row.label + colon + row.text, row.source);
     }
 
     private static List<Band> bands(List<Row> seen, Instant begin, Instant end) {
@@ -285,11 +272,11 @@ final class Timeline {
 
     private static Tone after(Tone state, Row row) {
         boolean over = state == Tone.WATCHING || state == Tone.GOOD;
-        if (row.kind().state == null) {
+        if (row.kind.state.isEmpty()) {
             return row.event.failing() && state != Tone.ACTING ? Tone.BAD : state;
         } else if (row.is(Event.RECOVERED) && !row.event.data().has("goodSince")) {
             return Tone.GOOD;
         }
-        return row.event.mitigating() && over ? state : row.kind().state;
+        return row.event.mitigating() && over ? state : row.kind.state.get();
     }
 }
