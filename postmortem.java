@@ -184,7 +184,8 @@ class Postmortem extends PostmortemCommand {
         if (unfinished == 0 && closed) {
             return Cli.advice("never", words, null);
         }
-        String command = launcher(known).line("postmortem", unfinished > 0 ? "--check" : "close");
+        String command = launcher(known.path("drill").asText(""))
+                .line("postmortem", unfinished > 0 ? "--check" : "close");
         shared.screen().command(2, command);
         return Cli.advice("now", words, command);
     }
@@ -193,8 +194,8 @@ class Postmortem extends PostmortemCommand {
         Path file = document.markdown();
         List<Document.Place> places = document.unfinished();
         list(file, places);
-        shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL, places.isEmpty() ? file + " is finished"
-                : Text.count(places.size(), "place") + " in " + file + " to finish");
+        shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL,
+                places.isEmpty() ? file + " is finished" : toFinish(file, places));
         done(Json.object().put("file", file.toString()).put("finished", places.isEmpty())
                 .set("places", Json.of(places)));
         return places.isEmpty() ? 0 : UNFINISHED;
@@ -246,10 +247,11 @@ class Postmortem extends PostmortemCommand {
             shared.screen().marked(Mark.OK, kind.name(), 0,
                     when.truncatedTo(ChronoUnit.SECONDS) + "  " + said + "  (" + incident + ")");
             notebook.began().filter(began -> when.isBefore(began.minus(kind.before))).ifPresent(began ->
-                    say(Mark.WARN, "", when.truncatedTo(ChronoUnit.SECONDS) + " is before the incident began ("
-                            + began.truncatedTo(ChronoUnit.SECONDS) + "): --at reads UTC, in which it is "
+                    say(Mark.WARN, "", Text.safe(at, 40) + " is before the incident began ("
+                            + began.truncatedTo(ChronoUnit.SECONDS) + "): --at reads UTC, it is "
                             + now.toString().substring(11, 16) + " now"));
             sayIfClosed(notebook);
+            sayIfWritten(notebook);
             return done(Json.object().put("at", when.toString()).put("event", kind.name()).put("summary", said)
                     .put("incident", incident).put("closed", notebook.closed().isPresent()));
         }
@@ -283,6 +285,9 @@ class Postmortem extends PostmortemCommand {
                     + notebook.incident());
             taken.problems().stream().limit(20).forEach(problem -> say(Mark.WARN, "note", problem));
             sayIfClosed(notebook);
+            if (taken.added() > 0) {
+                sayIfWritten(notebook);
+            }
             return done(Json.object().put("read", taken.events()).put("added", taken.added())
                     .set("problems", Json.of(taken.problems())));
         }
@@ -310,7 +315,7 @@ class Postmortem extends PostmortemCommand {
             Incident incident = incident();
             Sources sources = Sources.recorded(incident, now, shared.templates());
             runbook.report.Postmortem report = new runbook.report.Postmortem(sources);
-            String text = report.handover(launcher(report.json())::line);
+            String text = report.handover(launcher(report.json().path("drill").asText(""))::line);
             shared.screen().verbatim(text);
             return done(Json.object().put("incident", incident.toString()).set("lines",
                     Json.of(text.lines().toList())));
@@ -347,8 +352,8 @@ class Postmortem extends PostmortemCommand {
                     : Text.count(places.size(), "place") + " of the postmortem unfinished";
             if (!anyway && !(there && places.isEmpty())) {
                 list(document.markdown(), places);
-                shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? state + " (or --anyway)"
-                        : "there is no " + document.markdown() + " yet; postmortem writes it (or --anyway)"));
+                shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? toFinish(document.markdown(), places)
+                        : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
                 return UNFINISHED;
             }
             Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?", gitName()) : by);
@@ -403,9 +408,9 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
-    Cli.Launcher launcher(JsonNode known) {
-        boolean found = known.path("drill").isTextual() && shared.drill().isEmpty();
-        return found ? shared.launcher().inDrill(Text.safe(known.path("drill").asText(), 60)) : shared.launcher();
+    Cli.Launcher launcher(String drill) {
+        boolean found = !drill.isEmpty() && shared.drill().isEmpty();
+        return found ? shared.launcher().inDrill(Text.safe(drill, 60)) : shared.launcher();
     }
 
     /** An open incident's journal, to write in; says on the screen when this is a drill. */
@@ -459,12 +464,24 @@ abstract class PostmortemCommand implements Callable<Integer> {
                 + at.truncatedTo(ChronoUnit.SECONDS) + "; it is on record all the same, and postmortem writes it in"));
     }
 
+    /** Nothing else tells that a postmortem lacks what was added after it was written. */
+    void sayIfWritten(Notebook notebook) {
+        if (Files.exists(Document.of(Optional.of(notebook.incident()), Path.of("")).markdown())) {
+            shared.screen().line("The postmortem is older than this, written again by");
+            shared.screen().command(2, launcher(notebook.drill().orElse("")).line("postmortem", ""));
+        }
+    }
+
     void say(Mark mark, String label, String text) {
         shared.screen().marked(mark, label, label.isEmpty() ? 0 : 7, text);
     }
 
     void list(Path file, List<Document.Place> places) {
         places.forEach(place -> shared.screen().verbatim(file + ":" + place.line() + ": " + place.message()));
+    }
+
+    static String toFinish(Path file, List<Document.Place> places) {
+        return Text.count(places.size(), "place") + " in " + file + " to finish";
     }
 
     int carried(String what, Notebook.Carried carried) {
