@@ -124,7 +124,8 @@ class Postmortem extends PostmortemCommand {
         if (check == null) {
             return write(incident, document);
         }
-        return check(check.isEmpty() ? document : new Document(shared.host().path(check)));
+        return check.isEmpty() ? check(document, incident)
+                : check(new Document(shared.host().path(check)), Optional.empty());
     }
 
     private int write(Optional<Incident> incident, Document document) {
@@ -190,9 +191,9 @@ class Postmortem extends PostmortemCommand {
         return Cli.advice("now", words, command);
     }
 
-    private int check(Document document) {
+    private int check(Document document, Optional<Incident> incident) {
         Path file = document.markdown();
-        List<Document.Place> places = document.unfinished();
+        List<Document.Place> places = document.unfinished(incident);
         list(file, places);
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL,
                 places.isEmpty() ? file + " is finished" : toFinish(file, places));
@@ -347,7 +348,7 @@ class Postmortem extends PostmortemCommand {
             Optional<Incident> incident = Optional.of(notebook.incident());
             Document document = file == null ? Document.of(incident, Path.of("")) : new Document(file);
             boolean there = Files.exists(document.markdown());
-            List<Document.Place> places = there ? document.unfinished() : List.of();
+            List<Document.Place> places = there ? document.unfinished(incident) : List.of();
             String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
                     : Text.count(places.size(), "place") + " of the postmortem unfinished";
             if (!anyway && !(there && places.isEmpty())) {
@@ -359,6 +360,8 @@ class Postmortem extends PostmortemCommand {
             Optional<String> who = Optional.ofNullable(by == null ? confirmed("Who closes it?", gitName()) : by);
             notebook.tell(now, Event.CLOSED, state, Json.object().put("unfinished", places.size()), who);
             say(Mark.OK, "closed", notebook.incident() + ": " + state);
+            places.stream().filter(place -> place.rule().equals(Document.OLDER))
+                    .forEach(place -> say(Mark.WARN, "note", place.message()));
             return done(Json.object().put("closed", true).put("unfinished", places.size())
                     .put("incident", notebook.incident().toString()));
         }

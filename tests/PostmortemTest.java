@@ -117,16 +117,25 @@ class PostmortemTest extends PostmortemJournals {
     }
 
     @Test
-    void whatIsAddedLaterIsWrittenIn() throws IOException {
+    void oneThatIsOlderThanTheNewestEventsIsSaidToBe() throws IOException {
         ran("--format", "md");
         assertFalse(Files.exists(written("postmortem.html")), "--format md alone");
         Files.writeString(written("postmortem.md"), filledIn(report()));
         assertSays(ran("event", "it was the cache of jane@example.com", "--at", "2026-11-20 03:08", "--by", "Eve"),
                 "The postmortem is older than this, written again by jbang postmortem@CATALOG");
+        String older = "it is older than the newest events in the journal: postmortem writes them in";
+        for (String command : List.of("--check", "close")) {
+            Run.Result refused = run(command);
+            assertEquals(51, refused.exit(), refused.toString());
+            assertSays(refused.out(), older);
+        }
         ran();
         assertSays(report(), "| 03:08 | it was the cache of email-");
         assertFalse(report().contains("jane@example.com"));
         assertSays(ran("--check"), "is finished");
+        ran("event", "and the disk");
+        assertSays(ran("close", "--anyway"), older);
+        assertFalse(Incident.open(events()));
     }
 
     @Test

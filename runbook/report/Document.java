@@ -45,6 +45,9 @@ public record Document(Path markdown) {
     /** Its name in an incident's folder. */
     public static final String NAME = "postmortem.md";
 
+    /** The rule of a document that does not know what the journal has by now. */
+    public static final String OLDER = "older";
+
     private static final int LARGEST = 32;
     private static final Pattern OPEN =
             Pattern.compile("(?m)^\\h*<!-- generated:([a-z0-9-]+)(?: ([0-9a-f]{12}))? -->\\h*\\R");
@@ -193,7 +196,7 @@ public record Document(Path markdown) {
      * One place that is not done.
      *
      * @param line    counted from 1
-     * @param rule    a word for machines: action, unknown, placeholder, to-confirm
+     * @param rule    a word for machines: action, unknown, placeholder, to-confirm, older
      * @param message what to do about it
      */
     public record Place(int line, String rule, String message) { }
@@ -205,6 +208,8 @@ public record Document(Path markdown) {
         }
     }
 
+    private static final Rule KNOWS = new Rule(OLDER, "(?m)^<!-- journal: (\\d{1,15}) bytes -->\\h*(?:\\R|$)",
+            "it is older than the newest events in the journal: postmortem writes them in");
     // Of a line the first that finds something is told: whoever mends it looks at all of it.
     private static final List<Rule> RULES = List.of(
             new Rule("action", "(?i)^\\s*[-*+] \\[[ x]\\](?!(?=.*\\bowner:\\s*(?!-\\s*due:)[^\\s\\[|])"
@@ -218,9 +223,16 @@ public record Document(Path markdown) {
             new Rule("to-confirm", "(?i)to (be confirmed|confirm)",
                     "is still there: confirm it and delete these words, or correct it"));
 
-    /** What is unfinished in it. */
-    public List<Place> unfinished() {
-        return unfinished(read("--check"));
+    /** What is unfinished in it, and that it does not know what the incident's journal has by now. */
+    public List<Place> unfinished(Optional<Incident> incident) {
+        String text = read("--check");
+        List<Place> places = new ArrayList<>(unfinished(text));
+        Matcher knows = KNOWS.pattern.matcher(text);
+        long journal = incident.map(one -> one.journal().file().toFile().length()).orElse(0L);
+        if (knows.find() && Long.parseLong(knows.group(1)) < journal) {
+            places.add(new Place((int) text.substring(0, knows.end()).lines().count(), OLDER, KNOWS.message));
+        }
+        return places;
     }
 
     /** The unfinished places of a Markdown text, in the order of their lines; code is left alone. */

@@ -92,8 +92,9 @@ final class Evidence {
     private final Postmortem.Sources from;
     /** The journal's events, what the vendor wrote, and the first symptom where one was found. */
     final List<Event> events = new ArrayList<>();
-    /** How many events more there are. */
+    /** How many events more there are, and the journal's length in bytes. */
     int leftOut;
+    long journalled;
     /** The drill's scenario, empty in earnest. */
     final String drill;
     /** What a debug bundle counted in the logs; empty without a bundle. */
@@ -147,6 +148,7 @@ final class Evidence {
         }
         Path file = journal.get().file();
         try {
+            journalled = Files.size(file);
             Incident.Reading reading = journal.get().read();
             Instant latest = from.now().plus(CLOCKS_DIFFER);
             reading.events().stream().filter(event -> event.at().isAfter(EARLIEST) && event.at().isBefore(latest))

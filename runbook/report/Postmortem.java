@@ -218,6 +218,7 @@ public final class Postmortem {
         replay(values);
         values.put("read", String.join(", ", evidence.read));
         values.put("missing", evidence.missing);
+        values.put("journal", String.valueOf(evidence.journalled));
         values.put("vendorRecords", evidence.vendor.stream()
                 .filter(incident -> incident.url() != null && incident.url().startsWith("https://")).toList());
         return values;
