@@ -194,7 +194,7 @@ class Postmortem extends PostmortemCommand {
     private int check(Document document, Optional<Incident> incident) {
         Path file = document.markdown();
         List<Document.Place> places = document.unfinished(incident);
-        list(file, places);
+        list(file, places, "");
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL,
                 places.isEmpty() ? file + " is finished" : toFinish(file, places));
         done(Json.object().put("file", file.toString()).put("finished", places.isEmpty())
@@ -352,7 +352,7 @@ class Postmortem extends PostmortemCommand {
             String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
                     : Text.count(places.size(), "place") + " of the postmortem unfinished";
             if (!anyway && !(there && places.isEmpty())) {
-                list(document.markdown(), places);
+                list(document.markdown(), places, notebook.drill().orElse(""));
                 shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? toFinish(document.markdown(), places)
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
                 return UNFINISHED;
@@ -479,8 +479,11 @@ abstract class PostmortemCommand implements Callable<Integer> {
         shared.screen().marked(mark, label, label.isEmpty() ? 0 : 7, text);
     }
 
-    void list(Path file, List<Document.Place> places) {
+    void list(Path file, List<Document.Place> places, String drill) {
         places.forEach(place -> shared.screen().verbatim(file + ":" + place.line() + ": " + place.message()));
+        if (places.stream().anyMatch(place -> place.rule().equals(Document.OLDER))) {
+            shared.screen().command(2, launcher(drill).line("postmortem", ""));
+        }
     }
 
     static String toFinish(Path file, List<Document.Place> places) {

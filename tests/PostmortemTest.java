@@ -127,7 +127,7 @@ class PostmortemTest extends PostmortemJournals {
         for (String command : List.of("--check", "close")) {
             Run.Result refused = run(command);
             assertEquals(51, refused.exit(), refused.toString());
-            assertSays(refused.out(), older);
+            assertSays(refused.out(), older, "\n  jbang postmortem@CATALOG");
         }
         ran();
         assertSays(report(), "| 03:08 | it was the cache of email-");
