@@ -124,8 +124,12 @@ class Postmortem extends PostmortemCommand {
         if (check == null) {
             return write(incident, document);
         }
-        return check.isEmpty() ? check(document, incident)
-                : check(new Document(shared.host().path(check)), Optional.empty());
+        if (check.isEmpty()) {
+            return check(document, incident);
+        }
+        Path file = shared.host().path(check);
+        Path folder = Optional.ofNullable(file.getParent()).orElse(Path.of("."));
+        return check(new Document(file), Optional.of(Incident.at(folder)));
     }
 
     private int write(Optional<Incident> incident, Document document) {
@@ -194,7 +198,7 @@ class Postmortem extends PostmortemCommand {
     private int check(Document document, Optional<Incident> incident) {
         Path file = document.markdown();
         List<Document.Place> places = document.unfinished(incident);
-        list(file, places, "");
+        list(file, places, incident);
         shared.screen().verdict(places.isEmpty() ? Mark.OK : Mark.FAIL,
                 places.isEmpty() ? file + " is finished" : toFinish(file, places));
         done(Json.object().put("file", file.toString()).put("finished", places.isEmpty())
@@ -352,7 +356,7 @@ class Postmortem extends PostmortemCommand {
             String state = !there ? "without a postmortem" : places.isEmpty() ? "postmortem finished"
                     : Text.count(places.size(), "place") + " of the postmortem unfinished";
             if (!anyway && !(there && places.isEmpty())) {
-                list(document.markdown(), places, notebook.drill().orElse(""));
+                list(document.markdown(), places, incident);
                 shared.screen().verdict(Mark.FAIL, "not closed: " + (there ? toFinish(document.markdown(), places)
                         : "there is no " + document.markdown() + " yet; postmortem writes it") + " (or --anyway)");
                 return UNFINISHED;
@@ -479,11 +483,19 @@ abstract class PostmortemCommand implements Callable<Integer> {
         shared.screen().marked(mark, label, label.isEmpty() ? 0 : 7, text);
     }
 
-    void list(Path file, List<Document.Place> places, String drill) {
+    void list(Path file, List<Document.Place> places, Optional<Incident> incident) {
         places.forEach(place -> shared.screen().verbatim(file + ":" + place.line() + ": " + place.message()));
         if (places.stream().anyMatch(place -> place.rule().equals(Document.OLDER))) {
-            shared.screen().command(2, launcher(drill).line("postmortem", ""));
+            shared.screen().command(2, renewing(file, incident.orElseThrow()));
         }
+    }
+
+    private String renewing(Path file, Incident incident) {
+        Cli.Launcher launcher = launcher(Notebook.of(incident, shared.drill()).drill().orElse(""));
+        Path usual = incident.folder().resolve(Document.NAME).toAbsolutePath();
+        String out = file.toAbsolutePath().equals(usual) ? "" : " --out " + Text.word(file.toString());
+        boolean named = launcher.options().containsKey("incident");
+        return launcher.line("postmortem", (named ? "" : "--incident " + Text.word(incident.toString())) + out);
     }
 
     static String toFinish(Path file, List<Document.Place> places) {

@@ -124,10 +124,11 @@ class PostmortemTest extends PostmortemJournals {
         assertSays(ran("event", "it was the cache of jane@example.com", "--at", "2026-11-20 03:08", "--by", "Eve"),
                 "The postmortem is older than this, written again by jbang postmortem@CATALOG");
         String older = "it is older than the newest events in the journal: postmortem writes them in";
-        for (String command : List.of("--check", "close")) {
-            Run.Result refused = run(command);
+        String file = written("postmortem.md").toString();
+        for (String command : List.of("--check", "--check " + file, "close", "close " + file)) {
+            Run.Result refused = run(command.split(" "));
             assertEquals(51, refused.exit(), refused.toString());
-            assertSays(refused.out(), older, "\n  jbang postmortem@CATALOG");
+            assertSays(refused.out(), older, "\n  jbang postmortem@CATALOG --incident " + incident, " 1 place in ");
         }
         ran();
         assertSays(report(), "| 03:08 | it was the cache of email-");
