@@ -10,8 +10,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -84,16 +82,6 @@ class CatalogTest {
         JsonNode aliases = Json.read(Files.readString(Repository.file("jbang-catalog.json"))).path("aliases");
         return aliases.properties().stream().map(Map.Entry::getKey).map(alias -> new Object[] {alias,
             aliases.path(alias).path("script-ref").asText(), aliases.path(alias).path("description").asText()});
-    }
-
-    @Test
-    void everyTestClassIsRun() throws IOException {
-        Set<String> listed = Set.copyOf(directives("tests/all.java", "SOURCES"));
-        try (Stream<Path> files = Files.list(Repository.file("tests"))) {
-            assertEquals(Set.of(), files.map(file -> file.getFileName().toString())
-                    .filter(name -> name.endsWith("Test.java") && !listed.contains(name)).collect(Collectors.toSet()),
-                    "not among the //SOURCES of tests/all.java");
-        }
     }
 
     private static List<String> directives(String file, String name) {
