@@ -299,7 +299,7 @@ public final class Incident {
      */
     public static final class Journal {
         private static final int FIRST = 64 << 10;
-        private static final int NEWEST = 8 << 20;
+        private static final int NEWEST = 6 << 20;
         private static final int MOST_PROBLEMS = 1_000;
 
         private final Path file;
@@ -371,7 +371,7 @@ public final class Incident {
             return node.isTextual() ? Json.of(Redactor.strict().text(node.textValue())) : node;
         }
 
-        /** Reads it: all of it, or the beginning and the newest 8 MiB. A missing journal is an empty one. */
+        /** Reads it: all of it, or the beginning and the newest 6 MiB. A missing journal is an empty one. */
         public Reading read() throws IOException {
             refuseOther();
             Reading reading = new Reading(new ArrayList<>(), new ArrayList<>());
@@ -400,7 +400,8 @@ public final class Incident {
 
         private int take(String text, int linesBefore, Reading reading) {
             int number = linesBefore;
-            for (String line : text.split("\n")) {
+            // One line after the other: as many copies at once as the journal is long have no room in a small heap.
+            for (String line : (Iterable<String>) text.lines()::iterator) {
                 number++;
                 String wrong = take(line, reading);
                 if (!wrong.isEmpty() && reading.problems.size() < MOST_PROBLEMS) {
