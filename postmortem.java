@@ -471,7 +471,7 @@ abstract class PostmortemCommand implements Callable<Integer> {
                 + at.truncatedTo(ChronoUnit.SECONDS) + "; it is on record all the same, and postmortem writes it in"));
     }
 
-    /** Nothing else tells that a postmortem lacks what was added after it was written. */
+    /** Told at once, and not only when --check or close find that it lacks what was added. */
     void sayIfWritten(Notebook notebook) {
         if (Files.exists(Document.of(Optional.of(notebook.incident()), Path.of("")).markdown())) {
             shared.screen().line("The postmortem is older than this, written again by");

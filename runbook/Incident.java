@@ -31,7 +31,6 @@ import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -527,8 +526,12 @@ public final class Incident {
 
         /** What is remembered of a key. */
         public static Optional<LastGood> of(Cli.Host host, Key key) {
+            return of(read(host), key);
+        }
+
+        private static Optional<LastGood> of(List<LastGood> known, Key key) {
             String fingerprint = key.cleaned().fingerprint();
-            return read(host).stream().filter(one -> one.sha256.equals(fingerprint)).findFirst();
+            return known.stream().filter(one -> one.sha256.equals(fingerprint)).findFirst();
         }
 
         /** When another key of the account took this one's place: worked after it did; empty when none has. */
@@ -540,9 +543,10 @@ public final class Incident {
         /** Remembers that all is well now, with this key. */
         public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
                                     Instant now) throws IOException {
-            Instant since = of(host, key).map(LastGood::since).orElse(now);
+            List<LastGood> known = read(host);
+            Instant since = of(known, key).map(LastGood::since).orElse(now);
             LastGood good = new LastGood(key.cleaned().fingerprint(), account, organisation, scopes, since, now);
-            Stream<LastGood> others = read(host).stream().filter(one -> !one.sha256.equals(good.sha256));
+            Stream<LastGood> others = known.stream().filter(one -> !one.sha256.equals(good.sha256));
             List<Map<String, Object>> keys = Stream.concat(Stream.of(good), others).limit(MOST).map(one ->
                     Map.<String, Object>of("sha256", one.sha256, "account", one.account, "name", one.organisation,
                             "scopes", new TreeSet<>(one.scopes), "since", one.since, "at", one.at)).toList();

@@ -28,7 +28,6 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -47,11 +46,9 @@ import org.junit.jupiter.params.support.AnnotationConsumer;
 import runbook.Key;
 import runbook.Klaviyo.Endpoint;
 import runbook.Klaviyo.Revision;
-import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.sandbox.ControlledSandbox;
 import runbook.sandbox.Sandbox;
-import runbook.sandbox.Sandbox.Scenario;
 
 /** The sandbox refuses what Klaviyo refuses, line by line, and each scenario is what its name says. */
 class SandboxTest {

@@ -2,7 +2,6 @@ package runbook.bundle;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
@@ -38,7 +37,6 @@ import runbook.bundle.Archive.Part;
 import runbook.bundle.Bundle.State;
 import runbook.bundle.Collecting.Sink;
 import runbook.bundle.Pipeline.Wanted;
-import runbook.redact.Redactor.Tally;
 
 /** What an archive tells in front of what was collected: manifest, facts and redactions for machines, two pages. */
 final class Summary {

@@ -18,7 +18,6 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.watching.Keeper.Reading;
 import runbook.watching.Keeper.Result;
-import runbook.watching.Keeper.State;
 import runbook.watching.Watching.Shot;
 
 /**
