@@ -66,7 +66,7 @@ class FleetTest {
 
     private Run triage(ControlledSandbox sandbox, Path list) {
         return Run.script("triage").cwd(folder).args("--accounts", list.toString(), "--json",
-                "--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString());
+                "--api-url", sandbox.target().api().toString(), "--status-url", sandbox.target().status().toString());
     }
 
     private Path file(String name, String content) throws IOException {

@@ -38,8 +38,8 @@ class PrometheusTest {
     }
 
     private static Result asked(int status, String body) {
-        try (ScriptedServer server = new ScriptedServer(Map.of("/api/v1/query", new LoopbackServer.Response(status, body)))) {
-            return at(server.uri()).instant("up");
+        try (LoopbackServer server = LoopbackServer.wellBut(Map.of("/api/v1/query", new LoopbackServer.Response(status, body)))) {
+            return at(server.url()).instant("up");
         }
     }
 

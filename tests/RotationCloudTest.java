@@ -58,7 +58,7 @@ class RotationCloudTest {
     private Run rotate(String... more) {
         Run cli = Run.process("rotate-key").env("KLAVIYO_PRIVATE_KEY", sandbox.key()).env("HOME", scratch.toString())
                 .env("KLAVIYO_NEW_PRIVATE_KEY", sandbox.newKey()).cwd(scratch).timeout(Duration.ofMinutes(2))
-                .args("--api-url", sandbox.apiUrl().toString(), "--app-url", sandbox.appUrl().toString(), "--incident",
+                .args("--api-url", sandbox.target().api().toString(), "--app-url", sandbox.target().app().toString(), "--incident",
                         scratch.resolve("incident").toString(), "--yes", "--verify-for", "3s");
         return clouds.environment(cli, scratch).args(more);
     }

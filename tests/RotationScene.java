@@ -93,7 +93,7 @@ final class RotationScene implements AutoCloseable {
     Map<String, String> environment() {
         return Map.of("HOME", home.toString(), "PATH", folder.resolve("bin") + ":" + System.getenv("PATH"),
                 "KLAVIYO_PRIVATE_KEY", oldKey, "KLAVIYO_NEW_PRIVATE_KEY", newKey,
-                "KLAVIYO_API_URL", sandbox.apiUrl().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
+                "KLAVIYO_API_URL", sandbox.target().api().toString(), "KLAVIYO_APP_URL", app.url() + "/health",
                 "KLAVIYO_INCIDENT", incident.toString(), "XDG_STATE_HOME", folder.resolve("state").toString());
     }
 

@@ -337,7 +337,7 @@ class SandboxTest {
         ControlledSandbox oauth = start("expired-token");
         assertEquals(oauth.key(), "Bearer " + oauth.variables().get("KLAVIYO_ACCESS_TOKEN"));
         Map<String, String> variables = HEALTHY.variables();
-        assertEquals(List.of("healthy", HEALTHY.apiUrl().toString(), HEALTHY.key()),
+        assertEquals(List.of("healthy", HEALTHY.target().api().toString(), HEALTHY.key()),
                 List.of(variables.get("KLAVIYO_GAME_DAY"), variables.get("KLAVIYO_API_URL"),
                         variables.get("KLAVIYO_PRIVATE_KEY")));
         String pinned = start("retired-revision").variables().get("KLAVIYO_REVISION");
@@ -388,7 +388,7 @@ class SandboxTest {
         assertTrue(summary.path("components").findValuesAsText("status").contains("major_outage"));
         JsonNode incident = page(sandbox, "incidents").path("incidents").path(0);
         assertEquals("Klaviyo API unavailable", incident.path("name").asText());
-        assertEquals(404, get(sandbox.statusUrl().resolve("/api/v2/nothing.json")).statusCode());
+        assertEquals(404, get(sandbox.target().status().resolve("/api/v2/nothing.json")).statusCode());
         JsonNode green = page(HEALTHY, "summary");
         assertEquals("All Systems Operational", green.path("status").path("description").asText());
         assertEquals(Set.of("operational"), new HashSet<>(green.path("components").findValuesAsText("status")));
@@ -401,19 +401,19 @@ class SandboxTest {
         Path file = folder.resolve(".env");
         sandbox.appKeyFile(file, "KEY");
         Files.writeString(file, "# shop\nOTHER=1\nKEY=" + sandbox.newKey() + "\n");
-        assertEquals("degraded", json(get(sandbox.appUrl())).path("status").asText());
+        assertEquals("degraded", json(get(sandbox.target().app())).path("status").asText());
         assertEquals(200, post(sandbox.restartUrl(), "").statusCode());
-        JsonNode health = json(get(sandbox.appUrl()));
+        JsonNode health = json(get(sandbox.target().app()));
         assertEquals("ok " + Key.of(sandbox.newKey()).fingerprint(), health.path("status").asText() + " "
                 + health.path("keyFingerprint").asText());
         double errors = value(sandbox, "sum(klaviyo_api_errors_total)");
         sandbox.advance(Duration.ofMinutes(1));
         assertEquals(errors, value(sandbox, "sum(klaviyo_api_errors_total)"), "errors no longer rise");
         sandbox.restartApp(false);
-        assertEquals(503, get(sandbox.appUrl()).statusCode(), "it did not start well");
+        assertEquals(503, get(sandbox.target().app()).statusCode(), "it did not start well");
         Files.delete(file);
         sandbox.restartApp(true);
-        assertEquals("degraded", json(get(sandbox.appUrl())).path("status").asText(), "without a key");
+        assertEquals("degraded", json(get(sandbox.target().app())).path("status").asText(), "without a key");
     }
 
     @ParameterizedTest(name = "{0}: {1} series")
@@ -430,7 +430,7 @@ class SandboxTest {
     void prometheusAnswersRanges() {
         ControlledSandbox sandbox = start("outage");
         long now = System.currentTimeMillis() / 1000;
-        String base = sandbox.prometheusUrl() + "/api/v1/query_range?query=klaviyo_retry_queue_depth&start=";
+        String base = sandbox.target().prometheus() + "/api/v1/query_range?query=klaviyo_retry_queue_depth&start=";
         JsonNode values = json(get(URI.create(base + (now - 1800) + "&end=" + now + "&step=5m")))
                 .path("data").path("result").path(0).path("values");
         assertEquals(7, values.size());
@@ -441,8 +441,8 @@ class SandboxTest {
 
     @Test
     void theLiveRouteTakesSignedPostsOnly() {
-        assertEquals(401, post(HEALTHY.webhookUrl(), "{}").statusCode());
-        HttpResponse<String> got = get(HEALTHY.webhookUrl());
+        assertEquals(401, post(HEALTHY.target().webhook(), "{}").statusCode());
+        HttpResponse<String> got = get(HEALTHY.target().webhook());
         assertEquals("405 POST", got.statusCode() + " " + headers(got, "Allow"));
     }
 

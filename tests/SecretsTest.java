@@ -36,17 +36,17 @@ class SecretsTest {
         "plain,   environment, --curl",
         "plain,   environment, --nonsense"})
     void theKeyIsShownNowhere(String form, String source, String options) throws Exception {
-        try (ScriptedServer server = new ScriptedServer(echoes())) {
+        try (LoopbackServer server = LoopbackServer.wellBut(echoes())) {
             // In a process of its own where a command gives the key: its command line is looked at, and its child's.
             boolean apart = source.equals("command");
-            Run triage = (apart ? Run.process("triage") : Run.script("triage")).args(TriageRun.pointedAt(server.uri()))
+            Run triage = (apart ? Run.process("triage") : Run.script("triage")).args(TriageRun.pointedAt(server.url()))
                     .args(options.split(" ")).args("--timeout", "20s").cwd(folder).env("KLAVIYO_DEBUG", "1");
             give(triage, source, FORMS.get(form));
             Run.Result result = apart ? watched(triage.start()) : triage.run();
             assertNothingLeaks(result);
             int exit = options.equals("--curl") ? 0 : options.equals("--nonsense") ? 2 : 11;
             assertEquals(exit, result.exit(), result.toString());
-            assertEquals(exit == 11, server.asked().contains("Klaviyo-API-Key " + KEY),
+            assertEquals(exit == 11, server.asked("Authorization").contains("Klaviyo-API-Key " + KEY),
                     "the bare key is what Klaviyo gets");
         }
     }

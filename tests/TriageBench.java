@@ -84,8 +84,8 @@ final class TriageBench {
     }
 
     private static Run against(ControlledSandbox sandbox, String... command) {
-        return Run.command(command).env("KLAVIYO_API_URL", sandbox.apiUrl().toString())
-                .env("KLAVIYO_STATUS_URL", sandbox.statusUrl().toString()).env("KLAVIYO_APP_URL", sandbox.appUrl().toString())
+        return Run.command(command).env("KLAVIYO_API_URL", sandbox.target().api().toString())
+                .env("KLAVIYO_STATUS_URL", sandbox.target().status().toString()).env("KLAVIYO_APP_URL", sandbox.target().app().toString())
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("bench"));
     }
 

@@ -185,7 +185,7 @@ class TriageTest {
                 "/api/v1/query", new LoopbackServer.Response(400, "{\"status\":\"error\",\"error\":\"" + personal + "\"}"),
                 "/health", new LoopbackServer.Response(503, "{\"status\":\"" + personal + "\"}"));
         Path folder = Tree.temporary("triage");
-        try (ScriptedServer server = new ScriptedServer(answers); Stream<Path> files = Files.walk(folder)) {
+        try (LoopbackServer server = LoopbackServer.wellBut(answers); Stream<Path> files = Files.walk(folder)) {
             Run.Result result = pointedAt(server).args("-v", "--announce", "both", "--json").cwd(folder).run();
             StringBuilder all = new StringBuilder(result.out() + result.err());
             for (Path file : files.filter(Files::isRegularFile).toList()) {
@@ -214,7 +214,7 @@ class TriageTest {
         LoopbackServer.Response no = LoopbackServer.Response.html(403, "no");
         Map<String, LoopbackServer.Response> answers = Map.of("/api/", new LoopbackServer.Response(503, "{}"),
                 "/api/v2/", no, "/history.rss", no, "/", no);
-        try (ScriptedServer server = new ScriptedServer(answers)) {
+        try (LoopbackServer server = LoopbackServer.wellBut(answers)) {
             Run.Result result = pointedAt(server).args("-v", "--announce", "both", "--json").run();
             assertEquals(11, result.exit(), result.toString());
             for (String claim : List.of("green", "shows nothing", "does not show", "as its status page says")) {
@@ -265,7 +265,7 @@ class TriageTest {
             TriageRun run = TriageRun.of(against(sandbox).env("KLAVIYO_PRIVATE_KEY", ""));
             assertEquals("klaviyo-outage P1 exit 11", run.verdict());
             assertEquals(0, run.json().path("requestsSpent").asInt(), "asks the API nothing");
-            assertTrue(run.json().path("actions").toString().contains(sandbox.statusUrl() + "/api/v2/summary.json"), run.toString());
+            assertTrue(run.json().path("actions").toString().contains(sandbox.target().status() + "/api/v2/summary.json"), run.toString());
         }
     }
 
@@ -313,17 +313,17 @@ class TriageTest {
     @ParameterizedTest(name = "refused {0} times")
     @ValueSource(ints = {0, 5})
     void theInternalMessageIsPostedAndTheAnswerChecked(int refusals) throws IOException {
-        try (ControlledSandbox sandbox = ControlledSandbox.start("outage"); SlackSite slack = new SlackSite()) {
-            slack.fail(refusals);
+        try (ControlledSandbox sandbox = ControlledSandbox.start("outage")) {
+            sandbox.refusePosts(refusals);
             Path incident = Tree.temporary("triage");
-            Run.Result result = against(sandbox).env("SLACK_WEBHOOK_URL", slack.uri().toString())
+            Run.Result result = against(sandbox).env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString())
                     .args("--post", "--lead", "Sam", "--incident", incident.toString(), "--json").run();
             boolean posted = refusals == 0;
             assertEquals(11, result.exit(), "the verdict stands");
-            assertEquals(posted, slack.posts().size() == 1 && slack.posts().get(0).contains("Sam"), result.toString());
+            assertEquals(posted, sandbox.posts().size() == 1 && sandbox.posts().get(0).contains("Sam"), result.toString());
             assertEquals(!posted, result.err().contains("not posted"), result.toString());
             assertEquals(posted, Files.readString(incident.resolve("journal.jsonl")).contains("\"announced\""), "is journalled");
-            assertFalse(result.toString().contains(slack.uri().toString()), "the webhook's address is a secret");
+            assertFalse(result.toString().contains(sandbox.slackUrl().toString()), "the webhook's address is a secret");
         }
     }
 
@@ -445,12 +445,12 @@ class TriageTest {
     }
 
     private static Run against(ControlledSandbox sandbox) {
-        return Run.script("triage").args("--api-url", sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString())
+        return Run.script("triage").args("--api-url", sandbox.target().api().toString(), "--status-url", sandbox.target().status().toString())
                 .env("KLAVIYO_PRIVATE_KEY", sandbox.key()).cwd(Tree.temporary("triage"));
     }
 
-    private static Run pointedAt(ScriptedServer server) {
-        return Run.script("triage").args(TriageRun.pointedAt(server.uri())).env("KLAVIYO_PRIVATE_KEY", KEY)
+    private static Run pointedAt(LoopbackServer server) {
+        return Run.script("triage").args(TriageRun.pointedAt(server.url())).env("KLAVIYO_PRIVATE_KEY", KEY)
                 .cwd(Tree.temporary("triage"));
     }
 

@@ -53,8 +53,8 @@ final class WatchBench {
             Run.process("watch").words().stream().filter(word -> word.startsWith("-X") && !word.contains("Share"))
                     .forEach(command::add);
             command.addAll(List.of("-cp", System.getProperty("java.class.path"), "WatchBench$Child",
-                    Integer.toString(rounds), sandbox.apiUrl().toString(), sandbox.statusUrl().toString(),
-                    sandbox.appUrl().toString(), sandbox.webhookUrl().toString(), sandbox.prometheusUrl().toString()));
+                    Integer.toString(rounds), sandbox.target().api().toString(), sandbox.target().status().toString(),
+                    sandbox.target().app().toString(), sandbox.target().webhook().toString(), sandbox.target().prometheus().toString()));
             Process child = new ProcessBuilder(command).directory(folder.toFile())
                     .redirectError(ProcessBuilder.Redirect.INHERIT).start();
             try (var output = child.getOutputStream()) {

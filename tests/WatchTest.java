@@ -42,12 +42,10 @@ class WatchTest {
     private static final String NO_PAGE = "--no-status-page";
     private final Path folder = Tree.temporary("watch");
     private final Incident incident = Incident.at(folder.resolve("incident"));
-    private final SlackSite slack = new SlackSite();
     private ControlledSandbox sandbox;
 
     @AfterEach
     void close() {
-        slack.close();
         if (sandbox != null) {
             sandbox.close();
         }
@@ -55,8 +53,8 @@ class WatchTest {
 
     /** A watch of one endpoint whose quota allows five looks a second; what is given replaces what is usual. */
     private Run watch(Run run, String... more) {
-        Map<String, Object> usual = new LinkedHashMap<>(Map.of("--api-url", sandbox.apiUrl(), "--status-url",
-                sandbox.statusUrl(), "--incident", incident, "--check", "endpoint:events", "--interval", "200ms",
+        Map<String, Object> usual = new LinkedHashMap<>(Map.of("--api-url", sandbox.target().api(), "--status-url",
+                sandbox.target().status(), "--incident", incident, "--check", "endpoint:events", "--interval", "200ms",
                 "--for", "500ms"));
         usual.keySet().removeAll(List.of(more));
         usual.forEach((option, value) -> run.args(option, value.toString()));
@@ -70,7 +68,7 @@ class WatchTest {
 
     /** The same, posting to Slack. */
     private Run posting(String... more) {
-        return process(more).args("--post").env("SLACK_WEBHOOK_URL", slack.uri().toString());
+        return process(more).args("--post").env("SLACK_WEBHOOK_URL", sandbox.slackUrl().toString());
     }
 
     /** One that runs to its end, in this process. */
@@ -132,7 +130,7 @@ class WatchTest {
     @Test
     void aRecoveryIsToldWhenItHoldsByEveryWayOnceAndWithoutASecret() throws Exception {
         begin("outage");
-        slack.fail(2);
+        sandbox.refusePosts(2);
         Path hook = Files.writeString(folder.resolve("a hook.sh"), "#!/bin/sh\n{ echo \"args: $# $1\"; env; echo; } >> "
                 + folder.resolve("hook.txt") + "\n");
         assertTrue(hook.toFile().setExecutable(true));
@@ -148,7 +146,7 @@ class WatchTest {
         assertTrue(recovered.path("rounds").asInt() >= 3 && time(recovered, "goodSince").isBefore(Instant.now()
                 .minusMillis(500)), recovered.toString());
         // Slack has each message once, and the journal says told of no draft.
-        List<String> posts = slack.posts();
+        List<String> posts = sandbox.posts();
         assertEquals(List.of(3L, 3L), List.of((long) posts.size(), announced()), posts.toString());
         assertTrue(posts.get(0).contains("Status: INVESTIGATING") && posts.get(2).contains("Status: RESOLVED"));
         String told = Files.readString(folder.resolve("hook.txt"));
@@ -163,7 +161,7 @@ class WatchTest {
         assertTrue(internal.get(0).contains("Incident lead: @Kim"), internal.toString());
         assertFalse(drafts("-external.md").stream().anyMatch(text -> text.contains("will say so here")
                 && text.contains("this is the last one")), "promises more and calls itself the last");
-        for (String secret : List.of(sandbox.key(), slack.uri().getPath())) {
+        for (String secret : List.of(sandbox.key(), sandbox.slackUrl().getPath())) {
             assertFalse((result.out() + told + journal() + posts).contains(secret));
         }
     }
@@ -243,7 +241,7 @@ class WatchTest {
     @Test
     void goodProbesAreNotRecoveredWhileMoreCallsWaitThanBeforeTheIncident() {
         begin("outage");
-        try (Run.Running running = process(NO_PAGE, "--prometheus", sandbox.prometheusUrl().toString(), "--json")
+        try (Run.Running running = process(NO_PAGE, "--prometheus", sandbox.target().prometheus().toString(), "--json")
                 .start()) {
             running.awaitErr(" degraded ");
             sandbox.enter("healthy");
@@ -260,9 +258,9 @@ class WatchTest {
         begin("healthy");
         String vector = "{\"status\":\"success\",\"data\":{\"result\":[{\"metric\":{},\"value\":[1,\"" + value
                 + "\"]}]}}";
-        try (ScriptedServer prometheus = new ScriptedServer(Map.of("/api/v1/query",
+        try (LoopbackServer prometheus = LoopbackServer.wellBut(Map.of("/api/v1/query",
                 new LoopbackServer.Response(200, vector)))) {
-            List<JsonNode> rounds = json(ends(0, NO_PAGE, "--prometheus", prometheus.uri().toString(), "--json"), "round");
+            List<JsonNode> rounds = json(ends(0, NO_PAGE, "--prometheus", prometheus.url().toString(), "--json"), "round");
             List<String> said = rounds.stream().map(round -> round.path("conditions").get(1).path("words").asText())
                     .distinct().toList();
             String wrong = ": Prometheus gives " + value + ", which is no number of calls";
@@ -338,27 +336,27 @@ class WatchTest {
     @Test
     void whatSlackHadNotAcceptedWhenItWasKilledIsPostedByTheNextWatch() throws Exception {
         begin("outage");
-        slack.fail(1_000);
+        sandbox.refusePosts(1_000);
         try (Run.Running running = posting(NO_PAGE).start()) {
             running.awaitOut("not-told ").kill();
         }
-        slack.fail(0);
+        sandbox.refusePosts(0);
         try (Run.Running running = posting(NO_PAGE, "--max", "20s").start()) {
-            running.awaitUntil("Slack has it", () -> slack.posts().size() == 1).awaitOut(" told ").kill();
+            running.awaitUntil("Slack has it", () -> sandbox.posts().size() == 1).awaitOut(" told ").kill();
         }
         assertEquals(1, announced());
         ends(31, posting(NO_PAGE, "--max", "1s"));
-        assertEquals(1, slack.posts().size(), "and only once");
+        assertEquals(1, sandbox.posts().size(), "and only once");
     }
 
     @Test
     void whileItLastsPeopleAreToldAgainAndNotAfterIt() throws Exception {
         begin("outage");
         try (Run.Running running = posting(NO_PAGE, "--remind", "1s").start()) {
-            running.awaitUntil("two reminders", () -> slack.posts().size() >= 3);
+            running.awaitUntil("two reminders", () -> sandbox.posts().size() >= 3);
             heals(running);
         }
-        List<String> posts = slack.posts();
+        List<String> posts = sandbox.posts();
         assertTrue(posts.subList(0, 3).stream().allMatch(text -> text.contains("Status: INVESTIGATING")), posts.toString());
         assertEquals(List.of(posts.size() - 1), resolved(posts), "the last one, once: " + posts);
         assertEquals(posts.size(), announced());
@@ -376,7 +374,7 @@ class WatchTest {
             sandbox.statusPage("API unavailable", "critical", "identified", "major_outage", "Our API is down.");
             heals(running.awaitOut(" diagnosed +Klaviyo is down, and its status page says so"));
         }
-        List<String> posts = slack.posts();
+        List<String> posts = sandbox.posts();
         assertTrue(posts.get(0).contains("status page"), posts.get(0));
         String resolved = posts.get(posts.size() - 1);
         assertTrue(resolved.contains("Status: RESOLVED") && !resolved.contains("not yet acknowledged"), resolved);
@@ -423,7 +421,7 @@ class WatchTest {
     void noIntervalMakesItSpendMoreThanATenthOfAQuotaAndWhatHasNoneIsAskedEveryTime() {
         begin("healthy");
         Run.Result result = ends(31, NO_PAGE, "--check", "auth,endpoint:profiles,app", "--app-url",
-                sandbox.appUrl().toString(), "--interval", "100ms", "--for", "1m", "--max", "1700ms", "--json");
+                sandbox.target().app().toString(), "--interval", "100ms", "--for", "1m", "--max", "1700ms", "--json");
         assertEquals(1, sandbox.requests().get("GET /api/accounts"), "15 a minute: one");
         int profiles = sandbox.requests().get("GET /api/profiles");
         assertTrue(profiles >= 1 && profiles <= 3, "75 a minute, in 1.7 s: " + profiles);
@@ -440,7 +438,7 @@ class WatchTest {
     void aHealthyWatchLeavesNothingAndAFolderThatCannotBeUsedStopsNone() throws Exception {
         begin("healthy");
         ends(0, Run.script("watch").cwd(folder).env("KLAVIYO_PRIVATE_KEY", sandbox.key()).args("--api-url",
-                sandbox.apiUrl().toString(), "--status-url", sandbox.statusUrl().toString(), "--check",
+                sandbox.target().api().toString(), "--status-url", sandbox.target().status().toString(), "--check",
                 "endpoint:events", "--interval", "200ms", "--for", "500ms"));
         assertFalse(Files.exists(folder.resolve(Incident.BASE)));
         Path file = Files.writeString(folder.resolve("file"), "where a folder should be");

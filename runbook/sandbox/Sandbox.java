@@ -2,6 +2,7 @@ package runbook.sandbox;
 
 import static runbook.sandbox.Sites.map;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
@@ -360,6 +361,11 @@ public class Sandbox implements AutoCloseable {
         appBroken = !well;
         appKey = appKeySource.get().orElse(null);
         changed();
+    }
+
+    /** What Slack says to a message that came to its incoming webhook (api.slack.com/messaging/webhooks). */
+    Reply slack(JsonNode message) {
+        return message.isObject() ? new Reply(200, "text/html", "ok") : new Reply(400, "text/html", "invalid_payload");
     }
 
     boolean appDown() {

@@ -137,9 +137,7 @@ final class Sites {
             sandbox.restartApp(true);
             return Reply.json(200, "restarted", true);
         } else if (path.equals(slackPath)) {
-            // As an incoming webhook (api.slack.com/messaging/webhooks).
-            return body(request).isObject() ? new Reply(200, "text/html", "ok")
-                    : new Reply(400, "text/html", "invalid_payload");
+            return sandbox.slack(body(request));
         } else if (!path.equals(WEBHOOK) || sandbox.scenario.broken(Part.WEBHOOK)) {
             return NOT_FOUND;
         }

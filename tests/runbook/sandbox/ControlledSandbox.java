@@ -1,6 +1,6 @@
 package runbook.sandbox;
 
-import java.net.URI;
+import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -10,8 +10,11 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import runbook.Settings.Templates;
+import runbook.sandbox.Sites.Reply;
 
 /** A sandbox with hands: its time can be moved, its keys and its page changed, and it counts what it was asked. */
 public final class ControlledSandbox extends Sandbox {
@@ -35,6 +38,8 @@ public final class ControlledSandbox extends Sandbox {
     private final Time time;
     private final String foreignKey = openAccount("Drill Outfitters Staging");
     private final Map<String, Integer> requests;
+    private final List<String> posts = new CopyOnWriteArrayList<>();
+    private final AtomicInteger refusals = new AtomicInteger();
 
     private ControlledSandbox(String scenario, Duration latency, Time time, Map<String, Integer> requests) {
         super(scenario(scenario), time, request -> {
@@ -105,6 +110,25 @@ public final class ControlledSandbox extends Sandbox {
         return klaviyo.scopes(klaviyo.bySecret.get(key));
     }
 
+    /** Makes its Slack refuse the next so many messages. */
+    public void refusePosts(int times) {
+        refusals.set(times);
+    }
+
+    @Override
+    Reply slack(JsonNode message) {
+        if (refusals.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
+            return new Reply(500, "text/html", "rollup_error");
+        }
+        posts.add(message.path("text").asText());
+        return super.slack(message);
+    }
+
+    /** The texts of the messages that its Slack has taken, oldest first. */
+    public List<String> posts() {
+        return List.copyOf(posts);
+    }
+
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
         klaviyo.scopes.put(key, Set.copyOf(scopes));
@@ -156,27 +180,5 @@ public final class ControlledSandbox extends Sandbox {
                 List.of(new Update(second, status, componentStatus, body)));
         scenario = new Scenario(scenario.id(), scenario.description(), scenario.credential(), scenario.revision(),
                 scenario.broken(), scenario.fails(), scenario.loop(), scenario.api(), Optional.of(page));
-    }
-
-    // ---- where its sites are
-
-    public URI apiUrl() {
-        return target().api();
-    }
-
-    public URI statusUrl() {
-        return target().status();
-    }
-
-    public URI appUrl() {
-        return target().app();
-    }
-
-    public URI webhookUrl() {
-        return target().webhook();
-    }
-
-    public URI prometheusUrl() {
-        return target().prometheus();
     }
 }
