@@ -15,7 +15,6 @@
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
-//SOURCES runbook/Page.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
@@ -50,6 +49,7 @@
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
+//FILES templates/=templates/page.html
 //FILES templates/=templates/scenarios.json
 //RUNTIME_OPTIONS -XX:+UseSerialGC -Xmx112m -Xmn64m -XX:CICompilerCount=2 -XX:CompileThresholdScaling=3 -Xlog:disable
 //CDS

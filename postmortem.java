@@ -10,7 +10,6 @@
 //SOURCES runbook/Klaviyo.java
 //SOURCES runbook/LogReader.java
 //SOURCES runbook/Message.java
-//SOURCES runbook/Page.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
@@ -42,7 +41,7 @@
 //FILES templates/=templates/postmortem.md
 //FILES templates/=templates/timeline.json
 //FILES templates/=templates/handover.md
-//FILES templates/=templates/postmortem.html
+//FILES templates/=templates/page.html
 //FILES templates/=templates/scenarios.json
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx192m -Xlog:disable
 //CDS
@@ -70,6 +69,7 @@ import picocli.CommandLine.Parameters;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.Event;
+import runbook.Screen.Launcher;
 import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -415,7 +415,7 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     /** What starts the next step; a drill's goes on as that drill, also where only the folder says that it is one. */
-    Cli.Launcher launcher(String drill) {
+    Launcher launcher(String drill) {
         boolean found = !drill.isEmpty() && shared.drill().isEmpty();
         return found ? shared.launcher().inDrill(Text.safe(drill, 60)) : shared.launcher();
     }
@@ -491,7 +491,7 @@ abstract class PostmortemCommand implements Callable<Integer> {
     }
 
     private String renewing(Path file, Incident incident) {
-        Cli.Launcher launcher = launcher(Notebook.of(incident, shared.drill()).drill().orElse(""));
+        Launcher launcher = launcher(Notebook.of(incident, shared.drill()).drill().orElse(""));
         Path usual = incident.folder().resolve(Document.NAME).toAbsolutePath();
         String out = file.toAbsolutePath().equals(usual) ? "" : " --out " + Text.word(file.toString());
         boolean named = launcher.options().containsKey("incident");

@@ -453,7 +453,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     // After a dry run the same command without that.
     private List<String> commands(Ending ending) {
-        Cli.Launcher launcher = shared.launcher();
+        Screen.Launcher launcher = shared.launcher();
         if (ending == Ending.ROTATED) {
             return List.of(launcher.line("triage", ""), launcher.line("watch", ""));
         }

@@ -181,7 +181,7 @@ class Triage implements Callable<Integer> {
     boolean post;
 
     private Screen screen;
-    private Cli.Launcher launcher;
+    private Screen.Launcher launcher;
     private Optional<Incident> incident = Optional.empty();
     private List<Event> journal = List.of();
     private boolean opened;
@@ -352,7 +352,7 @@ class Triage implements Callable<Integer> {
         Findings found = verdict.findings();
         if (found.account().isPresent() && verdict.healthy() && shared.drill().isEmpty()) {
             try {
-                Incident.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
+                Key.LastGood.remember(shared.host(), found.account().get().id(), found.account().get().name(),
                         found.scopes(), found.settings().key().orElseThrow(), found.at());
             } catch (IOException e) {
                 warn("the last good state is not remembered: " + Text.safe(Incident.why(e), 200));

@@ -15,7 +15,6 @@
 //SOURCES runbook/Message.java
 //SOURCES runbook/NetworkPath.java
 //SOURCES runbook/OurSide.java
-//SOURCES runbook/Page.java
 //SOURCES runbook/Prometheus.java
 //SOURCES runbook/Screen.java
 //SOURCES runbook/Settings.java
@@ -46,6 +45,7 @@
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md
 //FILES templates/=templates/diagnoses.json
+//FILES templates/=templates/page.html
 //FILES templates/=templates/scenarios.json
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms12m -Xmn6m -Xmx128m -Xlog:disable
 //CDS
@@ -155,7 +155,8 @@ class Watch implements Callable<Integer> {
     boolean post;
 
     @Option(names = "--remind", paramLabel = "DURATION", order = 52,
-            description = "with --post: again this often while it lasts (20m; 20s in a drill)")
+            description = "with --post: again this often while it lasts (as the messages say: 5m, then 20m, after "
+                    + "two hours 60m; 20s in a drill)")
     Duration remind;
 
     @Option(names = "--announce", paramLabel = "WHOM", arity = "0..1", fallbackValue = "both", order = 53,
@@ -194,6 +195,7 @@ class Watch implements Callable<Integer> {
             int exit = watching.run();
             // The terminal is given back before the end is told, or it would go with the view.
             face.close();
+            screen.resized();
             end(watching, exit);
             return exit;
         }
@@ -277,8 +279,9 @@ class Watch implements Callable<Integer> {
                 : shared.sandbox().map(Sandbox::slackUrl).or(() -> Slack.webhook(shared.host().environment()));
         require(!post || webhook.isPresent(),
                 "--post needs " + Slack.VARIABLE + ": the address of a Slack incoming webhook");
+        Duration pace = drill() && remind == null ? Duration.ofSeconds(20) : remind;
         return new Telling.Choice(webhook, Optional.ofNullable(exec).map(line -> Tool.split("--exec", line)),
-                Tool.of(shared.host(), Duration.ofSeconds(30)), orDefault(remind, 1_200_000, 20_000),
+                Tool.of(shared.host(), Duration.ofSeconds(30)), Optional.ofNullable(pace),
                 announce != null && announce != Audience.external, announce != null && announce != Audience.internal,
                 Optional.ofNullable(lead), shared.templates());
     }

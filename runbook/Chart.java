@@ -16,6 +16,7 @@ import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import runbook.Settings.Templates;
 
 /**
  * What happened over time, as SVG: bands of states, numbered marks, lanes with lines and with stretches of success and
@@ -208,6 +209,28 @@ public final class Chart {
         return "<figure class=\"timeline\">" + new Drawing().whole() + "</figure>\n";
     }
 
+    /** A page that holds it, in the frame that a team may have of its own ({@code page.html}). */
+    public String page(Templates templates) {
+        return page(templates, title, figure());
+    }
+
+    /** A page of its own: no script, nothing fetched. The title is escaped here; HTML goes in as it is. */
+    public static String page(Templates templates, String title, String html) {
+        return templates.template("page.html").fill(Map.of("title", title, "content", html), Object::toString,
+                Chart::escape);
+    }
+
+    /** Text as it may stand in HTML and SVG, in quoted attributes too; control characters become U+FFFD. */
+    private static String escape(String text) {
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;")
+                .replace("'", "&#39;").replaceAll("[\\p{Cc}\\p{Cs}\\ufffe\\uffff&&[^\\n\\t]]", "\ufffd");
+    }
+
+    /** One bounded, printable line ({@link Text#safe}), escaped. */
+    private static String escape(String text, int max) {
+        return escape(Text.safe(text, max));
+    }
+
     private boolean inside(Instant at) {
         return !at.isBefore(from) && !at.isAfter(to);
     }
@@ -264,7 +287,7 @@ public final class Chart {
             String said = lanes.stream().map(lane -> lane.name + ": " + lane.note).collect(Collectors.joining(". "));
             String open = String.format(Locale.ROOT, "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\""
                             + " viewBox=\"0 0 %d %.0f\" role=\"group\" aria-label=\"%s\">%n<desc>%s</desc>%n",
-                    WIDTH, y + 14, Page.escape(title, 120), Page.escape(said, 2_000));
+                    WIDTH, y + 14, escape(title, 120), escape(said, 2_000));
             StringBuilder defs = new StringBuilder("<style>" + STYLE + "</style>\n<defs>");
             for (Tone tone : Tone.values()) {
                 String ground = "<rect width=\"8\" height=\"8\" style=\"fill:var(--" + tone.word() + ")\"/>";
@@ -296,7 +319,7 @@ public final class Chart {
 
         private void band(Band band, double top, double high) {
             String words = band.word + " " + DAY.format(band.from) + " to " + DAY.format(band.to);
-            put("<g><title>%s</title>", Page.escape(words, 120));
+            put("<g><title>%s</title>", escape(words, 120));
             pattern(band.tone, x(band.from), top, Math.max(2, x(band.to) - x(band.from)), high);
             put("</g>%n");
         }
@@ -339,7 +362,7 @@ public final class Chart {
                 int out = mark.at.isBefore(from) ? -1 : 1;
                 put("<path class=\"out\" d=\"M%.1f,%.1f l%d,-5 v10 z\"/>", there + out * 17, middle, -out * 6);
             }
-            put("<g><title>%s</title>", Page.escape(when(mark) + " UTC: " + mark.words, 200));
+            put("<g><title>%s</title>", escape(when(mark) + " UTC: " + mark.words, 200));
             shape(mark.shape, there, middle, Integer.toString(number + 1));
             put("</g>%n");
         }
@@ -468,7 +491,7 @@ public final class Chart {
 
         private void text(String kind, double left, double base, String words, int most) {
             if (!words.isEmpty()) {
-                put("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>%n", kind, left, base, Page.escape(words, most));
+                put("<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>%n", kind, left, base, escape(words, most));
             }
         }
     }

@@ -25,7 +25,7 @@ import runbook.ApiChecks.Probe;
 import runbook.ApiChecks.Symptom;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
-import runbook.Incident.LastGood;
+import runbook.Key.LastGood;
 import runbook.Klaviyo.Endpoint;
 import runbook.OurSide.AppErrors;
 import runbook.OurSide.AppLog;

@@ -44,6 +44,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
+import runbook.Screen.Launcher;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
 import runbook.Settings.Value;
@@ -308,7 +309,7 @@ public final class Cli {
         return names;
     }
 
-    private static List<String> useless(String command) {
+    static List<String> useless(String command) {
         String[] first = Stream.of(USELESS).filter(row -> command.matches("(?s)(" + row[0] + ")( .*)?")).findFirst()
                 .orElseThrow();
         return List.of(first[1].split(" "));
@@ -582,86 +583,28 @@ public final class Cli {
 
     /** How to paste the next script: started as this one was, with what was given here about where things are. */
     public Launcher launcher() {
-        return Launcher.of(host, values, spec.commandLine().getParseResult());
+        Map<String, String> options = new LinkedHashMap<>();
+        List<String> left = new ArrayList<>();
+        for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+            String longest = option.longestName();
+            String given = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
+            String open = Settings.open(given);
+            if (longest.equals("--key-command")) {
+                left.add(longest);
+            } else if (shared(option) && !HERE.contains(name(option))) {
+                options.put(name(option), longest + (given.isEmpty() ? "" : " " + Text.word(open)));
+                left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + longest));
+            }
+        }
+        List<String> notes = new ArrayList<>();
+        if (!left.isEmpty()) {
+            notes.add("Left out of these commands, add it again: " + String.join(", ", left));
+        }
+        return Launcher.of(host, setting("catalog"), options, notes);
     }
 
     /** What {@code --json} says comes next; {@code when} is now, later (ask again) or never (nothing to do). */
     public static JsonNode advice(String when, String text, String command) {
         return Json.object().put("when", when).put("text", text).put("command", command);
-    }
-
-    /**
-     * How the person started this script, so that the next one can be pasted the same way: from a script's name to the
-     * words that start it, the options that carry over, by name, and what has to be said under the commands. What must
-     * not be shown is left out: a command that gives a key, logins and tokens in addresses.
-     */
-    public record Launcher(UnaryOperator<String> script, Map<String, String> options, List<String> notes) {
-        static Launcher of(Host host, Values values, ParseResult parsed) {
-            Map<String, String> options = new LinkedHashMap<>();
-            List<String> left = new ArrayList<>();
-            for (OptionSpec option : parsed.matchedOptions()) {
-                String longest = option.longestName();
-                String given = option.arity().max() == 0 ? "" : option.originalStringValues().get(0);
-                String open = Settings.open(given);
-                if (longest.equals("--key-command")) {
-                    left.add(longest);
-                } else if (shared(option) && !HERE.contains(name(option))) {
-                    options.put(name(option), longest + (given.isEmpty() ? "" : " " + Text.word(open)));
-                    left.addAll(open.equals(given) ? List.of() : List.of("the login or token in " + longest));
-                }
-            }
-            List<String> notes = new ArrayList<>();
-            if (!left.isEmpty()) {
-                notes.add("Left out of these commands, add it again: " + String.join(", ", left));
-            }
-            return new Launcher(words(host, values, notes), options, notes);
-        }
-
-        // A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known.
-        private static UnaryOperator<String> words(Host host, Values values, List<String> notes) {
-            Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
-            Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
-                    .filter(name -> !name.isBlank()).or(() -> values.of("catalog").map(Value::text));
-            Path jar = ownJar();
-            if (wrapper.isPresent()) {
-                return script -> Text.word(wrapper.get()) + " " + script;
-            } else if (catalog.isPresent()) {
-                return script -> "jbang " + Text.word(script + "@" + catalog.get());
-            } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
-                return script -> "jbang " + script + ".java";
-            } else if (jar.toString().matches("(?!.*[/\\\\]cache[/\\\\]jars[/\\\\]).*\\.jar")) {
-                return script -> "java -jar " + Text.word(jar.resolveSibling(script + ".jar").toString());
-            }
-            notes.add("CATALOG is where this script came from: set KLAVIYO_RUNBOOK_CATALOG, and commands name it");
-            return script -> "jbang " + script + "@CATALOG";
-        }
-
-        private static Path ownJar() {
-            try {
-                return Path.of(Cli.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-            } catch (URISyntaxException | RuntimeException e) {
-                return Path.of("");
-            }
-        }
-
-        /** The same for an incident that turned out to be a drill's, of that scenario. */
-        public Launcher inDrill(String scenario) {
-            Map<String, String> more = new LinkedHashMap<>(options);
-            more.put("drill", "--drill " + Text.word(scenario));
-            return new Launcher(script, more, notes);
-        }
-
-        /** The words that start a script, without options. */
-        public String command(String name) {
-            return script.apply(name);
-        }
-
-        /** A script's whole command line, with those of the options that it has. */
-        public String line(String name, String more) {
-            StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
-            List<String> useless = useless(name + " " + more.strip());
-            options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
-            return line.toString();
-        }
     }
 }

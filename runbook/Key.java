@@ -1,5 +1,6 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -7,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.DateTimeException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
@@ -17,12 +20,14 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Settings.Problem;
+import runbook.Text.Json;
 
 /**
  * A Klaviyo private key as somebody gave it, which may not be one, or the access token of an OAuth app. Its value
@@ -319,5 +324,72 @@ public final class Key {
             throw new Problem(option + " gave nothing: it has to hold the private key");
         }
         return text;
+    }
+
+    /**
+     * What was seen when all was well with a key, in {@code klaviyo-runbook/last-good.json} of the user's state folder
+     * ({@code XDG_STATE_HOME}, else {@code ~/.local/state}; 0600 in 0700): the key's fingerprint, its account's id and
+     * name, the scopes that were seen to work, and when that was first and last. Nothing in it is secret.
+     */
+    public record LastGood(String sha256, String account, String organisation, Set<String> scopes, Instant since,
+                           Instant at) {
+        private static final int MOST = 50;
+        private static final String FILE = "last-good.json";
+
+        // Nothing where there is no such file, or none that can be read.
+        private static List<LastGood> read(Cli.Host host) {
+            List<LastGood> all = new ArrayList<>();
+            try {
+                Path file = folder(host).resolve(FILE);
+                boolean fit = Files.isRegularFile(file) && Files.size(file) < 1 << 20;
+                for (JsonNode one : fit ? Json.read(Files.readAllBytes(file)).path("keys") : Json.object()) {
+                    Set<String> scopes = new TreeSet<>();
+                    one.path("scopes").forEach(scope -> scopes.add(Text.safe(scope.asText(), 60)));
+                    all.add(new LastGood(Text.safe(one.path("sha256").asText(), 8),
+                            Text.safe(one.path("account").asText(), 20), Text.safe(one.path("name").asText(), 60),
+                            scopes, Instant.parse(one.path("since").asText()), Instant.parse(one.path("at").asText())));
+                }
+            } catch (IOException | DateTimeException e) {
+                // Somebody's editor was there: it is written anew the next time that all is well.
+            }
+            return all;
+        }
+
+        /** What is remembered of a key. */
+        public static Optional<LastGood> of(Cli.Host host, Key key) {
+            return of(read(host), key);
+        }
+
+        private static Optional<LastGood> of(List<LastGood> known, Key key) {
+            String fingerprint = key.cleaned().fingerprint();
+            return known.stream().filter(one -> one.sha256.equals(fingerprint)).findFirst();
+        }
+
+        /** When another key of the account took this one's place: worked after it did; empty when none has. */
+        public Optional<Instant> replacedAt(Cli.Host host) {
+            return read(host).stream().takeWhile(newer -> !newer.equals(this))
+                    .filter(newer -> newer.account.equals(account)).map(LastGood::since).min(Instant::compareTo);
+        }
+
+        /** Remembers that all is well now, with this key. */
+        public static void remember(Cli.Host host, String account, String organisation, Set<String> scopes, Key key,
+                                    Instant now) throws IOException {
+            List<LastGood> known = read(host);
+            Instant since = of(known, key).map(LastGood::since).orElse(now);
+            LastGood good = new LastGood(key.cleaned().fingerprint(), account, organisation, scopes, since, now);
+            Stream<LastGood> others = known.stream().filter(one -> !one.sha256.equals(good.sha256));
+            List<Map<String, Object>> keys = Stream.concat(Stream.of(good), others).limit(MOST).map(one ->
+                    Map.<String, Object>of("sha256", one.sha256, "account", one.account, "name", one.organisation,
+                            "scopes", new TreeSet<>(one.scopes), "since", one.since, "at", one.at)).toList();
+            String json = Json.pretty(Json.of(Map.of("schema", 2, "keys", keys)));
+            Incident.at(folder(host)).write(FILE, (json + "\n").getBytes(StandardCharsets.UTF_8));
+        }
+
+        /** This toolkit's folder in the user's state folder. */
+        public static Path folder(Cli.Host host) {
+            Path state = host.env("XDG_STATE_HOME").map(Path::of).filter(Path::isAbsolute)
+                    .orElse(host.home().resolve(".local/state"));
+            return state.resolve("klaviyo-runbook");
+        }
     }
 }

@@ -41,6 +41,7 @@ public final class Message {
     private final Map<String, String> internal = new LinkedHashMap<>();
     private Optional<String> drill = Optional.empty();
     private Instant next;
+    private String severity = "";
 
     private Message(State state, Instant at, Words words) {
         this.state = state;
@@ -56,8 +57,8 @@ public final class Message {
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
         Message message = new Message(state, at, Wording.of(templates, diagnosis).words());
-        Instant began = journal.stream().map(Event::at).min(Instant::compareTo).orElse(at);
-        message.next = state == State.RESOLVED ? null : due(began, at);
+        message.next = state == State.RESOLVED ? null : due(journal, at);
+        message.severity = severity;
         return message.with("severity", severity.isBlank() ? "P?" : severity).with("impact", message.words.impact())
                 .with("rootCause", message.words.rootCause()).with("currentAction", message.action(journal))
                 .with("lead", "").withLead(Incident.lead(journal));
@@ -73,13 +74,14 @@ public final class Message {
     }
 
     /**
-     * When the message after the one at {@code now} is due, in an incident that began at {@code began}. As PagerDuty's
-     * guide for incident communication has it: scope within five minutes, then every twenty for two hours, hourly after
-     * that.
+     * When the message after the one at {@code told} is due, by how long the journal says that it had failed by then,
+     * for every step alike. As PagerDuty's guide for incident communication has it: scope within five minutes, then
+     * every twenty for two hours, hourly after that.
      */
-    public static Instant due(Instant began, Instant now) {
-        long minutes = Duration.between(began, now).toMinutes();
-        return now.plus(Duration.ofMinutes(minutes < 5 ? 5 : minutes < 120 ? 20 : 60));
+    public static Instant due(List<Event> journal, Instant told) {
+        Optional<Instant> failing = journal.stream().filter(Event::failing).map(Event::at).min(Instant::compareTo);
+        long minutes = Duration.between(failing.orElse(told), told).toMinutes();
+        return told.plus(Duration.ofMinutes(minutes < 5 ? 5 : minutes < 120 ? 20 : 60));
     }
 
     private static String minute(Instant at) {
@@ -125,6 +127,11 @@ public final class Message {
         return state;
     }
 
+    /** When it says that the next one is due; empty for the last. */
+    public Optional<Instant> next() {
+        return Optional.ofNullable(next);
+    }
+
     /** The internal text, for people to read and paste. */
     public String internal(Templates templates) {
         return filled(templates.template("slack.md"), internal, UnaryOperator.identity());
@@ -146,6 +153,16 @@ public final class Message {
         return filled(templates.template("status-page.md"), external, UnaryOperator.identity());
     }
 
+    /**
+     * How customers are affected, in the terms that status pages have for a component: an outage of P1 is never called
+     * degraded performance, and what nobody outside notices is no incident to them.
+     */
+    private String component() {
+        boolean noticed = !words.queued().orElse("").isEmpty();
+        String usual = severity.equals("P1") ? "Major Outage" : words.component().orElse("Degraded Performance");
+        return noticed ? usual : "Operational";
+    }
+
     private String filled(Template template, Map<String, String> texts, UnaryOperator<String> escape) {
         Map<String, Object> values = new LinkedHashMap<>();
         texts.forEach((name, text) -> values.put(name, Text.safe(text, LONGEST_VALUE)));
@@ -154,6 +171,8 @@ public final class Message {
         }
         values.put("status", state.name());
         values.put("suspected", state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known"));
+        values.put("component", component());
+        values.put("outage", component().equals("Major Outage"));
         values.put("drill", drill.orElse(""));
         values.put("next", next == null ? "" : minute(next));
         values.put("updated", minute(at));
@@ -194,13 +213,13 @@ public final class Message {
      * How one diagnosis is put into words before anybody knows more. For colleagues: what users experience, the cause
      * as triage sees it, and what usually helps. For customers, naming no cause, host, account or person: what they
      * notice (left out: what the row {@code unknown} has), and what happens to their data meanwhile, empty when nothing
-     * does (left out: likewise).
+     * does (left out: likewise); and, where it is not P1, the status page's term for how bad that is.
      */
     public record Words(String impact, String rootCause, String action, Optional<String> customers,
-            Optional<String> queued) {
+            Optional<String> queued, Optional<String> component) {
         private Words or(Words usual) {
             return new Words(impact, rootCause, action, customers.or(() -> usual.customers),
-                    queued.or(() -> usual.queued));
+                    queued.or(() -> usual.queued), component);
         }
     }
 

@@ -4,8 +4,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Console;
 import java.io.PrintStream;
+import java.net.URISyntaxException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
@@ -13,8 +16,12 @@ import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -51,20 +58,22 @@ public final class Screen {
     private final PrintStream out;
     private final boolean color;
     private final boolean unicode;
-    private final int width;
     private final Level level;
     private final ZoneId zone = ZoneId.systemDefault();
+    /** Columns to fit into; 0 before anybody asked. */
+    private int width;
+    private final Cli.Host host;
 
     /** How much is shown: a verdict alone, what is wrong and what comes next, or everything. */
     public enum Level { ONE_LINE, SHORT, ALL }
 
     /** A screen on one of the host's streams, without colours where those were declined. */
     public Screen(Cli.Host host, PrintStream out, boolean noColor, Level level) {
+        this.host = host;
         this.out = out;
         this.level = level;
         color = host.terminal() && !noColor && !host.environment().containsKey("NO_COLOR") && Ansi.AUTO.enabled();
         unicode = host.charset().newEncoder().canEncode("✓–…└");
-        width = Math.max(NARROWEST, host.terminal() ? terminalWidth(host) : WIDTH_WITHOUT_TERMINAL);
     }
 
     /** Whether everything is shown. */
@@ -120,15 +129,20 @@ public final class Screen {
         }
     }
 
-    // What somebody set goes before what the terminal has.
-    private static int terminalWidth(Cli.Host host) {
-        return host.env("COLUMNS").filter(columns -> columns.matches("\\d{1,4}")).map(Integer::parseInt)
-                .orElseGet(() -> Size.of(host).columns);
+    /** Columns to fit into: what somebody set, else what the terminal has. */
+    public int width() {
+        if (width == 0) {
+            Optional<String> set = host.env("COLUMNS").filter(columns -> columns.matches("\\d{1,4}"));
+            int terminal = host.terminal() ? set.map(Integer::parseInt).orElseGet(() -> Size.of(host).columns)
+                    : WIDTH_WITHOUT_TERMINAL;
+            width = Math.max(NARROWEST, terminal);
+        }
+        return width;
     }
 
-    /** Columns to fit into. */
-    public int width() {
-        return width;
+    /** The terminal may have another size by now: it is asked again. */
+    public void resized() {
+        width = 0;
     }
 
     /** An empty line. */
@@ -181,6 +195,32 @@ public final class Screen {
         print(" ".repeat(columns) + paint("36", clean(command)));
     }
 
+    /**
+     * The same for a picture, which the terminal must not wrap: over as many lines as the columns need, that a shell
+     * reads as one command. Each but the last ends in a backslash, and none may be indented.
+     */
+    public List<String> folded(String command, int columns) {
+        List<String> lines = new ArrayList<>();
+        String rest = clean(command);
+        while (rest.length() > columns) {
+            int cut = columns - 2;
+            while (cut > columns / 2 && (rest.charAt(cut - 1) != ' ' || quoted(rest.substring(0, cut)))) {
+                cut--;
+            }
+            cut = cut > columns / 2 ? cut : columns - 2;
+            // Inside of a quoted word, the quotes are closed before the line ends, and opened again.
+            String quote = quoted(rest.substring(0, cut)) ? "'" : "";
+            lines.add(rest.substring(0, cut) + quote + "\\");
+            rest = quote + rest.substring(cut);
+        }
+        lines.add(rest);
+        return lines.stream().map(line -> paint("36", line)).toList();
+    }
+
+    private static boolean quoted(String begin) {
+        return begin.replace("\\'", "").chars().filter(letter -> letter == '\'').count() % 2 == 1;
+    }
+
     /** Text as it is, line by line: a message, a tree. Only control characters are taken out. */
     public void verbatim(String text) {
         text.lines().forEach(line -> print(clean(line)));
@@ -217,7 +257,7 @@ public final class Screen {
 
     private void entry(Mark mark, String lead, String text, String style) {
         String head = paint(mark.color, clean(lead));
-        for (String line : wrap(clean(text), Math.max(20, width - lead.length()))) {
+        for (String line : wrap(clean(text), Math.max(20, width() - lead.length()))) {
             print((head + paint(style, line)).stripTrailing());
             head = " ".repeat(lead.length());
         }
@@ -277,6 +317,62 @@ public final class Screen {
             ObjectNode object = Json.object().put("name", name).put("outcome", outcome.name().toLowerCase(Locale.ROOT))
                     .put("summary", summary).put("millis", millis);
             return object.set("http", Json.of(http));
+        }
+    }
+
+    /**
+     * How the person started this script, so that the next one can be pasted the same way: from a script's name to the
+     * words that start it, the options that carry over, by name, and what has to be said under the commands.
+     */
+    public record Launcher(UnaryOperator<String> script, Map<String, String> options, List<String> notes) {
+        /** A clone's wrapper, a catalog, a script in the current folder, an exported jar; or nothing of it is known. */
+        static Launcher of(Cli.Host host, Optional<String> team, Map<String, String> options, List<String> notes) {
+            Optional<String> wrapper = host.env("KLAVIYO_RUNBOOK_COMMAND");
+            Optional<String> catalog = Optional.ofNullable(System.getProperty("runbook.catalog"))
+                    .filter(name -> !name.isBlank()).or(() -> team);
+            Path jar = ownJar();
+            UnaryOperator<String> script;
+            if (wrapper.isPresent()) {
+                script = name -> Text.word(wrapper.get()) + " " + name;
+            } else if (catalog.isPresent()) {
+                script = name -> "jbang " + Text.word(name + "@" + catalog.get());
+            } else if (Files.exists(host.path("triage.java")) && Files.exists(host.path("runbook"))) {
+                script = name -> "jbang " + name + ".java";
+            } else if (jar.toString().matches("(?!.*[/\\\\]cache[/\\\\]jars[/\\\\]).*\\.jar")) {
+                script = name -> "java -jar " + Text.word(jar.resolveSibling(name + ".jar").toString());
+            } else {
+                script = name -> "jbang " + name + "@CATALOG";
+                notes.add("CATALOG is where this script came from: set KLAVIYO_RUNBOOK_CATALOG, and commands name it");
+            }
+            return new Launcher(script, options, notes);
+        }
+
+        private static Path ownJar() {
+            try {
+                return Path.of(Screen.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+            } catch (URISyntaxException | RuntimeException e) {
+                return Path.of("");
+            }
+        }
+
+        /** The same for an incident that turned out to be a drill's, of that scenario. */
+        public Launcher inDrill(String scenario) {
+            Map<String, String> more = new LinkedHashMap<>(options);
+            more.put("drill", "--drill " + Text.word(scenario));
+            return new Launcher(script, more, notes);
+        }
+
+        /** The words that start a script, without options. */
+        public String command(String name) {
+            return script.apply(name);
+        }
+
+        /** A script's whole command line, with those of the options that it has. */
+        public String line(String name, String more) {
+            StringBuilder line = new StringBuilder(command(name)).append(more.isBlank() ? "" : " " + more.strip());
+            List<String> useless = Cli.useless(name + " " + more.strip());
+            options.forEach((option, words) -> line.append(useless.contains(option) ? "" : " " + words));
+            return line.toString();
         }
     }
 }

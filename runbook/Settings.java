@@ -150,7 +150,7 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public static final class Templates {
         /** Every file that there is; a script carries those that it needs ({@code //FILES templates/=…}). */
         public static final List<String> NAMES = List.of("slack.md", "status-page.md", "postmortem.md",
-                "handover.md", "postmortem.html", "timeline.json", "diagnoses.json", "stores.json", "logs.json",
+                "handover.md", "page.html", "timeline.json", "diagnoses.json", "stores.json", "logs.json",
                 "redaction.json", "scenarios.json", "team.properties");
 
         private static final Templates BUILT_IN = new Templates(null);

@@ -180,7 +180,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     /**
      * What to do next, in order: the diagnosis's own steps, then what the statuses that the application gets ask for.
      */
-    public List<Action> actions(Cli.Launcher launcher) {
+    public List<Action> actions(Screen.Launcher launcher) {
         Map<String, Object> values = values();
         List<Action> actions = new ArrayList<>();
         for (Wording.Next next : wording.get(diagnosis().id()).next()) {
@@ -209,7 +209,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
      *
      * @param incident the incident's folder, or null
      */
-    public JsonNode json(Cli.Launcher launcher, String incident) {
+    public JsonNode json(Screen.Launcher launcher, String incident) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("schema", 1);
         json.put("at", findings.at().truncatedTo(ChronoUnit.MILLIS));
@@ -294,7 +294,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     private void aboutTheKey(Map<String, Object> values, List<String> forbidden) {
-        Optional<Incident.LastGood> good = findings.before().good();
+        Optional<Key.LastGood> good = findings.before().good();
         String lost = forbidden.stream().map(Endpoint::named).flatMap(Optional::stream).map(Endpoint::scope)
                 .filter(scope -> good.filter(one -> one.scopes().contains(scope)).isPresent())
                 .collect(Collectors.joining(", "));
@@ -304,7 +304,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("keyWorks", findings.keyIsAccepted());
         values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
                 .orElse("HTTP 401"));
-        values.put("owner", good.map(Incident.LastGood::organisation).orElse(""));
+        values.put("owner", good.map(Key.LastGood::organisation).orElse(""));
         values.put("lastGood", good.map(one -> minute(one.at())).orElse(""));
         values.put("replacedAt", findings.before().replacedAt().map(Verdict::minute).orElse(""));
         values.put("forbidden", String.join(", ", forbidden));

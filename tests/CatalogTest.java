@@ -25,7 +25,7 @@ class CatalogTest {
      * and after it nothing answers any more.
      */
     @ParameterizedTest
-    @CsvSource({"triage@CATALOG, --drill outage --announce both, 11, Klaviyo Integration -- Degraded Performance",
+    @CsvSource({"triage@CATALOG, --drill outage --announce both, 11, Klaviyo Integration -- Major Outage",
         "rotate-key@CATALOG, --drill revoked-key --dry-run, 0, Dry run: nothing has changed",
         "watch@CATALOG, --drill healthy --until 1 --for 1s, 0, recovered",
         "debug-bundle@CATALOG, --drill malformed-key --yes, 0, .zip",

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Incident.LastGood;
+import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Text.Json;
 

@@ -112,8 +112,10 @@ class MessageTest {
     @CsvSource({"0,5", "4,5", "5,20", "119,20", "120,60", "600,60"})
     void cadence(long minutesAfterTheBegin, long minutesToTheNext) {
         Instant now = AT.plus(Duration.ofMinutes(minutesAfterTheBegin));
+        List<Event> journal = List.of(new Event(AT.minusSeconds(900), "watch", Event.NOTE, "", Json.object()),
+                new Event(AT, "triage", Event.DETECTED, "", Json.object()));
 
-        assertEquals(now.plus(Duration.ofMinutes(minutesToTheNext)), Message.due(AT, now));
+        assertEquals(now.plus(Duration.ofMinutes(minutesToTheNext)), Message.due(journal, now));
     }
 
     @ParameterizedTest

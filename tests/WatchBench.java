@@ -107,7 +107,8 @@ final class WatchBench {
                     SPEED, "klaviyo_retry_queue_depth", Optional.of(Incident.at(Path.of("incident"))), Path.of("."),
                     journal -> Checks.Before.NOTHING, "");
             Telling.Choice nobody = new Telling.Choice(Optional.empty(), Optional.empty(), new Tool(Map.of(),
-                    Path.of(""), days, ""), days, false, false, Optional.empty(), Settings.Templates.builtIn());
+                    Path.of(""), days, ""), Optional.of(days), false, false, Optional.empty(),
+                    Settings.Templates.builtIn());
             try (Watching watching = new Watching(plan, nobody, child)) {
                 watching.run();
                 child.report(watching.chart(false).length());

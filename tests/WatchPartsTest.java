@@ -21,9 +21,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
+import runbook.Chart;
 import runbook.Cli;
 import runbook.Incident.Event;
 import runbook.Screen;
+import runbook.Settings.Templates;
 import runbook.Text.Json;
 import runbook.watching.Keeper.Condition;
 import runbook.watching.Keeper.Reading;
@@ -161,7 +163,8 @@ class WatchPartsTest {
             "</script><script>alert(1)</script> & \"quoted\" '\u001b[31m\u0000\uffff ]]> <svg onload=x>";
 
     private static String chart(boolean page, History history, List<Event> events) {
-        return history.drawn(page, BEGAN.minusSeconds(600), BEGAN.plusSeconds(3_600), events, Optional.of("flapping"));
+        Chart chart = history.drawn(BEGAN.minusSeconds(600), BEGAN.plusSeconds(3_600), events, Optional.of("flapping"));
+        return page ? chart.page(Templates.builtIn()) : chart.svg();
     }
 
     private static History history(String check, int rounds) {

@@ -28,7 +28,7 @@ import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
-import runbook.Page;
+import runbook.Settings.Templates;
 import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Json;
@@ -208,7 +208,7 @@ final class Summary {
     // The same page, with figures after what stands above the first heading.
     private String html(String markdown) {
         int sections = markdown.indexOf("\n### ");
-        return Page.framed(Page.FRAME, title(), rendered(markdown.substring(0, sections)) + figures()
+        return Chart.page(Templates.builtIn(), title(), rendered(markdown.substring(0, sections)) + figures()
                 + rendered(markdown.substring(sections)));
     }
 

@@ -25,8 +25,8 @@ import org.jsoup.nodes.Element;
 import org.jsoup.safety.Safelist;
 import runbook.Chart;
 import runbook.Incident;
-import runbook.Page;
 import runbook.Settings.Problem;
+import runbook.Settings.Templates;
 import runbook.Text;
 
 /**
@@ -268,7 +268,7 @@ public record Document(Path markdown) {
             .removeProtocols("a", "href", "ftp");
 
     /** One self-contained page, nothing fetched; the picture goes under the heading that begins with Timeline. */
-    static String html(String frame, String markdown, Optional<Chart> chart, String title) {
+    static String html(Templates templates, String markdown, Optional<Chart> chart, String title) {
         String rendered = HtmlRenderer.builder().extensions(GITHUB).sanitizeUrls(true).build()
                 .render(Parser.builder().extensions(GITHUB).build().parse(markdown));
         var quiet = new org.jsoup.nodes.Document.OutputSettings().prettyPrint(false);
@@ -285,7 +285,7 @@ public record Document(Path markdown) {
         } else {
             heading.after(figure);
         }
-        return Page.framed(frame, title, main.html() + "\n");
+        return Chart.page(templates, title, main.html() + "\n");
     }
 
     /**

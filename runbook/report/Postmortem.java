@@ -105,7 +105,7 @@ public final class Postmortem {
 
     /** The page for that Markdown, with the timeline drawn to scale. */
     public String html(String markdown) {
-        return Document.html(sources.templates().text("postmortem.html"), markdown, timeline.chart(),
+        return Document.html(sources.templates(), markdown, timeline.chart(),
                 (evidence.drill.isEmpty() ? "" : "DRILL: ") + "Incident: " + title());
     }
 
@@ -174,13 +174,12 @@ public final class Postmortem {
                 .fill(values, Postmortem::form, text -> Text.safe(text, 160)).stripTrailing();
     }
 
-    /** When the next message is due: as the last one that was sent said, else by how long it has lasted. */
+    /** When the next message is due, as the last one said; the first is due with the incident. */
     private Optional<Instant> due() {
-        Optional<Row> told =
-                timeline.all().stream().filter(row -> row.is(Event.ANNOUNCED)).reduce((one, later) -> later);
-        Optional<Instant> began = timeline.moment(Moment.DETECTED).or(() -> timeline.moment(Moment.BEGAN)).map(Row::at);
-        return told.flatMap(row -> Timeline.time(row.event(), "next"))
-                .or(() -> began.map(at -> Message.due(at, told.map(Row::at).orElse(at))));
+        Incident.State state = Incident.State.of(evidence.events);
+        Optional<Event> told = state.told().stream().max(Comparator.comparing(Event::at));
+        return told.flatMap(last -> Timeline.time(last, "next"))
+                .or(() -> told.map(Event::at).or(state::began).map(at -> Message.due(evidence.events, at)));
     }
 
     // ---- the template's fields

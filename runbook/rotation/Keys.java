@@ -20,7 +20,7 @@ import runbook.Http;
 import runbook.Http.Answer;
 import runbook.Http.Fault;
 import runbook.Http.Reply;
-import runbook.Incident.LastGood;
+import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;

@@ -20,7 +20,7 @@ import java.util.stream.Collectors;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Incident.LastGood;
+import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Settings;
 import runbook.Settings.Problem;

@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import runbook.Cli;
 import runbook.Screen;
 import runbook.Screen.Mark;
@@ -54,6 +55,7 @@ public final class LiveView implements Watching.Face {
         }
     }
 
+    /** Without a mark, a command: it is never cut, or it could not be pasted. */
     private record Line(Mark mark, String words) { }
 
     private LiveView(Cli.Host host, Screen screen) {
@@ -153,7 +155,8 @@ public final class LiveView implements Watching.Face {
                 .forEach(reading -> lines.add(check(reading, shot.again().apply(reading.check()))));
         lines.add(blank);
         told.subList(first, told.size()).forEach(note -> lines.add(note.line()));
-        return lines.stream().limit(rows).map(line -> screen.cut(line.mark, line.words, columns)).toList();
+        return lines.stream().flatMap(line -> line.mark == null ? screen.folded(line.words, columns - 1).stream()
+                : Stream.of(screen.cut(line.mark, line.words, columns))).limit(rows).toList();
     }
 
     private static List<Line> head(Shot shot) {
@@ -195,7 +198,7 @@ public final class LiveView implements Watching.Face {
         }
         String when = due.isNegative() ? "OVERDUE by " + words(due.negated()) : "DUE in " + words(due);
         return List.of(new Line(Mark.WARN, "MESSAGE TO PEOPLE " + when + "; once it is sent, say so:"),
-                new Line(Mark.NONE, record.get()));
+                new Line(null, record.get()));
     }
 
     private static Line check(Reading reading, Optional<Duration> wait) {

@@ -24,7 +24,6 @@ import java.util.stream.Collectors;
 import runbook.Chart;
 import runbook.Incident;
 import runbook.Incident.Event;
-import runbook.Page;
 import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -121,8 +120,8 @@ public final class Memory implements AutoCloseable {
         }));
     }
 
-    String chart(boolean page, Instant began, Instant end) {
-        return history.drawn(page, began, end, journal(), drill);
+    Chart chart(Instant began, Instant end) {
+        return history.drawn(began, end, journal(), drill);
     }
 
     private void read(Incident.Journal journal, Consumer<Event> use) {
@@ -302,15 +301,15 @@ public final class Memory implements AutoCloseable {
             }
         }
 
-        /** All of it drawn as SVG, or as a page that holds it. */
-        public String drawn(boolean page, Instant began, Instant end, List<Event> events, Optional<String> drill) {
+        /** All of it as a picture. */
+        public Chart drawn(Instant began, Instant end, List<Event> events, Optional<String> drill) {
             String title = "Klaviyo, as watch saw it" + drill.map(name -> " (DRILL: " + name + ")").orElse("");
             long first = checks.values().stream().mapToLong(looks -> looks.firstEntry().getValue().from).min()
                     .orElse(Long.MAX_VALUE);
             Instant from = Instant.ofEpochMilli(Math.min(first, began.toEpochMilli()));
             Chart chart = new Chart("watch", title, from, end).marks(events.stream().map(History::mark).toList());
             checks.forEach((name, looks) -> chart.lane(lane(name, List.copyOf(looks.values()))));
-            return page ? Page.framed(Page.FRAME, title, chart.figure()) : chart.svg();
+            return chart;
         }
 
         private static Chart.Mark mark(Event event) {

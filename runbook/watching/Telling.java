@@ -7,6 +7,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -41,9 +42,9 @@ public final class Telling implements AutoCloseable {
 
     /**
      * How people want to be told: to Slack's webhook, by a command that {@code tool} runs, by drafts of either message;
-     * how often a message is due while it lasts; and who leads the incident.
+     * how often a message is due while it lasts, where it is not as messages themselves say; and who leads.
      */
-    public record Choice(Optional<URI> webhook, Optional<List<String>> command, Tool tool, Duration remind,
+    public record Choice(Optional<URI> webhook, Optional<List<String>> command, Tool tool, Optional<Duration> remind,
                          boolean internal, boolean external, Optional<String> lead, Templates templates) { }
 
     private final Choice choice;
@@ -83,7 +84,11 @@ public final class Telling implements AutoCloseable {
 
     /** Takes in that people were told at a moment, or need not be until then. */
     void told(long at) {
-        due = Math.max(due, at + choice.remind().toMillis());
+        due = Math.max(due, next(Instant.ofEpochMilli(at)).toEpochMilli());
+    }
+
+    private Instant next(Instant told) {
+        return choice.remind().map(told::plus).orElseGet(() -> Message.due(memory.journal(), told));
     }
 
     long due() {
@@ -93,7 +98,8 @@ public final class Telling implements AutoCloseable {
     /** Takes in that it still lasts: what a person says was sent counts, and what is due is posted. */
     void lasts(State state, long now) {
         if (!posts() && now >= due - SOON.toMillis()) {
-            Incident.State.of(memory.journal()).told().forEach(sent -> told(Math.min(now, sent.at().toEpochMilli())));
+            Incident.State.of(memory.journal()).told().stream().map(Event::at).max(Instant::compareTo)
+                    .ifPresent(sent -> told(Math.min(now, sent.toEpochMilli())));
         } else if (posts() && now >= due) {
             told(now);
             // Unless something is waiting to be accepted already.
@@ -146,7 +152,7 @@ public final class Telling implements AutoCloseable {
         }
         return Message.of(choice.templates(), incident.diagnosis(), incident.severity(), stands,
                 at.truncatedTo(ChronoUnit.SECONDS), journal).withLead(choice.lead().orElse("")).withDrill(drill)
-                .withNext(over ? null : at.plus(choice.remind())).withAction(ACTIONS.get(state));
+                .withNext(over ? null : next(at)).withAction(ACTIONS.get(state));
     }
 
     // ---- how it is told
@@ -174,8 +180,10 @@ public final class Telling implements AutoCloseable {
             pending.decrementAndGet();
             // The journal says that people were told only of what Slack has accepted.
             String words = "internal message posted to Slack";
-            memory.append(Event.ANNOUNCED, words,
+            Map<String, Object> data = new TreeMap<>(
                     Map.of("kind", "told", "of", of, "audience", "internal", "text", text));
+            message.next().ifPresent(at -> data.put("next", at));
+            memory.append(Event.ANNOUNCED, words, data);
             say.accept("told", words);
             return true;
         });

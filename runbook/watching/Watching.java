@@ -14,6 +14,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import runbook.Chart;
 import runbook.Checks.Before;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -317,7 +318,8 @@ public final class Watching implements AutoCloseable {
 
     /** All of it as a picture: SVG, or a page around it. */
     public String chart(boolean page) {
-        return memory.chart(page, Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
+        Chart chart = memory.chart(Instant.ofEpochMilli(past.began()), Instant.ofEpochMilli(ticker.millis()));
+        return page ? chart.page(plan.settings().templates()) : chart.svg();
     }
 
     /** How it stands now, where the next round is so far away. */
