@@ -21,12 +21,14 @@ import java.time.format.DateTimeFormatterBuilder;
 import java.time.temporal.ChronoField;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -35,6 +37,8 @@ import java.util.function.UnaryOperator;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -54,14 +58,12 @@ public final class LogReader {
     private static final int MOST_NAMES = 200;
     private static final int MOST_TOLD = 20;
     private static final long MINUTE = 60_000;
-    private static final String OTHER = "other";
 
     private final ZoneId zone;
     private final Instant from;
     private final Instant to;
     private final UnaryOperator<String> clean;
-    private final Words words = new Words(LONGEST_LINE);
-    private final Map<Long, Shape> shapes = new HashMap<>();
+    private final Map<Long, Call> kinds = new HashMap<>();
     private final Map<Cell, TreeMap<Integer, Long>> cells = new HashMap<>();
     private final TreeMap<Long, Wait> waits = new TreeMap<>();
     private final Map<String, Long> endpoints = new HashMap<>();
@@ -117,8 +119,8 @@ public final class LogReader {
     /** One log while it is read. For one thread. */
     public final class Source {
         private final Stamps stamps = new Stamps(zone, to);
-        private final byte[] beginning = new byte[LONGEST_LINE];
-        private int begun;
+        private final byte[] line = new byte[LONGEST_LINE];
+        private int length;
         // Of the record that the last lines belong to: one with a time, and those without one below it.
         private long time = NO_TIME;
         private boolean klaviyo;
@@ -127,25 +129,25 @@ public final class LogReader {
         private Source() { }
 
         /** Takes the next bytes, which may end anywhere. */
-        public void take(byte[] data, int length) {
+        public void take(byte[] data, int count) {
             synchronized (LogReader.this) {
-                bytes += length;
-                int start = 0;
-                for (int i = 0; i < length; i++) {
+                bytes += count;
+                for (int i = 0; i < count; i++) {
                     if (data[i] == '\n') {
-                        complete(data, start, i);
-                        start = i + 1;
+                        line();
+                        length = 0;
+                    } else if (length < LONGEST_LINE) {
+                        line[length++] = data[i];
                     }
                 }
-                begin(data, start, length);
             }
         }
 
         /** No more will come. */
         public void end() {
             synchronized (LogReader.this) {
-                if (begun > 0) {
-                    line(beginning, 0, begun);
+                if (length > 0) {
+                    line();
                 }
                 if (time != NO_TIME) {
                     zones.add(stamps.zone());
@@ -154,54 +156,33 @@ public final class LogReader {
             }
         }
 
-        private void begin(byte[] data, int start, int end) {
-            int more = Math.min(end - start, beginning.length - begun);
-            System.arraycopy(data, start, beginning, begun, more);
-            begun += more;
-        }
-
-        private void complete(byte[] data, int start, int end) {
-            if (begun > 0) {
-                begin(data, start, end);
-                line(beginning, 0, begun);
-                begun = 0;
-            } else {
-                line(data, start, Math.min(end, start + LONGEST_LINE));
-            }
-        }
-
-        private void line(byte[] data, int start, int end) {
+        private void line() {
             lines++;
-            long stamp = stamps.find(data, start, end);
+            long stamp = stamps.find(line, 0, length);
             if (stamp != NO_TIME || time == NO_TIME) {
                 time = stamp;
                 klaviyo = false;
                 told = false;
             }
-            int about = klaviyo ? Words.KLAVIYO : Words.about(data, start, end);
-            klaviyo = about == Words.KLAVIYO;
-            if (about != Words.NOTHING) {
-                words.read(data, start, end);
-                look(shape());
+            boolean route = false;
+            for (int i = 0; i < length && !klaviyo; i++) {
+                int b = line[i] | 0x20;
+                klaviyo = b == 'k' && is("klaviyo", line, i, length);
+                route |= b == '/' && (is("/api/", line, i, length) || is("/client/", line, i, length));
             }
-        }
-
-        private void look(Shape shape) {
-            int status = words.status(shape.statusAt);
-            status = status == NONE && klaviyo && shape.unanswered ? Facts.NO_ANSWER : status;
-            boolean ours = klaviyo || !shape.endpoint.isEmpty() && !shape.elsewhere;
-            if (ours && !told && status != NONE) {
-                told = true;
-                count(shape, status, time);
+            if (!told && (klaviyo || route)) {
+                told = count(line, length, klaviyo, time);
             }
         }
     }
 
-    private Shape shape() {
-        if (shapes.size() >= MOST_KINDS) {
-            shapes.clear();
+    // In lower case.
+    private static boolean is(String word, byte[] data, int at, int end) {
+        int i = 0;
+        while (i < word.length() && at + i < end && (data[at + i] | 0x20) == word.charAt(i)) {
+            i++;
         }
-        return shapes.computeIfAbsent(words.kind, kind -> Shape.of(words));
+        return i == word.length();
     }
 
     // ---- counting
@@ -212,40 +193,51 @@ public final class LogReader {
         return millis == NO_TIME ? null : Instant.ofEpochMilli(millis);
     }
 
-    /** Counts the call of the line whose words are read. */
-    private void count(Shape shape, int status, long time) {
-        if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
+    /** Counts the call that a line tells of, if it tells of one. */
+    private boolean count(byte[] line, int length, boolean klaviyo, long time) {
+        if (kinds.size() >= MOST_KINDS) {
+            kinds.clear();
+        }
+        Call call = kinds.computeIfAbsent(kind(line, 0, length), kind -> Call.of(text(line, 0, length)));
+        String written = word(call.status, line, length);
+        boolean answered = Call.ANY_STATUS.matcher(written).matches();
+        int status = answered ? Integer.parseInt(written) : Facts.NO_ANSWER;
+        if (!answered && !(klaviyo && call.unanswered) || !klaviyo && (call.endpoint.isEmpty() || call.elsewhere)) {
+            return false;
+        } else if (time != NO_TIME && (from != null && time < from.toEpochMilli() || time > to.toEpochMilli())) {
             outside++;
-            return;
+            return true;
         }
         calls++;
-        counted(callers, shape.caller, MOST_NAMES);
-        String endpoint = counted(endpoints, shape.endpoint, MOST_NAMES);
-        byMinute(new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint), shape, status);
+        counted(callers, call.caller, MOST_NAMES);
+        String endpoint = counted(endpoints, call.endpoint, MOST_NAMES);
+        Cell cell = new Cell(time == NO_TIME ? NO_TIME : time - Math.floorMod(time, MINUTE), endpoint);
+        if (cells.size() >= MOST_CELLS && !cells.containsKey(cell)) {
+            dropped++;
+        } else {
+            cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
+        }
+        if (status == 429) {
+            int seconds = Integer.parseInt("0" + word(call.pause, line, length).replaceFirst("\\D.*|\\d{7,}", ""));
+            waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
+        }
         if (Facts.failed(status)) {
             failed(new Failure(instant(time), status, endpoint));
-            List<String> whose = shape.customers ? Shape.customers(words.text()) : List.of();
+            List<String> whose = call.customers ? Call.customers(text(line, 0, length)) : List.of();
             whose.forEach(name -> counted(customers, name, MOST_CUSTOMERS));
         }
+        return true;
+    }
+
+    private static String text(byte[] data, int start, int end) {
+        return new String(data, start, end - start, StandardCharsets.ISO_8859_1);
     }
 
     // Under its name, or with the others once there are too many.
     private static String counted(Map<String, Long> counts, String name, int most) {
-        String known = counts.size() < most || counts.containsKey(name) ? name : OTHER;
+        String known = counts.size() < most || counts.containsKey(name) ? name : "other";
         counts.merge(known, 1L, Long::sum);
         return known;
-    }
-
-    private void byMinute(Cell cell, Shape shape, int status) {
-        if (cells.size() >= MOST_CELLS && !cells.containsKey(cell)) {
-            dropped++;
-            return;
-        }
-        cells.computeIfAbsent(cell, any -> new TreeMap<>()).merge(status, 1L, Long::sum);
-        if (status == 429) {
-            int seconds = Math.max(0, words.number(shape.waitAt, 6));
-            waits.merge(cell.minute, new Wait(instant(cell.minute), 1, seconds), Wait::and);
-        }
     }
 
     private void failed(Failure failure) {
@@ -342,40 +334,17 @@ public final class LogReader {
 
         /** Endpoints, the loudest first. */
         public List<Rate> endpoints() {
-            Map<String, List<Minute>> byEndpoint = new TreeMap<>();
-            minutes.forEach(minute -> byEndpoint.computeIfAbsent(minute.endpoint, any -> new ArrayList<>())
-                    .add(minute));
             long all = Math.max(1, minutes.stream().mapToLong(Minute::calls).sum());
-            return byEndpoint.entrySet().stream().map(entry -> rate(entry.getKey(), entry.getValue(), all))
-                    .sorted(Comparator.comparing(rate -> -rate.calls)).toList();
+            return minutes.stream().collect(Collectors.groupingBy(Minute::endpoint, TreeMap::new, Collectors.toList()))
+                    .values().stream().map(some -> Rate.of(some, all)).sorted(Comparator.comparing(rate -> -rate.calls))
+                    .toList();
         }
 
-        private static Rate rate(String endpoint, List<Minute> minutes, long all) {
-            long calls = minutes.stream().mapToLong(Minute::calls).sum();
-            long failed = minutes.stream().mapToLong(Minute::failed).sum();
-            List<Minute> timed = minutes.stream().filter(minute -> minute.at != null).toList();
-            int peak = 0;
-            for (int i = 1; i < timed.size(); i++) {
-                peak = timed.get(i).calls() > timed.get(peak).calls() ? i : peak;
-            }
-            int since = peak;
-            while (since > 0 && timed.get(since - 1).calls() * 2 >= timed.get(peak).calls()) {
-                since--;
-            }
-            double share = calls / (double) all;
-            return timed.isEmpty() ? new Rate(endpoint, calls, failed, share, 0, null, null) : new Rate(endpoint, calls,
-                    failed, share, timed.get(peak).calls(), timed.get(peak).at, timed.get(since).at);
-        }
-
-        /**
-         * The same with what was found elsewhere: queues, curves, the vendor's incidents, what is missing.
-         */
+        /** The same with what was found elsewhere: queues, curves, the vendor's incidents, what is missing. */
         public Facts with(List<Queue> queues, List<Curve> curves, List<StatusPage.Incident> incidents,
                 List<String> missing) {
-            List<String> all = new ArrayList<>(notRead);
-            all.addAll(missing);
             return new Facts(schema, from, to, zone, zoneNamed, lines, bytes, minutes, callers, first, last, waits,
-                    customers, queues, curves, incidents, all);
+                    customers, queues, curves, incidents, Stream.concat(notRead.stream(), missing.stream()).toList());
         }
 
         /** As JSON. */
@@ -478,164 +447,113 @@ public final class LogReader {
 
     /** Calls to one endpoint, its busiest minute in calls, and since when it has been at half of that or more. */
     public record Rate(String endpoint, long calls, long failed, double share, long perMinute, Instant peakAt,
-            Instant since) { }
+            Instant since) {
+        private static Rate of(List<Minute> minutes, long all) {
+            long calls = minutes.stream().mapToLong(Minute::calls).sum();
+            long failed = minutes.stream().mapToLong(Minute::failed).sum();
+            double share = calls / (double) all;
+            String endpoint = minutes.get(0).endpoint;
+            List<Minute> timed = minutes.stream().filter(minute -> minute.at != null).toList();
+            if (timed.isEmpty()) {
+                return new Rate(endpoint, calls, failed, share, 0, null, null);
+            }
+            Minute peak = Collections.max(timed, Comparator.comparing(Minute::calls));
+            int since = timed.indexOf(peak);
+            while (since > 0 && timed.get(since - 1).calls() * 2 >= peak.calls()) {
+                since--;
+            }
+            return new Rate(endpoint, calls, failed, share, peak.calls(), peak.at, timed.get(since).at);
+        }
+    }
 
     // ---- what one line says
+
+    // What a byte is: part of a hexadecimal number, a letter beyond those, or nothing of a word.
+    private static final byte DIGIT = 1;
+    private static final byte HEX = 2;
+    private static final byte LETTER = 4;
+    private static final byte[] CLASS = new byte[256];
+    private static final int SHORTEST_HEX = 4;
+    private static final int SHORTEST_ID = 10;
+
+    static {
+        Arrays.fill(CLASS, 'A', 'Z' + 1, LETTER);
+        Arrays.fill(CLASS, 'a', 'z' + 1, LETTER);
+        Arrays.fill(CLASS, 'A', 'F' + 1, HEX);
+        Arrays.fill(CLASS, 'a', 'f' + 1, HEX);
+        Arrays.fill(CLASS, '0', '9' + 1, DIGIT);
+    }
 
     /**
      * A hash of a line without its numbers and ids: the same for lines that differ in nothing else, so that what they
      * say is worked out once for each kind.
      */
     public static long kind(byte[] data, int start, int end) {
-        Words words = new Words(end - start);
-        words.read(data, start, end);
-        return words.kind;
+        long kind = 7;
+        long spelt = kind;
+        int length = 0;
+        int seen = 0;
+        for (int i = start; i <= end; i++) {
+            int b = i < end ? data[i] & 0xff : '\n';
+            int c = CLASS[b];
+            seen |= c;
+            length++;
+            spelt = c == DIGIT ? spelt : 31 * spelt + b;
+            if (c == 0) {
+                boolean digits = (seen & DIGIT) != 0;
+                boolean hex = (seen & LETTER) == 0 && (digits || length > SHORTEST_HEX);
+                kind = hex || digits && length > SHORTEST_ID ? 31 * kind + b : spelt;
+                spelt = kind;
+                length = 0;
+                seen = 0;
+            }
+        }
+        return kind;
     }
 
-    /** A line's words, which are its runs of letters and digits, and what kind of line they make. */
-    private static final class Words {
-        static final int NOTHING = 0;
-        static final int ROUTE = 1;
-        static final int KLAVIYO = 2;
-        private static final byte[] NAME = "klaviyo".getBytes(StandardCharsets.ISO_8859_1);
-        private static final byte[] API = "/api/".getBytes(StandardCharsets.ISO_8859_1);
-        private static final byte[] CLIENT = "/client/".getBytes(StandardCharsets.ISO_8859_1);
-        private static final int SHORTEST_HEX = 4;
-        private static final int SHORTEST_ID = 10;
-        // What a byte is: part of a hexadecimal number, a letter beyond those, or nothing of a word.
-        private static final byte DIGIT = 1;
-        private static final byte HEX = 2;
-        private static final byte LETTER = 4;
-        private static final byte[] CLASS = new byte[256];
-        // How it enters a word's hash: digits do not.
-        private static final int[] TIMES = new int[256];
-        private static final int[] PLUS = new int[256];
+    private static boolean inWord(byte[] data, int at) {
+        return CLASS[data[at] & 0xff] != 0;
+    }
 
-        static {
-            Arrays.fill(CLASS, 'A', 'Z' + 1, LETTER);
-            Arrays.fill(CLASS, 'a', 'z' + 1, LETTER);
-            Arrays.fill(CLASS, 'A', 'F' + 1, HEX);
-            Arrays.fill(CLASS, 'a', 'f' + 1, HEX);
-            Arrays.fill(CLASS, '0', '9' + 1, DIGIT);
-            Arrays.setAll(TIMES, b -> CLASS[b] == DIGIT ? 1 : 31);
-            Arrays.setAll(PLUS, b -> CLASS[b] == DIGIT ? 0 : b);
+    private static boolean begins(byte[] line, int at) {
+        return inWord(line, at) && (at == 0 || !inWord(line, at - 1));
+    }
+
+    /** A line's word, counted from 0; empty for none. */
+    private static String word(int nth, byte[] line, int length) {
+        int start = nth == NONE ? length : 0;
+        for (int left = nth; start < length && (!begins(line, start) || left-- > 0);) {
+            start++;
         }
-
-        private final int[] starts;
-        private byte[] data;
-        private int begin;
-        private int end;
-        private int count;
-        private long kind;
-
-        /** For lines of at most so many bytes. */
-        Words(int longest) {
-            starts = new int[longest + 1];
+        int end = start;
+        while (end < length && inWord(line, end)) {
+            end++;
         }
-
-        /** Whether a line names Klaviyo, or else something like a route of its API: most lines do neither. */
-        static int about(byte[] data, int start, int end) {
-            int about = NOTHING;
-            for (int i = start; i < end; i++) {
-                int b = data[i] | 0x20;
-                if (b == 'k' && is(NAME, data, i, end)) {
-                    return KLAVIYO;
-                } else if (b == '/' && (is(API, data, i, end) || is(CLIENT, data, i, end))) {
-                    about = ROUTE;
-                }
-            }
-            return about;
-        }
-
-        private static boolean is(byte[] word, byte[] data, int at, int end) {
-            int i = 0;
-            while (i < word.length && at + i < end && (data[at + i] | 0x20) == word[i]) {
-                i++;
-            }
-            return i == word.length;
-        }
-
-        static boolean alphanumeric(byte b) {
-            return CLASS[b & 0xff] != 0;
-        }
-
-        void read(byte[] line, int from, int to) {
-            data = line;
-            begin = from;
-            end = to;
-            count = 0;
-            kind = 7;
-            int start = from;
-            int seen = 0;
-            long spelt = kind;
-            for (int i = from; i <= to; i++) {
-                int b = i < to ? line[i] & 0xff : '\n';
-                int c = CLASS[b];
-                seen |= c;
-                spelt = spelt * TIMES[b] + PLUS[b];
-                if (c == 0) {
-                    int length = i - start;
-                    starts[count] = start;
-                    count += length > 0 ? 1 : 0;
-                    boolean digits = (seen & DIGIT) != 0;
-                    boolean hex = (seen & LETTER) == 0 && (digits || length >= SHORTEST_HEX);
-                    boolean id = hex || digits && length >= SHORTEST_ID;
-                    kind = id ? 31 * kind + b : spelt;
-                    spelt = kind;
-                    seen = 0;
-                    start = i + 1;
-                }
-            }
-        }
-
-        /** Which of its words begins there; {@link LogReader#NONE} when none does. */
-        int place(int at) {
-            return Math.max(NONE, Arrays.binarySearch(starts, 0, count, begin + at));
-        }
-
-        /** The number with which that word begins; {@link LogReader#NONE} for no word, or none or a longer one. */
-        int number(int place, int mostDigits) {
-            int i = place == NONE || place >= count ? end : starts[place];
-            int first = i;
-            int number = 0;
-            for (; i < end && CLASS[data[i] & 0xff] == DIGIT && i - first <= mostDigits; i++) {
-                number = 10 * number + data[i] - '0';
-            }
-            return i == first || i - first > mostDigits ? NONE : number;
-        }
-
-        /** That word as an HTTP status; {@link LogReader#NONE} when it is none. */
-        int status(int place) {
-            int number = number(place, 3);
-            boolean whole = number >= 100 && (starts[place] + 3 == end || !alphanumeric(data[starts[place] + 3]));
-            return whole && number < 600 ? number : NONE;
-        }
-
-        /** The line, one character a byte. */
-        String text() {
-            return new String(data, begin, end - begin, StandardCharsets.ISO_8859_1);
-        }
+        return text(line, start, end);
     }
 
     /**
      * What all lines of a kind say: method and route of the call ({@code POST /api/events}, ids as {@code {id}}), who
-     * made it, whether it is another service's or was not answered, whether it names customers, and which words are
-     * its status and the wait that was asked for.
+     * made it, whether it is another service's or was not answered, whether it names customers, and which of its words
+     * are its status and the wait that was asked for.
      */
-    private record Shape(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean customers,
-            int statusAt, int waitAt) {
+    private record Call(String endpoint, String caller, boolean elsewhere, boolean unanswered, boolean customers,
+            int status, int pause) {
         private static final int LONGEST_HEAD = 1_000;
         private static final int LONGEST_COUNTED = 12;
         private static final String METHODS = "(?:GET|POST|PUT|PATCH|DELETE)";
         private static final String ROUTE = "/(?:api|client)/";
+        private static final Pattern ANY_STATUS = Pattern.compile("[1-5]\\d\\d");
         private static final Pattern METHOD = Pattern.compile(METHODS);
-        private static final Pattern CALL = Pattern.compile("(?:\\b(" + METHODS + ")\\b[^/]{0,60}"
-                + "(?:https?://[^/\\s]{1,100})?)?(" + ROUTE + "(?:account|api-key|back-in-stock|bulk|campaign|catalog|"
-                + "coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|review|"
-                + "segment|subscription|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)"
-                + "((?:/[\\w%~.-]+){0,3})(?:.{0,100}\"(" + METHODS + ")\")?");
+        private static final Pattern CALL = Pattern.compile("(?:\\b(?<method>" + METHODS + ")\\b[^/]{0,60}"
+                + "(?:https?://[^/\\s]{1,100})?)?(?<route>" + ROUTE + "(?:account|api-key|back-in-stock|bulk|campaign|"
+                + "catalog|coupon|custom|data-privacy|event|flow|form|image|list|metric|profile|push-token|report|"
+                + "review|segment|subscription|tag|template|tracking|universal|web-feed|webhook)[a-z-]*)"
+                + "(?<rest>(?:/[\\w%~.-]+){0,3})(?:.{0,100}\"(?<after>" + METHODS + ")\")?");
+        private static final Pattern ELSEWHERE = Pattern.compile("://| HTTP/[12]");
         private static final String LEVEL = "\\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)\\b"
                 + "[\\]:]?[\\s-]{1,4}(?:\\d+ --- )?";
+        /** A job or service that the line names, its logger or its thread: the first that is there. */
         private static final List<Pattern> CALLERS = List.of(
                 anyCase("\\b(?:caller|job|task|worker|component|service|logger|source|module|app|script)(?:=|\":)"
                         + "[\" ]{0,2}([a-z][\\w.:@$-]{1,59})"),
@@ -656,13 +574,12 @@ public final class LogReader {
         private static final String ENDS = "[\"'`)\\]]*(?:$|[.,;:!?|{(\\[-]|\\s+(?:$|[-({\\[,;:|]|(?:from|for|on|after|"
                 + "in|at|to|with|when|while|took|elapsed|calling|response|error|status|http|and|because|body|by)\\b|"
                 + "retry|\\d+(?:\\.\\d+)? ?m?s\\b|\\w+[=:]))";
+        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
         // What is counted or numbered: the number after it is no status.
         private static final Pattern COUNTED = anyCase("(?:#|\\b(?:port|order|id|user|customer|product|item|profile|"
                 + "sku|line|page|row|step|batch|job|took|after|every|timeout|size|length|count|total|price|amount|"
                 + "duration|elapsed|limit|depth|no)[ \"'`(\\[=:>,-]{1,3})$");
-        private static final String THEN = "[\"'`)\\]:,;-]*\\s*";
-
-        /** How clients write a status, which is each form's first group. */
+        /** How clients write a status, each form with it as its first group; what stands first in the line counts. */
         private static final List<Pattern> STATUS = List.of(
                 // By its name.
                 anyCase("(?:(?<![\\w-])(?:http|sc)|http[_-]?(?:code|error)|status(?:[_-]?code)?|"
@@ -697,29 +614,31 @@ public final class LogReader {
                     + "(?![\\w=:]))";
         }
 
-        static Shape of(Words words) {
-            String line = words.text();
+        static Call of(String line) {
             String head = line.substring(0, Math.min(line.length(), LONGEST_HEAD));
             String endpoint = endpoint(line);
             boolean otherRoute = line.contains(" /") && endpoint.isEmpty() && METHOD.matcher(line).find();
-            boolean elsewhere = otherRoute || Stream.of("://", " HTTP/1.", " HTTP/2").anyMatch(line::contains);
+            String caller = CALLERS.stream().map(form -> form.matcher(head)).filter(Matcher::find).findFirst()
+                    .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
             int status = STATUS.stream().mapToInt(form -> status(form, line)).filter(at -> at != NONE).min()
                     .orElse(NONE);
             Matcher wait = WAIT.matcher(line);
-            return new Shape(endpoint, caller(head), elsewhere, UNANSWERED.matcher(head).find(),
-                    !customers(line).isEmpty(), words.place(status), words.place(wait.find() ? wait.start(1) : NONE));
+            return new Call(endpoint, caller, otherRoute || ELSEWHERE.matcher(line).find(),
+                    UNANSWERED.matcher(head).find(), !customers(line).isEmpty(), word(line, status),
+                    word(line, wait.find() ? wait.start(1) : NONE));
         }
 
         // Where a status stands in this form; NONE where there is none.
         private static int status(Pattern form, String line) {
-            Matcher found = form.matcher(line);
-            while (found.find()) {
-                int at = found.start(1);
-                if (!COUNTED.matcher(line).region(Math.max(0, at - LONGEST_COUNTED), at).find()) {
-                    return at;
-                }
-            }
-            return NONE;
+            return form.matcher(line).results().mapToInt(found -> found.start(1)).filter(at ->
+                    !COUNTED.matcher(line).region(Math.max(0, at - LONGEST_COUNTED), at).find()).findFirst()
+                    .orElse(NONE);
+        }
+
+        // Which of the line's words begins there.
+        private static int word(String line, int at) {
+            byte[] data = line.getBytes(StandardCharsets.ISO_8859_1);
+            return at == NONE ? NONE : (int) IntStream.range(0, at).filter(i -> begins(data, i)).count();
         }
 
         private static String endpoint(String line) {
@@ -727,18 +646,11 @@ public final class LogReader {
             if (!line.contains("/api/") && !line.contains("/client/") || !call.find()) {
                 return "";
             }
-            String method = call.group(1) != null ? call.group(1) : call.group(4);
-            StringBuilder endpoint = new StringBuilder(method == null ? "" : method + " ").append(call.group(2));
-            for (String part : call.group(3).split("/")) {
-                endpoint.append(part.isEmpty() ? "" : part.matches("[a-z][a-z-]{2,}") ? "/" + part : "/{id}");
-            }
-            return endpoint.toString();
-        }
-
-        // A job or service that the line names, its logger or its thread; numbers as #.
-        private static String caller(String line) {
-            return CALLERS.stream().map(pattern -> pattern.matcher(line)).filter(Matcher::find).findFirst()
-                    .map(found -> found.group(1).replaceAll("\\d+", "#").strip()).orElse("");
+            String method = Stream.of("method", "after").map(call::group).filter(Objects::nonNull).findFirst()
+                    .map(name -> name + " ").orElse("");
+            String rest = Stream.of(call.group("rest").split("/")).filter(part -> !part.isEmpty())
+                    .map(part -> part.matches("[a-z][a-z-]{2,}") ? "/" + part : "/{id}").collect(Collectors.joining());
+            return method + call.group("route") + rest;
         }
 
         /** Pseudonyms of customers in it. */
@@ -792,28 +704,24 @@ public final class LogReader {
         /** The first time within {@code data[from, to)}, in milliseconds since 1970, or {@link LogReader#NO_TIME}. */
         public long find(byte[] data, int from, int to) {
             int last = Math.min(to, from + LOOK);
-            for (int i = from; i < last; i++) {
-                long found = NO_TIME;
+            long found = NO_TIME;
+            for (int i = from; i < last && found == NO_TIME; i++) {
                 if (data[i] == ':' && i + 6 <= last && data[i + 3] == ':') {
                     found = clock(data, from, i, last);
                 } else if (data[i] == '1' && (i == from || "\n:= \"[\t".indexOf(data[i - 1]) >= 0)) {
                     found = sinceEpoch(data, i, last);
                 }
-                if (found != NO_TIME) {
-                    return found;
-                }
             }
-            return NO_TIME;
+            return found;
         }
 
         // The minutes stand after this colon, day and hour before it.
         private long clock(byte[] data, int from, int colon, int last) {
-            int begin = Math.max(from, colon - 14);
-            String text = new String(data, begin, colon + 3 - begin, StandardCharsets.ISO_8859_1);
             if (minutes.size() > MOST_MINUTES) {
                 minutes.clear();
             }
-            Optional<LocalDateTime> minute = minutes.computeIfAbsent(text, this::minute);
+            Optional<LocalDateTime> minute =
+                    minutes.computeIfAbsent(text(data, Math.max(from, colon - 14), colon + 3), this::minute);
             int i = colon + 4;
             long millis = 0;
             for (long unit = 10_000; i < last && (digit(data[i]) || unit == 100 && ".,".indexOf(data[i]) >= 0); i++) {
@@ -823,11 +731,14 @@ public final class LogReader {
             if (minute.isEmpty() || i < colon + 6) {
                 return NO_TIME;
             }
-            ZoneOffset offset = offset(data, i, last);
-            unnamed |= offset == null;
-            named = offset == null ? named : offset;
-            return millis + 1_000 * (offset != null ? minute.get().toEpochSecond(offset)
-                    : minute.get().atZone(zone).toEpochSecond());
+            Matcher written = ZONE.matcher(text(data, i, Math.min(last, i + 7)));
+            if (!written.lookingAt()) {
+                unnamed = true;
+                return millis + 1_000 * minute.get().atZone(zone).toEpochSecond();
+            }
+            String offset = written.group(1);
+            named = offset == null ? ZoneOffset.UTC : ZoneOffset.of(offset + ":" + written.group(2));
+            return millis + 1_000 * minute.get().toEpochSecond(named);
         }
 
         private Optional<LocalDateTime> minute(String text) {
@@ -839,27 +750,13 @@ public final class LogReader {
             }
         }
 
-        // The zone that is written there; null where none is.
-        private static ZoneOffset offset(byte[] data, int at, int last) {
-            if (at < last && data[at] == 'Z') {
-                return ZoneOffset.UTC;
-            } else if (at == last || " +-z".indexOf(data[at]) < 0) {
-                return null;
-            }
-            Matcher zone = ZONE.matcher(new String(data, at, Math.min(last - at, 7), StandardCharsets.ISO_8859_1));
-            if (!zone.lookingAt()) {
-                return null;
-            }
-            return zone.group(1) == null ? ZoneOffset.UTC : ZoneOffset.of(zone.group(1) + ":" + zone.group(2));
-        }
-
         private long sinceEpoch(byte[] data, int at, int last) {
             int next = at;
             long value = 0;
             while (next < last && digit(data[next]) && next - at < 17) {
                 value = value * 10 + data[next++] - '0';
             }
-            boolean ends = next >= last || !Words.alphanumeric(data[next]);
+            boolean ends = next >= last || !inWord(data, next);
             long time = switch (ends ? next - at : 0) {
                 case 10 -> value * 1_000;
                 case 13 -> value;
