@@ -30,7 +30,6 @@
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
-//DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/redaction.json
@@ -661,7 +660,7 @@ class Triage implements Callable<Integer> {
         all.add(need("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set;"
                 + " nothing was posted", "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
         if (found.settings().target().prometheus() != null) {
-            all.add(need("metrics", found.errors().counted(), "the errors' query has data", "the errors' query has no"
+            all.add(need("metrics", found.errors().check().state().equals("counted"), "the errors' query has data", "the errors' query has no"
                     + " data: nobody would see an error; give one that has with --errors-query"));
         }
         for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {

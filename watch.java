@@ -38,7 +38,6 @@
 //DEPS info.picocli:picocli:4.7.7
 //DEPS com.fasterxml.jackson.core:jackson-databind:2.22.4
 //DEPS com.fasterxml.jackson.dataformat:jackson-dataformat-csv:2.22.4
-//DEPS org.jsoup:jsoup:1.24.1
 //DEPS com.samskivert:jmustache:1.16
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/redaction.json

@@ -373,7 +373,7 @@ public final class Checks implements AutoCloseable {
         /** Whether a status is known from the application's log alone, where most calls do not get it. */
         boolean onSomeCalls(String status) {
             return log.byStatus().containsKey(status) && !errors.byStatus().containsKey(status)
-                    && !log.nearlyAll(status);
+                    && !log.nearlyAll().contains(status);
         }
     }
 }

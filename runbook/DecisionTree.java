@@ -368,7 +368,7 @@ public final class DecisionTree {
     }
 
     boolean pageIsSeen() {
-        return found.status().source() != StatusPage.Source.NONE;
+        return found.status().seen();
     }
 
     /** The share of API requests that failed on Klaviyo's side, 0 to 1. */

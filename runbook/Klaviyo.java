@@ -28,16 +28,10 @@ public final class Klaviyo {
     }
 
     /**
-     * An endpoint that can be probed with one GET: where it is, what it needs, what it may cost. The query asks for the
-     * smallest page and the fewest fields that the endpoint's specification offers (metrics, webhooks and accounts have
-     * no {@code page[size]}), so that a probe brings no personal data.
-     *
-     * @param name   how people and options name it: {@code profiles}
-     * @param path   its path, with the leading slash
-     * @param query  the query, already percent-encoded; may be empty
-     * @param scope  the scope that a private key needs
-     * @param burst  requests allowed per second
-     * @param steady requests allowed per minute
+     * An endpoint that can be probed with one GET: its name for people and options, its path, the query, already
+     * encoded or empty, the scope that a private key needs, and the requests allowed per second and minute. The query
+     * asks for the smallest page and the fewest fields that the endpoint's specification offers (metrics, webhooks and
+     * accounts have no {@code page[size]}), so that a probe brings no personal data.
      */
     public record Endpoint(String name, String path, String query, String scope, int burst, int steady) {
         /** {@code GET /api/accounts}: tells whose key it is. */
@@ -82,8 +76,6 @@ public final class Klaviyo {
      * An API revision, {@code 2026-07-15} or with the {@code .pre} of beta endpoints, and its life. Klaviyo's policy:
      * stable for a year, deprecated for another, retired two years after release (developers.klaviyo.com, API
      * versioning and deprecation policy).
-     *
-     * @param date when it was released
      */
     public record Revision(String text, LocalDate date) {
         /** The newest stable revision known to this toolkit. */
@@ -133,12 +125,9 @@ public final class Klaviyo {
     }
 
     /**
-     * The first error of a JSON:API error body, as Klaviyo sends it; or the {@code message} of a retired v1/v2 route,
-     * which is no JSON:API. All texts are safe to print.
-     *
-     * @param code   {@code authentication_failed}, {@code throttled}, …; {@code retired} for a bare message
-     * @param detail what it says
-     * @param source the JSON pointer or query parameter at fault; may be empty
+     * The first error of a JSON:API error body, as Klaviyo sends it, with its code ({@code throttled}), what it says,
+     * and the JSON pointer or query parameter at fault, or empty; or the {@code message} of a retired v1/v2 route,
+     * which is no JSON:API, with the code {@code retired}. All texts are safe to print.
      */
     public record ApiError(String code, String detail, String source) {
         private static final Pattern EXPECTED_IN = Pattern.compile("available in (\\d{1,6}) second");

@@ -1,5 +1,6 @@
 package runbook;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.InputStream;
 import java.net.URI;
 import java.time.Duration;
@@ -7,6 +8,7 @@ import java.time.Instant;
 import java.time.ZoneId;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,7 +24,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
 import runbook.Http.Answer;
 import runbook.Http.Asking;
 import runbook.Http.Fault;
@@ -31,9 +32,11 @@ import runbook.Http.Reply;
 import runbook.Klaviyo.Endpoint;
 import runbook.LogReader.Facts;
 import runbook.LogReader.Minute;
+import runbook.LogReader.Rate;
 import runbook.Prometheus.Result;
 import runbook.Screen.Check;
 import runbook.Screen.Check.Outcome;
+import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
 
@@ -85,21 +88,23 @@ public final class OurSide {
     }
 
     /** {@code 401 × 12, no answer × 3}, or the statuses alone where nobody counted. */
-    static String words(Map<String, Long> byStatus) {
+    private static String words(Map<String, Long> byStatus) {
         return byStatus.entrySet().stream().map(one -> (one.getKey().matches("0+") ? "no answer" : one.getKey())
                 + (one.getValue() > 0 ? " × " + one.getValue() : "")).collect(Collectors.joining(", "));
     }
 
     /**
      * The errors that our application gets from Klaviyo, counted by Prometheus or told by somebody ({@code
-     * --observed}): those that still come, by status; the count is 0 where only the status was told. The check's state
-     * is {@code known}, or {@code unavailable} where Prometheus could not be asked.
+     * --observed}): those that still come, by status, and the same in words with the time that they were counted over;
+     * a count is 0 where only the status was told. The check's state is {@code counted}, {@code told} where no data is
+     * there, or {@code unavailable} where Prometheus could not be asked.
      */
-    public record AppErrors(Check check, Map<String, Long> byStatus) {
+    public record AppErrors(Check check, Map<String, Long> byStatus, String words) {
         /** The window of the default query, and a short one that tells whether the errors still come. */
         private static final String WINDOW = "[15m]";
         private static final String LATELY = "[1m]";
         private static final String UNLABELLED = "unlabelled";
+        private static final Pattern RANGE = Pattern.compile("\\[((?:\\d{1,5}[smhd])+)]");
         private static final Pattern GROUPED_BY = Pattern.compile("\\bby\\s*\\(\\s*(\\w+)");
         private static final String LABELS = "status status_code code http_status";
 
@@ -107,29 +112,28 @@ public final class OurSide {
         static AppErrors told(Settings settings) {
             Map<String, Long> told = new TreeMap<>();
             settings.app().observed().forEach(status -> told.put(status.toString(), 0L));
-            return !told.isEmpty() ? known(told, Map.of(), false, null)
+            return !told.isEmpty() ? known("told", told, Map.of(), "", null)
                     : new AppErrors(Check.skipped("app-errors", "unknown: give --prometheus, --log FILE, or --observed"
-                            + " with the statuses in the application's log"), told);
+                            + " with the statuses in the application's log"), told, "");
         }
 
         static AppErrors look(Asking asking) {
-            AppErrors alone = told(asking.settings());
-            Map<String, Long> told = alone.byStatus;
+            AppErrors told = told(asking.settings());
             URI address = asking.settings().target().prometheus();
             if (address == null) {
-                return alone;
+                return told;
             }
             String query = asking.settings().app().query();
             Prometheus prometheus = new Prometheus(asking.http(), address, asking.deadline().left());
             Result result = prometheus.instant(query);
             Map<String, Long> counted = count(result, query);
             if (!result.ok()) {
-                return unavailable(result, told, "metrics unavailable: " + Redactor.strict().text(result.trouble())
+                return told.unavailable(result, "metrics unavailable: " + Redactor.strict().text(result.trouble())
                         + "; the direct probes above still hold");
             } else if (counted.keySet().equals(Set.of(UNLABELLED))) {
                 Set<String> there = new TreeSet<>();
                 result.series().forEach(series -> there.addAll(series.labels().keySet()));
-                return unavailable(result, told, "the query's series have no label that holds a status, but "
+                return told.unavailable(result, "the query's series have no label that holds a status, but "
                         + (there.isEmpty() ? "none at all" : Text.safe(String.join(", ", there), 80))
                         + ": write sum by (LABEL) (…) in --errors-query");
             }
@@ -137,10 +141,13 @@ public final class OurSide {
             // stands at 0 is over.
             Map<String, Long> lately = counted.isEmpty() || !query.contains(WINDOW) ? Map.of()
                     : count(prometheus.instant(query.replace(WINDOW, LATELY)), query);
+            Map<String, Long> still = new TreeMap<>(told.byStatus);
             Map<String, Long> over = new TreeMap<>();
             counted.entrySet().stream().filter(one -> one.getValue() > 0).forEach(one ->
-                    (lately.getOrDefault(one.getKey(), 1L) == 0 ? over : told).put(one.getKey(), one.getValue()));
-            return known(told, over, !counted.isEmpty(), result.answer());
+                    (lately.getOrDefault(one.getKey(), 1L) == 0 ? over : still).put(one.getKey(), one.getValue()));
+            Matcher range = RANGE.matcher(query);
+            String window = range.find() ? " in " + Durations.words(Durations.parse(range.group(1))) : "";
+            return known(counted.isEmpty() ? "told" : "counted", still, over, window, result.answer());
         }
 
         // By what the query groups by, else by what exporters commonly call a status.
@@ -157,35 +164,53 @@ public final class OurSide {
             return counts;
         }
 
-        private static AppErrors known(Map<String, Long> byStatus, Map<String, Long> over, boolean counted,
+        private static AppErrors known(String state, Map<String, Long> still, Map<String, Long> over, String window,
                 Answer answer) {
-            String lately = over.isEmpty() ? "" : " in the last minute";
-            String summary = (byStatus.isEmpty() ? "the application counts no errors from Klaviyo" + lately
-                    : "the application gets " + words(byStatus))
-                    + (over.isEmpty() ? "" : "; over since a minute or more: " + words(over));
+            String words = still.isEmpty() ? "" : "the application gets " + OurSide.words(still) + window;
+            String none = "the application counts no errors from Klaviyo"
+                    + (over.isEmpty() ? window : " in the last minute");
+            String past = over.isEmpty() ? ""
+                    : "; over since a minute or more: " + OurSide.words(over) + window;
             Outcome fine = over.isEmpty() ? Outcome.OK : Outcome.WARN;
-            return new AppErrors(new Check("app-errors", harmless(byStatus) ? fine : Outcome.FAIL, summary,
-                    answer == null ? 0 : answer.millis(), answer == null ? null : answer.http(),
-                    Json.of(Map.of("byStatus", byStatus, "over", over, "counted", counted)), "known"), byStatus);
+            Check check = new Check("app-errors", harmless(still) ? fine : Outcome.FAIL,
+                    (words.isEmpty() ? none : words) + past, answer == null ? 0 : answer.millis(),
+                    answer == null ? null : answer.http(), Json.of(Map.of("byStatus", still, "over", over)), state);
+            return new AppErrors(check, still, words);
         }
 
-        private static AppErrors unavailable(Result result, Map<String, Long> told, String summary) {
-            return new AppErrors(new Check("app-errors", Outcome.WARN, summary, result.answer().millis(),
-                    result.answer().http(), Json.of(Map.of("byStatus", told)), "unavailable"), told);
-        }
-
-        /** Whether the query has data at all, if only zeros: without, no error would show. */
-        public boolean counted() {
-            return check.detail().path("counted").asBoolean();
+        private AppErrors unavailable(Result result, String why) {
+            return new AppErrors(new Check("app-errors", Outcome.WARN, why, result.answer().millis(),
+                    result.answer().http(), Json.of(Map.of("byStatus", byStatus)), "unavailable"), byStatus, words);
         }
     }
 
     /**
-     * What the application's log says of its calls to Klaviyo ({@code --log}): errors by status, and in words the
-     * caller that makes nearly all calls and more than the endpoint allows.
+     * What the application's log says of its calls to Klaviyo ({@code --log}).
+     *
+     * @param byStatus     errors that still come, by status
+     * @param nearlyAll    those of them that nearly all calls get
+     * @param words        the errors in words, of how many calls, in which time; empty without any
+     * @param statuses     all calls in it by their status, 0 for those without an answer
+     * @param failingSince when the failures began that the log ends with: in what is one trouble, no half hour passes
+     *                     without one; empty where it has none, or ended long ago
+     * @param loop         the caller that makes nearly all calls and more than the endpoint allows, in words
      */
-    public static final class AppLog {
-        static final AppLog UNREAD = new AppLog();
+    public record AppLog(Check check, Map<String, Long> byStatus, Set<String> nearlyAll, String words,
+            Map<Integer, Long> statuses, Optional<Instant> failingSince, Optional<String> loop) {
+        static final AppLog UNREAD = new AppLog(Check.skipped("app-log", "not read: --log FILE reads the application's"
+                + " log"), Map.of(), Set.of(), "", Map.of(), Optional.empty(), Optional.empty());
+
+        /** Reads it to its end. */
+        public static AppLog look(InputStream log) {
+            Instant now = Instant.now();
+            LogReader reader = new LogReader(ZoneId.systemDefault(), null, now, Redactor.strict()::text);
+            reader.read("log", log);
+            return new LogJudge(reader.facts(), now).judge();
+        }
+    }
+
+    /** Tells what of a log is of now, and whether it is enough to go by. */
+    private static final class LogJudge {
         /** How far back from its end a log tells of now, and how many calls it takes for that at least. */
         private static final Duration LATELY = Duration.ofMinutes(15);
         private static final long ENOUGH = 20;
@@ -194,66 +219,68 @@ public final class OurSide {
         private static final Duration ONE_EPISODE = Duration.ofMinutes(30);
         private static final double NEARLY_ALL = 0.75;
 
-        private final Instant now = Instant.now();
-        private final Map<String, Long> byStatus = new TreeMap<>();
-        private Facts facts;
-        private Instant end;
-        private boolean stale;
-        private long calls;
-        private Optional<String> loop = Optional.empty();
-        private Check check = Check.skipped("app-log", "not read: --log FILE reads the application's log");
+        private final Facts facts;
+        private final Instant now;
+        private final Instant end;
+        private final boolean stale;
+        private final List<Minute> recent = new ArrayList<>();
+        private final long calls;
 
-        private AppLog() { }
-
-        /** Reads it to its end. */
-        public static AppLog look(InputStream log) {
-            AppLog read = new AppLog();
-            LogReader reader = new LogReader(ZoneId.systemDefault(), null, read.now, Redactor.strict()::text);
-            reader.read("log", log);
-            read.judge(reader.facts());
-            return read;
-        }
-
-        private void judge(Facts read) {
-            facts = read;
-            end = times(facts.minutes().stream()).max(Comparator.naturalOrder()).orElse(null);
+        LogJudge(Facts facts, Instant now) {
+            this.facts = facts;
+            this.now = now;
+            end = times(facts.minutes()).reduce((first, last) -> last).orElse(null);
             stale = end != null && end.isBefore(now.minus(LATELY));
-            Instant since = end == null ? Instant.MAX : end.minus(LATELY);
-            List<Minute> recent = recent(since);
-            calls = recent.stream().mapToLong(Minute::calls).sum();
-            recent.stream().filter(minute -> !stale).forEach(minute -> minute.statuses().forEach((status, count) ->
-                    byStatus.merge(status.toString(), count, Long::sum)));
-            byStatus.entrySet().removeIf(one -> !Facts.failed(Integer.parseInt(one.getKey()))
-                    || few(one.getValue()) || over(Integer.valueOf(one.getKey()), recent));
-            loop = facts.endpoints().stream().findFirst().filter(rate -> !stale && rate.share() >= NEARLY_ALL
-                    && rate.perMinute() > limit(rate) && !rate.peakAt().isBefore(since))
-                    .map(rate -> words(rate) + caller());
-            boolean passed = byStatus.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
-            Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
-            Map<String, Object> detail = new LinkedHashMap<>();
-            detail.put("byStatus", byStatus);
-            detail.put("statuses", facts.statuses());
-            detail.put("failingSince", failingSince().orElse(null));
-            detail.put("endpoints", facts.endpoints().stream().limit(10).map(rate -> Map.of("endpoint",
-                    rate.endpoint(), "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute()))
-                    .toList());
-            detail.put("loop", loop.orElse(null));
-            check = new Check("app-log", harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL, summary(),
-                    Duration.between(now, Instant.now()).toMillis(), null, Json.of(detail));
-        }
-
-        // The minutes since then, and those before them until there are enough calls to weigh a failure among.
-        private List<Minute> recent(Instant since) {
-            List<Minute> recent = new ArrayList<>();
+            // The minutes since then, and those before them until there are enough calls to weigh a failure among.
             long seen = 0;
             for (int i = facts.minutes().size() - 1; i >= 0; i--) {
                 Minute minute = facts.minutes().get(i);
-                if (minute.at() == null || !minute.at().isBefore(since) || seen < ENOUGH) {
+                if (minute.at() == null || !minute.at().isBefore(end.minus(LATELY)) || seen < ENOUGH) {
                     recent.add(minute);
                     seen += minute.calls();
                 }
             }
-            return recent;
+            calls = seen;
+        }
+
+        AppLog judge() {
+            Map<String, Long> byStatus = new TreeMap<>();
+            recent.stream().filter(minute -> !stale).forEach(minute -> minute.statuses().forEach((status, count) ->
+                    byStatus.merge(status.toString(), count, Long::sum)));
+            byStatus.entrySet().removeIf(one -> !Facts.failed(Integer.parseInt(one.getKey()))
+                    || few(one.getValue()) || over(Integer.valueOf(one.getKey())));
+            Set<String> nearlyAll = byStatus.keySet().stream()
+                    .filter(status -> byStatus.get(status) >= NEARLY_ALL * calls).collect(Collectors.toSet());
+            Optional<String> loop = facts.endpoints().stream().findFirst().filter(rate -> !stale
+                    && rate.share() >= NEARLY_ALL && rate.perMinute() > limit(rate)
+                    && !rate.peakAt().isBefore(end.minus(LATELY))).map(rate -> words(rate) + caller());
+            Optional<Instant> since = failingSince();
+            String words = byStatus.isEmpty() ? ""
+                    : OurSide.words(byStatus) + String.format(Locale.ROOT, " of %,d calls", calls) + window();
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put("byStatus", byStatus);
+            detail.put("statuses", facts.statuses());
+            detail.put("failingSince", since.orElse(null));
+            detail.put("endpoints", facts.endpoints().stream().limit(10).map(rate -> Map.of("endpoint",
+                    rate.endpoint(), "calls", rate.calls(), "failed", rate.failed(), "perMinute", rate.perMinute()))
+                    .toList());
+            detail.put("loop", loop.orElse(null));
+            boolean passed = byStatus.isEmpty() && facts.last() != null || facts.minutes().isEmpty();
+            Outcome fine = passed || stale ? Outcome.WARN : Outcome.OK;
+            Check check = new Check("app-log", harmless(byStatus) && loop.isEmpty() ? fine : Outcome.FAIL,
+                    summary(words, loop), Duration.between(now, Instant.now()).toMillis(), null, Json.of(detail));
+            return new AppLog(check, byStatus, nearlyAll, words, facts.statuses(), since, loop);
+        }
+
+        // In order of time, without those of lines that name none.
+        private static Stream<Instant> times(List<Minute> minutes) {
+            return minutes.stream().map(Minute::at).filter(Objects::nonNull);
+        }
+
+        private String window() {
+            Optional<Instant> begin = times(recent).min(Comparator.naturalOrder());
+            Duration span = begin.map(at -> Duration.between(at, end)).orElse(Duration.ZERO);
+            return begin.isEmpty() ? "" : " in the log's last " + Durations.words(span.compareTo(LATELY) > 0 ? span : LATELY);
         }
 
         // A single failure, or one in some hundreds, is what retries are for.
@@ -261,68 +288,24 @@ public final class OurSide {
             return failed * 100 < calls || failed < 3 && failed * 5 < calls;
         }
 
-        private boolean over(Integer status, List<Minute> recent) {
-            return times(recent.stream().filter(minute -> minute.statuses().containsKey(status)))
+        private boolean over(Integer status) {
+            return times(recent.stream().filter(minute -> minute.statuses().containsKey(status)).toList())
                     .max(Comparator.naturalOrder()).filter(last -> last.isBefore(end)
                             && last.isBefore(now.minus(OVER))).isPresent();
         }
 
-        private static Stream<Instant> times(Stream<Minute> minutes) {
-            return minutes.map(Minute::at).filter(Objects::nonNull);
-        }
-
-        /** As one line. */
-        public Check check() {
-            return check;
-        }
-
-        Map<String, Long> byStatus() {
-            return byStatus;
-        }
-
-        Optional<String> loop() {
-            return loop;
-        }
-
-        boolean nearlyAll(String status) {
-            return byStatus.getOrDefault(status, 0L) >= NEARLY_ALL * calls;
-        }
-
-        /** What the log's word rests on: {@code (40 of the log's 1,200 recent calls)}, after a blank; or nothing. */
-        String basis() {
-            long failed = byStatus.values().stream().mapToLong(Long::longValue).sum();
-            return failed == 0 ? "" : String.format(Locale.ROOT, " (%,d of the log's %,d recent calls)", failed, calls);
-        }
-
-        /** All calls in it by their status, 0 for those without an answer. */
-        Map<Integer, Long> statuses() {
-            return facts == null ? Map.of() : facts.statuses();
-        }
-
-        /**
-         * When the failures began that the log ends with: in what is one trouble, no half hour passes without one.
-         * Empty where it has none, or ended long ago.
-         */
-        Optional<Instant> failingSince() {
-            Instant began = null;
-            for (Instant at : stale || facts == null ? List.<Instant>of() : failingMinutes()) {
-                if (began != null && at.plus(ONE_EPISODE).isBefore(began)) {
-                    break;
-                }
-                began = at;
-            }
+        private Optional<Instant> failingSince() {
+            List<Instant> failing = new ArrayList<>(times(facts.minutes().stream()
+                    .filter(minute -> !stale && minute.failed() > 0).toList()).toList());
+            Collections.reverse(failing);
+            Instant began = failing.stream().reduce((later, at) ->
+                    at.plus(ONE_EPISODE).isBefore(later) ? later : at).orElse(null);
             Instant first = began == null || facts.first() == null ? null : facts.first().at();
             boolean exact = first != null && first.truncatedTo(ChronoUnit.MINUTES).equals(began);
             return Optional.ofNullable(exact ? first : began);
         }
 
-        // The newest first.
-        private List<Instant> failingMinutes() {
-            return times(facts.minutes().stream().filter(minute -> minute.failed() > 0))
-                    .sorted(Comparator.reverseOrder()).toList();
-        }
-
-        private String summary() {
+        private String summary(String words, Optional<String> loop) {
             String lines = facts.lines() == 1 ? "1 line" : String.format(Locale.ROOT, "%,d lines", facts.lines());
             if (facts.minutes().isEmpty()) {
                 return "no call to Klaviyo in its " + lines;
@@ -331,30 +314,30 @@ public final class OurSide {
             String failures = failed == 0 ? ", no failed call"
                     : String.format(Locale.ROOT, ", %,d failed call%s", failed, failed == 1 ? "" : "s");
             boolean timed = failed > 0 && facts.last().at() != null;
+            String whole = lines + failures + (timed ? ", the last " + ago(facts.last().at()) : "");
             List<String> said = new ArrayList<>();
-            said.add(lines + failures + (timed ? ", the last " + ago(facts.last().at()) : ""));
-            if (stale) {
-                said.add("it ends " + ago(end) + ", and tells nothing of now");
-            } else if (!byStatus.isEmpty()) {
-                said.add("the application gets " + OurSide.words(byStatus));
-            } else if (failed > 0) {
-                said.add("too few, or over by now");
-            }
-            if (!byStatus.isEmpty() && facts.first().at() != null) {
-                said.add("first failure " + Verdict.minute(facts.first().at()) + " on " + facts.first().endpoint());
+            if (!words.isEmpty()) {
+                said.add("the application gets " + words);
+                said.add(facts.first().at() == null ? whole : "first failure " + Verdict.minute(facts.first().at())
+                        + " on " + facts.first().endpoint() + "; " + whole);
+            } else {
+                said.add(whole);
+                said.add(stale ? "it ends " + ago(end) + ", and tells nothing of now"
+                        : failed > 0 ? "too few, or over by now" : "");
             }
             loop.or(() -> facts.endpoints().stream().filter(rate -> rate.perMinute() > limit(rate) / 2).findFirst()
-                    .map(AppLog::words)).ifPresent(said::add);
+                    .map(LogJudge::words)).ifPresent(said::add);
             facts.notRead().stream().limit(2).forEach(said::add);
+            said.removeIf(String::isEmpty);
             return String.join("; ", said);
         }
 
         private String ago(Instant at) {
             Duration since = Duration.between(at, now).truncatedTo(ChronoUnit.MINUTES);
-            return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Text.Durations.words(since) + " ago";
+            return since.compareTo(Duration.ofMinutes(1)) < 0 ? "just now" : Durations.words(since) + " ago";
         }
 
-        private static String words(LogReader.Rate rate) {
+        private static String words(Rate rate) {
             String most = String.format(Locale.ROOT, " (limit %,d)", limit(rate));
             String since = rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11);
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
@@ -367,7 +350,7 @@ public final class OurSide {
         }
 
         // Reading and writing of one resource have the same limit where we know one.
-        private static long limit(LogReader.Rate rate) {
+        private static long limit(Rate rate) {
             return Endpoint.KNOWN.stream().filter(endpoint -> rate.endpoint().endsWith(" " + endpoint.path()))
                     .mapToLong(Endpoint::steady).findFirst().orElse(Long.MAX_VALUE);
         }
@@ -383,7 +366,6 @@ public final class OurSide {
         long start = System.nanoTime();
         NetworkPath path = NetworkPath.to(route, asking);
         Answer answer = path.fault().isPresent() ? path.fault().get() : ask(route, asking);
-        String summary = answer instanceof Fault fault ? fault.words() : says((Reply) answer);
         String soon = path.expiresSoon() ? "yes, but the certificate ends soon" : "yes";
         String state = answer instanceof Reply reply && isLive(reply) ? soon : "no: route";
         if (answer instanceof Fault fault && fault.kind().tls() && fault.kind() != Http.Kind.TLS) {
@@ -391,7 +373,7 @@ public final class OurSide {
         }
         boolean doubtful = !state.equals("yes") || answer instanceof Reply reply && isPage(reply);
         Outcome live = doubtful ? Outcome.WARN : Outcome.OK;
-        return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, summary + path.expiry(),
+        return new Check("webhook", state.startsWith("no") ? Outcome.FAIL : live, says(answer) + path.expiry(),
                 Duration.ofNanos(System.nanoTime() - start).toMillis(), answer.http(), Json.of(path.detail()), state);
     }
 
@@ -413,7 +395,11 @@ public final class OurSide {
         return reply.status() == 200 && reply.html();
     }
 
-    private static String says(Reply reply) {
+    private static String says(Answer answer) {
+        if (answer instanceof Fault fault) {
+            return fault.words();
+        }
+        Reply reply = (Reply) answer;
         String live = isPage(reply) ? " with a web page: is that the route, or the site's page for everything?"
                 : " to an unsigned request: the route is live";
         String dead = reply.redirects() ? ", a redirect, which no delivery is known to follow"
@@ -429,10 +415,12 @@ public final class OurSide {
             return route;
         }
         String host = "(?i)\\w+://" + Pattern.quote(ours.getHost()) + "([:/?#].*)?";
-        Set<Boolean> enabled = StreamSupport.stream(listing.get().json().path("data").spliterator(), false)
-                .map(webhook -> webhook.path("attributes"))
-                .filter(webhook -> webhook.path("endpoint_url").asText().matches(host))
-                .map(webhook -> webhook.path("enabled").asBoolean()).collect(Collectors.toSet());
+        Set<Boolean> enabled = new TreeSet<>();
+        for (JsonNode webhook : listing.get().json().path("data")) {
+            if (webhook.at("/attributes/endpoint_url").asText().matches(host)) {
+                enabled.add(webhook.at("/attributes/enabled").asBoolean());
+            }
+        }
         boolean disabled = enabled.equals(Set.of(false));
         String known = disabled ? "; disabled at Klaviyo" : "; enabled at Klaviyo";
         String summary = route.summary() + (enabled.isEmpty() ? "; Klaviyo lists no webhook of this host" : known);

@@ -40,14 +40,35 @@ public final class Prometheus {
     }
 
     /** A value at a time; it may be infinite, or no number (a histogram without samples, a series that went stale). */
-    public record Point(Instant at, double value) { }
+    public record Point(Instant at, double value) {
+        private static Point of(JsonNode pair) {
+            String value = pair.path(1).asText().replace("Inf", "Infinity");
+            Instant at = Instant.ofEpochMilli(Math.round(pair.path(0).asDouble() * 1_000));
+            try {
+                return new Point(at, Double.parseDouble(value));
+            } catch (NumberFormatException e) {
+                return new Point(at, Double.NaN);
+            }
+        }
+    }
 
     /**
-     * One series, with its labels by name and its points in order of time; an instant query gives one point.
-     *
-     * @param labels made safe to print; {@code __name__} among them where there is one
+     * One series, with its labels by name, safe to print and {@code __name__} among them where there is one, and its
+     * points in order of time; an instant query gives one point.
      */
     public record Series(Map<String, String> labels, List<Point> points) {
+        private static Series of(JsonNode row) {
+            Map<String, String> labels = new TreeMap<>();
+            row.path("metric").properties().forEach(one ->
+                    labels.put(Text.safe(one.getKey(), 60), Text.safe(one.getValue().asText(), 120)));
+            List<Point> points = new ArrayList<>();
+            row.path("values").forEach(value -> points.add(Point.of(value)));
+            if (row.path("value").isArray()) {
+                points.add(Point.of(row.path("value")));
+            }
+            return new Series(labels, points);
+        }
+
         /** Its labels but for those that only say where it was scraped, else its name. */
         public String words() {
             String own = labels.entrySet().stream()
@@ -65,11 +86,11 @@ public final class Prometheus {
     /**
      * What came of a query.
      *
-     * @param series    each by itself; empty when nothing matches the query
-     * @param trouble   why there are none, in words that are safe to print, with Prometheus' own message; empty when it
-     *                  answered
-     * @param notes     what it remarked (its warnings), and what was left out here
-     * @param answer    the answer itself
+     * @param series  each by itself; empty when nothing matches the query
+     * @param trouble why there are none, in words that are safe to print, with Prometheus' own message; empty when it
+     *                answered
+     * @param notes   what it remarked (its warnings), and what was left out here
+     * @param answer  the answer itself
      */
     public record Result(List<Series> series, String trouble, List<String> notes, Answer answer) {
         /** Whether the query was answered, be it with nothing. */
@@ -98,12 +119,12 @@ public final class Prometheus {
 
     /** A query's value now. */
     public Result instant(String query) {
-        return ask("query", Map.of("query", query));
+        return ask("query?query=" + word(query));
     }
 
     /** A query's value at a time. */
     public Result instant(String query, Instant at) {
-        return ask("query", Map.of("query", query, "time", seconds(at)));
+        return ask("query?query=" + word(query) + "&time=" + seconds(at));
     }
 
     /**
@@ -113,37 +134,32 @@ public final class Prometheus {
      *               takes
      */
     public Result range(String query, Instant from, Instant to, int points) {
-        Result result = null;
-        for (int steps = points; result == null || steps >= FEWEST_POINTS && tooLarge(result); steps /= 4) {
-            long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / steps);
-            result = ask("query_range", Map.of("query", query, "start", seconds(from), "end", seconds(to),
-                    "step", Long.toString(step)));
-        }
-        return result;
+        long step = Math.max(SHORTEST_STEP, Duration.between(from, to).toSeconds() / points);
+        Result result = ask("query_range?query=" + word(query) + "&start=" + seconds(from) + "&end=" + seconds(to)
+                + "&step=" + step);
+        boolean large = result.answer instanceof Fault fault && fault.kind() == Kind.TOO_LARGE;
+        return large && points / 4 >= FEWEST_POINTS ? range(query, from, to, points / 4) : result;
     }
 
-    private static boolean tooLarge(Result result) {
-        return result.answer instanceof Fault fault && fault.kind() == Kind.TOO_LARGE;
+    private static String word(String query) {
+        return URLEncoder.encode(query, StandardCharsets.UTF_8);
     }
 
     private static String seconds(Instant at) {
         return BigDecimal.valueOf(at.toEpochMilli(), 3).toPlainString();
     }
 
-    private Result ask(String route, Map<String, String> parameters) {
-        String query = parameters.entrySet().stream().sorted(Map.Entry.comparingByKey())
-                .map(one -> one.getKey() + "=" + URLEncoder.encode(one.getValue(), StandardCharsets.UTF_8))
-                .collect(Collectors.joining("&"));
-        URI address = URI.create(base + "/api/v1/" + route + "?" + query);
-        Answer answer = http.get(address, Map.of("Accept", "application/json"), timeout);
+    private Result ask(String query) {
+        Answer answer = http.get(URI.create(base + "/api/v1/" + query), Map.of("Accept", "application/json"), timeout);
         String trouble = answer instanceof Reply reply ? trouble(reply) : ((Fault) answer).words();
+        List<Series> series = new ArrayList<>();
         List<String> notes = new ArrayList<>();
-        if (!trouble.isEmpty()) {
-            return new Result(List.of(), trouble, notes, answer);
+        if (trouble.isEmpty()) {
+            JsonNode json = ((Reply) answer).json();
+            json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));
+            read(json.path("data"), series, notes);
         }
-        JsonNode json = ((Reply) answer).json();
-        json.path("warnings").forEach(warning -> notes.add(Text.safe(warning.asText(), 160)));
-        return new Result(series(json.path("data"), notes), "", notes, answer);
+        return new Result(series, trouble, notes, answer);
     }
 
     private static String trouble(Reply reply) {
@@ -156,40 +172,22 @@ public final class Prometheus {
         return "HTTP " + reply.status() + (json.path("error").isTextual() ? " " + error : ", " + form);
     }
 
-    private static List<Series> series(JsonNode data, List<String> notes) {
+    private static void read(JsonNode data, List<Series> series, List<String> notes) {
         JsonNode result = data.path("result");
         if (data.path("resultType").asText().equals("scalar")) {
-            return List.of(new Series(Map.of(), List.of(point(result))));
+            series.add(new Series(Map.of(), List.of(Point.of(result))));
+            return;
         }
-        List<Series> all = new ArrayList<>();
         for (JsonNode row : result) {
-            List<Point> points = new ArrayList<>();
-            row.path("values").forEach(value -> points.add(point(value)));
-            if (row.path("value").isArray()) {
-                points.add(point(row.path("value")));
-            }
-            if (points.isEmpty()) {
+            Series one = Series.of(row);
+            if (one.points.isEmpty()) {
                 notes.add("native histograms are left out");
-            } else if (all.size() == MOST_SERIES) {
-                notes.add("truncated: " + result.size() + " series, of which " + MOST_SERIES + " are kept");
-                break;
-            } else {
-                Map<String, String> labels = new TreeMap<>();
-                row.path("metric").properties().forEach(one ->
-                        labels.put(Text.safe(one.getKey(), 60), Text.safe(one.getValue().asText(), 120)));
-                all.add(new Series(labels, points));
+            } else if (series.size() < MOST_SERIES) {
+                series.add(one);
             }
         }
-        return all;
-    }
-
-    private static Point point(JsonNode pair) {
-        String value = pair.path(1).asText().replace("Inf", "Infinity");
-        Instant at = Instant.ofEpochMilli(Math.round(pair.path(0).asDouble() * 1_000));
-        try {
-            return new Point(at, Double.parseDouble(value));
-        } catch (NumberFormatException e) {
-            return new Point(at, Double.NaN);
+        if (result.size() > MOST_SERIES) {
+            notes.add("truncated: " + result.size() + " series, of which " + MOST_SERIES + " are kept");
         }
     }
 }

@@ -1,31 +1,23 @@
 package runbook;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.net.URI;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
-import java.time.ZonedDateTime;
-import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Optional;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import org.jsoup.Jsoup;
-import org.jsoup.nodes.Document;
-import org.jsoup.nodes.Element;
-import org.jsoup.parser.Parser;
 import runbook.Http.Answer;
 import runbook.Http.Reply;
 import runbook.Screen.Check;
@@ -38,21 +30,18 @@ import runbook.redact.Redactor;
  * for weeks), so the components that matter to an API integration and the unresolved incidents decide.
  *
  * @param check      as one line
- * @param source     how it was read; {@link Source#NONE} when it could not be
+ * @param seen       whether it could be read
  * @param components those that matter and are not operational, name to status
  * @param incidents  unresolved, newest first
  */
-public record StatusPage(Check check, Source source, Map<String, String> components, List<Incident> incidents) {
-    /** How the page was read, best first. */
-    public enum Source { JSON, FEED, NONE }
-
+public record StatusPage(Check check, boolean seen, Map<String, String> components, List<Incident> incidents) {
     /** What the vendor wrote at one time; the id is empty, the time null where they are not told. */
     public record Update(String id, Instant at, String status, String body) { }
 
     /**
      * An incident of the vendor's.
      *
-     * @param id       Statuspage's id, or the feed's link
+     * @param id       Statuspage's id
      * @param status   investigating, identified, monitoring, resolved, … as the page says it
      * @param impact   none, minor, major or critical; may be empty
      * @param url      its own page; may be empty
@@ -106,32 +95,23 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
     private static final Pattern OVER = Pattern.compile("(?i)resolved|postmortem|completed");
     private static final String MAINTENANCE = "under_maintenance";
     private static final int LONGEST_BODY = 600;
-    /** A feed keeps incidents for weeks, and an old one may never have been marked resolved. */
-    private static final Duration RECENT = Duration.ofDays(3);
 
     private static StatusPage unseen(Check check) {
-        return new StatusPage(check, Source.NONE, Map.of(), List.of());
+        return new StatusPage(check, false, Map.of(), List.of());
     }
 
     // ---- the page as it is now
 
     static StatusPage read(Http.Asking asking) {
-        URI page = asking.settings().target().status();
-        // JSON that hangs must not cost the feed its chance.
-        Duration most = asking.deadline().left().multipliedBy(4).dividedBy(5);
-        Answer json = asking.http().get(URI.create(page + "/api/v2/summary.json"), Map.of(), most);
-        if (json instanceof Reply reply && reply.status() == 200 && reply.json().path("status").isObject()) {
-            return of(Source.JSON, reply.json(), reply);
+        Answer answer = asking.get(URI.create(asking.settings().target().status() + "/api/v2/summary.json"));
+        if (answer instanceof Reply reply && reply.status() == 200 && reply.json().path("status").isObject()) {
+            return of(reply.json(), reply);
         }
-        boolean unreached = json instanceof Http.Fault fault && fault.kind().unreached();
-        Answer feed = unreached ? json : asking.get(URI.create(page + "/history.rss"));
-        return Optional.of(feed).filter(answer -> answer instanceof Reply reply && reply.status() == 200)
-                .map(Reply.class::cast).flatMap(StatusPage::feed).orElseGet(() -> unseen(new Check("status-page",
-                        Outcome.WARN, "status page unreachable: " + why(json) + "; look from a phone, or at"
-                        + " @klaviyo on X", json.millis(), json.http(), Json.object())));
+        return unseen(new Check("status-page", Outcome.WARN, "status page unreachable: " + why(answer)
+                + "; look from a phone, or at @klaviyo on X", answer.millis(), answer.http(), Json.object()));
     }
 
-    private static StatusPage of(Source source, JsonNode page, Reply reply) {
+    private static StatusPage of(JsonNode page, Reply reply) {
         Map<String, String> components = new LinkedHashMap<>();
         for (JsonNode component : page.path("components")) {
             String status = text(component, "status", "operational", 40);
@@ -144,19 +124,28 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
                 .map(planned -> text(planned, "name", "unnamed maintenance", 80)).toList();
         List<Incident> open = incidents(page).stream().filter(Incident::open).toList();
         String overall = text(page.path("status"), "description", "no summary", 100);
-        List<String> said = new ArrayList<>(List.of(overall));
-        components.forEach((name, status) -> said.add(name + ": " + status.replace('_', ' ')));
+        List<String> said = new ArrayList<>();
         open.forEach(incident -> said.add(incident.words()));
+        if (!components.isEmpty()) {
+            said.add(words(components));
+        }
         maintenance.forEach(name -> said.add("maintenance under way: " + name));
-        JsonNode detail = Json.of(Map.of("source", source.name().toLowerCase(Locale.ROOT), "overall", overall,
-                "components", components, "maintenance", maintenance,
+        said.add(overall);
+        JsonNode detail = Json.of(Map.of("overall", overall, "components", components, "maintenance", maintenance,
                 "incidents", open.stream().map(Incident::json).toList()));
         boolean maintained = !maintenance.isEmpty() || components.containsValue(MAINTENANCE);
-        Outcome well = source == Source.JSON && !maintained ? Outcome.OK : Outcome.WARN;
-        boolean trouble = new StatusPage(null, source, components, open).admitsTrouble();
-        Check check = new Check("status-page", trouble ? Outcome.FAIL : well, String.join("; ", said), reply.millis(),
-                reply.status(), detail);
-        return new StatusPage(check, source, components, open);
+        boolean trouble = new StatusPage(null, true, components, open).admitsTrouble();
+        Outcome well = maintained ? Outcome.WARN : Outcome.OK;
+        return new StatusPage(new Check("status-page", trouble ? Outcome.FAIL : well, String.join("; ", said),
+                reply.millis(), reply.status(), detail), true, components, open);
+    }
+
+    // Those with the same status together.
+    private static String words(Map<String, String> components) {
+        Map<String, List<String>> byStatus = components.keySet().stream()
+                .collect(Collectors.groupingBy(components::get, TreeMap::new, Collectors.toList()));
+        return byStatus.entrySet().stream().map(one -> String.join(", ", one.getValue()) + ": "
+                + one.getKey().replace('_', ' ')).collect(Collectors.joining("; "));
     }
 
     /** Whether the page admits trouble with what matters to us. Maintenance may last for weeks: the probes tell. */
@@ -173,47 +162,8 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
 
     /** What it says, short: its first incident, else its components, else all there is. */
     String words() {
-        String named = components.entrySet().stream().map(one -> one.getKey() + ": " + one.getValue().replace('_', ' '))
-                .collect(Collectors.joining(", "));
         return incidents.stream().findFirst().map(one -> "\"" + one.name + "\" (" + one.status + ")")
-                .orElse(named.isEmpty() ? check.summary() : named);
-    }
-
-    // ---- its feed, read into the form that its JSON has
-
-    private static Optional<StatusPage> feed(Reply reply) {
-        Document feed = Jsoup.parse(reply.text(), "", Parser.xmlParser());
-        if (feed.selectFirst("rss > channel") == null) {
-            return Optional.empty();
-        }
-        Instant since = Instant.now().minus(RECENT);
-        ObjectNode page = Json.object();
-        feed.select("channel > item").stream().map(StatusPage::item)
-                .filter(item -> Objects.requireNonNullElse(time(item, "created_at"), Instant.MAX).isAfter(since))
-                .forEach(page.putArray("incidents")::add);
-        long open = incidents(page).stream().filter(Incident::open).count();
-        page.putObject("status").put("description", (open == 0 ? "no open incident in the feed"
-                : Text.count(open, "open incident")) + " (read from its feed: the JSON did not come)");
-        return Optional.of(of(Source.FEED, page, reply));
-    }
-
-    // Statuspage writes updates newest first: <p><small>Nov 23, 03:24 EST</small><br><strong>Investigating</strong> -
-    // words</p>. The newest is what it is now.
-    private static ObjectNode item(Element item) {
-        Element status = Jsoup.parse(child(item, "description")).selectFirst("strong");
-        String said = status == null ? "resolved" : status.text();
-        String words = status == null ? "" : status.parent().text();
-        ObjectNode incident = Json.object().put("id", child(item, "link")).put("name", child(item, "title"))
-                .put("shortlink", child(item, "link")).put("status", said.toLowerCase(Locale.ROOT))
-                .put("created_at", child(item, "pubDate"));
-        incident.putArray("incident_updates").addObject().put("display_at", child(item, "pubDate"))
-                .put("status", said.toLowerCase(Locale.ROOT))
-                .put("body", words.replaceFirst("^.*?" + Pattern.quote(said) + "\\s*-\\s*", ""));
-        return incident;
-    }
-
-    private static String child(Element item, String name) {
-        return Optional.ofNullable(item.selectFirst(name)).map(Element::wholeText).orElse("").strip();
+                .orElse(components.isEmpty() ? check.summary() : words(components));
     }
 
     // ---- incidents, open and over
@@ -276,8 +226,7 @@ public record StatusPage(Check check, Source source, Map<String, String> compone
 
     private static Instant instant(String text) {
         try {
-            return text.matches("\\d.*") ? OffsetDateTime.parse(text).toInstant()
-                    : ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();
+            return OffsetDateTime.parse(text).toInstant();
         } catch (DateTimeException e) {
             return null;
         }

@@ -316,10 +316,11 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
     }
 
     private void aboutOurSide(Map<String, Object> values) {
-        Map<String, Long> errors = new TreeMap<>(findings.log().byStatus());
-        errors.putAll(findings.errors().byStatus());
-        values.put("errors", "the application gets " + OurSide.words(errors) + findings.log().basis());
-        values.put("told", findings.symptoms().isEmpty() && !errors.isEmpty());
+        String counted = findings.errors().words();
+        String logged = findings.log().words();
+        values.put("errors", counted.isEmpty() ? "the application gets " + logged
+                : counted + (logged.isEmpty() ? "" : " (" + logged + ")"));
+        values.put("told", findings.symptoms().isEmpty() && !(counted + logged).isEmpty());
         values.put("some401", findings.onSomeCalls("401"));
         values.put("loop", findings.log().loop().orElse(""));
         values.put("noLog", findings.log().check().outcome() == Check.Outcome.SKIPPED);

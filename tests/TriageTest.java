@@ -134,9 +134,9 @@ class TriageTest {
         600:202*1100 300:429 260:401 5:202*97 0:401 | key-missing - exit 20    | 1,200 lines, 3 failed calls, the last just now
         20:202 20:400*2 20:429                      | key-missing - exit 20    | 3 failed calls, the last 20 min ago; it ends
         12:401*30 1:202*30                          | key-missing - exit 20    | the last 12 min ago; too few, or over by now
-        1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10; first failure
-        60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40; first failure
-        1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10; first failure
+        1:202*30 1:401*10                           | stale-app-key P2 exit 12 | the application gets 401 × 10 of 40 calls in the log's last 15 min; first failure
+        60:202*900 1:401*40                         | key-invalid P1 exit 11   | the application gets 401 × 40 of 40 calls in the log's last 15 min
+        1:202*30 1:429*10                           | rate-limited P2 exit 12  | the application gets 429 × 10 of 40 calls in the log's last 15 min
         1:202*4200                                  | runaway-loop P3 exit 13  | 4,200 a minute (limit 3,500), 100 % of calls
         """)
     void aLogWeighsByTheShareOfItsCallsThatFailAndByHowLongAgo(String calls, String verdict, String says) throws IOException {
@@ -157,7 +157,7 @@ class TriageTest {
                 assertTrue(seen.contains(" app-log ") && seen.contains(" failed call"), seen);
                 assertFalse(seen.contains("every call with this key") || seen.contains("--log FILE"), seen);
                 boolean weighed = verdict.matches("(?!runaway).* P.*");
-                assertEquals(weighed, run.json().path("reason").asText().contains(" recent calls"), run.toString());
+                assertEquals(weighed, run.json().path("reason").asText().contains(" calls in the log's last 15 min"), run.toString());
             }
         }
     }

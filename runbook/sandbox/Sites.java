@@ -95,9 +95,10 @@ final class Sites {
     /** How many calls have failed with this status by a moment. */
     private synchronized double failures(int status, long by) {
         double failed = 0;
+        double perSecond = CALLS_PER_SECOND + sandbox.scenario.loop().map(Loop::perMinute).orElse(0) / 60.0;
         for (long turn : turns(by)) {
             double share = share(traffic.get(turn).stream().filter(one -> one.status() == status).toList());
-            failed += seconds(turn, by) * CALLS_PER_SECOND * share;
+            failed += seconds(turn, by) * perSecond * share;
         }
         return failed;
     }
@@ -169,28 +170,28 @@ final class Sites {
         List<String> lines = new ArrayList<>();
         long now = sandbox.millis();
         for (long minute = now - 15 * 60_000; minute < now; minute += 60_000) {
-            List<Failing> failing = failing(minute + 59_999);
             // Where half of the calls fail, it is those for events.
-            calls(lines, minute, new Loop("shop.orders.Checkout", "POST /api/events", 120), 0, 0.5, failing);
-            calls(lines, minute, new Loop("shop.customers.Profiles", "POST /api/profile-import", 120), 0.5, 1, failing);
-            Optional<Loop> loop = failing.isEmpty() ? Optional.empty() : sandbox.scenario.loop();
-            if (loop.isPresent()) {
-                calls(lines, minute, loop.get(), 0, 1, failing);
+            calls(lines, minute, new Loop("shop.orders.Checkout", "POST /api/events", 120), 0, 0.5);
+            calls(lines, minute, new Loop("shop.customers.Profiles", "POST /api/profile-import", 120), 0.5, 1);
+            if (!failing(minute).isEmpty() && sandbox.scenario.loop().isPresent()) {
+                calls(lines, minute, sandbox.scenario.loop().get(), 0, 1);
             }
         }
         return lines.stream().sorted().collect(Collectors.joining());
     }
 
-    private void calls(List<String> lines, long minute, Loop job, double from, double to, List<Failing> failing) {
+    private void calls(List<String> lines, long minute, Loop job, double from, double to) {
         String call = job.call().replace(" ", " https://a.klaviyo.com");
         for (int i = 0; i < job.perMinute(); i++) {
             double place = from + (to - from) * i / job.perMinute();
             int status = 202;
+            // Spread over the minute by the golden ratio, whatever the order of their fates.
+            long moment = minute + (long) (i * 0.618033988749895 % 1 * 60_000);
+            List<Failing> failing = failing(moment);
             for (int fate = failing.size() - 1; fate >= 0; fate--) {
                 status = place < share(failing.subList(0, fate + 1)) ? failing.get(fate).status() : status;
             }
-            // Spread over the minute by the golden ratio, whatever the order of their fates.
-            Instant at = sandbox.at(minute + (long) (i * 0.618033988749895 % 1 * 60_000));
+            Instant at = sandbox.at(moment);
             lines.add(at + (status < 400 ? " INFO  " : " ERROR ") + job.caller() + " - " + call + " status=" + status
                     + (status == 429 ? " Retry-After: 30" : "") + (i > 0 ? "" : PERSONAL) + "\n");
         }

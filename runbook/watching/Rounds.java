@@ -150,7 +150,7 @@ public final class Rounds implements AutoCloseable {
             return Result.BAD;
         }
         boolean told = switch (check.name()) {
-            case "app-errors" -> check.state().equals("known");
+            case "app-errors" -> !check.state().equals("unavailable");
             case "auth" -> !findings.auth().shows(Symptom.THROTTLED);
             default -> !check.name().startsWith("endpoint:");
         };
@@ -169,7 +169,7 @@ public final class Rounds implements AutoCloseable {
 
     /** The status page as far as recovery depends on it. One that cannot be read, or was not yet, proves nothing. */
     private static Condition condition(StatusPage page) {
-        if (page.source() == StatusPage.Source.NONE) {
+        if (!page.seen()) {
             String why = Text.safe(page.check().summary(), 90);
             return new Condition(PAGE, false, why + " (--no-status-page leaves it out)");
         }
@@ -187,7 +187,7 @@ public final class Rounds implements AutoCloseable {
 
     /** What the vendor wrote about incidents that matter and was not told yet, oldest first. */
     private List<Happening> updates(long now) {
-        if (status.source() == StatusPage.Source.NONE) {
+        if (!status.seen()) {
             return List.of();
         }
         List<StatusPage.Incident> all =
@@ -213,7 +213,7 @@ public final class Rounds implements AutoCloseable {
         String at = Objects.toString(update.at(), "");
         String words = "Klaviyo" + (at.isEmpty() ? "" : " at " + at) + ": " + incident.name() + ": " + update.status()
                 + (update.body().isBlank() ? "" : ": " + Text.safe(update.body(), 200));
-        // The same after a restart, and when the page's feed has to do for its JSON, which has neither ids nor seconds.
+        // The same after a restart.
         String minute = at.isEmpty() ? "" : at.substring(0, 16);
         String id = (incident.name() + " " + minute + " " + update.status()).toLowerCase(Locale.ROOT);
         return Happening.of(PAGE, now, words, Map.of("vendorAt", at, "incident", incident.name(), "status",
