@@ -44,6 +44,7 @@
 //DEPS org.commonmark:commonmark:0.29.0
 //FILES templates/=templates/team.properties
 //FILES templates/=templates/logs.json
+//FILES templates/=templates/summary.md
 //FILES templates/=templates/redaction.json
 //FILES templates/=templates/slack.md
 //FILES templates/=templates/status-page.md

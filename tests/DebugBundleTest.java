@@ -505,10 +505,10 @@ class DebugBundleTest {
         assertEquals(List.of(40.0, 2.0), facts.queue().stream().map(LogReader.Queue::last).toList(),
                 result.toString());
         // The incident's verdict leads; rare statuses stand together in the picture.
-        saysAll(files.get("summary.md"), "HTTP 503: 12 calls", "together at last: 42", "No rule finds",
-                "POST /api/events: 66 calls, 66 failed", "**P1: Klaviyo is down (at 2026-11-23T03:04:05Z); now: ");
+        saysAll(files.get("summary.md"), "12 × HTTP 503", "together at last: 42", "No rule finds",
+                "66 × POST /api/events, 66 of them failed", "**P1: Klaviyo is down (at 2026-11-23T03:04:05Z); now: ");
         saysAll(files.get("report.html"), ">other<", ">klaviyo_retry_queue_depth</text>",
-                "POST /api/events: 66 calls, 66 failed");
+                "66 × POST /api/events, 66 of them failed");
         saysAll(result.out().replaceAll("\\s+", " "), "Lines that stayed", "Mr Atlast");
         saysAll(files.get("environment/variables.json"), "\"KLAVIYO_SMTP_PASS\"", "14");
         saysNone(files.get("environment/variables.json"), "hunter2", "4711", "secret");

@@ -3,19 +3,18 @@ package runbook.bundle;
 import java.io.BufferedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
+import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -24,6 +23,7 @@ import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
@@ -41,6 +41,9 @@ import java.util.zip.CRC32;
 import java.util.zip.CheckedOutputStream;
 import java.util.zip.Inflater;
 import java.util.zip.InflaterOutputStream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
+import java.util.zip.ZipFile;
 import runbook.Incident;
 import runbook.Settings.Problem;
 import runbook.Text;
@@ -54,7 +57,6 @@ import runbook.redact.Redactor.Tally;
  * threads.
  */
 final class Archive implements Closeable {
-    private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
     private static final Pattern SIZE = Pattern.compile("(?i)(\\d{1,9})\\s*(?:([kmg])?b)?");
     private static final List<String> UNITS = List.of("B", "kB", "MB", "GB", "TB");
     private static final String PREFIX = ".bundle-";
@@ -75,9 +77,10 @@ final class Archive implements Closeable {
      * @param most   packed bytes that there is room for until it is sealed; fewer where the disk has not as many
      */
     Archive(Path target, long most) throws IOException {
-        Path beside = newFolder(target.toAbsolutePath().getParent());
+        Path beside = target.toAbsolutePath().getParent();
+        Incident.at(beside).create();
         removeLeftovers(beside);
-        folder = Files.createTempDirectory(beside, PREFIX, mode("rwx------"));
+        folder = Files.createTempDirectory(beside, PREFIX, Incident.mode("rwx------"));
         lock = Incident.lock(folder.resolve(LOCK)).orElseThrow();
         // The zip takes over block by block, and wants some room besides.
         long disk = Files.getFileStore(folder).getUsableSpace() / 4 * 3;
@@ -133,24 +136,10 @@ final class Archive implements Closeable {
 
     // ---- files for their owner alone, whatever the umask is
 
-    private static FileAttribute<?>[] mode(String permissions) {
-        var mode = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions));
-        return POSIX ? new FileAttribute<?>[] {mode} : new FileAttribute<?>[0];
-    }
-
-    static Path newFile(Path file) throws IOException {
-        return Files.createFile(file, mode("rw-------"));
-    }
-
-    /** A folder and those above it, where they are missing. */
-    static Path newFolder(Path folder) throws IOException {
-        return Files.isDirectory(folder) ? folder : Files.createDirectories(folder, mode("rwx------"));
-    }
-
-    /** A new file to write into; its folder is made where it is missing. */
+    /** A new file to write into; its folder, and those above it, are made where they are missing. */
     static OutputStream output(Path file) throws IOException {
-        newFolder(file.getParent());
-        return Files.newOutputStream(newFile(file));
+        Incident.at(file.getParent()).create();
+        return Files.newOutputStream(Files.createFile(file, Incident.mode("rw-------")));
     }
 
     // ---- sizes
@@ -227,8 +216,8 @@ final class Archive implements Closeable {
 
     // ---- its files, in blocks
 
-    /** A stretch of a file; {@code packed} and {@code plain} bytes. */
-    private record Block(Path file, int packed, int plain) { }
+    /** A stretch of a file, {@code packed} and {@code plain} bytes, and the SHA-256 of the packed ones. */
+    private record Block(Path file, int packed, int plain, byte[] sum) { }
 
     /** A new file. */
     synchronized Part part(String path, String collector) {
@@ -238,10 +227,9 @@ final class Archive implements Closeable {
 
     /** Nothing more comes into what there is, whoever still tries. Tells whether the disk had no room for all of it. */
     synchronized boolean seal() {
-        boolean scarce = bound.equals("disk") && parts.stream().anyMatch(part -> part.dropped > 0);
         parts.forEach(part -> part.sealed = true);
         most = Long.MAX_VALUE;
-        return scarce;
+        return bound.equals("disk") && parts.stream().anyMatch(part -> part.dropped > 0);
     }
 
     /** One file of it: a deflate stream in blocks that end on a byte's border, and what there is to say about it. */
@@ -260,7 +248,7 @@ final class Archive implements Closeable {
         private long plain;
         private long dropped;
         private boolean sealed;
-        private String sha256;
+        private String sum;
 
         private Part(String path, String collector) {
             this.path = path;
@@ -275,11 +263,11 @@ final class Archive implements Closeable {
                 if (sealed) {
                     throw new IOException("its time was up");
                 }
-                Block block = new Block(Files.createTempFile(folder, "block-", "", mode("rw-------")), deflated.length,
-                        text.length);
+                Path file = Files.createTempFile(folder, "block-", "", Incident.mode("rw-------"));
+                Block block = new Block(file, deflated.length, text.length, sha256().digest(deflated));
                 blocks.add(block);
                 count(block, 1);
-                Files.write(block.file, deflated);
+                Files.write(file, deflated);
                 while (Archive.this.packed > most && Archive.this.packed > block.packed) {
                     parts.stream().filter(part -> part.packed > (part == this ? block.packed : 0))
                             .max(Comparator.comparing(part -> part.packed)).orElseThrow().dropOldest();
@@ -300,31 +288,21 @@ final class Archive implements Closeable {
             Files.delete(oldest.file);
         }
 
-        /** It is not wanted after all. */
-        void discard() throws IOException {
-            synchronized (Archive.this) {
-                parts.remove(this);
-                while (!blocks.isEmpty()) {
-                    dropOldest();
-                }
-            }
-        }
-
         /** How many bytes it holds, unpacked. */
         long plain() {
             return plain;
         }
 
-        /** Works out the check sums of what it holds, unpacked, once no more will come; gives the SHA-256. */
+        /** The SHA-256 of what it holds, unpacked; to be asked for once no more will come. */
         String finish() throws IOException {
-            if (sha256 == null && dropped > 0) {
+            if (sum == null && dropped > 0) {
                 notes.add("truncated: the oldest " + words(dropped) + " were left out to keep within the " + bound);
                 digest.reset();
                 crc.reset();
                 unpack(new CheckedOutputStream(new DigestOutputStream(OutputStream.nullOutputStream(), digest), crc));
             }
-            sha256 = sha256 == null ? HexFormat.of().formatHex(digest.digest()) : sha256;
-            return sha256;
+            sum = sum == null ? HexFormat.of().formatHex(digest.digest()) : sum;
+            return sum;
         }
 
         /** Writes what it holds, unpacked. */
@@ -337,13 +315,20 @@ final class Archive implements Closeable {
             inflating.flush();
         }
 
-        /** Hands the raw deflate stream over to whoever puts it into a zip; it is gone then. */
-        private void handOver(OutputStream zip) throws IOException {
-            while (!blocks.isEmpty()) {
-                Files.copy(blocks.element().file, zip);
-                Files.delete(blocks.remove().file);
-            }
-            zip.write(END);
+        // The same fields stand in the file's header and in the directory: UTF-8 names, deflated.
+        private byte[] fields(int stamp, byte[] name) {
+            return record(26).putShort((short) 20).putShort((short) (1 << 11)).putShort((short) 8).putInt(stamp)
+                    .putInt((int) crc.getValue()).putInt((int) size()).putInt((int) plain)
+                    .putShort((short) name.length).array();
+        }
+
+        private long size() {
+            return packed + END.length;
+        }
+
+        private boolean is(ZipEntry entry) {
+            return entry != null && entry.getSize() == plain && entry.getCrc() == crc.getValue()
+                    && entry.getCompressedSize() == size();
         }
     }
 
@@ -358,10 +343,12 @@ final class Archive implements Closeable {
     // ---- the zip
 
     /**
-     * Writes finished parts in their order. They are deflated already, so this is copying, and each part is gone once
-     * it is copied. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of all.
+     * Writes finished parts in their order, and reads the file back. They are deflated already, so this is copying, and
+     * each block is gone once it is copied. Not more than a plain zip can hold: 65,535 files, and 4 GB of each and of
+     * all.
      *
-     * @throws IOException when the file cannot be written, or it would be more
+     * @throws Pipeline.Unsafe when the file does not hold what was looked through while it was made
+     * @throws IOException     when it cannot be written, or it would be more
      */
     static void write(Path file, List<Part> parts, Instant at) throws IOException {
         LocalDateTime time = LocalDateTime.ofInstant(at, ZoneOffset.UTC);
@@ -371,29 +358,51 @@ final class Archive implements Closeable {
         try (OutputStream zip = new BufferedOutputStream(output(file), 1 << 16)) {
             long offset = 0;
             for (Part part : parts) {
-                byte[] name = part.path.getBytes(StandardCharsets.UTF_8);
-                long packed = part.packed + Part.END.length;
-                if (parts.size() > 0xffff || offset + packed > 0xffff_ffffL || part.plain > 0xffff_ffffL) {
+                if (parts.size() > 0xffff || offset + part.size() > 0xffff_ffffL || part.plain > 0xffff_ffffL) {
                     throw new IOException("a zip holds no more than 65,535 files and 4 GB: give a smaller --max-size "
                             + "or --since");
                 }
-                // UTF-8 names, deflated; the same fields stand in the file's header and in the directory.
-                byte[] fields = record(26).putShort((short) 20).putShort((short) (1 << 11)).putShort((short) 8)
-                        .putInt(stamp).putInt((int) part.crc.getValue()).putInt((int) packed).putInt((int) part.plain)
-                        .putShort((short) name.length).array();
+                byte[] name = part.path.getBytes(StandardCharsets.UTF_8);
+                byte[] fields = part.fields(stamp, name);
                 zip.write(record(30 + name.length).putInt(0x04034b50).put(fields).put(name).array());
-                part.handOver(zip);
+                for (Block block : part.blocks) {
+                    Files.copy(block.file, zip);
+                    Files.delete(block.file);
+                }
+                zip.write(Part.END);
                 directory.writeBytes(record(46 + name.length).putInt(0x02014b50).putShort((short) (3 << 8 | 20))
                         .put(fields).position(38).putInt(0100600 << 16).putInt((int) offset).put(name).array());
-                offset += 30 + name.length + packed;
+                offset += 30 + name.length + part.size();
             }
             directory.writeTo(zip);
             zip.write(record(22).putInt(0x06054b50).putInt(0).putShort((short) parts.size())
                     .putShort((short) parts.size()).putInt(directory.size()).putInt((int) offset).array());
         }
+        readBack(file, parts);
     }
 
     private static ByteBuffer record(int bytes) {
         return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    // Every block was packed by whoever looked through it, so that nothing has to be unpacked: that its bytes are the
+    // same is enough. Names and sizes are seen as the JDK's reader sees them.
+    private static void readBack(Path file, List<Part> parts) throws IOException {
+        boolean same;
+        try (ZipFile zip = new ZipFile(file.toFile()); InputStream bytes = Files.newInputStream(file)) {
+            same = zip.size() == parts.size() && parts.stream().allMatch(part -> part.is(zip.getEntry(part.path)));
+            for (Part part : parts) {
+                bytes.skipNBytes(30 + part.path.getBytes(StandardCharsets.UTF_8).length);
+                for (Block block : part.blocks) {
+                    same &= Arrays.equals(block.sum, sha256().digest(bytes.readNBytes(block.packed)));
+                }
+                same &= Arrays.equals(Part.END, bytes.readNBytes(Part.END.length));
+            }
+        } catch (ZipException | EOFException e) {
+            same = false;
+        }
+        if (!same) {
+            throw new Pipeline.Unsafe("the archive read back is not what was looked through while it was made");
+        }
     }
 }

@@ -28,6 +28,7 @@ import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Moment;
 import runbook.Tool;
+import runbook.bundle.Archive.Part;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
 import runbook.bundle.Pipeline.Wanted;
@@ -257,8 +258,8 @@ public final class Bundle {
      * Nothing is read but names and sizes.
      */
     public List<Progress> plan() {
-        return collectors.stream().flatMap(collector -> collector.plan().get().stream())
-                .map(line -> new Progress(line.what, line.state, redactor.text(line.words))).toList();
+        return collectors.stream().flatMap(collector -> collector.plan().stream().map(line ->
+                new Progress(collector.name(), collector.state(), redactor.text(line)))).toList();
     }
 
     // ---- making it
@@ -284,33 +285,33 @@ public final class Bundle {
      */
     public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
             throws IOException, InterruptedException {
-        // The pages are made of redacted text, whose stand-ins stay what they are.
         try (Archive archive = new Archive(target, Math.max(size - FRONT_PAGES, size / 2));
-                Pipeline pipeline = new Pipeline(redactor); Pipeline again = new Pipeline(redactor.again())) {
+                Pipeline pipeline = new Pipeline(redactor)) {
             Collecting.Told told = new Collecting.Told(wanted.zone(), window);
             Collecting collecting =
                     new Collecting(pipeline, archive, tool, wanted, told, new long[] {Long.MAX_VALUE});
             List<Sink> sinks = collecting.run(collectors, options.maxEach, options.start + options.maxTime.toNanos(),
                     sink -> progress.accept(new Progress(sink.name(), sink.state(), sink.words())));
             if (archive.seal()) {
-                sinks.add(collecting.new Sink("bundle/disk"));
-                sinks.get(sinks.size() - 1).trouble(NO_ROOM);
+                sinks.add(collecting.new Sink(Collector.none("bundle/disk", State.FAILED, NO_ROOM)));
             }
             Summary.Head head = new Summary.Head(settings.drill().orElse(null),
                     Instant.now().truncatedTo(ChronoUnit.MILLIS), window, options.words, redactor.policy().kept());
             Summary summary = new Summary(head, systems, incident, told, sinks);
             Path half = archive.folder.resolve("archive.part");
-            Existing.Verified back = Existing.write(half, summary.withFrontPages(again, archive), head.created());
-            progress.accept(new Progress("bundle/read-back", State.OK, Archive.words(back.bytes())
+            List<Part> parts = summary.withFrontPages(pipeline, archive, options.shared.templates());
+            Archive.write(half, parts, head.created());
+            String unpacked = Archive.words(parts.stream().mapToLong(Part::plain).sum());
+            progress.accept(new Progress("bundle/read-back", State.OK, unpacked
                     + " read back: what was looked through while it was made, and found clean"));
             if (!looked.test(summary.sample())) {
                 return Optional.empty();
             }
             long bytes = Files.size(half);
             Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
-            return Optional.of(new Made(target, bytes, back.files(), Archive.words(bytes) + ", " + back.words(),
-                    Summary.missing(sinks), Summary.complete(sinks), summary.redacted(),
-                    redactor.text(summary.headline())));
+            String words = Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
+            return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),
+                    Summary.complete(sinks), summary.redacted(), redactor.text(summary.headline())));
         }
     }
 }

@@ -26,7 +26,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import runbook.Incident;
@@ -36,7 +35,6 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
-import runbook.bundle.Bundle.Progress;
 import runbook.bundle.Bundle.State;
 import runbook.bundle.Pipeline.Unsafe;
 import runbook.bundle.Pipeline.Wanted;
@@ -80,18 +78,18 @@ final class Collecting {
     /**
      * One source of evidence.
      *
-     * @param name folder in the archive and name: {@code application/journal my-app}
-     * @param plan what it would collect, a line each, for {@code --dry-run}; failed where it is seen not to be there
+     * @param name  folder in the archive and name: {@code application/journal my-app}
+     * @param state whether there is something to collect from; of all others only the plan is told, and why not
+     * @param plan  what it would collect, a line each, for {@code --dry-run}
      */
-    record Collector(String name, Supplier<List<Progress>> plan, Work work) {
+    record Collector(String name, State state, List<String> plan, Work work) {
         static Collector of(String name, String plan, Work work) {
-            return new Collector(name, () -> List.of(new Progress(name, State.OK, plan)), work);
+            return new Collector(name, State.OK, List.of(plan), work);
         }
 
-        /** One that has nothing to look at, and why not: it is named in the manifest as skipped. */
-        static Collector skipped(String name, String why) {
-            return new Collector(name, () -> List.of(new Progress(name, State.SKIPPED, why)), sink ->
-                    sink.skipped = why);
+        /** One that was not asked for (skipped), or that is seen not to be there (failed). */
+        static Collector none(String name, State state, String why) {
+            return new Collector(name, state, List.of(why), sink -> { });
         }
     }
 
@@ -116,11 +114,10 @@ final class Collecting {
         ExecutorService pool = Executors.newCachedThreadPool(Pipeline.daemons("collect"));
         List<Sink> sinks = new ArrayList<>();
         try {
-            for (Collector collector : collectors) {
-                Sink sink = new Sink(collector.name());
-                sinks.add(sink);
-                sink.running = pool.submit(() -> sink.collect(collector.work));
-            }
+            collectors.forEach(collector -> sinks.add(new Sink(collector)));
+            // What is not there is told before anything is collected.
+            sinks.stream().filter(sink -> sink.state() != State.OK).forEach(sink -> sink.close(ended));
+            sinks.stream().filter(sink -> !sink.closed).forEach(sink -> sink.running = pool.submit(sink::collect));
             // The more there is already, the longer will the rest take: the time for collecting shrinks as it goes on.
             await(sinks, ended, () -> Math.min(start + each.toNanos(), end - afterwards
                     - (long) (told.bytes() * NANOS_PER_BYTE)));
@@ -139,13 +136,13 @@ final class Collecting {
     private static void await(List<Sink> sinks, Consumer<Sink> ended, LongSupplier until) throws InterruptedException {
         while (System.nanoTime() < until.getAsLong() && !sinks.stream().allMatch(sink -> sink.closed)) {
             Thread.sleep(TICK);
-            sinks.stream().filter(sink -> sink.running.isDone()).forEach(sink -> sink.close(ended));
+            sinks.stream().filter(sink -> sink.closed || sink.running.isDone()).forEach(sink -> sink.close(ended));
         }
     }
 
     /** What one collector gives its finds to, and how it ended. */
     final class Sink {
-        private final String name;
+        private final Collector collector;
         private final long start = System.nanoTime();
         private final List<Archive.Part> parts = new CopyOnWriteArrayList<>();
         private final List<String> troubles = new CopyOnWriteArrayList<>();
@@ -153,19 +150,20 @@ final class Collecting {
         private final List<Tool.Running> children = new ArrayList<>();
         private Future<?> running;
         private Unsafe unsafe;
-        private String skipped;
         private long millis;
         private boolean closed;
         private volatile boolean expired;
 
-        /** @param name of the collector, its folder in front */
-        Sink(String name) {
-            this.name = name;
+        Sink(Collector collector) {
+            this.collector = collector;
+            if (collector.state != State.OK) {
+                trouble(collector.plan.get(0));
+            }
         }
 
-        private void collect(Work work) {
+        private void collect() {
             try {
-                work.collect(this);
+                collector.work.collect(this);
             } catch (Unsafe e) {
                 unsafe = e;
             } catch (Exception | Error e) {
@@ -203,20 +201,17 @@ final class Collecting {
 
         private void add(String path, InputStream raw, long most, Wanted lines, LogReader.Source source)
                 throws IOException {
-            Archive.Part part = archive.part(path, name);
             try {
+                // What has come by the time that it is up is in a buffer, and goes on its way.
                 InputStream drying = new Guarded(raw, () -> expired, new long[] {Long.MAX_VALUE});
                 InputStream text = new Guarded(PlainInput.of(drying), () -> false, left);
+                Archive.Part part = archive.part(path, name());
                 pipeline.carry(text, most, lines, part, bytes -> told.take(source, bytes));
                 if (expired) {
                     part.notes.add("truncated: its time was up");
                 }
                 keep(part);
-            } catch (IOException e) {
-                part.discard();
-                if (!(e instanceof PlainInput.NotText)) {
-                    throw e;
-                }
+            } catch (PlainInput.NotText e) {
                 remark(path + " left out: " + e.getMessage());
             }
         }
@@ -229,7 +224,7 @@ final class Collecting {
         }
 
         private String path(String file) {
-            Stream<String> elements = Stream.of((name.replaceFirst("/.*", "") + "/" + file).split("/"))
+            Stream<String> elements = Stream.of((name().replaceFirst("/.*", "") + "/" + file).split("/"))
                     .filter(element -> !element.isEmpty()).map(pipeline::clean).map(Archive.Names::safe);
             return names.unique(elements.collect(Collectors.joining("/")));
         }
@@ -278,16 +273,16 @@ final class Collecting {
         // ---- how it ended
 
         String name() {
-            return name;
+            return collector.name;
         }
 
         State state() {
-            return !troubles.isEmpty() ? State.FAILED : skipped != null ? State.SKIPPED : State.OK;
+            return collector.state != State.OK || troubles.isEmpty() ? collector.state : State.FAILED;
         }
 
         /** Why it failed or was skipped. */
         String why() {
-            return skipped != null ? pipeline.clean(skipped) : String.join("; ", troubles);
+            return String.join("; ", troubles);
         }
 
         /** What it left out. */

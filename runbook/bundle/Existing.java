@@ -40,6 +40,7 @@ import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.bundle.Archive.Part;
+import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Guarded;
 import runbook.bundle.Collecting.Sink;
 import runbook.bundle.Pipeline.Wanted;
@@ -97,6 +98,10 @@ public final class Existing {
 
     private static List<ZipEntry> files(ZipFile zip) {
         return zip.stream().<ZipEntry>map(entry -> entry).filter(entry -> !entry.isDirectory()).toList();
+    }
+
+    private static InputStream unpacked(ZipFile zip, ZipEntry entry, long[] left) throws IOException {
+        return new Guarded(zip.getInputStream(entry), () -> false, left);
     }
 
     private static String shown(String name, Redactor redactor) {
@@ -165,66 +170,46 @@ public final class Existing {
      * @throws IOException when it cannot be read
      */
     public static Verified verify(Path file, Policy policy, Limit most) throws IOException {
-        try (Pipeline pipeline = new Pipeline(new Redactor(policy))) {
-            return new Verifying(pipeline, most.left()).read(file);
+        try (Pipeline pipeline = new Pipeline(new Redactor(policy)); ZipFile zip = zip(file)) {
+            return new Verifying(pipeline).read(zip, most.left());
         }
-    }
-
-    /**
-     * Writes an archive and reads it back: whether it holds, byte for byte, what was looked through while it was made.
-     *
-     * @throws Pipeline.Unsafe when it does not
-     */
-    static Verified write(Path file, List<Part> parts, Instant at) throws IOException {
-        Archive.write(file, parts, at);
-        Verified back = new Verifying(null, new long[] {Long.MAX_VALUE}).read(file);
-        if (!back.problems.isEmpty()) {
-            throw new Pipeline.Unsafe(String.join("; ", back.problems));
-        }
-        return back;
     }
 
     private static final class Verifying {
         private final Pipeline judge;
-        private final long[] left;
         private final List<String> problems = new ArrayList<>();
         private final Map<String, Long> kept = new TreeMap<>();
         private final Set<String> mayStay = new TreeSet<>();
 
-        /** @param judge looks for secrets; null to compare sums alone */
-        Verifying(Pipeline judge, long[] left) {
+        Verifying(Pipeline judge) {
             this.judge = judge;
-            this.left = left;
         }
 
-        Verified read(Path file) throws IOException {
+        Verified read(ZipFile zip, long[] left) throws IOException {
             long most = left[0];
-            try (ZipFile zip = zip(file)) {
-                Map<String, String> listed = new HashMap<>();
-                manifest(zip).path("files").forEach(entry ->
-                        listed.put(entry.path("path").asText(), entry.path("sha256").asText()));
-                Archive.Names names = new Archive.Names();
-                List<ZipEntry> files = files(zip);
-                for (ZipEntry entry : files) {
-                    String name = entry.getName();
-                    byte[] data = name.getBytes(StandardCharsets.UTF_8);
-                    wrong("the name ", name, names.objection(name));
-                    if (judge != null) {
-                        leaks("the name ", name, judge.judge(new Piece(data, data.length, 0, data.length)));
-                    }
-                    String expected = listed.remove(name);
-                    boolean known = expected != null || name.equals(Summary.MANIFEST);
-                    wrong("", name, known ? "" : "is not in the manifest");
-                    wrong("", name, compared(zip, entry, expected));
-                }
-                listed.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
-                return new Verified(problems, kept, files.size(), most - left[0]);
+            Map<String, String> listed = new HashMap<>();
+            manifest(zip).path("files").forEach(entry ->
+                    listed.put(entry.path("path").asText(), entry.path("sha256").asText()));
+            Archive.Names names = new Archive.Names();
+            List<ZipEntry> files = files(zip);
+            for (ZipEntry entry : files) {
+                String name = entry.getName();
+                byte[] data = name.getBytes(StandardCharsets.UTF_8);
+                wrong("the name ", name, names.objection(name));
+                leaks("the name ", name, judge.judge(new Piece(data, data.length, 0, data.length)));
+                String expected = listed.remove(name);
+                wrong("", name, expected != null || name.equals(Summary.MANIFEST) ? "" : "is not in the manifest");
+                String sum = lookedThrough(zip, entry, left);
+                wrong("", name, expected == null || sum.isEmpty() || sum.equals(expected) ? ""
+                        : "is not what the manifest says: its SHA-256 differs");
             }
+            listed.keySet().forEach(name -> wrong("", name, "is in the manifest, but not in the archive"));
+            return new Verified(problems, kept, files.size(), most - left[0]);
         }
 
         private void wrong(String before, String name, String objection) {
             if (!objection.isEmpty()) {
-                problems.add(before + (judge == null ? name : shown(name, judge.redactor)) + " " + objection);
+                problems.add(before + shown(name, judge.redactor) + " " + objection);
             }
         }
 
@@ -259,25 +244,19 @@ public final class Existing {
             }
         }
 
-        /** Looks through an entry; what is wrong with it, or nothing. {@code expected} is its SHA-256, or null. */
-        private String compared(ZipFile zip, ZipEntry entry, String expected) throws IOException {
+        /** Looks for secrets in a file; gives its SHA-256, or nothing when it cannot be read. */
+        private String lookedThrough(ZipFile zip, ZipEntry entry, long[] left) throws IOException {
             MessageDigest digest = Archive.sha256();
-            InputStream unpacked = new DigestInputStream(zip.getInputStream(entry), digest);
-            try (InputStream stream = new Guarded(unpacked, () -> false, left)) {
-                String trouble = null;
-                if (judge == null) {
-                    stream.transferTo(OutputStream.nullOutputStream());
-                } else {
-                    Tally tally = new Tally();
-                    trouble = judge.each(stream, Long.MAX_VALUE, judge::judge, tally::add);
-                    leaks("", entry.getName(), tally.counts());
-                }
-                boolean same = expected == null || expected.equals(HexFormat.of().formatHex(digest.digest()));
-                return trouble != null ? "cannot be read: " + trouble : same ? ""
-                        : "is not what the manifest says: its SHA-256 differs";
+            Tally tally = new Tally();
+            String trouble;
+            try (InputStream stream = unpacked(zip, entry, left)) {
+                trouble = judge.each(new DigestInputStream(stream, digest), Long.MAX_VALUE, judge::judge, tally::add);
             } catch (ZipException e) {
-                return "cannot be read: " + Text.safe(e.getMessage(), 80);
+                trouble = Text.safe(e.getMessage(), 80);
             }
+            leaks("", entry.getName(), tally.counts());
+            wrong("", entry.getName(), trouble == null ? "" : "cannot be read: " + trouble);
+            return trouble == null ? HexFormat.of().formatHex(digest.digest()) : "";
         }
     }
 
@@ -301,7 +280,8 @@ public final class Existing {
         }
         long[] left = most.left();
         try (ZipFile zip = zip(archive); Archive beside = new Archive(folder, 0)) {
-            Path inside = Archive.newFolder(beside.folder.resolve("unpacked"));
+            Path inside = beside.folder.resolve("unpacked");
+            Incident.at(inside).create();
             Archive.Names names = new Archive.Names();
             for (ZipEntry entry : files(zip)) {
                 String objection = names.objection(entry.getName());
@@ -309,7 +289,7 @@ public final class Existing {
                     throw new Problem(archive + " is not unpacked: the name " + shown(entry.getName(),
                             Redactor.strict()) + " " + objection);
                 }
-                try (InputStream input = new Guarded(zip.getInputStream(entry), () -> false, left);
+                try (InputStream input = unpacked(zip, entry, left);
                         OutputStream output = Archive.output(inside.resolve(entry.getName()))) {
                     input.transferTo(output);
                 }
@@ -339,10 +319,9 @@ public final class Existing {
         }
         Redactor redactor = new Redactor(policy);
         Bundle.Window ever = new Bundle.Window(Instant.EPOCH, Instant.now());
-        try (Archive archive = new Archive(target, Long.MAX_VALUE); Pipeline pipeline = new Pipeline(redactor);
-                Pipeline again = new Pipeline(redactor.again())) {
+        try (Archive archive = new Archive(target, Long.MAX_VALUE); Pipeline pipeline = new Pipeline(redactor)) {
             Sink sink = new Collecting(pipeline, archive, null, Wanted.EVERYTHING,
-                    new Collecting.Told(ZoneOffset.UTC, ever), most.left()).new Sink("");
+                    new Collecting.Told(ZoneOffset.UTC, ever), most.left()).new Sink(Collector.of("", "", null));
             give(source, sink);
             if (sink.parts().isEmpty()) {
                 String why = sink.remarks().isEmpty() ? "" : ": " + sink.remarks().get(0);
@@ -352,7 +331,8 @@ public final class Existing {
             boolean folder = Files.isDirectory(source) || isZip(source);
             if (isZip(target)) {
                 Summary.Head head = new Summary.Head(null, Instant.now(), null, "", policy.kept());
-                write(copy, Summary.withManifest(again, archive, head, List.of(sink), sink.parts()), head.created());
+                Archive.write(copy, Summary.withManifest(pipeline, archive, head, List.of(sink), sink.parts()),
+                        head.created());
             } else {
                 for (Part part : sink.parts()) {
                     part.finish();

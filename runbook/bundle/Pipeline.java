@@ -1,16 +1,16 @@
 package runbook.bundle;
 
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.time.ZoneId;
 import java.util.ArrayDeque;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.Deque;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -38,7 +38,8 @@ import runbook.redact.Scan;
  * <p>What comes out is looked through while it is in memory, as thoroughly as a second pass over the finished archive
  * would do it: {@link Scan#clean} ends with a pass over what it wrote that found nothing; each piece is then searched
  * for the known values by other code than the redactor's ({@link Scan.Search}); and the seams between pieces are looked
- * through both ways. The archive's read-back proves by SHA-256 that it holds the very bytes that were looked through.
+ * through both ways. The same worker packs the piece, and the archive's read-back proves by SHA-256 that it holds the
+ * very bytes that were packed.
  */
 final class Pipeline implements Closeable {
     /** More than these would need more memory than the heap has ({@code RUNTIME_OPTIONS} in debug-bundle.java). */
@@ -46,12 +47,11 @@ final class Pipeline implements Closeable {
     private static final int SEAM = 4_096;
     private static final int LONGEST_NOTE = 400;
     private static final int LONGEST_CLEAN = 20_000;
+    private static final byte[] NOTHING = {};
 
     final Redactor redactor;
     private final Scan.Search search;
     private final ExecutorService pool;
-    /** Beside them, so that what came out is not listened to behind all pieces that were begun since. */
-    private final ExecutorService listeners = Executors.newCachedThreadPool(daemons("listen"));
     /** Pieces ahead of their turn, of all streams together; one piece of each stream needs no permit. */
     private final Semaphore ahead;
     private final ThreadLocal<Deflater> deflaters =
@@ -71,6 +71,11 @@ final class Pipeline implements Closeable {
             thread.setDaemon(true);
             return thread;
         };
+    }
+
+    @Override
+    public void close() {
+        pool.shutdownNow();
     }
 
     /** What was collected could not be made safe to share: nothing of it is kept. */
@@ -93,7 +98,7 @@ final class Pipeline implements Closeable {
 
     /** Takes what came of one piece. */
     interface Taker<T> {
-        void take(T result) throws IOException, InterruptedException, ExecutionException;
+        void take(T result) throws IOException;
     }
 
     /**
@@ -163,29 +168,45 @@ final class Pipeline implements Closeable {
 
     // ---- carrying a stream into a part
 
-    /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before. */
+    /** One piece's outcome: {@code packed} deflated, {@code plain} as it was before, and how much of it is missing. */
     private record Block(byte[] packed, byte[] plain, long leftOut) { }
 
     /**
      * Carries a stream, at most {@code most} bytes of it, into a part. The listener is given what comes out, redacted
-     * and in its order, by a thread of its own: it is listened to while what follows is read and redacted.
+     * and in its order.
      *
      * @throws Unsafe      when something secret is left in what came out
      * @throws IOException when the part cannot be written
      */
     void carry(InputStream input, long most, Wanted wanted, Archive.Part part, Consumer<byte[]> listener)
             throws IOException {
-        Joining joining = new Joining(part, listener);
-        try {
-            String trouble = each(input, most, piece -> block(piece, wanted, part.tally), joining::take);
-            if (trouble != null) {
-                part.notes.add(clean("reading stopped early: " + trouble));
+        carry(redactor, input, most, wanted, part, listener);
+    }
+
+    /** Fills a part with a page that is made of redacted text, whose stand-ins stay what they are. */
+    Archive.Part page(Archive.Part part, String text) throws IOException {
+        InputStream input = new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8));
+        carry(redactor.again(), input, Long.MAX_VALUE, Wanted.EVERYTHING, part, any -> { });
+        return part;
+    }
+
+    private void carry(Redactor by, InputStream input, long most, Wanted wanted, Archive.Part part,
+            Consumer<byte[]> listener) throws IOException {
+        Seams seams = new Seams();
+        long[] leftOut = {0};
+        String trouble = each(input, most, piece -> block(by, piece, wanted, part.tally), block -> {
+            leftOut[0] += block.leftOut;
+            if (block.plain.length > 0) {
+                seams.check(block.plain);
+                part.append(block.packed, block.plain);
+                listener.accept(block.plain);
             }
-            if (joining.leftOut > 0) {
-                part.notes.add(joining.leftOut + " bytes left out: they could not be redacted");
-            }
-        } finally {
-            joining.end();
+        });
+        if (trouble != null) {
+            part.notes.add(clean("reading stopped early: " + trouble));
+        }
+        if (leftOut[0] > 0) {
+            part.notes.add(leftOut[0] + " bytes left out: they could not be redacted");
         }
     }
 
@@ -194,46 +215,12 @@ final class Pipeline implements Closeable {
         return Text.safe(redactor.text(text.substring(0, Math.min(text.length(), LONGEST_CLEAN))), LONGEST_NOTE);
     }
 
-    /** Where the blocks of one stream come together again. */
-    private final class Joining {
-        private final Archive.Part part;
-        private final Consumer<byte[]> listener;
-        private byte[] before = {};
-        private long leftOut;
-        private Future<?> listening = CompletableFuture.completedFuture(null);
-
-        Joining(Archive.Part part, Consumer<byte[]> listener) {
-            this.part = part;
-            this.listener = listener;
-        }
-
-        void take(Block block) throws IOException, InterruptedException, ExecutionException {
-            leftOut += block.leftOut;
-            if (block.plain.length > 0) {
-                before = seam(before, block.plain);
-                part.append(block.packed, block.plain);
-                listening.get();
-                listening = listeners.submit(() -> listener.accept(block.plain));
-            }
-        }
-
-        void end() throws IOException {
-            try {
-                listening.get();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            } catch (ExecutionException e) {
-                throw new IOException("it could not be read: " + e.getCause().getClass().getSimpleName());
-            }
-        }
-    }
-
-    private Block block(Piece piece, Wanted wanted, Tally tally) {
+    private Block block(Redactor by, Piece piece, Wanted wanted, Tally tally) {
         try {
             if (!wanted.in(piece)) {
-                return new Block(new byte[0], new byte[0], 0);
+                return new Block(NOTHING, NOTHING, 0);
             }
-            Scan scan = new Scan(redactor, tally);
+            Scan scan = new Scan(by, tally);
             scan.blankPrivateKeys(piece.data(), piece.length());
             int unjudged = piece.blankWhatCannotBeJudged();
             Piece chosen = wanted.chosen(piece);
@@ -248,7 +235,7 @@ final class Pipeline implements Closeable {
             throw e;
         } catch (RuntimeException | StackOverflowError e) {
             // Fail closed: what could not be redacted stays out, and the manifest says how much it was.
-            return new Block(new byte[0], new byte[0], piece.to() - piece.from());
+            return new Block(NOTHING, NOTHING, piece.to() - piece.from());
         }
     }
 
@@ -267,23 +254,20 @@ final class Pipeline implements Closeable {
         }
     }
 
-    // What begins in one piece and ends in the next: whole lines where there are any, so nothing looks cut off. Gives
-    // the end of what there is now.
-    private byte[] seam(byte[] before, byte[] plain) {
-        int head = Math.min(plain.length, SEAM);
-        byte[] seam = Arrays.copyOf(before, before.length + head);
-        System.arraycopy(plain, 0, seam, before.length, head);
-        if (before.length > 0) {
-            Unsafe.unlessNone(judge(new Piece(seam, seam.length, before.length / 2, before.length)));
-        }
-        byte[] all = plain.length >= SEAM ? plain : seam;
-        return Arrays.copyOfRange(all, Math.max(0, all.length - SEAM), all.length);
-    }
+    /** Where one stream's pieces meet: what begins in one and ends in the next. */
+    private final class Seams {
+        private byte[] before = NOTHING;
 
-    @Override
-    public void close() {
-        pool.shutdownNow();
-        listeners.shutdownNow();
+        void check(byte[] plain) {
+            int head = Math.min(plain.length, SEAM);
+            byte[] seam = Arrays.copyOf(before, before.length + head);
+            System.arraycopy(plain, 0, seam, before.length, head);
+            if (before.length > 0) {
+                Unsafe.unlessNone(judge(new Piece(seam, seam.length, before.length / 2, before.length)));
+            }
+            byte[] all = plain.length >= SEAM ? plain : seam;
+            before = Arrays.copyOfRange(all, Math.max(0, all.length - SEAM), all.length);
+        }
     }
 
     // ---- which lines
@@ -310,87 +294,111 @@ final class Pipeline implements Closeable {
         }
     }
 
-    /** Chooses lines of a piece by what they say, and when. */
+    /** Chooses lines of a piece by what they say, and when. Lines that do not are passed over, not looked at. */
     private static final class Choice {
         private static final int LINES_BACK = 200;
 
         private final Wanted wanted;
         private final Piece piece;
         private final byte[] all;
+        private final int length;
         private final LogReader.Stamps stamps;
-        /** Where each line starts, and where the last one ends. */
-        private int[] starts = new int[4_096];
-        private int lines;
-        // The last line whose time was asked for: lines without one ask for that of the line before them.
+        // The line whose time was last asked for: lines without one ask for that of the line before them.
         private int knownLine = -1;
         private long knownTime;
+        // What was taken: from what is shown of the neighbours, up to the piece, and to its end.
+        private final byte[] chosen;
+        private int taken;
+        private int before;
+        private int own;
+        private int done;
 
         Choice(Wanted wanted, Piece piece) {
             this.wanted = wanted;
             this.piece = piece;
             this.all = piece.data();
+            this.length = piece.length();
+            this.chosen = new byte[length];
             this.stamps = new LogReader.Stamps(wanted.zone, wanted.window.to());
-            for (int i = 0; i < piece.length(); i++) {
-                if (all[i] == '\n' || i == piece.length() - 1) {
-                    starts = lines + 1 < starts.length ? starts : Arrays.copyOf(starts, 2 * starts.length);
-                    starts[++lines] = i + 1;
-                }
-            }
+            // A line that is not whole in the piece is only there to be looked at: it is its neighbour's.
+            done = piece.beginsWithinLine() ? 0 : piece.from();
         }
 
         Piece chosen() {
             Words words = wanted.words.isEmpty() ? null : new Words(wanted.words);
-            BitSet taken = new BitSet(lines);
             int around = words == null ? 0 : wanted.around;
-            for (int line = next(words, 0); line < lines; line = next(words, line + 1)) {
-                if (inWindow(line)) {
-                    taken.set(Math.max(0, line - around), Math.min(lines, line + around + 1));
+            int start = 0;
+            while (start < length) {
+                int hit = words == null ? start : words.find(all, start, length);
+                if (hit < 0) {
+                    break;
+                }
+                int line = start(hit);
+                start = next(hit);
+                if (inWindow(line, start)) {
+                    take(back(line, around), forth(start, around));
                 }
             }
-            return copied(taken);
+            return new Piece(chosen, taken, before, before + own);
         }
 
-        /** The first line from this one on that holds the words, or how many lines there are. */
-        private int next(Words words, int from) {
-            int hit = words == null ? starts[from] : words.find(all, starts[from], piece.length());
-            int line = hit < 0 ? lines : from;
-            while (line < lines && starts[line + 1] <= hit) {
-                line++;
+        private int start(int at) {
+            int start = at;
+            while (start > 0 && all[start - 1] != '\n') {
+                start--;
             }
-            return line;
+            return start;
+        }
+
+        private int next(int at) {
+            int next = at;
+            while (next < length && all[next] != '\n') {
+                next++;
+            }
+            return Math.min(next + 1, length);
+        }
+
+        private int back(int line, int lines) {
+            int start = line;
+            for (int i = 0; i < lines && start > done; i++) {
+                start = start(start - 1);
+            }
+            return start;
+        }
+
+        private int forth(int line, int lines) {
+            int end = line;
+            for (int i = 0; i < lines && end < length; i++) {
+                end = next(end);
+            }
+            return end;
         }
 
         // A line without a time is of the time of the line before it, as the lines of a stack trace are; where no time
         // is found at all, lines are kept.
-        private boolean inWindow(int line) {
-            long time = LogReader.NO_TIME;
-            for (int i = line; i >= 0 && i > line - LINES_BACK && time == LogReader.NO_TIME; i--) {
-                time = i == knownLine ? knownTime : stamps.find(all, starts[i], starts[i + 1]);
+        private boolean inWindow(int line, int end) {
+            long time = stamps.find(all, line, end);
+            int above = line;
+            for (int i = 0; i < LINES_BACK && above > 0 && time == LogReader.NO_TIME; i++) {
+                int below = above;
+                above = start(above - 1);
+                time = above == knownLine ? knownTime : stamps.find(all, above, below);
             }
             knownLine = line;
             knownTime = time;
             return time == LogReader.NO_TIME || wanted.window.holds(time);
         }
 
-        private Piece copied(BitSet taken) {
-            int begin = piece.beginsWithinLine() ? 0 : piece.from();
-            int end = piece.endsWithinLine() ? piece.length() : piece.to();
-            byte[] chosen = new byte[end - begin];
-            int length = 0;
-            int before = 0;
-            int own = 0;
-            for (int line = taken.nextSetBit(0), next; line >= 0; line = taken.nextSetBit(next)) {
-                next = taken.nextClearBit(line);
-                int first = Math.max(begin, starts[line]);
-                int last = Math.min(end, starts[next]);
-                if (last > first) {
-                    System.arraycopy(all, first, chosen, length, last - first);
-                    length += last - first;
-                    before += Math.max(0, Math.min(last, piece.from()) - first);
-                    own += Math.max(0, Math.min(last, piece.to()) - Math.max(first, piece.from()));
-                }
+        private void take(int first, int last) {
+            int from = Math.max(first, done);
+            int to = Math.min(last, piece.endsWithinLine() ? length : piece.to());
+            if (to > from) {
+                System.arraycopy(all, from, chosen, taken, to - from);
+                taken += to - from;
+                before += Math.max(0, Math.min(to, piece.from()) - from);
+                own += Math.max(0, Math.min(to, piece.to()) - Math.max(from, piece.from()));
+                done = to;
             }
-            return new Piece(chosen, length, before, before + own);
         }
     }
 }

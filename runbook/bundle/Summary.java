@@ -1,8 +1,6 @@
 package runbook.bundle;
 
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -29,33 +27,30 @@ import runbook.Incident.Event;
 import runbook.LogReader;
 import runbook.LogReader.Facts;
 import runbook.Settings.Templates;
-import runbook.StatusPage;
 import runbook.Text;
 import runbook.Text.Json;
 import runbook.Verdict;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Bundle.State;
 import runbook.bundle.Collecting.Sink;
-import runbook.bundle.Pipeline.Wanted;
 
-/** What an archive tells in front of what was collected: manifest, facts and redactions for machines, two pages. */
+/**
+ * What an archive tells in front of what was collected: manifest, facts and redactions for machines, and two pages, the
+ * template {@code summary.md} filled with the facts, and the same with figures.
+ */
 final class Summary {
     static final String MANIFEST = "manifest.json";
     static final int SCHEMA = 1;
-    private static final String NONE = "None seen.";
-    private static final String CALLS = "Calls to Klaviyo in the logs, per minute";
+    private static final int LONGEST = 400;
     private static final int MOST_STATUSES = 7;
     private static final Pattern CUT = Pattern.compile("truncated.*|.*stopped early.*");
+    private static final String CALLS = "Calls to Klaviyo in the logs, per minute";
+    /** Fields of the template's lists. */
+    private static final String OF_LINES = "line name status impact started posted resolved calls at endpoint more "
+            + "count failed perMinute instance peak peakAt longestSeconds words";
 
     /** Facts about the whole: {@code kept} are rules that were relaxed, {@code window} may be null. */
     record Head(String drill, Instant created, Bundle.Window window, String words, Set<String> kept) { }
-
-    /** A heading with lines under it, or what stands there when there are none. */
-    private record Section(String title, String none, List<String> lines) {
-        static Section of(String title, String none, Stream<String> lines) {
-            return new Section(title, none, lines.toList());
-        }
-    }
 
     private final Head head;
     private final Verdict verdict;
@@ -107,108 +102,68 @@ final class Summary {
                 + " (at " + event.at().truncatedTo(ChronoUnit.SECONDS) + ")";
     }
 
-    private String title() {
-        return (head.drill == null ? "" : "DRILL: ") + "Klaviyo debug bundle, "
-                + head.created.truncatedTo(ChronoUnit.SECONDS);
+    private String markdown(Templates templates) {
+        Map<String, Object> values = new HashMap<>();
+        Stream.of(OF_LINES.split(" ")).forEach(name -> values.put(name, ""));
+        values.put("drill", head.drill == null ? "" : head.drill);
+        values.put("created", head.created.truncatedTo(ChronoUnit.SECONDS));
+        values.put("headline", headline());
+        values.put("reason", verdict == null ? "" : verdict.reason());
+        values.put("from", head.window.from());
+        values.put("to", head.window.to());
+        values.put("replaced", redacted().values().stream().mapToLong(Long::longValue).sum());
+        values.put("kept", String.join(", ", head.kept));
+        values.put("noRuleFinds", Bundle.NO_RULE_FINDS);
+        values.put("sample", lines(sample.stream().map(line -> line.replace('`', '\''))));
+        values.put("missing", lines(missing(sinks).stream()));
+        values.put("vendor", facts.vendor());
+        values.put("statuses", facts.statuses().entrySet().stream().map(one ->
+                Map.of("status", status(one.getKey()), "calls", one.getValue())).toList());
+        values.put("first", failure(facts.first()));
+        values.put("last", failure(facts.last()));
+        values.put("customers", facts.customers());
+        values.put("zone", facts.zone());
+        values.put("zoneNamed", facts.zoneNamed());
+        values.put("endpoints", facts.endpoints().stream().limit(10).toList());
+        values.put("callers", facts.callers().stream().limit(5).toList());
+        values.put("queue", facts.queue());
+        values.put("queued", facts.queue().size() < 2 ? ""
+                : facts.queue().stream().mapToDouble(LogReader.Queue::last).sum());
+        values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()), "count",
+                wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds())).toList());
+        values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name(), "words", sink.words()))
+                .toList());
+        return templates.template("summary.md").fill(values, Summary::form, Summary::escaped);
     }
 
-    private String markdown() {
-        long places = redacted().values().stream().mapToLong(Long::longValue).sum();
-        String kept = head.kept.isEmpty() ? "." : ", except " + String.join(", ", head.kept) + ".";
-        StringBuilder text = new StringBuilder("## " + title() + "\n\n**" + escaped(headline()) + "**\n\n"
-                + (verdict == null ? "" : escaped(verdict.reason()) + "\n\n")
-                + "Window: " + head.window.from() + " to " + head.window.to() + " (UTC).\n\n"
-                + places + " secrets and personal data replaced by pseudonyms" + kept + "\n");
-        for (Section section : sections()) {
-            text.append("\n### " + section.title + "\n\n" + (section.lines.isEmpty() ? section.none + "\n" : ""));
-            section.lines.forEach(line -> text.append("- ").append(escaped(line)).append('\n'));
-        }
-        return text.toString();
+    // The space at a line's end in the template belongs to nobody: a value that goes to the end of its line would be
+    // cut with the quote that follows.
+    private static List<Map<String, String>> lines(Stream<String> lines) {
+        return lines.map(line -> Map.of("line", line)).toList();
     }
 
-    private List<Section> sections() {
-        return List.of(
-                Section.of("Look at it before you send it", "",
-                        Stream.concat(Stream.of(Bundle.NO_RULE_FINDS), sample.stream().map(Summary::code))),
-                Section.of("What is missing", "Nothing: every collector ended well.", missing(sinks).stream()),
-                Section.of("Klaviyo's status page", "No incident in the window.",
-                        facts.vendor().stream().map(Summary::words)),
-                Section.of("Calls to Klaviyo in the logs, by status", NONE, facts.statuses().entrySet().stream()
-                        .map(one -> status(one.getKey()) + ": " + Text.count(one.getValue(), "call"))),
-                Section.of("First failed call, and customers", NONE, failures()),
-                Section.of("Endpoints and callers", NONE, Stream.concat(
-                        facts.endpoints().stream().limit(10).map(Summary::words),
-                        facts.callers().stream().limit(5).map(Summary::words))),
-                Section.of("Retry queue", "Not measured.", queue()),
-                Section.of("Waits asked for (429)", NONE, facts.waits().stream().limit(40).map(wait -> wait.at() + ": "
-                        + wait.count() + " × 429" + (wait.longestSeconds() == 0 ? "" : ", longest Retry-After "
-                        + wait.longestSeconds() + " s"))),
-                Section.of("What was collected", "Nothing.",
-                        sinks.stream().map(sink -> sink.name() + ": " + sink.words())));
-    }
-
-    private static String words(StatusPage.Incident one) {
-        String resolved = one.resolved() == null ? "" : " " + one.resolved();
-        return Text.safe((one.started() == null ? one.posted() : one.started()) + " " + one.name() + " ("
-                + one.impact() + ", " + one.status() + resolved + ")", 300);
-    }
-
-    private static String words(LogReader.Rate rate) {
-        return (rate.endpoint().isEmpty() ? "endpoint not named" : rate.endpoint()) + ": "
-                + Text.count(rate.calls(), "call") + ", " + rate.failed() + " failed; " + percent(rate.share())
-                + " of all calls, at most " + rate.perMinute() + " a minute";
-    }
-
-    private static String words(LogReader.Caller caller) {
-        return "from " + code(caller.name()) + ": " + Text.count(caller.calls(), "call") + ", "
-                + percent(caller.share());
-    }
-
-    private static String percent(double share) {
-        return Math.round(100 * share) + " %";
+    private static Object failure(LogReader.Failure failure) {
+        return failure == null ? "" : Map.of("at", String.valueOf(failure.at()), "status", status(failure.status()),
+                "endpoint", failure.endpoint());
     }
 
     private static String status(int status) {
         return status == Facts.NO_ANSWER ? "no answer" : "HTTP " + status;
     }
 
-    private Stream<String> failures() {
-        return facts.first() == null ? Stream.of() : Stream.of("first: " + words(facts.first()),
-                "last: " + words(facts.last()),
-                (facts.customers().more() ? "more than " : "") + Text.count(facts.customers().count(), "customer")
-                        + " named in failed calls",
-                "log times read as " + facts.zone() + (facts.zoneNamed() ? "" : ", assumed"));
+    private static String form(Object value) {
+        return value instanceof Double number ? "" + Math.round(number) : Text.safe(value.toString(), LONGEST);
     }
 
-    private static String words(LogReader.Failure failure) {
-        return failure.at() + " " + status(failure.status()) + " " + failure.endpoint();
-    }
-
-    private Stream<String> queue() {
-        Stream<String> each = facts.queue().stream().map(one -> one.instance() + ": at first " + Math.round(one.first())
-                + ", at most " + Math.round(one.peak()) + " at " + one.peakAt() + ", at last "
-                + Math.round(one.last()));
-        double last = facts.queue().stream().mapToDouble(LogReader.Queue::last).sum();
-        return facts.queue().size() < 2 ? each
-                : Stream.concat(each, Stream.of("together at last: " + Math.round(last)));
-    }
-
-    // The space at its end belongs to nobody: a value that goes to the end of its line would be cut with the quote.
-    private static String code(String line) {
-        return "` " + line.replace('`', '\'') + " `";
-    }
-
-    // What stands in back quotes is code already.
-    private static String escaped(String line) {
-        int code = line.indexOf('`');
-        String plain = code < 0 ? line : line.substring(0, code);
-        return plain.replaceAll("([\\\\*_\\[\\]<>#|&])", "\\\\$1") + line.substring(plain.length());
+    private static String escaped(String text) {
+        return text.replaceAll("([\\\\*_\\[\\]<>#|&`])", "\\\\$1");
     }
 
     // The same page, with figures after what stands above the first heading.
-    private String html(String markdown) {
-        int sections = markdown.indexOf("\n### ");
-        return Chart.page(Templates.builtIn(), title(), rendered(markdown.substring(0, sections)) + figures()
+    private String html(String markdown, Templates templates) {
+        String title = markdown.lines().findFirst().orElse("").replaceFirst("^#+ *", "");
+        int sections = Math.max(0, markdown.indexOf("\n### "));
+        return Chart.page(templates, title, rendered(markdown.substring(0, sections)) + figures()
                 + rendered(markdown.substring(sections)));
     }
 
@@ -221,8 +176,8 @@ final class Summary {
                 .lane(lane(byStatus())).figure());
         Map<String, List<Chart.Line>> curves = new TreeMap<>();
         facts.metrics().forEach(curve -> curves.computeIfAbsent(curve.query() + (curve.unit().isEmpty() ? ""
-                : ", " + curve.unit()), any -> new ArrayList<>()).add(line(curve.name(), curve.points().stream()
-                .map(point -> new Chart.Point(point.at(), point.value())))));
+                : ", " + curve.unit()), any -> new ArrayList<>()).add(new Chart.Line(curve.name(), curve.points()
+                .stream().map(point -> new Chart.Point(point.at(), point.value())).toList())));
         Chart.Mark begins = new Chart.Mark(head.window.from(), Chart.Shape.OTHER, "window", "the window begins", "");
         List<String> order = List.copyOf(curves.keySet());
         curves.forEach((title, lines) -> figures.append(new Chart("curve" + order.indexOf(title), title,
@@ -233,10 +188,6 @@ final class Summary {
 
     private static Chart.Lane lane(List<Chart.Line> lines) {
         return new Chart.Lane("", "", "", 160, lines, List.of());
-    }
-
-    private static Chart.Line line(String name, Stream<Chart.Point> points) {
-        return new Chart.Line(name, points.toList());
     }
 
     /** A line for each status, the rarest together. */
@@ -253,26 +204,26 @@ final class Summary {
                         .merge(minute.at().getEpochSecond() / step, count * 60.0 / step, Double::sum)));
         long first = head.window.from().getEpochSecond() / step;
         long last = head.window.to().getEpochSecond() / step;
-        return calls.entrySet().stream().map(one -> line(one.getKey(), LongStream.rangeClosed(first, last)
-                .mapToObj(at -> new Chart.Point(Instant.ofEpochSecond(at * step),
-                        one.getValue().getOrDefault(at, 0.0))))).toList();
+        return calls.entrySet().stream().map(one -> new Chart.Line(one.getKey(), LongStream.rangeClosed(first, last)
+                .mapToObj(at -> new Chart.Point(Instant.ofEpochSecond(at * step), one.getValue().getOrDefault(at, 0.0)))
+                .toList())).toList();
     }
 
     // ---- for machines
 
     /** All files, those that people and machines read first before the others. */
-    List<Part> withFrontPages(Pipeline again, Archive archive) throws IOException {
-        String markdown = markdown();
-        List<Part> files = new ArrayList<>(List.of(page(again, archive, "summary.md", markdown),
-                page(again, archive, "report.html", html(markdown)),
-                page(again, archive, "facts.json", facts.json()),
-                page(again, archive, "redaction.json", redaction())));
+    List<Part> withFrontPages(Pipeline pipeline, Archive archive, Templates templates) throws IOException {
+        String markdown = markdown(templates);
+        List<Part> files = new ArrayList<>(List.of(pipeline.page(archive.part("summary.md", "bundle"), markdown),
+                pipeline.page(archive.part("report.html", "bundle"), html(markdown, templates)),
+                pipeline.page(archive.part("facts.json", "bundle"), facts.json()),
+                pipeline.page(archive.part("redaction.json", "bundle"), redaction())));
         files.addAll(collected);
-        return withManifest(again, archive, head, sinks, files);
+        return withManifest(pipeline, archive, head, sinks, files);
     }
 
     /** The files and, before them, a manifest: what is in an archive, where it comes from, and what is missing. */
-    static List<Part> withManifest(Pipeline again, Archive archive, Head head, List<Sink> sinks, List<Part> parts)
+    static List<Part> withManifest(Pipeline pipeline, Archive archive, Head head, List<Sink> sinks, List<Part> parts)
             throws IOException {
         List<Object> files = new ArrayList<>();
         for (Part part : parts) {
@@ -291,17 +242,9 @@ final class Summary {
         String manifest = json(fields("schema", SCHEMA, "tool", "klaviyo-runbook debug-bundle", "version", Cli.VERSION,
                 "drill", head.drill, "created", head.created, "window", window, "grep", head.words, "kept", head.kept,
                 "complete", complete(sinks), "missing", missing(sinks), "collectors", collectors, "files", files));
-        List<Part> all = new ArrayList<>(List.of(page(again, archive, MANIFEST, manifest)));
-        all.addAll(parts);
-        return all;
-    }
-
-    private static Part page(Pipeline again, Archive archive, String name, String text) throws IOException {
-        Part part = archive.part(name, "bundle");
-        again.carry(new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)), Long.MAX_VALUE, Wanted.EVERYTHING,
-                part, any -> { });
-        part.finish();
-        return part;
+        Part first = pipeline.page(archive.part(MANIFEST, "bundle"), manifest);
+        first.finish();
+        return Stream.concat(Stream.of(first), parts.stream()).toList();
     }
 
     /**
@@ -313,7 +256,7 @@ final class Summary {
         collected.forEach(part -> part.tally.counts().forEach((rule, count) ->
                 rows.add(fields("count", count, "file", part.path, "rule", rule))));
         List<Object> totals = new ArrayList<>();
-        redacted(collected).forEach((rule, count) -> totals.add(fields("count", count, "rule", rule)));
+        redacted().forEach((rule, count) -> totals.add(fields("count", count, "rule", rule)));
         return json(fields("schema", SCHEMA, "totals", totals, "redactions", rows));
     }
 

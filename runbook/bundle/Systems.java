@@ -21,7 +21,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -43,7 +47,6 @@ import runbook.Text;
 import runbook.Text.Json;
 import runbook.Tool;
 import runbook.Verdict;
-import runbook.bundle.Bundle.Progress;
 import runbook.bundle.Bundle.State;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
@@ -87,7 +90,6 @@ final class Systems {
     private final Map<String, Row> rows;
     private final Http http;
     private final Duration timeout;
-    private final List<Collector> collectors = new ArrayList<>();
     /** Incidents of the vendor's that touch the window, oldest first, as far as they are read. */
     final List<StatusPage.Incident> incidents = new CopyOnWriteArrayList<>();
     /** What Prometheus told. */
@@ -108,37 +110,25 @@ final class Systems {
     /** A collector for each, and for all that the options name. */
     List<Collector> collectors(Optional<Incident> incident) {
         Settings.Target target = settings.target();
-        add("klaviyo/triage", "a triage run against " + target.api() + " and " + target.status(), this::triage);
-        add("klaviyo/status-page", target.status() + "/api/v2/incidents.json", this::statusPage);
-        if (target.app() == null) {
-            skip("application/health", "no health endpoint given (--app-url)");
-        } else {
-            add("application/health", "GET " + target.app(), this::health);
-        }
-        int others = collectors.size();
-        addLogs();
-        if (collectors.size() == others) {
-            skip("application/logs",
-                    "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)");
-        }
-        if (target.prometheus() == null) {
-            skip("metrics/prometheus", "no address given (--prometheus)");
-        } else {
-            add("metrics/prometheus", target.prometheus() + " " + String.join(", ", queries()), this::metrics);
-        }
-        add("environment/machine", "variables " + String.join(", ", variables()) + "; system, Java, proxies",
-                this::machine);
-        incident.ifPresentOrElse(one -> add("incident/folder", "the files in " + one.folder(), sink ->
-                folder(one.folder(), sink)), () -> skip("incident/folder", "no open incident (--incident)"));
-        return collectors;
+        List<Collector> all = new ArrayList<>();
+        all.add(Collector.of("klaviyo/triage", "a triage run against " + target.api() + " and " + target.status(),
+                this::triage));
+        all.add(Collector.of("klaviyo/status-page", target.status() + "/api/v2/incidents.json", this::statusPage));
+        all.add(asked("application/health", target.app(), "no health endpoint given (--app-url)", "GET " + target.app(),
+                this::health));
+        all.addAll(logs());
+        all.add(asked("metrics/prometheus", target.prometheus(), "no address given (--prometheus)",
+                target.prometheus() + " " + String.join(", ", queries()), this::metrics));
+        all.add(Collector.of("environment/machine", "variables " + String.join(", ", variables())
+                + "; system, Java, proxies", this::machine));
+        Path folder = incident.map(Incident::folder).orElse(null);
+        all.add(asked("incident/folder", folder, "no open incident (--incident)", "the files in " + folder, sink ->
+                folder(folder, sink)));
+        return all;
     }
 
-    private void add(String name, String plan, Collecting.Work work) {
-        collectors.add(Collector.of(name, plan, work));
-    }
-
-    private void skip(String name, String why) {
-        collectors.add(Collector.skipped(name, why));
+    private static Collector asked(String name, Object of, String lacking, String plan, Collecting.Work work) {
+        return of == null ? Collector.none(name, State.SKIPPED, lacking) : Collector.of(name, plan, work);
     }
 
     // ---- Klaviyo as a triage finds it now: the verdict, answers' headers, errors' bodies
@@ -188,54 +178,61 @@ final class Systems {
 
     // ---- logs: as files, or printed by a command
 
-    private void addLogs() {
-        options.logs.forEach(given -> {
-            String name = "application/log " + given;
-            collectors.add(new Collector(name, () -> plan(name, given), sink -> files(given, sink)));
-        });
-        addAll("journal", options.journal, "");
-        options.k8s.forEach(this::addPods);
-        addAll("docker", options.docker, "");
-        addAll("gcp-logs", options.gcp, "");
-        addAll("aws-logs", options.aws, "");
-        addAll("loki", options.lokiQueries, options.loki);
+    private List<Collector> logs() {
+        List<Collector> logs = new ArrayList<>();
+        options.logs.forEach(given -> logs.add(files(given)));
+        options.journal.forEach(unit -> logs.add(printed("journal", unit, "")));
+        options.k8s.forEach(given -> logs.add(pods(given)));
+        options.docker.forEach(container -> logs.add(printed("docker", container, "")));
+        options.gcp.forEach(filter -> logs.add(printed("gcp-logs", filter, "")));
+        options.aws.forEach(group -> logs.add(printed("aws-logs", group, "")));
+        options.lokiQueries.forEach(query -> logs.add(printed("loki", query, options.loki)));
         URI app = settings.target().app();
         if (settings.drill().isPresent() && app != null) {
-            add("application/drill-log", "the sandbox application's log", sink -> {
+            logs.add(Collector.of("application/drill-log", "the sandbox application's log", sink -> {
                 if (http.get(app.resolve("/log"), Map.of(), timeout) instanceof Reply reply) {
                     sink.log("log/shop.log", new ByteArrayInputStream(reply.body()), Long.MAX_VALUE);
                 }
-            });
+            }));
         }
+        return !logs.isEmpty() ? logs : List.of(Collector.none("application/logs", State.SKIPPED,
+                "no logs given (--log, --journal, --k8s, --docker, --gcp-logs, --aws-logs or --loki)"));
     }
 
-    private List<Progress> plan(String name, String given) {
-        List<Progress> plan = new ArrayList<>();
-        List<Path> files = logFiles(given, note -> plan.add(new Progress(name, State.SKIPPED, note)));
-        files.forEach(file -> plan.add(new Progress(name, State.OK, file + ", " + Archive.words(file.toFile()
-                .length()))));
+    // Files are looked for before anything is collected: a typing error is told at once, not after all the others.
+    private Collector files(String given) {
+        String name = "application/log " + given;
+        String none = "no log that could be used was found at " + given;
+        List<String> notes = new ArrayList<>();
+        List<Path> files;
+        try {
+            files = CompletableFuture.supplyAsync(() -> logFiles(given, notes::add))
+                    .get(options.maxTime.toMillis() / 4, TimeUnit.MILLISECONDS);
+        } catch (InterruptedException | ExecutionException | TimeoutException e) {
+            return Collector.none(name, State.FAILED, none + ": looking for it did not come to an end");
+        }
         if (files.isEmpty()) {
-            plan.add(new Progress(name, State.FAILED, noLog(given)));
+            notes.add(0, none);
+            return Collector.none(name, State.FAILED, String.join("; ", notes));
         }
-        return plan;
-    }
-
-    private static String noLog(String given) {
-        return "no log that could be used was found at " + given;
-    }
-
-    private void files(String given, Sink sink) throws IOException {
-        for (Path file : logFiles(given, sink::remark)) {
-            // Only what was there at the start: a log that grows as fast as it is read would never end.
-            long size = file.toString().endsWith(".gz") ? Long.MAX_VALUE : Files.size(file);
-            try (InputStream stream = Files.newInputStream(file)) {
-                sink.log("log/" + file, stream, size);
-            } catch (IOException e) {
-                sink.remark(file + " left out: " + Incident.why(e));
+        List<String> plan = new ArrayList<>();
+        files.forEach(file -> plan.add(file + ", " + Archive.words(file.toFile().length())));
+        plan.addAll(notes);
+        return new Collector(name, State.OK, plan, sink -> {
+            notes.forEach(sink::remark);
+            files.forEach(file -> take(file, sink));
+            if (sink.parts().isEmpty()) {
+                sink.trouble(none);
             }
-        }
-        if (sink.parts().size() == 0) {
-            sink.trouble(noLog(given));
+        });
+    }
+
+    private static void take(Path file, Sink sink) {
+        try (InputStream stream = Files.newInputStream(file)) {
+            // Only what was there at the start: a log that grows as fast as it is read would never end.
+            sink.log("log/" + file, stream, file.toString().endsWith(".gz") ? Long.MAX_VALUE : Files.size(file));
+        } catch (IOException e) {
+            sink.remark(file + " left out: " + Incident.why(e));
         }
     }
 
@@ -260,19 +257,16 @@ final class Systems {
         return files;
     }
 
-    private void addAll(String kind, List<String> given, String in) {
-        for (String one : given) {
-            List<String> command = command(kind, one, in);
-            addCommand("application/" + kind + " " + one, command, "", sink ->
-                    print(sink, kind + "/" + one + ".log", command, rows.get(kind).merged));
-        }
+    /** What a command prints that is a row of the table. */
+    private Collector printed(String kind, String given, String in) {
+        List<String> command = command(kind, given, in);
+        return tool("application/" + kind + " " + given, command, "", sink ->
+                print(sink, kind + "/" + given + ".log", command, rows.get(kind).merged));
     }
 
-    private void addCommand(String name, List<String> command, String more, Collecting.Work work) {
-        boolean installed = tool.find(command.get(0)).isPresent();
-        Progress plan = installed ? new Progress(name, State.OK, Tool.shown(command) + more)
-                : new Progress(name, State.FAILED, Tool.name(command) + " is not installed (not on the PATH)");
-        collectors.add(new Collector(name, () -> List.of(plan), work));
+    private Collector tool(String name, List<String> command, String more, Collecting.Work work) {
+        return tool.find(command.get(0)).isPresent() ? Collector.of(name, Tool.shown(command) + more, work)
+                : Collector.none(name, State.FAILED, Tool.name(command) + " is not installed (not on the PATH)");
     }
 
     private List<String> command(String kind, String given, String in) {
@@ -304,13 +298,13 @@ final class Systems {
     }
 
     // A list of the pods first, then the log of each, and of what ran before in those that were restarted.
-    private void addPods(String given) {
+    private Collector pods(String given) {
         String[] parts = given.split("/", 2);
         if (parts.length < 2 || parts[0].isEmpty() || parts[1].isEmpty()) {
             throw new Problem("--k8s " + Text.safe(given, 60) + ": give NAMESPACE/SELECTOR, such as shop/app=checkout");
         }
         List<String> list = command("pods", parts[1], parts[0]);
-        addCommand("application/k8s " + given, list, ", then kubectl logs of each, and of what ran before in those "
+        return tool("application/k8s " + given, list, ", then kubectl logs of each, and of what ran before in those "
                 + "restarted", sink -> printPods(sink, list, parts[0]));
     }
 
