@@ -280,7 +280,10 @@ class DebugBundle implements Callable<Integer> {
         @Override
         public Integer call() throws IOException {
             Policy policy = new Bundle.Redaction().and(secretFiles).policy(shared, keyOf(shared), List.of());
-            Existing.Verified verified = Existing.verify(shared.host().path(file.toString()), policy, most);
+            Existing.Verified verified;
+            try (Existing existing = new Existing(shared.host().path(file.toString()), policy, most)) {
+                verified = existing.verify();
+            }
             Screen screen = shared.screen();
             verified.problems().forEach(problem -> screen.marked(Mark.FAIL, "", 0, problem));
             boolean good = verified.problems().isEmpty();
@@ -349,7 +352,9 @@ class DebugBundle implements Callable<Integer> {
             String name = String.valueOf(file.getFileName());
             Path target = shared.host().path(folder != null ? folder.toString() : name.replaceFirst("(?i)\\.zip$", "")
                     + (name.toLowerCase(Locale.ROOT).endsWith(".zip") ? "" : "-unpacked"));
-            Existing.open(shared.host().path(file.toString()), target, most);
+            try (Existing existing = new Existing(shared.host().path(file.toString()), Policy.strict(), most)) {
+                existing.open(target);
+            }
             Path report = target.resolve("report.html").toAbsolutePath();
             Screen screen = shared.screen();
             screen.verdict(Mark.OK, "unpacked to " + target);

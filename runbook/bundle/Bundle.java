@@ -27,7 +27,6 @@ import runbook.Settings;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Text.Moment;
-import runbook.Tool;
 import runbook.bundle.Archive.Part;
 import runbook.bundle.Collecting.Collector;
 import runbook.bundle.Collecting.Sink;
@@ -184,8 +183,11 @@ public final class Bundle {
 
         private final long start = System.nanoTime();
         Cli shared;
+        Window window;
+        Wanted wanted;
+        private long size;
 
-        /** The same with what all scripts share; refuses what does not go together. */
+        /** The same with what all scripts share; refuses what cannot be, or does not go together. */
         public Options with(Cli cli) {
             shared = cli;
             if (lokiQueries.isEmpty() != (loki == null)) {
@@ -194,38 +196,28 @@ public final class Bundle {
             if (context < 0 || context > 100) {
                 throw new Problem("--context " + context + ": give 0 to 100");
             }
-            return this;
-        }
-
-        private Window window() {
-            Instant now = Instant.now();
+            Instant now = Instant.now().truncatedTo(ChronoUnit.SECONDS);
             Instant end = to == null ? now : Moment.past("--to", to, now, Optional.empty());
             Instant begin = from == null ? end.minus(since) : Moment.past("--from", from, now, Optional.empty());
             if (!begin.isBefore(end)) {
                 throw new Problem("--from " + begin + " is not before --to " + end);
             }
-            return new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
-        }
-
-        private Wanted wanted(Window window) {
+            window = new Window(begin.truncatedTo(ChronoUnit.SECONDS), end.truncatedTo(ChronoUnit.SECONDS));
+            size = Archive.size("--max-size", maxSize);
             try {
                 ZoneId zone = logZone == null ? ZoneId.systemDefault() : ZoneId.of(logZone);
-                return new Wanted(words, context, window, zone);
+                wanted = new Wanted(words, context, window, zone);
             } catch (DateTimeException e) {
                 throw new Problem("--log-zone " + Text.safe(logZone, 40)
                         + " is no time zone: write UTC, Europe/Berlin or +02:00");
             }
+            return this;
         }
     }
 
     private final Options options;
-    private final Settings settings;
     private final Optional<Incident> incident;
     private final Redactor redactor;
-    private final Window window;
-    private final Wanted wanted;
-    private final long size;
-    private final Tool tool;
     private final Systems systems;
     private final List<Collector> collectors;
 
@@ -237,20 +229,15 @@ public final class Bundle {
      */
     public Bundle(Options options, Settings settings, Optional<Incident> incident, Policy policy) {
         this.options = options;
-        this.settings = settings;
         this.incident = incident;
         this.redactor = new Redactor(policy);
-        this.window = options.window();
-        this.wanted = options.wanted(window);
-        this.size = Archive.size("--max-size", options.maxSize);
-        this.tool = Tool.of(options.shared.host(), options.maxEach);
-        this.systems = new Systems(options, settings, window, tool);
+        this.systems = new Systems(options, settings);
         this.collectors = systems.collectors(incident);
     }
 
     /** What it is about. */
     public Window window() {
-        return window;
+        return options.window;
     }
 
     /**
@@ -285,18 +272,18 @@ public final class Bundle {
      */
     public Optional<Made> make(Path target, Consumer<Progress> progress, Predicate<List<String>> looked)
             throws IOException, InterruptedException {
-        try (Archive archive = new Archive(target, Math.max(size - FRONT_PAGES, size / 2));
+        try (Archive archive = new Archive(target, Math.max(options.size - FRONT_PAGES, options.size / 2));
                 Pipeline pipeline = new Pipeline(redactor)) {
-            Collecting.Told told = new Collecting.Told(wanted.zone(), window);
-            Collecting collecting =
-                    new Collecting(pipeline, archive, tool, wanted, told, new long[] {Long.MAX_VALUE});
+            Collecting.Told told = new Collecting.Told(options.wanted.zone(), options.window);
+            Collecting collecting = new Collecting(pipeline, archive, systems.tool, options.wanted, told,
+                    new long[] {Long.MAX_VALUE}, new Archive.Names());
             List<Sink> sinks = collecting.run(collectors, options.maxEach, options.start + options.maxTime.toNanos(),
                     sink -> progress.accept(new Progress(sink.name(), sink.state(), sink.words())));
             if (archive.seal()) {
                 sinks.add(collecting.new Sink(Collector.none("bundle/disk", State.FAILED, NO_ROOM)));
             }
-            Summary.Head head = new Summary.Head(settings.drill().orElse(null),
-                    Instant.now().truncatedTo(ChronoUnit.MILLIS), window, options.words, redactor.policy().kept());
+            Summary.Head head = new Summary.Head(options.shared.drill().orElse(null), Instant.now()
+                    .truncatedTo(ChronoUnit.MILLIS), options.window, options.words, redactor.policy().kept());
             Summary summary = new Summary(head, systems, incident, told, sinks);
             Path half = archive.folder.resolve("archive.part");
             List<Part> parts = summary.withFrontPages(pipeline, archive, options.shared.templates());
@@ -309,7 +296,8 @@ public final class Bundle {
             }
             long bytes = Files.size(half);
             Files.move(half, target, StandardCopyOption.ATOMIC_MOVE);
-            String words = Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
+            String words =
+                    Archive.words(bytes) + ", " + Text.count(parts.size(), "file") + ", " + unpacked + " unpacked";
             return Optional.of(new Made(target, bytes, parts.size(), words, Summary.missing(sinks),
                     Summary.complete(sinks), summary.redacted(), redactor.text(summary.headline())));
         }

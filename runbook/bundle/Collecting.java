@@ -11,7 +11,6 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -43,37 +42,21 @@ import runbook.redact.Pieces.PlainInput;
 /**
  * Runs collectors side by side within their time. What one gives passes the redactor on its way in, names and notes
  * too; what one gave before it failed is kept.
+ *
+ * @param tool   runs the collectors' programs
+ * @param wanted lines of logs
+ * @param told   reads them
+ * @param left   bytes that may come
+ * @param names  that were given
  */
-final class Collecting {
+record Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, Told told, long[] left,
+        Archive.Names names) {
     private static final int TICK = 20;
     private static final long LAST_WAIT = 300_000_000L;
     private static final long LONGEST_GRACE = 3_000_000_000L;
     // What is left of the whole's time has to do for pages, archive and read-back; as slow disks and cores do them.
     private static final long FRONT_PAGES = 600_000_000;
     private static final double NANOS_PER_BYTE = 9.2;
-
-    private final Pipeline pipeline;
-    private final Archive archive;
-    private final Tool tool;
-    private final Wanted wanted;
-    private final Told told;
-    private final long[] left;
-    private final Archive.Names names = new Archive.Names();
-
-    /**
-     * @param tool   runs the collectors' programs
-     * @param wanted lines of logs
-     * @param told   reads them
-     * @param left   bytes that may come
-     */
-    Collecting(Pipeline pipeline, Archive archive, Tool tool, Wanted wanted, Told told, long[] left) {
-        this.pipeline = pipeline;
-        this.archive = archive;
-        this.tool = tool;
-        this.wanted = wanted;
-        this.told = told;
-        this.left = left;
-    }
 
     /**
      * One source of evidence.
@@ -349,11 +332,19 @@ final class Collecting {
         private static final int LONGEST = 300;
         private static final int MANY = 20_000_000;
 
+        /** Lines that differ in no more than their numbers are of one kind: one of them, and how many there are. */
+        private static final class Kind {
+            private final String line;
+            private int count;
+
+            Kind(String line) {
+                this.line = line;
+            }
+        }
+
         final LogReader reader;
         private final AtomicLong bytes = new AtomicLong();
-        // Lines that differ in no more than their numbers are of one kind: one of them, and how many there are.
-        private final Map<Long, String> lines = new HashMap<>();
-        private final Map<Long, Integer> counts = new LinkedHashMap<>();
+        private final Map<Long, Kind> kinds = new LinkedHashMap<>();
 
         Told(ZoneId zone, Bundle.Window window) {
             reader = new LogReader(zone, window.from(), window.to(), text -> text);
@@ -381,12 +372,15 @@ final class Collecting {
                 }
                 while (number % step == 0 && end - start > SHORTEST) {
                     int cut = cut(text, start, end);
-                    long kind = LogReader.kind(text, start, cut);
-                    if (!lines.containsKey(kind) && lines.size() < MOST_KINDS) {
-                        lines.put(kind, new String(text, start, cut - start, StandardCharsets.UTF_8));
-                        counts.put(kind, 0);
+                    long hash = LogReader.kind(text, start, cut);
+                    Kind kind = kinds.get(hash);
+                    if (kind == null && kinds.size() < MOST_KINDS) {
+                        kind = new Kind(new String(text, start, cut - start, StandardCharsets.UTF_8));
+                        kinds.put(hash, kind);
                     }
-                    counts.computeIfPresent(kind, (any, count) -> count + 1);
+                    if (kind != null) {
+                        kind.count++;
+                    }
                     start = cut;
                 }
                 start = end + 1;
@@ -406,8 +400,8 @@ final class Collecting {
         /** Lines that are the least alike, of the rarest kinds: where a name would be that no rule can find. */
         synchronized List<String> sample() {
             Map<String, Set<String>> rare = new LinkedHashMap<>();
-            counts.entrySet().stream().sorted(Map.Entry.comparingByValue()).limit(CANDIDATES).forEach(kind -> {
-                String line = Text.safe(lines.get(kind.getKey()), LONGEST + SHORTEST);
+            kinds.values().stream().sorted(Comparator.comparing(kind -> kind.count)).limit(CANDIDATES).forEach(kind -> {
+                String line = Text.safe(kind.line, LONGEST + SHORTEST);
                 rare.put(line, new HashSet<>(List.of(line.split("\\W+"))));
             });
             Map<String, Set<String>> chosen = new LinkedHashMap<>();

@@ -129,8 +129,9 @@ final class Summary {
         values.put("queue", facts.queue());
         values.put("queued", facts.queue().size() < 2 ? ""
                 : facts.queue().stream().mapToDouble(LogReader.Queue::last).sum());
-        values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()), "count",
-                wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds())).toList());
+        values.put("waits", facts.waits().stream().limit(40).map(wait -> Map.of("at", String.valueOf(wait.at()),
+                "count", wait.count(), "longestSeconds", wait.longestSeconds() == 0 ? "" : wait.longestSeconds()))
+                .toList());
         values.put("collected", sinks.stream().map(sink -> Map.of("name", sink.name(), "words", sink.words()))
                 .toList());
         return templates.template("summary.md").fill(values, Summary::form, Summary::escaped);

@@ -86,7 +86,7 @@ final class Systems {
     private final Bundle.Options options;
     private final Settings settings;
     private final Bundle.Window window;
-    private final Tool tool;
+    final Tool tool;
     private final Map<String, Row> rows;
     private final Http http;
     private final Duration timeout;
@@ -97,11 +97,11 @@ final class Systems {
     /** What triage said; null until it did. */
     volatile Verdict verdict;
 
-    Systems(Bundle.Options options, Settings settings, Bundle.Window window, Tool tool) {
+    Systems(Bundle.Options options, Settings settings) {
         this.options = options;
         this.settings = settings;
-        this.window = window;
-        this.tool = tool;
+        this.window = options.window;
+        this.tool = Tool.of(options.shared.host(), options.maxEach);
         this.rows = options.shared.templates().table(TABLE, Row.class);
         this.http = Http.of(settings);
         this.timeout = settings.probing().timeout();
