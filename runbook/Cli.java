@@ -9,7 +9,6 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.net.URI;
-import java.net.URISyntaxException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -28,11 +27,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
@@ -41,7 +37,6 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
 import runbook.Screen.Launcher;
@@ -204,22 +199,17 @@ public final class Cli {
 
     // ---- running a command
 
-    private static final Set<String> LOOKS = Set.of("-h", "--help", "-V", "--version");
-
     /** Parses, runs a picocli command that is a {@code Callable<Integer>}, and gives the exit code. */
     public static int run(Object command, Host host, String... arguments) {
-        CommandLine line = new CommandLine(command);
-        List<Cli> mixins = mixins(line);
+        List<CommandLine> all = withSubcommands(new CommandLine(command));
         try {
             Key.refuseIn(arguments);
-            prepare(line, host, mixins, arguments);
-            return line.execute(arguments);
+            prepare(all, host, arguments);
+            return all.get(0).execute(arguments);
         } catch (Problem problem) {
             return failure(host, problem);
         } finally {
-            for (Cli mixin : mixins) {
-                mixin.close();
-            }
+            all.forEach(line -> mixin(line).ifPresent(Cli::close));
             host.out.flush();
             host.err.flush();
         }
@@ -231,7 +221,7 @@ public final class Cli {
      */
     public static int main(Supplier<?> script, String[] arguments, String... rehearsal) {
         int exit = run(script.get(), Host.ofProcess(), arguments);
-        boolean looked = Arrays.stream(arguments).anyMatch(LOOKS::contains);
+        boolean looked = Arrays.stream(arguments).anyMatch(Set.of("-h", "--help", "-V", "--version")::contains);
         if (looked && Arrays.stream(ProcessHandle.current().info().arguments().orElse(new String[0]))
                 .anyMatch(argument -> argument.startsWith("-XX:ArchiveClassesAtExit="))) {
             PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
@@ -244,35 +234,43 @@ public final class Cli {
 
     /** The command line that {@link #run} executes: what tests of the documentation look at. */
     public static CommandLine commandLine(Object command) {
-        CommandLine line = new CommandLine(command);
-        prepare(line, Host.ofProcess(), mixins(line));
-        return line;
+        List<CommandLine> all = withSubcommands(new CommandLine(command));
+        prepare(all, Host.ofProcess());
+        return all.get(0);
     }
 
-    private static List<Cli> mixins(CommandLine line) {
-        List<Cli> found = new ArrayList<>();
+    private static List<CommandLine> withSubcommands(CommandLine line) {
+        List<CommandLine> all = new ArrayList<>(List.of(line));
+        all.addAll(line.getSubcommands().values());
+        return all;
+    }
+
+    private static Optional<Cli> mixin(CommandLine line) {
         for (CommandSpec mixin : line.getCommandSpec().mixins().values()) {
             if (mixin.userObject() instanceof Cli cli) {
-                found.add(cli);
+                return Optional.of(cli);
             }
         }
-        for (CommandLine sub : line.getSubcommands().values()) {
-            found.addAll(mixins(sub));
-        }
-        return found;
+        return Optional.empty();
     }
 
-    private static void prepare(CommandLine line, Host host, List<Cli> mixins, String... arguments) {
+    private static void prepare(List<CommandLine> all, Host host, String... arguments) {
+        CommandLine line = all.get(0);
         Values values = new Values(host, line.getCommandName(), templatesIn(arguments));
-        values.refuseUnknown(names(line, true), names(line, false));
-        for (Cli cli : mixins) {
+        Set<String> shared = new TreeSet<>();
+        Set<String> own = new TreeSet<>();
+        for (CommandLine one : all) {
+            one.getCommandSpec().options().forEach(option -> (shared(option) ? shared : own).add(name(option)));
+            one.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> options(help, values));
+        }
+        values.refuseUnknown(shared, own);
+        all.forEach(one -> mixin(one).ifPresent(cli -> {
             cli.host = host;
             cli.values = values;
             List<String> useless = useless(cli.spec.qualifiedName());
             List.copyOf(cli.spec.options()).stream().filter(option -> shared(option) && useless.contains(name(option)))
                     .forEach(cli.spec::remove);
-        }
-        groupOptions(line, values);
+        }));
         line.getCommandSpec().usageMessage().abbreviateSynopsis(true);
         line.setDefaultValueProvider(argument -> argument instanceof OptionSpec option
                         ? values.of(name(option)).map(Value::text).orElse(null) : null)
@@ -301,18 +299,13 @@ public final class Cli {
         return option.order() >= FIRST_SHARED;
     }
 
-    private static Set<String> names(CommandLine line, boolean shared) {
-        Set<String> names = new TreeSet<>();
-        line.getCommandSpec().options().stream().filter(option -> shared(option) == shared)
-                .forEach(option -> names.add(name(option)));
-        line.getSubcommands().values().forEach(sub -> names.addAll(names(sub, shared)));
-        return names;
-    }
-
+    /** The shared options that a command has no use for. */
     static List<String> useless(String command) {
-        String[] first = Stream.of(USELESS).filter(row -> command.matches("(?s)(" + row[0] + ")( .*)?")).findFirst()
-                .orElseThrow();
-        return List.of(first[1].split(" "));
+        int row = 0;
+        while (!command.matches("(?s)(" + USELESS[row][0] + ")( .*)?")) {
+            row++;
+        }
+        return List.of(USELESS[row][1].split(" "));
     }
 
     private void close() {
@@ -323,33 +316,27 @@ public final class Cli {
 
     // ---- help, and what went wrong
 
-    private static void groupOptions(CommandLine line, Values values) {
-        line.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, help -> optionsByHeading(help, values));
-        for (CommandLine sub : line.getSubcommands().values()) {
-            groupOptions(sub, values);
+    /** The options under their headings, and what has a value already. */
+    private static String options(Help help, Values values) {
+        Map<Integer, List<OptionSpec>> byHeading = new TreeMap<>();
+        for (OptionSpec option : help.commandSpec().options()) {
+            boolean standard = option.usageHelp() || option.versionHelp();
+            int ten = shared(option) ? option.order() / 10 * 10 : 0;
+            byHeading.computeIfAbsent(standard ? 1040 : ten, any -> new ArrayList<>()).add(option);
         }
-    }
-
-    private static String optionsByHeading(Help help, Values values) {
         StringBuilder text = new StringBuilder();
-        help.commandSpec().options().stream().filter(option -> !option.hidden())
-                .sorted(Comparator.comparingInt(OptionSpec::order))
-                .collect(Collectors.groupingBy(Cli::headingOf, TreeMap::new, Collectors.toList()))
-                .forEach((number, options) -> text.append(String.format("%n%s%n", HEADINGS.get(number)))
-                        .append(layout(help, options, help.colorScheme())));
+        byHeading.forEach((heading, options) -> {
+            options.sort(Comparator.comparingInt(OptionSpec::order));
+            text.append(String.format("%n%s%n", HEADINGS.get(heading))).append(layout(help, options));
+        });
         List<String> elsewhere = elsewhere(help.commandSpec(), values);
         text.append(elsewhere.isEmpty() ? "" : String.format("%nSet already:%n"));
         elsewhere.forEach(line -> text.append(String.format("  %s%n", line)));
         return text.toString();
     }
 
-    private static int headingOf(OptionSpec option) {
-        boolean standard = option.usageHelp() || option.versionHelp();
-        return standard ? 1040 : shared(option) ? option.order() / 10 * 10 : 0;
-    }
-
-    private static Help.Layout layout(Help help, List<OptionSpec> options, Help.ColorScheme colors) {
-        Help.Layout layout = help.createDefaultLayout(options, List.of(), colors);
+    private static Help.Layout layout(Help help, List<OptionSpec> options) {
+        Help.Layout layout = help.createDefaultLayout(options, List.of(), help.colorScheme());
         layout.addAllOptions(options, help.parameterLabelRenderer());
         return layout;
     }
@@ -368,24 +355,16 @@ public final class Cli {
 
     private static int usage(ParameterException e, Host host, Values values) {
         CommandLine line = e.getCommandLine();
-        say(host, message(e, values));
+        Optional<OptionSpec> option = Optional.ofNullable(e.getArgSpec() instanceof OptionSpec one ? one : null);
+        // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
+        String said = option.isPresent() && e.getCause() instanceof IllegalArgumentException cause
+                ? option.get().longestName() + ": " + cause.getMessage() : e.getMessage();
+        say(host, option.map(one -> values.named(name(one), e.getValue(), said)).orElse(said));
         UnmatchedArgumentException.printSuggestions(e, line.getErr());
-        if (e.getArgSpec() instanceof OptionSpec option) {
-            host.err.print(layout(line.getHelp(), List.of(option), Help.defaultColorScheme(Ansi.OFF)));
-        }
+        option.ifPresent(one -> host.err.print(layout(line.getHelp(), List.of(one))));
         host.err.println("Usage: " + line.getHelp().synopsis(0).strip() + "   ("
                 + line.getCommandSpec().qualifiedName() + " --help lists the options)");
         return Problem.USAGE;
-    }
-
-    // A converter's own sentence is clearer than picocli's "Invalid value for option …: cannot convert".
-    private static String message(ParameterException e, Values values) {
-        if (!(e.getArgSpec() instanceof OptionSpec option)) {
-            return e.getMessage();
-        }
-        String cause = e.getCause() instanceof IllegalArgumentException ? e.getCause().getMessage() : null;
-        String said = cause == null ? e.getMessage() : option.longestName() + ": " + cause;
-        return values.named(name(option), e.getValue(), said);
     }
 
     private static int failure(Host host, Exception e) {
@@ -529,12 +508,12 @@ public final class Cli {
      */
     public Optional<Incident> incident() throws IOException {
         Optional<Incident> open = openIncident();
-        if (incident == null && open.isPresent()) {
-            Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
-            List<Incident.Event> events = open.get().journal().read().events();
-            return open.filter(one -> events.stream().anyMatch(event -> !event.at().isBefore(dayAgo)));
+        if (incident != null || open.isEmpty()) {
+            return open;
         }
-        return open;
+        Instant dayAgo = Instant.now().minus(Duration.ofDays(1));
+        List<Incident.Event> events = open.get().journal().read().events();
+        return open.filter(one -> events.stream().anyMatch(event -> !event.at().isBefore(dayAgo)));
     }
 
     /** The same, however old it is: a postmortem is written days later. */

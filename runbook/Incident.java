@@ -26,8 +26,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.time.OffsetDateTime;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -35,11 +33,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import runbook.Text.Json;
 import runbook.redact.Redactor;
@@ -71,10 +67,8 @@ public final class Incident {
      * later.
      */
     public static Incident named(Path base, Instant at, Predicate<String> drill) {
-        DateTimeFormatter name = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC);
-        Stream<Incident> later = IntStream.range(0, 100)
-                .mapToObj(second -> new Incident(base.resolve(name.format(at.plusSeconds(second)))));
-        return later.filter(one -> one.free(drill)).findFirst().orElseGet(() -> at(base.resolve(name.format(at))));
+        Incident incident = at(base.resolve(at.truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "")));
+        return incident.free(drill) ? incident : named(base, at.plusSeconds(1), drill);
     }
 
     private boolean free(Predicate<String> drill) {
@@ -82,7 +76,8 @@ public final class Incident {
             List<Event> events = journal().read().events();
             return events.isEmpty() || open(events) && drill.test(drill(events));
         } catch (IOException e) {
-            return false;
+            // Whoever writes there is told why that cannot be done.
+            return true;
         }
     }
 
@@ -100,23 +95,19 @@ public final class Incident {
     }
 
     private static Optional<Incident> first(Path base, Predicate<List<Event>> wanted) throws IOException {
-        for (Incident incident : newestFirst(base)) {
-            if (wanted.test(incident.journal().read().events())) {
+        List<Path> folders = List.of();
+        if (Files.isDirectory(base)) {
+            try (Stream<Path> children = Files.list(base)) {
+                folders = children.sorted(Comparator.reverseOrder()).toList();
+            }
+        }
+        for (Path folder : folders) {
+            Incident incident = at(folder);
+            if (Files.exists(incident.journal().file()) && wanted.test(incident.journal().read().events())) {
                 return Optional.of(incident);
             }
         }
         return Optional.empty();
-    }
-
-    /** The incidents under {@code base}, open and closed; none when there is no such folder. */
-    public static List<Incident> newestFirst(Path base) throws IOException {
-        if (!Files.isDirectory(base)) {
-            return List.of();
-        }
-        try (Stream<Path> children = Files.list(base)) {
-            return children.filter(child -> Files.exists(child.resolve("journal.jsonl")))
-                    .sorted(Comparator.reverseOrder()).map(Incident::new).toList();
-        }
     }
 
     /** The folder. */
@@ -152,6 +143,8 @@ public final class Incident {
     public static String drill(List<Event> events) {
         return events.stream().map(Event::drill).filter(name -> !name.isEmpty()).findFirst().orElse("");
     }
+
+    // ---- what is left in it
 
     /** Appends to its journal, making the folder first where it is missing. */
     public void append(Event event) throws IOException {
@@ -207,9 +200,9 @@ public final class Incident {
 
     /** Why a file operation failed, in words for one line; the exception's message is often the path alone. */
     public static String why(IOException e) {
-        String kind = Map.of(AccessDeniedException.class, "no permission: ", NoSuchFileException.class,
-                "no such file or folder: ").getOrDefault(e.getClass(), "");
-        return kind + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
+        String kind = e instanceof NoSuchFileException ? "no such file or folder: " : "";
+        return (e instanceof AccessDeniedException ? "no permission: " : kind)
+                + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage());
     }
 
     @Override
@@ -377,24 +370,20 @@ public final class Incident {
             if (Files.notExists(file)) {
                 return reading;
             }
+            // Bytes that are no UTF-8 become replacement characters.
             try (InputStream input = Files.newInputStream(file)) {
                 long unread = Files.size(file) - FIRST - NEWEST;
-                String begin = text(input, unread > 0 ? FIRST : FIRST + NEWEST);
+                String begin = new String(input.readNBytes(unread > 0 ? FIRST : FIRST + NEWEST), UTF_8);
                 int lines = take(unread > 0 ? begin.substring(0, begin.lastIndexOf('\n') + 1) : begin, 0, reading);
                 if (unread > 0) {
                     reading.problems.add(file + " is long: after line " + lines + ", " + (unread >> 20)
                             + " MiB were not read; what came last is here");
                     input.skipNBytes(unread);
-                    String last = text(input, NEWEST);
+                    String last = new String(input.readNBytes(NEWEST), UTF_8);
                     take(last.substring(last.indexOf('\n') + 1), lines, reading);
                 }
             }
             return reading;
-        }
-
-        // Bytes that are no UTF-8 become replacement characters.
-        private static String text(InputStream input, int most) throws IOException {
-            return new String(input.readNBytes(most), UTF_8);
         }
 
         private int take(String text, int linesBefore, Reading reading) {

@@ -37,16 +37,23 @@ public final class Message {
     private final State state;
     private final Instant at;
     private final Words words;
-    /** The internal message's own values, by their names in {@code slack.md}. */
-    private final Map<String, String> internal = new LinkedHashMap<>();
-    private Optional<String> drill = Optional.empty();
+    private final String severity;
+    private String action;
+    private String lead;
     private Instant next;
-    private String severity = "";
+    private Optional<String> drill = Optional.empty();
 
-    private Message(State state, Instant at, Words words) {
+    private Message(State state, Instant at, Words words, String severity, List<Event> journal) {
         this.state = state;
         this.at = at;
         this.words = words;
+        this.severity = severity;
+        this.lead = Incident.lead(journal);
+        this.next = state == State.RESOLVED ? null : due(journal, at);
+        Optional<Event> done = journal.stream().filter(Event::mitigating).reduce((first, last) -> last);
+        String begun = done.map(event -> "Done at " + minute(event.at()) + ": " + event.summary())
+                .orElse("Under way: " + words.action());
+        this.action = state == State.MITIGATING ? begun : "To do: " + words.action();
     }
 
     /**
@@ -56,21 +63,7 @@ public final class Message {
      */
     public static Message of(Templates templates, String diagnosis, String severity, State state, Instant at,
                              List<Event> journal) {
-        Message message = new Message(state, at, Wording.of(templates, diagnosis).words());
-        message.next = state == State.RESOLVED ? null : due(journal, at);
-        message.severity = severity;
-        return message.with("severity", severity.isBlank() ? "P?" : severity).with("impact", message.words.impact())
-                .with("rootCause", message.words.rootCause()).with("currentAction", message.action(journal))
-                .with("lead", "").withLead(Incident.lead(journal));
-    }
-
-    private String action(List<Event> journal) {
-        if (state != State.MITIGATING) {
-            return "To do: " + words.action();
-        }
-        return journal.stream().filter(Event::mitigating).reduce((first, last) -> last)
-                .map(done -> "Done at " + minute(done.at()) + ": " + done.summary())
-                .orElse("Under way: " + words.action());
+        return new Message(state, at, Wording.of(templates, diagnosis).words(), severity, journal);
     }
 
     /**
@@ -91,20 +84,15 @@ public final class Message {
     // ---- what somebody knows better; null leaves things as they are
 
     /** With what is being done right now; the external text never says. */
-    public Message withAction(String action) {
-        return with("currentAction", action);
+    public Message withAction(String known) {
+        action = known == null ? action : known;
+        return this;
     }
 
     /** With an incident lead; a leading {@code @} is dropped, and nobody's name leaves whoever it is. */
     public Message withLead(String name) {
         String bare = name == null ? "" : name.strip().replaceFirst("^@+", "");
-        return with("lead", bare.isEmpty() ? null : bare);
-    }
-
-    private Message with(String name, String known) {
-        if (known != null) {
-            internal.put(name, known);
-        }
+        lead = bare.isEmpty() ? lead : bare;
         return this;
     }
 
@@ -134,7 +122,7 @@ public final class Message {
 
     /** The internal text, for people to read and paste. */
     public String internal(Templates templates) {
-        return filled(templates.template("slack.md"), internal, UnaryOperator.identity());
+        return internal(templates, UnaryOperator.identity());
     }
 
     /**
@@ -142,15 +130,20 @@ public final class Message {
      * template says can.
      */
     public String forSlack(Templates templates) {
-        return filled(templates.template("slack.md"), internal,
-                text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"));
+        return internal(templates, text -> text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"));
+    }
+
+    private String internal(Templates templates, UnaryOperator<String> escape) {
+        Map<String, String> texts = Map.of("severity", severity.isBlank() ? "P?" : severity, "impact", words.impact(),
+                "rootCause", words.rootCause(), "currentAction", action, "lead", lead);
+        return filled(templates.template("slack.md"), texts, escape);
     }
 
     /** The external text: it names no host, no account, no person and no cause, whatever the message holds. */
     public String external(Templates templates) {
-        Map<String, String> external =
-                Map.of("customers", words.customers().orElse(""), "queued", words.queued().orElse(""));
-        return filled(templates.template("status-page.md"), external, UnaryOperator.identity());
+        Map<String, String> texts = Map.of("customers", words.customers().orElse(""), "queued",
+                words.queued().orElse(""), "component", component());
+        return filled(templates.template("status-page.md"), texts, UnaryOperator.identity());
     }
 
     /**
@@ -171,7 +164,6 @@ public final class Message {
         }
         values.put("status", state.name());
         values.put("suspected", state == State.INVESTIGATING && !words.rootCause().startsWith("Not yet known"));
-        values.put("component", component());
         values.put("outage", component().equals("Major Outage"));
         values.put("drill", drill.orElse(""));
         values.put("next", next == null ? "" : minute(next));
@@ -179,14 +171,9 @@ public final class Message {
         return template.fill(values, Object::toString, escape);
     }
 
-    /** Where an incident stands, in the runbook's words. */
+    /** Where an incident stands, in the runbook's words: nothing was done yet; something was; it works again. */
     public enum State {
-        /** Something is wrong and nothing has helped yet. */
-        INVESTIGATING,
-        /** Something was done against it; it is not over. */
-        MITIGATING,
-        /** It works again. */
-        RESOLVED;
+        INVESTIGATING, MITIGATING, RESOLVED;
 
         /** The state that a journal's events add up to: what happened last decides. */
         public static State of(List<Event> events) {
@@ -256,24 +243,13 @@ public final class Message {
         /** Whether calls of a kind may be repeated, those whose method and path the pattern finds. */
         public record Repeat(String name, Pattern calls, String rule) { }
 
-        /** The moments of an incident that count. */
+        /**
+         * The moments of an incident that count: the first sign of trouble in any record; the first alert, or failed
+         * check of ours; somebody took it; the first thing was done against it; it worked again, for good; the first
+         * message was sent; the vendor first wrote of it; somebody closed it.
+         */
         public enum Moment {
-            /** The first sign of trouble in any record. */
-            BEGAN,
-            /** The first alert, or failed check of ours. */
-            DETECTED,
-            /** Somebody took it. */
-            ACKNOWLEDGED,
-            /** The first thing was done against it. */
-            MITIGATED,
-            /** It worked again, for good. */
-            RESTORED,
-            /** The first message was sent. */
-            TOLD,
-            /** The vendor first wrote of it. */
-            VENDOR,
-            /** Somebody closed it. */
-            CLOSED;
+            BEGAN, DETECTED, ACKNOWLEDGED, MITIGATED, RESTORED, TOLD, VENDOR, CLOSED;
 
             /** As templates and {@code --json} name it. */
             public String word() {

@@ -5,7 +5,6 @@ import java.io.InputStream;
 import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.net.URI;
-import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -72,12 +71,12 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             return null;
         }
         try {
-            URI uri = new URI(text.strip());
-            boolean web = "http".equalsIgnoreCase(uri.getScheme()) || "https".equalsIgnoreCase(uri.getScheme());
-            if (web && uri.getHost() != null && uri.getPort() <= 65_535) {
+            URI uri = URI.create(text.strip());
+            if (String.valueOf(uri.getScheme()).matches("(?i)https?") && uri.getHost() != null
+                    && uri.getPort() <= 65_535) {
                 return uri;
             }
-        } catch (URISyntaxException e) {
+        } catch (IllegalArgumentException e) {
             // Said below, with what would be right.
         }
         throw new IllegalArgumentException("'" + Text.safe(open(text), 80)
@@ -266,7 +265,6 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
                 "webhook-url", "KLAVIYO_WEBHOOK_URL", "prometheus", "KLAVIYO_PROMETHEUS_URL",
                 "revision", "KLAVIYO_REVISION", "timeout", "KLAVIYO_TIMEOUT", "incident", "KLAVIYO_INCIDENT",
                 "templates", "KLAVIYO_TEMPLATES", "catalog", "KLAVIYO_RUNBOOK_CATALOG");
-
         private static final Pattern SECRET =
                 Pattern.compile("://[^/\\s@]+@|hooks\\.slack\\.com/|(?i:bearer\\s+\\S{8})|-----BEGIN");
 
@@ -296,16 +294,16 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
             try {
                 values.load(new StringReader(text));
             } catch (IOException | IllegalArgumentException e) {
-                throw new Problem(
-                        origin + " is no properties file (name=value a line): " + Text.safe(e.getMessage(), 80));
+                throw new Problem(origin + " is no properties file (name=value a line): "
+                        + Text.safe(e.getMessage(), 80));
             }
-            values.forEach((name, value) -> {
-                String held = value.toString();
+            for (String name : values.stringPropertyNames()) {
+                String held = values.getProperty(name);
                 if (!Key.mask(held).equals(held) || SECRET.matcher(held).find()) {
-                    throw new Problem(origin + ": " + Text.safe(name.toString(), 40)
-                            + " holds a secret: take it out, and give it in the environment or from a secret store");
+                    throw new Problem(origin + ": " + Text.safe(name, 40) + " holds a secret: take it out, and give it"
+                            + " in the environment or from a secret store");
                 }
-            });
+            }
             files.put(origin, values);
         }
 
@@ -317,15 +315,23 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
         /** A value by its name; empty where none stands anywhere. */
         public Optional<Value> of(String name) {
             String variable = ENVIRONMENT.getOrDefault(name, "");
-            Optional<Value> given = host.env(variable).map(text -> new Value(text, variable));
-            return given.or(() -> files.entrySet().stream().flatMap(file -> Stream.of(script + "." + name, name)
-                            .map(each -> new Value(file.getValue().getProperty(each, "").strip(), file.getKey())))
-                    .filter(value -> !value.text.isEmpty()).findFirst());
+            Optional<String> given = host.env(variable);
+            if (given.isPresent()) {
+                return given.map(text -> new Value(text, variable));
+            }
+            for (Map.Entry<String, Properties> file : files.entrySet()) {
+                String shared = file.getValue().getProperty(name, "");
+                String text = file.getValue().getProperty(script + "." + name, shared).strip();
+                if (!text.isEmpty()) {
+                    return Optional.of(new Value(text, file.getKey()));
+                }
+            }
+            return Optional.empty();
         }
 
         /** What is said of a value, with the variable or file in front where it comes from there. */
         String named(String name, String text, String said) {
-            return of(name).filter(value -> value.text().equals(text)).map(value -> value.source() + ": " + said)
+            return of(name).filter(value -> value.text.equals(text)).map(value -> value.source + ": " + said)
                     .orElse(said);
         }
 

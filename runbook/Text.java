@@ -308,13 +308,14 @@ public final class Text {
                 }
             }
             Object[] values = new Object[components.length];
+            Class<?>[] types = new Class<?>[components.length];
             for (int i = 0; i < values.length; i++) {
                 String name = known.get(i);
                 boolean rowsId = name.equals("id") && field.isEmpty() && !node.has("id");
                 values[i] = rowsId ? getKey() : value(prefix + name, node.get(name), components[i].getGenericType());
+                types[i] = components[i].getType();
             }
             try {
-                Class<?>[] types = Stream.of(components).map(RecordComponent::getType).toArray(Class<?>[]::new);
                 Constructor<?> canonical = type.getDeclaredConstructor(types);
                 canonical.setAccessible(true);
                 return canonical.newInstance(values);
@@ -336,7 +337,14 @@ public final class Text {
         private Object value(String field, JsonNode node, Type type) {
             boolean missing = node == null || node.isNull();
             if (type instanceof ParameterizedType generic) {
-                return missing ? none(generic) : held(field, node, generic);
+                Type[] held = generic.getActualTypeArguments();
+                Type inner = held[held.length - 1];
+                if (generic.getRawType() == Optional.class) {
+                    return missing ? Optional.empty() : Optional.of(value(field, node, inner));
+                } else if (generic.getRawType() == List.class) {
+                    return missing ? List.of() : list(field, node, inner);
+                }
+                return missing ? Map.of() : map(field, node, inner);
             } else if (missing) {
                 throw wrong(field, "is missing");
             }
@@ -344,27 +352,19 @@ public final class Text {
             return plain.isRecord() && plain != Template.class ? record(field, node, plain) : plain(field, node, plain);
         }
 
-        private static Object none(ParameterizedType type) {
-            boolean optional = type.getRawType() == Optional.class;
-            return optional ? Optional.empty() : type.getRawType() == List.class ? List.of() : Map.of();
+        private List<Object> list(String field, JsonNode node, Type inner) {
+            if (!node.isArray()) {
+                throw wrong(field, "has to be a list");
+            }
+            List<Object> elements = new ArrayList<>();
+            node.forEach(one -> elements.add(value(field + "[" + elements.size() + "]", one, inner)));
+            return Collections.unmodifiableList(elements);
         }
 
-        private Object held(String field, JsonNode node, ParameterizedType type) {
-            Type[] inner = type.getActualTypeArguments();
-            if (type.getRawType() == Optional.class) {
-                return Optional.of(value(field, node, inner[0]));
-            } else if (type.getRawType() == List.class) {
-                if (!node.isArray()) {
-                    throw wrong(field, "has to be a list");
-                }
-                List<Object> elements = new ArrayList<>();
-                node.forEach(one -> elements.add(value(field + "[" + elements.size() + "]", one, inner[0])));
-                return Collections.unmodifiableList(elements);
-            }
+        private Map<String, Object> map(String field, JsonNode node, Type inner) {
             Map<String, Object> values = new LinkedHashMap<>();
-            for (Map.Entry<String, JsonNode> one : object(field, node)) {
-                values.put(one.getKey(), value(field + "." + one.getKey(), one.getValue(), inner[1]));
-            }
+            object(field, node).forEach(one ->
+                    values.put(one.getKey(), value(field + "." + one.getKey(), one.getValue(), inner)));
             return Collections.unmodifiableMap(values);
         }
 
@@ -381,36 +381,31 @@ public final class Text {
                 String numeric = type.isPrimitive() ? "a number" : "text";
                 throw wrong(field, "has to be " + (type == boolean.class ? "true or false" : numeric));
             }
-            return type.isEnum() ? constant(field, node.textValue(), type) : fromText(field, node.textValue(), type);
-        }
-
-        private Object constant(String field, String text, Class<?> type) {
-            Map<String, Object> known = new LinkedHashMap<>();
-            for (Object constant : type.getEnumConstants()) {
-                known.put(((Enum<?>) constant).name().toLowerCase(Locale.ROOT).replace('_', '-'), constant);
-            }
-            Object found = known.get(text.toLowerCase(Locale.ROOT).replace('_', '-'));
-            if (found == null) {
-                throw wrong(field, "is " + safe(text, 40) + Nearest.hint(text, known.keySet()));
-            }
-            return found;
-        }
-
-        private Object fromText(String field, String text, Class<?> type) {
             try {
-                if (type == Duration.class) {
-                    return Durations.parse(text);
-                } else if (type == Pattern.class) {
-                    return Pattern.compile(text);
-                } else if (type == Template.class) {
-                    Template template = new Template(where + field, text);
-                    return team ? template.parsed() : template;
-                }
-                return text;
+                return fromText(field, node.textValue(), type);
             } catch (IllegalArgumentException e) {
                 String pattern = type == Pattern.class ? "is no pattern: " : "";
                 throw wrong(field, pattern + safe(e.getMessage(), 200));
             }
+        }
+
+        private Object fromText(String field, String text, Class<?> type) {
+            if (type == Duration.class) {
+                return Durations.parse(text);
+            } else if (type == Pattern.class) {
+                return Pattern.compile(text);
+            } else if (type == Template.class) {
+                Template template = new Template(where + field, text);
+                return team ? template.parsed() : template;
+            } else if (!type.isEnum()) {
+                return text;
+            }
+            Map<String, Object> known = new LinkedHashMap<>();
+            for (Object constant : type.getEnumConstants()) {
+                known.put(((Enum<?>) constant).name().toLowerCase(Locale.ROOT).replace('_', '-'), constant);
+            }
+            return Optional.ofNullable(known.get(text.toLowerCase(Locale.ROOT).replace('_', '-'))).orElseThrow(() ->
+                    new IllegalArgumentException("is " + safe(text, 40) + Nearest.hint(text, known.keySet())));
         }
     }
 
@@ -422,8 +417,7 @@ public final class Text {
         private static final Pattern AGO = Pattern.compile("(?i)(\\d.{0,40}?)\\s+ago");
         private static final Pattern UNIT =
                 Pattern.compile("\\s*(?:(d)ays?|(h)(?:ou)?rs?|(m)in(?:ute)?s?|(s)ec(?:ond)?s?|(?=[dhms]))");
-        private static final Pattern CLOCK = Pattern.compile(
-                "(?:(today|yesterday)\\s+)?(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?", Pattern.CASE_INSENSITIVE);
+        private static final Pattern CLOCK = Pattern.compile("(?i)(\\d{1,2}:\\d{2}(?::\\d{2})?)\\s*(?:Z|UTC)?");
         private static final Instant EARLIEST = Instant.parse("2012-01-01T00:00:00Z");
         private static final Duration BEFORE_THE_INCIDENT = Duration.ofHours(12);
         private static final Duration LONG_AGO = Duration.ofDays(2);
@@ -467,16 +461,13 @@ public final class Text {
                 return now.minus(Durations.parse(UNIT.matcher(words).replaceAll("$1$2$3$4")));
             }
             Matcher clock = CLOCK.matcher(text);
-            return clock.matches() ? onClock(clock.group(1), clock.group(2), now, began) : dated(text);
+            return clock.matches() ? onClock(clock.group(1), now, began) : dated(text);
         }
 
-        private static Instant onClock(String day, String time, Instant now, Optional<Instant> began) {
+        private static Instant onClock(String time, Instant now, Optional<Instant> began) {
             LocalTime clock = LocalTime.parse(time.length() % 3 == 1 ? "0" + time : time);
             Instant todays = LocalDate.ofInstant(now, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);
             Instant yesterdays = todays.minus(Duration.ofDays(1));
-            if (day != null) {
-                return day.equalsIgnoreCase("today") ? todays : yesterdays;
-            }
             Instant first = began.map(start -> start.minus(BEFORE_THE_INCIDENT)).orElse(now);
             if (began.isPresent() && began.get().isBefore(now.minus(LONG_AGO))) {
                 Instant thatDay = LocalDate.ofInstant(first, ZoneOffset.UTC).atTime(clock).toInstant(ZoneOffset.UTC);

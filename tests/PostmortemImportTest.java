@@ -43,12 +43,12 @@ class PostmortemImportTest extends PostmortemJournals {
         "10:12,2026-11-23T10:12:00Z,-", "9:05,2026-11-23T09:05:00Z,-", "10:12:33Z,2026-11-23T10:12:33Z,-",
         "10:12 UTC,2026-11-23T10:12:00Z,-", "now,2026-11-23T10:30:00Z,-", "10 min ago,2026-11-23T10:20:00Z,-",
         "90 seconds ago,2026-11-23T10:28:30Z,-", "2 hours ago,2026-11-23T08:30:00Z,-",
-        "1h30m ago,2026-11-23T09:00:00Z,-", "yesterday 23:50,2026-11-22T23:50:00Z,-",
+        "1h30m ago,2026-11-23T09:00:00Z,-",
         "2026-11-23 10:12,2026-11-23T10:12:00Z,-", "2026-11-23 10:12:07 UTC,2026-11-23T10:12:07Z,-",
         "2026-11-23T10:12,2026-11-23T10:12:00Z,-", "2026-11-23T10:12:00Z,2026-11-23T10:12:00Z,-",
         "2026-11-23T11:12:00+01:00,2026-11-23T10:12:00Z,-", "23:50,2026-11-22T23:50:00Z,2026-11-22T22:00:00Z",
         "03:10,2026-11-20T03:10:00Z,2026-11-20T03:04:05Z", "23:50,2026-11-19T23:50:00Z,2026-11-20T03:04:05Z",
-        "15:00,2026-11-20T15:00:00Z,2026-11-20T03:04:05Z", "today 09:00,2026-11-23T09:00:00Z,2026-11-20T03:04:05Z"})
+        "15:00,2026-11-20T15:00:00Z,2026-11-20T03:04:05Z"})
     void timesAsPeopleSayThem(String said, Instant meant, Instant began) {
         assertEquals(meant, Moment.past("--at", said, NOW, Optional.ofNullable(began)));
     }
@@ -56,7 +56,7 @@ class PostmortemImportTest extends PostmortemJournals {
     @ParameterizedTest
     @CsvSource({"'',no time", "soon,no time", "25:00,no time", "10:61,no time", "-5,no time", "10,no time",
         "99999999999 days ago,no time", "2026-02-30 10:00,no time", "10.12,no time", "ago,no time",
-        "10:31,in the future", "today 23:59,in the future", "2126-11-23T10:12:00Z,in the future"})
+        "10:31,in the future", "2126-11-23T10:12:00Z,in the future"})
     void nonsenseAndTheFutureAreRefused(String said, String why) {
         Problem problem = assertThrows(Problem.class, () -> Moment.past("--at", said, NOW, Optional.empty()));
         assertTrue(problem.getMessage().startsWith("--at \"" + said + "\" is " + why)
