@@ -478,7 +478,7 @@ public final class Cli {
         Optional<Key> key = drilled.isPresent() ? drilled.map(Sandbox::key).map(Key::of)
                 : Key.read(host, "--key", keyFile, keyCommand, "KLAVIYO_PRIVATE_KEY", "KLAVIYO_ACCESS_TOKEN");
         if (key.isPresent() && !insecureHttp) {
-            Http.refuseOpen(values.named("api-url", apiUrl.toString(), "--api-url"), target.api(), proxies);
+            Settings.refuseOpen(values.named("api-url", apiUrl.toString(), "--api-url"), target.api(), proxies);
         }
         String asked = Optional.ofNullable(revision).map(Revision::text).or(() -> drilled.map(Sandbox::revision))
                 .orElse(Revision.NEWEST.text());
@@ -518,7 +518,7 @@ public final class Cli {
 
     /** The same, however old it is: a postmortem is written days later. */
     public Optional<Incident> openIncident() throws IOException {
-        return incident != null ? Optional.of(Incident.at(incident)) : openIn(incidents());
+        return incident != null ? Optional.of(Incident.at(incident)) : Incident.newestOpen(incidents(), this::ofOurKind);
     }
 
     /** The same, else the newest that somebody closed: to be read. */
@@ -537,7 +537,8 @@ public final class Cli {
             return joined.isPresent() ? Optional.empty() : openIncident();
         }
         Path base = incident.toAbsolutePath().getParent();
-        return base == null || Files.exists(joined.get().journal().file()) ? Optional.empty() : openIn(base);
+        boolean there = base == null || Files.exists(joined.get().journal().file());
+        return there ? Optional.empty() : Incident.newestOpen(base, this::ofOurKind);
     }
 
     /** A new incident's folder here. */
@@ -548,10 +549,6 @@ public final class Cli {
     /** Where incidents are kept: {@code ./klaviyo-incidents}, or the team setting {@code incidents}. */
     public Path incidents() {
         return host.path(setting("incidents").orElse(Incident.BASE));
-    }
-
-    private Optional<Incident> openIn(Path base) throws IOException {
-        return Incident.newestOpen(base, this::ofOurKind);
     }
 
     private boolean ofOurKind(String other) {

@@ -15,13 +15,8 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.security.cert.CertificateException;
-import java.security.cert.CertificateExpiredException;
-import java.security.cert.X509Certificate;
+import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
@@ -34,16 +29,12 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
-import javax.net.ssl.TrustManager;
-import javax.net.ssl.TrustManagerFactory;
-import javax.net.ssl.X509TrustManager;
 import runbook.Klaviyo.Endpoint;
 import runbook.Settings.Problem;
 import runbook.Text.Durations;
@@ -91,7 +82,7 @@ public final class Http {
         Settings.Target to = settings.target();
         for (URI address : new URI[] {to.api(), to.status(), to.app(), to.webhook(), to.prometheus()}) {
             if (address != null) {
-                proxyFor(settings.proxies(), address);
+                Settings.proxyFor(settings.proxies(), address);
             }
         }
         return new Http(settings, new ConcurrentHashMap<>());
@@ -284,7 +275,7 @@ public final class Http {
         Exchange exchange = new Exchange(uri);
         CompletableFuture<HttpResponse<Void>> response = null;
         try {
-            exchange.proxy = proxyFor(settings.proxies(), uri);
+            exchange.proxy = Settings.proxyFor(settings.proxies(), uri);
             HttpRequest request = exchange.request(method, headers, body);
             response = client(uri, exchange.proxy).sendAsync(request, exchange::begin);
             return exchange.reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS));
@@ -350,70 +341,6 @@ public final class Http {
         }
     }
 
-    // ---- proxies
-
-    /**
-     * The proxy that curl and the cloud CLIs would use for a destination, by {@code HTTPS_PROXY}, {@code HTTP_PROXY},
-     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl. Upper-case {@code HTTP_PROXY}
-     * is ignored inside a CGI program, where a request's {@code Proxy} header could set it (https://httpoxy.org).
-     *
-     * @return empty when it is reached directly
-     * @throws Problem when the variable holds no http address: the JDK speaks to no other proxies
-     */
-    public static Optional<URI> proxyFor(Map<String, String> environment, URI destination) {
-        String scheme = String.valueOf(destination.getScheme()).toLowerCase(Locale.ROOT);
-        boolean cgi = environment.containsKey("REQUEST_METHOD") && scheme.equals("http");
-        String upper = cgi ? "http_proxy" : scheme.toUpperCase(Locale.ROOT) + "_PROXY";
-        Optional<String> name = set(environment, scheme + "_proxy", upper, "all_proxy", "ALL_PROXY");
-        if (name.isEmpty() || excluded(environment, destination)) {
-            return Optional.empty();
-        }
-        String value = environment.get(name.get()).strip().replaceFirst("(?i)^http://", "");
-        if (value.contains("://")) {
-            throw new Problem(name.get() + " names a proxy that is spoken to by " + Text.safe(value.split(":")[0], 20)
-                    + ", which Java's client cannot: give an http:// one, or NO_PROXY=" + destination.getHost());
-        }
-        try {
-            return Optional.ofNullable(Settings.address("http://" + value));
-        } catch (IllegalArgumentException withItsText) {
-            // There may be a password in it.
-            throw new Problem(name.get() + " is no proxy's address: write http://[USER:PASSWORD@]HOST:PORT");
-        }
-    }
-
-    private static Optional<String> set(Map<String, String> environment, String... names) {
-        return Stream.of(names).filter(name -> !environment.getOrDefault(name, "").isBlank()).findFirst();
-    }
-
-    private static boolean excluded(Map<String, String> environment, URI destination) {
-        String host = String.valueOf(destination.getHost()).toLowerCase(Locale.ROOT);
-        return set(environment, "no_proxy", "NO_PROXY").stream()
-                .flatMap(name -> Stream.of(environment.get(name).toLowerCase(Locale.ROOT).split("[,\\s]+")))
-                .map(entry -> entry.replaceFirst(":\\d+$", "").replaceFirst("^\\*?\\.", ""))
-                .filter(entry -> !entry.isEmpty())
-                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || host.endsWith("." + entry));
-    }
-
-    /**
-     * Refuses to send a key where others read it: by plain http to another machine, or through a proxy.
-     *
-     * @param option what to call the API's address
-     * @throws Problem that says what to change
-     */
-    static void refuseOpen(String option, URI api, Map<String, String> environment) {
-        if (!"http".equalsIgnoreCase(api.getScheme())) {
-            return;
-        }
-        if (!api.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost")) {
-            throw new Problem(option + " is plain http, where anybody on the way reads the key: write https://, or give"
-                    + " --insecure-http");
-        }
-        proxyFor(environment, api).ifPresent(proxy -> {
-            throw new Problem(option + " is plain http and would go through the proxy " + hostPort(proxy)
-                    + ", which reads the key: set NO_PROXY=" + api.getHost() + ", or give --insecure-http");
-        });
-    }
-
     // ---- faults
 
     /**
@@ -453,19 +380,11 @@ public final class Http {
                 new Sign("", Kind.MALFORMED, "no usable answer: {said}"));
     }
 
-    /** What kept a connection from coming about, or its TLS; {@code shown} are the server's certificates. */
-    static Fault fault(IOException thrown, URI uri, Optional<URI> proxy, List<X509Certificate> shown) {
+    /** What kept a connection from coming about, or its TLS; {@code issuer} is who signed the server's certificate. */
+    static Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, String issuer) {
         Exchange exchange = new Exchange(uri);
         exchange.proxy = proxy;
-        // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
-        boolean expired = !shown.isEmpty() && shown.get(0).getNotAfter().toInstant().isBefore(Instant.now());
-        String issuer = shown.isEmpty() ? "" : ", \"" + issuer(shown.get(shown.size() - 1)) + "\"";
-        return exchange.fault(expired ? new CertificateExpiredException() : thrown, issuer);
-    }
-
-    /** Who signed a certificate, safe to print. */
-    static String issuer(X509Certificate certificate) {
-        return Text.safe(certificate.getIssuerX500Principal().getName(), 100);
+        return exchange.fault(thrown, issuer);
     }
 
     // ---- the JDK's clients
@@ -483,45 +402,13 @@ public final class Http {
     private static HttpClient made(boolean tls, Optional<URI> proxy, Duration timeout) {
         ProxySelector through = proxy.map(address -> InetSocketAddress.createUnresolved(address.getHost(),
                 port(address))).map(ProxySelector::of).orElse(HttpClient.Builder.NO_PROXY);
-        return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(through)
-                .sslContext(tls ? trusting(chain -> { }) : new SSLContext(null, null, "none") { })
-                .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(5)).build();
-    }
-
-    /**
-     * A TLS context that trusts what the JDK trusts (or the store that {@code javax.net.ssl.trustStore} names), and
-     * tells which certificates a server shows, its own first, also those that are not accepted.
-     */
-    static SSLContext trusting(Consumer<List<X509Certificate>> shown) {
         try {
-            TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-            trusted.init((KeyStore) null);
-            SSLContext context = SSLContext.getInstance("TLS");
-            Witness witness = new Witness((X509TrustManager) trusted.getTrustManagers()[0], shown);
-            context.init(null, new TrustManager[] {witness}, null);
-            return context;
-        } catch (GeneralSecurityException e) {
-            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): "
-                    + Text.safe(e.getMessage(), 100));
-        }
-    }
-
-    /** Looks on while the JDK's own judge decides; the JDK then compares the host's name by itself. */
-    private record Witness(X509TrustManager judge, Consumer<List<X509Certificate>> shown) implements X509TrustManager {
-        @Override
-        public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
-            shown.accept(List.of(chain));
-            judge.checkServerTrusted(chain, type);
-        }
-
-        @Override
-        public void checkClientTrusted(X509Certificate[] chain, String type) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public X509Certificate[] getAcceptedIssuers() {
-            return judge.getAcceptedIssuers();
+            return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).proxy(through)
+                    .sslContext(tls ? SSLContext.getDefault() : new SSLContext(null, null, "none") { })
+                    .sslParameters(new SSLParameters()).connectTimeout(timeout.multipliedBy(3).dividedBy(5)).build();
+        } catch (NoSuchAlgorithmException e) {
+            String why = Text.safe(String.valueOf(e.getCause() == null ? e : e.getCause().getMessage()), 100);
+            throw new Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): " + why);
         }
     }
 

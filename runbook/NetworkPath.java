@@ -8,6 +8,10 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.KeyStore;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateExpiredException;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
@@ -21,10 +25,15 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509TrustManager;
 import runbook.Http.Fault;
 import runbook.Http.Kind;
 import runbook.Screen.Check;
@@ -59,7 +68,7 @@ final class NetworkPath {
 
     /** Goes the way once. Never throws, and ends by the deadline. */
     static NetworkPath to(URI uri, Http.Asking asking) {
-        NetworkPath path = new NetworkPath(uri, Http.proxyFor(asking.settings().proxies(), uri), asking.deadline());
+        NetworkPath path = new NetworkPath(uri, Settings.proxyFor(asking.settings().proxies(), uri), asking.deadline());
         path.fault = path.go();
         return path;
     }
@@ -87,7 +96,7 @@ final class NetworkPath {
                 detail.put(phase.toLowerCase(Locale.ROOT) + "Millis", phases.get(phase)));
         detail.put("certificates", chain.stream().map(certificate -> Map.of(
                 "subject", Text.safe(certificate.getSubjectX500Principal().getName(), 200),
-                "issuer", Http.issuer(certificate),
+                "issuer", issuer(certificate),
                 "notAfter", certificate.getNotAfter().toInstant())).toList());
         detail.put("fault", fault.map(what -> what.kind().name().toLowerCase(Locale.ROOT)).orElse(null));
         return detail;
@@ -100,7 +109,7 @@ final class NetworkPath {
     /** Who signed a certificate that this JDK does not trust: whoever opens TLS on the way; empty where nobody does. */
     Optional<String> interceptedBy() {
         return fault.filter(what -> what.kind() == Kind.TLS_UNTRUSTED).flatMap(what -> chain.stream().findFirst())
-                .map(Http::issuer);
+                .map(NetworkPath::issuer);
     }
 
     boolean reachesServer() {
@@ -147,7 +156,10 @@ final class NetworkPath {
             return broken(Kind.DNS, "DNS: no answer for " + name + " within the timeout");
         } catch (IOException e) {
             if (!deadline.over()) {
-                return Optional.of(Http.fault(e, uri, proxy, chain));
+                // One that is expired and unknown fails for being unknown: what somebody has to mend is its date.
+                boolean expired = expires().filter(end -> end.isBefore(Instant.now())).isPresent();
+                String issuer = chain.isEmpty() ? "" : ", \"" + issuer(chain.get(chain.size() - 1)) + "\"";
+                return Optional.of(Http.fault(expired ? new CertificateExpiredException() : e, uri, proxy, issuer));
             }
             return phases.containsKey("connect") ? broken(Kind.TLS, "TLS: the handshake did not end within the timeout")
                     : broken(Kind.CONNECT_TIMEOUT, "no connection to " + name + " within the timeout");
@@ -186,7 +198,7 @@ final class NetworkPath {
                         "the proxy " + Http.hostPort(proxy.get()) + " refused the tunnel: " + refusal);
             }
             start = System.nanoTime();
-            SSLSocket tls = (SSLSocket) Http.trusting(shown -> chain = shown).getSocketFactory()
+            SSLSocket tls = (SSLSocket) trusting(shown -> chain = shown).getSocketFactory()
                     .createSocket(socket, uri.getHost(), Http.port(uri), true);
             SSLParameters parameters = tls.getSSLParameters();
             parameters.setEndpointIdentificationAlgorithm("HTTPS");
@@ -223,6 +235,48 @@ final class NetworkPath {
                 // Nothing to do: it is closed either way.
             }
         });
+    }
+
+    /** Who signed a certificate, safe to print. */
+    private static String issuer(X509Certificate certificate) {
+        return Text.safe(certificate.getIssuerX500Principal().getName(), 100);
+    }
+
+    /**
+     * A TLS context that trusts what the JDK trusts (or the store that {@code javax.net.ssl.trustStore} names), and
+     * tells which certificates a server shows, its own first, also those that are not accepted.
+     */
+    private static SSLContext trusting(Consumer<List<X509Certificate>> shown) {
+        try {
+            TrustManagerFactory trusted = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+            trusted.init((KeyStore) null);
+            SSLContext context = SSLContext.getInstance("TLS");
+            Witness witness = new Witness((X509TrustManager) trusted.getTrustManagers()[0], shown);
+            context.init(null, new TrustManager[] {witness}, null);
+            return context;
+        } catch (GeneralSecurityException e) {
+            throw new Settings.Problem("the trust store of Java cannot be read (javax.net.ssl.trustStore): "
+                    + Text.safe(e.getMessage(), 100));
+        }
+    }
+
+    /** Looks on while the JDK's own judge decides; the JDK then compares the host's name by itself. */
+    private record Witness(X509TrustManager judge, Consumer<List<X509Certificate>> shown) implements X509TrustManager {
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type) throws CertificateException {
+            shown.accept(List.of(chain));
+            judge.checkServerTrusted(chain, type);
+        }
+
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public X509Certificate[] getAcceptedIssuers() {
+            return judge.getAcceptedIssuers();
+        }
     }
 
     private void took(String phase, long start) {

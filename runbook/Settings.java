@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -30,7 +31,7 @@ import runbook.Klaviyo.Endpoint;
 /**
  * What to look at and how hard, the same for every script: where, with which key and API revision; how endpoints are
  * probed; what is known about our application's own errors; the drill's scenario, empty in earnest; the environment's
- * proxy variables (see {@link Http#proxyFor}); and texts and tables, a team's own laid over the built-in ones.
+ * proxy variables (see {@link #proxyFor}); and texts and tables, a team's own laid over the built-in ones.
  */
 public record Settings(Target target, Optional<Key> key, String revision, Probing probing, AppErrors app,
                        Optional<String> drill, Map<String, String> proxies, Templates templates) {
@@ -87,6 +88,66 @@ public record Settings(Target target, Optional<Key> key, String revision, Probin
     public static String open(String text) {
         return text.replaceFirst("^(\\w+://)[^/@\\s]*@", "$1")
                 .replaceAll("(?i)([?&][^=&#]*(?:key|token|secret|sig|auth|password)[^=&#]*=)[^&#]*", "$1");
+    }
+
+    /**
+     * The proxy that curl and the cloud CLIs would use for a destination, by {@code HTTPS_PROXY}, {@code HTTP_PROXY},
+     * {@code ALL_PROXY} and {@code NO_PROXY} in either case; lower case wins, as in curl.
+     *
+     * @return empty when it is reached directly
+     * @throws Problem when the variable holds no http address: the JDK speaks to no other proxies
+     */
+    public static Optional<URI> proxyFor(Map<String, String> environment, URI destination) {
+        String scheme = String.valueOf(destination.getScheme()).toLowerCase(Locale.ROOT);
+        Optional<String> name = set(environment, scheme + "_proxy", scheme.toUpperCase(Locale.ROOT) + "_PROXY",
+                "all_proxy", "ALL_PROXY");
+        if (name.isEmpty() || excluded(environment, destination)) {
+            return Optional.empty();
+        }
+        String value = environment.get(name.get()).strip().replaceFirst("(?i)^http://", "");
+        if (value.contains("://")) {
+            throw new Problem(name.get() + " names a proxy that is spoken to by " + Text.safe(value.split(":")[0], 20)
+                    + ", which Java's client cannot: give an http:// one, or NO_PROXY=" + destination.getHost());
+        }
+        try {
+            return Optional.ofNullable(address("http://" + value));
+        } catch (IllegalArgumentException withItsText) {
+            // There may be a password in it.
+            throw new Problem(name.get() + " is no proxy's address: write http://[USER:PASSWORD@]HOST:PORT");
+        }
+    }
+
+    private static Optional<String> set(Map<String, String> environment, String... names) {
+        return Stream.of(names).filter(name -> !environment.getOrDefault(name, "").isBlank()).findFirst();
+    }
+
+    private static boolean excluded(Map<String, String> environment, URI destination) {
+        String host = String.valueOf(destination.getHost()).toLowerCase(Locale.ROOT);
+        return set(environment, "no_proxy", "NO_PROXY").stream()
+                .flatMap(name -> Stream.of(environment.get(name).toLowerCase(Locale.ROOT).split("[,\\s]+")))
+                .map(entry -> entry.replaceFirst(":\\d+$", "").replaceFirst("^\\*?\\.", ""))
+                .filter(entry -> !entry.isEmpty())
+                .anyMatch(entry -> entry.equals("*") || host.equals(entry) || host.endsWith("." + entry));
+    }
+
+    /**
+     * Refuses to send a key where others read it: by plain http to another machine, or through a proxy.
+     *
+     * @param option what to call the API's address
+     * @throws Problem that says what to change
+     */
+    static void refuseOpen(String option, URI api, Map<String, String> environment) {
+        if (!"http".equalsIgnoreCase(api.getScheme())) {
+            return;
+        }
+        if (!api.getHost().matches("(?i)localhost|127\\.[0-9.]+|\\[::1]|.*\\.localhost")) {
+            throw new Problem(option + " is plain http, where anybody on the way reads the key: write https://, or give"
+                    + " --insecure-http");
+        }
+        proxyFor(environment, api).ifPresent(proxy -> {
+            throw new Problem(option + " is plain http and would go through the proxy " + Http.hostPort(proxy)
+                    + ", which reads the key: set NO_PROXY=" + api.getHost() + ", or give --insecure-http");
+        });
     }
 
     /**
