@@ -518,7 +518,8 @@ public final class Cli {
 
     /** The same, however old it is: a postmortem is written days later. */
     public Optional<Incident> openIncident() throws IOException {
-        return incident != null ? Optional.of(Incident.at(incident)) : Incident.newestOpen(incidents(), this::ofOurKind);
+        return incident == null ? Incident.newestOpen(incidents(), this::ofOurKind)
+                : Optional.of(Incident.at(incident));
     }
 
     /** The same, else the newest that somebody closed: to be read. */

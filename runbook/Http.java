@@ -100,7 +100,7 @@ public final class Http {
 
     // ---- answers
 
-    /** What came of a request: a reply, or the fault that kept it from coming. */
+    /** What came of a request, and how long that took: a reply, or the fault that kept it from coming. */
     public sealed interface Answer permits Reply, Fault {
         /** From the first byte sent to the last one read, or to the fault. */
         long millis();
@@ -112,16 +112,10 @@ public final class Http {
     }
 
     /**
-     * A whole reply.
-     *
-     * @param uri     what answered, after redirects, without any login
-     * @param status  the HTTP status
-     * @param headers names in lower case
-     * @param body    at most {@link Http#LARGEST_BODY} bytes
-     * @param json    the body as JSON; a missing node when it is none
-     * @param millis  see {@link Answer#millis()}
+     * A whole reply: headers by their names in lower case; at most {@link Http#LARGEST_BODY} bytes of body, and the
+     * same as JSON, a missing node when it is none.
      */
-    public record Reply(URI uri, int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis)
+    public record Reply(int status, Map<String, List<String>> headers, byte[] body, JsonNode json, long millis)
             implements Answer {
         /** The first value of a header, made safe to print; the name in lower case. */
         public Optional<String> header(String name) {
@@ -168,13 +162,7 @@ public final class Http {
         }
     }
 
-    /**
-     * No usable reply.
-     *
-     * @param kind   what it was
-     * @param words  the same in words, with what was seen; safe to print
-     * @param millis see {@link Answer#millis()}
-     */
+    /** No usable reply: what it was, and the same in words, with what was seen, safe to print. */
     public record Fault(Kind kind, String words, long millis) implements Answer { }
 
     /** What an application's health endpoint says of it, from well to worse; what does not answer is worst. */
@@ -190,8 +178,7 @@ public final class Http {
         public static Health of(Answer answer) {
             if (!(answer instanceof Reply reply)) {
                 return UNREACHABLE;
-            }
-            if (reply.status / 100 != 2 || BAD.matcher(field(reply)).matches()) {
+            } else if (reply.status / 100 != 2 || BAD.matcher(field(reply)).matches()) {
                 return DOWN;
             }
             return garbled(reply) || SO_SO.matcher(field(reply)).matches() ? DEGRADED : HEALTHY;
@@ -234,13 +221,7 @@ public final class Http {
         return api("GET", target, settings.revision(), null, deadline);
     }
 
-    /**
-     * A request to Klaviyo's API with the key, as JSON:API.
-     *
-     * @param target   path and query
-     * @param revision the {@code revision} header
-     * @param body     JSON, or null for none
-     */
+    /** Any request to Klaviyo's API with the key, as JSON:API; {@code body} is JSON, or null for none. */
     public Answer api(String method, String target, String revision, byte[] body, Duration deadline) {
         Map<String, String> headers = Klaviyo.headers(settings.key(), revision, body != null);
         return once(method, URI.create(settings.target().api() + target), headers, body, deadline);
@@ -258,7 +239,7 @@ public final class Http {
             }
             try {
                 URI to = next.resolve(reply.header("location").get());
-                if (!(to.getScheme() + to.getRawAuthority()).equals(next.getScheme() + next.getRawAuthority())) {
+                if (!next.resolve("/").equals(to.resolve("/"))) {
                     sent.keySet().removeIf(name -> name.equalsIgnoreCase("authorization"));
                 }
                 next = to;
@@ -272,10 +253,10 @@ public final class Http {
 
     /** One request, redirects not followed. {@code body} may be null. */
     public Answer once(String method, URI uri, Map<String, String> headers, byte[] body, Duration deadline) {
-        Exchange exchange = new Exchange(uri);
+        Exchange exchange = new Exchange(uri, Optional.empty());
         CompletableFuture<HttpResponse<Void>> response = null;
         try {
-            exchange.proxy = Settings.proxyFor(settings.proxies(), uri);
+            exchange = new Exchange(uri, Settings.proxyFor(settings.proxies(), uri));
             HttpRequest request = exchange.request(method, headers, body);
             response = client(uri, exchange.proxy).sendAsync(request, exchange::begin);
             return exchange.reply(response.get(Math.max(1, deadline.toNanos()), TimeUnit.NANOSECONDS));
@@ -323,24 +304,6 @@ public final class Http {
                 : URI.create(address.toString().replaceFirst("//[^/?#]*@", "//"));
     }
 
-    /** A moment by which something must have ended, on the monotonic clock ({@link System#nanoTime()}). */
-    public record Deadline(long nanos) {
-        /** That long from now. */
-        public static Deadline in(Duration duration) {
-            return new Deadline(System.nanoTime() + duration.toNanos());
-        }
-
-        /** Whether it is past. */
-        public boolean over() {
-            return System.nanoTime() - nanos >= 0;
-        }
-
-        /** What is left of it, at least one millisecond. */
-        public Duration left() {
-            return Duration.ofNanos(Math.max(1_000_000, nanos - System.nanoTime()));
-        }
-    }
-
     // ---- faults
 
     /**
@@ -382,9 +345,7 @@ public final class Http {
 
     /** What kept a connection from coming about, or its TLS; {@code issuer} is who signed the server's certificate. */
     static Fault fault(Throwable thrown, URI uri, Optional<URI> proxy, String issuer) {
-        Exchange exchange = new Exchange(uri);
-        exchange.proxy = proxy;
-        return exchange.fault(thrown, issuer);
+        return new Exchange(uri, proxy).fault(thrown, issuer);
     }
 
     // ---- the JDK's clients
@@ -420,13 +381,14 @@ public final class Http {
     private static final class Exchange {
         private final URI uri;
         private final long start = System.nanoTime();
+        private final Optional<URI> proxy;
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         /** The HTTP status; 0 while no answer has begun. */
         private volatile int status;
-        private Optional<URI> proxy = Optional.empty();
 
-        Exchange(URI uri) {
+        Exchange(URI uri, Optional<URI> proxy) {
             this.uri = uri;
+            this.proxy = proxy;
         }
 
         HttpRequest request(String method, Map<String, String> headers, byte[] body) {
@@ -461,16 +423,15 @@ public final class Http {
             Map<String, List<String>> headers = new TreeMap<>();
             response.headers().map().forEach((name, values) -> headers.put(name.toLowerCase(Locale.ROOT), values));
             if (status == 407) {
-                String mend = proxy.flatMap(Http::login).isPresent() ? ", and another than its address holds: "
-                        : ": put user:password into its address, ";
                 String where = proxy.map(Http::hostPort).orElse("");
-                return fault(Kind.PROXY, "the proxy wants a login (407)" + mend + where);
+                return fault(Kind.PROXY, "the proxy wants a login (407): put the right user:password into its address, "
+                        + where);
             } else if (headers.getOrDefault("content-encoding", List.of()).toString().contains("gzip")) {
                 // Never unpacked, so that a small answer cannot become a large one.
                 return fault(Kind.BAD_ENCODING, "HTTP " + status + " with a gzip body, which was not asked for");
             }
             byte[] body = body();
-            return new Reply(response.uri(), status, headers, body, json(body), since(start));
+            return new Reply(status, headers, body, json(body), since(start));
         }
 
         // Read once here: the body is asked about many times.
@@ -517,6 +478,22 @@ public final class Http {
         Thread.enumerate(threads);
         Stream.of(threads).filter(thread -> thread != null && thread.getName().endsWith("-SelectorManager"))
                 .forEach(Thread::interrupt);
+    }
+
+    /** A moment by which something must have ended, on the monotonic clock ({@link System#nanoTime()}). */
+    record Deadline(long nanos) {
+        static Deadline in(Duration duration) {
+            return new Deadline(System.nanoTime() + duration.toNanos());
+        }
+
+        boolean over() {
+            return System.nanoTime() - nanos >= 0;
+        }
+
+        /** What is left of it, at least one millisecond. */
+        Duration left() {
+            return Duration.ofNanos(Math.max(1_000_000, nanos - System.nanoTime()));
+        }
     }
 
     /** What a check asks with: what to look at, the client, and until when. */

@@ -12,7 +12,6 @@ import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -279,23 +278,20 @@ public final class Key {
         return variable.endsWith("TOKEN") ? token(value) : of(value);
     }
 
-    // The variables that somebody may mean, those first whose value looks like a key.
+    // The variables that somebody may mean: those whose value looks like a key.
     private static String names(Map<String, String> assigned) {
-        List<String> names = new ArrayList<>(assigned.keySet());
-        names.sort(Comparator.comparing(name -> !assigned.get(name).contains("pk_")));
-        String few = names.stream().limit(4).map(name -> Text.safe(name, 40)).collect(Collectors.joining(", "));
-        return names.isEmpty() ? "" : " (it sets " + few + (names.size() > 4 ? ", …)" : ")");
+        String names = assigned.keySet().stream().filter(name -> assigned.get(name).contains("pk_"))
+                .map(name -> Text.safe(name, 40)).collect(Collectors.joining(", "));
+        return names.isEmpty() ? "" : " (a key is in " + names + ")";
     }
 
     /** What a dotenv file sets, the last assignment of each; empty for a file that is none. */
     private static Map<String, String> assignments(String text) {
         Map<String, String> assigned = new LinkedHashMap<>();
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?([A-Za-z_]\\w*)[ \\t]*=[ \\t]*"
-                + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#=][^\\r\\n]*?))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
-                .matcher(text);
+                + "(\"[^\"\\r\\n]*\"|'[^'\\r\\n]*'|[^\\s\"'#=][^\\r\\n]*?)[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$").matcher(text);
         while (line.find()) {
-            assigned.put(line.group(1),
-                    Stream.of(2, 3, 4).map(line::group).filter(value -> value != null).findFirst().orElse(""));
+            assigned.put(line.group(1), line.group(2).replaceAll("^([\"'])(.*)\\1$", "$2"));
         }
         return assigned;
     }

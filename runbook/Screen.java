@@ -50,8 +50,6 @@ public final class Screen {
 
     private static final int WIDTH_WITHOUT_TERMINAL = 100;
     private static final int NARROWEST = 40;
-    // A number and its unit stay on one line.
-    private static final Pattern BEFORE_UNIT = Pattern.compile("(?<=\\d) (?=(?:ms|s|min|h|d|B|kB|MB|GB)\\b)");
     private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]");
     private static final String UNBREAKABLE = "\u00a0";
 
@@ -275,7 +273,7 @@ public final class Screen {
 
     private static List<String> wrap(String text, int columns) {
         List<String> lines = new ArrayList<>();
-        String rest = BEFORE_UNIT.matcher(text.stripTrailing()).replaceAll(UNBREAKABLE);
+        String rest = text.stripTrailing();
         while (rest.length() > columns) {
             int space = rest.lastIndexOf(' ', columns);
             int cut = space > columns / 3 ? space : columns;

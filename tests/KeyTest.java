@@ -125,8 +125,8 @@ class KeyTest {
 
     @ParameterizedTest(name = "{2}")
     @CsvSource(delimiter = '|', value = {
-        "shop.env|                   |         shop.env is a dotenv file: write --key-file 'HERE/shop.env#VARIABLE' (it sets KLAVIYO_KEY,",
-        "shop.env#KLAVIYO_KEYS|      |         shop.env sets no KLAVIYO_KEYS (it sets KLAVIYO_KEY,",
+        "shop.env|                   |         shop.env is a dotenv file: write --key-file 'HERE/shop.env#VARIABLE' (a key is in KLAVIYO_KEY)",
+        "shop.env#KLAVIYO_KEYS|      |         shop.env sets no KLAVIYO_KEYS (a key is in KLAVIYO_KEY)",
         "shop.env#EMPTY|             |         shop.env sets no EMPTY",
         "none|                       |         --key-file cannot be read: no such file or folder",
         "empty|                      |         --key-file gave nothing",
