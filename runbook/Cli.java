@@ -193,7 +193,7 @@ public final class Cli {
     static final class Scenarios implements Iterable<String> {
         @Override
         public Iterator<String> iterator() {
-            return Scenario.ids(Templates.builtIn()).iterator();
+            return Scenario.all(Templates.builtIn()).keySet().iterator();
         }
     }
 
@@ -461,9 +461,12 @@ public final class Cli {
     public Optional<Sandbox> sandbox() {
         if (drill != null && sandbox == null) {
             String scenario = scenario(drill);
-            sandbox = new Sandbox(Scenario.of(templates(), scenario).orElseThrow(() -> new Problem("--drill "
-                    + Text.safe(drill, 40) + ": no such scenario"
-                    + Nearest.hint(scenario, Scenario.ids(templates())))));
+            Map<String, Scenario> all = Scenario.all(templates());
+            if (!all.containsKey(scenario)) {
+                throw new Problem("--drill " + Text.safe(drill, 40) + ": no such scenario"
+                        + Nearest.hint(scenario, all.keySet()));
+            }
+            sandbox = new Sandbox(all.get(scenario));
         }
         return Optional.ofNullable(sandbox);
     }

@@ -42,6 +42,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.ArgumentsProvider;
 import org.junit.jupiter.params.provider.ArgumentsSource;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.jupiter.params.support.AnnotationConsumer;
 import runbook.Key;
 import runbook.Klaviyo.Endpoint;
@@ -377,6 +378,20 @@ class SandboxTest {
         assertEquals(0, value(sandbox, "sum(increase(klaviyo_api_errors_total[10s]))"));
     }
 
+    @ParameterizedTest(name = "another sandbox's by then: {0}")
+    @ValueSource(booleans = {false, true})
+    void theServedSandboxTakesTheFileThatLeadsToItAlongUnlessItIsAnothersByThen(boolean others) throws IOException {
+        Path file = folder.resolve("klaviyo-sandbox.env");
+        try (Run.Running running = Run.process("tests/sandbox").args("outage").cwd(folder).start()) {
+            running.awaitOut("DRILL outage: a sandbox at http://127.0.0.1:\\d+, until Ctrl-C[\\s\\S]+klaviyo-sandbox.env && ");
+            assertTrue(Files.readString(file).contains("export KLAVIYO_API_URL=http://127.0.0.1:"));
+            Files.writeString(file, others ? "export KLAVIYO_API_URL=http://127.0.0.1:1\n" : Files.readString(file));
+            running.process().destroy();
+            assertEquals(143, running.await().exit());
+        }
+        assertEquals(others, Files.exists(file));
+    }
+
     // ---- what stands around it
 
     @Test
@@ -431,7 +446,7 @@ class SandboxTest {
         ControlledSandbox sandbox = start("outage");
         long now = System.currentTimeMillis() / 1000;
         String base = sandbox.target().prometheus() + "/api/v1/query_range?query=klaviyo_retry_queue_depth&start=";
-        JsonNode values = json(get(URI.create(base + (now - 1800) + "&end=" + now + "&step=5m")))
+        JsonNode values = json(get(URI.create(base + (now - 1800) + "&end=" + now + "&step=300")))
                 .path("data").path("result").path(0).path("values");
         assertEquals(7, values.size());
         assertEquals(3, values.path(0).path(1).asInt(), "before the incident");

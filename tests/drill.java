@@ -31,9 +31,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -99,29 +99,30 @@ class GameDay implements Callable<Integer> {
 
     private Screen screen;
     private Path folder;
-    private Map<String, String> variables;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
+        Map<String, Scenario> all = Scenario.all(shared.templates());
         if (!DAYS.containsKey(scenario)) {
             throw new Problem("SCENARIO " + Text.safe(scenario, 40) + ": give revoked-key, recovering or runaway-loop");
-        }
-        if (!shared.launcher().notes().isEmpty()) {
+        } else if (!all.keySet().containsAll(List.of(scenario, "healthy"))) {
+            throw new Problem("--templates: its scenarios.json has no " + scenario + " or no healthy");
+        } else if (!shared.launcher().notes().isEmpty()) {
             throw new Problem(String.join("; ", shared.launcher().notes()));
         }
         screen = shared.screen();
         String now = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString().replaceAll("[-:]", "");
         folder = shared.host().path("klaviyo-game-day").resolve(now).toAbsolutePath();
-        try (Sandbox sandbox = new Sandbox(scenario(scenario))) {
+        try (Sandbox sandbox = new Sandbox(all.get(scenario))) {
             prepare(sandbox);
-            boolean key = scenario.equals("revoked-key");
-            String rotation = "--key-file old-key --new-key-file new-key --to file:.env#" + VARIABLE + " --restart "
-                    + Text.word("exec:curl -fsS -X POST " + sandbox.restartUrl());
-            String day = (DAYS.get(scenario) + EVERY_DAY).replace("ROTATION", rotation)
-                    .replace("LEAD", Text.word(lead)).replace("KEY--", key ? "--key-file new-key --" : "--");
-            for (String line : day.split("\n")) {
+            for (String line : day(sandbox).split("\n")) {
                 String[] step = line.split("\\|");
-                if (!run(sandbox, Integer.parseInt(step[0]), step[1], step[2])) {
+                if (step[1].startsWith("watch") && scenario.equals("runaway-loop")) {
+                    screen.line();
+                    screen.line("(In the meantime somebody stops the caller that triage named.)");
+                    sandbox.enter(all.get("healthy"));
+                }
+                if (!run(Integer.parseInt(step[0]), step[1], step[2])) {
                     return 1;
                 }
             }
@@ -132,16 +133,15 @@ class GameDay implements Callable<Integer> {
         return 0;
     }
 
-    private Scenario scenario(String id) {
-        return Scenario.of(shared.templates(), id)
-                .orElseThrow(() -> new Problem("--templates: its scenarios.json has no " + id));
+    private String day(Sandbox sandbox) {
+        String rotation = "--key-file old-key --new-key-file new-key --to file:.env#" + VARIABLE + " --restart "
+                + Text.word("exec:curl -fsS -X POST " + sandbox.restartUrl());
+        return (DAYS.get(scenario) + EVERY_DAY).replace("ROTATION", rotation).replace("LEAD", Text.word(lead))
+                .replace("KEY--", scenario.equals("revoked-key") ? "--key-file new-key --" : "--");
     }
 
     private void prepare(Sandbox sandbox) throws IOException {
-        variables = sandbox.variables();
-        leave("sandbox.env", variables.entrySet().stream()
-                .map(variable -> "export " + variable.getKey() + "=" + Text.word(variable.getValue()) + "\n")
-                .collect(Collectors.joining()));
+        leave("sandbox.env", sandbox.exports());
         if (scenario.equals("revoked-key")) {
             // The application reads its key from a dotenv file when it starts, as a real one would from its store.
             leave(".env", VARIABLE + "=" + sandbox.key() + "\n");
@@ -153,28 +153,25 @@ class GameDay implements Callable<Integer> {
         screen.heading("DRILL " + scenario + ": a game day. Nothing here is real, and nothing leaves this machine.");
         screen.line("To type along in a second terminal while this one waits:");
         screen.command(2, "cd " + Text.word(folder.toString()) + " && . ./sandbox.env");
+        screen.line("All these commands meet one sandbox, in which time passes: counts grow from one to the next. (With");
+        screen.line("--drill, each command starts a sandbox of its own at the scenario's beginning.)");
     }
 
     private void leave(String name, String content) throws IOException {
         Incident.at(folder).write(name, content.getBytes(StandardCharsets.UTF_8));
     }
 
-    private boolean run(Sandbox sandbox, int ends, String step, String why) throws IOException, InterruptedException {
+    private boolean run(int ends, String step, String why) throws IOException, InterruptedException {
         String line = shared.launcher().command(step.split(" ")[0]) + step.replaceFirst("^\\S+", "");
         screen.line();
         screen.heading("== " + why);
-        if (scenario.equals("runaway-loop") && step.startsWith("watch")) {
-            screen.line("(In the meantime somebody stops the caller that triage named.)");
-            sandbox.enter(scenario("healthy"));
-        }
         screen.command(2, line);
         if (!yes && shared.host().terminal()) {
             System.console().readLine("Enter to run it ");
         }
-        ProcessBuilder builder = new ProcessBuilder("sh", "-c", line).inheritIO().directory(folder.toFile());
-        builder.environment().putAll(variables);
+        ProcessBuilder builder = new ProcessBuilder("sh", "-c", ". ./sandbox.env\n" + line);
         builder.environment().remove("KLAVIYO_NEW_PRIVATE_KEY");
-        int exit = builder.start().waitFor();
+        int exit = builder.inheritIO().directory(folder.toFile()).start().waitFor();
         boolean right = exit == ends;
         screen.marked(right ? Mark.OK : Mark.FAIL, "", 0,
                 "exit code " + exit + (right ? ", as it should be" : ", which should have been " + ends));

@@ -28,10 +28,11 @@
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -46,7 +47,7 @@ import runbook.sandbox.Sandbox.Scenario;
 
 @Command(name = "sandbox", mixinStandardHelpOptions = true, version = Cli.VERSION, sortOptions = false,
         description = "Serves a fake Klaviyo, status page, application and Prometheus on loopback, as strict as the real ones, "
-                + "and writes the variables that lead there into a file to source.",
+                + "and writes the variables that lead there into a file to source, which goes when it ends.",
         footerHeading = "%nExit codes: 130 interrupted; 2 wrong usage.%n%nExamples:%n",
         footer = {"  jbang sandbox@org outage", "  . ./klaviyo-sandbox.env && jbang triage@org"})
 class ServeSandbox implements Callable<Integer> {
@@ -67,10 +68,12 @@ class ServeSandbox implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        Scenario chosen = Scenario.of(shared.templates(), scenario).orElseThrow(() -> new Problem("SCENARIO "
-                + Text.safe(scenario, 40) + " is none of " + String.join(", ", Scenario.ids(shared.templates()))));
-        try (Sandbox sandbox = new Sandbox(chosen)) {
-            Path variables = write(sandbox);
+        Map<String, Scenario> all = Scenario.all(shared.templates());
+        if (!all.containsKey(scenario)) {
+            throw new Problem("SCENARIO " + Text.safe(scenario, 40) + " is none of " + String.join(", ", all.keySet()));
+        }
+        try (Sandbox sandbox = new Sandbox(all.get(scenario))) {
+            Path variables = write(sandbox.exports());
             Screen screen = shared.screen();
             screen.heading("DRILL " + scenario + ": a sandbox at " + sandbox.target().api() + ", until Ctrl-C");
             screen.line("In a second terminal:");
@@ -80,12 +83,19 @@ class ServeSandbox implements Callable<Integer> {
         }
     }
 
-    private Path write(Sandbox sandbox) throws IOException {
+    /** Writes what leads here. With the sandbox's end it leads nowhere and goes, unless it is another sandbox's now. */
+    private Path write(String exports) throws IOException {
         Path path = shared.host().path(file).toAbsolutePath();
-        String exports = sandbox.variables().entrySet().stream()
-                .map(variable -> "export " + variable.getKey() + "=" + Text.word(variable.getValue()) + "\n")
-                .collect(Collectors.joining());
-        return Incident.at(path.getParent()).write(path.getFileName().toString(),
-                exports.getBytes(StandardCharsets.UTF_8));
+        byte[] content = exports.getBytes(StandardCharsets.UTF_8);
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                if (Files.readString(path).equals(exports)) {
+                    Files.delete(path);
+                }
+            } catch (IOException e) {
+                // Somebody has removed it already.
+            }
+        }));
+        return Incident.at(path.getParent()).write(path.getFileName().toString(), content);
     }
 }

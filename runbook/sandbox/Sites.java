@@ -6,7 +6,6 @@ import com.sun.net.httpserver.HttpExchange;
 import java.io.IOException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -17,11 +16,11 @@ import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.function.LongToDoubleFunction;
+import java.util.function.IntPredicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import runbook.Key;
 import runbook.Text.Durations;
 import runbook.Text.Json;
@@ -51,14 +50,13 @@ final class Sites {
     private static final String PERSONAL = " body={\"email\":\"customer7@example.org\",\"first_name\":\"Mary\","
             + "\"phone_number\":\"+15550101234\"} Authorization: Klaviyo-API-Key pk_0123456789abcdef0123456789abcdef01";
 
-    final String slackPath;
+    // Drawn at random, as Slack's secret is the path.
+    final String slackPath = "/services/T0DRILL/" + FakeKlaviyo.hex(24);
     private final Sandbox sandbox;
     private final NavigableMap<Long, List<Failing>> traffic = new TreeMap<>(Map.of(Long.MIN_VALUE, List.of()));
 
     Sites(Sandbox sandbox) {
         this.sandbox = sandbox;
-        // Drawn at random, as Slack's secret is the path.
-        slackPath = "/services/T0DRILL/" + FakeKlaviyo.hex(24);
     }
 
     // ---- what became of the application's calls: four a second, and a queue for what failed for a passing reason
@@ -78,7 +76,7 @@ final class Sites {
             return api.fails();
         } else if (used.isEmpty()) {
             return List.of(new Failing(401, 1));
-        } else if (!sandbox.klaviyo.scopes(used.get()).contains("events:write")) {
+        } else if (!used.get().scopes.contains("events:write")) {
             return List.of(new Failing(403, 0.5));
         }
         return api.fails().isEmpty() ? sandbox.scenario.fails() : api.fails();
@@ -92,37 +90,33 @@ final class Sites {
         return failing.stream().mapToDouble(Failing::share).sum();
     }
 
-    /** How many calls have failed with this status by a moment. */
-    private synchronized double failures(int status, long by) {
-        double failed = 0;
-        double perSecond = CALLS_PER_SECOND + sandbox.scenario.loop().map(Loop::perMinute).orElse(0) / 60.0;
-        for (long turn : turns(by)) {
-            double share = share(traffic.get(turn).stream().filter(one -> one.status() == status).toList());
-            failed += seconds(turn, by) * perSecond * share;
+    /** So many seconds in which the same happened. */
+    private record Turn(double seconds, List<Failing> failing) {
+        private double calls(double perSecond, IntPredicate status) {
+            List<Failing> counted = failing.stream().filter(one -> status.test(one.status())).toList();
+            return seconds * perSecond * share(counted);
         }
-        return failed;
+    }
+
+    /** What has happened since the onset, by a moment. */
+    private synchronized List<Turn> turns(long by) {
+        List<Turn> turns = new ArrayList<>();
+        traffic.subMap(Sandbox.ONSET, true, Math.max(by, Sandbox.ONSET), false).forEach((from, failing) -> {
+            Long next = traffic.higherKey(from);
+            turns.add(new Turn((Math.min(by, next == null ? by : next) - from) / 1000.0, failing));
+        });
+        return turns;
     }
 
     /** How many calls wait to be repeated at a moment: a refused payload is dropped, anything else is kept. */
-    private synchronized double backlog(long at) {
+    private double backlog(long at) {
         double waiting = USUAL_BACKLOG;
-        for (long turn : turns(at)) {
-            double kept = share(traffic.get(turn).stream().filter(one -> one.status() != 400).toList());
-            waiting = kept > 0 ? waiting + seconds(turn, at) * CALLS_PER_SECOND * kept
-                    : Math.max(USUAL_BACKLOG, waiting - seconds(turn, at) * DRAINED_PER_SECOND);
+        for (Turn turn : turns(at)) {
+            double kept = turn.calls(CALLS_PER_SECOND, status -> status != 400);
+            double drained = kept > 0 ? 0 : turn.seconds * DRAINED_PER_SECOND;
+            waiting = Math.max(USUAL_BACKLOG, waiting + kept - drained);
         }
         return waiting;
-    }
-
-    /** The moments at which something changed, from the onset on. */
-    private Iterable<Long> turns(long by) {
-        return traffic.subMap(Sandbox.ONSET, true, Math.max(by, Sandbox.ONSET), false).keySet();
-    }
-
-    /** How long a turn lasts, by a moment. */
-    private double seconds(long turn, long by) {
-        Long next = traffic.higherKey(turn);
-        return (Math.min(by, next == null ? by : next) - turn) / 1000.0;
     }
 
     // ---- our application
@@ -168,81 +162,72 @@ final class Sites {
      */
     String log() {
         List<String> lines = new ArrayList<>();
-        long now = sandbox.millis();
-        for (long minute = now - 15 * 60_000; minute < now; minute += 60_000) {
-            // Where half of the calls fail, it is those for events.
-            calls(lines, minute, new Loop("shop.orders.Checkout", "POST /api/events", 120), 0, 0.5);
-            calls(lines, minute, new Loop("shop.customers.Profiles", "POST /api/profile-import", 120), 0.5, 1);
-            if (!failing(minute).isEmpty() && sandbox.scenario.loop().isPresent()) {
-                calls(lines, minute, sandbox.scenario.loop().get(), 0, 1);
-            }
-        }
+        // Where half of the calls fail, it is those for events.
+        calls(lines, new Loop("shop.orders.Checkout", "POST /api/events", 120), 0, 0.5);
+        calls(lines, new Loop("shop.customers.Profiles", "POST /api/profile-import", 120), 0.5, 1);
+        sandbox.scenario.loop().ifPresent(loop -> calls(lines, loop, 0, 1));
         return lines.stream().sorted().collect(Collectors.joining());
     }
 
-    private void calls(List<String> lines, long minute, Loop job, double from, double to) {
+    private void calls(List<String> lines, Loop job, double from, double to) {
         String call = job.call().replace(" ", " https://a.klaviyo.com");
-        for (int i = 0; i < job.perMinute(); i++) {
-            double place = from + (to - from) * i / job.perMinute();
-            int status = 202;
+        boolean loops = sandbox.scenario.loop().filter(job::equals).isPresent();
+        long start = sandbox.millis() - 15 * 60_000;
+        for (int i = 0; i < 15 * job.perMinute(); i++) {
+            int inMinute = i % job.perMinute();
             // Spread over the minute by the golden ratio, whatever the order of their fates.
-            long moment = minute + (long) (i * 0.618033988749895 % 1 * 60_000);
-            List<Failing> failing = failing(moment);
-            for (int fate = failing.size() - 1; fate >= 0; fate--) {
-                status = place < share(failing.subList(0, fate + 1)) ? failing.get(fate).status() : status;
+            long at = start + i / job.perMinute() * 60_000L + (long) (inMinute * 0.618033988749895 % 1 * 60_000);
+            double place = from + (to - from) * inMinute / job.perMinute();
+            List<Failing> failing = failing(at);
+            int status = 202;
+            for (Failing one : failing) {
+                status = place >= 0 && place < one.share() ? one.status() : status;
+                place -= one.share();
             }
-            Instant at = sandbox.at(moment);
-            lines.add(at + (status < 400 ? " INFO  " : " ERROR ") + job.caller() + " - " + call + " status=" + status
-                    + (status == 429 ? " Retry-After: 30" : "") + (i > 0 ? "" : PERSONAL) + "\n");
+            if (!loops || !failing.isEmpty()) {
+                lines.add(sandbox.at(at) + (status < 400 ? " INFO  " : " ERROR ") + job.caller() + " - " + call
+                        + " status=" + status + (status == 429 ? " Retry-After: 30" : "")
+                        + (inMinute > 0 ? "" : PERSONAL) + "\n");
+            }
         }
     }
 
     // ---- the status page
 
     Reply statusPage(HttpExchange request) {
-        Optional<Page> shown = sandbox.scenario.page().filter(page -> !published(page).isEmpty());
-        Optional<Page> open = shown.filter(page -> !latest(page).status().matches("resolved|completed"));
-        String indicator = open.map(Page::impact).orElse("none");
-        Map<String, Object> page = map("name", "Klaviyo", "url", sandbox.target().status());
+        Optional<Page> page = sandbox.scenario.page();
+        List<Update> told = page.stream().flatMap(one -> one.updates().stream())
+                .filter(update -> moment(update) <= sandbox.millis()).toList();
+        Optional<Update> latest = told.stream().reduce((older, newer) -> newer);
+        boolean open = latest.filter(update -> !update.status().matches("resolved|completed")).isPresent();
+        boolean maintenance = page.filter(one -> one.impact().equals("maintenance")).isPresent();
+        List<Object> all = latest.isEmpty() ? List.of() : List.of(incident(page.get(), told, latest.get()));
+        String indicator = open ? page.get().impact() : "none";
+        Map<String, Object> site = map("name", "Klaviyo", "url", sandbox.target().status());
         return switch (request.getRequestURI().getPath()) {
-            case "/api/v2/summary.json" -> Reply.json(200, "page", page, "components", components(shown),
+            case "/api/v2/summary.json" -> Reply.json(200, "page", site,
                     "status", map("indicator", indicator, "description", ROLL_UP.get(indicator)),
-                    "incidents", incidents(open, false), "scheduled_maintenances", incidents(open, true));
-            case "/api/v2/incidents.json" -> Reply.json(200, "page", page, "incidents", incidents(shown, false));
-            default -> Reply.json(404, "error", "Not found");
+                    "components", COMPONENTS.stream().map(name -> map("id", id(name), "name", name, "status",
+                            latest.filter(update -> page.get().components().contains(name)).map(Update::components)
+                                    .orElse("operational"))).toList(),
+                    "incidents", open && !maintenance ? all : List.of(),
+                    "scheduled_maintenances", open && maintenance ? all : List.of());
+            case "/api/v2/incidents.json" ->
+                    Reply.json(200, "page", site, "incidents", maintenance ? List.of() : all);
+            default -> NOT_FOUND;
         };
     }
 
-    private List<Update> published(Page page) {
-        return page.updates().stream().filter(update -> moment(update) <= sandbox.millis()).toList();
-    }
-
-    private Update latest(Page page) {
-        List<Update> published = published(page);
-        return published.get(published.size() - 1);
-    }
-
-    private List<Map<String, Object>> components(Optional<Page> shown) {
-        return COMPONENTS.stream().map(name -> map("id", id(name), "name", name, "status",
-                shown.filter(page -> page.components().contains(name)).map(page -> latest(page).components())
-                        .orElse("operational"))).toList();
-    }
-
-    private List<Map<String, Object>> incidents(Optional<Page> shown, boolean maintenance) {
-        return shown.filter(page -> page.impact().equals("maintenance") == maintenance).map(this::incident).stream()
-                .toList();
-    }
-
-    private Map<String, Object> incident(Page page) {
-        String began = stamp(moment(page.updates().get(0)));
-        String changed = stamp(moment(latest(page)));
-        String resolved = latest(page).status().equals("resolved") ? changed : null;
-        List<Map<String, Object>> updates = new ArrayList<>();
-        published(page).forEach(update -> updates.add(0, map("id", id(page.name() + update.at()), "status",
-                update.status(), "body", update.body(), "display_at", stamp(moment(update)))));
-        return map("id", id(page.name()), "name", page.name(), "status", latest(page).status(), "impact", page.impact(),
-                "created_at", began, "started_at", began, "updated_at", changed, "resolved_at", resolved,
-                "shortlink", sandbox.target().status() + "/incidents/" + id(page.name()), "incident_updates", updates,
+    private Map<String, Object> incident(Page page, List<Update> told, Update latest) {
+        String began = stamp(told.get(0));
+        List<Object> newestFirst = new ArrayList<>();
+        told.forEach(update -> newestFirst.add(0, map("id", id(page.name() + update.at()), "status", update.status(),
+                "body", update.body(), "display_at", stamp(update))));
+        return map("id", id(page.name()), "name", page.name(), "status", latest.status(), "impact", page.impact(),
+                "created_at", began, "started_at", began, "updated_at", stamp(latest),
+                "resolved_at", latest.status().equals("resolved") ? stamp(latest) : null,
+                "shortlink", sandbox.target().status() + "/incidents/" + id(page.name()),
+                "incident_updates", newestFirst,
                 "components", page.components().stream().map(name -> map("id", id(name), "name", name)).toList());
     }
 
@@ -250,8 +235,8 @@ final class Sites {
         return sandbox.since + update.at() * 1000L;
     }
 
-    private String stamp(long millis) {
-        return sandbox.at(millis).truncatedTo(ChronoUnit.SECONDS).toString();
+    private String stamp(Update update) {
+        return sandbox.at(moment(update)).truncatedTo(ChronoUnit.SECONDS).toString();
     }
 
     private static String id(String name) {
@@ -262,6 +247,7 @@ final class Sites {
 
     private static final Pattern QUERY = Pattern.compile("(sum *(?:by *\\( *(\\w+) *\\))? *\\( *)?"
             + "(?:(\\w+)|increase *\\( *(\\w+)\\[(\\d{1,6}[smhd])] *\\))( *\\))?");
+    private static final List<Integer> STATUSES = List.of(400, 401, 403, 410, 429, 503, 504, 522);
     private static final int MOST_POINTS = 11_000;
 
     Reply prometheus(HttpExchange request) {
@@ -274,71 +260,64 @@ final class Sites {
             Map<String, String> asked = parameters(request);
             long end = moment(asked.get(range ? "end" : "time"));
             long start = range ? moment(asked.get("start")) : end;
-            long step = range ? millis(asked.get("step")) : 1;
+            long step = range ? Math.round(Double.parseDouble(asked.getOrDefault("step", "0")) * 1000) : 1;
             if (step <= 0 || end < start || (end - start) / step > MOST_POINTS) {
                 throw new IllegalArgumentException("invalid range, zero step or more than 11,000 points");
             }
-            List<Object> rows = new ArrayList<>();
-            series(asked.getOrDefault("query", "").strip()).forEach((labels, values) -> {
-                List<Object> samples = LongStream.rangeClosed(0, (end - start) / step)
-                        .mapToObj(i -> sample(start + i * step, values)).toList();
-                rows.add(map("metric", labels, range ? "values" : "value", range ? samples : samples.get(0)));
-            });
+            String query = asked.getOrDefault("query", "").strip();
+            Map<Object, List<Object>> rows = new LinkedHashMap<>();
+            for (long at = start; at <= end; at += step) {
+                // Seconds, and a string, as Prometheus writes them.
+                double seconds = sandbox.at(at).toEpochMilli() / 1000.0;
+                values(query, at).forEach((labels, value) -> rows.computeIfAbsent(labels, any -> new ArrayList<>())
+                        .add(List.of(seconds, value.toString())));
+            }
+            List<Object> result = rows.entrySet().stream().<Object>map(row -> map("metric", row.getKey(),
+                    range ? "values" : "value", range ? row.getValue() : row.getValue().get(0))).toList();
             return Reply.json(200, "status", "success",
-                    "data", map("resultType", range ? "matrix" : "vector", "result", rows));
-        } catch (IllegalArgumentException | DateTimeException e) {
+                    "data", map("resultType", range ? "matrix" : "vector", "result", result));
+        } catch (IllegalArgumentException e) {
             return Reply.json(400, "status", "error", "errorType", "bad_data", "error", e.getMessage());
         }
     }
 
-    /** Seconds, and a string, as Prometheus writes them. */
-    private Object sample(long at, LongToDoubleFunction values) {
-        double value = values.applyAsDouble(at);
-        return List.of(sandbox.at(at).toEpochMilli() / 1000.0,
-                value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value));
+    /** Unix seconds, turned into the sandbox's own count; now when there are none. */
+    private long moment(String seconds) {
+        return seconds == null ? sandbox.millis()
+                : Math.round(Double.parseDouble(seconds) * 1000) - sandbox.at(0).toEpochMilli();
     }
 
-    /** What a query comes to: labels to values over time, which are summed where the labels that are kept are alike. */
-    private Map<Map<String, String>, LongToDoubleFunction> series(String query) {
+    /** What a query comes to at a moment: values by their labels, summed where the labels that are kept are alike. */
+    private Map<Map<String, String>, Long> values(String query, long at) {
         Matcher asked = QUERY.matcher(query);
         if (!asked.matches() || (asked.group(1) == null) != (asked.group(6) == null)) {
             throw new IllegalArgumentException("invalid parameter \"query\": 1:1: parse error in \"" + query + "\"");
         }
         boolean increase = asked.group(5) != null;
-        long millis = increase ? Durations.parse(asked.group(5)).toMillis() : 0;
-        Map<Map<String, String>, LongToDoubleFunction> series = new LinkedHashMap<>();
-        metric(increase ? asked.group(4) : asked.group(3)).forEach((labels, values) -> {
+        String name = asked.group(increase ? 4 : 3);
+        Map<Map<String, String>, Long> before =
+                increase ? metric(name, at - Durations.parse(asked.group(5)).toMillis()) : Map.of();
+        Map<Map<String, String>, Long> values = new LinkedHashMap<>();
+        metric(name, at).forEach((labels, value) -> {
             Map<String, String> kept = new TreeMap<>(labels);
-            kept.keySet().removeIf(name -> asked.group(1) != null ? !name.equals(asked.group(2))
-                    : increase && name.equals("__name__"));
-            LongToDoubleFunction grown = at -> values.applyAsDouble(at) - values.applyAsDouble(at - millis);
-            series.merge(kept, increase ? grown : values,
-                    (one, other) -> at -> one.applyAsDouble(at) + other.applyAsDouble(at));
+            kept.keySet().removeIf(label -> asked.group(1) != null ? !label.equals(asked.group(2))
+                    : increase && label.equals("__name__"));
+            values.merge(kept, value - before.getOrDefault(labels, 0L), Long::sum);
         });
-        return series;
+        return values;
     }
 
-    private Map<Map<String, String>, LongToDoubleFunction> metric(String name) {
-        Map<Map<String, String>, LongToDoubleFunction> series = new LinkedHashMap<>();
+    private Map<Map<String, String>, Long> metric(String name, long at) {
+        Map<Map<String, String>, Long> series = new LinkedHashMap<>();
         if (name.equals("klaviyo_api_errors_total")) {
-            List.of(400, 401, 403, 410, 429, 503, 504, 522).forEach(status -> series.put(
-                    Map.of("__name__", name, "job", "shop", "status", "" + status),
-                    at -> Math.floor(20 + failures(status, at))));
+            List<Turn> turns = turns(at);
+            double perSecond = CALLS_PER_SECOND + sandbox.scenario.loop().map(Loop::perMinute).orElse(0) / 60.0;
+            STATUSES.forEach(status -> series.put(Map.of("__name__", name, "job", "shop", "status", "" + status),
+                    20 + (long) turns.stream().mapToDouble(turn -> turn.calls(perSecond, status::equals)).sum()));
         } else if (name.equals("klaviyo_retry_queue_depth")) {
-            series.put(Map.of("__name__", name, "job", "shop"), at -> Math.floor(backlog(at)));
+            series.put(Map.of("__name__", name, "job", "shop"), (long) backlog(at));
         }
         return series;
-    }
-
-    /** Unix seconds or RFC 3339, turned into the sandbox's own count; now when there is none. */
-    private long moment(String text) {
-        Instant at = text == null ? sandbox.at(sandbox.millis())
-                : text.contains("T") ? Instant.parse(text) : Instant.ofEpochMilli(millis(text));
-        return Duration.between(sandbox.at(0), at).toMillis();
-    }
-
-    private static long millis(String text) {
-        return text.matches("[\\d.]+") ? Math.round(Double.parseDouble(text) * 1000) : Durations.parse(text).toMillis();
     }
 
     // ---- what requests and answers are made of
@@ -364,13 +343,14 @@ final class Sites {
     /** Its query's parameters, decoded; a repeated one has all its values, joined by commas. */
     static Map<String, String> parameters(HttpExchange request) {
         Map<String, String> parameters = new LinkedHashMap<>();
-        String query = request.getRequestURI().getRawQuery();
-        for (String pair : query == null || query.isEmpty() ? new String[0] : query.split("&")) {
-            String[] halves = (pair + "=").split("=", 3);
-            parameters.merge(URLDecoder.decode(halves[0], StandardCharsets.UTF_8),
-                    URLDecoder.decode(halves[1], StandardCharsets.UTF_8), (some, more) -> some + "," + more);
-        }
+        String query = Optional.ofNullable(request.getRequestURI().getRawQuery()).orElse("");
+        Stream.of(query.split("&")).filter(pair -> !pair.isEmpty()).map(pair -> (pair + "=").split("=", 3))
+                .forEach(pair -> parameters.merge(decoded(pair[0]), decoded(pair[1]), (some, more) -> some + "," + more));
         return parameters;
+    }
+
+    private static String decoded(String text) {
+        return URLDecoder.decode(text, StandardCharsets.UTF_8);
     }
 
     /** Its body as JSON; a missing node where it is none. */

@@ -13,7 +13,10 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 import runbook.Settings.Templates;
+import runbook.sandbox.FakeKlaviyo.Account;
 import runbook.sandbox.Sites.Reply;
 
 /** A sandbox with hands: its time can be moved, its keys and its page changed, and it counts what it was asked. */
@@ -43,7 +46,7 @@ public final class ControlledSandbox extends Sandbox {
 
     private ControlledSandbox(String scenario, Duration latency, Time time, Map<String, Integer> requests) {
         super(scenario(scenario), time, request -> {
-            pause(latency);
+            LockSupport.parkNanos(latency.toNanos());
             requests.merge(request, 1, Integer::sum);
         });
         this.time = time;
@@ -61,12 +64,19 @@ public final class ControlledSandbox extends Sandbox {
     }
 
     private static Scenario scenario(String id) {
-        return Scenario.of(Templates.builtIn(), id).orElseThrow();
+        return Scenario.all(Templates.builtIn()).get(id);
     }
 
     /** Goes over to another scenario, whose schedule starts now. */
     public void enter(String scenario) {
         enter(scenario(scenario));
+    }
+
+    /** What {@link #exports} sets, by name. */
+    public Map<String, String> variables() {
+        return exports().lines().filter(line -> line.startsWith("export "))
+                .map(line -> line.replaceFirst("export ", "").split("=", 2))
+                .collect(Collectors.toMap(variable -> variable[0], variable -> variable[1]));
     }
 
     /** Moves the time forward: rate windows open, schedules go on. */
@@ -87,11 +97,7 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Disables or enables a private key, as a person does in Klaviyo's settings. */
     public void enabled(String key, boolean enabled) {
-        if (enabled) {
-            klaviyo.disabled.remove(key);
-        } else {
-            klaviyo.disabled.add(key);
-        }
+        klaviyo.bySecret.get(key).disabled = !enabled;
         changed();
     }
 
@@ -102,12 +108,12 @@ public final class ControlledSandbox extends Sandbox {
 
     /** The id under which the beta API lists this key. */
     public String keyId(String key) {
-        return klaviyo.bySecret.get(key).id();
+        return klaviyo.bySecret.get(key).id;
     }
 
     /** What a key may do. */
     public Set<String> scopes(String key) {
-        return klaviyo.scopes(klaviyo.bySecret.get(key));
+        return klaviyo.bySecret.get(key).scopes;
     }
 
     /** Makes its Slack refuse the next so many messages. */
@@ -131,13 +137,13 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Gives a key these scopes and no others. */
     public void scopes(String key, Set<String> scopes) {
-        klaviyo.scopes.put(key, Set.copyOf(scopes));
+        klaviyo.bySecret.get(key).scopes = Set.copyOf(scopes);
         changed();
     }
 
     /** Opens another account, with rate limits of its own, and returns a valid key of it. */
     public String openAccount(String organisation) {
-        return klaviyo.issue(klaviyo.account(organisation)).secret();
+        return klaviyo.issue(new Account(organisation)).secret;
     }
 
     /** A good key of another account. */
@@ -152,12 +158,12 @@ public final class ControlledSandbox extends Sandbox {
 
     /** Another valid key of the responder's account. */
     public String issueKey() {
-        return klaviyo.issue(account).secret();
+        return klaviyo.issue(account).secret;
     }
 
     /** A valid access token of the responder's account. */
     public String openToken() {
-        return klaviyo.authorize(account).secret();
+        return klaviyo.authorize(account).secret;
     }
 
     /** Puts a key into the running application and into where it looks at a restart. */
@@ -179,6 +185,7 @@ public final class ControlledSandbox extends Sandbox {
         Page page = new Page(name, impact, List.of("Klaviyo API"),
                 List.of(new Update(second, status, componentStatus, body)));
         scenario = new Scenario(scenario.id(), scenario.description(), scenario.credential(), scenario.revision(),
-                scenario.broken(), scenario.fails(), scenario.loop(), scenario.api(), Optional.of(page));
+                scenario.broken(), scenario.certificate(), scenario.fails(), scenario.loop(), scenario.api(),
+                Optional.of(page));
     }
 }
