@@ -71,6 +71,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.Collectors;
@@ -113,7 +114,6 @@ import runbook.Verdict;
 class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
     private static final int MOST_COMMANDS = 3;
-    private static final int ALL = Integer.MAX_VALUE;
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
     private static final List<Integer> WORST_FIRST = List.of(11, 12, 13, Verdict.UNDECIDED, 14, 0);
@@ -190,21 +190,25 @@ class Triage implements Callable<Integer> {
         screen = shared.screen();
         launcher = shared.launcher();
         if (export != null) {
-            return export();
-        } else if (curl) {
-            return curlCommands(settings());
+            Settings.Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
+            screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
+                    + " lays them over.");
+            return 0;
         }
         Optional<Instant> paged = Optional.ofNullable(pagedAt)
                 .map(text -> Text.Moment.past("--paged-at", text, Instant.now(), Optional.empty()));
-        // Read beside the checks: it takes as long as a request or two.
-        CompletableFuture<Map<String, Wording>> table = CompletableFuture.supplyAsync(() ->
-                Wording.all(shared.templates()), task -> new Thread(task, "diagnoses").start());
         Settings settings = settings();
+        if (curl) {
+            return curlCommands(settings);
+        }
+        // Read beside the checks: it takes as long as a request or two.
+        CompletableFuture<Map<String, Wording>> wording = CompletableFuture.supplyAsync(() ->
+                Wording.all(shared.templates()), task -> new Thread(task, "diagnoses").start());
         if (accounts != null) {
-            return fleet(settings, read(table));
+            return fleet(settings, read(wording));
         }
         boolean writable = findIncident();
-        Verdict verdict = Verdict.of(look(settings), read(table));
+        Verdict verdict = Verdict.of(look(settings), read(wording));
         if (preflight) {
             return preflight(verdict);
         }
@@ -221,17 +225,12 @@ class Triage implements Callable<Integer> {
         return verdict.exitCode();
     }
 
-    // What is wrong with the table is told by reading it again.
-    private Map<String, Wording> read(CompletableFuture<Map<String, Wording>> table) {
-        return Optional.ofNullable(table.handle((all, failed) -> all).join())
-                .orElseGet(() -> Wording.all(shared.templates()));
-    }
-
-    private int export() {
-        Settings.Templates.export(export).forEach(file -> screen.marked(Mark.OK, "", 0, file.toString()));
-        screen.line("Change what you need, delete the rest: --templates " + Text.word(export.toString())
-                + " lays them over.");
-        return 0;
+    private static Map<String, Wording> read(CompletableFuture<Map<String, Wording>> wording) {
+        try {
+            return wording.join();
+        } catch (CompletionException e) {
+            throw (RuntimeException) e.getCause();
+        }
     }
 
     // ---- what to look at
@@ -275,13 +274,12 @@ class Triage implements Callable<Integer> {
     }
 
     private InputStream openLog() throws IOException {
-        if (log == null) {
-            return null;
-        }
-        if (Files.isDirectory(shared.host().path(log))) {
+        if (log == null || log.equals("-")) {
+            return log == null ? null : shared.host().in();
+        } else if (Files.isDirectory(shared.host().path(log))) {
             throw new Problem("--log " + Text.safe(log, 80) + " is a folder: name the file in it");
         }
-        return log.equals("-") ? shared.host().in() : Files.newInputStream(shared.host().path(log));
+        return Files.newInputStream(shared.host().path(log));
     }
 
     // ---- what is left behind
@@ -294,7 +292,6 @@ class Triage implements Callable<Integer> {
             return true;
         } catch (IOException e) {
             notWritten(e);
-            incident = Optional.empty();
             return false;
         }
     }
@@ -372,22 +369,19 @@ class Triage implements Callable<Integer> {
     private void show(Verdict verdict) {
         Findings found = verdict.findings();
         showVerdict(verdict);
-        if (isWell(verdict)) {
+        if (verdict.healthy() && !explain && !screen.verbose()) {
+            showWell(found);
             return;
         }
         screen.line();
-        List<Group> checks = screen.verbose() ? found.checks().stream().map(Group::of).toList() : told(found);
-        showChecks(checks, MOST_FINDINGS);
         if (screen.verbose()) {
-            screen.line();
-            verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
-                    + step.answer()));
-            screen.line();
-            verdict.also().forEach(also -> screen.marked(Mark.WARN, also.id(), 0, verdict.reason(also)));
-            verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
-        } else if (!verdict.also().isEmpty()) {
-            screen.indented(2, "Also: " + verdict.also().stream().map(Diagnosis::id).limit(3)
-                    .collect(Collectors.joining(", ")));
+            showEverything(verdict);
+        } else {
+            showChecks(told(found), MOST_FINDINGS);
+            String also = verdict.also().stream().map(Diagnosis::id).limit(3).collect(Collectors.joining(", "));
+            if (!also.isEmpty()) {
+                screen.indented(2, "Also: " + also);
+            }
         }
         if (explain) {
             screen.line();
@@ -403,6 +397,54 @@ class Triage implements Callable<Integer> {
         }
     }
 
+    private void showVerdict(Verdict verdict) {
+        Mark mark = switch (verdict.exitCode()) {
+            case 0 -> Mark.OK;
+            case 14 -> Mark.WARN;
+            case Verdict.UNDECIDED -> Mark.SKIP;
+            default -> Mark.FAIL;
+        };
+        screen.verdict(mark, headline(verdict) + drillWords());
+        if (!verdict.healthy()) {
+            int most = screen.verbose() ? Integer.MAX_VALUE : 2 * screen.width() - 12;
+            screen.indented(2, Text.safe(verdict.reason(), most));
+        }
+        verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
+                + severity.words() + ")"));
+    }
+
+    private String due(Instant by) {
+        Duration late = Duration.between(by, Instant.now());
+        return late.isNegative() ? "Respond by " + screen.time(by)
+                : "A response was due by " + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
+    }
+
+    private static String headline(Verdict verdict) {
+        return verdict.name() + ": " + verdict.title();
+    }
+
+    private String drillWords() {
+        String space = screen.quiet() ? " " : "\u00a0";
+        return shared.drill().map(scenario -> " (DRILL" + space + scenario + ")").orElse("");
+    }
+
+    private void showWell(Findings found) {
+        screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
+                + "not checked: " + notChecked(found));
+        showChecks(told(found).subList(0, log == null ? 0 : 1), MOST_FINDINGS);
+        screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request") + " spent");
+    }
+
+    private void showEverything(Verdict verdict) {
+        showChecks(verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
+        screen.line();
+        verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
+                + step.answer()));
+        screen.line();
+        verdict.also().forEach(also -> screen.marked(Mark.WARN, also.id(), 0, verdict.reason(also)));
+        verdict.consequences().forEach(one -> screen.marked(Mark.WARN, "consequence", 0, one));
+    }
+
     /** What is not well, equal findings together; first what a log that was given came to, well or not. */
     private List<Group> told(Findings found) {
         Stream<Group> read = Stream.of(found.log().check()).filter(any -> log != null).map(Group::of);
@@ -410,14 +452,16 @@ class Triage implements Callable<Integer> {
                 .filter(group -> log == null || !group.name().equals("app-log"))).toList();
     }
 
+    /** Each in two lines, or whole and aligned where all are shown. */
     private void showChecks(List<Group> checks, int most) {
+        boolean all = most == Integer.MAX_VALUE;
         int width = checks.stream().mapToInt(check -> check.name().length()).max().orElse(0);
-        checks.stream().limit(screen.verbose() ? checks.size() : most).forEach(check -> {
+        checks.stream().limit(most).forEach(check -> {
+            Mark mark = check.outcome() == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(check.outcome().name());
             String text = Text.safe(check.text(), 2 * (screen.width() - check.name().length()) - 24);
-            boolean all = screen.verbose() || most == ALL;
-            screen.marked(mark(check.outcome()), check.name(), all ? width : 0, all ? check.text() : text);
+            screen.marked(mark, check.name(), all ? width : 0, all ? check.text() : text);
         });
-        if (checks.size() > most && !screen.verbose()) {
+        if (checks.size() > most) {
             screen.indented(2, "and " + Text.count(checks.size() - most, "more finding"));
         }
     }
@@ -441,51 +485,6 @@ class Triage implements Callable<Integer> {
             String more = actions.size() > shown ? Text.count(actions.size() - shown, "more step") + ", " : "";
             screen.line("-v shows " + more + "every check and the path");
         }
-    }
-
-    private boolean isWell(Verdict verdict) {
-        return verdict.healthy() && !explain && !screen.verbose();
-    }
-
-    private void showVerdict(Verdict verdict) {
-        Findings found = verdict.findings();
-        Mark mark = switch (verdict.exitCode()) {
-            case 0 -> Mark.OK;
-            case 14 -> Mark.WARN;
-            case Verdict.UNDECIDED -> Mark.SKIP;
-            default -> Mark.FAIL;
-        };
-        screen.verdict(mark, headline(verdict) + drillWords());
-        if (isWell(verdict)) {
-            screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
-                    + "not checked: " + notChecked(found));
-            showChecks(told(found).subList(0, log == null ? 0 : 1), MOST_FINDINGS);
-            screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request")
-                    + " spent");
-            return;
-        }
-        screen.indented(2, screen.verbose() ? verdict.reason() : Text.safe(verdict.reason(), 2 * screen.width() - 12));
-        verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
-                + severity.words() + ")"));
-    }
-
-    private String due(Instant by) {
-        Duration late = Duration.between(by, Instant.now());
-        return late.isNegative() ? "Respond by " + screen.time(by)
-                : "A response was due by " + screen.time(by) + ", " + Text.Durations.words(late) + " ago";
-    }
-
-    private static String headline(Verdict verdict) {
-        return verdict.name() + ": " + verdict.title();
-    }
-
-    private String drillWords() {
-        String space = screen.quiet() ? " " : "\u00a0";
-        return shared.drill().map(scenario -> " (DRILL" + space + scenario + ")").orElse("");
-    }
-
-    private static Mark mark(Outcome outcome) {
-        return outcome == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(outcome.name());
     }
 
     private static String notChecked(Findings found) {
@@ -558,15 +557,7 @@ class Triage implements Callable<Integer> {
         }
     }
 
-    private record Result(String name, Verdict verdict, String reason) {
-        private boolean healthy() {
-            return verdict.exitCode() == 0;
-        }
-
-        private int rank() {
-            return WORST_FIRST.indexOf(verdict.exitCode());
-        }
-    }
+    private record Result(String name, Verdict verdict, String reason) { }
 
     /** What does not depend on the account is looked at once; then all keys side by side, each with its own limits. */
     private int fleet(Settings settings, Map<String, Wording> wording) {
@@ -580,7 +571,7 @@ class Triage implements Callable<Integer> {
             List<CompletableFuture<Result>> running = all.stream().map(account -> CompletableFuture.supplyAsync(() ->
                     look(checks, once, account, wording), pool)).toList();
             List<Result> worstFirst = running.stream().map(CompletableFuture::join)
-                    .sorted(Comparator.comparing(Result::rank)).toList();
+                    .sorted(Comparator.comparing(result -> WORST_FIRST.indexOf(result.verdict.exitCode()))).toList();
             show(worstFirst);
             return worstFirst.get(0).verdict.exitCode();
         } finally {
@@ -605,9 +596,12 @@ class Triage implements Callable<Integer> {
 
     private void show(List<Result> worstFirst) {
         int width = worstFirst.stream().mapToInt(result -> result.verdict.name().length()).max().orElse(0);
-        worstFirst.forEach(result -> screen.marked(result.healthy() ? Mark.OK : Mark.FAIL, result.verdict.name(), width,
-                result.name + (result.healthy() ? "" : ": " + result.reason)));
-        long wrong = worstFirst.stream().filter(result -> !result.healthy()).count();
+        worstFirst.forEach(result -> {
+            boolean well = result.verdict.healthy();
+            screen.marked(well ? Mark.OK : Mark.FAIL, result.verdict.name(), width,
+                    result.name + (well ? "" : ": " + result.reason));
+        });
+        long wrong = worstFirst.stream().filter(result -> !result.verdict.healthy()).count();
         screen.line();
         screen.line(wrong == 0 ? "All healthy" : wrong + " of " + worstFirst.size() + " not healthy, the worst first");
         if (shared.json()) {
@@ -619,6 +613,7 @@ class Triage implements Callable<Integer> {
 
     /** CSV with a header line, or a JSON array of objects; a key itself has no place in it. */
     private List<Account> readAccounts() {
+        List<Account> all;
         try {
             // Spreadsheets begin a file with a byte order mark.
             String text = Files.readString(accounts).replaceFirst("^\ufeff", "").strip();
@@ -626,25 +621,24 @@ class Triage implements Callable<Integer> {
                     CsvParser.Feature.TRIM_SPACES).build();
             ObjectReader reader = text.startsWith("[") ? new ObjectMapper().readerFor(Account.class)
                     : csv.readerFor(Account.class).with(CsvSchema.emptySchema().withHeader().withComments());
-            List<Account> all = reader.without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                    .<Account>readValues(text).readAll();
-            Set<String> names = new HashSet<>();
-            for (Account account : all) {
-                if (!account.complete()) {
-                    throw new Problem("--accounts: entry " + (names.size() + 1)
-                            + " needs a name, and one of env, file and command");
-                } else if (!names.add(account.name)) {
-                    throw new Problem("--accounts: " + Text.safe(account.name, 60) + " is there twice");
-                }
-            }
-            if (all.isEmpty()) {
-                throw new Problem("--accounts: no account in it");
-            }
-            return all;
+            all = reader.without(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).<Account>readValues(text)
+                    .readAll();
         } catch (IOException e) {
             throw new Problem("--accounts " + Text.safe(accounts.toString(), 100) + " cannot be read as CSV or JSON: "
                     + Text.safe(Incident.why(e), 120));
         }
+        Set<String> names = new HashSet<>();
+        for (Account account : all) {
+            if (!account.complete() || !names.add(account.name)) {
+                throw new Problem("--accounts: entry " + (all.indexOf(account) + 1) + (account.complete()
+                        ? ": " + Text.safe(account.name, 60) + " is there twice"
+                        : " needs a name, and one of env, file and command"));
+            }
+        }
+        if (all.isEmpty()) {
+            throw new Problem("--accounts: no account in it");
+        }
+        return all;
     }
 
     // ---- in peacetime
@@ -660,8 +654,9 @@ class Triage implements Callable<Integer> {
         all.add(need("slack", Slack.webhook(shared.host().environment()).isPresent(), Slack.VARIABLE + " is set;"
                 + " nothing was posted", "set " + Slack.VARIABLE + ", or --post cannot tell anybody"));
         if (found.settings().target().prometheus() != null) {
-            all.add(need("metrics", found.errors().check().state().equals("counted"), "the errors' query has data", "the errors' query has no"
-                    + " data: nobody would see an error; give one that has with --errors-query"));
+            boolean counted = found.errors().check().state().equals("counted");
+            all.add(need("metrics", counted, "the errors' query has data", "the errors' query has no data: nobody would"
+                    + " see an error; give one that has with --errors-query"));
         }
         for (String step : List.of("rotate-key", "watch", "debug-bundle", "postmortem")) {
             all.add(step(step, step, " --version", "fetched and built"));
@@ -669,7 +664,7 @@ class Triage implements Callable<Integer> {
         all.add(planned("stores", "rotate-key", "rotate-key.to"));
         all.add(planned("logs", "debug-bundle", "debug-bundle.log"));
         List<Group> lines = Group.of(all, Check::summary);
-        showChecks(lines, ALL);
+        showChecks(lines, Integer.MAX_VALUE);
         long open = lines.stream().filter(line -> line.outcome() != Outcome.OK).count();
         screen.line();
         screen.verdict(open == 0 ? Mark.OK : Mark.WARN, (open == 0 ? "All is there that an incident will need"

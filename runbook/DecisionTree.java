@@ -48,12 +48,10 @@ public final class DecisionTree {
         │   │   What status code?
         │   │   ├── 401 → see THE KEY
         │   │   ├── 403
-        │   │   │   Does every call fail?
-        │   │   │   ├── yes → P1 scope-missing: check the key's scopes
-        │   │   │   └── no
-        │   │   │       Is it one endpoint only?
-        │   │   │       ├── yes → P3 scope-missing: check the key's scopes
-        │   │   │       └── no → P2 scope-missing: check the key's scopes
+        │   │   │   Which calls are refused?
+        │   │   │   ├── every call → P1 scope-missing: check the key's scopes
+        │   │   │   ├── several endpoints → P2 scope-missing: check the key's scopes
+        │   │   │   └── one endpoint → P3 scope-missing: check the key's scopes
         │   │   ├── 403 that names no scope, on most endpoints or beside 5xx
         │   │   │   Does status.klaviyo.com show an incident?
         │   │   │   ├── yes → see KLAVIYO'S OUTAGE
@@ -276,12 +274,12 @@ public final class DecisionTree {
             case "Is Klaviyo API returning errors?" -> apiReturnsErrors();
             case "Can we reach anything?" -> somethingIsReached();
             case "What status code?" -> statusCodes();
-            case "Does every call fail?" -> share(Symptom.FORBIDDEN::equals) == 1;
-            case "Is it one endpoint only?" -> forbidden().size() <= 1;
+            case "Which calls are refused?" -> refusedCalls();
             case "Does status.klaviyo.com show an incident?" -> page();
             case "Do nearly all requests fail?" -> failingShare() >= NEARLY_ALL;
             case "Is every request stopped?" -> share(Symptom.CDN_BLOCK::equals) == 1;
-            case "Does one endpoint only refuse it?" -> oneEndpointLacksTheRevision();
+            case "Does one endpoint only refuse it?" -> found.showing(Symptom.REVISION::equals).size() == 1
+                    && !found.appSees("410");
             case "Does any answer come from Klaviyo?" -> klaviyoAnswers();
             case "Is the API slow?" -> found.endpoints().stream().filter(ApiChecks.Probe::slow).count() * 2
                     > found.endpoints().size();
@@ -295,19 +293,43 @@ public final class DecisionTree {
             case "Is the key as it is stored fit to be sent?" -> found.keyFaults().isEmpty();
             case "Is the API revision supported?" -> revision();
             case "Is a tenth of each quota left?" -> found.limits().low().isEmpty();
-            case "Does all that we watch with answer?" -> allWatchersAnswer();
+            case "Does all that we watch with answer?" -> !found.errors().check().state().equals("unavailable")
+                    && (found.status().seen() || found.status().check().outcome() == Outcome.SKIPPED);
             default -> throw new IllegalStateException("nobody answers: " + question);
         };
     }
 
-    String apiReturnsErrors() {
+    private String apiReturnsErrors() {
         if (found.symptoms().isEmpty()) {
             return found.settings().key().isEmpty() ? "not asked: no key" : "could not tell";
         }
         return found.apiFails() ? "yes" : "no";
     }
 
-    Set<String> statusCodes() {
+    /** Whether any server outside our own network answered, or at least let us connect. */
+    private boolean somethingIsReached() {
+        NetworkPath path = found.network();
+        if (path.proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance)) {
+            return false;
+        }
+        return path.reachesServer() || found.all().anyMatch(DecisionTree::reached)
+                || found.status().seen() || found.status().check().http() != null;
+    }
+
+    private static boolean reached(Http.Answer answer) {
+        return !(answer instanceof Http.Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
+    }
+
+    private boolean klaviyoAnswers() {
+        return found.symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.FOREIGN);
+    }
+
+    /** Whether what this machine sees is its own network's doing: what else it cannot reach says nothing. */
+    private boolean cutOff() {
+        return !somethingIsReached() || !found.symptoms().isEmpty() && !klaviyoAnswers();
+    }
+
+    private Set<String> statusCodes() {
         Set<String> answers = found.symptoms().keySet().stream().map(symptom -> symptom.words)
                 .collect(Collectors.toSet());
         if (shedsLoad()) {
@@ -326,49 +348,24 @@ public final class DecisionTree {
                 || found.showing(Symptom.FORBIDDEN::equals).size() * 2 > found.endpoints().size());
     }
 
-    String keyKind() {
-        if (found.settings().key().map(Key::token).orElse(false)) {
-            return "an OAuth token";
-        } else if (!found.keyFaults().isEmpty()) {
-            return "unfit to be sent";
-        }
-        return found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
+    private String refusedCalls() {
+        String some = forbidden().size() <= 1 ? "one endpoint" : "several endpoints";
+        return share(Symptom.FORBIDDEN::equals) == 1 ? "every call" : some;
     }
 
-    /** Whether any server outside our own network answered, or at least let us connect. */
-    boolean somethingIsReached() {
-        NetworkPath path = found.network();
-        if (path.proxyFails() && found.all().noneMatch(Http.Reply.class::isInstance)) {
-            return false;
-        }
-        return path.reachesServer() || found.all().anyMatch(DecisionTree::reached)
-                || pageIsSeen() || found.status().check().http() != null;
+    /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
+    List<String> forbidden() {
+        return found.showing(Symptom.FORBIDDEN::equals).stream()
+                .filter(name -> !name.equals("accounts") && !name.equals("webhooks")).toList();
     }
 
-    private static boolean reached(Http.Answer answer) {
-        return !(answer instanceof Http.Fault fault) || !fault.kind().unreached() && fault.kind() != Http.Kind.TIMEOUT;
-    }
-
-    /** Whether what this machine sees is its own network's doing: what else it cannot reach says nothing. */
-    private boolean cutOff() {
-        return !somethingIsReached() || !found.symptoms().isEmpty() && !klaviyoAnswers();
-    }
-
-    boolean klaviyoAnswers() {
-        return found.symptoms().keySet().stream().anyMatch(symptom -> symptom != Symptom.FOREIGN);
-    }
-
-    boolean gets(Symptom symptom) {
+    private boolean gets(Symptom symptom) {
         return found.symptoms().containsKey(symptom);
     }
 
-    String page() {
-        String unseen = pageIsSeen() ? "no" : "not seen";
+    private String page() {
+        String unseen = found.status().seen() ? "no" : "not seen";
         return found.status().admitsTrouble() ? "yes" : unseen;
-    }
-
-    boolean pageIsSeen() {
-        return found.status().seen();
     }
 
     /** The share of API requests that failed on Klaviyo's side, 0 to 1. */
@@ -385,28 +382,22 @@ public final class DecisionTree {
     }
 
     /** One endpoint fails each time it is asked, and no other ever does. */
-    boolean oneEndpointFails() {
+    private boolean oneEndpointFails() {
         List<String> names = found.showing(Symptom::failure);
         return names.size() == 1 && found.answers().get(names.get(0)).stream().map(Symptom::of)
                 .allMatch(Symptom::failure);
     }
 
-    /** Endpoints refused with 403, but for accounts and webhooks, which a key may do without. */
-    List<String> forbidden() {
-        return found.showing(Symptom.FORBIDDEN::equals).stream()
-                .filter(name -> !name.equals("accounts") && !name.equals("webhooks")).toList();
+    private String keyKind() {
+        if (found.settings().key().map(Key::token).orElse(false)) {
+            return "an OAuth token";
+        } else if (!found.keyFaults().isEmpty()) {
+            return "unfit to be sent";
+        }
+        return found.before().replacedAt().isPresent() ? "replaced since" : "fit, and refused";
     }
 
-    boolean oneEndpointLacksTheRevision() {
-        return found.showing(Symptom.REVISION::equals).size() == 1 && !found.appSees("410");
-    }
-
-    /** Whether our application is unwell because Klaviyo is: no second cause, and no worse a verdict. */
-    boolean applicationSuffers() {
-        return applicationHealth().equals("no, as Klaviyo fails it");
-    }
-
-    String applicationHealth() {
+    private String applicationHealth() {
         String state = found.app().state();
         if (!state.equals("no") && !state.equals("degraded")) {
             return state;
@@ -420,7 +411,12 @@ public final class DecisionTree {
         return explained ? "no, as Klaviyo fails it" : state;
     }
 
-    Set<String> applicationErrors() {
+    /** Whether our application is unwell because Klaviyo is: no second cause, and no worse a verdict. */
+    boolean applicationSuffers() {
+        return applicationHealth().equals("no, as Klaviyo fails it");
+    }
+
+    private Set<String> applicationErrors() {
         Set<String> answers = Stream.of("429", "400").filter(found::appSees).collect(Collectors.toSet());
         if (found.appSees("410")) {
             answers.add(found.onSomeCalls("410") ? "410 on some calls only" : "410");
@@ -455,18 +451,13 @@ public final class DecisionTree {
         return found.keyIsAccepted() ? "the key is fine here" : "no key was judged here";
     }
 
-    String webhooks() {
+    private String webhooks() {
         String state = found.webhook().state();
         return state.startsWith("no:") && cutOff() ? "not seen from here" : state;
     }
 
-    String revision() {
+    private String revision() {
         String state = found.revision().state();
         return state.equals("no: retired") && found.keyIsAccepted() ? "no: retired, and still answered" : state;
-    }
-
-    boolean allWatchersAnswer() {
-        return !found.errors().check().state().equals("unavailable")
-                && (pageIsSeen() || found.status().check().outcome() == Outcome.SKIPPED);
     }
 }

@@ -269,7 +269,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         aboutTheKey(values, tree.forbidden());
         aboutOurSide(values);
         values.put("urgent", severity().filter(level -> level.compareTo(Severity.P2) <= 0).isPresent());
-        values.put("gap", (tree.pageIsSeen() ? findings.errors().check() : findings.status().check()).summary());
+        values.put("gap", (findings.status().seen() ? findings.errors().check() : findings.status().check()).summary());
         return values;
     }
 

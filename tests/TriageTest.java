@@ -56,7 +56,7 @@ class TriageTest {
         "expired-token        | 11 | P1 | token-expired       | yes; yes; 401; an OAuth token",
         "missing-key          | 20 |    | key-missing         | not asked: no key",
         "malformed-key        | 11 | P1 | key-malformed       | yes; yes; 401; unfit to be sent",
-        "missing-scope        | 13 | P3 | scope-missing       | yes; yes; 403; no; yes",
+        "missing-scope        | 13 | P3 | scope-missing       | yes; yes; 403; one endpoint",
         "stale-app-key        | 11 | P1 | stale-app-key       | no; 401, and the key is fine here",
         "bad-payload          | 13 | P3 | payload-invalid     | no; 400",
         "retired-revision     | 11 | P1 | revision-retired    | yes; yes; revision refused; no",
