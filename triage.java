@@ -113,6 +113,7 @@ import runbook.Verdict;
                   "  jbang triage --app-url https://shop.example/health --log app.log"})
 class Triage implements Callable<Integer> {
     private static final int MOST_FINDINGS = 4;
+    private static final int SHORTEST_FINDING = 110;
     private static final int MOST_COMMANDS = 3;
     private static final int ACCOUNTS_AT_ONCE = 20;
     // P1 first, then P2 and P3, then what could not be told, then P4, then healthy.
@@ -373,15 +374,10 @@ class Triage implements Callable<Integer> {
             showWell(found);
             return;
         }
-        screen.line();
         if (screen.verbose()) {
             showEverything(verdict);
         } else {
-            showChecks(told(found), MOST_FINDINGS);
-            String also = verdict.also().stream().map(Diagnosis::id).limit(3).collect(Collectors.joining(", "));
-            if (!also.isEmpty()) {
-                screen.indented(2, "Also: " + also);
-            }
+            showWrong(verdict);
         }
         if (explain) {
             screen.line();
@@ -406,11 +402,14 @@ class Triage implements Callable<Integer> {
         };
         screen.verdict(mark, headline(verdict) + drillWords());
         if (!verdict.healthy()) {
-            int most = screen.verbose() ? Integer.MAX_VALUE : 2 * screen.width() - 12;
-            screen.indented(2, Text.safe(verdict.reason(), most));
+            screen.indented(2, shown(verdict.reason()));
         }
         verdict.severity().ifPresent(severity -> screen.indented(2, due(verdict.respondBy().orElseThrow()) + " ("
                 + severity.words() + ")"));
+    }
+
+    private String shown(String reason) {
+        return screen.verbose() ? reason : Text.safe(reason, 2 * screen.width() - 12);
     }
 
     private String due(Instant by) {
@@ -431,11 +430,27 @@ class Triage implements Callable<Integer> {
     private void showWell(Findings found) {
         screen.indented(2, found.account().map(account -> Text.safe(account.toString(), 34) + "; ").orElse("")
                 + "not checked: " + notChecked(found));
-        showChecks(told(found).subList(0, log == null ? 0 : 1), MOST_FINDINGS);
+        // Beside a log that was given, only what the vendor announces is worth a line on a good day.
+        showChecks(told(found).stream().filter(group -> group.name().matches("app-log|status-page")).toList(), 1);
         screen.indented(2, screen.time(found.at()) + ", " + Text.count(found.requestsSpent(), "request") + " spent");
     }
 
+    /** What is not well, but for what the reason above has told in the same words. */
+    private void showWrong(Verdict verdict) {
+        String reason = shown(verdict.reason());
+        List<Group> rest = told(verdict.findings()).stream().filter(group -> !reason.contains(group.text())).toList();
+        String also = verdict.also().stream().map(Diagnosis::id).limit(3).collect(Collectors.joining(", "));
+        if (!rest.isEmpty()) {
+            screen.line();
+            showChecks(rest, MOST_FINDINGS);
+        }
+        if (!also.isEmpty()) {
+            screen.indented(2, "Also: " + also);
+        }
+    }
+
     private void showEverything(Verdict verdict) {
+        screen.line();
         showChecks(verdict.findings().checks().stream().map(Group::of).toList(), Integer.MAX_VALUE);
         screen.line();
         verdict.path().forEach(step -> screen.indented(2, step.question() + " " + screen.either("→", "->") + " "
@@ -452,13 +467,13 @@ class Triage implements Callable<Integer> {
                 .filter(group -> log == null || !group.name().equals("app-log"))).toList();
     }
 
-    /** Each in two lines, or whole and aligned where all are shown. */
+    /** Each in a few lines, or whole and aligned where all are shown. */
     private void showChecks(List<Group> checks, int most) {
         boolean all = most == Integer.MAX_VALUE;
         int width = checks.stream().mapToInt(check -> check.name().length()).max().orElse(0);
         checks.stream().limit(most).forEach(check -> {
             Mark mark = check.outcome() == Outcome.SKIPPED ? Mark.SKIP : Mark.valueOf(check.outcome().name());
-            String text = Text.safe(check.text(), 2 * (screen.width() - check.name().length()) - 24);
+            String text = Text.safe(check.text(), Math.max(SHORTEST_FINDING, 2 * screen.width() - 70));
             screen.marked(mark, check.name(), all ? width : 0, all ? check.text() : text);
         });
         if (checks.size() > most) {

@@ -217,11 +217,7 @@ public final class ApiChecks {
         }
 
         Check check() {
-            List<String> said = new ArrayList<>();
-            if (!throttled.isEmpty()) {
-                String wait = waitWords().isEmpty() ? "may be asked again at once" : "full again in " + waitWords();
-                said.add("429 on " + String.join(", ", throttled) + ": " + wait);
-            }
+            List<String> said = new ArrayList<>(throttled.isEmpty() ? List.of() : List.of(refusal()));
             windows.forEach((name, window) -> said.add(window.words(name)));
             if (said.isEmpty()) {
                 return Check.skipped("rate-limit", "no answer carried rate limit headers");
@@ -239,6 +235,12 @@ public final class ApiChecks {
         List<String> low() {
             return windows.entrySet().stream().filter(one -> one.getValue().low() && one.getValue().limit > SMALL)
                     .map(one -> one.getValue().words(one.getKey())).toList();
+        }
+
+        /** {@code 429 on events: full again in 1 min}; empty without a 429. */
+        String refusal() {
+            String wait = waitWords().isEmpty() ? "may be asked again at once" : "full again in " + waitWords();
+            return throttled.isEmpty() ? "" : "429 on " + String.join(", ", throttled) + ": " + wait;
         }
 
         /** How long a 429 asked to wait, in words; empty when it did not. */
@@ -371,7 +373,7 @@ public final class ApiChecks {
             } else if (reply.redirects()) {
                 return http + ", a redirect, which the API never sends";
             } else if (ApiError.fromCdn(reply)) {
-                return http + " from the CDN in front of Klaviyo, not from Klaviyo"
+                return http + " from the CDN, not from Klaviyo"
                         + reply.header("cf-ray").map(ray -> " (cf-ray " + ray + ")").orElse("") + (reply.status() == 400
                         ? "; it refuses the request itself: look for a line break in the Authorization header" : "");
             }

@@ -235,7 +235,7 @@ public final class Checks implements AutoCloseable {
                     parts.putIfAbsent(part.replaceAll(" ?\\(?cf-ray [\\w-]+\\)?", ""), part);
                 }
                 Group group = new Group(new ArrayList<>(), check.outcome(), String.join("; ", parts.values()));
-                groups.computeIfAbsent(check.outcome() + String.join("; ", parts.keySet()), key -> group).names
+                groups.computeIfAbsent(check.outcome() + new TreeSet<>(parts.keySet()).toString(), key -> group).names
                         .add(check.name().replace("endpoint:", ""));
             }
             return List.copyOf(groups.values());

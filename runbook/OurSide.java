@@ -314,12 +314,13 @@ public final class OurSide {
             String failures = failed == 0 ? ", no failed call"
                     : String.format(Locale.ROOT, ", %,d failed call%s", failed, failed == 1 ? "" : "s");
             boolean timed = failed > 0 && facts.last().at() != null;
-            String whole = lines + failures + (timed ? ", the last " + ago(facts.last().at()) : "");
+            String whole = lines + failures + (timed ? ", the first on " + facts.first().endpoint() + ", the last "
+                    + ago(facts.last().at()) : "");
             List<String> said = new ArrayList<>();
             if (!words.isEmpty()) {
-                said.add("the application gets " + words);
-                said.add(facts.first().at() == null ? whole : "first failure " + Verdict.minute(facts.first().at())
-                        + " on " + facts.first().endpoint() + "; " + whole);
+                String since = facts.first().at() == null ? "" : ", since " + clock(facts.first().at());
+                said.add("the application gets " + words + since);
+                said.add(whole);
             } else {
                 said.add(whole);
                 said.add(stale ? "it ends " + ago(end) + ", and tells nothing of now"
@@ -339,9 +340,15 @@ public final class OurSide {
 
         private static String words(Rate rate) {
             String most = String.format(Locale.ROOT, " (limit %,d)", limit(rate));
-            String since = rate.since() == null ? "" : ", since " + Verdict.minute(rate.since()).substring(11);
+            String since = rate.since() == null ? "" : ", since " + clock(rate.since());
             return String.format(Locale.ROOT, "%s %,d a minute%s, %d %% of calls%s", rate.endpoint(), rate.perMinute(),
                     rate.perMinute() > limit(rate) ? most : "", Math.round(rate.share() * 100), since);
+        }
+
+        // The day only where it is another than today.
+        private static String clock(Instant at) {
+            String minute = Verdict.minute(at);
+            return minute.substring(Instant.now().toString().startsWith(minute.substring(0, 10)) ? 11 : 0);
         }
 
         private String caller() {

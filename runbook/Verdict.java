@@ -269,7 +269,10 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         aboutTheKey(values, tree.forbidden());
         aboutOurSide(values);
         values.put("urgent", severity().filter(level -> level.compareTo(Severity.P2) <= 0).isPresent());
-        values.put("gap", (findings.status().seen() ? findings.errors().check() : findings.status().check()).summary());
+        boolean unmeasured = findings.errors().check().state().equals("unavailable");
+        values.put("pageUnseen", !findings.status().seen());
+        values.put("metricsUnseen", unmeasured);
+        values.put("gap", (unmeasured ? findings.errors().check() : findings.status().check()).summary());
         return values;
     }
 
@@ -288,7 +291,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         values.put("invalid", String.join(", ", findings.showing(Symptom.INVALID::equals)));
         values.put("revisionOn", String.join(", ", findings.showing(Symptom.REVISION::equals)));
         values.put("blocked", percent(tree.share(Symptom.CDN_BLOCK::equals)));
-        values.put("limited", findings.symptoms().containsKey(Symptom.THROTTLED));
+        values.put("limited", findings.limits().refusal());
         values.put("wait", findings.limits().waitWords());
         values.put("low", String.join(", ", findings.limits().low()));
     }
@@ -302,6 +305,7 @@ public record Verdict(Findings findings, Instant since, List<Case> cases, Map<St
         boolean newest = sent.equals(Klaviyo.Revision.NEWEST.text());
         values.put("keyFaults", String.join("; ", findings.keyFaults()));
         values.put("keyWorks", findings.keyIsAccepted());
+        values.put("fingerprint", findings.settings().key().map(key -> key.cleaned().fingerprint()).orElse(""));
         values.put("authError", findings.auth().samples().stream().map(Symptom::describe).findFirst()
                 .orElse("HTTP 401"));
         values.put("owner", good.map(Key.LastGood::organisation).orElse(""));
