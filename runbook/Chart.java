@@ -61,7 +61,8 @@ public final class Chart {
         .chart .middle,.chart .number{text-anchor:middle}.chart .end{text-anchor:end}.chart .grid{stroke:var(--line)}
         .chart .axis{stroke:var(--soft)}.chart .stem{stroke:var(--soft);stroke-dasharray:2 3}
         .chart .shape{fill:var(--ground);stroke:var(--ink);stroke-width:1.4}.chart .out{fill:var(--ink)}
-        .chart .ink{stroke:var(--shade);fill:none}.chart .plate{fill:var(--ground);opacity:.8}
+        .chart .ink{stroke:var(--shade);fill:none}.chart .ink.bad{stroke-width:3}
+        .chart .name.middle{paint-order:stroke;stroke:var(--ground);stroke-width:4px}
         .chart .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.chart .fill{opacity:.2}
         .chart .ground{fill:var(--ground)}
         figure.timeline{margin:.8rem 0 1.4rem;overflow-x:auto}
@@ -71,14 +72,14 @@ public final class Chart {
 
     /** What a band stands for: nobody knew, broken, something is done about it, looked after, well. */
     public enum Tone {
-        QUIET("M2,2h1M6,6h1", 1), BAD("M-2,2l4,-4M-2,10l12,-12M6,10l4,-4", 3),
-        ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4", 1), WATCHING("M0,4h8", 1), GOOD("", 1);
+        QUIET("M2,2h1M6,6h1"), BAD("M-2,2l4,-4M-2,10l12,-12M6,10l4,-4"), ACTING("M-2,-2l12,12M6,-2l4,4M-2,6l4,4"),
+        WATCHING("M0,4h8"), GOOD("");
 
         // Over the band's colour, on a tile of 8 by 8 pixels: what it says in print and without colour.
         private final String pattern;
 
-        Tone(String path, int width) {
-            pattern = "<path class=\"ink\" d=\"" + path + "\" stroke-width=\"" + width + "\"/>";
+        Tone(String path) {
+            pattern = path;
         }
 
         private String word() {
@@ -271,7 +272,7 @@ public final class Chart {
             String length = Text.Durations.words(Duration.between(from, to));
             text("soft", 20, 48, DAY.format(from) + " to " + DAY.format(to) + " UTC, " + length, MANY_LETTERS);
             axis(axis);
-            bands.forEach(band -> named(band, TOP));
+            bands.forEach(this::named);
             y = lanesTop;
             lanes.forEach(this::lane);
             for (int i = 0; i < marks.size(); i++) {
@@ -290,9 +291,9 @@ public final class Chart {
                     WIDTH, y + 14, escape(title, 120), escape(said, 2_000));
             StringBuilder defs = new StringBuilder("<style>" + STYLE + "</style>\n<defs>");
             for (Tone tone : Tone.values()) {
-                String ground = "<rect width=\"8\" height=\"8\" style=\"fill:var(--" + tone.word() + ")\"/>";
-                defs.append(String.format("<pattern id=\"%s-%s\" width=\"8\" height=\"8\""
-                        + " patternUnits=\"userSpaceOnUse\">%s</pattern>", id, tone.word(), ground + tone.pattern));
+                defs.append(String.format("<pattern id=\"%s-%s\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\">"
+                        + "<rect width=\"8\" height=\"8\" style=\"fill:var(--%2$s)\"/>"
+                        + "<path class=\"ink %2$s\" d=\"%s\"/></pattern>", id, tone.word(), tone.pattern));
             }
             return open + defs + "</defs>\n<rect class=\"ground\" width=\"100%\" height=\"100%\"/>\n";
         }
@@ -324,17 +325,13 @@ public final class Chart {
             put("</g>%n");
         }
 
-        private void named(Band band, double top) {
-            band(band, top, BAND);
+        private void named(Band band) {
+            band(band, TOP, BAND);
             double begin = x(band.from);
-            stroke("stem", begin, top, begin, top + BAND);
-            double room = band.word.length() * 7.4 + 10;
-            double spare = x(band.to) - begin - room;
-            if (spare > 0) {
-                put("<rect class=\"plate\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"17\"/>", begin + spare / 2,
-                        top + 7, room);
-                text("name middle", begin + (spare + room) / 2, top + 20, band.word, 30);
-            }
+            double end = x(band.to);
+            stroke("stem", begin, TOP, begin, TOP + BAND);
+            boolean room = end - begin > band.word.length() * 7.4 + 10;
+            text("name middle", (begin + end) / 2, TOP + 20, room ? band.word : "", 30);
         }
 
         /** Each mark's row: the first in which it does not touch the one before. */

@@ -206,6 +206,7 @@ public final class Screen {
                 cut--;
             }
             cut = cut > columns / 2 ? cut : columns - 2;
+            cut -= rest.charAt(cut - 1) == '\\' ? 1 : 0;
             // Inside of a quoted word, the quotes are closed before the line ends, and opened again.
             String quote = quoted(rest.substring(0, cut)) ? "'" : "";
             lines.add(rest.substring(0, cut) + quote + "\\");
@@ -216,7 +217,7 @@ public final class Screen {
     }
 
     private static boolean quoted(String begin) {
-        return begin.replace("\\'", "").chars().filter(letter -> letter == '\'').count() % 2 == 1;
+        return begin.replaceAll("'[^']*'|\\\\.", "").contains("'");
     }
 
     /** Text as it is, line by line: a message, a tree. Only control characters are taken out. */

@@ -83,6 +83,17 @@ class MessageTest {
         }
     }
 
+    @ParameterizedTest
+    @CsvSource({"klaviyo-outage,P1,Major Outage", "key-invalid,P1,Major Outage", "klaviyo-degraded,P2,Degraded Performance",
+        "rate-limited,P2,Degraded Performance", "partial,P3,Partial Outage", "scope-missing,P1,Major Outage",
+        "scope-missing,P3,Partial Outage", "webhook-down,P3,Degraded Performance", "quota-low,P4,Operational",
+        "something-new,'',Degraded Performance"})
+    void customersReadHowBadItIsForThemInTheTermsOfStatusPages(String diagnosis, String severity, String component) {
+        Message message = Message.of(TEXTS, diagnosis, severity, State.INVESTIGATING, AT, List.of());
+        assertSays(message.external(TEXTS), "Klaviyo Integration -- " + component + "\n");
+        assertEquals(component.equals("Major Outage"), message.external(TEXTS).contains("are unavailable"));
+    }
+
     @Test
     void theJournalSaysWhatWasDoneWhoLeadsAndWhenTheNextIsDue() {
         List<Event> journal = List.of(

@@ -19,9 +19,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import runbook.Cli;
 import runbook.Message.Template;
+import runbook.Screen;
 import runbook.Settings.Problem;
 import runbook.Settings.Templates;
+import runbook.Tool;
 
 /** Where a script's values come from, what it says of wrong ones, and the commands that it prints. */
 class SettingsTest {
@@ -164,6 +167,24 @@ class SettingsTest {
     void commandsStartAsThisOneDid(String name, String value, String printed) {
         Run.Result result = triage("--drill", "outage").env(name, value).run();
         assertTrue(result.out().contains(printed + "\n"), result.toString());
+    }
+
+    /** However narrow a live view is, and wherever that falls: between words, in one, in quotes, beside a quote in it. */
+    @Test
+    void aFoldedCommandIsWhatItWasToAShell() {
+        Cli.Host host = new Cli.Host(Map.of(), home, null, System.out, System.err);
+        Screen screen = new Screen(host, System.out, true, Screen.Level.SHORT);
+        List<String> words = List.of("printf", "%s|", "--incident", "/tmp/a-long-path/without-any-space/20261126T030405Z",
+                "two words", "it's 'quoted', and long enough to be folded", "--drill", "outage");
+        String command = Tool.shown(words);
+        String said = Run.command("sh", "-c", command).run().out();
+        assertEquals(String.join("|", words.subList(2, 8)) + "|", said);
+        for (int columns = 12; columns < 120; columns++) {
+            List<String> lines = screen.folded(command, columns);
+            int width = columns;
+            assertTrue(lines.stream().allMatch(line -> line.length() <= width), lines.toString());
+            assertEquals(said, Run.command("sh", "-c", String.join("\n", lines)).run().out(), lines.toString());
+        }
     }
 
     @Test
