@@ -66,13 +66,13 @@ import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
 import runbook.rotation.Keys.Account;
-import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Rotation;
 import runbook.rotation.Rotation.Drill;
 import runbook.rotation.Rotation.Ending;
+import runbook.rotation.Rotation.HandStep;
 import runbook.rotation.Stores;
 import runbook.rotation.Stores.Hands;
 import runbook.rotation.Stores.Place;
@@ -251,10 +251,10 @@ class RotateKey implements Callable<Integer>, Listener {
     private Rotation.Wishes wishes() throws IOException {
         Hands hands = Hands.of(tool);
         if (drilled()) {
-            Drill drill = new Drill(shared.sandbox().get(), tool, shared.variant());
+            Drill drill = new Drill(shared.sandbox().get(), hands, shared.variant());
             hands = drill;
             to = List.of(drill.store());
-            restart = List.of(drill.target());
+            restart = List.of("exec:curl -fsS -X POST " + drill.sandbox().restartUrl());
         }
         Stores table = new Stores(shared.templates(), tool, hands);
         stores = table.stores(shared.host(), to);
@@ -339,7 +339,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     private static final Map<String, String> HEADINGS = Map.of(
             "preflight", "1 Preflight", "test", "2 Test the new key", "store", "3 Store", "read-back", "4 Read back",
-            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Roll back");
+            "restart", "5 Restart", "verify", "6 Verify", "disable-old", "7 The old key", "roll-back", "Rolling back");
 
     private void show(List<Step> plan) {
         screen.line();
@@ -361,6 +361,7 @@ class RotateKey implements Callable<Integer>, Listener {
 
     @Override
     public void began(String name) {
+        changing |= name.equals("roll-back");
         if (!heading.equals(name)) {
             heading = name;
             screen.line();
@@ -382,13 +383,6 @@ class RotateKey implements Callable<Integer>, Listener {
     @Override
     public void waiting(String words) {
         screen.indented(4, words);
-    }
-
-    @Override
-    public void rollingBack(String why) {
-        changing = true;
-        screen.line();
-        screen.verdict(Mark.FAIL, "Rolling back: " + why);
     }
 
     private int end(Rotation rotation, Ending ending) {
@@ -431,7 +425,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.line();
         screen.heading("Next");
         if (ending == Ending.ROTATED && !drilled()) {
-            Optional<String> show = stores.stream().map(Place::show).filter(one -> !one.isEmpty()).findFirst();
+            Optional<String> show = stores.stream().flatMap(store -> store.show().stream()).findFirst();
             screen.line("Load the new key in this shell:");
             screen.command(2, show.map(words -> "export KLAVIYO_PRIVATE_KEY=\"$(" + words + ")\"").orElse("read -rs"
                     + " KLAVIYO_PRIVATE_KEY && export KLAVIYO_PRIVATE_KEY   # then paste it: it is not shown"));

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import runbook.Http;
 import runbook.Http.Answer;
+import runbook.Http.Deadline;
 import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Prometheus;
@@ -20,8 +21,9 @@ import runbook.rotation.Progress.Trouble;
 final class AppWatch {
     static final Duration INTERVAL = Duration.ofMillis(250);
     private static final int IN_A_ROW = 2;
+    private static final String COUNTER = "klaviyo_api_errors_total";
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
-    private static final String LAST_MINUTE = "sum by (status) (increase(klaviyo_api_errors_total[1m]))";
+    private static final String LAST_MINUTE = "sum by (status) (increase(" + COUNTER + "[1m]))";
 
     /** How it does, the same for one line, and the fingerprint of the key that it says it uses; empty where none. */
     private record State(Health health, String words, String key) {
@@ -35,11 +37,14 @@ final class AppWatch {
         }
     }
 
+    private static final String UNPROVEN = "nothing shows that it runs with the old key: its health tells no"
+            + " keyFingerprint, and a restart left no mark";
+
     private final Settings settings;
     private final Http http;
     private final Duration within;
     private final Progress progress;
-    private double errorsBefore = Double.NaN;
+    private Prometheus.Result before;
 
     AppWatch(Settings settings, Duration within, Progress progress) {
         this.settings = settings;
@@ -71,7 +76,7 @@ final class AppWatch {
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
     Done begin() {
-        errorsBefore = errors();
+        before = counts() ? errors() : null;
         if (!looking()) {
             return Done.warn("nobody looks at it: give --app-url to have its health verified");
         }
@@ -89,44 +94,37 @@ final class AppWatch {
     }
 
     /** The application is healthy, and uses this key where it tells. */
-    Done well(String key) throws Trouble {
-        return await(Health.HEALTHY, List.of(key));
+    Done well(String key) {
+        return await(Health.HEALTHY, List.of(key), true);
     }
 
     /** The application is no worse than it was, and is seen with the old key, or proven to have it otherwise. */
-    Done asBefore(String old, boolean proven) throws Trouble {
-        Health before = progress.kept.app == null ? Health.HEALTHY : progress.kept.app;
-        Done done = await(before, List.of(old, Optional.ofNullable(progress.kept.appKey).orElse("")));
-        if (!proven && (!looking() || look().key.isEmpty())) {
-            throw Trouble.unknown("nothing shows that it runs with the old key: its health tells no keyFingerprint, and"
-                    + " a restart left no mark");
-        }
-        return done;
+    Done asBefore(String old, boolean proven) {
+        Health worst = Optional.ofNullable(progress.kept.app).orElse(Health.HEALTHY);
+        return await(worst, List.of(old, Optional.ofNullable(progress.kept.appKey).orElse("")), proven);
     }
 
-    private Done await(Health worst, List<String> right) throws Trouble {
-        if (!looking()) {
-            return Done.warn("not looked at: no --app-url");
-        }
-        long end = System.nanoTime() + within.toNanos();
-        int good = 0;
+    private Done await(Health worst, List<String> right, boolean proven) {
+        Trouble.fail(!looking() && !proven, UNPROVEN);
+        Deadline end = Deadline.in(within);
         boolean told = false;
-        String fault;
-        do {
+        for (int good = 0; looking(); ) {
             State now = look();
             String stale = now.key.isEmpty() || right.contains(now.key) ? ""
                     : "it says that it still uses another key, sha256 " + now.key;
-            fault = now.health.compareTo(worst) > 0 ? now.words : stale;
+            String fault = now.health.compareTo(worst) > 0 ? now.words : stale;
             good = fault.isEmpty() ? good + 1 : 0;
-            if (good >= IN_A_ROW) {
+            if (good == IN_A_ROW) {
+                Trouble.fail(!proven && now.key.isEmpty(), UNPROVEN);
                 return Done.ok(now.words);
-            }
-            if (!fault.isEmpty() && !told) {
+            } else if (good == 0 && !told) {
                 progress.listener.waiting("waiting for the application: " + fault);
                 told = true;
             }
-        } while (pause(INTERVAL) && (good > 0 || end > System.nanoTime()));
-        throw Trouble.unknown("not well within " + Durations.words(within) + ": " + fault);
+            Trouble.fail(!pause(INTERVAL) || good == 0 && end.over(), "not well within " + Durations.words(within) + ": "
+                    + fault);
+        }
+        return Done.warn("not looked at: no --app-url");
     }
 
     // ---- its errors
@@ -136,31 +134,33 @@ final class AppWatch {
         return settings.target().prometheus() != null;
     }
 
-    // Rounded, as people see it; no number where nobody counted.
-    private double errors() {
-        if (!counts()) {
-            return Double.NaN;
-        }
-        Prometheus.Result counted = new Prometheus(http, settings.target().prometheus(), settings.probing().timeout())
-                .instant(LAST_MINUTE);
-        return counted.ok() ? Math.rint(counted.sum().orElse(0)) : Double.NaN;
+    private Prometheus.Result errors() {
+        return new Prometheus(http, settings.target().prometheus(), settings.probing().timeout()).instant(LAST_MINUTE);
+    }
+
+    // Rounded, as people see it.
+    private static long sum(Prometheus.Result counted) {
+        return Math.round(counted.sum().orElse(0));
     }
 
     /** What is counted in a while does not grow beyond what it was before. */
-    Done steady() throws Trouble {
+    Done steady() {
         Duration watch = within.dividedBy(4);
-        long end = System.nanoTime() + within.toNanos();
+        Deadline end = Deadline.in(within);
         progress.listener.waiting("watching its errors for " + Durations.words(watch));
-        double most = Math.max(errors(), errorsBefore);
-        double now;
+        long most = Math.max(sum(errors()), sum(before));
+        Prometheus.Result now;
         do {
             pause(watch);
             now = errors();
-        } while (now > most && end > System.nanoTime());
-        String seen = (long) now + " in the last minute, " + (long) errorsBefore + " in the minute before the rotation";
-        if (now > most) {
-            throw Trouble.unknown("its errors rise: " + seen);
+        } while (sum(now) > most && !end.over());
+        if (!before.ok() || !now.ok()) {
+            return Done.warn("not compared: Prometheus gave no answer, " + (before.ok() ? now : before).trouble());
+        } else if (before.series().isEmpty() && now.series().isEmpty()) {
+            return Done.warn("nobody counts them: Prometheus has no " + COUNTER);
         }
-        return now <= most ? Done.ok(seen) : Done.warn("nobody counted them: Prometheus gave no answer");
+        String seen = sum(now) + " in the last minute, " + sum(before) + " in the minute before the rotation";
+        Trouble.fail(sum(now) > most, "its errors rise: " + seen);
+        return Done.ok(seen);
     }
 }

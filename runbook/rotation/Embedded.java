@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -29,14 +30,12 @@ import runbook.rotation.Progress.Trouble;
  * A key that is only part of what is stored, a text of a JSON document or a variable of a dotenv file: replaced byte
  * for byte, with all around it as it was. In JSON it begins and ends with its quotes, in a dotenv file within them.
  */
-public record Embedded(String whole, String value, int begin, int end) {
+record Embedded(String whole, String value, int begin, int end) {
     String replaced(String part) {
         return whole.substring(0, begin) + part + whole.substring(end);
     }
 
-    // ---- in a JSON document
-
-    /** The text of that name at the top of the document; empty where there is none, or no JSON. */
+    /** The text of that name at the top of a JSON document; empty where there is none, or no JSON. */
     static Optional<Embedded> field(String document, String name) {
         try (JsonParser parser = new JsonFactory().createParser(document.toCharArray())) {
             parser.nextToken();
@@ -60,36 +59,35 @@ public record Embedded(String whole, String value, int begin, int end) {
     // ---- in a dotenv file
 
     /** The first word of what is done here and not by a tool. */
-    public static final String PROGRAM = "rotate-key:";
+    static final String PROGRAM = "rotate-key:";
     private static final int LARGEST = 1 << 20;
     private static final boolean POSIX = FileSystems.getDefault().supportedFileAttributeViews().contains("unix");
 
     /**
-     * Does, as a tool would, {@code rotate-key: read VAR in FILE} or {@code rotate-key: replace VAR in FILE}. The file
-     * is replaced as a whole or not at all; mode, owner, group, access lists and extended attributes stay as they are,
-     * or it is not replaced.
-     *
-     * @param input the new value
-     * @throws Trouble when it cannot be done; then the file is as it was
+     * Does, as a tool would, {@code rotate-key: read VAR in FILE} or {@code rotate-key: replace VAR in FILE} by the
+     * value in {@code input}. The file is replaced as a whole or not at all; mode, owner, group, access lists and
+     * extended attributes stay as they are, or it is not replaced.
      */
-    public static Tool.Output run(Tool tool, List<String> command, String input) throws Trouble {
+    static Tool.Output run(Tool tool, List<String> command, String input) {
         String variable = command.get(2);
         String name = command.get(4);
         try {
             Path file = Path.of(name).toRealPath();
-            if (command.get(1).equals("read")) {
+            boolean reading = command.get(1).equals("read");
+            Embedded assigned = assignment(file, name, variable);
+            if (reading) {
                 refuseUnfit(file, name);
-                return new Tool.Output(0, assignment(file, name, variable).value, "");
+            } else {
+                replace(tool, file, name, assigned.replaced(input));
             }
-            replace(tool, file, name, assignment(file, name, variable).replaced(input));
-            return new Tool.Output(0, "", "");
+            return new Tool.Output(0, reading ? assigned.value : "", "");
         } catch (IOException e) {
-            throw Trouble.refused(name + " cannot be read: " + Incident.why(e), Files.notExists(Path.of(name))
+            throw new Trouble(Effect.DENIED, name + " cannot be read: " + Incident.why(e), Files.notExists(Path.of(name))
                     ? "find . -name " + Text.word(Path.of(name).getFileName().toString()) : "ls -l " + Text.word(name));
         }
     }
 
-    private static void refuseUnfit(Path file, String name) throws IOException, Trouble {
+    private static void refuseUnfit(Path file, String name) throws IOException {
         Path folder = file.getParent();
         String me = System.getProperty("user.name");
         String owner = POSIX ? Files.getOwner(file).getName() : me;
@@ -103,14 +101,14 @@ public record Embedded(String whole, String value, int begin, int end) {
     }
 
     // Bytes as they are: a dotenv file need not be UTF-8, and what is not ours must not change.
-    private static Embedded assignment(Path file, String name, String variable) throws IOException, Trouble {
+    private static Embedded assignment(Path file, String name, String variable) throws IOException {
         String quoted = Text.word(name);
         Trouble.refuse(!Files.isRegularFile(file) || Files.size(file) > LARGEST, name + " is no dotenv file",
                 "ls -l " + quoted);
         String text = Files.readString(file, StandardCharsets.ISO_8859_1);
         Matcher line = Pattern.compile("(?m)^[ \\t]*(?:export[ \\t]+)?" + Pattern.quote(variable) + "[ \\t]*=[ \\t]*"
                 + "(?:\"([^\"\\r\\n]*)\"|'([^'\\r\\n]*)'|([^\\s\"'#][^\\r\\n]*?|))[ \\t]*(?:[ \\t]#[^\\r\\n]*)?\\r?$")
-                        .matcher(text);
+                .matcher(text);
         Trouble.refuse(!line.find(), name + " sets no " + variable, "echo " + variable + "= >> " + quoted);
         int group = IntStream.rangeClosed(1, 3).filter(one -> line.group(one) != null).findFirst().orElseThrow();
         Embedded found = new Embedded(text, line.group(group), line.start(group), line.end(group));
@@ -119,13 +117,13 @@ public record Embedded(String whole, String value, int begin, int end) {
         return found;
     }
 
-    private static void replace(Tool tool, Path file, String name, String text) throws Trouble {
-        // One fixed name: should we be killed in between, the next run finds and removes it.
+    private static void replace(Tool tool, Path file, String name, String text) {
+        // One fixed name: should we be killed in between, the next run finds and removes it. Nobody else can look into
+        // the folder while the copy has not yet all that protects it.
         Path ours = file.resolveSibling("." + file.getFileName() + ".rotate-key");
         Path half = ours.resolve(file.getFileName());
         try {
-            discard(ours, half);
-            // Nobody else can look into the folder while the copy has not yet all that protects it.
+            discard(half, ours);
             Files.createDirectory(ours, Incident.mode("rwx------"));
             Files.copy(file, half, StandardCopyOption.COPY_ATTRIBUTES);
             Files.writeString(half, text, StandardCharsets.ISO_8859_1);
@@ -140,25 +138,25 @@ public record Embedded(String whole, String value, int begin, int end) {
             throw new Trouble(Effect.UNKNOWN, name + " cannot be replaced: " + Incident.why(e),
                     "ls -ld " + Text.word(file.getParent().toString()));
         } finally {
-            discard(ours, half);
+            discard(half, ours);
         }
     }
 
-    private static void discard(Path ours, Path half) {
+    private static void discard(Path... files) {
         try {
-            Files.deleteIfExists(half);
-            Files.deleteIfExists(ours);
+            for (Path file : files) {
+                Files.deleteIfExists(file);
+            }
         } catch (IOException e) {
-            // The folder is gone; a run that can write removes it.
+            // A run that can write removes it.
         }
     }
 
     // Java copies access lists and extended attributes where it can, and is silent where it cannot: ls shows a + or @
     // for them.
     private static List<Object> attributes(Tool tool, Path file) throws IOException {
-        List<Object> all = new ArrayList<>();
         UserDefinedFileAttributeView view = Files.getFileAttributeView(file, UserDefinedFileAttributeView.class);
-        all.add(view == null ? Set.of() : Set.copyOf(view.list()));
+        List<Object> all = new ArrayList<>(view == null ? Set.of() : new TreeSet<>(view.list()));
         if (POSIX) {
             all.add(Files.readAttributes(file, "unix:mode,uid,gid"));
             try {

@@ -6,7 +6,7 @@ import runbook.Text;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Entry;
-import runbook.rotation.Progress.HandStep;
+import runbook.rotation.Rotation.HandStep;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Stores.Place;
 
@@ -16,12 +16,13 @@ import runbook.rotation.Stores.Place;
  */
 final class Holding {
     private static final int TRIES = 3;
+    private static final Held UNSEEN = new Held(Optional.empty(), "", "", Optional.empty());
 
     /**
-     * What a store holds: the key, where it gives it back; its own name for that, where it has one; and by what it is
-     * known, the key's fingerprint or else that name, empty where nothing tells.
+     * What a store holds: the key, where it gives it back; its own name for that, where it has one; by what it is
+     * known, the key's fingerprint or else that name, empty where nothing tells; and the document that it is part of.
      */
-    record Held(Optional<Key> key, String version, String mark) {
+    record Held(Optional<Key> key, String version, String mark, Optional<Embedded> within) {
         boolean holds(String fingerprint) {
             return key.isPresent() && mark.equals(fingerprint);
         }
@@ -40,18 +41,14 @@ final class Holding {
     final Place store;
     private final Rotation rotation;
     private final Entry kept;
-    /** What it held when last looked at. */
-    Held now = new Held(Optional.empty(), "", "");
+    /** What it holds as far as the last look told. */
+    Held now = UNSEEN;
 
     /** The store, and what is kept of it, by an earlier run too. */
     Holding(Place store, Rotation rotation) {
         this.store = store;
         this.rotation = rotation;
         this.kept = rotation.progress.kept.stores.computeIfAbsent(store.name(), first -> new Entry());
-    }
-
-    String name() {
-        return store.name();
     }
 
     boolean touched() {
@@ -71,6 +68,7 @@ final class Holding {
             saw(store.read());
             return true;
         } catch (Trouble e) {
+            now = UNSEEN;
             return false;
         }
     }
@@ -92,16 +90,11 @@ final class Holding {
         return now.mark().isEmpty() || holdsOld() || touched() && left;
     }
 
-    /** Fails with both fingerprints where somebody else has set it; where it cannot be read, nobody is said to have. */
-    Done stillOurs() throws Trouble {
-        if (!seen()) {
-            return Done.warn("cannot be looked at now");
-        }
-        refuseStranger();
-        return Done.ok("holds " + now + ", and nobody else has set it");
+    private String words(String mark) {
+        return (store.readable() ? "sha256 " : "version ") + mark;
     }
 
-    private void refuseStranger() throws Trouble {
+    private void refuseStranger() {
         String left = words(store.readable() ? rotation.keys.newPrint() : kept.wrote);
         String last = touched() ? "left " + left + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
@@ -109,12 +102,8 @@ final class Holding {
                 + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
 
-    private String words(String mark) {
-        return (store.readable() ? "sha256 " : "version ") + mark;
-    }
-
     /** Preflight: all that would keep it from being written, and what it holds. */
-    Done inspect() throws Trouble {
+    Done inspect() {
         saw(store.inspect());
         if (!touched()) {
             kept.before = now.mark();
@@ -137,13 +126,13 @@ final class Holding {
         if (rotation.keys.fresh.isPresent() && holdsNew()) {
             return "holds the new key already: nothing to do";
         }
-        String back = history().isEmpty() ? "what it holds is kept in memory, and nowhere else" : "its version "
-                + kept.version;
+        String back = history().isEmpty() ? "what it holds now, from memory; after a kill, finish, or give the old key"
+                + " again (--key-file)" : "its version " + kept.version;
         return "way back: " + back + (store.note().isEmpty() ? "" : "; " + store.note());
     }
 
     /** Makes it hold the new key. */
-    Done write() throws Trouble {
+    Done write() {
         if (saw(store.read()).holds(rotation.keys.newPrint())) {
             return Done.skipped("holds the new key already");
         }
@@ -151,7 +140,7 @@ final class Holding {
         boolean first = !touched();
         note(true, store.readable() ? rotation.keys.newPrint() : "");
         try {
-            store.write(rotation.keys.fresh.orElseThrow());
+            store.write(rotation.keys.fresh.orElseThrow(), now);
         } catch (Trouble e) {
             boolean seen = seen();
             if (seen && holdsNew()) {
@@ -170,7 +159,7 @@ final class Holding {
     }
 
     /** What was written is what comes back, then and later. */
-    Done readBack() throws Trouble {
+    Done readBack() {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
         }
@@ -178,14 +167,12 @@ final class Holding {
             AppWatch.pause(AppWatch.INTERVAL);
         }
         refuseStranger();
-        if (!holdsNew()) {
-            throw Trouble.unknown("gives back " + now + " instead of sha256 " + rotation.keys.newPrint());
-        }
+        Trouble.fail(!holdsNew(), "gives back " + now + " instead of sha256 " + rotation.keys.newPrint());
         return Done.ok("holds the new key, sha256 " + rotation.keys.newPrint() + now.versionWords());
     }
 
     // Before it is written: what cannot be noted is not done.
-    private void note(boolean touched, String wrote) throws Trouble {
+    private void note(boolean touched, String wrote) {
         kept.touched = touched;
         kept.wrote = wrote;
         rotation.progress.save();
@@ -193,8 +180,17 @@ final class Holding {
 
     // ---- back
 
+    /** Fails with both fingerprints where somebody else has set it; where it cannot be read, nobody is said to have. */
+    Done stillOurs() {
+        if (!seen()) {
+            return Done.warn("cannot be looked at now");
+        }
+        refuseStranger();
+        return Done.ok("holds " + now + ", and nobody else has set it");
+    }
+
     /** Makes it hold its old value again. */
-    Done putBack() throws Trouble {
+    Done putBack() {
         if (!seen() || !holdsOld()) {
             Key value = oldValue();
             if (!store.readable()) {
@@ -202,7 +198,7 @@ final class Holding {
                 note(true, "");
             }
             try {
-                store.write(value);
+                store.write(value, now);
             } catch (Trouble e) {
                 // The tool may have stored it all the same.
                 if (!seen() || !holdsOld()) {
@@ -216,13 +212,13 @@ final class Holding {
     }
 
     // It is in memory, or after a kill in the store's own history; of a store that does not tell, it is the old key.
-    private Key oldValue() throws Trouble {
+    private Key oldValue() {
         Optional<Key> old = store.readable() ? rotation.keys.known(kept.before) : rotation.keys.old;
         if (old.isEmpty()) {
             old = store.recall(kept.version).filter(key -> key.fingerprint().equals(kept.before));
             old.ifPresent(rotation.tool::conceal);
         }
-        return old.orElseThrow(() -> Trouble.refused("its old value, " + words(kept.before)
+        return old.orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
                 + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
     }
 
@@ -233,7 +229,8 @@ final class Holding {
 
     HandStep byHand() {
         String print = store.readable() ? " (" + words(kept.before) + ")" : "";
-        return history().isEmpty() ? new HandStep("put the old key" + print + " back into " + name(), store.writing())
-                : new HandStep("put the old value of " + name() + " back from its own history", history());
+        return history().isEmpty() ? new HandStep("put the old key" + print + " back into " + store.name(),
+                store.writing()) : new HandStep("put the old value of " + store.name()
+                        + " back from its own history", history());
     }
 }

@@ -1,10 +1,8 @@
 package runbook.rotation;
 
-import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import runbook.Http;
 import runbook.Incident;
@@ -26,14 +25,12 @@ import runbook.Text;
 import runbook.Tool;
 
 /**
- * How a rotation goes on: its tasks are made one after another, told and journalled; and how far it is, is kept in
+ * How a rotation goes on: its steps are made one after another, told and journalled; and how far it is, is kept in
  * {@code rotation.json} of the incident folder, so that a run after a kill can go on. That holds fingerprints, nothing
  * secret, and is written before and after everything that changes something. Commands are never taken from it: a run
  * that goes on is given its stores anew.
  */
 public final class Progress {
-    // ---- steps
-
     /** How a step ended, what it found in one line, and after a failure the commands that mend it, one a line. */
     public record Done(Mark mark, String detail, String mend) {
         static Done ok(String detail) {
@@ -47,20 +44,6 @@ public final class Progress {
         static Done skipped(String detail) {
             return new Done(Mark.SKIP, detail, "");
         }
-
-        private String word() {
-            return switch (mark) {
-                case OK -> "ok";
-                case WARN -> "warn";
-                case FAIL -> "failed";
-                case SKIP -> "skipped";
-                case NONE -> "planned";
-            };
-        }
-    }
-
-    interface Action {
-        Done run() throws Trouble;
     }
 
     /**
@@ -71,15 +54,13 @@ public final class Progress {
      *                verify}, {@code disable-old} or {@code roll-back}
      * @param place   what it is about: a store, a restart target, {@code app}, {@code new key}, …
      * @param command as it is run; empty where no command is
-     * @param millis  how long it took
      */
-    public record Step(String name, String place, String command, Action action, Done done, long millis) {
-        Step(String name, String place, String command, String plan, Action action) {
-            this(name, Text.safe(place, 120), command, action, new Done(Mark.NONE, plan, ""), 0);
-        }
+    public record Step(String name, String place, String command, Supplier<Done> action, Done done, long millis) {
+        private static final Map<Mark, String> OUTCOMES = Map.of(Mark.OK, "ok", Mark.WARN, "warn", Mark.FAIL, "failed",
+                Mark.SKIP, "skipped", Mark.NONE, "planned");
 
-        Step(String name, String place, Action action) {
-            this(name, place, "", "", action);
+        Step(String name, String place, String command, String plan, Supplier<Done> action) {
+            this(name, Text.safe(place, 120), command, action, new Done(Mark.NONE, plan, ""), 0);
         }
 
         /** What it is about and what it found: after a place, no colon, which would make the words its value. */
@@ -87,18 +68,12 @@ public final class Progress {
             return place + (place.contains(":") ? " – " : ": ") + done.detail;
         }
 
-        String line() {
-            return words() + (done.mend.isEmpty() ? "" : " To mend: " + done.mend.replace("\n", " or "));
-        }
-
-        Map<String, Object> data(String detail) {
-            return Map.of("name", name, "place", place, "outcome", done.word(), "millis", millis, "command", command,
-                    "detail", detail);
+        Map<String, Object> data() {
+            String mend = done.mend.isEmpty() ? "" : " To mend: " + done.mend.replace("\n", " or ");
+            return Map.of("name", name, "place", place, "outcome", OUTCOMES.get(done.mark), "millis", millis,
+                    "command", command, "detail", words() + mend);
         }
     }
-
-    /** What this toolkit could not do and a person has to: what, and a command to paste, which may be empty. */
-    public record HandStep(String text, String command) { }
 
     /** Is told how a rotation goes on, as it does. */
     public interface Listener {
@@ -108,9 +83,6 @@ public final class Progress {
         /** A step has ended. */
         void ended(Step step);
 
-        /** What was changed is put back from now on. */
-        void rollingBack(String why);
-
         /** Something takes long, or is worth a line; safe to print. */
         void waiting(String words);
     }
@@ -119,46 +91,44 @@ public final class Progress {
     enum Effect { NONE, DENIED, UNKNOWN }
 
     /** Why something cannot be done: one line that is safe to print, and the commands that mend it, one a line. */
-    public static final class Trouble extends Exception {
+    public static final class Trouble extends Problem {
+        private static final long serialVersionUID = 1;
         final Effect effect;
         final String mend;
 
         Trouble(Effect effect, String what, String mend) {
-            super(what, null, false, false);
+            super(Rotation.REFUSED, what);
             this.effect = effect;
             this.mend = mend;
         }
 
-        static Trouble refused(String what, String mend) {
-            return new Trouble(Effect.DENIED, what, mend);
-        }
-
-        static Trouble unknown(String what) {
-            return new Trouble(Effect.UNKNOWN, what, "");
-        }
-
-        static void refuse(boolean wrong, String what, String mend) throws Trouble {
+        static void refuse(boolean wrong, String what, String mend) {
             if (wrong) {
-                throw refused(what, mend);
+                throw new Trouble(Effect.DENIED, what, mend);
+            }
+        }
+
+        static void fail(boolean wrong, String what) {
+            if (wrong) {
+                throw new Trouble(Effect.UNKNOWN, what, "");
             }
         }
     }
 
     // ---- what is kept
 
-    @JsonInclude(JsonInclude.Include.NON_NULL)
+    /** The record: fingerprints are empty while they are not known. */
+    @JsonIgnoreProperties(ignoreUnknown = true)
     static final class Kept {
         public int schema = 1;
         public String outcome = UNFINISHED;
         public String startedAt = Instant.now().toString();
-        public String endedAt;
         public String account = "";
-        /** Fingerprints; empty while not known. */
         public String oldKey = "";
         public String newKey = "";
         /** How the application was before, and the fingerprint of the key that it told. */
         public Http.Health app;
-        public String appKey;
+        public String appKey = "";
         public Map<String, Entry> stores = new TreeMap<>();
         /** Whether a restart has begun. */
         public boolean restarting;
@@ -167,14 +137,13 @@ public final class Progress {
         /** The tool that is about to change something, in case we are killed and it is not. */
         public Child child;
 
+        Stream<String> touched() {
+            return stores.keySet().stream().filter(name -> stores.get(name).touched);
+        }
+
         /** Whether anything has been changed, or may have been. */
         boolean changed() {
             return restarting || disabled != null || touched().findAny().isPresent();
-        }
-
-        /** The names of the stores that this rotation began to write. */
-        Stream<String> touched() {
-            return stores.keySet().stream().filter(name -> stores.get(name).touched);
         }
     }
 
@@ -184,9 +153,8 @@ public final class Progress {
         public String before = "";
         /** The store's own name for that value. */
         public String version = "";
-        /** Whether this rotation began to write it. */
+        /** Whether this rotation began to write it; and what it left there, empty where nobody knows. */
         public boolean touched;
-        /** What it left there, as {@code before}; empty where nobody knows. */
         public String wrote = "";
     }
 
@@ -199,17 +167,16 @@ public final class Progress {
 
     private static final String FILE = "rotation.json";
     private static final String UNFINISHED = "unfinished";
-    private static final ObjectMapper MAPPER = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT)
-            .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
+    private static final ObjectMapper MAPPER = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
     private final Tool tool;
     private final Optional<String> drill;
     final Listener listener;
     final List<Step> made = new ArrayList<>();
     Kept kept = new Kept();
+    boolean resumed;
     private Incident incident;
     private boolean looking = true;
-    private boolean resumed;
 
     Progress(Tool tool, Listener listener, Optional<String> drill) {
         this.tool = tool;
@@ -230,10 +197,6 @@ public final class Progress {
         }
     }
 
-    Optional<String> resumed() {
-        return resumed ? Optional.of(kept.startedAt) : Optional.empty();
-    }
-
     /** Where it is recorded; null in a dry run. */
     String folder() {
         return looking ? null : incident.toString();
@@ -247,11 +210,10 @@ public final class Progress {
 
     // ---- as it goes on
 
-    void make(Step step) throws Trouble {
-        Optional<Trouble> trouble = attempt(step);
-        if (trouble.isPresent()) {
-            throw trouble.get();
-        }
+    void make(Step step) {
+        attempt(step).ifPresent(trouble -> {
+            throw trouble;
+        });
     }
 
     // For where the rest has to be done whatever comes of it.
@@ -260,12 +222,13 @@ public final class Progress {
         listener.began(step.name);
         Trouble trouble;
         try {
-            ended(step, step.action.run(), start);
+            ended(step, step.action.get(), start);
             return Optional.empty();
         } catch (Trouble e) {
             trouble = e;
         } catch (RuntimeException e) {
-            trouble = Trouble.unknown(Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300));
+            String what = e instanceof Problem ? e.getMessage() : "unexpected " + e;
+            trouble = new Trouble(Effect.UNKNOWN, Text.safe(what, 300), "");
         }
         ended(step, new Done(Mark.FAIL, trouble.getMessage(), trouble.mend), start);
         return Optional.of(trouble);
@@ -277,10 +240,10 @@ public final class Progress {
                 (System.nanoTime() - start) / 1_000_000);
         made.add(ended);
         listener.ended(ended);
-        journal(Event.ROTATION_STEP, ended.name + " " + ended.line(), ended.data(told.detail));
+        journal(Event.ROTATION_STEP, ended.name + " " + ended.data().get("detail"), ended.data());
     }
 
-    /** A journal that cannot be written costs its entry, never the rotation. */
+    // A journal that cannot be written costs its entry, never the rotation.
     void journal(String event, String summary, Map<String, ?> data) {
         Map<String, Object> noted = new TreeMap<>(data);
         drill.ifPresent(scenario -> noted.put("drill", scenario));
@@ -294,7 +257,7 @@ public final class Progress {
     }
 
     /** Writes where things stand; a rotation that cannot keep that must not go on. */
-    void save() throws Trouble {
+    void save() {
         try {
             incident.write(FILE, MAPPER.writeValueAsBytes(kept));
         } catch (IOException e) {
@@ -328,7 +291,6 @@ public final class Progress {
 
     void end(String outcome) {
         kept.outcome = outcome;
-        kept.endedAt = Instant.now().toString();
         kept.child = null;
         saveOrSaySo();
     }

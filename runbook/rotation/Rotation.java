@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import runbook.Cli;
 import runbook.Incident;
@@ -30,7 +31,6 @@ import runbook.Text.Json;
 import runbook.Tool;
 import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.Done;
-import runbook.rotation.Progress.HandStep;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
@@ -56,7 +56,7 @@ public final class Rotation implements AutoCloseable {
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
             boolean disableOld) { }
 
-    /** How a rotation ends. */
+    /** How a rotation ends: its exit code, the verdict, and what comes next. */
     public enum Ending {
         ROTATED(0, "Rotated: the application runs with the new key", "See that all is well, and that it stays so"),
         PLANNED(0, "Dry run: nothing has changed, and nothing seen stands in the way", "Do it in earnest"),
@@ -65,7 +65,6 @@ public final class Rotation implements AutoCloseable {
         STUCK(23, "Failed, and not rolled back: do the steps above, or run this again to finish",
                 "Do by hand what the failed steps say, or run it again to finish");
 
-        /** The exit code, the verdict, and what comes next. */
         public final int exit;
         public final String verdict;
         public final String next;
@@ -83,13 +82,17 @@ public final class Rotation implements AutoCloseable {
         }
     }
 
+    /** What a person has to do where this toolkit could not: what, and a command to paste, which may be empty. */
+    public record HandStep(String text, String command) { }
+
     /**
      * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart.
-     * A variant ({@code read-back}, {@code restart}, {@code verify}) breaks that step once, to watch the way back.
+     * What {@code breaks} names ({@code read-back}, {@code restart}, {@code verify}) goes wrong once, to watch the way
+     * back.
      */
-    public record Drill(Sandbox sandbox, Tool tool, Set<String> breaks) implements Hands {
-        public Drill(Sandbox sandbox, Tool tool, Optional<String> variant) {
-            this(sandbox, tool, new HashSet<>(variant.stream().toList()));
+    public record Drill(Sandbox sandbox, Hands hands, Set<String> breaks) implements Hands {
+        public Drill(Sandbox sandbox, Hands hands, Optional<String> variant) {
+            this(sandbox, hands, new HashSet<>(variant.stream().toList()));
         }
 
         /** The store's address. */
@@ -104,17 +107,12 @@ public final class Rotation implements AutoCloseable {
             return "file:" + file + "#" + variable;
         }
 
-        /** The restart target's address. */
-        public String target() {
-            return "exec:curl -fsS -X POST " + sandbox.restartUrl();
-        }
-
         @Override
-        public Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Trouble {
+        public Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure {
             if (command.get(0).equals(Embedded.PROGRAM)) {
                 // A letter too much, as with a slip of the hand.
                 boolean slips = !input.isEmpty() && breaks.remove("read-back");
-                return Embedded.run(tool, command, slips ? input + "x" : input);
+                return hands.run(command, slips ? input + "x" : input, lasting);
             } else if (lasting.isPresent() && breaks.remove("restart")) {
                 return new Tool.Output(22, "", "HTTP 500: the application did not start");
             } else if (lasting.isPresent()) {
@@ -156,11 +154,10 @@ public final class Rotation implements AutoCloseable {
      *                     the responder has is no private key
      */
     public void begin(Incident where, boolean looking) throws IOException {
-        if (wishes.settings.key().filter(Key::token).isPresent()) {
-            throw new Problem(REFUSED, "this is an OAuth access token, which is not rotated: it expires by itself."
-                    + " Refresh it with the app's refresh token (POST https://a.klaviyo.com/oauth/token); where that"
-                    + " says invalid_grant, install the app anew. For a private key set KLAVIYO_PRIVATE_KEY");
-        }
+        Trouble.refuse(wishes.settings.key().filter(Key::token).isPresent(), "this is an OAuth access token, which is"
+                + " not rotated: it expires by itself. Refresh it with the app's refresh token (POST"
+                + " https://a.klaviyo.com/oauth/token); where that says invalid_grant, install the app anew. For a"
+                + " private key set KLAVIYO_PRIVATE_KEY", "");
         if (!looking || Files.exists(where.folder())) {
             lock(where.folder().resolve("rotation.lock"), where.toString());
         }
@@ -173,12 +170,10 @@ public final class Rotation implements AutoCloseable {
         List<String> given = wishes.stores.stream().map(Place::name).toList();
         String missing = progress.kept.touched().filter(name -> !given.contains(name))
                 .map(name -> " --to " + Text.word(name)).collect(Collectors.joining());
-        if (!missing.isEmpty()) {
-            throw new Problem(REFUSED, "the unfinished rotation in " + where
-                    + " is about other stores too: run it again with" + missing);
-        }
+        Trouble.refuse(!missing.isEmpty(), "the unfinished rotation in " + where
+                + " is about other stores too: run it again with" + missing, "");
         holdings = wishes.stores.stream().map(store -> new Holding(store, this)).toList();
-        if (!looking && resumed().isPresent()) {
+        if (!looking && progress.resumed) {
             progress.awaitChild(tool.timeout());
             tool.watch(progress::child);
         }
@@ -203,7 +198,7 @@ public final class Rotation implements AutoCloseable {
 
     /** When the rotation began that this goes on with; empty when it goes on with none. */
     public Optional<String> resumed() {
-        return progress.resumed();
+        return Optional.of(progress.kept.startedAt).filter(at -> progress.resumed);
     }
 
     // ---- steps 1 and 2
@@ -214,20 +209,28 @@ public final class Rotation implements AutoCloseable {
      *
      * @param person whether somebody can be asked whose account the new key's is
      */
-    public void preflight(boolean person) throws Trouble {
+    public void preflight(boolean person) {
         // At once: another run looks for an open incident, and that is one with a journal.
         progress.journal(Event.NOTE, "key rotation begun", data());
         List<Step> looks = new ArrayList<>();
-        holdings.forEach(one -> looks.add(new Step("preflight", one.name(), one.store.reading(), "", one::inspect)));
-        wishes.targets.forEach(target -> looks.add(new Step("preflight", target.name(), target::reach)));
-        looks.add(new Step("preflight", "app", app::begin));
+        holdings.forEach(one -> looks.add(step("preflight", one, "", one::inspect)));
+        wishes.targets.forEach(target -> looks.add(step("preflight", target.name(), "", target::reach)));
+        looks.add(step("preflight", "app", "", app::begin));
         List<Trouble> troubles = looks.stream().flatMap(step -> progress.attempt(step).stream()).toList();
-        if (!troubles.isEmpty()) {
-            throw troubles.get(0);
-        }
+        troubles.stream().findFirst().ifPresent(trouble -> {
+            throw trouble;
+        });
         List<Key> held = holdings.stream().flatMap(holding -> holding.now.key().stream()).toList();
         boolean writeOnly = !holdings.stream().allMatch(holding -> holding.store.readable());
-        progress.make(new Step("preflight", "old key", () -> keys.settle(held, writeOnly, person)));
+        progress.make(step("preflight", "old key", "", () -> keys.settle(held, writeOnly, person)));
+    }
+
+    private static Step step(String name, String place, String plan, Supplier<Done> action) {
+        return new Step(name, place, "", plan, action);
+    }
+
+    private static Step step(String name, Holding look, String plan, Supplier<Done> action) {
+        return new Step(name, look.store.name(), look.store.reading(), plan, action);
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */
@@ -242,11 +245,9 @@ public final class Rotation implements AutoCloseable {
     }
 
     /** Step 2: whether the new key is fit to be shipped; {@code confirm} asks whose an account is. */
-    public void test(Key candidate, Predicate<Account> confirm) throws Trouble {
+    public void test(Key candidate, Predicate<Account> confirm) {
         tool.conceal(candidate);
-        for (Step step : keys.trial(candidate, confirm)) {
-            progress.make(step);
-        }
+        keys.trial(candidate, confirm).forEach(progress::make);
     }
 
     // ---- steps 3 to 7
@@ -255,44 +256,37 @@ public final class Rotation implements AutoCloseable {
     public List<Step> plan() {
         List<Step> steps = new ArrayList<>();
         holdings.forEach(one -> steps.add(
-                new Step("store", one.name(), one.store.writing(), one.plan(), one::write)));
-        holdings.forEach(one -> steps.add(new Step("read-back", one.name(), one.store.reading(),
-                one.store.readable() ? "has to be the new key" : "not compared: " + one.store.note(), one::readBack)));
+                new Step("store", one.store.name(), one.store.writing(), one.plan(), one::write)));
+        holdings.forEach(one -> steps.add(step("read-back", one, one.store.readable() ? "has to be the new key"
+                : "not compared: " + one.store.note(), one::readBack)));
         wishes.targets.forEach(target -> steps.add(restart("restart", target)));
         if (wishes.targets.isEmpty()) {
             String none = "no --restart: the application has to read the key anew by itself";
-            steps.add(new Step("restart", "app", "", none, () -> Done.warn(none)));
+            steps.add(step("restart", "app", none, () -> Done.warn(none)));
         }
-        steps.add(new Step("verify", "app", "", app.plan(), () -> app.well(keys.newPrint())));
+        steps.add(step("verify", "app", app.plan(), () -> app.well(keys.newPrint())));
         if (app.counts()) {
-            steps.add(new Step("verify", "errors", "", "must not rise", app::steady));
+            steps.add(step("verify", "errors", "must not rise", app::steady));
         }
-        steps.add(new Step("verify", "new key", "", "has to authenticate still", keys::alive));
+        steps.add(step("verify", "new key", "has to authenticate still", keys::alive));
         looksAgain("verify", steps);
         String oldKey = keys.oldPrint().isEmpty() ? "old key" : "sha256 " + keys.oldPrint();
         if (wishes.disableOld && keys.lives()) {
             String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
                     + " after the application is well; enabled again if anything still uses it";
-            steps.add(new Step("disable-old", oldKey, "", plan, () -> keys.disable(this::lastLook)));
-            steps.add(new Step("disable-old", "app", "", "is well without it", () -> app.well(keys.newPrint())));
+            steps.add(step("disable-old", oldKey, plan, () -> keys.disable(() -> holdings.forEach(Holding::readBack))));
+            steps.add(step("disable-old", "app", "is well without it", () -> app.well(keys.newPrint())));
             looksAgain("disable-old", steps);
         } else {
-            steps.add(new Step("disable-old", oldKey, "", keys.left(), () -> Done.skipped(keys.left())));
+            steps.add(step("disable-old", oldKey, keys.left(), () -> Done.skipped(keys.left())));
         }
         return steps;
     }
 
     // Nobody has set one since.
     private void looksAgain(String name, List<Step> steps) {
-        holdings.stream().filter(one -> one.store.readable()).forEach(one -> steps.add(
-                new Step(name, one.name(), one.store.reading(), "has to be the new key still", one::readBack)));
-    }
-
-    private Done lastLook() throws Trouble {
-        for (Holding holding : holdings) {
-            holding.readBack();
-        }
-        return Done.ok("");
+        holdings.stream().filter(one -> one.store.readable())
+                .forEach(one -> steps.add(step(name, one, "has to be the new key still", one::readBack)));
     }
 
     private Step restart(String name, Place target) {
@@ -307,15 +301,13 @@ public final class Rotation implements AutoCloseable {
     }
 
     /** Makes steps 3 to 7. */
-    public Ending change() throws Trouble {
+    public Ending change() {
         progress.kept.oldKey = keys.oldPrint();
         progress.kept.newKey = keys.newPrint();
         progress.kept.account = keys.account.map(Account::id).orElse("");
         progress.save();
         tool.watch(progress::child);
-        for (Step step : plan()) {
-            progress.make(step);
-        }
+        plan().forEach(progress::make);
         return Ending.ROTATED;
     }
 
@@ -338,39 +330,42 @@ public final class Rotation implements AutoCloseable {
      * @return {@code ROLLED_BACK} when all is as it was, else {@code STUCK}: then {@link #byHand} says what is left
      */
     public Ending rollBack(String why, Optional<Key> given) {
-        progress.listener.rollingBack(why);
+        progress.listener.began("roll-back");
+        progress.listener.waiting(why);
         List<Holding> touched = new ArrayList<>(holdings);
         touched.removeIf(holding -> !holding.touched());
         Collections.reverse(touched);
-        touched.forEach(one -> back(new Step("roll-back", one.name(), one.store.reading(), "", one::stillOurs),
-                new HandStep("find out who set " + one.name() + ": nothing was put back anywhere", "")));
+        touched.forEach(one -> back(step("roll-back", one, "", one::stillOurs),
+                "find out who set " + one.store.name() + ": nothing was put back anywhere"));
         if (byHand.isEmpty() && progress.kept.disabled != null) {
             // To bring a dead key back would leave the application with none.
-            back(new Step("roll-back", "old key", () -> keys.enable(rediscovered().or(() -> given))), new HandStep(
+            back(step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
                     "something still uses the old key, which is disabled and could not be enabled again: do that in"
-                    + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile", ""));
+                            + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile");
         }
         if (byHand.isEmpty()) {
-            putBack(touched);
+            putBack(touched, progress.kept.restarting);
         }
         return byHand.isEmpty() ? Ending.ROLLED_BACK : Ending.STUCK;
     }
 
-    private void putBack(List<Holding> touched) {
-        for (Holding one : touched) {
-            back(new Step("roll-back", one.name(), one.store.writing(), "", one::putBack), one.byHand());
-        }
-        boolean restarting = progress.kept.restarting;
-        unmarked = false;
+    private void putBack(List<Holding> touched, boolean restarting) {
+        touched.forEach(one -> back(new Step("roll-back", one.store.name(), one.store.writing(), "", one::putBack),
+                one.byHand()));
+        unmarked = wishes.targets.isEmpty();
         for (Place target : restarting ? wishes.targets : List.<Place>of()) {
             Step restart = restart("roll-back", target);
             back(restart, new HandStep("restart " + target.name(), restart.command()));
         }
         if (restarting || !touched.isEmpty()) {
-            back(new Step("roll-back", "app", () -> app.asBefore(keys.oldPrint(), !restarting || !unmarked)),
-                    new HandStep("look at the application: nothing shows that it is well with the old key, sha256 "
-                            + keys.oldPrint(), ""));
+            back(step("roll-back", "app", "", () -> app.asBefore(keys.oldPrint(), !restarting || !unmarked)),
+                    "look at the application: nothing shows that it is well with the old key, sha256 "
+                            + keys.oldPrint());
         }
+    }
+
+    private void back(Step step, String otherwise) {
+        back(step, new HandStep(otherwise, ""));
     }
 
     // Whatever goes wrong, the rest still has to be brought back.
@@ -417,7 +412,7 @@ public final class Rotation implements AutoCloseable {
         ObjectNode root = Json.object().put("schema", 1).put("outcome", ending.toString());
         keys.data().forEach((name, value) -> root.set(name, Json.of(value)));
         root.put("account", keys.account.map(Account::id).orElse(null));
-        root.set("steps", Json.of(all.stream().map(step -> step.data(step.line())).toList()));
+        root.set("steps", Json.of(all.stream().map(Step::data).toList()));
         return root.put("incident", progress.folder());
     }
 }

@@ -44,10 +44,10 @@ public final class Stores {
     private static final Pattern PIECE = Pattern.compile("\\{(\\w+)}|[\\[\\]]|[^\\[\\]{}]+");
     /** Never starts with a dash: no tool can take it for an option. */
     private static final Pattern WORD = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
-    private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
     private static final Pattern FILE = Pattern.compile("file:([^\\x00-\\x1f]+)(#[^#]*)");
-    // A command that is one part alone.
+    /** A command that is one part alone is a line for the shell; the program that such a line calls first. */
     private static final Pattern FOR_SHELL = Pattern.compile("\\{\\w+}");
+    private static final Pattern FIRST_WORD = Pattern.compile("\\s*([A-Za-z0-9_./+-]+)(\\s.*)?", Pattern.DOTALL);
 
     private final Map<String, Row> rows;
     private final Tool tool;
@@ -65,8 +65,10 @@ public final class Stores {
         Templates.builtIn().table("stores.json", Row.class).forEach(rows::putIfAbsent);
     }
 
-    /** What runs a command: a tool, {@link Embedded}, or whatever a drill has in their place. */
+    /** What runs a command to its end: one with {@code lasting} may take so long, and leave something running. */
     public interface Hands {
+        Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure;
+
         /** In earnest: what begins with {@code rotate-key:} is done within this process. */
         static Hands of(Tool tool) {
             return (command, input, lasting) -> {
@@ -77,9 +79,6 @@ public final class Stores {
                         : tool.run(command, input, tool.timeout(), Map.of());
             };
         }
-
-        /** Runs it to its end; {@code lasting}: it may take so long, and leave something running. */
-        Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Tool.Failure, Trouble;
     }
 
     // ---- a row: CONTRIBUTING.md says what each field means
@@ -133,8 +132,8 @@ public final class Stores {
         /** The parts of what somebody typed; empty when it is no address of this row. */
         Optional<Map<String, String>> parse(String typed) {
             for (String form : address) {
-                String pattern = PIECE.matcher(form).results().map(this::pattern).collect(Collectors.joining());
-                Matcher matcher = Pattern.compile(pattern, Pattern.DOTALL).matcher(typed);
+                Matcher matcher = Pattern.compile(PIECE.matcher(form).results().map(this::pattern)
+                        .collect(Collectors.joining()), Pattern.DOTALL).matcher(typed);
                 if (matcher.matches()) {
                     return Optional.of(names(form).stream().filter(name -> matcher.group(name) != null)
                             .collect(Collectors.toMap(name -> name, matcher::group)));
@@ -188,30 +187,28 @@ public final class Stores {
         if (Set.copyOf(typed).size() != typed.size()) {
             throw new Problem(option + ": the same one is given twice");
         }
-        return typed.stream().map(one -> place(option, one, target)).toList();
+        List<Row> some = rows.values().stream().filter(row -> row.restart.isEmpty() != target).toList();
+        return typed.stream().map(one -> place(option, one, some)).toList();
     }
 
-    private Place place(String option, String typed, boolean target) {
+    private Place place(String option, String typed, List<Row> some) {
         if (!Key.mask(typed).equals(typed)) {
             throw new Problem(option + " has a key in it, where every process list shows it: let the command read it"
                     + " from standard input");
         }
-        List<Row> some = rows.values().stream().filter(row -> row.restart.isEmpty() != target).toList();
-        for (Row row : some) {
-            Optional<Map<String, String>> parts = row.parse(typed);
-            if (parts.isPresent() && tool.windows() && row.write.orElse("").contains("{stdin}")) {
-                throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key"
-                        + " goes no other way into its tool: run this in WSL, or on another machine");
-            } else if (parts.isPresent()) {
-                return new Place(row, typed, parts.get(), tool, hands);
-            }
+        Row row = some.stream().filter(one -> one.parse(typed).isPresent()).findFirst().orElseThrow(() -> {
+            String prefix = typed.substring(0, typed.indexOf(':') + 1);
+            List<String> usages = some.stream().map(Row::usage).toList();
+            Optional<String> meant = usages.stream()
+                    .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst();
+            return new Problem(option + " " + Text.safe(typed, 60) + ": write "
+                    + meant.orElse(String.join(", ", usages)));
+        });
+        if (tool.windows() && row.write.orElse("").contains("{stdin}")) {
+            throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes no"
+                    + " other way into its tool: run this in WSL, or on another machine");
         }
-        String prefix = typed.substring(0, typed.indexOf(':') + 1);
-        List<String> usages = some.stream().map(Row::usage).toList();
-        Optional<String> meant = usages.stream()
-                .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst();
-        throw new Problem(option + " " + Text.safe(typed, 60) + ": write "
-                + meant.orElse(String.join(", ", usages)));
+        return new Place(row, typed, row.parse(typed).orElseThrow(), tool, hands);
     }
 
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
@@ -253,14 +250,14 @@ public final class Stores {
             return command(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
         }
 
+        // ---- running a tool
+
         private Trouble trouble(Effect effect, String what, List<String> actions) {
             return new Trouble(effect, what, actions.stream().map(action -> pasted(action, ""))
                     .collect(Collectors.joining("\n")));
         }
 
-        // ---- running a tool
-
-        private Tool.Output run(List<String> command, String input, Optional<Duration> lasting) throws Trouble {
+        private Tool.Output run(List<String> command, String input, Optional<Duration> lasting) {
             Tool.Output output = ended(command, input, lasting);
             if (output.ok()) {
                 return output;
@@ -268,36 +265,27 @@ public final class Stores {
             String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
             // Ended by a signal, it may have done what it was to do. (The AWS CLI's own exit codes are 252 to 255.)
-            boolean signal = output.exit() > 128 && output.exit() < 193;
-            Effect effect = signal ? Effect.UNKNOWN : Effect.DENIED;
-            for (Explanation one : row.explain) {
-                if (one.when.matcher(said).find()) {
-                    String what = words(one.means) + " (" + Tool.name(command) + ": " + quoted + ")";
-                    throw trouble(effect, what, one.action);
-                }
-            }
-            throw new Trouble(effect, Tool.name(command) + " ended with exit code " + output.exit()
-                    + (quoted.isEmpty() ? " and said nothing" : ": " + quoted), "");
+            Effect effect = output.exit() > 128 && output.exit() < 193 ? Effect.UNKNOWN : Effect.DENIED;
+            Optional<Explanation> known = row.explain.stream().filter(one -> one.when.matcher(said).find()).findFirst();
+            String what = known.map(one -> words(one.means) + " (" + Tool.name(command) + ": " + quoted + ")")
+                    .orElse(Tool.name(command) + " ended with exit code " + output.exit()
+                            + (quoted.isEmpty() ? " and said nothing" : ": " + quoted));
+            throw trouble(effect, what, known.map(Explanation::action).orElse(List.of()));
         }
 
-        private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) throws Trouble {
+        private Tool.Output ended(List<String> command, String input, Optional<Duration> lasting) {
             try {
                 return hands.run(command, input, lasting);
             } catch (Tool.Failure e) {
-                if (e.missing()) {
-                    String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
-                    throw new Trouble(Effect.NONE, e.getMessage(), install);
-                }
-                throw new Trouble(Effect.UNKNOWN, e.getMessage(), "run it by hand to see why: " + Tool.shown(command));
+                String install = row.install.orElse("install " + Tool.name(command) + ", or put it on the PATH");
+                throw e.missing() ? new Trouble(Effect.NONE, e.getMessage(), install) : new Trouble(Effect.UNKNOWN,
+                        e.getMessage(), "run it by hand to see why: " + Tool.shown(command));
             }
         }
 
         // Nothing at all is an answer too: a list without the name that was asked for.
-        private JsonNode answer(List<String> command) throws Trouble {
-            if (command.isEmpty()) {
-                return Json.object();
-            }
-            String out = run(command, "", Optional.empty()).out();
+        private JsonNode answer(List<String> command) {
+            String out = command.isEmpty() ? "{}" : run(command, "", Optional.empty()).out();
             try {
                 return row.decode.orElse(null) == Decode.TEXT ? Json.of(out.replaceFirst("\\R$", "")) : Json.read(out);
             } catch (IOException e) {
@@ -314,17 +302,19 @@ public final class Stores {
                     + " should be", "look at it: " + reading());
         }
 
-        // Refuses what is not as it has to be; thorough: also what costs a command of its own to know.
-        private void check(JsonNode answer, boolean thorough) throws Trouble {
+        // What it answers, where that is as it has to be; thorough: also what costs a command of its own to know.
+        private JsonNode fit(List<String> reader, boolean thorough) {
+            JsonNode answer = answer(reader);
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
                 boolean asked = thorough || check.run.isEmpty();
                 if (asked && found(check, answer) == row.refuse.contains(check)) {
                     throw trouble(Effect.DENIED, words(check.means), check.action);
                 }
             }
+            return answer;
         }
 
-        private boolean found(Check check, JsonNode answer) throws Trouble {
+        private boolean found(Check check, JsonNode answer) {
             if (check.run.isPresent()) {
                 List<String> command = command(check.run.get(), Map.of());
                 return check.is.matcher(ended(command, "", Optional.empty()).out()).find();
@@ -333,16 +323,16 @@ public final class Stores {
             return found.isValueNode() && check.is.matcher(found.asText()).find();
         }
 
-        // The program that a line for the shell calls first.
-        private void present(String template) throws Trouble {
+        // All that would keep this command from working, as far as can be known without; and what is there now.
+        private JsonNode inspected(String template) {
             boolean looked = FOR_SHELL.matcher(template).matches() && !tool.windows();
             Matcher first = FIRST_WORD.matcher(looked ? words(template) : "");
             if (first.matches()) {
                 String program = first.group(1);
-                Tool.Output found = ended(tool.shell("command -v " + program), "", Optional.empty());
-                Trouble.refuse(!found.ok(), "exec: " + program + " is not there",
-                        "install " + program + ", or put it on the PATH");
+                Trouble.refuse(!ended(tool.shell("command -v " + program), "", Optional.empty()).ok(), "exec: " + program
+                        + " is not there", "install " + program + ", or put it on the PATH");
             }
+            return fit(reader(), true);
         }
 
         // ---- as a store
@@ -384,74 +374,64 @@ public final class Stores {
         }
 
         /** A shell's words that print the value; empty where none do. */
-        public String show() {
-            return row.show.map(show -> pasted(show, "")).orElse("");
+        public Optional<String> show() {
+            return row.show.map(show -> pasted(show, ""));
         }
 
         /** What it holds, and all that would keep {@link #write} from working, as far as can be known without. */
-        Held inspect() throws Trouble {
-            present(row.write.orElseThrow());
-            return held(reader(), true);
+        Held inspect() {
+            return held(inspected(row.write.orElseThrow()));
         }
 
-        Held read() throws Trouble {
-            return held(reader(), false);
+        Held read() {
+            return held(fit(reader(), false));
         }
 
         /** An earlier value out of its own history: the way back after this process was killed. */
-        Optional<Key> recall(String version) throws Trouble {
-            return version.isEmpty() || row.readAt.isEmpty() ? Optional.empty()
-                    : held(command(row.readAt.get(), Map.of("version", version)), false).key();
+        Optional<Key> recall(String version) {
+            return version.isEmpty() ? Optional.empty() : row.readAt.flatMap(read ->
+                    held(fit(command(read, Map.of("version", version)), false)).key());
         }
 
-        private Held held(List<String> reader, boolean thorough) throws Trouble {
-            JsonNode answer = answer(reader);
-            check(answer, thorough);
+        private Held held(JsonNode answer) {
             String version = row.version.isEmpty() ? "" : at(answer, row.version).asText().replaceFirst(".*/", "");
             if (!readable()) {
-                return new Held(Optional.empty(), version, version);
+                return new Held(Optional.empty(), version, version, Optional.empty());
             }
             String value = decoded(answer);
-            Key key = Key.of(inside().isEmpty() ? value : field(value).value());
-            return new Held(Optional.of(key), version, key.fingerprint());
+            Optional<Embedded> within = inside().isEmpty() ? Optional.empty() : Embedded.field(value, inside());
+            Trouble.refuse(within.isEmpty() && !inside().isEmpty(), "the secret is no JSON document with a text field "
+                    + inside(), reading());
+            Key key = Key.of(within.map(Embedded::value).orElse(value));
+            return new Held(Optional.of(key), version, key.fingerprint(), within);
         }
 
         // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
-        private String decoded(JsonNode answer) throws Trouble {
+        private String decoded(JsonNode answer) {
             String text = at(answer, row.value).textValue();
+            if (text == null) {
+                throw strange();
+            } else if (row.decode.orElse(null) != Decode.BASE64) {
+                return text;
+            }
             try {
-                if (text != null && row.decode.orElse(null) == Decode.BASE64) {
-                    String usual = text.replace('-', '+').replace('_', '/');
-                    return new String(Base64.getDecoder().decode(usual), StandardCharsets.UTF_8);
-                } else if (text != null) {
-                    return text;
-                }
+                return new String(Base64.getDecoder().decode(text.replace('-', '+').replace('_', '/')),
+                        StandardCharsets.UTF_8);
             } catch (IllegalArgumentException e) {
-                // No base64: as strange as no text.
+                throw strange();
             }
-            throw strange();
         }
 
-        private Embedded field(String document) throws Trouble {
-            String look = row.show.orElse(row.read.orElse("")).replaceFirst("\\[ \\| jq.*", " | jq keys");
-            return Embedded.field(document, inside()).orElseThrow(() -> trouble(Effect.DENIED,
-                    name + ": the secret is no JSON document with a text field " + inside(), List.of(look)));
-        }
-
-        /** Makes it hold this key. May have done so even when it fails: read back before you judge. */
-        void write(Key key) throws Trouble {
-            String value = key.reveal();
-            if (!inside().isEmpty()) {
-                // Read again just before: somebody may have changed another field meanwhile.
-                value = field(decoded(answer(reader()))).replaced(Json.line(Json.of(value)));
-            }
+        /** Makes it hold this key instead of that. May have done so even when it fails: read back before you judge. */
+        void write(Key key, Held instead) {
+            String value = inside().isEmpty() ? key.reveal()
+                    : instead.within().orElseThrow(this::strange).replaced(Json.line(Json.of(key.reveal())));
             Map<String, String> forms = Map.of("key", value, "key:base64",
                     Base64.getEncoder().encodeToString(value.getBytes(StandardCharsets.UTF_8)));
             JsonNode stdin = row.stdin.orElseThrow();
             UnaryOperator<String> inJson = part -> Json.line(Json.of(part)).replaceAll("^\"|\"$", "");
-            String input = stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
-                    : filled(Json.line(stdin), inJson, forms);
-            run(writer(), input, Optional.empty());
+            run(writer(), stdin.isTextual() ? filled(stdin.asText(), UnaryOperator.identity(), forms)
+                    : filled(Json.line(stdin), inJson, forms), Optional.empty());
         }
 
         // ---- as a restart target
@@ -467,10 +447,8 @@ public final class Stores {
         }
 
         /** All that would keep a restart from working, as far as that is known without. */
-        Done reach() throws Trouble {
-            present(row.restart.get(0));
-            JsonNode answer = answer(reader());
-            check(answer, true);
+        Done reach() {
+            JsonNode answer = inspected(row.restart.get(0));
             if (row.mark.isPresent() && !at(answer, row.mark).isValueNode()) {
                 throw strange();
             }
@@ -478,21 +456,18 @@ public final class Stores {
         }
 
         /** Restarts it, and gives what changes with every restart, and has changed; empty where nothing tells. */
-        Optional<String> restart(Duration within) throws Trouble {
+        Optional<String> restart(Duration within) {
             Optional<String> before = mark();
-            for (List<String> command : restarts(within)) {
-                run(command, "", Optional.of(within));
-            }
+            restarts(within).forEach(command -> run(command, "", Optional.of(within)));
             Optional<String> after = mark();
-            if (before.isPresent() && before.equals(after)) {
-                throw Trouble.unknown("the tool says that it restarted, but nothing did (still " + after.get() + ")");
-            }
+            Trouble.fail(before.isPresent() && before.equals(after), "the tool says that it restarted, but nothing did"
+                    + after.map(mark -> " (still " + mark + ")").orElse(""));
             return after;
         }
 
-        private Optional<String> mark() throws Trouble {
-            String mark = row.mark.isEmpty() ? "" : at(answer(reader()), row.mark).asText();
-            return Optional.of(Text.safe(mark, 60)).filter(text -> !text.isEmpty());
+        private Optional<String> mark() {
+            return row.mark.map(mark -> Text.safe(at(answer(reader()), row.mark).asText(), 60))
+                    .filter(text -> !text.isEmpty());
         }
     }
 }
