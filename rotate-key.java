@@ -2,6 +2,7 @@
 //JAVA 17+
 //COMPILE_OPTIONS -encoding UTF-8 -XDstringConcat=inline -proc:none -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC
 //DESCRIPTION The Klaviyo key is dead: replaces it everywhere, verified at every step, and rolls back if anything fails
+//SOURCES runbook/ApiChecks.java
 //SOURCES runbook/Cli.java
 //SOURCES runbook/Http.java
 //SOURCES runbook/Incident.java
@@ -43,6 +44,7 @@ import java.io.Console;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -57,6 +59,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import runbook.ApiChecks.Account;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Key;
@@ -65,7 +68,6 @@ import runbook.Screen.Mark;
 import runbook.Settings.Problem;
 import runbook.Text;
 import runbook.Tool;
-import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
 import runbook.rotation.Progress.Trouble;
@@ -251,7 +253,7 @@ class RotateKey implements Callable<Integer>, Listener {
     private Rotation.Wishes wishes() throws IOException {
         Hands hands = Hands.of(tool);
         if (drilled()) {
-            Drill drill = new Drill(shared.sandbox().get(), hands, shared.variant());
+            Drill drill = new Drill(shared.sandbox().get(), hands, new HashSet<>(shared.variant().stream().toList()));
             hands = drill;
             to = List.of(drill.store());
             restart = List.of("exec:curl -fsS -X POST " + drill.sandbox().restartUrl());
@@ -293,7 +295,7 @@ class RotateKey implements Callable<Integer>, Listener {
         screen.item("  1. ", "In Klaviyo, as Owner, Admin or Manager of the same account: Settings > API keys > Create"
                         + " Private API Key");
         screen.item("  2. ", "Name it after today and this application. Scopes: "
-                + rotation.oldScopes().orElse(needed));
+                + rotation.keys.oldScopes().orElse(needed));
         screen.item("  3. ", "Klaviyo shows it once. Copy it, and paste it here; it will not be shown.");
         Console console = console().orElseThrow(() ->
                 new Problem("no new key: give --new-key-file, --new-key-command or KLAVIYO_NEW_PRIVATE_KEY"));
@@ -391,7 +393,7 @@ class RotateKey implements Callable<Integer>, Listener {
         }
         changing = false;
         if (ending == Ending.STUCK) {
-            byHand(rotation.byHand());
+            byHand(rotation.byHand);
         }
         screen.line();
         boolean unfinished = ending == Ending.REFUSED && rotation.resumed().isPresent();

@@ -33,8 +33,8 @@ public final class ApiChecks {
 
     /** The account of a key: its id, which is its public site id as well, and its organisation's name. */
     public record Account(String id, String name, boolean test) {
-        // The organisation's name is there for keys that may read it.
-        static Optional<Account> in(Answer answer) {
+        /** The account in an answer; the organisation's name is there for keys that may read it. */
+        public static Optional<Account> in(Answer answer) {
             if (!Symptom.NONE.is(answer)) {
                 return Optional.empty();
             }

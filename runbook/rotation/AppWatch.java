@@ -4,9 +4,9 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import runbook.Http;
 import runbook.Http.Answer;
-import runbook.Http.Deadline;
 import runbook.Http.Health;
 import runbook.Http.Reply;
 import runbook.Prometheus;
@@ -19,8 +19,6 @@ import runbook.rotation.Progress.Trouble;
 
 /** Our application: its health, the key that it says it uses, and the errors that Prometheus counts. */
 final class AppWatch {
-    static final Duration INTERVAL = Duration.ofMillis(250);
-    private static final int IN_A_ROW = 2;
     private static final String COUNTER = "klaviyo_api_errors_total";
     // Short enough to fall soon after a restart; long enough to span Prometheus's usual scrape interval twice.
     private static final String LAST_MINUTE = "sum by (status) (increase(" + COUNTER + "[1m]))";
@@ -35,10 +33,14 @@ final class AppWatch {
             return new State(Health.of(reply), "HTTP " + reply.status() + " in " + reply.millis() + " ms"
                     + (body.isEmpty() ? "" : ": " + body), reply.json().path("keyFingerprint").asText());
         }
-    }
 
-    private static final String UNPROVEN = "nothing shows that it runs with the old key: its health tells no"
-            + " keyFingerprint, and a restart left no mark";
+        // What is wrong with it: it is worse than that, or has another key than one of these; else empty.
+        String fault(Health worst, List<String> right) {
+            String stale = key.isEmpty() || right.contains(key) ? ""
+                    : "it says that it still uses another key, sha256 " + key;
+            return health.compareTo(worst) > 0 ? words : stale;
+        }
+    }
 
     private final Settings settings;
     private final Http http;
@@ -53,6 +55,8 @@ final class AppWatch {
         this.progress = progress;
     }
 
+    // ---- its health and its key
+
     private boolean looking() {
         return settings.target().app() != null;
     }
@@ -60,19 +64,6 @@ final class AppWatch {
     private State look() {
         return State.of(http.get(settings.target().app(), Map.of(), settings.probing().timeout()));
     }
-
-    /** Waits; false when it was interrupted. */
-    static boolean pause(Duration duration) {
-        try {
-            Thread.sleep(duration.toMillis());
-            return true;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
-    }
-
-    // ---- its health and its key
 
     /** Looks before anything changes; what an interrupted run did to it does not count as how it was. */
     Done begin() {
@@ -101,30 +92,28 @@ final class AppWatch {
     /** The application is no worse than it was, and is seen with the old key, or proven to have it otherwise. */
     Done asBefore(String old, boolean proven) {
         Health worst = Optional.ofNullable(progress.kept.app).orElse(Health.HEALTHY);
-        return await(worst, List.of(old, Optional.ofNullable(progress.kept.appKey).orElse("")), proven);
+        return await(worst, List.of(old, progress.kept.appKey), proven);
     }
 
     private Done await(Health worst, List<String> right, boolean proven) {
-        Trouble.fail(!looking() && !proven, UNPROVEN);
-        Deadline end = Deadline.in(within);
-        boolean told = false;
-        for (int good = 0; looking(); ) {
-            State now = look();
-            String stale = now.key.isEmpty() || right.contains(now.key) ? ""
-                    : "it says that it still uses another key, sha256 " + now.key;
-            String fault = now.health.compareTo(worst) > 0 ? now.words : stale;
-            good = fault.isEmpty() ? good + 1 : 0;
-            if (good == IN_A_ROW) {
-                Trouble.fail(!proven && now.key.isEmpty(), UNPROVEN);
-                return Done.ok(now.words);
-            } else if (good == 0 && !told) {
-                progress.listener.waiting("waiting for the application: " + fault);
-                told = true;
+        State now = new State(worst, "not looked at: no --app-url", "");
+        if (looking()) {
+            Predicate<State> well = state -> state.fault(worst, right).isEmpty();
+            now = look();
+            if (!well.test(now)) {
+                progress.listener.waiting("waiting for the application: " + now.fault(worst, right));
             }
-            Trouble.fail(!pause(INTERVAL) || good == 0 && end.over(), "not well within " + Durations.words(within) + ": "
-                    + fault);
+            now = Progress.until(() -> {
+                // Twice in a row: the first answer may come from what is being restarted.
+                State first = look();
+                return well.test(first) && Progress.pause(Progress.INTERVAL) ? look() : first;
+            }, well, within, state -> Progress.INTERVAL);
+            Trouble.fail(!well.test(now), "not well within " + Durations.words(within) + ": "
+                    + now.fault(worst, right));
         }
-        return Done.warn("not looked at: no --app-url");
+        Trouble.fail(!proven && now.key.isEmpty(), "nothing shows that it runs with the old key: its health tells no"
+                + " keyFingerprint, and a restart left no mark");
+        return looking() ? Done.ok(now.words) : Done.warn(now.words);
     }
 
     // ---- its errors
@@ -146,14 +135,10 @@ final class AppWatch {
     /** What is counted in a while does not grow beyond what it was before. */
     Done steady() {
         Duration watch = within.dividedBy(4);
-        Deadline end = Deadline.in(within);
         progress.listener.waiting("watching its errors for " + Durations.words(watch));
         long most = Math.max(sum(errors()), sum(before));
-        Prometheus.Result now;
-        do {
-            pause(watch);
-            now = errors();
-        } while (sum(now) > most && !end.over());
+        Progress.pause(watch);
+        Prometheus.Result now = Progress.until(this::errors, one -> sum(one) <= most, within, one -> watch);
         if (!before.ok() || !now.ok()) {
             return Done.warn("not compared: Prometheus gave no answer, " + (before.ok() ? now : before).trouble());
         } else if (before.series().isEmpty() && now.series().isEmpty()) {

@@ -82,8 +82,9 @@ record Embedded(String whole, String value, int begin, int end) {
             }
             return new Tool.Output(0, reading ? assigned.value : "", "");
         } catch (IOException e) {
-            throw new Trouble(Effect.DENIED, name + " cannot be read: " + Incident.why(e), Files.notExists(Path.of(name))
-                    ? "find . -name " + Text.word(Path.of(name).getFileName().toString()) : "ls -l " + Text.word(name));
+            String look = Files.exists(Path.of(name)) ? "ls -l " + Text.word(name)
+                    : "find . -name " + Text.word(Path.of(name).getFileName().toString());
+            throw new Trouble(Effect.DENIED, name + " cannot be read: " + Incident.why(e), look);
         }
     }
 

@@ -1,12 +1,13 @@
 package runbook.rotation;
 
+import java.time.Duration;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import runbook.Key;
 import runbook.Text;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Entry;
-import runbook.rotation.Rotation.HandStep;
 import runbook.rotation.Progress.Trouble;
 import runbook.rotation.Stores.Place;
 
@@ -15,7 +16,7 @@ import runbook.rotation.Stores.Place;
  * left or saw there.
  */
 final class Holding {
-    private static final int TRIES = 3;
+    private static final Duration SETTLING = Duration.ofSeconds(3);
     private static final Held UNSEEN = new Held(Optional.empty(), "", "", Optional.empty());
 
     /**
@@ -40,7 +41,7 @@ final class Holding {
 
     final Place store;
     private final Rotation rotation;
-    private final Entry kept;
+    final Entry kept;
     /** What it holds as far as the last look told. */
     Held now = UNSEEN;
 
@@ -49,10 +50,6 @@ final class Holding {
         this.store = store;
         this.rotation = rotation;
         this.kept = rotation.progress.kept.stores.computeIfAbsent(store.name(), first -> new Entry());
-    }
-
-    boolean touched() {
-        return kept.touched;
     }
 
     // ---- what it holds
@@ -81,41 +78,38 @@ final class Holding {
         return !now.mark().isEmpty() && now.mark().equals(kept.before);
     }
 
-    // What this rotation left may have come back with something around it (a line end, quotes), or as nothing; and of a
-    // store that tells nothing nobody knows.
-    private boolean ours() {
-        boolean mangled = now.key().filter(held -> held.reveal().isEmpty()
-                || rotation.keys.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
-        boolean left = kept.wrote.isEmpty() || now.mark().equals(kept.wrote) || holdsNew() || mangled;
-        return now.mark().isEmpty() || holdsOld() || touched() && left;
-    }
-
     private String words(String mark) {
         return (store.readable() ? "sha256 " : "version ") + mark;
     }
 
+    // What this rotation left may have come back with something around it (a line end, quotes), or as nothing; and of a
+    // store that tells nothing nobody knows.
     private void refuseStranger() {
-        String left = words(store.readable() ? rotation.keys.newPrint() : kept.wrote);
-        String last = touched() ? "left " + left + " there (before: " + words(kept.before) + ")"
+        boolean mangled = now.key().filter(held -> held.reveal().isEmpty()
+                || rotation.keys.fresh.filter(key -> held.reveal().contains(key.reveal())).isPresent()).isPresent();
+        boolean left = kept.wrote.isEmpty() || now.mark().equals(kept.wrote) || holdsNew() || mangled;
+        boolean ours = now.mark().isEmpty() || holdsOld() || kept.touched && left;
+        String wrote = store.readable() ? rotation.keys.newPrint() : kept.wrote;
+        String last = kept.touched ? "left " + words(wrote) + " there (before: " + words(kept.before) + ")"
                 : "saw " + words(kept.before) + " there";
-        Trouble.refuse(!ours(), "holds " + now + ", and this rotation " + last
+        Trouble.refuse(!ours, "holds " + now + ", and this rotation " + last
                 + ": somebody else has set it meanwhile, and it stays", rotation.progress.anew());
     }
 
     /** Preflight: all that would keep it from being written, and what it holds. */
     Done inspect() {
         saw(store.inspect());
-        if (!touched()) {
+        if (!kept.touched) {
             kept.before = now.mark();
             kept.version = now.version();
         }
         if (!store.readable()) {
-            return Done.warn("there; " + store.note() + (touched() ? "; the run before has written it" : ""));
+            return Done.warn("there; " + store.note() + (kept.touched ? "; the run before has written it" : ""));
         }
         refuseStranger();
         Key held = now.key().orElseThrow();
         String which = holdsOld() ? "the old key, " : "the new key, ";
-        String holds = "holds " + (touched() ? which : "") + held.describe() + now.versionWords();
+        String holds = "holds " + (kept.touched ? which : "") + held.describe() + now.versionWords();
         return held.known() ? Done.ok(holds) : Done.warn(holds + ", which is no private key");
     }
 
@@ -137,17 +131,15 @@ final class Holding {
             return Done.skipped("holds the new key already");
         }
         refuseStranger();
-        boolean first = !touched();
+        boolean first = !kept.touched;
         note(true, store.readable() ? rotation.keys.newPrint() : "");
         try {
-            store.write(rotation.keys.fresh.orElseThrow(), now);
-        } catch (Trouble e) {
-            boolean seen = seen();
-            if (seen && holdsNew()) {
-                return Done.warn("holds the new key, although the tool complained: " + e.getMessage());
+            String complaint = put(rotation.keys.fresh.orElseThrow(), this::holdsNew);
+            if (!complaint.isEmpty()) {
+                return Done.warn("holds the new key, although the tool complained: " + complaint);
             }
-            boolean refused = e.effect == Effect.DENIED && seen && holdsOld();
-            if (first && (e.effect == Effect.NONE || refused)) {
+        } catch (Trouble e) {
+            if (first && (e.effect == Effect.NONE || e.effect == Effect.DENIED && holdsOld())) {
                 note(false, "");
             }
             throw e;
@@ -158,24 +150,36 @@ final class Holding {
         return Done.ok("stored");
     }
 
+    // What is noted before it is written, for what cannot be noted is not done.
+    private void note(boolean touched, String wrote) {
+        kept.touched = touched;
+        kept.wrote = wrote;
+        rotation.progress.save();
+    }
+
+    // Writes it, and gives the tool's complaint where it holds the value all the same.
+    private String put(Key key, BooleanSupplier holds) {
+        try {
+            store.write(key, now);
+            return "";
+        } catch (Trouble e) {
+            if (seen() && holds.getAsBoolean()) {
+                return e.getMessage();
+            }
+            throw e;
+        }
+    }
+
     /** What was written is what comes back, then and later. */
     Done readBack() {
         if (!store.readable()) {
             return Done.skipped("not compared: " + store.note());
         }
-        for (int left = TRIES; !saw(store.read()).holds(rotation.keys.newPrint()) && left > 1; left--) {
-            AppWatch.pause(AppWatch.INTERVAL);
-        }
+        String wanted = rotation.keys.newPrint();
+        Progress.until(() -> saw(store.read()), held -> held.holds(wanted), SETTLING, held -> Progress.INTERVAL);
         refuseStranger();
-        Trouble.fail(!holdsNew(), "gives back " + now + " instead of sha256 " + rotation.keys.newPrint());
-        return Done.ok("holds the new key, sha256 " + rotation.keys.newPrint() + now.versionWords());
-    }
-
-    // Before it is written: what cannot be noted is not done.
-    private void note(boolean touched, String wrote) {
-        kept.touched = touched;
-        kept.wrote = wrote;
-        rotation.progress.save();
+        Trouble.fail(!holdsNew(), "gives back " + now + " instead of sha256 " + wanted);
+        return Done.ok("holds the new key, sha256 " + wanted + now.versionWords());
     }
 
     // ---- back
@@ -197,14 +201,7 @@ final class Holding {
                 // Until it is written nobody knows what such a store has.
                 note(true, "");
             }
-            try {
-                store.write(value, now);
-            } catch (Trouble e) {
-                // The tool may have stored it all the same.
-                if (!seen() || !holdsOld()) {
-                    throw e;
-                }
-            }
+            put(value, this::holdsOld);
             Trouble.refuse(store.readable() && !saw(store.read()).holds(kept.before),
                     "does not give back the old value, but " + now, "");
         }
@@ -214,23 +211,21 @@ final class Holding {
     // It is in memory, or after a kill in the store's own history; of a store that does not tell, it is the old key.
     private Key oldValue() {
         Optional<Key> old = store.readable() ? rotation.keys.known(kept.before) : rotation.keys.old;
-        if (old.isEmpty()) {
-            old = store.recall(kept.version).filter(key -> key.fingerprint().equals(kept.before));
-            old.ifPresent(rotation.tool::conceal);
-        }
-        return old.orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
-                + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
+        Key value = old.or(() -> store.recall(kept.version).filter(key -> key.fingerprint().equals(kept.before)))
+                .orElseThrow(() -> new Trouble(Effect.DENIED, "its old value, " + words(kept.before)
+                        + ", is nowhere to be had", "finish instead: run the same command again with the new key"));
+        rotation.tool.conceal(value);
+        return value;
     }
 
-    // What a person pastes to bring the old value back; empty where the store keeps no old ones.
-    private String history() {
+    /** What a person pastes to bring the old value back; empty where the store keeps no old ones. */
+    String history() {
         return store.undo(kept.version);
     }
 
-    HandStep byHand() {
+    String byHand() {
         String print = store.readable() ? " (" + words(kept.before) + ")" : "";
-        return history().isEmpty() ? new HandStep("put the old key" + print + " back into " + store.name(),
-                store.writing()) : new HandStep("put the old value of " + store.name()
-                        + " back from its own history", history());
+        return history().isEmpty() ? "put the old key" + print + " back into " + store.name()
+                : "put the old value of " + store.name() + " back from its own history";
     }
 }

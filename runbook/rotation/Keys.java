@@ -8,7 +8,6 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -16,19 +15,17 @@ import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import runbook.ApiChecks.Account;
+import runbook.ApiChecks.Symptom;
 import runbook.Http;
 import runbook.Http.Answer;
-import runbook.Http.Deadline;
-import runbook.Http.Fault;
 import runbook.Http.Reply;
 import runbook.Key.LastGood;
 import runbook.Key;
 import runbook.Klaviyo.ApiError;
 import runbook.Klaviyo.Endpoint;
-import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
-import runbook.redact.Redactor;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Effect;
 import runbook.rotation.Progress.Step;
@@ -55,53 +52,19 @@ public final class Keys {
     private static final Duration DYING = Duration.ofSeconds(60);
     private static final Duration BETWEEN = Duration.ofSeconds(4);
 
-    /** The account of a key: its id, which is its public site id as well, and its organisation's name. */
-    public record Account(String id, String name) {
-        private static Optional<Account> of(JsonNode account) {
-            String name = account.at("/attributes/contact_information/organization_name").asText()
-                    + (account.at("/attributes/test_account").asBoolean() ? ", a test account" : "");
-            return Optional.ofNullable(account.path("id").textValue())
-                    .map(id -> new Account(Text.safe(id, 20), Text.safe(name, 80)));
-        }
-
-        @Override
-        public String toString() {
-            return name.isEmpty() ? "account " + id : name + " (" + id + ")";
-        }
-    }
-
-    // What Klaviyo answered: its status, 0 where that says nothing of the key; the same for one line; the document.
-    private record Told(int status, String words, JsonNode data) {
-        static Told of(Answer answer) {
-            if (answer instanceof Fault fault) {
-                // A key that no header can carry is as dead as one that is refused.
-                return new Told(fault.kind() == Http.Kind.BAD_REQUEST ? 401 : 0, fault.words(), Json.object());
-            }
-            Reply reply = (Reply) answer;
-            Optional<ApiError> error = ApiError.of(reply);
-            String detail = error.map(ApiError::detail).orElse("").toLowerCase(Locale.ROOT);
-            JsonNode data = reply.json().path("data");
-            boolean strange = ApiError.fromCdn(reply) || reply.status() / 100 == 2 && !data.isContainerNode()
-                    || reply.status() == 400 && detail.contains("revision");
-            String said = error.map(one -> " " + one).orElse(reply.html() ? " and a web page" : "");
-            return new Told(strange ? 0 : reply.status(), "HTTP " + reply.status() + Redactor.strict().text(said), data);
-        }
-
-        boolean yes() {
-            return status / 100 == 2;
-        }
-
-        // A 403 with Klaviyo's own error proves that the key authenticates as well as a 200 does.
+    // What a key is worth to Klaviyo, whose it is, where that is told, and what was answered, for one line.
+    private record Standing(Symptom symptom, Optional<Account> account, String words) {
+        // A 403 with Klaviyo's own error proves that it authenticates as well as a 200 does.
         boolean valid() {
-            return yes() || status == 403;
+            return symptom == Symptom.NONE || symptom == Symptom.FORBIDDEN;
         }
 
         boolean dead() {
-            return status == 401;
+            return symptom == Symptom.UNAUTHORIZED;
         }
     }
 
-    private static final Told UNTOLD = new Told(0, "", Json.object());
+    private static final Standing UNKNOWN = new Standing(Symptom.NO_ANSWER, Optional.empty(), "");
 
     private final Wishes wishes;
     private final Progress progress;
@@ -109,7 +72,7 @@ public final class Keys {
     // What is in memory: what the stores held, and what the responder has; the new key is none of them.
     private List<Key> known = List.of();
     Optional<Key> old = Optional.empty();
-    private Told oldTold = UNTOLD;
+    private Standing standing = UNKNOWN;
     /** The new key, once it is given. */
     Optional<Key> fresh = Optional.empty();
     Optional<Account> account = Optional.empty();
@@ -122,50 +85,34 @@ public final class Keys {
 
     // ---- asking Klaviyo
 
-    private Told ask(Key key, String method, String target, Map<String, ?> body) {
+    private Answer ask(Key key, String method, String target, Map<String, ?> body) {
         String revision = target.startsWith(KEYS) ? BETA : wishes.settings().revision();
         byte[] bytes = body == null ? null : Json.line(Json.of(body)).getBytes(StandardCharsets.UTF_8);
-        Deadline end = Deadline.in(PATIENCE);
-        while (true) {
-            Answer answer = http.withKey(Optional.of(key))
-                    .api(method, target, revision, bytes, wishes.settings().probing().timeout());
-            if (!(answer instanceof Reply reply) || reply.status() != 429) {
-                return Told.of(answer);
-            }
-            Duration pause = Duration.ofSeconds(Math.max(1, ApiError.retryAfter(reply).orElse(1L)));
-            if (pause.compareTo(end.left()) > 0 || !AppWatch.pause(pause)) {
-                return Told.of(answer);
-            }
-        }
+        return Progress.until(() -> http.withKey(Optional.of(key)).api(method, target, revision, bytes,
+                wishes.settings().probing().timeout()), answer -> Symptom.of(answer) != Symptom.THROTTLED, PATIENCE,
+                answer -> Duration.ofSeconds(Math.max(1, ApiError.retryAfter((Reply) answer).orElse(1L))));
     }
 
-    // Whether it authenticates, and as whose.
-    private Told standing(Key key) {
-        Told told = ask(key, "GET", Endpoint.ACCOUNTS.target(), null);
-        String words = told.status == 403 ? "valid, though without accounts:read" : told.words;
-        String whose = Account.of(told.data.path(0)).map(Account::toString).orElse("authenticated");
-        return new Told(told.status, told.yes() ? whose : words, told.data);
+    private Standing standing(Key key) {
+        Answer answer = ask(key, "GET", Endpoint.ACCOUNTS.target(), null);
+        Optional<Account> account = Account.in(answer);
+        return switch (Symptom.of(answer)) {
+            case NONE -> new Standing(Symptom.NONE, account.or(() -> inside(key)),
+                    account.map(Account::toString).orElse("authenticated"));
+            case FORBIDDEN -> new Standing(Symptom.FORBIDDEN, inside(key), "valid, though without accounts:read");
+            default -> new Standing(Symptom.of(answer), Optional.empty(), Symptom.describe(answer));
+        };
     }
 
-    private Told standing(Key key, Predicate<Told> enough, Duration within, Duration between) {
-        Deadline end = Deadline.in(within);
-        Told told = standing(key);
-        while (!enough.test(told) && !end.over() && AppWatch.pause(between)) {
-            told = standing(key);
-        }
-        return told;
-    }
-
-    // What Klaviyo says, else the site id inside of a key that authenticates.
-    private static Optional<Account> owner(Key key, Told told) {
-        return told.valid() ? Account.of(told.data.path(0)).or(() -> key.site().map(id -> new Account(id, "")))
-                : Optional.empty();
+    private static Optional<Account> inside(Key key) {
+        return key.site().map(id -> new Account(id, "", false));
     }
 
     // The beta API lists keys never with the value, only with its last four characters.
     private Optional<JsonNode> list(Key reader) {
-        Told told = ask(reader, "GET", KEYS + "?additional-fields%5Bapi-key%5D=redacted_key", null);
-        return Optional.of(told.data).filter(data -> told.yes());
+        Answer answer = ask(reader, "GET", KEYS + "?additional-fields%5Bapi-key%5D=redacted_key", null);
+        return Symptom.of(answer) == Symptom.NONE ? Optional.of(((Reply) answer).json().path("data"))
+                : Optional.empty();
     }
 
     private static Optional<JsonNode> only(JsonNode listed, Key key) {
@@ -184,11 +131,12 @@ public final class Keys {
 
     // Needs credentials:write of the new key.
     private void enabled(Key with, String id, boolean enabled) {
-        Told told = ask(with, "PATCH", KEYS + "/" + id, Map.of("data", Map.of("type", "api-key", "id", id,
+        Answer answer = ask(with, "PATCH", KEYS + "/" + id, Map.of("data", Map.of("type", "api-key", "id", id,
                 "attributes", Map.of("status", enabled ? "active" : "disabled"))));
-        if (!told.yes()) {
-            throw new Trouble(told.status / 100 == 4 ? Effect.DENIED : Effect.UNKNOWN,
-                    "Klaviyo did not " + (enabled ? "enable" : "disable") + " it: " + told.words, "");
+        int status = answer instanceof Reply reply ? reply.status() : 0;
+        if (status != 200) {
+            throw new Trouble(status / 100 == 4 ? Effect.DENIED : Effect.UNKNOWN, "Klaviyo did not "
+                    + (enabled ? "enable" : "disable") + " it: " + Symptom.describe(answer), "");
         }
     }
 
@@ -205,13 +153,13 @@ public final class Keys {
 
     private void replaces(Optional<Key> key) {
         old = key;
-        oldTold = key.map(this::standing).orElse(UNTOLD);
+        standing = key.map(this::standing).orElse(UNKNOWN);
     }
 
     // What Klaviyo says of the old key counts, then what was noted when it was still alive.
     private Optional<String> wanted() {
         return wishes.account().or(() -> Optional.of(progress.kept.account).filter(id -> !id.isEmpty()))
-                .or(() -> old.flatMap(key -> owner(key, oldTold)).map(Account::id))
+                .or(() -> standing.account.map(Account::id))
                 .or(() -> old.flatMap(key -> LastGood.of(wishes.host(), key)).map(LastGood::account));
     }
 
@@ -227,7 +175,7 @@ public final class Keys {
         Set<String> sites = held.stream().flatMap(key -> key.site().stream()).collect(Collectors.toSet());
         Trouble.refuse(sites.size() > 1, "the stores hold keys of several accounts: " + String.join(", ", sites),
                 "leave those of the others out of --to");
-        String words = old.map(key -> key.describe() + (oldTold.dead() ? "; it is dead: " + oldTold.words : ""))
+        String words = old.map(key -> key.describe() + (standing.dead() ? "; it is dead: " + standing.words : ""))
                 .orElse("not known: neither a store nor KLAVIYO_PRIVATE_KEY has it");
         boolean told = wanted().isPresent() || old.flatMap(Key::site).isPresent();
         Trouble.refuse(!told && !person, words + "; nothing tells which account it belongs to", UNKNOWN_ACCOUNT);
@@ -251,10 +199,10 @@ public final class Keys {
         if (!progress.resumed && old.equals(fresh)) {
             replaces(own().filter(mine -> !mine.equals(key)).or(() -> old));
         }
-        return List.of(new Step("test", "form", "", "", () -> form(key)),
-                new Step("test", "authenticates", "", "", () -> authenticates(key)),
-                new Step("test", "account", "", "", () -> account(key, confirm)),
-                new Step("test", "scopes", "", "", () -> scopes(key)));
+        return List.of(new Step("test", "form", "", () -> form(key)),
+                new Step("test", "authenticates", "", () -> authenticates(key)),
+                new Step("test", "account", "", () -> account(key, confirm)),
+                new Step("test", "scopes", "", () -> scopes(key)));
     }
 
     // What is tested is what is stored, byte for byte: a value that would have to be cleaned first is refused.
@@ -269,12 +217,12 @@ public final class Keys {
     }
 
     private Done authenticates(Key key) {
-        Told told = standing(key);
-        Trouble.refuse(told.dead(), "Klaviyo refuses the new key: " + told.words, ANOTHER);
-        Trouble.refuse(!told.valid(), "the new key could not be tested: " + told.words,
+        Standing now = standing(key);
+        Trouble.refuse(now.dead(), "Klaviyo refuses the new key: " + now.words, ANOTHER);
+        Trouble.refuse(!now.valid(), "the new key could not be tested: " + now.words,
                 "run triage, and this again once Klaviyo answers");
-        account = owner(key, told);
-        return Done.ok(told.words);
+        account = now.account;
+        return Done.ok(now.words);
     }
 
     private Done account(Key key, Predicate<Account> confirm) {
@@ -282,10 +230,10 @@ public final class Keys {
                 "make a key that has accounts:read as well");
         Account is = account.get();
         // The site id inside a dead key tells too, if the new key's own shows that such ids can be trusted.
-        boolean trusted = key.site().equals(Optional.of(is.id));
+        boolean trusted = key.site().equals(Optional.of(is.id()));
         Optional<String> wanted = wanted().or(() -> old.flatMap(Key::site).filter(site -> trusted));
-        String id = wanted.orElse(is.id);
-        Trouble.refuse(!id.equals(is.id), "the new key belongs to account " + is.id + ", not to " + id,
+        String id = wanted.orElse(is.id());
+        Trouble.refuse(!id.equals(is.id()), "the new key belongs to account " + is.id() + ", not to " + id,
                 "make the key while logged in to account " + id);
         Trouble.refuse(wanted.isEmpty() && !confirm.test(is), "nothing tells which account the old key belongs to",
                 UNKNOWN_ACCOUNT);
@@ -294,7 +242,7 @@ public final class Keys {
 
     // Compares what it may do with what is needed: what was asked for, or else what the old key may do.
     private Done scopes(Key key) {
-        Optional<JsonNode> listed = list(key).or(() -> old.filter(one -> oldTold.valid()).flatMap(this::list));
+        Optional<JsonNode> listed = list(key).or(() -> old.filter(one -> standing.valid()).flatMap(this::list));
         Optional<Set<String>> has = listed.flatMap(keys -> only(keys, key)).map(Keys::scopes);
         Optional<Set<String>> had = listed.flatMap(keys -> old.flatMap(one -> only(keys, one))).map(Keys::scopes);
         Set<String> needed = wishes.needs().isEmpty() ? had.orElse(Set.of()) : wishes.needs();
@@ -320,28 +268,33 @@ public final class Keys {
         if (!scope.matches("[a-z-]+:(read|write)")) {
             return "untold";
         }
-        Told told = scope.endsWith(":write") ? ask(key, "POST", path, Map.of("data", Map.of()))
+        Answer answer = scope.endsWith(":write") ? ask(key, "POST", path, Map.of("data", Map.of()))
                 : ask(key, "GET", Endpoint.named(name).map(Endpoint::target).orElse(path), null);
-        return told.status == 403 ? "lacking" : told.yes() || told.status == 400 ? "fine" : "untold";
+        return switch (Symptom.of(answer)) {
+            case NONE, INVALID -> "fine";
+            case FORBIDDEN -> "lacking";
+            default -> "untold";
+        };
     }
 
     /** The new key authenticates still. */
     Done alive() {
-        Told told = standing(fresh.orElseThrow(), one -> one.valid() || one.dead(), wishes.verify(), AppWatch.INTERVAL);
-        Trouble.fail(!told.valid(), "it does not authenticate any more: " + told.words);
-        return Done.ok("still authenticates: " + told.words);
+        Standing now = Progress.until(() -> standing(fresh.orElseThrow()), one -> one.valid() || one.dead(),
+                wishes.verify(), one -> Progress.INTERVAL);
+        Trouble.fail(!now.valid(), "it does not authenticate any more: " + now.words);
+        return Done.ok("still authenticates: " + now.words);
     }
 
     // ---- the old key's end
 
     /** Whether the old key is in memory, is another than the new one, and not known to be dead. */
     boolean lives() {
-        return old.isPresent() && !old.equals(fresh) && !oldTold.dead();
+        return old.isPresent() && !old.equals(fresh) && !standing.dead();
     }
 
     /** What is to be done about an old key that this rotation does not disable. */
     String left() {
-        String dead = oldTold.dead() ? "dead already (" + oldTold.words + ")"
+        String dead = standing.dead() ? "dead already (" + standing.words + ")"
                 : "which key was the old one is not known";
         return lives() ? "stays enabled. " + byHand(wishes.grace()) : dead + ": delete it" + HERE;
     }
@@ -361,7 +314,7 @@ public final class Keys {
                     + byHand(Duration.ZERO));
         }
         progress.listener.waiting("the old key stays enabled for another " + Durations.words(wishes.grace()));
-        AppWatch.pause(wishes.grace());
+        Progress.pause(wishes.grace());
         lastLook.run();
         disabled(id.get());
         try {
@@ -372,8 +325,9 @@ public final class Keys {
             }
             return Done.warn("not disabled: " + e.getMessage() + ". " + byHand(Duration.ZERO));
         }
-        boolean dead = standing(key, Told::dead, DYING, BETWEEN).dead();
-        return Done.ok("disabled, " + (dead ? "and Klaviyo refuses it" : "though Klaviyo still accepted it a minute later"));
+        boolean dead = Progress.until(() -> standing(key), Standing::dead, DYING, one -> BETWEEN).dead();
+        return Done.ok(dead ? "disabled, and Klaviyo refuses it"
+                : "disabled, though Klaviyo still accepted it a minute later");
     }
 
     /** Undoes that, with the new key, where somebody has it. */

@@ -14,9 +14,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import runbook.Http;
+import runbook.Http.Deadline;
 import runbook.Incident;
 import runbook.Incident.Event;
 import runbook.Screen.Mark;
@@ -31,6 +34,8 @@ import runbook.Tool;
  * that goes on is given its stores anew.
  */
 public final class Progress {
+    static final Duration INTERVAL = Duration.ofMillis(250);
+
     /** How a step ended, what it found in one line, and after a failure the commands that mend it, one a line. */
     public record Done(Mark mark, String detail, String mend) {
         static Done ok(String detail) {
@@ -47,13 +52,8 @@ public final class Progress {
     }
 
     /**
-     * One thing that a rotation does or looks at, for people and machines alike; nothing secret in it. Before it is
-     * made, its detail is what a plan says of it.
-     *
-     * @param name    {@code preflight}, {@code test}, {@code store}, {@code read-back}, {@code restart}, {@code
-     *                verify}, {@code disable-old} or {@code roll-back}
-     * @param place   what it is about: a store, a restart target, {@code app}, {@code new key}, …
-     * @param command as it is run; empty where no command is
+     * One thing that a rotation does or looks at: which of the runbook's steps it belongs to; the store, target or else
+     * it is about; its command, where there is one; and how it ended, or what a plan says of it. Nothing secret in it.
      */
     public record Step(String name, String place, String command, Supplier<Done> action, Done done, long millis) {
         private static final Map<Mark, String> OUTCOMES = Map.of(Mark.OK, "ok", Mark.WARN, "warn", Mark.FAIL, "failed",
@@ -61,6 +61,10 @@ public final class Progress {
 
         Step(String name, String place, String command, String plan, Supplier<Done> action) {
             this(name, Text.safe(place, 120), command, action, new Done(Mark.NONE, plan, ""), 0);
+        }
+
+        Step(String name, String place, String plan, Supplier<Done> action) {
+            this(name, place, "", plan, action);
         }
 
         /** What it is about and what it found: after a place, no colon, which would make the words its value. */
@@ -75,15 +79,12 @@ public final class Progress {
         }
     }
 
-    /** Is told how a rotation goes on, as it does. */
+    /** Is told as steps of a name begin, as each ends, and what takes long or is worth a line, safe to print. */
     public interface Listener {
-        /** A step of this name begins. */
         void began(String name);
 
-        /** A step has ended. */
         void ended(Step step);
 
-        /** Something takes long, or is worth a line; safe to print. */
         void waiting(String words);
     }
 
@@ -117,7 +118,11 @@ public final class Progress {
 
     // ---- what is kept
 
-    /** The record: fingerprints are empty while they are not known. */
+    /**
+     * The record; fingerprints are empty while they are not known. How the application was before, and the key that it
+     * told; whether a restart has begun; the old key's id, from just before it is disabled until it is enabled again;
+     * and the tool that is about to change something, in case we are killed and it is not.
+     */
     @JsonIgnoreProperties(ignoreUnknown = true)
     static final class Kept {
         public int schema = 1;
@@ -126,34 +131,29 @@ public final class Progress {
         public String account = "";
         public String oldKey = "";
         public String newKey = "";
-        /** How the application was before, and the fingerprint of the key that it told. */
         public Http.Health app;
         public String appKey = "";
         public Map<String, Entry> stores = new TreeMap<>();
-        /** Whether a restart has begun. */
         public boolean restarting;
-        /** The id of the old key, from just before it is disabled until it is enabled again. */
         public String disabled;
-        /** The tool that is about to change something, in case we are killed and it is not. */
         public Child child;
 
         Stream<String> touched() {
             return stores.keySet().stream().filter(name -> stores.get(name).touched);
         }
 
-        /** Whether anything has been changed, or may have been. */
         boolean changed() {
             return restarting || disabled != null || touched().findAny().isPresent();
         }
     }
 
-    /** A store as a rotation found and left it. */
+    /**
+     * A store: what it held, a fingerprint, or the version of one that gives no value back, empty for neither; its own
+     * name for that value; whether this rotation began to write it; and what it left there, empty where nobody knows.
+     */
     static final class Entry {
-        /** What it held: a fingerprint, or the version of a store that gives no value back; empty for neither. */
         public String before = "";
-        /** The store's own name for that value. */
         public String version = "";
-        /** Whether this rotation began to write it; and what it left there, empty where nobody knows. */
         public boolean touched;
         public String wrote = "";
     }
@@ -175,8 +175,8 @@ public final class Progress {
     final List<Step> made = new ArrayList<>();
     Kept kept = new Kept();
     boolean resumed;
-    private Incident incident;
-    private boolean looking = true;
+    Incident incident;
+    boolean looking = true;
 
     Progress(Tool tool, Listener listener, Optional<String> drill) {
         this.tool = tool;
@@ -184,8 +184,7 @@ public final class Progress {
         this.drill = drill;
     }
 
-    // Goes on with the rotation in this incident that changed something and came to no good end, if there is one; a
-    // drill never does, for its sandbox is gone, and its keys with it.
+    // Goes on with what changed something here and came to no good end; not in a drill, whose sandbox is gone.
     void begin(Incident where, boolean onlyLooking) throws IOException {
         incident = where;
         looking = onlyLooking;
@@ -197,11 +196,6 @@ public final class Progress {
         }
     }
 
-    /** Where it is recorded; null in a dry run. */
-    String folder() {
-        return looking ? null : incident.toString();
-    }
-
     /** How to begin anew where this cannot go on. */
     String anew() {
         return resumed ? "rm " + Text.word(incident.folder().resolve(FILE).toString())
@@ -211,27 +205,28 @@ public final class Progress {
     // ---- as it goes on
 
     void make(Step step) {
-        attempt(step).ifPresent(trouble -> {
-            throw trouble;
-        });
+        long start = System.nanoTime();
+        listener.began(step.name);
+        try {
+            ended(step, step.action.get(), start);
+        } catch (Trouble e) {
+            ended(step, new Done(Mark.FAIL, e.getMessage(), e.mend), start);
+            throw e;
+        } catch (RuntimeException e) {
+            String what = Text.safe(e instanceof Problem ? e.getMessage() : "unexpected " + e, 300);
+            ended(step, new Done(Mark.FAIL, what, ""), start);
+            throw new Trouble(Effect.UNKNOWN, what, "");
+        }
     }
 
     // For where the rest has to be done whatever comes of it.
     Optional<Trouble> attempt(Step step) {
-        long start = System.nanoTime();
-        listener.began(step.name);
-        Trouble trouble;
         try {
-            ended(step, step.action.get(), start);
+            make(step);
             return Optional.empty();
         } catch (Trouble e) {
-            trouble = e;
-        } catch (RuntimeException e) {
-            String what = e instanceof Problem ? e.getMessage() : "unexpected " + e;
-            trouble = new Trouble(Effect.UNKNOWN, Text.safe(what, 300), "");
+            return Optional.of(e);
         }
-        ended(step, new Done(Mark.FAIL, trouble.getMessage(), trouble.mend), start);
-        return Optional.of(trouble);
     }
 
     private void ended(Step step, Done done, long start) {
@@ -241,6 +236,26 @@ public final class Progress {
         made.add(ended);
         listener.ended(ended);
         journal(Event.ROTATION_STEP, ended.name + " " + ended.data().get("detail"), ended.data());
+    }
+
+    static boolean pause(Duration duration) {
+        try {
+            Thread.sleep(duration.toMillis());
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    /** Looks until it has seen enough, or it is time; gives what it saw last. */
+    static <T> T until(Supplier<T> look, Predicate<T> enough, Duration within, Function<T, Duration> between) {
+        Deadline end = Deadline.in(within);
+        T seen = look.get();
+        while (!enough.test(seen) && between.apply(seen).compareTo(end.left()) < 0 && pause(between.apply(seen))) {
+            seen = look.get();
+        }
+        return seen;
     }
 
     // A journal that cannot be written costs its entry, never the rotation.

@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -18,6 +17,7 @@ import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import runbook.ApiChecks.Account;
 import runbook.Cli;
 import runbook.Incident;
 import runbook.Incident.Event;
@@ -29,7 +29,6 @@ import runbook.Text;
 import runbook.Text.Durations;
 import runbook.Text.Json;
 import runbook.Tool;
-import runbook.rotation.Keys.Account;
 import runbook.rotation.Progress.Done;
 import runbook.rotation.Progress.Listener;
 import runbook.rotation.Progress.Step;
@@ -40,18 +39,15 @@ import runbook.sandbox.Sandbox;
 
 /**
  * One rotation: the steps of the runbook's 401 section, each safe to repeat, and the way back. Whoever drives it calls
- * {@link #begin}, {@link #preflight}, {@link #test}, {@link #change} and {@link #end}. Old values stay in memory only:
- * after a kill they come from the store's own history, from another store or from the responder's key, and where none
- * has it, the way is forward.
+ * {@link #begin}, {@link #preflight}, {@link #test}, {@link #change} and {@link #end}. Keys stay in memory only. After
+ * a kill the old value comes from the store's own history, another store or the responder's key, and where none has it,
+ * the way is forward; the new one comes from a store that has it already, or is given again.
  */
 public final class Rotation implements AutoCloseable {
     /** The exit code of a rotation that was refused before anything changed. */
     public static final int REFUSED = 21;
 
-    /**
-     * What a rotation is asked to do, by the options of that name; the responder's key in the settings counts as the
-     * old one where a store cannot be read.
-     */
+    /** What a rotation is asked to do, by the options of that name. */
     public record Wishes(Cli.Host host, Settings settings, List<Place> stores, List<Place> targets,
             Optional<String> account, Set<String> needs, Duration restart, Duration verify, Duration grace,
             boolean disableOld) { }
@@ -87,23 +83,17 @@ public final class Rotation implements AutoCloseable {
 
     /**
      * A drill's store, a dotenv file made for it, and its application, the sandbox's, which reads that at each restart.
-     * What {@code breaks} names ({@code read-back}, {@code restart}, {@code verify}) goes wrong once, to watch the way
-     * back.
+     * What {@code breaks} names ({@code read-back}, {@code restart}, {@code verify}) goes wrong once.
      */
     public record Drill(Sandbox sandbox, Hands hands, Set<String> breaks) implements Hands {
-        public Drill(Sandbox sandbox, Hands hands, Optional<String> variant) {
-            this(sandbox, hands, new HashSet<>(variant.stream().toList()));
-        }
-
         /** The store's address. */
         public String store() throws IOException {
             String variable = "KLAVIYO_PRIVATE_KEY";
             Path file = Files.createTempDirectory("klaviyo-drill").resolve("app.env");
-            Files.writeString(file, "# Made by a drill: this key opens nothing.\n" + variable + "=" + sandbox.appKey()
-                    + "\n");
+            String made = "# Made by a drill: this key opens nothing.\n";
+            Files.writeString(file, made + variable + "=" + sandbox.appKey() + "\n");
             sandbox.appKeyFile(file, variable);
-            file.getParent().toFile().deleteOnExit();
-            file.toFile().deleteOnExit();
+            List.of(file.getParent(), file).forEach(one -> one.toFile().deleteOnExit());
             return "file:" + file + "#" + variable;
         }
 
@@ -125,12 +115,14 @@ public final class Rotation implements AutoCloseable {
     private final Wishes wishes;
     final Tool tool;
     final Progress progress;
-    final Keys keys;
+    /** What is known of the old key and the new one. */
+    public final Keys keys;
     private final AppWatch app;
     private final List<FileChannel> locks = new ArrayList<>();
     private List<Holding> holdings = List.of();
     private boolean unmarked;
-    private final List<HandStep> byHand = new ArrayList<>();
+    /** What a person has to do by hand. */
+    public final List<HandStep> byHand = new ArrayList<>();
 
     /** A rotation that has not begun. */
     public Rotation(Wishes wishes, Tool tool, Listener listener) {
@@ -146,12 +138,11 @@ public final class Rotation implements AutoCloseable {
 
     /**
      * Takes the locks of this incident and of the stores on this machine, and goes on with the rotation that an earlier
-     * run left unfinished here, if there is one.
+     * run left unfinished here, if there is one. Where it is only {@code looking}, no process is touched, and nothing
+     * written.
      *
-     * @param looking whether only to look: then no process is touched, and nothing written
-     * @throws IOException when its record cannot be read
-     * @throws Problem     when another rotation runs, when it changed stores that this run was not given, or when what
-     *                     the responder has is no private key
+     * @throws Problem when another rotation runs, when it changed stores that this run was not given, or when what the
+     *                 responder has is no private key
      */
     public void begin(Incident where, boolean looking) throws IOException {
         Trouble.refuse(wishes.settings.key().filter(Key::token).isPresent(), "this is an OAuth access token, which is"
@@ -161,22 +152,25 @@ public final class Rotation implements AutoCloseable {
         if (!looking || Files.exists(where.folder())) {
             lock(where.folder().resolve("rotation.lock"), where.toString());
         }
-        // In one order everywhere, or two rotations could each wait for the other's.
-        Map<String, String> names = new TreeMap<>();
-        wishes.stores.forEach(store -> names.put(Key.of(store.identity()).fingerprint(), store.name()));
-        Path folder = LastGood.folder(wishes.host);
-        names.forEach((print, name) -> lock(folder.resolve("rotate-key-" + print + ".lock"), name));
+        // In one order everywhere, or two rotations could each keep the other out.
+        Map<Path, String> files = new TreeMap<>();
+        wishes.stores.forEach(store -> files.put(LastGood.folder(wishes.host).resolve("rotate-key-"
+                + Key.of(store.identity()).fingerprint() + ".lock"), store.name()));
+        files.forEach(this::lock);
         progress.begin(where, looking);
-        List<String> given = wishes.stores.stream().map(Place::name).toList();
-        String missing = progress.kept.touched().filter(name -> !given.contains(name))
+        holdings = wishes.stores.stream().map(store -> new Holding(store, this)).toList();
+        String missing = progress.kept.touched().filter(name -> !names().contains(name))
                 .map(name -> " --to " + Text.word(name)).collect(Collectors.joining());
         Trouble.refuse(!missing.isEmpty(), "the unfinished rotation in " + where
                 + " is about other stores too: run it again with" + missing, "");
-        holdings = wishes.stores.stream().map(store -> new Holding(store, this)).toList();
         if (!looking && progress.resumed) {
             progress.awaitChild(tool.timeout());
             tool.watch(progress::child);
         }
+    }
+
+    private List<String> names() {
+        return wishes.stores.stream().map(Place::name).toList();
     }
 
     private void lock(Path file, String what) {
@@ -204,44 +198,33 @@ public final class Rotation implements AutoCloseable {
     // ---- steps 1 and 2
 
     /**
-     * Step 1: tools, access, what every store holds, how the application does, whose the old key is. Looks at
-     * everything before it complains.
-     *
-     * @param person whether somebody can be asked whose account the new key's is
+     * Step 1: tools, access, what every store holds, how the application does, whose the old key is (or a {@code
+     * person} can be asked that). Looks at everything before it complains.
      */
     public void preflight(boolean person) {
         // At once: another run looks for an open incident, and that is one with a journal.
         progress.journal(Event.NOTE, "key rotation begun", data());
         List<Step> looks = new ArrayList<>();
-        holdings.forEach(one -> looks.add(step("preflight", one, "", one::inspect)));
-        wishes.targets.forEach(target -> looks.add(step("preflight", target.name(), "", target::reach)));
-        looks.add(step("preflight", "app", "", app::begin));
+        holdings.forEach(one -> looks.add(look("preflight", one, "", one::inspect)));
+        wishes.targets.forEach(target -> looks.add(new Step("preflight", target.name(), "", target::reach)));
+        looks.add(new Step("preflight", "app", "", app::begin));
         List<Trouble> troubles = looks.stream().flatMap(step -> progress.attempt(step).stream()).toList();
         troubles.stream().findFirst().ifPresent(trouble -> {
             throw trouble;
         });
         List<Key> held = holdings.stream().flatMap(holding -> holding.now.key().stream()).toList();
         boolean writeOnly = !holdings.stream().allMatch(holding -> holding.store.readable());
-        progress.make(step("preflight", "old key", "", () -> keys.settle(held, writeOnly, person)));
+        progress.make(new Step("preflight", "old key", "", () -> keys.settle(held, writeOnly, person)));
     }
 
-    private static Step step(String name, String place, String plan, Supplier<Done> action) {
-        return new Step(name, place, "", plan, action);
-    }
-
-    private static Step step(String name, Holding look, String plan, Supplier<Done> action) {
-        return new Step(name, look.store.name(), look.store.reading(), plan, action);
+    private static Step look(String name, Holding one, String plan, Supplier<Done> action) {
+        return new Step(name, one.store.name(), one.store.reading(), plan, action);
     }
 
     /** The new key, where a store of an unfinished rotation holds it already. */
     public Optional<Key> rediscovered() {
         return holdings.stream().filter(one -> one.now.holds(progress.kept.newKey))
                 .flatMap(one -> one.now.key().stream()).findFirst();
-    }
-
-    /** The scopes of the old key, where it may still tell them. */
-    public Optional<String> oldScopes() {
-        return keys.oldScopes();
     }
 
     /** Step 2: whether the new key is fit to be shipped; {@code confirm} asks whose an account is. */
@@ -257,28 +240,29 @@ public final class Rotation implements AutoCloseable {
         List<Step> steps = new ArrayList<>();
         holdings.forEach(one -> steps.add(
                 new Step("store", one.store.name(), one.store.writing(), one.plan(), one::write)));
-        holdings.forEach(one -> steps.add(step("read-back", one, one.store.readable() ? "has to be the new key"
+        holdings.forEach(one -> steps.add(look("read-back", one, one.store.readable() ? "has to be the new key"
                 : "not compared: " + one.store.note(), one::readBack)));
         wishes.targets.forEach(target -> steps.add(restart("restart", target)));
         if (wishes.targets.isEmpty()) {
             String none = "no --restart: the application has to read the key anew by itself";
-            steps.add(step("restart", "app", none, () -> Done.warn(none)));
+            steps.add(new Step("restart", "app", none, () -> Done.warn(none)));
         }
-        steps.add(step("verify", "app", app.plan(), () -> app.well(keys.newPrint())));
+        steps.add(new Step("verify", "app", app.plan(), () -> app.well(keys.newPrint())));
         if (app.counts()) {
-            steps.add(step("verify", "errors", "must not rise", app::steady));
+            steps.add(new Step("verify", "errors", "must not rise", app::steady));
         }
-        steps.add(step("verify", "new key", "has to authenticate still", keys::alive));
+        steps.add(new Step("verify", "new key", "has to authenticate still", keys::alive));
         looksAgain("verify", steps);
         String oldKey = keys.oldPrint().isEmpty() ? "old key" : "sha256 " + keys.oldPrint();
         if (wishes.disableOld && keys.lives()) {
             String plan = "disabled by Klaviyo's API " + Durations.words(wishes.grace)
                     + " after the application is well; enabled again if anything still uses it";
-            steps.add(step("disable-old", oldKey, plan, () -> keys.disable(() -> holdings.forEach(Holding::readBack))));
-            steps.add(step("disable-old", "app", "is well without it", () -> app.well(keys.newPrint())));
+            steps.add(new Step("disable-old", oldKey, plan,
+                    () -> keys.disable(() -> holdings.forEach(Holding::readBack))));
+            steps.add(new Step("disable-old", "app", "is well without it", () -> app.well(keys.newPrint())));
             looksAgain("disable-old", steps);
         } else {
-            steps.add(step("disable-old", oldKey, keys.left(), () -> Done.skipped(keys.left())));
+            steps.add(new Step("disable-old", oldKey, keys.left(), () -> Done.skipped(keys.left())));
         }
         return steps;
     }
@@ -286,7 +270,7 @@ public final class Rotation implements AutoCloseable {
     // Nobody has set one since.
     private void looksAgain(String name, List<Step> steps) {
         holdings.stream().filter(one -> one.store.readable())
-                .forEach(one -> steps.add(step(name, one, "has to be the new key still", one::readBack)));
+                .forEach(one -> steps.add(look(name, one, "has to be the new key still", one::readBack)));
     }
 
     private Step restart(String name, Place target) {
@@ -311,12 +295,9 @@ public final class Rotation implements AutoCloseable {
         return Ending.ROTATED;
     }
 
-    /**
-     * What comes of a failure: the way back where stores have been written, by an earlier run too, for a key that went
-     * bad between two runs must not leave them half changed; else nothing has changed.
-     */
+    /** What comes of a failure: the way back where something has been changed, by an earlier run too. */
     public Ending failed(Trouble trouble) {
-        boolean halfWay = progress.kept.changed() && keys.fresh.isPresent() && progress.folder() != null;
+        boolean halfWay = progress.kept.changed() && keys.fresh.isPresent() && !progress.looking;
         return halfWay ? rollBack(Text.safe(trouble.getMessage(), 300), keys.fresh) : Ending.REFUSED;
     }
 
@@ -324,24 +305,22 @@ public final class Rotation implements AutoCloseable {
 
     /**
      * Puts the old value back into every store that this rotation changed, last one first, restarts, and verifies.
-     * Where a store holds what somebody else set, or the old key stays disabled, nothing is put back.
-     *
-     * @param given the new key, where this run was given it, to enable the old one again
-     * @return {@code ROLLED_BACK} when all is as it was, else {@code STUCK}: then {@link #byHand} says what is left
+     * Where a store holds what somebody else set, or the old key cannot be enabled again (by the new one, that this run
+     * was {@code given}), nothing is put back. {@link #byHand} says what is left to do.
      */
     public Ending rollBack(String why, Optional<Key> given) {
         progress.listener.began("roll-back");
         progress.listener.waiting(why);
         List<Holding> touched = new ArrayList<>(holdings);
-        touched.removeIf(holding -> !holding.touched());
+        touched.removeIf(one -> !one.kept.touched);
         Collections.reverse(touched);
-        touched.forEach(one -> back(step("roll-back", one, "", one::stillOurs),
-                "find out who set " + one.store.name() + ": nothing was put back anywhere"));
+        touched.forEach(one -> back(look("roll-back", one, "", one::stillOurs),
+                "find out who set " + one.store.name() + ": nothing was put back anywhere", ""));
         if (byHand.isEmpty() && progress.kept.disabled != null) {
             // To bring a dead key back would leave the application with none.
-            back(step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
+            back(new Step("roll-back", "old key", "", () -> keys.enable(rediscovered().or(() -> given))),
                     "something still uses the old key, which is disabled and could not be enabled again: do that in"
-                            + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile");
+                            + " Klaviyo, Settings > API keys. The stores keep the new key meanwhile", "");
         }
         if (byHand.isEmpty()) {
             putBack(touched, progress.kept.restarting);
@@ -351,31 +330,21 @@ public final class Rotation implements AutoCloseable {
 
     private void putBack(List<Holding> touched, boolean restarting) {
         touched.forEach(one -> back(new Step("roll-back", one.store.name(), one.store.writing(), "", one::putBack),
-                one.byHand()));
+                one.byHand(), one.history().isEmpty() ? one.store.writing() : one.history()));
         unmarked = wishes.targets.isEmpty();
         for (Place target : restarting ? wishes.targets : List.<Place>of()) {
-            Step restart = restart("roll-back", target);
-            back(restart, new HandStep("restart " + target.name(), restart.command()));
+            back(restart("roll-back", target), "restart " + target.name(), target.restarting(wishes.restart));
         }
         if (restarting || !touched.isEmpty()) {
-            back(step("roll-back", "app", "", () -> app.asBefore(keys.oldPrint(), !restarting || !unmarked)),
+            back(new Step("roll-back", "app", "", () -> app.asBefore(keys.oldPrint(), !restarting || !unmarked)),
                     "look at the application: nothing shows that it is well with the old key, sha256 "
-                            + keys.oldPrint());
+                            + keys.oldPrint(), "");
         }
-    }
-
-    private void back(Step step, String otherwise) {
-        back(step, new HandStep(otherwise, ""));
     }
 
     // Whatever goes wrong, the rest still has to be brought back.
-    private void back(Step step, HandStep otherwise) {
-        progress.attempt(step).ifPresent(trouble -> byHand.add(otherwise));
-    }
-
-    /** What a person has to do by hand. */
-    public List<HandStep> byHand() {
-        return byHand;
+    private void back(Step step, String otherwise, String command) {
+        progress.attempt(step).ifPresent(trouble -> byHand.add(new HandStep(otherwise, command)));
     }
 
     // ---- the end
@@ -401,7 +370,7 @@ public final class Rotation implements AutoCloseable {
 
     private Map<String, Object> data() {
         Map<String, Object> data = keys.data();
-        data.put("stores", wishes.stores.stream().map(Place::name).toList());
+        data.put("stores", names());
         return data;
     }
 
@@ -413,6 +382,6 @@ public final class Rotation implements AutoCloseable {
         keys.data().forEach((name, value) -> root.set(name, Json.of(value)));
         root.put("account", keys.account.map(Account::id).orElse(null));
         root.set("steps", Json.of(all.stream().map(Step::data).toList()));
-        return root.put("incident", progress.folder());
+        return root.put("incident", progress.looking ? null : progress.incident.toString());
     }
 }

@@ -6,15 +6,12 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
-import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -41,7 +38,7 @@ public final class Stores {
     private static final Pattern PART = Pattern.compile("\\{(\\w+(?::\\w+)?)}");
     /** Words in brackets: left away where a part in them was not given. */
     private static final Pattern OPTIONAL = Pattern.compile("\\[([^\\[\\]{}]*\\{\\w+}[^\\[\\]{}]*)]");
-    private static final Pattern PIECE = Pattern.compile("\\{(\\w+)}|[\\[\\]]|[^\\[\\]{}]+");
+    private static final String FORM = "[a-z0-9-]+:(?:[\\w:/@#,=\\[\\]-]|\\{\\w+})*";
     /** Never starts with a dash: no tool can take it for an option. */
     private static final Pattern WORD = Pattern.compile("[A-Za-z0-9_][A-Za-z0-9_.-]*");
     private static final Pattern FILE = Pattern.compile("file:([^\\x00-\\x1f]+)(#[^#]*)");
@@ -101,10 +98,9 @@ public final class Stores {
             Optional<String> note, List<Explanation> explain, Optional<String> install) {
         // Refuses a row that could show the key, or that names what its address does not have.
         Row {
-            if (address.isEmpty() || !address.stream().allMatch(form -> form.matches("[a-z0-9-]+:.*\\{\\w+}.*"))) {
+            if (address.isEmpty() || !address.stream().allMatch(form -> form.matches(FORM) && form.contains("{"))) {
                 throw new IllegalArgumentException("address has to be a list of forms: [\"name:{part}/{part}\"]");
-            }
-            if (restart.isEmpty() && (write.isEmpty() || stdin.isEmpty() || !stdin.get().toString().contains("{key"))) {
+            } else if (restart.isEmpty() && (write.isEmpty() || !stdin.toString().contains("{key"))) {
                 throw new IllegalArgumentException("has neither restart, nor write with a stdin that has {key} in it");
             }
             List<String> parted = address.stream().flatMap(form -> names(form).stream()).toList();
@@ -132,20 +128,16 @@ public final class Stores {
         /** The parts of what somebody typed; empty when it is no address of this row. */
         Optional<Map<String, String>> parse(String typed) {
             for (String form : address) {
-                Matcher matcher = Pattern.compile(PIECE.matcher(form).results().map(this::pattern)
-                        .collect(Collectors.joining()), Pattern.DOTALL).matcher(typed);
+                String pattern = PART.matcher(form.replace("[", "(?:").replace("]", ")?")).replaceAll(part ->
+                        Matcher.quoteReplacement("(?<" + part.group(1) + ">"
+                                + parts.getOrDefault(part.group(1), WORD) + ")"));
+                Matcher matcher = Pattern.compile(pattern, Pattern.DOTALL).matcher(typed);
                 if (matcher.matches()) {
                     return Optional.of(names(form).stream().filter(name -> matcher.group(name) != null)
                             .collect(Collectors.toMap(name -> name, matcher::group)));
                 }
             }
             return Optional.empty();
-        }
-
-        private String pattern(MatchResult piece) {
-            String name = piece.group(1);
-            return name != null ? "(?<" + name + ">" + parts.getOrDefault(name, WORD) + ")"
-                    : Map.of("[", "(?:", "]", ")?").getOrDefault(piece.group(), Pattern.quote(piece.group()));
         }
 
         private String usage() {
@@ -162,7 +154,7 @@ public final class Stores {
     /**
      * The stores that were typed after {@code --to}; a file by its path in full, for no shell expands {@code ~} there.
      *
-     * @throws Problem that shows how one is written, when it is none, or is there twice
+     * @throws Problem that shows how one is written, when it is none
      */
     public List<Place> stores(Cli.Host host, List<String> typed) {
         return places("--to", typed, false, one -> {
@@ -182,13 +174,10 @@ public final class Stores {
 
     // In a settings file one option may hold several with a comma between them.
     private List<Place> places(String option, List<String> given, boolean target, UnaryOperator<String> whole) {
-        List<String> typed = given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
-                : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)"))).map(whole).toList();
-        if (Set.copyOf(typed).size() != typed.size()) {
-            throw new Problem(option + ": the same one is given twice");
-        }
         List<Row> some = rows.values().stream().filter(row -> row.restart.isEmpty() != target).toList();
-        return typed.stream().map(one -> place(option, one, some)).toList();
+        return given.stream().flatMap(one -> one.startsWith("exec:") ? Stream.of(one)
+                : Stream.of(one.split("\\s*,\\s*(?=[a-z0-9-]+:\\S)")))
+                .map(whole).distinct().map(one -> place(option, one, some)).toList();
     }
 
     private Place place(String option, String typed, List<Row> some) {
@@ -196,19 +185,16 @@ public final class Stores {
             throw new Problem(option + " has a key in it, where every process list shows it: let the command read it"
                     + " from standard input");
         }
-        Row row = some.stream().filter(one -> one.parse(typed).isPresent()).findFirst().orElseThrow(() -> {
-            String prefix = typed.substring(0, typed.indexOf(':') + 1);
-            List<String> usages = some.stream().map(Row::usage).toList();
-            Optional<String> meant = usages.stream()
-                    .filter(usage -> !prefix.isEmpty() && usage.startsWith(prefix)).findFirst();
-            return new Problem(option + " " + Text.safe(typed, 60) + ": write "
-                    + meant.orElse(String.join(", ", usages)));
-        });
-        if (tool.windows() && row.write.orElse("").contains("{stdin}")) {
-            throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes no"
-                    + " other way into its tool: run this in WSL, or on another machine");
+        Optional<Place> place = some.stream().flatMap(row ->
+                row.parse(typed).map(parts -> new Place(row, typed, parts, tool, hands)).stream()).findFirst();
+        if (place.filter(one -> tool.windows() && one.row.write.orElse("").contains("{stdin}")).isPresent()) {
+            throw new Problem(Rotation.REFUSED, option + " " + typed + ": Windows has no /dev/stdin, and the key goes"
+                    + " no other way into its tool: run this in WSL, or on another machine");
         }
-        return new Place(row, typed, row.parse(typed).orElseThrow(), tool, hands);
+        String prefix = typed.replaceFirst("(?s):.*", ":");
+        List<String> usages = some.stream().map(Row::usage).toList();
+        return place.orElseThrow(() -> new Problem(option + " " + Text.safe(typed, 60) + ": write " + usages.stream()
+                .filter(usage -> usage.startsWith(prefix)).findFirst().orElse(String.join(", ", usages))));
     }
 
     /** A store or restart target: a row, and the parts of its address as somebody typed it after an option. */
@@ -216,10 +202,8 @@ public final class Stores {
         // ---- words and commands
 
         private String filled(String template, UnaryOperator<String> form, Map<String, String> more) {
-            Map<String, String> all = new HashMap<>(parts);
-            all.putAll(more);
-            return PART.matcher(chosen(template)).replaceAll(part ->
-                    Matcher.quoteReplacement(form.apply(all.getOrDefault(part.group(1), ""))));
+            return PART.matcher(chosen(template)).replaceAll(part -> Matcher.quoteReplacement(form.apply(
+                    more.getOrDefault(part.group(1), parts.getOrDefault(part.group(1), "")))));
         }
 
         private String chosen(String template) {
@@ -242,10 +226,6 @@ public final class Stores {
                             .map(word -> filled(word, UnaryOperator.identity(), more)).toList();
         }
 
-        private List<String> reader() {
-            return row.read.map(read -> command(read, Map.of())).orElse(List.of());
-        }
-
         private List<String> writer() {
             return command(row.write.orElseThrow(), Map.of("stdin", "/dev/stdin"));
         }
@@ -257,10 +237,10 @@ public final class Stores {
                     .collect(Collectors.joining("\n")));
         }
 
-        private Tool.Output run(List<String> command, String input, Optional<Duration> lasting) {
+        private String run(List<String> command, String input, Optional<Duration> lasting) {
             Tool.Output output = ended(command, input, lasting);
             if (output.ok()) {
-                return output;
+                return output.out();
             }
             String said = tool.concealed(output.err().isBlank() ? output.out() : output.err());
             String quoted = Text.safe(Redactor.strict().text(Text.safe(said, 400)), 200);
@@ -283,9 +263,10 @@ public final class Stores {
             }
         }
 
-        // Nothing at all is an answer too: a list without the name that was asked for.
-        private JsonNode answer(List<String> command) {
-            String out = command.isEmpty() ? "{}" : run(command, "", Optional.empty()).out();
+        // What a command of the row answers. Nothing at all is an answer too: a list without the name asked for.
+        private JsonNode answer(Optional<String> read, String version) {
+            String out = read.map(template -> run(command(template, Map.of("version", version)), "", Optional.empty()))
+                    .orElse("{}");
             try {
                 return row.decode.orElse(null) == Decode.TEXT ? Json.of(out.replaceFirst("\\R$", "")) : Json.read(out);
             } catch (IOException e) {
@@ -293,18 +274,17 @@ public final class Stores {
             }
         }
 
+        private Trouble strange() {
+            return new Trouble(Effect.UNKNOWN, "the tool succeeded, but its answer is not what it should be",
+                    "look at it: " + reading());
+        }
+
         private JsonNode at(JsonNode answer, Optional<String> pointer) {
             return answer.at(filled(pointer.orElse(""), part -> part.replace("~", "~0").replace("/", "~1"), Map.of()));
         }
 
-        private Trouble strange() {
-            return new Trouble(Effect.UNKNOWN, Tool.name(reader()) + " succeeded, but its answer is not what it"
-                    + " should be", "look at it: " + reading());
-        }
-
-        // What it answers, where that is as it has to be; thorough: also what costs a command of its own to know.
-        private JsonNode fit(List<String> reader, boolean thorough) {
-            JsonNode answer = answer(reader);
+        // Refuses what is not as it has to be; thorough: also what costs a command of its own to know.
+        private JsonNode checked(JsonNode answer, boolean thorough) {
             for (Check check : Stream.concat(row.need.stream(), row.refuse.stream()).toList()) {
                 boolean asked = thorough || check.run.isEmpty();
                 if (asked && found(check, answer) == row.refuse.contains(check)) {
@@ -315,24 +295,27 @@ public final class Stores {
         }
 
         private boolean found(Check check, JsonNode answer) {
-            if (check.run.isPresent()) {
-                List<String> command = command(check.run.get(), Map.of());
-                return check.is.matcher(ended(command, "", Optional.empty()).out()).find();
-            }
-            JsonNode found = at(answer, check.at);
+            JsonNode found = check.run.map(run -> Json.of(ended(command(run, Map.of()), "", Optional.empty()).out()))
+                    .orElseGet(() -> at(answer, check.at));
             return found.isValueNode() && check.is.matcher(found.asText()).find();
         }
 
-        // All that would keep this command from working, as far as can be known without; and what is there now.
+        // What is there now, and all that would keep this command from working, as far as can be known without.
         private JsonNode inspected(String template) {
             boolean looked = FOR_SHELL.matcher(template).matches() && !tool.windows();
             Matcher first = FIRST_WORD.matcher(looked ? words(template) : "");
             if (first.matches()) {
                 String program = first.group(1);
-                Trouble.refuse(!ended(tool.shell("command -v " + program), "", Optional.empty()).ok(), "exec: " + program
-                        + " is not there", "install " + program + ", or put it on the PATH");
+                boolean there = ended(tool.shell("command -v " + program), "", Optional.empty()).ok();
+                Trouble.refuse(!there, "exec: " + program + " is not there",
+                        "install " + program + ", or put it on the PATH");
             }
-            return fit(reader(), true);
+            return checked(answer(row.read, ""), true);
+        }
+
+        /** The command that looks at it, for people; empty where none does. */
+        String reading() {
+            return row.read.map(read -> Tool.shown(command(read, Map.of()))).orElse("");
         }
 
         // ---- as a store
@@ -344,15 +327,9 @@ public final class Stores {
             return row.id + whole;
         }
 
-        String reading() {
-            return row.read.isEmpty() ? "" : Tool.shown(reader());
-        }
-
         String writing() {
-            String plain = row.stdin.orElseThrow().isTextual() ? "the key" : "JSON with the key in it";
-            String what = inside().isEmpty() ? plain : "the JSON secret with the key in it";
             boolean ours = writer().get(0).equals(Embedded.PROGRAM);
-            return Tool.shown(writer()) + (ours ? "" : "   # " + what + " on standard input");
+            return Tool.shown(writer()) + (ours ? "" : "   # the key on standard input");
         }
 
         private String inside() {
@@ -384,13 +361,13 @@ public final class Stores {
         }
 
         Held read() {
-            return held(fit(reader(), false));
+            return held(checked(answer(row.read, ""), false));
         }
 
         /** An earlier value out of its own history: the way back after this process was killed. */
         Optional<Key> recall(String version) {
-            return version.isEmpty() ? Optional.empty() : row.readAt.flatMap(read ->
-                    held(fit(command(read, Map.of("version", version)), false)).key());
+            return row.readAt.filter(read -> !version.isEmpty())
+                    .flatMap(read -> held(checked(answer(row.readAt, version), false)).key());
         }
 
         private Held held(JsonNode answer) {
@@ -398,7 +375,7 @@ public final class Stores {
             if (!readable()) {
                 return new Held(Optional.empty(), version, version, Optional.empty());
             }
-            String value = decoded(answer);
+            String value = decoded(at(answer, row.value));
             Optional<Embedded> within = inside().isEmpty() ? Optional.empty() : Embedded.field(value, inside());
             Trouble.refuse(within.isEmpty() && !inside().isEmpty(), "the secret is no JSON document with a text field "
                     + inside(), reading());
@@ -407,16 +384,14 @@ public final class Stores {
         }
 
         // gcloud prints bytes in the URL-safe alphabet, the API itself in the usual one.
-        private String decoded(JsonNode answer) {
-            String text = at(answer, row.value).textValue();
-            if (text == null) {
+        private String decoded(JsonNode value) {
+            boolean base64 = row.decode.orElse(null) == Decode.BASE64;
+            String text = base64 ? value.asText().replace('-', '+').replace('_', '/') : value.asText();
+            if (!value.isTextual()) {
                 throw strange();
-            } else if (row.decode.orElse(null) != Decode.BASE64) {
-                return text;
             }
             try {
-                return new String(Base64.getDecoder().decode(text.replace('-', '+').replace('_', '/')),
-                        StandardCharsets.UTF_8);
+                return base64 ? new String(Base64.getDecoder().decode(text), StandardCharsets.UTF_8) : text;
             } catch (IllegalArgumentException e) {
                 throw strange();
             }
@@ -466,7 +441,7 @@ public final class Stores {
         }
 
         private Optional<String> mark() {
-            return row.mark.map(mark -> Text.safe(at(answer(reader()), row.mark).asText(), 60))
+            return row.mark.map(mark -> Text.safe(at(answer(row.read, ""), row.mark).asText(), 60))
                     .filter(text -> !text.isEmpty());
         }
     }
